@@ -1,0 +1,105 @@
+"""Everything that bridge raises on purpose.
+
+    BridgeError
+    ├── UsageError            a flag, a setting or an argument is wrong        exit 2
+    ├── PeerError             the other side broke the protocol; has a status
+    │   └── StreamError       an event stream broke a limit
+    ├── BrokerUnreachable     nobody answers at the broker's address           exit 3
+    ├── Refused               the broker said no: status and detail            exit 4 (404), 5
+    ├── StoreError            the store cannot be used; says what to do        exit 6
+    ├── StoreBusy             a write failed now (disk full); try again later
+    └── PaneError             the pane cannot take a ticket
+        ├── TmuxError         a tmux command failed; names the subcommand
+        ├── PaneLost          the pane, or its server, is gone
+        ├── PaneNotReady      not now: the reason says why
+        └── Uncertain         text may be in the pane; it must not be typed again
+
+One seam translates each family: `broker/fronts/http.py` turns PeerError into a
+response, `cli/main.py` turns the rest into one line on stderr and an exit status.
+"""
+
+from __future__ import annotations
+
+from typing import Mapping, Optional
+
+
+class BridgeError(Exception):
+    """Base of everything bridge raises on purpose."""
+
+
+class UsageError(BridgeError):
+    """A flag, a setting or an argument is wrong; the text says which and how to mend it."""
+
+
+class PeerError(BridgeError):
+    """The other side broke the protocol or asked for what cannot be; `status` is the answer.
+
+    `headers` are added to the response (Allow, Retry-After, ...), `extra` to the
+    problem document (RFC 9457 section 3.2, extension members).
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        headers: Optional[Mapping[str, str]] = None,
+        extra: Optional[Mapping[str, object]] = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.extra = dict(extra or {})
+
+
+class StreamError(PeerError):
+    """An event stream broke a limit or sent what is no UTF-8 text."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(502, detail)
+
+
+class BrokerUnreachable(BridgeError):
+    """Nobody answers at the broker's address, or the connection broke."""
+
+
+class Refused(BridgeError):
+    """The broker answered, and the answer is no."""
+
+    def __init__(self, status: int, detail: str, fields: Optional[Mapping[str, object]] = None, retry_after: float = 0.0) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.fields = dict(fields or {})
+        self.retry_after = retry_after  # seconds; 0 = the broker did not say
+
+
+class StoreError(BridgeError):
+    """The store cannot be used: held by another broker, corrupt, too new, read-only."""
+
+
+class StoreBusy(BridgeError):
+    """A write failed now (disk full, I/O error); nothing of it was kept; try again later."""
+
+
+class PaneError(BridgeError):
+    """The pane cannot take a ticket."""
+
+
+class TmuxError(PaneError):
+    """tmux refused; names the subcommand, because the text alone never helps."""
+
+    def __init__(self, subcommand: str, stderr: str) -> None:
+        super().__init__(f"tmux {subcommand}: {stderr.strip() or 'failed'}")
+
+
+class PaneLost(PaneError):
+    """The pane, its session or its tmux server is gone; it must be resolved again by name."""
+
+
+class PaneNotReady(PaneError):
+    """The pane must not be typed into now; the text is the reason, for people."""
+
+
+class Uncertain(PaneError):
+    """The text may be in the pane; typing it again could double it, so nobody does."""

@@ -1,0 +1,120 @@
+"""Every default, with its unit and its reason; flag > environment > default.
+
+A settings class is a frozen dataclass whose fields carry the environment
+variables that set them. `load` reads one from an environment and from flags
+(a flag that is None was not given). `cli/flags.py` makes the flags from the
+same fields, so that no setting is ever described twice.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, Mapping, TypeVar
+
+from bridge.errors import UsageError
+
+S = TypeVar("S")
+TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
+UNBOUNDED = float("inf")
+
+
+def _set(default: Any, env: str, doc: str, low: float = 0, high: float = UNBOUNDED, choices: tuple[str, ...] = ()) -> Any:
+    """A field: default, its variables (space separated, first one wins), what it means, its range."""
+    return field(default=default, metadata={"env": env.split(), "doc": doc, "low": low, "high": high, "choices": choices})
+
+
+def default_db(environ: Mapping[str, str] = os.environ) -> str:
+    """$XDG_STATE_HOME/bridge/bridge.db, by default ~/.local/state/bridge/bridge.db."""
+    home = environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(home, "bridge", "bridge.db")
+
+
+@dataclass(frozen=True)
+class BrokerSettings:
+    """What the broker may be told. Sizes are bytes, times milliseconds unless the name says otherwise."""
+
+    host: str = _set("127.0.0.1", "BRIDGE_HOST BROKER_HOST", "address to bind; the default is reachable from this machine only")
+    port: int = _set(5050, "BRIDGE_PORT BROKER_PORT", "TCP port; 0 = any free one, see the ready line", 0, 65535)
+    db: str = _set("", "BRIDGE_DB", "the SQLite file; :memory: keeps nothing (default: $XDG_STATE_HOME/bridge/bridge.db)")
+    disable_sse: bool = _set(False, "DISABLE_SSE", "streams answer 503, watchers fall back to long-poll")
+    sse_heartbeat: int = _set(30000, "BRIDGE_SSE_HEARTBEAT", "ms of silence after which a stream gets a heartbeat", 10)
+    sse_outbox: int = _set(262144, "BRIDGE_SSE_OUTBOX", "bytes that may wait for a slow stream; beyond it the stream catches up by cursor", 1024)
+    write_deadline: int = _set(120000, "BRIDGE_WRITE_DEADLINE", "ms a connection may accept no byte before it is cut", 100)
+    queue_max: int = _set(1000, "BRIDGE_QUEUE_MAX", "pending tickets per agent; beyond it a send is 429", 1)
+    rate_limit: int = _set(100, "BRIDGE_RATE_LIMIT", "sends a minute per target agent; 0 = off")
+    body_max: int = _set(1 << 20, "BRIDGE_BODY_MAX", "bytes of a request body; beyond it 413", 16)
+    head_max: int = _set(16384, "BRIDGE_HEAD_MAX", "bytes of a request line and header block; beyond it 414 or 431", 256)
+    json_depth: int = _set(64, "BRIDGE_JSON_DEPTH", "levels of nesting in a JSON body", 1, 500)
+    head_timeout: int = _set(10000, "BRIDGE_HEAD_TIMEOUT", "ms in which a request's head must arrive whole", 10)
+    body_timeout: int = _set(30000, "BRIDGE_BODY_TIMEOUT", "ms in which a request's body must arrive whole", 10)
+    idle_timeout: int = _set(75000, "BRIDGE_IDLE_TIMEOUT", "ms after which an idle kept-alive connection is closed", 10)
+    connections_max: int = _set(20000, "BRIDGE_CONNECTIONS_MAX", "open connections; beyond it a new one gets 503", 1)
+    poll_bytes: int = _set(8 << 20, "BRIDGE_POLL_BYTES", "bytes of one answer to a poll; the rest comes with the next", 1024)
+    retention: int = _set(7 * 86400, "BRIDGE_RETENTION", "seconds that delivered, replied and expired tickets are kept")
+    memory_retained: int = _set(10000, "BRIDGE_MEMORY_RETAINED", "finished tickets that --db :memory: remembers", 0)
+    drain_timeout: int = _set(5000, "BRIDGE_DRAIN_TIMEOUT", "ms that requests in flight have on SIGTERM", 0)
+    allowed_hosts: str = _set("", "BRIDGE_ALLOWED_HOSTS", "further names the broker goes by, comma separated (Host header; else 421)")
+    allowed_origins: str = _set("", "BRIDGE_ALLOWED_ORIGINS", "web origins that may call, comma separated (Origin header; else 403)")
+
+
+@dataclass(frozen=True)
+class ClientSettings:
+    """How to reach a broker."""
+
+    broker_url: str = _set("http://127.0.0.1:5050", "BRIDGE_BROKER_URL", "where the broker is")
+    connect_timeout: int = _set(5000, "BRIDGE_CONNECT_TIMEOUT", "ms to connect", 10)
+    request_timeout: int = _set(30000, "BRIDGE_REQUEST_TIMEOUT", "ms to wait for an answer, beyond what a long-poll asks for", 10)
+
+
+@dataclass(frozen=True)
+class WatcherSettings:
+    """How a watcher receives and injects."""
+
+    push_mode: str = _set("sse", "BRIDGE_PUSH_MODE", "first tier", choices=("sse", "longpoll", "poll"))
+    disable_sse: bool = _set(False, "DISABLE_SSE", "start below the stream tier")
+    sse_heartbeat: int = _set(30000, "BRIDGE_SSE_HEARTBEAT", "ms between the broker's heartbeats; 2.5 of them without a byte = stale", 10)
+    reconnect_base: int = _set(250, "BRIDGE_RECONNECT_BASE", "ms, ceiling of the first backoff delay", 1)
+    reconnect_max: int = _set(30000, "BRIDGE_RECONNECT_MAX", "ms, cap of the backoff; below common proxy limits", 1)
+    poll_interval: int = _set(5000, "POLL_INTERVAL_MS", "ms between plain polls", 10)
+    longpoll_wait: int = _set(25000, "BRIDGE_LONGPOLL_WAIT", "ms a long-poll waits", 1, 60000)
+    lease: int = _set(60000, "BRIDGE_LEASE", "ms a claim lasts", 100)
+    inbox_max: int = _set(256, "BRIDGE_INBOX_MAX", "tickets held before tmux; the broker keeps the rest", 1)
+    exec_timeout: int = _set(60000, "BRIDGE_EXEC_TIMEOUT", "ms a command of --exec may run", 10)
+
+
+def load(cls: type[S], flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os.environ) -> S:
+    """Read settings of class `cls`. Raises UsageError that names the setting, its value and its range."""
+    values: dict[str, Any] = {}
+    for entry in fields(cls):  # type: ignore[arg-type]
+        given = (flags or {}).get(entry.name)
+        if given is not None:
+            values[entry.name] = parse(entry, given, "--" + entry.name.replace("_", "-"))
+            continue
+        for variable in entry.metadata["env"]:
+            if environ.get(variable):
+                values[entry.name] = parse(entry, environ[variable], variable)
+                break
+    return cls(**values)
+
+
+def parse(entry: Field[Any], text: object, source: str) -> Any:
+    """Turn one flag or variable into a value of the field's type."""
+    rules, low, high = entry.metadata, entry.metadata["low"], entry.metadata["high"]
+    if isinstance(entry.default, bool):
+        word = str(text).strip().lower()
+        if word not in TRUE | FALSE:
+            raise UsageError(f"{source} is {text!r}; it must be true or false")
+        return word in TRUE
+    if isinstance(entry.default, int):
+        try:
+            number = int(str(text))
+        except ValueError:
+            raise UsageError(f"{source} is {text!r}; it must be a whole number") from None
+        if not low <= number <= high:
+            span = f"at least {low}" if high == UNBOUNDED else f"{low} to {high}"
+            raise UsageError(f"{source} is {number}; it must be {span}")
+        return number
+    if rules["choices"] and text not in rules["choices"]:
+        raise UsageError(f"{source} is {text!r}; it must be one of {', '.join(rules['choices'])}")
+    return str(text)

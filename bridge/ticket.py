@@ -1,0 +1,121 @@
+"""The two values that travel: a ticket (one message for one agent) and an agent.
+
+A Ticket never changes; the broker makes another when the status moves on.
+`to_json` gives the dict of WIRE's table (keys camelCase), `from_json` reads
+one that came over the wire. No other file knows these key names by heart,
+except the broker's hot path, which encodes a ticket once (broker/entry.py).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Mapping, Optional
+
+from bridge.errors import PeerError
+
+ID_MAX = 128  # characters, WIRE rule 7
+_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, lone surrogates
+
+PENDING, DELIVERED, RESPONDED, EXPIRED = "pending", "delivered", "responded", "expired"
+
+
+def check_id(value: object, name: str) -> str:
+    """Return `value` if it may name an agent, a ticket or a subscriber.
+
+    An id is 1 to 128 characters without control characters. Raises PeerError 400.
+    """
+    if not isinstance(value, str) or not value:
+        raise PeerError(400, f"{name} must be a non-empty string")
+    if len(value) > ID_MAX:
+        raise PeerError(400, f"{name} is {len(value)} characters long; at most {ID_MAX} are allowed")
+    if _FORBIDDEN.search(value):
+        raise PeerError(400, f"{name} contains a control character")
+    return value
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """One message addressed to one agent."""
+
+    ticket_id: str
+    seq: int  # one counter per broker, strictly increasing; 0 = a broker that has none
+    agent_id: str
+    payload: object  # any JSON value
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    status: str = PENDING
+    expect_reply: bool = True
+    timeout_ms: int = 30000
+    response: Optional[Mapping[str, object]] = None  # {payload, metadata, at}
+    created_at: str = ""  # RFC 3339, UTC, milliseconds, Z
+    updated_at: str = ""
+    latency_ms: Optional[int] = None
+    origin: str = "ui"
+
+    @property
+    def is_urgent(self) -> bool:
+        return self.metadata.get("priority") == "urgent"
+
+    def to_json(self) -> dict[str, object]:
+        fields: dict[str, object] = {
+            "ticketId": self.ticket_id,
+            "seq": self.seq,
+            "agentId": self.agent_id,
+            "targetAgent": self.agent_id,
+            "originAgent": self.origin,
+            "payload": self.payload,
+            "metadata": self.metadata,
+            "status": self.status,
+            "expectReply": self.expect_reply,
+            "timeoutMs": self.timeout_ms,
+            "response": self.response,
+            "createdAt": self.created_at,
+            "updatedAt": self.updated_at,
+        }
+        if self.latency_ms is not None:
+            fields["latencyMs"] = self.latency_ms
+        return fields
+
+    @classmethod
+    def from_json(cls, fields: object) -> Ticket:
+        """Read a ticket off the wire; the predecessor's has no seq. Raises PeerError 502."""
+        if not isinstance(fields, dict) or not isinstance(fields.get("ticketId"), str):
+            raise PeerError(502, "the broker sent a ticket without a ticketId")
+        metadata, response, seq = fields.get("metadata"), fields.get("response"), fields.get("seq")
+        latency = fields.get("latencyMs")
+        return cls(
+            ticket_id=fields["ticketId"],
+            seq=seq if isinstance(seq, int) else 0,
+            agent_id=str(fields.get("agentId") or fields.get("targetAgent") or ""),
+            payload=fields.get("payload"),
+            metadata=metadata if isinstance(metadata, dict) else {},
+            status=str(fields.get("status") or PENDING),
+            expect_reply=fields.get("expectReply", True) is not False,
+            timeout_ms=fields["timeoutMs"] if isinstance(fields.get("timeoutMs"), int) else 30000,
+            response=response if isinstance(response, dict) else None,
+            created_at=str(fields.get("createdAt") or ""),
+            updated_at=str(fields.get("updatedAt") or ""),
+            latency_ms=latency if isinstance(latency, int) else None,
+            origin=str(fields.get("originAgent") or "ui"),
+        )
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A registered receiver. Presence (online or offline) is the broker's to say."""
+
+    agent_id: str
+    type: str = "unknown"
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    heartbeat_interval_ms: int = 30000
+    last_heartbeat: str = ""
+
+    def to_json(self, status: str) -> dict[str, object]:
+        return {
+            "agentId": self.agent_id,
+            "type": self.type,
+            "metadata": self.metadata,
+            "status": status,
+            "lastHeartbeat": self.last_heartbeat,
+            "heartbeatIntervalMs": self.heartbeat_interval_ms,
+        }

@@ -1,0 +1,6 @@
+"""Bytes in, values out. No sockets, no clock, no logging, no tickets.
+
+    request.py   RequestParser: HTTP/1.1 requests off a connection (RFC 9110, 9112)
+    response.py  ResponseParser (client side) and encoders of heads and chunks
+    sse.py       EventStreamEncoder / EventStreamDecoder (WHATWG HTML 9.2)
+"""
