@@ -1,0 +1,249 @@
+"""The laws of the house, read from the source with ast: floors, purity, size, a theory on top.
+
+FLOORS is the house's plan. The longest name that is a file's own name, or a
+folder above it, gives the file its floor; a file that no line names fails. A file
+imports from lower floors, or from files of its own folder on its own floor.
+"""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+HOUSE = ROOT / "bridge"
+LINES_MAX = 300
+FUNCTION_MAX = 60  # the house says ten, and rarely over forty; beyond sixty nobody can claim "rarely"
+
+FLOORS = {
+    "bridge": 0,  # the package itself: a docstring and the version
+    "bridge.errors": 0,
+    "bridge.ticket": 0,
+    "bridge.settings": 1,
+    "bridge.backoff": 1,
+    "bridge.bucket": 1,
+    "bridge.tasks": 1,
+    "bridge.timestamp": 1,
+    "bridge.wire.*": 2,
+    "bridge.broker": 3,
+    "bridge.broker.backlog": 3,
+    "bridge.broker.body": 3,
+    "bridge.broker.entry": 3,
+    "bridge.broker.registry": 3,
+    "bridge.broker.limits": 3,
+    "bridge.broker.metrics": 3,
+    "bridge.broker.reply": 3,
+    "bridge.broker.journal.*": 4,
+    "bridge.broker.subscriber": 4,
+    "bridge.broker.hub": 4,
+    "bridge.broker.handlers.*": 5,
+    "bridge.broker.routes": 6,
+    "bridge.broker.fronts.*": 7,
+    "bridge.broker.server": 8,
+    "bridge.watcher": 3,
+    "bridge.watcher.ladder": 3,
+    "bridge.watcher.inbox": 3,
+    "bridge.client.*": 4,
+    "bridge.watcher.transport.*": 5,
+    "bridge.watcher.sinks": 5,
+    "bridge.watcher.session": 6,
+    "bridge.watcher.supervisor": 7,
+    "bridge.tmux": 3,
+    "bridge.tmux.prompt": 3,
+    "bridge.tmux.sanitise": 3,
+    "bridge.tmux.forms": 3,
+    "bridge.tmux.command": 4,
+    "bridge.tmux.pane": 4,
+    "bridge.tmux.terminal": 4,
+    "bridge.tmux.injector": 4,
+    "bridge.__main__": 10,
+    "bridge.cli.*": 10,
+}
+
+PURE_FLOORS = (0, 2, 3)
+IMPURE = {"asyncio", "socket", "ssl", "subprocess", "threading", "time", "logging", "selectors", "multiprocessing"}
+BANNED_NAMES = {"utils", "util", "common", "core", "manager", "helpers", "misc"}
+STRANGERS = [("bridge.broker", "bridge.watcher"), ("bridge.broker", "bridge.client"), ("bridge.broker", "bridge.tmux"), ("bridge.wire", "bridge.ticket")]
+
+# sys.stdlib_module_names came with 3.10; what the house may use on 3.9 is named here for all.
+STANDARD = getattr(sys, "stdlib_module_names", None) or set(sys.builtin_module_names) | {
+    path.stem for path in pathlib.Path(ast.__file__).parent.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+} | {path.name.split(".")[0] for path in (pathlib.Path(ast.__file__).parent / "lib-dynload").glob("*.so")}
+
+
+def module_name(path: pathlib.Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module_name(path): path for path in sorted(HOUSE.rglob("*.py"))}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8"), str(path)) for name, path in FILES.items()}
+
+
+def floor_of(name: str):
+    """The floor of a module, or None when the table does not name it."""
+    if name in FLOORS:
+        return FLOORS[name]
+    parent = name
+    while parent:
+        if parent + ".*" in FLOORS:
+            return FLOORS[parent + ".*"]
+        parent = parent.rpartition(".")[0]
+    return None
+
+
+def imports_of(name: str) -> list[tuple[str, int]]:
+    """(module, line) of each import, also of those under TYPE_CHECKING and in functions."""
+    found = []
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}:{node.lineno}: a relative import hides which floor it reaches"
+            # `from bridge.wire import sse` names a module, `from bridge.ticket import Ticket` what is in one
+            found += [(f"{node.module}.{a.name}" if f"{node.module}.{a.name}" in FILES else node.module, node.lineno) for a in node.names]
+    return found
+
+
+def folder_of(name: str) -> str:
+    return name if FILES[name].name == "__init__.py" else name.rpartition(".")[0]
+
+
+def test_the_house_was_found():
+    assert "bridge.errors" in FILES and len(FILES) > 3
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_file_has_a_floor(name):
+    assert floor_of(name) is not None, f"{name} has no floor: give it one in FLOORS of tests/test_house.py"
+
+
+def test_no_line_of_the_table_is_dead():
+    dead = [name for name in FLOORS if not name.endswith(".*") and name not in FILES]
+    dead += [name for name in FLOORS if name.endswith(".*") and not any(f == name[:-2] or f.startswith(name[:-1]) for f in FILES)]
+    planned = set()  # names of the plan that nobody has built yet
+    assert set(dead) <= planned, dead
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_imports_go_down(name):
+    for target, line in imports_of(name):
+        if not target.split(".")[0] == "bridge":
+            continue
+        assert target in FILES, f"{name}:{line} imports {target}, which is no file of the house"
+        mine, theirs = floor_of(name), floor_of(target)
+        beside = mine == theirs and (folder_of(name) == folder_of(target) or FILES[name].parent in FILES[target].parents)
+        assert theirs < mine or beside, f"{name}:{line} (floor {mine}) imports {target} (floor {theirs})"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_nothing_but_the_standard_library(name):
+    for target, line in imports_of(name):
+        assert target.split(".")[0] in STANDARD | {"bridge"}, f"{name}:{line} imports {target}"
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if floor_of(name) in PURE_FLOORS])
+def test_pure_floors_have_no_io_and_no_clock(name):
+    impure = [(target, line) for target, line in imports_of(name) if target.split(".")[0] in IMPURE]
+    assert not impure, f"{name} is on a pure floor: {impure}"
+
+
+@pytest.mark.parametrize("one, other", STRANGERS)
+def test_strangers_never_import_each_other(one, other):
+    for mine, theirs in [(one, other), (other, one)]:
+        for name in FILES:
+            if name == mine or name.startswith(mine + "."):
+                reached = [target for target, _ in imports_of(name) if target == theirs or target.startswith(theirs + ".")]
+                assert not reached, f"{name} imports {reached}"
+
+
+def test_protocols_of_the_wire_never_import_each_other():
+    """Each folder in wire, and sse, is a protocol; the plain files beside sse are HTTP."""
+
+    def protocol(name):
+        if not name.startswith("bridge.wire."):
+            return None
+        part = name.split(".")[2]
+        return part if part == "sse" or (HOUSE / "wire" / part).is_dir() else "http"
+
+    for name in FILES:
+        for target, line in imports_of(name):
+            if protocol(name) and protocol(target):
+                assert protocol(name) == protocol(target), f"{name}:{line} imports {target}"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_file_is_short_and_begins_with_its_theory(name):
+    lines = FILES[name].read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= LINES_MAX, f"{name} is {len(lines)} lines long"
+    assert (ast.get_docstring(TREES[name]) or "").strip(), f"{name} has no docstring"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_functions_are_short(name):
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            length = (node.end_lineno or 0) - node.lineno + 1
+            assert length <= FUNCTION_MAX, f"{name}:{node.lineno} {node.name} is {length} lines long"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_annotations_are_never_run(name):
+    """3.9 would evaluate `X | None` in an annotation; only docstring-only files and __main__ (2.7 must parse it) may go without."""
+    has_code = any(not isinstance(node, (ast.Expr, ast.Assign)) for node in TREES[name].body)
+    futures = [alias.name for node in TREES[name].body if isinstance(node, ast.ImportFrom) and node.module == "__future__" for alias in node.names]
+    assert not has_code or "annotations" in futures or name == "bridge.__main__", name
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_imports_stand_at_the_top(name):
+    """An import in a function dodges a cycle (smell 24): mend the floor. __main__ checks the version first."""
+    if name == "bridge.__main__":
+        return
+    inner = [
+        (node.name, child.lineno)
+        for node in ast.walk(TREES[name])
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for child in ast.walk(node)
+        if isinstance(child, (ast.Import, ast.ImportFrom))
+    ]
+    assert not inner, f"{name}: {inner}"
+
+
+def silent_handlers(tree):
+    """`except Exception: pass` and its kin: a broad handler that does nothing with what it caught."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ExceptHandler):
+            broad = node.type is None or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException"))
+            idle = all(isinstance(statement, (ast.Pass, ast.Continue)) for statement in node.body)
+            if broad and idle:
+                yield node.lineno
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_error_is_swallowed_whole(name):
+    assert not list(silent_handlers(TREES[name])), f"{name}:{list(silent_handlers(TREES[name]))}"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_only_the_command_line_prints_and_exits(name):
+    if name == "bridge.__main__" or name.startswith("bridge.cli"):
+        return
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in ("print", "exit", "quit", "input"), f"{name}:{node.lineno}"
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            assert (node.value.id, node.attr) not in (("sys", "exit"), ("os", "_exit")), f"{name}:{node.lineno}"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_names_say_what_they_hold(name):
+    assert not BANNED_NAMES & set(name.split("."))
+
+
+def test_every_folder_is_a_package():
+    for path in FILES.values():
+        assert (path.parent / "__init__.py").exists(), f"{path.parent} has no __init__.py: a zip would not import it"
