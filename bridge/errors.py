@@ -5,9 +5,12 @@
     ├── PeerError             the other side broke the protocol; has a status
     │   └── StreamError       an event stream broke a limit
     ├── BrokerUnreachable     nobody answers at the broker's address           exit 3
+    │   └── ConnectionLost    somebody did, and then broke off or made no sense
     ├── Refused               the broker said no: status and detail            exit 4 (404), 5
     ├── StoreError            the store cannot be used; says what to do        exit 6
     ├── StoreBusy             a write failed now (disk full); try again later
+    ├── TierUnfit             stream or long-poll cannot work with this broker or proxy
+    ├── DeliveryFailed        the command of --exec failed; the ticket waits
     └── PaneError             the pane cannot take a ticket
         ├── TmuxError         a tmux command failed; names the subcommand
         ├── PaneLost          the pane, or its server, is gone
@@ -60,7 +63,11 @@ class StreamError(PeerError):
 
 
 class BrokerUnreachable(BridgeError):
-    """Nobody answers at the broker's address, or the connection broke."""
+    """Nobody answers at the broker's address."""
+
+
+class ConnectionLost(BrokerUnreachable):
+    """Somebody answered there, and then broke off, fell silent or made no sense."""
 
 
 class Refused(BridgeError):
@@ -80,6 +87,14 @@ class StoreError(BridgeError):
 
 class StoreBusy(BridgeError):
     """A write failed now (disk full, I/O error); nothing of it was kept; try again later."""
+
+
+class TierUnfit(BridgeError):
+    """Stream or long-poll cannot work with this broker, or through the proxy before it."""
+
+
+class DeliveryFailed(BridgeError):
+    """A sink did not take the ticket (the command of --exec failed); the ticket waits."""
 
 
 class PaneError(BridgeError):

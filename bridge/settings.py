@@ -65,6 +65,7 @@ class ClientSettings:
     broker_url: str = _set("http://127.0.0.1:5050", "BRIDGE_BROKER_URL", "where the broker is")
     connect_timeout: int = _set(5000, "BRIDGE_CONNECT_TIMEOUT", "ms to connect", 10)
     request_timeout: int = _set(30000, "BRIDGE_REQUEST_TIMEOUT", "ms to wait for an answer, beyond what a long-poll asks for", 10)
+    answer_max: int = _set(64 << 20, "BRIDGE_ANSWER_MAX", "bytes of one answer; well beyond the broker's own bound of a poll", 1024)
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,14 @@ class WatcherSettings:
     lease: int = _set(60000, "BRIDGE_LEASE", "ms a claim lasts", 100)
     inbox_max: int = _set(256, "BRIDGE_INBOX_MAX", "tickets held before tmux; the broker keeps the rest", 1)
     exec_timeout: int = _set(60000, "BRIDGE_EXEC_TIMEOUT", "ms a command of --exec may run", 10)
+    first_byte: int = _set(5000, "BRIDGE_FIRST_BYTE", "ms in which a stream must show its first comment; beyond it a proxy is buffering", 10)
+    step_down_after: int = _set(3, "BRIDGE_STEP_DOWN_AFTER", "failures in a row after which the watcher goes one tier down", 1)
+    tier_holds: int = _set(5000, "BRIDGE_TIER_HOLDS", "ms a tier must work before its failures are forgotten and the backoff begins anew", 1)
+    probe_interval: int = _set(60000, "BRIDGE_PROBE_INTERVAL", "ms between two looks whether the tier above works again (jittered by half)", 10)
+    retry_max: int = _set(30000, "BRIDGE_RETRY_MAX", "ms, cap of the backoff between two attempts at one ticket", 1)
+    stop_timeout: int = _set(10000, "BRIDGE_STOP_TIMEOUT", "ms that an injection under way has on SIGTERM", 0)
+    report_interval: int = _set(1000, "BRIDGE_REPORT_INTERVAL", "ms at least between two reports to the broker; none is sent when nothing changed", 10)
+    remembered: int = _set(4096, "BRIDGE_REMEMBERED", "finished tickets whose ids are remembered, so that a late repeat is known", 1)
 
 
 def load(cls: type[S], flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os.environ) -> S:

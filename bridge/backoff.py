@@ -1,0 +1,22 @@
+"""How long to wait before trying again?
+
+Each delay is drawn from [0, ceiling]; the ceiling doubles up to a cap and the
+draw goes on after the cap ("full jitter", Brooker, AWS Architecture Blog), so
+that a hundred watchers that lost the same broker do not come back together.
+Whoever succeeds for long enough starts a new sequence.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Callable, Iterator
+
+Uniform = Callable[[float, float], float]
+
+
+def full_jitter(base: float, cap: float, uniform: Uniform = random.uniform) -> Iterator[float]:
+    """Yield delays in seconds, for ever: uniform(0, min(cap, base * 2**n))."""
+    ceiling = min(base, cap)
+    while True:
+        yield uniform(0.0, ceiling)
+        ceiling = min(cap, ceiling * 2)

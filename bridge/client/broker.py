@@ -1,0 +1,120 @@
+"""WIRE's request table as methods: each is one request, its answer a value or Refused.
+
+Nothing here retries or remembers; who must not lose a ticket loops above.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Optional
+
+from bridge.client.address import segment
+from bridge.client.http import Answer, EventStream, HttpClient, Query, check
+from bridge.errors import ConnectionLost
+from bridge.settings import ClientSettings
+from bridge.ticket import Ticket
+
+Json = Mapping[str, Any]
+
+
+class BrokerClient:
+    """One broker, asked in its own words."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self._http = HttpClient(settings)
+
+    @property
+    def url(self) -> str:
+        return str(self._http.address)
+
+    async def __aenter__(self) -> BrokerClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def request(self, method: str, path: str, body: object = None, query: Optional[Query] = None, wait: float = 0.0, again: Optional[bool] = None) -> Answer:
+        """One request; raises Refused unless the answer is 2xx."""
+        return check(await self._http.request(method, path, body, query, wait, again))
+
+    # tickets
+
+    async def send(self, agent: str, payload: object, **options: object) -> Json:
+        """POST /agents/{id}/send; options are the camelCase keys of WIRE's table, None = absent."""
+        body = {"payload": payload, **{name: value for name, value in options.items() if value is not None}}
+        again = "ticketId" in body  # the idempotency key, WIRE rule 2
+        return self._object(await self.request("POST", f"/agents/{segment(agent)}/send", body, again=again))
+
+    async def pending(self, agent: str, after: int = 0, wait_ms: int = 0, limit: Optional[int] = None) -> list[Ticket]:
+        query = {"after": after or None, "waitMs": wait_ms or None, "limit": limit}
+        answer = await self.request("GET", f"/agents/{segment(agent)}/tickets/pending", query=query, wait=wait_ms / 1000)
+        return [Ticket.from_json(entry) for entry in self._list(answer)]
+
+    async def claim(self, ticket: str, watcher: str, lease_ms: int) -> Json:
+        body = {"watcher": watcher, "leaseMs": lease_ms}
+        return self._object(await self.request("POST", f"/tickets/{segment(ticket)}/claim", body, again=True))
+
+    async def acknowledge(self, ticket: str, watcher: Optional[str] = None, evidence: Optional[Json] = None) -> Json:
+        body = {name: value for name, value in (("watcher", watcher), ("evidence", evidence)) if value is not None}
+        return self._object(await self.request("POST", f"/tickets/{segment(ticket)}/acknowledge", body or None, again=True))
+
+    async def ticket(self, ticket: str) -> Json:
+        """The ticket with its history."""
+        return self._object(await self.request("GET", f"/tickets/{segment(ticket)}"))
+
+    # replies
+
+    async def reply(self, ticket: str, payload: object, metadata: Optional[Json] = None) -> None:
+        body = {"ticketId": ticket, "payload": payload, **({"metadata": metadata} if metadata else {})}
+        await self.request("POST", "/replies", body)
+
+    async def wait_reply(self, ticket: str, wait_ms: int) -> Optional[Json]:
+        """The ticket once it is replied to; None when `wait_ms` passed without."""
+        answer = await self.request("GET", f"/replies/{segment(ticket)}", query={"waitMs": wait_ms}, wait=wait_ms / 1000)
+        return None if answer.status == 204 else self._object(answer)
+
+    # agents
+
+    async def agents(self, **filters: Optional[str]) -> list[Json]:
+        return [entry for entry in self._list(await self.request("GET", "/agents", query=filters)) if isinstance(entry, dict)]
+
+    async def agent(self, agent: str) -> Json:
+        return self._object(await self.request("GET", f"/agents/{segment(agent)}"))
+
+    async def register(self, agent: str, **options: object) -> Json:
+        body = {"agentId": agent, **{name: value for name, value in options.items() if value is not None}}
+        return self._object(await self.request("POST", "/agents/register", body, again=True))
+
+    async def heartbeat(self, agent: str, report: Optional[Json] = None) -> Json:
+        return self._object(await self.request("POST", f"/agents/{segment(agent)}/heartbeat", report, again=True))
+
+    async def agent_status(self, agent: str) -> Json:
+        return self._object(await self.request("GET", f"/debug/agent/{segment(agent)}/status"))
+
+    # the broker itself
+
+    async def health(self) -> Json:
+        return self._object(await self.request("GET", "/health"))
+
+    async def connections(self) -> Json:
+        return self._object(await self.request("GET", "/debug/connections"))
+
+    # streams
+
+    async def stream_agent(self, agent: str, after: int) -> EventStream:
+        return await self._http.open_stream(f"/agents/{segment(agent)}/tickets/stream", str(after) if after else "")
+
+    async def stream_all(self, after: int) -> EventStream:
+        return await self._http.open_stream("/tickets/stream", str(after) if after else "")
+
+    def _object(self, answer: Answer) -> Json:
+        if not isinstance(answer.json, dict):
+            raise ConnectionLost(f"{self.url} answered with something else than a JSON object; is it a bridge broker?")
+        return answer.json
+
+    def _list(self, answer: Answer) -> list[Any]:
+        if not isinstance(answer.json, list):
+            raise ConnectionLost(f"{self.url} answered with something else than a JSON list; is it a bridge broker?")
+        return answer.json

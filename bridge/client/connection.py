@@ -1,0 +1,120 @@
+"""One socket to a broker: bytes out, response events in, every wait bounded.
+
+Rule: whatever goes wrong below HTTP leaves here as BrokerUnreachable (nobody
+there) or ConnectionLost (it was there and broke); OSError never leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Optional, Union
+
+from bridge.client.address import BrokerAddress
+from bridge.errors import BrokerUnreachable, ConnectionLost, PeerError
+from bridge.settings import ClientSettings
+from bridge.tasks import within
+from bridge.wire.request import Limits
+from bridge.wire.response import BodyData, BodyEnd, ResponseHead, ResponseParser
+
+READ_BYTES = 65536  # one read; as much as asyncio's reader holds before it pauses the socket
+CLOSE_SECONDS = 1.0  # a peer that does not answer our TLS close is not waited for longer
+WireEvent = Union[ResponseHead, BodyData, BodyEnd]
+
+
+class Connection:
+    """One open connection; used for one exchange at a time."""
+
+    def __init__(self, address: BrokerAddress, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._address = address
+        self._reader = reader
+        self._writer = writer
+        self._parser = ResponseParser(Limits())
+        self.was_answered = False  # a byte of the current answer has arrived
+
+    @property
+    def is_closed(self) -> bool:
+        """The peer hung up while the connection was idle, as far as we have been told."""
+        return self._reader.at_eof() or self._writer.transport.is_closing()
+
+    async def send(self, method: str, request: bytes) -> None:
+        self._parser.expect(method)
+        self.was_answered = False
+        self._writer.write(request)
+        try:
+            await self._writer.drain()
+        except OSError:
+            pass  # a broker may refuse a request before all of it was written (413); its answer says more than this
+
+    async def read_event(self, deadline: float) -> WireEvent:
+        """The next piece of the answer; asyncio.TimeoutError when `deadline` (loop time) passes first."""
+        while True:
+            try:
+                event = self._parser.next_event()
+            except PeerError as error:
+                raise ConnectionLost(f"what answers at {self._address} does not speak HTTP as a broker does: {error}") from None
+            if event is not None:
+                return event
+            await self._read_more(deadline)
+
+    async def _read_more(self, deadline: float) -> None:
+        left = deadline - asyncio.get_running_loop().time()
+        try:
+            data = await within(left, self._reader.read(READ_BYTES))
+        except OSError as error:
+            raise ConnectionLost(f"the connection to {self._address} broke: {describe(error)}") from None
+        if data:
+            self.was_answered = True
+            self._parser.feed(data)
+            return
+        if not self.was_answered:
+            raise ConnectionLost(f"{self._address} closed the connection without an answer")
+        try:
+            self._parser.feed_eof()
+        except PeerError as error:
+            raise ConnectionLost(f"{self._address} closed the connection in the middle of an answer: {error}") from None
+
+    def abort(self) -> None:
+        """Drop the connection now, in the middle of whatever it was doing."""
+        self._writer.transport.abort()
+
+    async def aclose(self) -> None:
+        self._writer.close()
+        try:
+            await within(CLOSE_SECONDS, self._writer.wait_closed())
+        except (OSError, asyncio.TimeoutError):
+            self.abort()  # it is closed either way; how it ended interests nobody
+
+
+async def open_connection(address: BrokerAddress, settings: ClientSettings) -> Connection:
+    """Connect, or raise BrokerUnreachable. Proxies of the environment are never asked."""
+    context: Optional[ssl.SSLContext] = ssl.create_default_context() if address.is_tls else None
+    dial = asyncio.ensure_future(asyncio.open_connection(address.host, address.port, ssl=context))
+    try:
+        reader, writer = await within(settings.connect_timeout / 1000, dial)
+    except asyncio.TimeoutError:
+        raise unreachable(address, f"no connection within {settings.connect_timeout} ms") from None
+    except (OSError, UnicodeError) as error:  # UnicodeError: a host name that IDNA cannot encode
+        raise unreachable(address, describe(error)) from None
+    except asyncio.CancelledError:
+        if dial.done() and not dial.cancelled() and dial.exception() is None:
+            dial.result()[1].transport.abort()  # it connected in the very moment we were told to stop
+        raise
+    return Connection(address, reader, writer)
+
+
+def unreachable(address: BrokerAddress, reason: str) -> BrokerUnreachable:
+    return BrokerUnreachable(
+        f"no broker answers at {address} ({reason}); start one with `python3 -m bridge broker`, or name another with --broker-url or BRIDGE_BROKER_URL"
+    )
+
+
+def describe(error: BaseException) -> str:
+    """A few words about an OSError; several of them (one per address) are shortened to the last."""
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {error.reason or error}"
+    if isinstance(error, OSError) and error.strerror and not error.strerror.startswith("Connect call failed"):
+        return error.strerror
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    return str(error) or type(error).__name__

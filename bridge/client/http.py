@@ -1,0 +1,193 @@
+"""One request, one Answer; or one request, one EventStream.
+
+Connections are kept alive and reused. A reused connection may turn out to have
+been closed by the broker in the same moment (RFC 9112 section 9.3.1): the
+request is then sent again, once, on a fresh one, but only if no byte of an
+answer came and doing it twice is the same as doing it once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Mapping, Optional
+from urllib.parse import urlencode
+
+from bridge import __version__
+from bridge.client.address import BrokerAddress
+from bridge.client.connection import Connection, open_connection
+from bridge.errors import BrokerUnreachable, ConnectionLost, Refused
+from bridge.settings import ClientSettings
+from bridge.wire.response import BodyData, ResponseHead, encode_request
+from bridge.wire.sse import Event, EventStreamDecoder
+
+IDLE_CONNECTIONS = 2  # kept for the next request; a watcher has one long-poll and one claim or ack under way
+IDEMPOTENT = frozenset({"GET", "HEAD", "DELETE", "PUT"})  # RFC 9110 section 9.2.2
+Query = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the broker said, whatever its status."""
+
+    status: int
+    fields: Mapping[str, str]
+    json: object  # None when there is no body or it is not JSON
+    body: bytes
+
+
+class HttpClient:
+    """Asks one broker; any number of requests at a time, each on its own connection."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self.address = BrokerAddress.from_url(settings.broker_url)
+        self._settings = settings
+        self._idle: list[Connection] = []
+
+    async def request(
+        self, method: str, path: str, body: object = None, query: Optional[Query] = None, wait: float = 0.0, again: Optional[bool] = None
+    ) -> Answer:
+        """Ask once. `wait`: seconds that the broker was asked to wait. `again`: may be sent twice (default: by method)."""
+        message = self._encode(method, path, body, query, {"Accept": "application/json"})
+        connection = self._take_idle()
+        if connection is not None:
+            try:
+                return await self._exchange(connection, method, message, wait)
+            except ConnectionLost:
+                may_repeat = method in IDEMPOTENT if again is None else again
+                if connection.was_answered or not may_repeat:
+                    raise
+        return await self._exchange(await open_connection(self.address, self._settings), method, message, wait)
+
+    async def open_stream(self, path: str, last_event_id: str = "", query: Optional[Query] = None) -> EventStream:
+        """Open an event stream. Raises Refused, BrokerUnreachable, ConnectionLost."""
+        fields = {"Accept": "text/event-stream", "Cache-Control": "no-cache"}
+        if last_event_id:
+            fields["Last-Event-ID"] = last_event_id
+        message = self._encode("GET", path, None, query, fields)
+        connection = await open_connection(self.address, self._settings)
+        try:
+            await connection.send("GET", message)
+            deadline = self._deadline(0.0)
+            head = await self._read_head(connection, deadline)
+            kind = head.fields.get("content-type", "").partition(";")[0].strip().lower()
+            if head.status == 200 and kind == "text/event-stream":
+                return EventStream(connection, str(self.address))
+            answer = await self._read_answer(connection, head, deadline)
+        except BaseException:
+            connection.abort()
+            raise
+        await connection.aclose()
+        raise refusal(answer) if answer.status != 200 else ConnectionLost(f"{self.address}{path} is no event stream but {kind or 'untyped'}")
+
+    async def aclose(self) -> None:
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            await connection.aclose()
+
+    def _encode(self, method: str, path: str, body: object, query: Optional[Query], fields: dict[str, str]) -> bytes:
+        given = {name: value for name, value in (query or {}).items() if value is not None}
+        target = self.address.prefix + path + ("?" + urlencode(given) if given else "")
+        fields["User-Agent"] = f"bridge/{__version__}"
+        content: Optional[bytes] = None
+        if body is not None:
+            content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
+            fields["Content-Type"] = "application/json"
+        elif method in ("POST", "PUT"):
+            content = b""
+        return encode_request(method, target, self.address.authority, fields, content)
+
+    def _take_idle(self) -> Optional[Connection]:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed:
+                return connection
+            connection.abort()
+        return None
+
+    def _deadline(self, wait: float) -> float:
+        return asyncio.get_running_loop().time() + self._settings.request_timeout / 1000 + wait
+
+    async def _exchange(self, connection: Connection, method: str, message: bytes, wait: float) -> Answer:
+        deadline = self._deadline(wait)
+        try:
+            await connection.send(method, message)
+            head = await self._read_head(connection, deadline)
+            answer = await self._read_answer(connection, head, deadline)
+        except BaseException:
+            connection.abort()
+            raise
+        if head.keep_alive and len(self._idle) < IDLE_CONNECTIONS:
+            self._idle.append(connection)
+        else:
+            await connection.aclose()
+        return answer
+
+    async def _read_head(self, connection: Connection, deadline: float) -> ResponseHead:
+        try:
+            event = await connection.read_event(deadline)
+        except asyncio.TimeoutError:
+            raise ConnectionLost(f"{self.address} did not answer in time") from None
+        assert isinstance(event, ResponseHead), "an answer begins with its head"
+        return event
+
+    async def _read_answer(self, connection: Connection, head: ResponseHead, deadline: float) -> Answer:
+        body = bytearray()
+        try:
+            event = await connection.read_event(deadline)
+            while isinstance(event, BodyData):
+                body += event.data
+                if len(body) > self._settings.answer_max:
+                    raise ConnectionLost(f"the answer of {self.address} is longer than {self._settings.answer_max} bytes")
+                event = await connection.read_event(deadline)
+        except asyncio.TimeoutError:
+            raise ConnectionLost(f"{self.address} did not finish its answer in time") from None
+        return Answer(head.status, head.fields, self._decode(head, bytes(body)), bytes(body))
+
+    def _decode(self, head: ResponseHead, body: bytes) -> object:
+        if not body or "json" not in head.fields.get("content-type", ""):
+            return None
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise ConnectionLost(f"{self.address} sent JSON that cannot be read: {error}") from None
+
+
+class EventStream:
+    """An open event stream. Any byte counts as a sign of life, events or not."""
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self._connection = connection
+        self._decoder = EventStreamDecoder()
+        self._name = name
+
+    async def read_events(self, silence: float) -> list[Event]:
+        """What the next bytes complete, perhaps nothing. Raises asyncio.TimeoutError after `silence` seconds
+        without a byte, StreamError for what is no event stream, ConnectionLost when it ended."""
+        deadline = asyncio.get_running_loop().time() + silence
+        event = await self._connection.read_event(deadline)
+        if not isinstance(event, BodyData):
+            raise ConnectionLost(f"{self._name} ended the event stream")
+        return self._decoder.feed(event.data)
+
+    async def aclose(self) -> None:
+        self._connection.abort()  # the stream has no end of ours to wait for
+
+
+def refusal(answer: Answer) -> Refused:
+    """The broker's no, from problem+json (RFC 9457) or from what the predecessor sends."""
+    problem = answer.json if isinstance(answer.json, dict) else {}
+    detail = problem.get("detail") or problem.get("error") or problem.get("title")
+    after = answer.fields.get("retry-after", "")  # delay-seconds only; our broker sends no HTTP-date
+    return Refused(answer.status, str(detail or f"the broker answered {answer.status}"), problem, float(after) if after.isdigit() else 0.0)
+
+
+def check(answer: Answer) -> Answer:
+    """Pass a 2xx answer on; raise Refused for any other."""
+    if not 200 <= answer.status < 300:
+        raise refusal(answer)
+    return answer
+
+
+__all__ = ["Answer", "BrokerUnreachable", "EventStream", "HttpClient", "check", "refusal"]

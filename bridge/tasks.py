@@ -1,0 +1,47 @@
+"""Every task has an owner that outlives it, cancels it, and hears its failure.
+
+Python 3.9 has no TaskGroup and no asyncio.timeout, and its wait_for loses a
+cancellation that arrives together with the result (bpo-37658): a watcher that
+was told to stop would then go on for ever. These two take their places.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Awaitable, Coroutine, TypeVar
+
+T = TypeVar("T")
+
+
+async def run_together(**jobs: Coroutine[Any, Any, None]) -> None:
+    """Run named jobs until the first one ends; stop the rest; raise its error."""
+    tasks = [asyncio.ensure_future(job) for job in jobs.values()]
+    for task, name in zip(tasks, jobs):
+        task.set_name(name)
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        await stop_all(*tasks)
+
+
+async def stop_all(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel tasks and wait until each has ended; their errors are retrieved here."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def within(seconds: float, awaitable: Awaitable[T]) -> T:
+    """The result of `awaitable`, or asyncio.TimeoutError after `seconds`; a cancellation always wins."""
+    task = asyncio.ensure_future(awaitable)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=max(0.0, seconds))
+    except asyncio.CancelledError:
+        await stop_all(task)
+        raise
+    if not done:
+        await stop_all(task)
+        raise asyncio.TimeoutError
+    return task.result()
