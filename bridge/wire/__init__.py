@@ -2,5 +2,9 @@
 
     request.py   RequestParser: HTTP/1.1 requests off a connection (RFC 9110, 9112)
     response.py  ResponseParser (client side) and encoders of heads and chunks
-    sse.py       EventStreamEncoder / EventStreamDecoder (WHATWG HTML 9.2)
+    sse.py       encode_event / EventStreamDecoder (WHATWG HTML 9.2)
+
+    fields.py    lines, fields, Limits: what both heads share
+    target.py    request-target, Host, percent-encoding
+    chunked.py   the chunked coding, both directions
 """

@@ -1,0 +1,150 @@
+"""The chunked transfer coding (RFC 9112 section 7.1), both directions.
+
+    SIZE ──size > 0──► DATA ──all of it──► DATA_END ──CRLF──► SIZE
+      └────size 0────► TRAILER ──empty line──► DONE
+
+Rule 1: data goes out as it comes in; what is held is at most one unfinished line.
+Rule 2: all that is not data (extensions, trailers) has one budget each for the
+whole body, or a peer could send for ever without ever sending a byte of body.
+Rule 3: trailers are checked and dropped. Merged into the fields, a trailer
+could bring a Host or an Authorization that nobody looked at (section 7.1.2).
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+
+from bridge.errors import PeerError
+from bridge.wire.fields import TCHAR, VALUE, check_field_line, find_line_end
+
+LAST_CHUNK = b"0\r\n\r\n"
+
+_SIZE_DIGITS = 16  # 64 bits; more could only overflow somebody
+_QUOTED = r'"[\t !\x23-\x5b\x5d-\x7e\x80-\xff]*(?:\\[{0}][\t !\x23-\x5b\x5d-\x7e\x80-\xff]*)*"'.format(VALUE)
+_LINE = re.compile(rf"([0-9A-Fa-f]{{1,{_SIZE_DIGITS}}})((?:[ \t]*;[ \t]*[{TCHAR}]+(?:[ \t]*=[ \t]*(?:[{TCHAR}]+|{_QUOTED}))?)*)")
+
+
+class Part(enum.Enum):
+    SIZE = "size"
+    DATA = "data"
+    DATA_END = "data end"
+    TRAILER = "trailer"
+    DONE = "done"
+
+
+class ChunkedDecoder:
+    """Takes a chunked body in any slices and gives its data."""
+
+    __slots__ = ("_extension_room", "_held", "_left", "_part", "_pos", "_room", "_scan", "_trailer_room")
+
+    def __init__(self, overhead_max: int, body_max: int | None = None) -> None:
+        self._extension_room = overhead_max  # bytes of chunk extensions that may still come
+        self._trailer_room = overhead_max  # bytes of trailer lines that may still come
+        self._room = body_max  # bytes of data that may still come; None = any number
+        self._part = Part.SIZE
+        self._left = 0  # bytes of the current chunk that are still to come
+        self._held = b""
+        self._pos = 0  # what lies before is done with
+        self._scan = 0  # no line ends before here
+
+    @property
+    def is_done(self) -> bool:
+        return self._part is Part.DONE
+
+    @property
+    def held_bytes(self) -> int:
+        return len(self._held)
+
+    def feed(self, data: bytes) -> bytes:
+        """Take bytes off the wire, return the data in them. Raises PeerError 400, 413 or 431."""
+        self._held += data
+        pieces: list[bytes] = []
+        while self._step(pieces):
+            pass
+        self._held, self._scan, self._pos = self._held[self._pos :], max(0, self._scan - self._pos), 0
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def take_rest(self) -> bytes:
+        """Remove and return what came after the end of the body."""
+        rest, self._held = self._held, b""
+        return rest
+
+    def _step(self, pieces: list[bytes]) -> bool:
+        """Make one move of the table above; False if that needs more bytes."""
+        if self._part is Part.DATA:
+            return self._take_data(pieces)
+        if self._part is Part.DATA_END:
+            return self._take_data_end()
+        if self._part is Part.SIZE:
+            return self._take_size()
+        return self._part is Part.TRAILER and self._take_trailer()
+
+    def _take_data(self, pieces: list[bytes]) -> bool:
+        piece = self._held[self._pos : self._pos + self._left]
+        if not piece:
+            return False
+        pieces.append(piece)
+        self._pos += len(piece)
+        self._left -= len(piece)
+        if not self._left:
+            self._part = Part.DATA_END
+        return True
+
+    def _take_data_end(self) -> bool:
+        ending = self._held[self._pos : self._pos + 2]
+        if not b"\r\n".startswith(ending):
+            raise PeerError(400, "chunk data longer than its size says")
+        if len(ending) < 2:
+            return False
+        self._pos += 2
+        self._scan = self._pos
+        self._part = Part.SIZE
+        return True
+
+    def _take_size(self) -> bool:
+        line = self._take_line(_SIZE_DIGITS + self._extension_room, 400, "chunk extensions")
+        if line is None:
+            return False
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise PeerError(400, "a chunk size must be 1 to 16 hexadecimal digits, an extension name[=value]")
+        self._extension_room -= len(match[2])
+        if self._extension_room < 0:
+            raise PeerError(400, "chunk extensions are too long")
+        self._left = int(match[1], 16)
+        if self._room is not None:
+            self._room -= self._left
+            if self._room < 0:
+                raise PeerError(413, "the chunked body is too large")
+        self._part = Part.DATA if self._left else Part.TRAILER
+        return True
+
+    def _take_trailer(self) -> bool:
+        line = self._take_line(self._trailer_room, 431, "trailers")
+        if line is None:
+            return False
+        if line:
+            check_field_line(line)
+            self._trailer_room = max(0, self._trailer_room - len(line) - 2)
+        else:
+            self._part = Part.DONE
+        return True
+
+    def _take_line(self, room: int, status: int, what: str) -> str | None:
+        """Remove and return a line of at most `room` bytes, None if it has not come whole."""
+        stop = min(len(self._held), self._pos + room + 2)
+        end = find_line_end(self._held, self._scan, stop)
+        if end < 0:
+            if stop == self._pos + room + 2:
+                raise PeerError(status, f"{what} are too long")
+            self._scan = max(self._pos, stop - 1)
+            return None
+        line = self._held[self._pos : end].decode("latin-1")
+        self._pos = self._scan = end + 2
+        return line
+
+
+def encode_chunk(data: bytes) -> bytes:
+    """One chunk; nothing for no data, since a chunk of size 0 ends the body."""
+    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""

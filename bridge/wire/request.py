@@ -1,0 +1,271 @@
+"""HTTP/1.1 requests off a connection, in any slices (RFC 9110, RFC 9112).
+
+Rule 1: strict where leniency is an attack. What two parsers could read in two
+ways is refused, and after a refusal the parser reads nothing more: there is
+no second request in the rest of a bad one.
+Rule 2: one regular expression, `_HEAD`, says what a well-formed head is. A head
+that came whole is matched at once (the hot path); one that came in pieces is
+walked line by line first, only to refuse early, and then matched all the same.
+Rule 3: held memory is bounded by the limits and one feed, whatever comes.
+
+    IDLE ──a byte──► HEAD ──empty line──► BODY ──last byte──► IDLE
+                       └──── error ─────────┴────► failed, for good
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+
+from bridge.errors import PeerError
+from bridge.wire.chunked import ChunkedDecoder
+from bridge.wire.fields import (
+    FIELD_LINES,
+    TCHAR,
+    TOKEN,
+    HeadWalker,
+    Limits,
+    check_chunked,
+    parse_fields,
+    parse_length,
+    split_list,
+    wants_keep_alive,
+)
+from bridge.wire.target import ORIGIN, check_host, check_percent, decode_query, decode_segments, parse_target
+
+__all__ = ["Limits", "Request", "RequestParser", "Stage", "decode_query", "decode_segments"]
+
+_HEAD = re.compile(rf"([{TCHAR}]+) (?:{ORIGIN}|([!-~]+)) HTTP/1\.([0-9])\r\n({FIELD_LINES})")
+_VERSION = re.compile(r"HTTP/([0-9])\.[0-9]")
+_TARGET = re.compile("[!-~]+")
+_VERSIONS = {str(minor): (1, minor) for minor in range(10)}
+_BLANK_LINES = 4  # tolerated before a request: some old clients end a body with a CRLF too many (RFC 9112 section 2.2)
+
+
+class Stage(enum.Enum):
+    """Where a connection is; it says which deadline runs. Ask after `take_request` gave None."""
+
+    IDLE = "idle"  # nothing held
+    HEAD = "head"  # part of a head
+    BODY = "body"  # a whole head, part of its body
+
+
+class Request:
+    """One whole request. Nobody changes it once it is handed out."""
+
+    __slots__ = ("authority", "body", "fields", "keep_alive", "method", "path", "query", "version")
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        version: tuple[int, int],
+        fields: dict[str, str],
+        authority: str,
+        body: bytes,
+        keep_alive: bool,
+    ) -> None:
+        self.method = method
+        self.path = path  # raw, begins with "/"; "*" for OPTIONS *
+        self.query = query  # raw, without "?"
+        self.version = version
+        self.fields = fields  # names lowercased, repeated ones joined with ", "
+        self.authority = authority  # Host, or that of an absolute target; "" if HTTP/1.0 named none
+        self.body = body
+        self.keep_alive = keep_alive
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.path} {len(self.body)} bytes>"
+
+
+class RequestParser:
+    """Feed it what arrives, take whole requests out until it gives None."""
+
+    __slots__ = ("_asks", "_blank", "_body", "_chunks", "_error", "_held", "_length", "_limits", "_open", "_pos", "_walker")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._held: bytes | bytearray = b""
+        self._pos = 0  # what lies before belongs to requests already taken
+        self._walker = HeadWalker(limits.head_max, _check_request_line)
+        self._blank = 0  # empty lines seen before the current request
+        self._open: Request | None = None  # its head is read, its body is not
+        self._length = 0  # bytes of its body, if it is not chunked
+        self._chunks: ChunkedDecoder | None = None
+        self._body = bytearray()  # decoded chunks
+        self._asks = False  # Expect: 100-continue, not yet answered
+        self._error: PeerError | None = None
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes off the connection. Never raises: `take_request` does.
+
+        Who feeds without taking (a pipelining peer while its first request
+        waits) must stop reading in time: beyond the limits the rest is refused.
+        """
+        if not data or self._error is not None:
+            return
+        self._asks = False
+        if self._pos == len(self._held):  # hot: requests mostly come whole, and are then never copied
+            self._held, self._pos = data, 0
+        elif self.held_bytes > self._limits.head_max + self._limits.body_max:
+            self._fail(PeerError(400, "too much was sent ahead of the answers"))
+        elif isinstance(self._held, bytearray):
+            del self._held[: self._pos]
+            self._held += data
+            self._pos = 0
+        else:
+            self._held, self._pos = bytearray(self._held[self._pos :]) + data, 0
+
+    def take_request(self) -> Request | None:
+        """Remove and return the next request, None if it is not complete. Raises PeerError, from then on always."""
+        if self._error is not None:
+            raise PeerError(self._error.status, self._error.detail)
+        try:
+            request = self._open or self._take_head()
+            if request is not None and self._take_body(request):
+                self._open = None
+                return request
+        except PeerError as error:
+            self._fail(error)
+            raise
+        return None
+
+    def take_continue(self) -> bool:
+        """True once, when a head that asks for 100 (Continue) is here and nothing of its body is."""
+        asks, self._asks = self._asks, False
+        return asks
+
+    @property
+    def stage(self) -> Stage:
+        if self._open is not None:
+            return Stage.BODY
+        return Stage.IDLE if self._pos == len(self._held) else Stage.HEAD
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that wait here, decoded or not."""
+        chunks = self._chunks.held_bytes if self._chunks is not None else 0
+        return len(self._held) - self._pos + len(self._body) + chunks
+
+    def _take_head(self) -> Request | None:
+        held, pos = self._held, self._pos
+        if held[pos : pos + 2] == b"\r\n":
+            pos = self._skip_blank_lines()
+        if pos == len(held):
+            return None
+        end = -1 if self._walker.has_begun else held.find(b"\r\n\r\n", pos, pos + self._limits.head_max)
+        if end < 0:
+            end = self._walker.walk(held, pos)
+            if end < 0:
+                return None
+            end -= 2  # the walker gives the empty line, find gives the line end before it
+        head = held[pos : end + 2].decode("latin-1")
+        match = _HEAD.fullmatch(head)
+        if match is None:
+            self._walker.restart()
+            self._walker.walk(held, pos)
+            raise PeerError(400, "a malformed head")
+        self._walker.restart()
+        self._blank = 0
+        self._pos = end + 4
+        return self._open_request(match)
+
+    def _skip_blank_lines(self) -> int:
+        while self._blank < _BLANK_LINES and not self._walker.has_begun and self._held[self._pos : self._pos + 2] == b"\r\n":
+            self._blank += 1
+            self._pos += 2
+        return self._pos
+
+    def _open_request(self, match: re.Match[str]) -> Request:
+        """Make a request of a well-formed head; its body is still to be taken. Hot."""
+        method, path, query, other, minor, block = match.groups("")
+        fields = parse_fields(block)
+        version = _VERSIONS[minor]
+        authority = fields.get("host", "")
+        if "host" in fields:
+            check_host(authority)
+        elif version > (1, 0):
+            raise PeerError(400, "an HTTP/1.1 request needs a Host field (RFC 9112 section 3.2)")
+        if other or method == "CONNECT":
+            path, query, named = parse_target(method, other)
+            authority = named or authority
+        elif "%" in path or "%" in query:
+            check_percent(path)
+            check_percent(query)
+        keep_alive = wants_keep_alive(fields, version) if "connection" in fields else version > (1, 0)
+        request = Request(method, path, query, version, fields, authority, b"", keep_alive)
+        self._open_body(fields, version)
+        if "expect" in fields and version > (1, 0):
+            self._open_expectation(fields)
+        self._open = request
+        return request
+
+    def _open_body(self, fields: dict[str, str], version: tuple[int, int]) -> None:
+        """Decide how the body ends (RFC 9112 section 6.3)."""
+        self._chunks = None
+        self._length = 0
+        if "transfer-encoding" in fields:
+            check_chunked(fields, version)
+            self._chunks = ChunkedDecoder(self._limits.head_max, self._limits.body_max)
+        elif "content-length" in fields:
+            self._length = parse_length(fields["content-length"])
+            if self._length > self._limits.body_max:
+                raise PeerError(413, f"the body is larger than {self._limits.body_max} bytes")
+
+    def _open_expectation(self, fields: dict[str, str]) -> None:
+        """RFC 9110 section 10.1.1; an HTTP/1.0 client's Expect is ignored, as it says."""
+        if split_list(fields["expect"]) != ["100-continue"]:
+            raise PeerError(417, "the only expectation known here is 100-continue")
+        has_body = self._length > 0 or self._chunks is not None
+        self._asks = has_body and self._pos == len(self._held)
+
+    def _take_body(self, request: Request) -> bool:
+        """Give the request its body; False if it is not complete. Hot."""
+        if self._chunks is not None:
+            return self._take_chunks(request, self._chunks)
+        end = self._pos + self._length
+        if end > len(self._held):
+            return False
+        if self._length:
+            request.body = bytes(self._held[self._pos : end])
+        if end == len(self._held):
+            self._held, self._pos = b"", 0
+        else:
+            self._pos = end
+        return True
+
+    def _take_chunks(self, request: Request, chunks: ChunkedDecoder) -> bool:
+        rest = bytes(self._held[self._pos :])
+        self._held, self._pos = b"", 0
+        self._body += chunks.feed(rest)
+        if not chunks.is_done:
+            return False
+        request.body = bytes(self._body)
+        self._body = bytearray()
+        self._held = chunks.take_rest()
+        self._chunks = None
+        return True
+
+    def _fail(self, error: PeerError) -> None:
+        self._error = PeerError(error.status, error.detail)  # a fresh one: a raised one keeps its frames alive
+        self._held, self._pos, self._body = b"", 0, bytearray()
+        self._open = self._chunks = None
+        self._asks = False
+
+
+def _check_request_line(line: str) -> None:
+    """Say what is wrong with a request line, if anything is (RFC 9112 section 3). Raises PeerError."""
+    parts = line.split(" ")
+    if len(parts) != 3:
+        raise PeerError(400, "a request line must be: method, one space, target, one space, version")
+    method, target, version = parts
+    if not TOKEN.fullmatch(method):
+        raise PeerError(400, "the method is no token")
+    match = _VERSION.fullmatch(version)
+    if match is None:
+        raise PeerError(400, "the version must be HTTP/1.1 or HTTP/1.0")
+    if match[1] != "1":
+        raise PeerError(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
+    if not _TARGET.fullmatch(target):
+        raise PeerError(400, "the request target holds what RFC 3986 does not allow")

@@ -1,0 +1,162 @@
+"""Event streams, both directions (WHATWG HTML section 9.2).
+
+Rule 1: no text breaks out of its field. A CR, a LF and a CRLF all end a line
+(9.2.5), so data is split at each of them; an id or an event name that holds
+one is refused.
+Rule 2: the decoder is the standard's algorithm (9.2.6), no more and no less,
+in any slices. CR and LF never occur inside a UTF-8 sequence, so lines are cut
+as bytes and decoded whole: a character cut by a slice needs no care.
+Rule 3: an event that the stream broke off in is dropped, and so is its id:
+the cursor moves when an event is complete.
+
+    bytes ─► lines ─► data, event, id, retry ─► (empty line) ─► Event
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from bridge.errors import StreamError
+
+HEARTBEAT = b":heartbeat\n\n"
+
+_BOM = b"\xef\xbb\xbf"
+_LINE_END = re.compile(b"\r\n|\r|\n")
+_RETRY_DIGITS = 15  # a longer number is cut down to this: 30,000 years, and int() stays cheap
+
+
+def encode_event(data: bytes, event: bytes = b"", id: bytes = b"") -> bytes:
+    """One event; `data` is UTF-8 and may hold anything. Hot. Raises ValueError for a bad name or id."""
+    if b"\n" in data or b"\r" in data:
+        data = b"\ndata: ".join(_LINE_END.split(data))
+    if not (event or id):
+        return b"data: %b\n\n" % data
+    _check_line(event + id)
+    if event and id:
+        return b"id: %b\nevent: %b\ndata: %b\n\n" % (id, event, data)
+    return (b"event: %b\ndata: %b\n\n" if event else b"id: %b\ndata: %b\n\n") % (event or id, data)
+
+
+def _check_line(text: bytes) -> None:
+    if b"\n" in text or b"\r" in text or b"\0" in text:
+        raise ValueError(f"an event name or id must not hold CR, LF or NUL: {text!r:.200}")
+
+
+def encode_comment(text: str) -> bytes:
+    """A comment, which readers skip; each line of `text` gets its own colon."""
+    lines = _LINE_END.split(text.encode("utf-8", "replace"))
+    return b"".join([b":%b\n" % line for line in lines]) + b"\n"
+
+
+def encode_retry(ms: int) -> bytes:
+    """The retry hint: how long a reader waits before it reconnects."""
+    if ms < 0:
+        raise ValueError("a retry hint is 0 or more milliseconds")
+    return b"retry: %d\n\n" % ms
+
+
+@dataclass(frozen=True)
+class Event:
+    event: str  # the event type; "message" when the stream named none
+    data: str
+    last_event_id: str  # the last one seen, not necessarily this event's
+
+
+class EventStreamDecoder:
+    """Takes an event stream in any slices and gives its events."""
+
+    def __init__(self, limit: int = 16 << 20) -> None:
+        self.last_event_id = ""
+        self.retry_ms: int | None = None
+        self._limit = limit  # bytes of a line, and of the data of an event
+        self._held = bytearray()  # the unfinished line
+        self._skips_lf = False  # a CR ended the last slice: a LF now belongs to it
+        self._at_start = True
+        self._failure = ""
+        self._data: list[bytes] = []
+        self._data_bytes = 0
+        self._event = b""
+        self._id = ""  # becomes last_event_id when the event is complete
+
+    @property
+    def held_bytes(self) -> int:
+        return len(self._held) + self._data_bytes + len(self._event) + len(self._id)
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Take bytes, return the events they complete.
+
+        Raises StreamError at a line or event beyond the limit, from then on
+        always. Events complete before that are handed out first: then the
+        next call raises.
+        """
+        events: list[Event] = []
+        if not self._failure:
+            self._take(data, events)
+        if self._failure and not events:
+            raise StreamError(self._failure)
+        return events
+
+    def _take(self, data: bytes, events: list[Event]) -> None:
+        if self._skips_lf and data:
+            self._skips_lf = False
+            if data[:1] == b"\n":
+                data = data[1:]
+        if b"\n" not in data and b"\r" not in data:
+            self._hold(data)
+            return
+        self._skips_lf = data.endswith(b"\r")
+        lines = (bytes(self._held) + data).splitlines()  # of bytes: at CR, LF and CRLF only
+        self._held.clear()
+        partial = b"" if data.endswith((b"\r", b"\n")) else lines.pop()
+        for line in lines:
+            self._take_line(line, events)
+            if self._failure:
+                return
+        self._hold(partial)
+
+    def _hold(self, partial: bytes) -> None:
+        self._held += partial
+        if len(self._held) > self._limit:
+            self._fail("a line")
+
+    def _take_line(self, line: bytes, events: list[Event]) -> None:
+        if len(line) > self._limit:
+            self._fail("a line")
+            return
+        if self._at_start:
+            self._at_start = False
+            if line.startswith(_BOM):
+                line = line[len(_BOM) :]
+        if not line:
+            self._dispatch(events)
+        elif line[:1] != b":":
+            name, _, value = line.partition(b":")
+            self._take_field(name, value[1:] if value[:1] == b" " else value)
+
+    def _take_field(self, name: bytes, value: bytes) -> None:
+        if name == b"data":
+            self._data.append(value)
+            self._data_bytes += len(value) + 1
+            if self._data_bytes > self._limit:
+                self._fail("an event")
+        elif name == b"event":
+            self._event = value
+        elif name == b"id" and b"\0" not in value:
+            self._id = value.decode("utf-8", "replace")
+        elif name == b"retry" and value.isdigit():
+            digits = value.lstrip(b"0")
+            self.retry_ms = int(digits or b"0") if len(digits) <= _RETRY_DIGITS else 10**_RETRY_DIGITS
+
+    def _dispatch(self, events: list[Event]) -> None:
+        self.last_event_id = self._id
+        if self._data:
+            data = b"\n".join(self._data).decode("utf-8", "replace")
+            event = self._event.decode("utf-8", "replace") or "message"
+            events.append(Event(event, data, self.last_event_id))
+        self._data, self._data_bytes, self._event = [], 0, b""
+
+    def _fail(self, what: str) -> None:
+        self._failure = f"{what} of the event stream is longer than {self._limit} bytes"
+        self._held.clear()
+        self._data, self._data_bytes, self._event = [], 0, b""
