@@ -1,0 +1,113 @@
+"""What people and their monitors read: health, metrics, debug pages."""
+
+from __future__ import annotations
+
+import re
+
+from conformance.shapes import check_problem, is_count
+from running import new_name, wait_until
+
+
+def test_health(broker):
+    answer = broker.ask("GET", "/health")
+    assert answer.status == 200 and set(answer.json) == {"status", "agents", "tickets", "uptime"}
+    assert answer.json["status"] == "ok" and is_count(answer.json["agents"]) and is_count(answer.json["tickets"])
+    assert isinstance(answer.json["uptime"], (int, float)) and answer.json["uptime"] >= 0
+
+
+def test_health_counts_agents(start):
+    broker = start()
+    assert broker.ask("GET", "/health").json["agents"] == 0
+    broker.register("a"), broker.register("b"), broker.register("a")
+    assert broker.ask("GET", "/health").json["agents"] == 2
+    assert broker.ask("GET", "/health").json["tickets"] == 0
+    broker.send("a", 1)
+    assert broker.ask("GET", "/health").json["tickets"] == 1
+
+
+SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(\{[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"(,[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*")*,?\})? (NaN|[+-]Inf|[-+]?[0-9.eE+-]+)( -?\d+)?')
+
+
+def test_metrics_are_prometheus_text(broker):
+    """Prometheus text format 0.0.4, with agents whose names try to break out of a label."""
+    for agent in ('quote"} 1', "back\\slash", "plain"):
+        broker.register(agent)
+        broker.ask("POST", "/agents/" + "".join(f"%{byte:02x}" for byte in agent.encode()) + "/heartbeat", {"tier": 'x"y\\', "session": "s\n", "memoryBytes": 7})
+    answer = broker.ask("GET", "/metrics")
+    assert answer.status == 200 and answer.field("content-type").startswith("text/plain")
+    text = answer.body.decode()
+    assert text.endswith("\n")
+    typed, seen = {}, set()
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split(" ")
+            assert kind in ("counter", "gauge", "histogram", "summary", "untyped") and name not in typed, line
+            typed[name] = kind
+        elif line and not line.startswith("#"):
+            match = SAMPLE.fullmatch(line)
+            assert match, line
+            base = re.sub(r"_(bucket|sum|count|total)$", "", match[1])
+            assert match[1] in typed or base in typed, f"no TYPE for {line}"
+            key = line.rpartition(" ")[0]
+            assert key not in seen, f"twice: {key}"
+            seen.add(key)
+            float(match[4])
+    assert seen
+
+
+def test_metrics_count_tickets(broker):
+    """Some sample rises by exactly one with one ticket accepted."""
+    before = broker.metrics()
+    broker.send(new_name(), 1)
+    after = broker.metrics()
+    assert [name for name in after if after[name] - before.get(name, 0) == 1 and "bridge" in name]
+
+
+def test_debug_connections(start):
+    broker = start()
+    shape = broker.ask("GET", "/debug/connections").json
+    assert set(shape) == {"sse", "longpoll", "polling"}
+    assert set(shape["sse"]) == {"active", "pending", "failed"} and set(shape["longpoll"]) == {"active", "waiting"} and set(shape["polling"]) == {"active"}
+    assert all(is_count(value) for part in shape.values() for value in part.values())
+    assert shape["sse"]["active"] == shape["longpoll"]["waiting"] == shape["polling"]["active"] == 0
+    streams = [broker.agent_stream(f"a{number}") for number in range(3)] + [broker.stream("/tickets/stream")]
+    for stream in streams:
+        stream.read_block()
+    broker.pending("polled-1"), broker.pending("polled-1"), broker.pending("polled-2")
+    with broker.line() as line:
+        line.request("GET", "/agents/waits/tickets/pending?waitMs=60000")
+        wait_until(lambda: broker.ask("GET", "/debug/connections").json["longpoll"]["waiting"] == 1, "one long-poll waits")
+        shape = broker.ask("GET", "/debug/connections").json
+        assert shape["sse"]["active"] == 4 and shape["sse"]["pending"] == 0
+        assert shape["longpoll"]["active"] >= 1
+        assert shape["polling"]["active"] == 2, "agents, not polls"
+    for stream in streams:
+        stream.close()
+    wait_until(lambda: broker.ask("GET", "/debug/connections").json["sse"]["active"] == 0, "streams that went are forgotten")
+
+
+def test_debug_agent_status(broker):
+    agent = new_name()
+    check_problem(broker.ask("GET", f"/debug/agent/{agent}/status"), 404)
+    broker.register(agent)
+    path = f"/debug/agent/{agent}/status"
+    shape = broker.ask("GET", path).json
+    assert set(shape) == {"connection", "lastHeartbeat", "pendingMessages", "tmuxSession", "sessionHealth"}
+    assert shape["connection"] == "none" and shape["pendingMessages"] == 0
+    broker.send(agent, 1), broker.send(agent, 2)
+    assert broker.ask("GET", path).json["pendingMessages"] == 2
+    broker.pending(agent)
+    assert broker.ask("GET", path).json["connection"] == "poll"
+    with broker.line() as line:
+        line.request("GET", f"/agents/{agent}/tickets/pending?waitMs=60000&after={2**40}")
+        wait_until(lambda: broker.ask("GET", path).json["connection"] == "longpoll", "longpoll")
+        with broker.agent_stream(agent) as stream:
+            stream.read_block()
+            assert broker.ask("GET", path).json["connection"] == "sse", "the best one counts"
+
+
+def test_an_agent_that_was_only_sent_to_has_been_named(broker):
+    agent = new_name()
+    broker.send(agent, 1)
+    answer = broker.ask("GET", f"/debug/agent/{agent}/status")
+    assert answer.status == 200 and answer.json["pendingMessages"] == 1 and answer.json["connection"] == "none"
