@@ -42,6 +42,8 @@ class BrokerSettings:
     sse_outbox: int = _set(262144, "BRIDGE_SSE_OUTBOX", "bytes that may wait for a slow stream; beyond it the stream catches up by cursor", 1024)
     write_deadline: int = _set(120000, "BRIDGE_WRITE_DEADLINE", "ms a connection may accept no byte before it is cut", 100)
     queue_max: int = _set(1000, "BRIDGE_QUEUE_MAX", "pending tickets per agent; beyond it a send is 429", 1)
+    pending_bytes: int = _set(1 << 30, "BRIDGE_PENDING_BYTES", "bytes of all pending tickets, which are held in memory; beyond it a send is 503", 1024)
+    agents_max: int = _set(10000, "BRIDGE_AGENTS_MAX", "registered agents; beyond it a registration is 429", 1)
     rate_limit: int = _set(100, "BRIDGE_RATE_LIMIT", "sends a minute per target agent; 0 = off")
     body_max: int = _set(1 << 20, "BRIDGE_BODY_MAX", "bytes of a request body; beyond it 413", 16)
     head_max: int = _set(16384, "BRIDGE_HEAD_MAX", "bytes of a request line and header block; beyond it 414 or 431", 256)
@@ -52,7 +54,7 @@ class BrokerSettings:
     connections_max: int = _set(20000, "BRIDGE_CONNECTIONS_MAX", "open connections; beyond it a new one gets 503", 1)
     poll_bytes: int = _set(8 << 20, "BRIDGE_POLL_BYTES", "bytes of one answer to a poll; the rest comes with the next", 1024)
     retention: int = _set(7 * 86400, "BRIDGE_RETENTION", "seconds that delivered, replied and expired tickets are kept")
-    memory_retained: int = _set(10000, "BRIDGE_MEMORY_RETAINED", "finished tickets that --db :memory: remembers", 0)
+    finished_max: int = _set(10000, "BRIDGE_FINISHED_MAX", "finished tickets that are remembered in memory; with --db :memory: there are no others")
     drain_timeout: int = _set(5000, "BRIDGE_DRAIN_TIMEOUT", "ms that requests in flight have on SIGTERM", 0)
     allowed_hosts: str = _set("", "BRIDGE_ALLOWED_HOSTS", "further names the broker goes by, comma separated (Host header; else 421)")
     allowed_origins: str = _set("", "BRIDGE_ALLOWED_ORIGINS", "web origins that may call, comma separated (Origin header; else 403)")
@@ -89,7 +91,29 @@ class WatcherSettings:
     retry_max: int = _set(30000, "BRIDGE_RETRY_MAX", "ms, cap of the backoff between two attempts at one ticket", 1)
     stop_timeout: int = _set(10000, "BRIDGE_STOP_TIMEOUT", "ms that an injection under way has on SIGTERM", 0)
     report_interval: int = _set(1000, "BRIDGE_REPORT_INTERVAL", "ms at least between two reports to the broker; none is sent when nothing changed", 10)
+    exit_on_loss: bool = _set(False, "BRIDGE_EXIT_ON_LOSS", "end when the pane is lost, instead of looking for it until it is back")
+    inject_rate: int = _set(100, "BRIDGE_INJECT_RATE", "injections a minute into one pane, so that an agent is never buried; 0 = no limit", 0, 6000)
     remembered: int = _set(4096, "BRIDGE_REMEMBERED", "finished tickets whose ids are remembered, so that a late repeat is known", 1)
+
+
+@dataclass(frozen=True)
+class TmuxSettings:
+    """How a ticket gets into a pane."""
+
+    tmux_deadline: int = _set(5000, "BRIDGE_TMUX_DEADLINE", "ms one tmux call may take; a healthy server needs 10", 50)
+    quiet: int = _set(2000, "BRIDGE_QUIET", "ms without a person's key in the pane before anything is typed")
+    still: int = _set(300, "BRIDGE_STILL", "ms an agent's screen stands still before it counts as idle; spinners turn faster")
+    settle: int = _set(150, "BRIDGE_SETTLE", "ms pasted text must stand still before Enter; some composers take an Enter within 120 ms as part of the paste")
+    verify_timeout: int = _set(3000, "BRIDGE_VERIFY_TIMEOUT", "ms pasted text has to show on the screen", 50)
+    enter_wait: int = _set(2000, "BRIDGE_ENTER_WAIT", "ms an agent has to take an Enter before it is pressed again", 50)
+    enter_retries: int = _set(3, "BRIDGE_ENTER_RETRIES", "times Enter, and only Enter, is pressed again", 0, 10)
+    body_cap: int = _set(8192, "BRIDGE_BODY_CAP", "bytes of a body that are pasted; the rest is read with `show`: agents fold or truncate long pastes", 64, 1 << 20)
+    poll_min: int = _set(50, "BRIDGE_POLL_MIN", "ms between looks at a pane that may be ready soon", 5)
+    poll_max: int = _set(250, "BRIDGE_POLL_MAX", "ms between looks at a pane that stays busy; 6 ms of CPU each", 5)
+    cool_down: int = _set(100, "BRIDGE_COOL_DOWN", "ms between two injections into one pane")
+    ready_pattern: str = _set("", "BRIDGE_READY_PATTERN", "regular expression searched in the text left of the cursor: a further prompt")
+    shell_command: str = _set("python3 -m bridge show {id}", "BRIDGE_SHELL_COMMAND", "the constant command a shell gets; {id} becomes the ticket's id")
+    allow_opaque: bool = _set(False, "BRIDGE_ALLOW_OPAQUE", "type into ssh, docker, script, a nested tmux, where sleep and password prompts cannot be told")
 
 
 def load(cls: type[S], flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os.environ) -> S:

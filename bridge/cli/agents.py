@@ -1,0 +1,31 @@
+"""`agents`: who is registered, and who is there."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, Mapping
+
+from bridge.cli.asking import add_broker_flags, add_json_flag, ask
+from bridge.cli.text import Page
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--type", help="only of this type")
+    parser.add_argument("--status", choices=("online", "offline"), help="only these")
+    add_json_flag(parser)
+    add_broker_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    agents = ask(args, lambda client: client.agents(type=args.type, status=args.status))
+    page = Page()
+    if args.json:
+        page.json(agents)
+        return 0
+    page.table(("AGENT", "TYPE", "STATUS", "LAST HEARTBEAT", "SESSION", "PANE"), map(row_of, agents))
+    return 0
+
+
+def row_of(agent: Mapping[str, Any]) -> tuple[object, ...]:
+    metadata = agent.get("metadata") or {}
+    return (agent.get("agentId"), agent.get("type"), agent.get("status"), agent.get("lastHeartbeat"), metadata.get("session"), metadata.get("paneId"))

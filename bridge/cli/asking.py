@@ -1,0 +1,82 @@
+"""What the commands that ask a broker share: --broker-url, texts from stdin, key=value pairs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import sys
+from typing import Awaitable, Callable, Optional, Sequence, TypeVar
+
+from bridge.cli.flags import add_flags, load
+from bridge.client.broker import BrokerClient
+from bridge.errors import PeerError, UsageError
+from bridge.settings import ClientSettings
+from bridge.ticket import check_id
+
+T = TypeVar("T")
+
+
+def add_broker_flags(parser: argparse.ArgumentParser) -> None:
+    add_flags(parser, ClientSettings, "the broker")
+
+
+def add_json_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+
+
+def add_ticket_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ticket", metavar="TICKET", nargs="?", help="the ticket's id")
+    parser.add_argument("--id64", metavar="B64URL", help="the id as base64url without padding, in place of TICKET (for ids that a shell would read)")
+
+
+def ticket_argument(args: argparse.Namespace) -> str:
+    """The ticket's id, from TICKET or --id64 (RFC 4648 section 5)."""
+    if (args.ticket is None) == (args.id64 is None):
+        raise UsageError("name one ticket: TICKET or --id64 B64URL")
+    if args.id64 is None:
+        return checked_id(args.ticket, "TICKET")
+    try:
+        padded = args.id64 + "=" * (-len(args.id64) % 4)
+        return checked_id(base64.b64decode(padded, altchars=b"-_", validate=True).decode("utf-8"), "--id64")
+    except ValueError:  # binascii.Error and UnicodeDecodeError are both
+        raise UsageError(f"--id64 {args.id64!r} is not base64url of a ticket id") from None
+
+
+def ask(args: argparse.Namespace, question: Callable[[BrokerClient], Awaitable[T]]) -> T:
+    """Run one question to the broker that the flags name."""
+    client_settings = load(ClientSettings, args)
+
+    async def conversation() -> T:
+        async with BrokerClient(client_settings) as client:
+            return await question(client)
+
+    return asyncio.run(conversation())
+
+
+def checked_id(value: str, name: str) -> str:
+    """An id that the broker would refuse is refused here, as a wrong argument."""
+    try:
+        return check_id(value, name)
+    except PeerError as error:
+        raise UsageError(str(error)) from None
+
+
+def read_text(words: Optional[str]) -> str:
+    """The TEXT argument; `-`, or nothing with something piped in, is standard input."""
+    if words is not None and words != "-":
+        return words
+    if words is None and sys.stdin.isatty():
+        raise UsageError("no text given; say it as an argument, or - to read it from standard input")
+    return sys.stdin.buffer.read().decode("utf-8", "replace").removesuffix("\n")  # the line end that echo adds is not meant
+
+
+def pairs(given: Optional[Sequence[str]]) -> dict[str, str]:
+    """--metadata k=v, any number of times."""
+    found = {}
+    for text in given or ():
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise UsageError(f"--metadata {text!r} must look like key=value")
+        found[key] = value
+    return found

@@ -1,0 +1,48 @@
+"""Flags from settings: `--sse-heartbeat` is WatcherSettings.sse_heartbeat; nothing is described twice.
+
+A flag that is not given is None, which `settings.load` takes as "look in the
+environment, then at the default"; therefore no default appears here.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+from typing import Any, Optional, Type
+
+from bridge import settings
+
+Settings = Any
+
+
+def add_flags(parser: argparse.ArgumentParser, cls: Type[Settings], title: str, only: Optional[frozenset[str]] = None) -> None:
+    """Give `parser` one flag per field of a settings class."""
+    group = parser.add_argument_group(title)
+    for entry in fields(cls):
+        if only is not None and entry.name not in only:
+            continue
+        flag = "--" + entry.name.replace("_", "-")
+        text = describe(entry)
+        if isinstance(entry.default, bool):
+            group.add_argument(flag, dest=entry.name, action="store_const", const="true", default=None, help=text)
+            group.add_argument("--no-" + flag[2:], dest=entry.name, action="store_const", const="false", default=None, help="the opposite")
+        else:
+            group.add_argument(flag, dest=entry.name, default=None, metavar=metavar_of(entry), help=text)
+
+
+def metavar_of(entry: Any) -> str:
+    if entry.metadata["choices"]:
+        return "|".join(entry.metadata["choices"])
+    return "N" if isinstance(entry.default, int) else "TEXT"
+
+
+def describe(entry: Any) -> str:
+    """The help line: meaning, default, variables. A % would be read by argparse."""
+    default = str(entry.default).lower() if isinstance(entry.default, bool) else str(entry.default)
+    parts = ([f"default {default}"] if default else []) + list(entry.metadata["env"])
+    return f"{entry.metadata['doc']} ({', '.join(parts)})".replace("%", "%%")
+
+
+def load(cls: Type[Settings], args: argparse.Namespace) -> Settings:
+    """The settings of a command: flag > environment > default. Raises UsageError."""
+    return settings.load(cls, vars(args))

@@ -1,0 +1,123 @@
+"""The table of commands, and the one seam where errors become exit statuses.
+
+    0 ok · 1 unexpected error · 2 usage · 3 broker not reachable · 4 not found · 5 refused by the broker
+    6 store cannot be used · 7 no reply in time · 8 tmux or pane · 130 interrupted · 141 stdout was closed
+
+Only the module of the command that was asked for is imported: `show` is typed
+into panes, and should be there at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from typing import NamedTuple, Optional, Sequence
+
+from bridge import __version__
+from bridge.errors import BridgeError, BrokerUnreachable, PaneError, PeerError, Refused, StoreBusy, StoreError, UsageError
+
+OK, UNEXPECTED, USAGE, UNREACHABLE, NOT_FOUND, REFUSED, STORE, NO_REPLY, PANE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 3, 4, 5, 6, 7, 8, 130, 141
+
+
+class Command(NamedTuple):
+    module: str
+    summary: str
+    example: str
+
+
+COMMANDS = {
+    "broker": Command("bridge.cli.broker", "run the broker", "broker --port 5050 --db ~/bridge.db"),
+    "watch": Command("bridge.cli.watch", "receive an agent's tickets and type them into a tmux pane", "watch lucy dev-lucy 0"),
+    "send": Command("bridge.cli.send", "send a ticket to an agent", 'send lucy "run the tests, please" --wait'),
+    "reply": Command("bridge.cli.reply", "answer a ticket", 'reply T42 "all green"'),
+    "show": Command("bridge.cli.show", "print a whole ticket, safe to read in a terminal", "show T42"),
+    "pending": Command("bridge.cli.pending", "list what an agent has not received yet", "pending lucy --json"),
+    "tail": Command("bridge.cli.tail", "print tickets as they are sent, one line each", "tail lucy"),
+    "agents": Command("bridge.cli.agents", "list the registered agents", "agents --status online"),
+    "register": Command("bridge.cli.register", "register an agent, so that replies come to it as tickets", "register lucy --type claude --session dev-lucy --pane 0"),
+    "ack": Command("bridge.cli.ack", "acknowledge a ticket by hand", "ack T42"),
+    "status": Command("bridge.cli.status", "how the broker, or one agent, is doing", "status lucy"),
+    "demo": Command("bridge.cli.demo", "the main job in one command, leaves nothing behind", "demo"),
+    "pack": Command("bridge.cli.pack", "write the whole program into one file", "pack bridge.pyz"),
+}
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run one command; returns the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        args = make_parser(words).parse_args(words)
+        if args.command is None:
+            make_parser([]).print_help()
+            return USAGE
+        status: int = importlib.import_module(COMMANDS[args.command].module).run(args)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        leave_closed_stdout()
+        return PIPE_CLOSED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BridgeError as error:
+        print(f"bridge: {one_sentence(error)}", file=sys.stderr)
+        return status_of(error)
+    except OSError as error:  # a full disk behind stdout, no more processes: the system's words say enough
+        print(f"bridge: {error}", file=sys.stderr)
+        return UNEXPECTED
+
+
+def make_parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """All commands by name; flags only for the one that `words` name."""
+    parser = argparse.ArgumentParser(prog="bridge", description="Delivers messages between coding agents that live in tmux panes.", epilog=EPILOG, formatter_class=Help)
+    parser.add_argument("--version", action="version", version=f"bridge {__version__}")
+    choices = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    asked = next((word for word in words if not word.startswith("-")), "")
+    for name, command in COMMANDS.items():
+        example = f"example:\n  python3 -m bridge {command.example}"
+        chosen = choices.add_parser(name, help=command.summary, description=command.summary[0].upper() + command.summary[1:] + ".", epilog=example, formatter_class=Help, allow_abbrev=False)
+        if name == asked:
+            importlib.import_module(command.module).configure(chosen)
+    return parser
+
+
+EPILOG = """Start with `python3 -m bridge demo`. Each command has its own --help.
+
+exit statuses:
+  0 ok · 1 unexpected error · 2 usage · 3 broker not reachable · 4 not found · 5 refused by the broker
+  6 store cannot be used · 7 no reply in time (--wait) · 8 tmux or pane · 130 interrupted · 141 stdout closed
+"""
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Keeps the line ends of an epilog; uses the terminal's width up to a readable bound."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
+
+
+def status_of(error: BridgeError) -> int:
+    """The exit status of an error; the order matters only for classes below one another."""
+    if isinstance(error, UsageError):
+        return USAGE
+    if isinstance(error, Refused):
+        return NOT_FOUND if error.status == 404 else REFUSED
+    if isinstance(error, (BrokerUnreachable, PeerError)):
+        return UNREACHABLE
+    if isinstance(error, (StoreError, StoreBusy)):
+        return STORE
+    return PANE if isinstance(error, PaneError) else UNEXPECTED
+
+
+def one_sentence(error: BridgeError) -> str:
+    """One line, whatever a peer put into it; the texts come from brokers and terminals."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def leave_closed_stdout() -> None:
+    """Whoever read our output has gone. The interpreter flushes stdout at its end and must find a place for that."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 1)
+    os.close(devnull)

@@ -1,0 +1,30 @@
+"""`pending AGENT`: what an agent has not received yet, oldest first."""
+
+from __future__ import annotations
+
+import argparse
+
+from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id
+from bridge.cli.text import Page, payload_text
+
+EXCERPT = 60  # characters of a body in a list
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("agent", metavar="AGENT", help="whose tickets")
+    parser.add_argument("--after", type=int, default=0, metavar="SEQ", help="only those after this cursor")
+    parser.add_argument("--limit", type=int, metavar="N", help="at most so many")
+    add_json_flag(parser)
+    add_broker_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    agent = checked_id(args.agent, "AGENT")
+    tickets = ask(args, lambda client: client.pending(agent, args.after, limit=args.limit))
+    page = Page()
+    if args.json:
+        page.json([ticket.to_json() for ticket in tickets])
+        return 0
+    rows = [(ticket.seq, ticket.ticket_id, ticket.origin, ticket.created_at, payload_text(ticket.payload)[:EXCERPT]) for ticket in tickets]
+    page.table(("SEQ", "TICKET", "FROM", "SINCE", "TEXT"), rows)
+    return 0

@@ -1,0 +1,30 @@
+"""`reply TICKET [TEXT | -]`: answers a ticket; whoever waits for it is woken."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from bridge.cli.asking import add_broker_flags, add_ticket_argument, ask, pairs, ticket_argument
+from bridge.cli.send import payload_of
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_ticket_argument(parser)
+    parser.add_argument("text", metavar="TEXT", nargs="?", help="the answer; - or nothing reads standard input")
+    parser.add_argument("--payload-json", action="store_true", help="TEXT is JSON and is sent as such, not as a string")
+    parser.add_argument("--from", dest="origin", metavar="ORIGIN", help="who answers (default: $BRIDGE_AGENT)")
+    parser.add_argument("--metadata", metavar="KEY=VALUE", action="append", help="added to the reply's metadata; may be repeated")
+    add_broker_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.id64 is not None and args.ticket is not None and args.text is None:
+        args.ticket, args.text = None, args.ticket  # `reply --id64 X TEXT`: the only word is the text
+    metadata = pairs(args.metadata)
+    origin = args.origin or os.environ.get("BRIDGE_AGENT")
+    if origin:
+        metadata["origin"] = origin
+    ticket_id, payload = ticket_argument(args), payload_of(args)
+    ask(args, lambda client: client.reply(ticket_id, payload, metadata))
+    return 0

@@ -1,0 +1,105 @@
+"""`send AGENT [TEXT | -]`: one ticket; prints its id, or with --wait the reply."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+from typing import Any, Mapping, Optional
+
+from bridge.backoff import full_jitter
+from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id, pairs, read_text
+from bridge.cli.text import Page, one_line, payload_text, visible
+from bridge.client.broker import BrokerClient
+from bridge.errors import BrokerUnreachable, UsageError
+
+NO_REPLY = 7  # exit status
+TIMEOUT_MS = 30000  # WIRE: timeoutMs of a ticket that names none
+ONE_WAIT_MS = 25000  # of each question while waiting; below common proxy limits, as the watcher's long-poll
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("agent", metavar="AGENT", help="who receives it; need not be registered")
+    parser.add_argument("text", metavar="TEXT", nargs="?", help="the message; - or nothing reads standard input")
+    parser.add_argument("--wait", action="store_true", help="wait for the reply, at most --timeout-ms, and print it (exit status 7: none came)")
+    parser.add_argument("--payload-json", action="store_true", help="TEXT is JSON and is sent as such, not as a string")
+    parser.add_argument("--from", dest="origin", metavar="ORIGIN", help="who sends it, and so who gets the reply (default: $BRIDGE_AGENT, else ui)")
+    parser.add_argument("--metadata", metavar="KEY=VALUE", action="append", help="added to the ticket's metadata; may be repeated")
+    parser.add_argument("--urgent", action="store_true", help="goes before what waits (metadata.priority)")
+    parser.add_argument("--no-reply", action="store_true", help="no reply is expected")
+    parser.add_argument("--timeout-ms", type=int, metavar="N", help=f"ms that whoever waits for the reply waits (default {TIMEOUT_MS})")
+    parser.add_argument("--ttl-ms", type=int, metavar="N", help="ms after which it expires undelivered (default: never)")
+    parser.add_argument("--ticket-id", metavar="ID", help="an id of your own; sending it again makes no second ticket")
+    add_json_flag(parser)
+    add_broker_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.wait and args.no_reply:
+        raise UsageError("--wait and --no-reply exclude each other")
+    options = {
+        "metadata": metadata_of(args),
+        "expectReply": False if args.no_reply else None,
+        "timeoutMs": args.timeout_ms,
+        "ttlMs": args.ttl_ms,
+        "ticketId": checked_id(args.ticket_id, "--ticket-id") if args.ticket_id is not None else None,
+    }
+    agent, payload = checked_id(args.agent, "AGENT"), payload_of(args)
+
+    async def conversation(client: BrokerClient) -> tuple[Mapping[str, Any], Optional[Mapping[str, Any]]]:
+        accepted = await client.send(agent, payload, **options)
+        waited = await wait_reply(client, str(accepted.get("ticketId")), args.timeout_ms or TIMEOUT_MS) if args.wait else None
+        return accepted, waited
+
+    accepted, replied = ask(args, conversation)
+    return print_outcome(args, accepted, replied)
+
+
+def metadata_of(args: argparse.Namespace) -> dict[str, str]:
+    metadata = pairs(args.metadata)
+    metadata["origin"] = args.origin or metadata.get("origin") or os.environ.get("BRIDGE_AGENT") or "ui"
+    checked_id(metadata["origin"], "--from")
+    return {**metadata, "priority": "urgent"} if args.urgent else metadata
+
+
+def payload_of(args: argparse.Namespace) -> object:
+    text = read_text(args.text)
+    if not args.payload_json:
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"the payload is not JSON: {error}") from None
+
+
+async def wait_reply(client: BrokerClient, ticket_id: str, timeout_ms: int) -> Optional[Mapping[str, Any]]:
+    """The replied ticket, or None in time. A broker that restarts meanwhile is waited for as well."""
+    clock, delays = asyncio.get_running_loop().time, full_jitter(0.25, 2.0)
+    deadline = clock() + timeout_ms / 1000
+    while clock() < deadline:
+        try:
+            left_ms = max(1, int(1000 * (deadline - clock())))
+            replied = await client.wait_reply(ticket_id, min(left_ms, ONE_WAIT_MS))
+            if replied is not None and replied.get("response") is not None:
+                return replied
+        except BrokerUnreachable:
+            pause = next(delays)
+            if clock() + pause >= deadline:
+                raise
+            await asyncio.sleep(pause)
+    return None
+
+
+def print_outcome(args: argparse.Namespace, accepted: Mapping[str, Any], replied: Optional[Mapping[str, Any]]) -> int:
+    page = Page()
+    if args.json:
+        page.json(replied or accepted)
+    elif replied is not None:
+        page.line(visible(payload_text(replied["response"].get("payload"))))
+    elif not args.wait:
+        page.line(one_line(str(accepted.get("ticketId"))))
+    if args.wait and replied is None:
+        page.complain(f"no reply to {one_line(str(accepted.get('ticketId')))} in time; it is still on its way, see `show`")
+        return NO_REPLY
+    return 0

@@ -1,0 +1,78 @@
+"""`show TICKET`: the whole ticket, safe to read in a terminal; what a shell pane is told to run.
+
+Everything that the broker vouches for comes first, the body last and to the
+end: so no line of a body can pass for a line of ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, Mapping
+
+from bridge.cli.asking import add_broker_flags, add_json_flag, add_ticket_argument, ask, ticket_argument
+from bridge.cli.text import Page, one_line, payload_text, visible
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_ticket_argument(parser)
+    parser.add_argument("--body", action="store_true", help="print the body alone")
+    add_json_flag(parser)
+    add_broker_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    ticket_id = ticket_argument(args)
+    ticket = ask(args, lambda client: client.ticket(ticket_id))
+    page = Page()
+    if args.json:
+        page.json(ticket)
+        return 0
+    if not args.body:
+        print_head(page, ticket)
+    page.line(visible(payload_text(ticket.get("payload"))))
+    return 0
+
+
+def print_head(page: Page, ticket: Mapping[str, Any]) -> None:
+    for name, value in head_lines(ticket):
+        page.line(f"{page.paint(name.ljust(9), 'dim')} {one_line(value)}")
+    for moment in ticket.get("history") or ():
+        page.line(f"{page.paint('history'.ljust(9), 'dim')} {one_line(describe_moment(moment))}")
+    response = ticket.get("response")
+    if isinstance(response, dict):
+        page.line(page.paint("reply", "dim"))
+        for line in visible(payload_text(response.get("payload"))).split("\n"):
+            page.line("    " + line)
+    size = visible(payload_text(ticket.get("payload"))).count("\n") + 1
+    page.line(page.paint(f"---- the message, {size} line{'s' if size > 1 else ''}, to the end of this output ----", "dim"))
+
+
+def head_lines(ticket: Mapping[str, Any]) -> list[tuple[str, str]]:
+    ticket_id = str(ticket.get("ticketId"))
+    lines = [
+        ("ticket", ticket_id),
+        ("from", str(ticket.get("originAgent") or "?")),
+        ("to", str(ticket.get("agentId") or ticket.get("targetAgent") or "?")),
+        ("status", str(ticket.get("status"))),
+    ]
+    for key, value in (ticket.get("metadata") or {}).items():
+        if key != "origin":
+            lines.append(("metadata", f"{key} = {payload_text(value)}"))
+    if ticket.get("expectReply") and ticket.get("response") is None:
+        lines.append(("answer", f'python3 -m bridge reply {ticket_id} "..."' if is_plain(ticket_id) else "a reply is expected"))
+    return lines
+
+
+def is_plain(ticket_id: str) -> bool:
+    """Whether the id can stand in a command as it is."""
+    return ticket_id.replace("-", "").replace("_", "").isalnum() and ticket_id.isascii() and not ticket_id.startswith("-")
+
+
+def describe_moment(moment: Mapping[str, Any]) -> str:
+    words = [str(moment.get("at") or ""), str(moment.get("stage") or "")]
+    if moment.get("by"):
+        words.append(f"by {moment['by']}")
+    evidence = moment.get("evidence")
+    if isinstance(evidence, dict):
+        words += [f"{name}={payload_text(value)}" for name, value in evidence.items()]
+    return " ".join(words)

@@ -1,0 +1,45 @@
+"""`status [AGENT]`: how the broker, or one agent, is doing."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, Mapping
+
+from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id
+from bridge.cli.text import Page, one_line, payload_text
+from bridge.client.broker import BrokerClient
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("agent", metavar="AGENT", nargs="?", help="one agent; without it the broker itself")
+    add_json_flag(parser)
+    add_broker_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    agent = checked_id(args.agent, "AGENT") if args.agent is not None else None
+    found = ask(args, lambda client: client.agent_status(agent) if agent is not None else broker_status(client))
+    page = Page()
+    if args.json:
+        page.json(found)
+        return 0
+    if agent is not None:
+        page.line(page.paint(one_line(agent), "bold"))
+    for name, value in flatten(found):
+        page.line(f"{name.ljust(24)} {one_line(payload_text(value))}")
+    return 0
+
+
+async def broker_status(client: BrokerClient) -> Mapping[str, Any]:
+    return {"url": client.url, **await client.health(), "connections": await client.connections()}
+
+
+def flatten(fields: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """{"sse": {"active": 1}} -> sse.active 1; nothing is said as a dash."""
+    lines: list[tuple[str, Any]] = []
+    for name, value in fields.items():
+        if isinstance(value, dict) and value:
+            lines += flatten(value, f"{prefix}{one_line(name)}.")
+        else:
+            lines.append((prefix + one_line(name), "-" if value is None else value))
+    return lines

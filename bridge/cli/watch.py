@@ -1,0 +1,92 @@
+"""`watch AGENT SESSION PANE`: receives an agent's tickets until told to stop.
+
+SIGTERM, SIGINT and SIGHUP let the ticket under way be finished (bounded), then
+it leaves with status 0; a second one leaves at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+
+from bridge.cli.asking import add_broker_flags, checked_id
+from bridge.cli.flags import add_flags, load
+from bridge.cli.logs import add_log_flags, configure_logs
+from bridge.client.broker import BrokerClient
+from bridge.errors import UsageError
+from bridge.settings import ClientSettings, TmuxSettings, WatcherSettings
+from bridge.tmux.command import Tmux
+from bridge.tmux.injector import Injector
+from bridge.watcher.session import Session
+from bridge.watcher.sinks.base import Sink
+from bridge.watcher.sinks.command import CommandSink
+from bridge.watcher.sinks.pane import PaneSink
+from bridge.watcher.sinks.stdout import PrintSink
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("agent", metavar="AGENT", help="whose tickets")
+    parser.add_argument("session", metavar="SESSION", nargs="?", help="the tmux session, by its exact name")
+    parser.add_argument("pane", metavar="PANE", nargs="?", help="an index, window.pane, or %%N (tmux's pane id)")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("-L", dest="socket_name", metavar="NAME", help="tmux's socket name, as tmux -L")
+    place.add_argument("-S", dest="socket_path", metavar="PATH", help="tmux's socket path, as tmux -S")
+    parser.add_argument("--form", choices=("auto", "agent", "shell"), default="auto", help="agent: the text is pasted; shell: only a constant command is typed (default auto)")
+    sink = parser.add_mutually_exclusive_group()
+    sink.add_argument("--print", dest="is_print", action="store_true", help="no pane: print each ticket as a line of JSON")
+    sink.add_argument("--exec", dest="exec_command", metavar="CMD", help="no pane: run CMD with the ticket as JSON on its stdin; done when it exits 0")
+    add_flags(parser, WatcherSettings, "receiving")
+    add_flags(parser, TmuxSettings, "the pane")
+    add_broker_flags(parser)
+    add_log_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    checked_id(args.agent, "AGENT")
+    check_sink(args)
+    configure_logs(args)
+    asyncio.run(watch(args))
+    return 0
+
+
+def check_sink(args: argparse.Namespace) -> None:
+    if args.is_print or args.exec_command is not None:
+        if args.session is not None:
+            raise UsageError("--print and --exec need no SESSION and no PANE")
+    elif args.session is None or args.pane is None:
+        raise UsageError("name SESSION and PANE, or use --print or --exec CMD")
+
+
+async def watch(args: argparse.Namespace) -> None:
+    settings = load(WatcherSettings, args)
+    client = BrokerClient(load(ClientSettings, args))
+    session = Session(args.agent, client, make_sink(args, settings), settings)
+    stop_on_signals(session)
+    await session.run()
+
+
+def make_sink(args: argparse.Namespace, settings: WatcherSettings) -> Sink:
+    if args.is_print:
+        return PrintSink(sys.stdout)
+    if args.exec_command is not None:
+        return CommandSink(args.exec_command, settings.exec_timeout / 1000)
+    tmux = Tmux(args.socket_name, args.socket_path)
+    injector = Injector(tmux, args.session, args.pane, load(TmuxSettings, args), args.form)
+    return PaneSink(injector, args.session, args.pane, settings.inject_rate)
+
+
+def stop_on_signals(session: Session) -> None:
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: int) -> None:
+        session.stop()
+        for each in SIGNALS:  # whoever asks twice does not want to wait
+            loop.add_signal_handler(each, os._exit, 128 + number)
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, on_signal, number)

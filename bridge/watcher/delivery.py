@@ -1,0 +1,156 @@
+"""Inbox → claim → sink → acknowledge, one ticket at a time, in the inbox's order.
+
+    wait for a head ─► wait until the sink is ready ─► claim ─► deliver ─► acknowledge until the broker says yes
+
+Rule 1: a ticket is claimed only when the sink is ready, so a lease is never held by who cannot use it.
+Rule 2: after the sink has taken a ticket nothing but its acknowledgement is tried, for as long as it takes.
+Rule 3: a ticket that cannot be delivered waits, with a growing pause between attempts; it is never dropped.
+        Only the broker's word ends it: somebody else acknowledged it, or it is gone.
+Rule 4: told to stop, the attempt under way is finished, within `stop_timeout`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Coroutine, Iterator
+
+from bridge.backoff import full_jitter
+from bridge.client.broker import BrokerClient
+from bridge.errors import BridgeError, BrokerUnreachable, DeliveryFailed, PaneError, PaneLost, PaneNotReady, Refused, TmuxError
+from bridge.settings import WatcherSettings
+from bridge.tasks import within
+from bridge.watcher.inbox import Entry, Inbox, Stage
+from bridge.watcher.intake import Intake
+from bridge.watcher.lease import Leases
+from bridge.watcher.report import BUSY, HEALTHY, LOST, Vitals
+from bridge.watcher.sinks.base import Sink
+
+log = logging.getLogger("bridge.watcher")
+RETRY_BASE = 0.25  # seconds, ceiling of the first pause between two attempts
+PASSING = frozenset({408, 425, 429})  # refusals of 4xx that another try may change; 5xx may, too
+
+
+class Delivery:
+    """Empties the inbox into the sink."""
+
+    def __init__(self, inbox: Inbox, intake: Intake, client: BrokerClient, sink: Sink, leases: Leases, vitals: Vitals, settings: WatcherSettings) -> None:
+        self._inbox = inbox
+        self._intake = intake
+        self._client = client
+        self._sink = sink
+        self._leases = leases
+        self._vitals = vitals
+        self._settings = settings
+        self._delays = self._new_delays()
+
+    async def run(self) -> None:
+        while True:
+            entry = await self._wait_head()
+            if entry.stage is not Stage.INJECTED:
+                await self._wait_ready()
+            head = self._inbox.head()  # an urgent one may have come while the sink was busy
+            if head is not None and not self._pause_of(head):
+                await self._finish(self._attempt(head))
+
+    async def _wait_head(self) -> Entry:
+        while True:
+            self._intake.arrived.clear()
+            head = self._inbox.head()
+            pause = self._pause_of(head) if head is not None else self._settings.sse_heartbeat / 1000
+            if head is not None and not pause:
+                return head
+            try:
+                await within(pause, self._intake.arrived.wait())
+            except asyncio.TimeoutError:
+                pass  # the head's turn has come, or there is still none
+
+    def _pause_of(self, entry: Entry) -> float:
+        """Seconds until the entry may be tried; an injected one always may."""
+        if entry.stage is Stage.INJECTED:
+            return 0.0
+        return max(0.0, entry.held_until - asyncio.get_running_loop().time())
+
+    async def _wait_ready(self) -> None:
+        """Wait for the sink, also while its pane is gone: it is looked for with backoff."""
+        delays = self._new_delays()
+        while True:
+            try:
+                if self._vitals.health == HEALTHY:
+                    self._vitals.note(health=BUSY)
+                await self._sink.wait_ready()
+                self._vitals.note(health=HEALTHY)
+                return
+            except (PaneLost, TmuxError) as error:
+                self._lose(error)
+            await asyncio.sleep(next(delays))
+
+    def _lose(self, error: BridgeError) -> None:
+        if self._vitals.health != LOST:
+            log.warning("pane lost session=%s pane=%s reason=%s", self._vitals.session, self._vitals.pane, error)
+            self._vitals.note(health=LOST, session_failure=True)
+        if self._settings.exit_on_loss:
+            raise error
+
+    async def _finish(self, attempt: Coroutine[Any, Any, None]) -> None:
+        """Run one attempt; a stop that comes meanwhile waits for it (rule 4)."""
+        task = asyncio.ensure_future(attempt)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            try:
+                await within(self._settings.stop_timeout / 1000, task)
+            except asyncio.TimeoutError:
+                log.warning("stopped in the middle of a delivery: it took longer than %d ms", self._settings.stop_timeout)
+            raise
+
+    async def _attempt(self, entry: Entry) -> None:
+        ticket = entry.ticket
+        try:
+            if entry.stage is not Stage.INJECTED:
+                if not await self._leases.claim(entry):
+                    self._intake.has_room.set()
+                    return
+                evidence = await self._leases.keep_while(ticket.ticket_id, self._sink.deliver(ticket))
+                self._inbox.inject(ticket.ticket_id, evidence)
+            await self._acknowledge(entry)
+            self._delays = self._new_delays()
+        except PaneNotReady as error:
+            log.debug("not ready ticket=%s reason=%s", ticket.ticket_id, error)
+            self._hold(entry, next(self._delays))
+        except (BrokerUnreachable, Refused) as error:
+            log.info("broker did not take a step ticket=%s reason=%s", ticket.ticket_id, error)
+            self._hold(entry, next(self._delays) + (error.retry_after if isinstance(error, Refused) else 0.0))
+        except (PaneError, DeliveryFailed) as error:
+            self._vitals.note(injection_error=True)
+            pause = next(self._delays)
+            log.warning("not delivered ticket=%s again_in=%.1fs reason=%s", ticket.ticket_id, pause, error)
+            self._hold(entry, pause)
+
+    def _hold(self, entry: Entry, pause: float) -> None:
+        self._inbox.hold(entry.ticket.ticket_id, asyncio.get_running_loop().time() + pause)
+
+    async def _acknowledge(self, entry: Entry) -> None:
+        """Rule 2: until the broker answers; only its 4xx (the ticket is unknown) ends it otherwise."""
+        ticket_id, delays = entry.ticket.ticket_id, self._new_delays()
+        while True:
+            try:
+                await self._client.acknowledge(ticket_id, self._leases.watcher, entry.evidence)
+                break
+            except BrokerUnreachable as error:
+                pause, reason = next(delays), str(error)
+            except Refused as error:
+                if error.status < 500 and error.status not in PASSING:
+                    log.error("acknowledgement refused ticket=%s status=%d reason=%s", ticket_id, error.status, error)
+                    break
+                pause, reason = next(delays) + error.retry_after, str(error)
+            log.info("acknowledgement waits ticket=%s again_in=%.1fs reason=%s", ticket_id, pause, reason)
+            await asyncio.sleep(pause)
+        self._inbox.ack(ticket_id)
+        self._intake.has_room.set()
+        self._vitals.note()
+        log.info("delivered ticket=%s seq=%d from=%s", ticket_id, entry.ticket.seq, entry.ticket.origin)
+
+    def _new_delays(self) -> Iterator[float]:
+        return full_jitter(RETRY_BASE, self._settings.retry_max / 1000)
+

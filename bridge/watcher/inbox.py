@@ -1,0 +1,131 @@
+"""What a watcher holds between the broker and its sink: in order, each ticket once.
+
+    waiting ──claim──► claimed ──inject──► injected ──ack──► (finished, remembered by id)
+       │  └───────inject, of a broker without claims──▲
+       └──────────drop: somebody else has finished it────────► (finished, remembered by id)
+
+Rule 1: the head is the urgent ticket with the lowest seq, else the one with the lowest seq; nothing else reorders.
+Rule 2: what is injected can never be injected again; the only way on is its acknowledgement.
+Rule 3: a head that must wait (another watcher holds its lease) makes its successors wait, or order would break.
+
+Bounds: `capacity` tickets are held; when full, `offer` says no, the intake stops
+reading, and the broker keeps the rest. Of finished tickets the last `remembered`
+ids are kept, because an answer that was on its way may name one of them again.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Optional
+
+from bridge.ticket import Ticket
+
+
+class Stage(enum.Enum):
+    WAITING = "waiting"
+    CLAIMED = "claimed"
+    INJECTED = "injected"
+    FINISHED = "finished"
+
+
+class Step(enum.Enum):
+    CLAIM = "claim"
+    INJECT = "inject"
+    ACK = "ack"
+    DROP = "drop"
+
+
+NEXT_STAGE = {
+    (Stage.WAITING, Step.CLAIM): Stage.CLAIMED,
+    (Stage.WAITING, Step.INJECT): Stage.INJECTED,  # the predecessor's broker knows no claims
+    (Stage.WAITING, Step.DROP): Stage.FINISHED,
+    (Stage.CLAIMED, Step.CLAIM): Stage.CLAIMED,  # renewed
+    (Stage.CLAIMED, Step.INJECT): Stage.INJECTED,
+    (Stage.CLAIMED, Step.DROP): Stage.FINISHED,
+    (Stage.INJECTED, Step.ACK): Stage.FINISHED,
+}
+
+
+@dataclass
+class Entry:
+    """One held ticket. Only the inbox changes it."""
+
+    ticket: Ticket
+    arrival: int
+    stage: Stage = Stage.WAITING
+    held_until: float = 0.0  # the caller's clock
+    evidence: Optional[dict[str, object]] = None
+
+    @property
+    def rank(self) -> tuple[bool, int, int]:
+        return (not self.ticket.is_urgent, self.ticket.seq, self.arrival)
+
+
+class Inbox:
+    """Held tickets of one agent. No method waits; the clock is an argument."""
+
+    def __init__(self, capacity: int, remembered: int) -> None:
+        self._capacity = capacity
+        self._remembered = remembered
+        self._held: dict[str, Entry] = {}
+        self._finished: OrderedDict[str, None] = OrderedDict()
+        self._arrivals = 0
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._held) >= self._capacity
+
+    def has_seen(self, ticket_id: str) -> bool:
+        return ticket_id in self._held or ticket_id in self._finished
+
+    def offer(self, ticket: Ticket) -> bool:
+        """Take a ticket, unless it is known already. False only when there is no room for it."""
+        if self.has_seen(ticket.ticket_id):
+            return True
+        if self.is_full:
+            return False
+        self._arrivals += 1
+        self._held[ticket.ticket_id] = Entry(ticket, self._arrivals)
+        return True
+
+    def head(self) -> Optional[Entry]:
+        """Whose turn it is; its `held_until` may lie in the future."""
+        # An injected ticket goes first whatever its rank: its acknowledgement must not wait behind anything.
+        return min(self._held.values(), key=lambda entry: (entry.stage is not Stage.INJECTED, entry.rank), default=None)
+
+    def claim(self, ticket_id: str) -> None:
+        self._step(ticket_id, Step.CLAIM)
+
+    def inject(self, ticket_id: str, evidence: dict[str, object]) -> None:
+        self._step(ticket_id, Step.INJECT).evidence = evidence
+
+    def ack(self, ticket_id: str) -> None:
+        self._step(ticket_id, Step.ACK)
+
+    def drop(self, ticket_id: str) -> None:
+        self._step(ticket_id, Step.DROP)
+
+    def hold(self, ticket_id: str, until: float) -> None:
+        """Try this one again then, not before."""
+        self._held[ticket_id].held_until = until
+
+    def _step(self, ticket_id: str, action: Step) -> Entry:
+        entry = self._held[ticket_id]
+        try:
+            entry.stage = NEXT_STAGE[entry.stage, action]
+        except KeyError:
+            raise ValueError(f"{action.value} cannot happen to a ticket that is {entry.stage.value}") from None
+        if entry.stage is Stage.FINISHED:
+            del self._held[ticket_id]
+            self._remember(ticket_id)
+        return entry
+
+    def _remember(self, ticket_id: str) -> None:
+        self._finished[ticket_id] = None
+        while len(self._finished) > self._remembered:
+            self._finished.popitem(last=False)

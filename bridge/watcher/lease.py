@@ -1,0 +1,107 @@
+"""Claims: "I am about to inject this one" (WIRE rule 5), and what the broker's answers mean.
+
+    200  it is ours for a while            404 of our broker       the ticket is gone: drop it
+    409  another watcher holds it: wait    404 of the predecessor  it knows no claims: go on without
+    409  it is no longer pending: drop it
+
+A watcher's name is new for each process: a second watcher of the same pane must
+not pass for the first one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+import os
+import secrets
+import socket
+from typing import Any, Coroutine, TypeVar
+
+from bridge.client.broker import BrokerClient
+from bridge.errors import BrokerUnreachable, Refused
+from bridge.tasks import stop_all
+from bridge.ticket import PENDING
+from bridge.watcher.inbox import Entry, Inbox
+
+log = logging.getLogger("bridge.watcher")
+T = TypeVar("T")
+RENEWALS = 3  # per lease: one may be lost on the way and another be late
+SOONEST = 0.05  # seconds; a lease that is over by the broker's clock is still not asked for in a tight loop
+
+
+def watcher_name() -> str:
+    """host:pid:random, within the 128 characters of an id."""
+    return f"{socket.gethostname()[:64]}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+class Leases:
+    """Claims tickets under one watcher's name and keeps them while they are delivered."""
+
+    def __init__(self, client: BrokerClient, inbox: Inbox, lease_ms: int, watcher: str) -> None:
+        self.watcher = watcher
+        self._client = client
+        self._inbox = inbox
+        self._lease_ms = lease_ms
+        self._has_claims = True  # until a broker shows that it knows none
+
+    async def claim(self, entry: Entry) -> bool:
+        """True: deliver it now. False: it was dropped, or must wait. Raises BrokerUnreachable, Refused."""
+        ticket_id = entry.ticket.ticket_id
+        try:
+            await self._client.claim(ticket_id, self.watcher, self._lease_ms)
+        except Refused as error:
+            if error.status == 404:
+                return self._judge_unknown(ticket_id, error)
+            if error.status == 409:
+                self._judge_conflict(ticket_id, error)
+                return False
+            raise
+        self._inbox.claim(ticket_id)
+        return True
+
+    async def keep_while(self, ticket_id: str, work: Coroutine[Any, Any, T]) -> T:
+        """Renew the lease until the work is done."""
+        keeper = asyncio.ensure_future(self._keep(ticket_id))
+        try:
+            return await work
+        finally:
+            await stop_all(keeper)
+
+    async def _keep(self, ticket_id: str) -> None:
+        while self._has_claims:
+            await asyncio.sleep(self._lease_ms / 1000 / RENEWALS)
+            try:
+                await self._client.claim(ticket_id, self.watcher, self._lease_ms)
+            except (BrokerUnreachable, Refused) as error:
+                # What is being typed cannot be taken back; the acknowledgement will tell.
+                log.info("lease not renewed ticket=%s reason=%s", ticket_id, error)
+
+    def _judge_unknown(self, ticket_id: str, error: Refused) -> bool:
+        if "title" in error.fields or "type" in error.fields:  # RFC 9457: our broker's 404, not a router's
+            log.warning("dropped ticket=%s reason=the broker no longer knows it", ticket_id)
+            self._inbox.drop(ticket_id)
+            return False
+        if self._has_claims:
+            log.warning("the broker knows no claims: going on without them")
+            self._has_claims = False
+        return True
+
+    def _judge_conflict(self, ticket_id: str, error: Refused) -> None:
+        until = error.fields.get("leaseUntilAt")
+        if until is None and error.fields.get("status") != PENDING:
+            log.info("dropped ticket=%s reason=%s", ticket_id, error)
+            self._inbox.drop(ticket_id)
+            return
+        pause = min(max(SOONEST, seconds_until(until)), self._lease_ms / 1000)
+        log.info("held by another watcher ticket=%s again_in=%.1fs", ticket_id, pause)
+        self._inbox.hold(ticket_id, asyncio.get_running_loop().time() + pause)
+
+
+def seconds_until(moment: object) -> float:
+    """From now, by this machine's clock, to an RFC 3339 moment in UTC; 1.0 when it cannot be read."""
+    try:
+        then = datetime.datetime.strptime(str(moment), "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=datetime.timezone.utc)
+    except ValueError:
+        return 1.0
+    return (then - datetime.datetime.now(datetime.timezone.utc)).total_seconds()

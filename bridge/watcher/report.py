@@ -1,0 +1,139 @@
+"""What the watcher tells the broker about itself: WIRE's report, in the body of a heartbeat.
+
+It is sent when something in it changed, at most once per interval, and never
+else: an idle watcher is silent, its open stream is presence enough. Only on the
+lowest tier, where nothing stands open, a heartbeat goes out now and then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Optional
+
+from bridge.client.broker import BrokerClient
+from bridge.errors import BrokerUnreachable, Refused
+from bridge.settings import WatcherSettings
+from bridge.tasks import within
+from bridge.watcher.inbox import Inbox
+from bridge.watcher.ladder import Tier
+
+log = logging.getLogger("bridge.watcher")
+
+HEALTHY, BUSY, LOST = "healthy", "busy", "lost"
+
+
+@dataclass
+class Vitals:
+    """What the session's tasks note about themselves; `changed` wakes the reporter."""
+
+    session: str
+    pane: str
+    tier: Tier
+    health: str = HEALTHY
+    reconnects: int = 0
+    session_failures: int = 0
+    injection_errors: int = 0
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def note(self, tier: Optional[Tier] = None, health: str = "", reconnect: bool = False, session_failure: bool = False, injection_error: bool = False) -> None:
+        self.tier = tier or self.tier
+        self.health = health or self.health
+        self.reconnects += reconnect
+        self.session_failures += session_failure
+        self.injection_errors += injection_error
+        self.changed.set()
+
+
+class Reporter:
+    """Sends the report; registers the agent when the broker does not know it."""
+
+    def __init__(self, agent: str, client: BrokerClient, inbox: Inbox, vitals: Vitals, settings: WatcherSettings) -> None:
+        self._agent = agent
+        self._client = client
+        self._inbox = inbox
+        self._vitals = vitals
+        self._interval = settings.report_interval / 1000
+        self._heartbeat = settings.sse_heartbeat / 1000
+        self._sent: Optional[dict[str, object]] = None
+        self._meter = CpuMeter()
+
+    async def run(self) -> None:
+        self._vitals.changed.set()
+        while True:
+            is_due = await self._wait_change()
+            await asyncio.sleep(self._interval)  # whatever else changes meanwhile goes into the same report
+            self._vitals.changed.clear()
+            report = self._report()
+            if report != self._sent or is_due:
+                await self._send(report)
+
+    async def _wait_change(self) -> bool:
+        """Wait for a change; True when a heartbeat is due without one."""
+        if self._vitals.tier is not Tier.POLL:
+            await self._vitals.changed.wait()
+            return False
+        try:
+            await within(self._heartbeat, self._vitals.changed.wait())
+        except asyncio.TimeoutError:
+            return True
+        return False
+
+    def _report(self) -> dict[str, object]:
+        vitals = self._vitals
+        return {
+            "tier": vitals.tier.value,
+            "session": vitals.session,
+            "pane": vitals.pane,
+            "health": vitals.health,
+            "queued": len(self._inbox),
+            "reconnects": vitals.reconnects,
+            "sessionFailures": vitals.session_failures,
+            "injectionErrors": vitals.injection_errors,
+        }
+
+    async def _send(self, report: dict[str, object]) -> None:
+        body = {**report, "cpuPercent": self._meter.percent(), "memoryBytes": memory_bytes()}
+        try:
+            try:
+                await self._client.heartbeat(self._agent, body)
+            except Refused as error:
+                if error.status != 404:
+                    raise
+                await self._client.register(self._agent, metadata={"session": report["session"], "paneId": report["pane"]})
+                await self._client.heartbeat(self._agent, body)
+            self._sent = report
+        except BrokerUnreachable as error:
+            self._sent = None  # the next change, or the reconnect that is sure to come, sends it again
+            log.debug("report not sent agent=%s reason=%s", self._agent, error)
+        except Refused as error:
+            self._sent = report
+            log.warning("report refused agent=%s status=%d reason=%s", self._agent, error.status, error)
+
+
+class CpuMeter:
+    """Percent of one core since the last question."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.monotonic(), time.process_time()
+
+    def percent(self) -> float:
+        wall, cpu = time.monotonic(), time.process_time()
+        share = (cpu - self._cpu) / max(wall - self._wall, 1e-9)
+        self._wall, self._cpu = wall, cpu
+        return round(100 * share, 2)
+
+
+def memory_bytes() -> int:
+    """Resident memory now (Linux, proc(5) statm), else its highest so far (getrusage(2): bytes on macOS, KiB elsewhere)."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,24 @@
+"""What the delivery asks of a sink."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from bridge.ticket import Ticket
+
+
+class Sink(Protocol):
+    """Takes tickets one at a time; `session` and `pane` name it in reports."""
+
+    session: str
+    pane: str
+
+    async def wait_ready(self) -> None:
+        """Return when a ticket could be taken now. Raises PaneLost, TmuxError."""
+
+    async def deliver(self, ticket: Ticket) -> dict[str, object]:
+        """Take one ticket, once, and return the evidence that goes into its history. Raises
+        PaneNotReady, PaneLost, Uncertain, TmuxError, DeliveryFailed; the ticket then waits."""
+
+    async def reason(self) -> str:
+        """Why nothing is taken at the moment, in words for people; "" when there is no reason."""

@@ -1,0 +1,37 @@
+"""The sink that matters: a tmux pane. All knowledge of panes is in bridge.tmux."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bridge.bucket import TokenBucket
+from bridge.ticket import Ticket
+from bridge.tmux.injector import Injector
+
+
+class PaneSink:
+    """Paces injections and hands them to the injector."""
+
+    def __init__(self, injector: Injector, session: str, pane: str, injections_per_minute: int) -> None:
+        self.session = session
+        self.pane = pane
+        self._injector = injector
+        self._bucket = TokenBucket(injections_per_minute, injections_per_minute / 60, asyncio.get_running_loop().time()) if injections_per_minute else None
+
+    async def wait_ready(self) -> None:
+        await self._injector.wait_ready()
+
+    async def deliver(self, ticket: Ticket) -> dict[str, object]:
+        await self._pace()
+        return dict((await self._injector.inject(ticket)).to_json())
+
+    async def reason(self) -> str:
+        verdict = await self._injector.explain()
+        return "" if verdict.ready else verdict.reason
+
+    async def _pace(self) -> None:
+        while self._bucket is not None:
+            wait = self._bucket.take(asyncio.get_running_loop().time())
+            if not wait:
+                return
+            await asyncio.sleep(wait)

@@ -1,0 +1,36 @@
+"""`--print`: the ticket as one line of JSON on standard output, flushed before it is acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import TextIO
+
+from bridge.ticket import Ticket
+from bridge.timestamp import rfc3339
+
+
+class PrintSink:
+    """Always ready. ASCII only, so that no terminal and no locale can spoil a line."""
+
+    session = ""
+    pane = "print"
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    async def wait_ready(self) -> None:
+        """A full pipe makes the write wait, not this."""
+
+    async def deliver(self, ticket: Ticket) -> dict[str, object]:
+        # In a thread: whoever reads the pipe may be slow, and leases must be renewed meanwhile.
+        await asyncio.get_running_loop().run_in_executor(None, self._write, json.dumps(ticket.to_json()) + "\n")
+        return {"form": "print", "submittedAt": rfc3339(int(time.time() * 1000)), "verified": True}
+
+    async def reason(self) -> str:
+        return ""
+
+    def _write(self, line: str) -> None:
+        self._out.write(line)
+        self._out.flush()

@@ -1,0 +1,28 @@
+"""The three tiers: how tickets come from the broker, best first.
+
+    base.py      Transport, the protocol that all three follow
+    sse.py       one event stream; a ticket arrives within a millisecond
+    longpoll.py  one request that waits up to 25 s; for proxies that break streams
+    poll.py      one request every few seconds; works with anything, the predecessor's broker too
+
+`open_transport` maps a Tier to its class; the intake knows no more than that.
+"""
+
+from __future__ import annotations
+
+from bridge.client.broker import BrokerClient
+from bridge.settings import WatcherSettings
+from bridge.watcher.ladder import Tier
+from bridge.watcher.transport.base import Transport
+from bridge.watcher.transport.longpoll import LongPoll
+from bridge.watcher.transport.poll import Poll
+from bridge.watcher.transport.sse import Stream
+
+TRANSPORTS = {Tier.STREAM: Stream, Tier.LONG_POLL: LongPoll, Tier.POLL: Poll}
+
+
+def make_transport(tier: Tier, client: BrokerClient, agent: str, settings: WatcherSettings) -> Transport:
+    return TRANSPORTS[tier](client, agent, settings)
+
+
+__all__ = ["Transport", "make_transport"]

@@ -1,0 +1,41 @@
+"""What the intake asks of a tier.
+
+A transport is opened once, read until it fails, and closed. It raises
+BrokerUnreachable when nobody is there (no evidence against the tier),
+ConnectionLost or StreamError when it broke (some evidence), TierUnfit when it
+cannot work here at all (proof), and Refused for the broker's other answers.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from bridge.errors import Refused, TierUnfit
+from bridge.ticket import Ticket
+
+
+class Transport(Protocol):
+    """One agent's tickets after a cursor."""
+
+    async def open(self, after: int) -> None:
+        """Return when tickets after `after` can be received; the tier has shown that it works."""
+
+    async def receive(self, room: int) -> list[Ticket]:
+        """The next tickets, `room` of them at most where the tier can say so; an empty list is a sign of life."""
+
+    async def aclose(self) -> None:
+        """Let go of the connection."""
+
+
+UNFIT_STATUSES = frozenset({404, 405, 406, 501, 503})
+
+
+def unfit(error: Refused, tier: str) -> Exception:
+    """A refusal that says "no such tier here" becomes proof; others stay what they are.
+
+    404 and its like: the predecessor's broker has no such resource. 503 without
+    Retry-After is how a broker with DISABLE_SSE answers; one that is only busy names a time.
+    """
+    if error.status in UNFIT_STATUSES and not (error.status == 503 and error.retry_after):
+        return TierUnfit(f"{tier} is refused: {error.status} {error.detail}")
+    return error

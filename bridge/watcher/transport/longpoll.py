@@ -1,0 +1,66 @@
+"""The second tier: a request that the broker answers when there is something, or after 25 s.
+
+The predecessor's broker ignores `waitMs` and `after`: asked in a loop it would
+be hammered, and say the same again and again. So an answer that is empty too
+early, or that repeats what the cursor has passed, counts against the tier.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from bridge.client.broker import BrokerClient
+from bridge.errors import ConnectionLost, Refused, TierUnfit
+from bridge.settings import WatcherSettings
+from bridge.ticket import Ticket
+from bridge.watcher.transport.base import unfit
+
+PATIENCE = 0.5  # of the wait that was asked for; an empty answer before that came too early
+TRIAL_MS = 400  # the wait of the first request, which shows whether broker and proxies wait at all
+
+
+class LongPoll:
+    """Tickets as they are published, one answer at a time."""
+
+    def __init__(self, client: BrokerClient, agent: str, settings: WatcherSettings) -> None:
+        self._client = client
+        self._agent = agent
+        self._wait_ms = settings.longpoll_wait
+        self._capacity = settings.inbox_max
+        self._after = 0
+        self._first: list[Ticket] = []
+
+    async def open(self, after: int) -> None:
+        self._after = after
+        try:
+            self._first = await self._ask(min(TRIAL_MS, self._wait_ms), self._capacity)
+        except TooEarly as error:
+            raise TierUnfit(str(error)) from None
+
+    async def receive(self, room: int) -> list[Ticket]:
+        if self._first:
+            first, self._first = self._first, []
+            return first
+        return await self._ask(self._wait_ms, room)
+
+    async def _ask(self, wait_ms: int, room: int) -> list[Ticket]:
+        clock = asyncio.get_running_loop().time
+        asked = clock()
+        try:
+            tickets = await self._client.pending(self._agent, self._after, wait_ms, room)
+        except Refused as error:
+            raise unfit(error, "the long-poll") from None
+        if not tickets and clock() - asked < PATIENCE * wait_ms / 1000:
+            raise TooEarly("the long-poll came back empty at once: broker or proxy does not wait")
+        newest = max([self._after, *(ticket.seq for ticket in tickets)])
+        if tickets and newest == self._after:
+            raise TierUnfit("the long-poll repeats itself: the broker knows no cursor")
+        self._after = newest
+        return tickets
+
+    async def aclose(self) -> None:
+        """Nothing is held between two answers."""
+
+
+class TooEarly(ConnectionLost):
+    """An empty answer before the time was up: at first proof, later (a broker that stops does it too) only evidence."""

@@ -1,0 +1,70 @@
+"""The first tier: an event stream held open (WIRE, Event streams).
+
+The broker sends a comment at once, so a stream that stays silent at its start
+goes through a proxy that buffers: proof that the tier cannot work here. Later,
+2.5 heartbeats of silence mean that the connection is dead, whatever TCP says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Optional
+
+from bridge.client.broker import BrokerClient
+from bridge.client.http import EventStream
+from bridge.errors import ConnectionLost, Refused, StreamError, TierUnfit
+from bridge.settings import WatcherSettings
+from bridge.ticket import Ticket
+from bridge.watcher.transport.base import unfit
+from bridge.wire.sse import Event
+
+STALE_HEARTBEATS = 2.5  # WIRE, Event streams
+
+
+class Stream:
+    """Tickets as they are published."""
+
+    def __init__(self, client: BrokerClient, agent: str, settings: WatcherSettings) -> None:
+        self._client = client
+        self._agent = agent
+        self._first_byte = settings.first_byte / 1000
+        self._silence = STALE_HEARTBEATS * settings.sse_heartbeat / 1000
+        self._stream: Optional[EventStream] = None
+        self._first: list[Ticket] = []
+
+    async def open(self, after: int) -> None:
+        try:
+            self._stream = await self._client.stream_agent(self._agent, after)
+        except Refused as error:
+            raise unfit(error, "the event stream") from None
+        try:
+            self._first = tickets_of(await self._stream.read_events(self._first_byte))
+        except asyncio.TimeoutError:
+            raise TierUnfit(f"the event stream showed nothing within {self._first_byte:g} s: a proxy buffers it") from None
+
+    async def receive(self, room: int) -> list[Ticket]:
+        assert self._stream is not None, "opened before it is read"
+        if self._first:
+            first, self._first = self._first, []
+            return first
+        try:
+            return tickets_of(await self._stream.read_events(self._silence))
+        except asyncio.TimeoutError:
+            raise ConnectionLost(f"the event stream was silent for {self._silence:g} s, {STALE_HEARTBEATS} heartbeats") from None
+
+    async def aclose(self) -> None:
+        if self._stream is not None:
+            await self._stream.aclose()
+
+
+def tickets_of(events: list[Event]) -> list[Ticket]:
+    """The tickets among events; other events (a heartbeat's, a later broker's) are passed over."""
+    return [ticket_of(event.data) for event in events if event.event == "ticket"]
+
+
+def ticket_of(data: str) -> Ticket:
+    try:
+        return Ticket.from_json(json.loads(data))
+    except (ValueError, RecursionError) as error:
+        raise StreamError(f"an event holds no ticket: {error}") from None
