@@ -1,0 +1,375 @@
+"""Bytes meant to harm: smuggled requests, trickles, floods, garbage. The broker stays up and serves the others."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conformance.shapes import check_problem
+from raw_http import Line, request_bytes
+from running import Broker, new_name, package_launcher, wait_until
+
+LINGER_RESET = struct.pack("ii", 1, 0)  # close sends RST, socket(7) SO_LINGER
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory):
+    """One victim for the whole file; its deadlines are short, its limits as they come."""
+    with Broker(package_launcher(), tmp_path_factory.mktemp("hostile") / "bridge.db", BRIDGE_HEAD_TIMEOUT=1500, BRIDGE_BODY_TIMEOUT=1500, BRIDGE_RATE_LIMIT=0) as running:
+        yield running
+
+
+def smuggled(victim: str) -> bytes:
+    return request_bytes("POST", f"/agents/{victim}/send", {"payload": "smuggled"}, port=1).replace(b"127.0.0.1:1", b"localhost")
+
+
+def head(*lines: str, start: str = "POST /agents/a/send HTTP/1.1", host: bool = True) -> bytes:
+    return "\r\n".join([start, *(["Host: localhost"] if host else []), *lines]).encode("latin-1") + b"\r\n\r\n"
+
+
+# Each is the beginning of a request that two parsers could read in two ways. What follows it
+# is a whole request; a broker that answers it has been smuggled.
+AMBIGUOUS = {
+    "CL.TE": head("Content-Length: 4", "Transfer-Encoding: chunked") + b"0\r\n\r\n",
+    "TE.CL": head("Transfer-Encoding: chunked", "Content-Length: 4") + b"0\r\n\r\n",
+    "TE twice": head("Transfer-Encoding: chunked", "Transfer-Encoding: identity") + b"0\r\n\r\n",
+    "TE identity": head("Transfer-Encoding: identity") + b"0\r\n\r\n",
+    "TE not last": head("Transfer-Encoding: chunked, gzip") + b"0\r\n\r\n",
+    "TE chunked twice": head("Transfer-Encoding: chunked, chunked") + b"0\r\n\r\n",
+    "TE with a vertical tab": head("Transfer-Encoding: \x0bchunked") + b"0\r\n\r\n",
+    "TE with a quote": head('Transfer-Encoding: "chunked"') + b"0\r\n\r\n",
+    "TE xchunked": head("Transfer-Encoding: xchunked") + b"0\r\n\r\n",
+    "TE with space before the colon": head("Transfer-Encoding : chunked") + b"0\r\n\r\n",
+    "TE folded": head("Transfer-Encoding:\r\n chunked") + b"0\r\n\r\n",
+    "TE in HTTP/1.0": head("Transfer-Encoding: chunked", start="POST /agents/a/send HTTP/1.0") + b"0\r\n\r\n",
+    "CL plus": head("Content-Length: +0"),
+    "CL minus": head("Content-Length: -0"),
+    "CL hex": head("Content-Length: 0x0"),
+    "CL list": head("Content-Length: 0, 0"),
+    "CL differing list": head("Content-Length: 0, 5"),
+    "CL twice differing": head("Content-Length: 0", "Content-Length: 5"),
+    "CL underscore": head("Content-Length: 0_0"),
+    "CL not ASCII": head("Content-Length: \xb2"),
+    "CL empty": head("Content-Length:"),
+    "CL with space inside": head("Content-Length: 0 0"),
+    "CL huge": head("Content-Length: " + "9" * 30),
+    "CL with space before the colon": head("Content-Length : 0"),
+    "a bare LF after a field": head("X: a\nContent-Length: 5").replace(b"\r\n\r\n", b"\r\n\r\n", 1),
+    "a bare LF as the end": b"POST /agents/a/send HTTP/1.1\nHost: localhost\nContent-Length: 0\n\n",
+    "a bare CR in a value": head("X: a\rContent-Length: 5"),
+    "a NUL in a value": head("X: a\x00b"),
+    "a NUL in a name": head("X\x00: a"),
+    "no colon": head("X-nothing"),
+    "an empty name": head(": value"),
+    "a folded line": head("X: a", " folded"),
+    "a folded line with a tab": head("X: a", "\tfolded"),
+    "a first line that is folded": head(" X: a"),
+    "two Hosts": head("Host: localhost"),
+    "two Hosts, one foreign": head("Host: evil.example"),
+    "no Host": head(host=False),
+    "an empty Host": head("Host:", host=False),
+    "a Host with a path": head("Host: localhost/evil", host=False),
+    "a Host with two ports": head("Host: localhost:1:2", host=False),
+    "a Host with user": head("Host: a@localhost", host=False),
+    "a chunk size with plus": head("Transfer-Encoding: chunked") + b"+0\r\n\r\n",
+    "a chunk size with 0x": head("Transfer-Encoding: chunked") + b"0x0\r\n\r\n",
+    "a chunk size with a space before": head("Transfer-Encoding: chunked") + b" 0\r\n\r\n",
+    "a chunk size of nothing": head("Transfer-Encoding: chunked") + b"\r\n\r\n",
+    "a negative chunk size": head("Transfer-Encoding: chunked") + b"-1\r\n\r\n",
+    "a chunk size that overflows": head("Transfer-Encoding: chunked") + b"1" + b"0" * 16 + b"\r\n\r\n",
+    "a chunk size with an underscore": head("Transfer-Encoding: chunked") + b"0_0\r\n\r\n",
+    "a chunk that ends in LF": head("Transfer-Encoding: chunked") + b"1\nx\n0\n\n",
+    "a chunk longer than its size": head("Transfer-Encoding: chunked") + b"1\r\nxx\r\n0\r\n\r\n",
+    "a chunk extension with a bare LF": head("Transfer-Encoding: chunked") + b"0;a=\nb\r\n\r\n",
+    "a chunk extension with a bare CR": head("Transfer-Encoding: chunked") + b"0;a=\rb\r\n\r\n",
+    "a trailer with a bare LF": head("Transfer-Encoding: chunked") + b"0\r\nX: a\nY: b\r\n\r\n",
+    "a trailer that is no field": head("Transfer-Encoding: chunked") + b"0\r\nGET / HTTP/1.1\r\n\r\n",
+    "a method with a separator": head(start="PO(ST /agents/a/send HTTP/1.1"),
+    "two spaces": head(start="POST  /agents/a/send HTTP/1.1"),
+    "a tab for a space": head(start="POST\t/agents/a/send HTTP/1.1"),
+    "a trailing space": head(start="POST /agents/a/send HTTP/1.1 "),
+    "HTTP/0.9": b"POST /agents/a/send\r\n\r\n",
+    "HTTP/2": head(start="POST /agents/a/send HTTP/2.0"),
+    "the HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "HTTP/1.10": head(start="POST /agents/a/send HTTP/1.10"),
+    "HTTP/11": head(start="POST /agents/a/send HTTP/11"),
+    "http/1.1": head(start="POST /agents/a/send http/1.1"),
+    "a fragment": head(start="POST /agents/a/send#x HTTP/1.1"),
+    "a raw byte in the target": head(start="POST /agents/\xe9/send HTTP/1.1"),
+    "a control in the target": head(start="POST /agents/\x01/send HTTP/1.1"),
+    "no slash": head(start="POST agents/a/send HTTP/1.1"),
+    "CONNECT": head(start="CONNECT localhost:1 HTTP/1.1"),
+    "another scheme": head(start="POST ftp://localhost/agents/a/send HTTP/1.1"),
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(128)) + b"\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", AMBIGUOUS)
+def test_no_second_request_is_ever_read_out_of_an_ambiguous_one(broker, name):
+    victim = new_name()
+    with broker.line() as line:
+        line.send(AMBIGUOUS[name] + smuggled(victim))
+        answer = line.read_answer()
+        assert 400 <= answer.status < 600, answer
+        check_problem(answer, answer.status)
+        assert line.is_closed(), "a connection whose framing is in doubt must not go on"
+    assert broker.pending(victim) == []
+
+
+@pytest.mark.parametrize("name", AMBIGUOUS)
+def test_nor_when_it_comes_byte_by_byte(broker, name):
+    """Another path through the parser, the slow one, must say the same."""
+    victim = new_name()
+    with broker.line() as line:
+        line.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            for byte in AMBIGUOUS[name] + smuggled(victim):
+                line.send(bytes([byte]))
+        except OSError:
+            pass  # it closed on us while we were talking: all the better
+        data = line.read_to_end()
+    assert data == b"" or data.split(b" ", 2)[1][:1] in b"45", data
+    assert data.count(b"HTTP/1.1 ") <= 1
+    assert broker.pending(victim) == []
+
+
+def test_a_body_is_never_read_as_a_request(broker):
+    """Well-formed framing with a request inside: it is content, whatever it looks like."""
+    victim = new_name()
+    inside = smuggled(victim)
+    with broker.line() as line:
+        line.request("POST", f"/agents/{new_name()}/send", inside)
+        assert line.read_answer().status == 400
+        line.request("GET", "/health", inside)
+        assert line.read_answer().status in (200, 400)
+        line.request("PUT", "/health", inside)
+        assert line.read_answer().status == 405
+        line.request("POST", "/nothing", inside)
+        assert line.read_answer().status == 404
+        line.request("POST", "/agents/a/send", b"%x\r\n%s\r\n0\r\n\r\n" % (len(inside), inside), [("Transfer-Encoding", "chunked")])
+        assert line.read_answer().status == 400
+        line.request("HEAD", "/health", inside)
+        assert line.read_answer("HEAD").status in (200, 400)
+    assert broker.pending(victim) == []
+
+
+def test_a_refused_body_is_not_read_as_requests(broker):
+    """413 leaves bytes on the connection that nobody has read; it must be closed, not gone on with."""
+    victim = new_name()
+    with broker.line() as line:
+        line.request("POST", "/agents/a/send", None, [("Content-Length", str(2 << 20))])
+        try:
+            for _ in range(200):
+                line.send(smuggled(victim))
+        except OSError:
+            pass  # closed while we were talking
+        line.read_to_end()
+    assert broker.pending(victim) == []
+
+
+def test_a_body_refused_by_host_or_origin_is_not_read_as_requests(broker):
+    for field in (("Host", "evil.example"), ("Origin", "https://evil.example")):
+        victim = new_name()
+        with broker.line() as line:
+            line.request("POST", "/agents/a/send", smuggled(victim), [field])
+            assert line.read_answer().status in (403, 421)
+            line.socket.shutdown(socket.SHUT_WR)
+            assert b"202" not in line.read_to_end()
+        assert broker.pending(victim) == []
+
+
+def test_a_head_that_trickles_has_its_deadline_all_the_same(broker):
+    """One byte now and then must not renew the 10 seconds (slowloris)."""
+    trickle(broker, b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", b"a")
+
+
+def test_a_body_that_trickles_has_its_deadline_all_the_same(broker):
+    trickle(broker, head("Content-Length: 100000"), b"a")
+
+
+def test_a_chunked_body_that_trickles_has_its_deadline_all_the_same(broker):
+    trickle(broker, head("Transfer-Encoding: chunked"), b"1\r\na\r\n")
+
+
+def trickle(broker, begin, piece):
+    with broker.line() as line:
+        line.send(begin)
+        gone = threading.Event()
+
+        def feed():
+            while not gone.wait(0.05):
+                try:
+                    line.send(piece)
+                except OSError:
+                    return
+
+        feeder = threading.Thread(target=feed)
+        feeder.start()
+        try:
+            data = line.read_to_end()  # its patience is 20 s, the deadline 1.5 s
+        finally:
+            gone.set()
+            feeder.join()
+    assert data == b"" or b" 408 " in data.split(b"\r\n")[0]
+
+
+def test_a_crowd_of_slow_heads_keeps_nobody_out(broker):
+    lines = [broker.line() for _ in range(300)]
+    try:
+        for line in lines:
+            line.send(b"POST /agents/a/send HTTP/1.1\r\nHost: localhost\r\n")
+        assert broker.ask("GET", "/health").status == 200
+        agent = new_name()
+        broker.send(agent, "through the crowd")
+        for line in lines:
+            line.read_to_end()
+    finally:
+        for line in lines:
+            line.close()
+
+
+def test_floods_of_fields(broker):
+    for name, value in [("X", ""), ("a" * 100, "b" * 100), ("Cookie", "a=b; " * 20), ("Connection", "x, " * 30)]:
+        with broker.line() as line:
+            try:
+                line.send(b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + f"{name}: {value}\r\n".encode() * 20000)
+            except OSError:
+                pass  # closed while we were talking
+            data = line.read_to_end()
+        assert data == b"" or data.startswith(b"HTTP/1.1 431 "), data[:100]
+    assert broker.ask("GET", "/health").status == 200
+
+
+def test_floods_of_empty_lines_and_chunk_extensions(broker):
+    for flood in (b"\r\n" * 100000, head("Transfer-Encoding: chunked") + b"1;" + b"x" * 100000, head("Transfer-Encoding: chunked") + b"0\r\n" + b"X: y\r\n" * 20000):
+        with broker.line() as line:
+            try:
+                line.send(flood)
+            except OSError:
+                pass  # closed while we were talking
+            data = line.read_to_end()
+        assert data == b"" or data.split(b" ")[1] in (b"400", b"408", b"413", b"431"), data[:100]
+    assert broker.ask("GET", "/health").status == 200
+
+
+def test_one_byte_chunks_cost_no_more_than_their_bytes(broker):
+    """A body of 1 MiB in chunks of one byte is 6 MB on the wire: allowed or refused, but soon."""
+    with broker.line() as line:
+        try:
+            line.send(head("Transfer-Encoding: chunked") + b"1\r\nx\r\n" * 200_000 + b"0\r\n\r\n")
+        except OSError:
+            pass  # closed while we were talking
+        assert line.read_to_end().split(b" ")[1] in (b"400", b"408", b"413") or True
+    assert broker.ask("GET", "/health", timeout=5).status == 200
+
+
+def test_a_pipeline_without_a_reader_is_bounded(broker):
+    """Thousands of requests and nobody reads the answers: the broker must stop reading, not collect."""
+    before = broker.memory_kib()
+    with broker.line(receive_buffer=4096, timeout=2) as line:
+        sent = 0
+        try:
+            while sent < 64 << 20:
+                line.send(request_bytes("GET", "/metrics", port=broker.port) * 200)
+                sent += 200
+        except (socket.timeout, TimeoutError, OSError):
+            pass  # the broker has stopped reading, as it should
+        assert broker.memory_kib() - before < 50_000
+        assert broker.ask("GET", "/health").status == 200
+
+
+@pytest.mark.parametrize("cut", [1, 20, 60, 100])
+def test_clients_that_vanish_anywhere(broker, cut):
+    data = request_bytes("POST", "/agents/a/send", {"payload": "x" * 50}, port=broker.port)
+    for reset in (True, False):
+        for _ in range(10):
+            line = broker.line()
+            line.send(data[:cut])
+            if reset:
+                line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
+            line.close()
+    assert broker.ask("GET", "/health").status == 200
+
+
+def test_clients_that_vanish_before_their_answer(broker):
+    agent = new_name()
+    for number in range(20):
+        line = broker.line()
+        line.request("POST", f"/agents/{agent}/send", {"payload": number, "ticketId": f"{agent}-{number}"})
+        line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
+        line.close()
+    for number in range(20):  # whoever got no answer may send again with the same ticketId
+        broker.send(agent, number, ticketId=f"{agent}-{number}")
+    assert sorted(ticket["payload"] for ticket in broker.pending(agent)) == list(range(20))
+
+
+def test_a_half_closed_client_still_gets_its_answer(broker):
+    """`printf ... | nc` closes its sending side at once; RFC 9112 9.6 wants the answer to come all the same."""
+    with broker.line() as line:
+        line.request("GET", "/health")
+        line.socket.shutdown(socket.SHUT_WR)
+        assert line.read_answer().status == 200
+        assert line.is_closed()
+
+
+def test_half_a_request_and_a_half_close(broker):
+    with broker.line() as line:
+        line.request("POST", "/agents/half/send", b'{"payload":', [("Content-Length", "50")])
+        line.socket.shutdown(socket.SHUT_WR)
+        data = line.read_to_end()
+        assert data == b"" or data.split(b" ")[1].startswith(b"4")
+    assert broker.pending("half") == []
+
+
+# -- bytes that nobody chose ---------------------------------------------------
+
+VALID = [
+    b"POST /agents/fuzz/send HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"payload\":1}",
+    b"POST /agents/fuzz/send HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nd\r\n{\"payload\":1}\r\n0\r\n\r\n",
+    b"GET /agents/fuzz/tickets/pending?waitMs=5&after=3 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    b"GET /agents/fuzz/tickets/stream HTTP/1.0\r\nHost: localhost\r\nLast-Event-ID: 4\r\n\r\n",
+    b"GET http://localhost/tickets/abc HTTP/1.1\r\nHost: localhost\r\n\r\n",
+]
+
+
+@st.composite
+def mutated(draw):
+    data = bytearray(draw(st.sampled_from(VALID)))
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(data)))
+        kind = draw(st.sampled_from(["insert", "replace", "delete", "double"]))
+        if kind == "insert":
+            data[at:at] = draw(st.sampled_from([b"\r", b"\n", b"\r\n", b" ", b"\t", b"\x00", b":", b",", b"%", b"\xff", b"0", b"chunked", b"\r\n\r\n"]) | st.binary(max_size=3))
+        elif kind == "replace":
+            data[at : at + 1] = draw(st.binary(min_size=1, max_size=1))
+        elif kind == "delete":
+            del data[at : at + draw(st.integers(1, 5))]
+        else:
+            data[at:at] = data[at : at + draw(st.integers(1, 40))]
+    return bytes(data)
+
+
+@settings(max_examples=150)
+@given(st.binary(max_size=300) | mutated() | st.lists(mutated(), max_size=3).map(b"".join))
+def test_random_bytes_never_cost_more_than_their_connection(broker, data):
+    with Line(broker.port) as line:
+        try:
+            line.send(data)
+            line.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # closed while we were talking
+        answer = line.read_to_end()
+    assert b"Traceback" not in answer and not answer.startswith((b"HTTP/1.1 500", b"HTTP/1.0 500")), (data, answer)
+    assert answer == b"" or answer.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")), (data, answer)
+    assert b" 500 " not in answer.split(b"\r\n")[0]
+
+
+def test_after_all_that_nothing_is_left(broker):
+    """Connections, streams and long-polls of the tests above are gone, and stderr (see stop) holds no traceback."""
+    wait_until(lambda: broker.ask("GET", "/debug/connections").json["sse"]["active"] == 0, "no stream is left")
+    wait_until(lambda: broker.descriptors() < 40, "no connection is left")
