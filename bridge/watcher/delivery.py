@@ -28,6 +28,7 @@ from bridge.watcher.sinks.base import Sink
 
 log = logging.getLogger("bridge.watcher")
 RETRY_BASE = 0.25  # seconds, ceiling of the first pause between two attempts
+NOT_READY_BASE, NOT_READY_CAP = 0.05, 1.0  # seconds; a pane that was ready a moment ago probably is again soon
 PASSING = frozenset({408, 425, 429})  # refusals of 4xx that another try may change; 5xx may, too
 
 
@@ -42,7 +43,7 @@ class Delivery:
         self._leases = leases
         self._vitals = vitals
         self._settings = settings
-        self._delays = self._new_delays()
+        self._forget_failures()
 
     async def run(self) -> None:
         while True:
@@ -114,10 +115,10 @@ class Delivery:
                 evidence = await self._leases.keep_while(ticket.ticket_id, self._sink.deliver(ticket))
                 self._inbox.inject(ticket.ticket_id, evidence)
             await self._acknowledge(entry)
-            self._delays = self._new_delays()
+            self._forget_failures()
         except PaneNotReady as error:
             log.debug("not ready ticket=%s reason=%s", ticket.ticket_id, error)
-            self._hold(entry, next(self._delays))
+            self._hold(entry, next(self._not_ready_delays))
         except (BrokerUnreachable, Refused) as error:
             log.info("broker did not take a step ticket=%s reason=%s", ticket.ticket_id, error)
             self._hold(entry, next(self._delays) + (error.retry_after if isinstance(error, Refused) else 0.0))
@@ -150,6 +151,10 @@ class Delivery:
         self._intake.has_room.set()
         self._vitals.note()
         log.info("delivered ticket=%s seq=%d from=%s", ticket_id, entry.ticket.seq, entry.ticket.origin)
+
+    def _forget_failures(self) -> None:
+        self._delays = self._new_delays()
+        self._not_ready_delays = full_jitter(NOT_READY_BASE, NOT_READY_CAP)
 
     def _new_delays(self) -> Iterator[float]:
         return full_jitter(RETRY_BASE, self._settings.retry_max / 1000)
