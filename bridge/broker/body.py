@@ -1,0 +1,110 @@
+"""JSON in, within limits; JSON out.
+
+A body is an object of at most `depth` levels. What Python's json would let
+through but JSON does not have (NaN, Infinity, a number beyond a double) is
+refused, since the broker would hand it on to every watcher.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from bridge.errors import PeerError
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+INT_MAX = (1 << 53) - 1  # the integers that every JSON reader agrees on, RFC 8259 section 6
+
+
+def _refuse_constant(name: str) -> None:
+    raise PeerError(400, f"{name} is no JSON value (RFC 8259 section 6)")
+
+
+# Kept, because json.dumps(..., separators=...) and json.loads(..., parse_constant=...) build one per call.
+_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_encode_ascii = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
+
+
+def encode(content: object) -> bytes:
+    """JSON as UTF-8. Lone surrogates, which UTF-8 cannot carry, stay as \\u escapes."""
+    try:
+        return _encode(content).encode()
+    except UnicodeEncodeError:
+        return _encode_ascii(content).encode()
+    except ValueError:
+        raise PeerError(400, "a number in the body is beyond the range of a double") from None
+
+
+def decode(data: bytes, depth: int) -> Any:
+    """Any JSON value. Raises PeerError 400 that says where the text is wrong."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise PeerError(400, f"the body is not UTF-8 (byte {error.start})") from None
+    if text.count("{") + text.count("[") > depth and _depth(text) > depth:
+        raise PeerError(400, f"the body is nested deeper than {depth} levels")
+    try:
+        return _decode(text)
+    except (ValueError, RecursionError) as error:  # JSONDecodeError, or an integer of too many digits
+        raise PeerError(400, f"the body is not JSON: {error}") from None
+
+
+def _depth(text: str) -> int:
+    level = deepest = 0
+    for mark in re.findall(r"[][{}]", _STRING.sub("", text)):
+        level += 1 if mark in "[{" else -1
+        deepest = max(deepest, level)
+    return deepest
+
+
+def decode_object(data: bytes, depth: int) -> dict[str, Any]:
+    """A JSON object; nothing at all counts as {}."""
+    fields = decode(data, depth) if data else {}
+    if not isinstance(fields, dict):
+        raise PeerError(400, "the body must be a JSON object")
+    return fields
+
+
+def take_object(fields: dict[str, Any], name: str) -> dict[str, Any]:
+    value = fields.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise PeerError(400, f"{name} must be an object")
+    return value
+
+
+def take_text(fields: dict[str, Any], name: str, default: str, limit: int = 256) -> str:
+    value = fields.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, str) or len(value) > limit:
+        raise PeerError(400, f"{name} must be a string of at most {limit} characters")
+    return value
+
+
+def take_flag(fields: dict[str, Any], name: str, default: bool) -> bool:
+    value = fields.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise PeerError(400, f"{name} must be true or false")
+    return value
+
+
+def take_int(fields: dict[str, Any], name: str, default: int, low: int = 0, high: int = INT_MAX) -> int:
+    value = fields.get(name)
+    if value is None:
+        return default
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise PeerError(400, f"{name} must be a whole number from {low} to {high}")
+    return value
+
+
+def canonical(content: object) -> str:
+    """JSON with sorted keys: equal texts are equal bodies (True is not 1, 1 is not 1.0)."""
+    return json.dumps(content, sort_keys=True)

@@ -1,0 +1,132 @@
+"""One ticket as the broker holds it: bytes that never change, and a state that is replaced.
+
+    pending --ack--> delivered --reply--> responded
+       |---reply-----------------------------^
+       '---ttl--> expired
+
+Rule 1: `data` is the ticket as JSON, encoded once. The same bytes go to disk,
+to every event stream and into every poll.
+Rule 2: a State is a value. A change is proposed (`next`), written, and becomes
+`state` when it is on disk; a failed write leaves `state` as it was.
+Rule 3: leases and time-to-live count on the monotonic clock, so that a jump of
+the wall clock frees nothing; the wall's times are kept for people and restarts.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any, Optional
+
+from bridge.broker import body
+from bridge.ticket import PENDING
+from bridge.timestamp import rfc3339
+
+STAGES_MAX = 64  # entries of one history; a ticket claimed for ever must not grow for ever
+
+
+@dataclass(frozen=True)
+class Claim:
+    """`watcher` is about to inject; nobody else may until the lease runs out."""
+
+    watcher: str
+    until: float  # monotonic seconds
+    until_ms: int  # wall clock, for the wire and for a restart
+
+
+@dataclass(frozen=True)
+class State:
+    status: str = PENDING
+    updated_ms: int = 0
+    response: Optional[dict[str, Any]] = None  # {payload, metadata, at}
+    responded_ms: int = 0
+    claim: Optional[Claim] = None
+    stages: tuple[dict[str, Any], ...] = ()  # {stage, at, by?, evidence?}, after accepted and streamed
+
+    @property
+    def is_final(self) -> bool:
+        return self.status != PENDING
+
+
+def with_stage(state: State, stage: dict[str, Any]) -> State:
+    """The state with one more stage in its history; beyond the bound the oldest but one gives way."""
+    kept = state.stages
+    kept = kept[:1] + kept[2:] if len(kept) >= STAGES_MAX else kept
+    return replace(state, stages=kept + (stage,))
+
+
+class Entry:
+    """A ticket, its place in the order, and its state."""
+
+    __slots__ = (
+        "seq", "ticket_id", "agent_id", "data", "created_ms", "timeout_ms", "ttl_ms", "expires_at",
+        "state", "next", "commit", "is_born", "streamed_ms", "streamed_by",
+    )  # fmt: skip
+
+    def __init__(self, seq: int, ticket_id: str, agent_id: str, data: bytes, created_ms: int, timeout_ms: int, ttl_ms: int = 0) -> None:
+        self.seq = seq
+        self.ticket_id = ticket_id
+        self.agent_id = agent_id
+        self.data = data
+        self.created_ms = created_ms
+        self.timeout_ms = timeout_ms
+        self.ttl_ms = ttl_ms  # 0 = never expires
+        self.expires_at = 0.0  # monotonic seconds, when ttl_ms
+        self.state = NEW
+        self.next: Optional[State] = None  # proposed, on its way to disk
+        self.commit: Any = None  # the asyncio.Future of the last group that carries a change of this entry
+        self.is_born = False  # on disk, therefore visible
+        self.streamed_ms = 0
+        self.streamed_by = ""
+
+    @property
+    def head(self) -> State:
+        """What the state will be when everything on its way is on disk."""
+        return self.next or self.state
+
+    def decoded(self) -> dict[str, Any]:
+        fields: dict[str, Any] = json.loads(self.data.decode())
+        return fields
+
+    def to_json(self) -> dict[str, Any]:
+        """The ticket as it stands (WIRE, Ticket)."""
+        fields, state = self.decoded(), self.state
+        fields["status"] = state.status
+        if state.updated_ms:
+            fields["updatedAt"] = rfc3339(state.updated_ms)
+        if state.response is not None:
+            fields["response"] = state.response
+            fields["latencyMs"] = max(0, state.responded_ms - self.created_ms)
+        return fields
+
+    def history(self) -> list[dict[str, Any]]:
+        stages: list[dict[str, Any]] = [{"stage": "accepted", "at": rfc3339(self.created_ms)}]
+        if self.streamed_ms:
+            stages.append({"stage": "streamed", "at": rfc3339(self.streamed_ms), "by": self.streamed_by})
+        return stages + list(self.state.stages)
+
+    def mark_streamed(self, wall_ms: int, tier: str) -> None:
+        if not self.streamed_ms:
+            self.streamed_ms, self.streamed_by = wall_ms, tier
+
+    def memo(self, state: State) -> str:
+        """The part of `state` that has no column of its own, as JSON for the journal."""
+        claim = state.claim and [state.claim.watcher, state.claim.until_ms]
+        memo = {"claim": claim, "stages": state.stages, "streamed": [self.streamed_ms, self.streamed_by], "response": state.response, "responded": state.responded_ms}
+        return body.encode(memo).decode()
+
+    def restore(self, status: str, updated_ms: int, memo: Optional[str], wall_ms: int, now: float) -> None:
+        """Take the state back from the journal; `now` is monotonic, `wall_ms` the same instant on the wall."""
+        kept = json.loads(memo) if memo else {}
+        claim = None
+        if kept.get("claim"):
+            watcher, until_ms = kept["claim"]
+            claim = Claim(watcher, now + max(0, until_ms - wall_ms) / 1000, until_ms)
+        self.streamed_ms, self.streamed_by = kept.get("streamed") or (0, "")
+        self.state = State(status, updated_ms, kept.get("response"), kept.get("responded") or 0, claim, tuple(kept.get("stages") or ()))
+        self.is_born = True
+        if self.ttl_ms:
+            self.expires_at = now + (self.created_ms + self.ttl_ms - wall_ms) / 1000
+
+
+NEW = State()

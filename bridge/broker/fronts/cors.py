@@ -1,0 +1,30 @@
+"""What a browser on another origin may read: only origins that a setting lists, never "*" (WIRE rule 8)."""
+
+from __future__ import annotations
+
+from bridge.broker.guard import Guard
+from bridge.broker.reply import Reply
+from bridge.broker.routes import allowed_methods
+from bridge.errors import PeerError
+from bridge.wire.request import Request
+
+EVERY_METHOD = "DELETE, GET, HEAD, OPTIONS, POST"  # OPTIONS * asks for the whole server
+
+
+def cors_headers(request: Request, guard: Guard) -> tuple[tuple[str, str], ...]:
+    """Fields for the answer to a request that may come from a web page."""
+    origin = request.fields.get("origin")
+    if origin is None or not guard.allows(origin):
+        return ()
+    return (("Access-Control-Allow-Origin", origin), ("Vary", "Origin"))
+
+
+def options_reply(request: Request) -> Reply:
+    """Answer OPTIONS, a preflight among them. Raises PeerError 404."""
+    allow = EVERY_METHOD if request.path == "*" else allowed_methods(request.path)
+    if not allow:
+        raise PeerError(404, f"nothing lives at {request.path!r}")
+    headers = [("Allow", allow)]
+    if "origin" in request.fields:
+        headers += [("Access-Control-Allow-Methods", allow), ("Access-Control-Allow-Headers", "content-type, last-event-id")]
+    return Reply(204, headers=tuple(headers))

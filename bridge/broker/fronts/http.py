@@ -1,0 +1,305 @@
+"""One HTTP/1.1 connection: requests in, answers out, in order.
+
+    reading ──whole request──► answering ──answered──► reading | closing
+                                   └──EventStream──► streaming ──► closed
+    any error of the peer's ──► lingering: the answer is out, what still comes is thrown away
+
+Rule 1: one request at a time. What a pipelining peer sends ahead waits in the
+parser, and beyond a bound in the peer.
+Rule 2: no task and no timer per connection. Deadlines are a number that the
+server's sweep looks at (server.py); only a waiting poll has a timer.
+Rule 3: the one seam where PeerError becomes an answer, and where any other
+exception becomes a 500 without a stack trace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+from functools import partial
+from typing import Callable, Optional, Protocol
+
+from bridge.broker.fronts.cors import cors_headers, options_reply
+from bridge.broker.fronts.outbox import StreamOutbox
+from bridge.broker.fronts.responses import encode_reply, encode_stream_head
+from bridge.broker.guard import Guard
+from bridge.broker.heartbeats import Heartbeats
+from bridge.broker.reply import Answer, EventStream, OnDisk, Reply, Wait, problem
+from bridge.broker.routes import dispatch
+from bridge.broker.services import Services
+from bridge.errors import PeerError, StoreBusy
+from bridge.wire.request import Limits, Request, RequestParser, Stage
+
+log = logging.getLogger("bridge.broker")
+
+LINGER = 2.0  # seconds that a refused peer has to read its answer (RFC 9112 section 9.6)
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+FOREVER = float("inf")
+
+
+class State(enum.Enum):
+    READING = "reading"
+    ANSWERING = "answering"
+    STREAMING = "streaming"
+    LINGERING = "lingering"
+    CLOSED = "closed"
+
+
+class House(Protocol):
+    """What a connection needs of the server that it belongs to."""
+
+    services: Services
+    guard: Guard
+    heartbeats: Heartbeats
+    limits: Limits
+    is_draining: bool
+    timed: set[Connection]  # connections with a deadline
+    connections: set[Connection]
+
+
+class Connection(asyncio.Protocol):
+    """Takes over a transport that asyncio.start_server accepted (`writer` is kept: its finaliser would close it)."""
+
+    def __init__(self, house: House, writer: asyncio.StreamWriter, loop: asyncio.AbstractEventLoop) -> None:
+        self._house, self._loop, self._writer = house, loop, writer
+        self._transport: asyncio.Transport = writer.transport  # type: ignore[assignment]
+        self._parser = RequestParser(house.limits)
+        self._request: Optional[Request] = None
+        self._outbox: Optional[StreamOutbox] = None
+        self._stop_waiting: Optional[Callable[[], None]] = None
+        self._has_eof = False
+        self._stuck_at: Optional[tuple[float, int]] = None  # since when the peer has read nothing, bytes waiting then
+        self.state = State.READING
+        self.deadline = 0.0
+        self._stage = Stage.IDLE
+        self._set_stage(Stage.IDLE)
+        house.connections.add(self)
+        house.timed.add(self)
+        house.services.metrics.connections_open += 1
+
+    # -- reading -------------------------------------------------------------
+
+    # Hot: once per request.
+    def data_received(self, data: bytes) -> None:
+        if self.state is State.READING:
+            self._parser.feed(data)
+            self._read_on()
+        elif self.state is State.ANSWERING:
+            self._parser.feed(data)
+            if self._parser.held_bytes > self._house.limits.head_max:
+                self._transport.pause_reading()
+
+    def _read_on(self) -> None:
+        while self.state is State.READING:
+            try:
+                request = self._parser.take_request()
+            except PeerError as error:
+                self._refuse(error)
+                return
+            if request is None:
+                self._need_more()
+                return
+            self._answer_request(request)
+
+    def _need_more(self) -> None:
+        if self._parser.take_continue():
+            self._transport.write(CONTINUE)
+        stage = self._parser.stage
+        if self._has_eof:
+            self._transport.close()
+        elif stage is not self._stage or stage is Stage.IDLE:
+            self._set_stage(stage)
+
+    def _set_stage(self, stage: Stage) -> None:
+        settings = self._house.services.settings
+        allowed_ms = {Stage.IDLE: settings.idle_timeout, Stage.HEAD: settings.head_timeout, Stage.BODY: settings.body_timeout}[stage]
+        self._stage = stage
+        self.deadline = self._house.services.clock.monotonic() + allowed_ms / 1000
+
+    def eof_received(self) -> bool:
+        """The peer sends no more. It may still read the answer to a request that is being stored."""
+        if self.state is State.ANSWERING and self._stop_waiting is None:
+            self._has_eof = True
+            return True
+        return False
+
+    # -- answering -----------------------------------------------------------
+
+    # Hot: once per request.
+    def _answer_request(self, request: Request) -> None:
+        self._request = request
+        self.state = State.ANSWERING
+        try:
+            self._house.guard.check(request)
+            answer = dispatch(request, self._house.services) if request.method != "OPTIONS" else options_reply(request)
+        except PeerError as error:
+            answer = problem(error)
+        except Exception:  # the outermost seam: one bad request must not end the others
+            log.exception("handler failed method=%s path=%s", request.method, request.path)
+            answer = problem(PeerError(500, "the broker failed to answer; its log says why"))
+        self._give(answer)
+
+    def _give(self, answer: Answer) -> None:
+        if isinstance(answer, Reply):
+            self._send(answer)
+        elif isinstance(answer, OnDisk):
+            if answer.commit is None:
+                self._send(answer.reply)
+            else:  # also when it is done already: one way
+                self.deadline = FOREVER
+                answer.commit.add_done_callback(partial(self._on_disk, answer.reply))
+        elif isinstance(answer, Wait):
+            self._wait(answer)
+        else:
+            self._stream(answer)
+
+    def _on_disk(self, reply: Reply, commit: asyncio.Future[Optional[StoreBusy]]) -> None:
+        if self.state is State.ANSWERING:
+            error = commit.result()
+            self._send(reply if error is None else problem(PeerError(503, f"{error}; nothing was kept, try again", {"Retry-After": "2"})))
+            self._read_on()
+
+    def _wait(self, wait: Wait) -> None:
+        def stop() -> None:
+            cancel()
+            timer.cancel()
+            self._stop_waiting = None
+            wait.on_end()
+
+        def finish() -> None:
+            stop()
+            self._send(wait.answer())
+            self._read_on()
+
+        self.deadline = FOREVER
+        cancel = wait.waiters.wait(wait.key, finish)
+        timer = self._loop.call_later(wait.seconds, finish)
+        self._stop_waiting, self.finish_waiting = stop, finish
+
+    def _send(self, reply: Reply) -> None:
+        house, request = self._house, self._request
+        assert request is not None
+        house.services.metrics.responses[reply.status] += 1
+        keep = request.keep_alive and not house.is_draining and not self._has_eof
+        connection = b"" if keep and request.version > (1, 0) else b"Connection: keep-alive\r\n" if keep else b"Connection: close\r\n"
+        headers = cors_headers(request, house.guard)
+        second = int(house.services.clock.wall())
+        self._transport.write(encode_reply(reply, second, connection, request.method == "HEAD", headers))
+        self._request = None
+        if not keep:
+            self._linger()
+            return
+        self.state = State.READING
+        self._set_stage(Stage.IDLE)
+        if self._stuck_at is not None:
+            self.state = State.ANSWERING  # the peer does not read its answers: it gets no more until it does
+        elif not self._transport.is_reading() and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _refuse(self, error: PeerError) -> None:
+        """The peer broke the protocol: what it sent cannot be trusted to have an end."""
+        self._house.services.metrics.responses[error.status] += 1
+        second = int(self._house.services.clock.wall())
+        self._transport.write(encode_reply(problem(error), second, b"Connection: close\r\n", False))
+        self._linger()
+
+    def _linger(self) -> None:
+        """Close once the peer has read: closing with its bytes unread would reset the connection under the answer."""
+        self.state = State.LINGERING
+        self.deadline = self._house.services.clock.monotonic() + LINGER
+        if self._has_eof or self._transport.is_closing():
+            self._transport.close()
+        else:
+            if not self._transport.is_reading():
+                self._transport.resume_reading()
+            self._transport.write_eof()
+
+    # -- streaming -----------------------------------------------------------
+
+    def _stream(self, answer: EventStream) -> None:
+        request, house = self._request, self._house
+        assert request is not None
+        metrics = house.services.metrics
+        metrics.responses[200] += 1
+        is_chunked = request.version > (1, 0)
+        head = encode_stream_head(is_chunked, cors_headers(request, house.guard))
+        if request.method == "HEAD":
+            self._transport.write(head)
+            self._linger()
+            return
+        self.state = State.STREAMING
+        self._request = None
+        house.timed.discard(self)
+        metrics.streams_opened += 1
+        metrics.streams_open += 1
+        self._outbox = StreamOutbox(self._transport, self._loop, house.services.clock, is_chunked, answer.heartbeat_as_event)
+        self._outbox.open(head, answer.attach)
+        house.heartbeats.add(self._outbox)
+
+    def pause_writing(self) -> None:
+        self._stuck_at = (self._house.services.clock.monotonic(), self._transport.get_write_buffer_size())
+        self._house.timed.add(self)
+        if self._outbox is not None:
+            self._outbox.is_full = True
+
+    def resume_writing(self) -> None:
+        self._stuck_at = None
+        if self._outbox is not None:
+            self._house.timed.discard(self)
+            self._outbox.drained()
+        elif self.state is State.ANSWERING and self._request is None:
+            self.state = State.READING
+            self._read_on()
+
+    # -- the end -------------------------------------------------------------
+
+    def sweep(self, now: float) -> None:
+        """Close what is overdue. Called by the server every second or so for connections with a deadline."""
+        if self._stuck_at is not None:
+            self._sweep_stuck(now)
+        elif now < self.deadline:
+            return
+        elif self.state is State.READING and self._stage is not Stage.IDLE:
+            part = "head" if self._stage is Stage.HEAD else "body"
+            self._refuse(PeerError(408, f"the request's {part} did not arrive whole in time"))
+        else:
+            self._transport.close()
+
+    def _sweep_stuck(self, now: float) -> None:
+        assert self._stuck_at is not None
+        since, waiting = self._stuck_at
+        left = self._transport.get_write_buffer_size()
+        if left < waiting:
+            self._stuck_at = (now, left)  # slow, not gone
+        elif now - since > self._house.services.settings.write_deadline / 1000:
+            log.info("write deadline passed waiting_bytes=%d", left)
+            self._transport.abort()
+            if self._outbox is not None:
+                self._house.services.metrics.stream_failed(now)
+
+    def drain(self) -> None:
+        """The broker is stopping: end what waits, let finish what is being stored."""
+        if self._outbox is not None and self._outbox.subscriber is not None:
+            self._outbox.subscriber.end()
+        elif self._stop_waiting is not None:
+            self.finish_waiting()
+        elif self.state in (State.READING, State.LINGERING):
+            self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def connection_lost(self, error: Optional[Exception]) -> None:
+        house = self._house
+        self.state = State.CLOSED
+        house.connections.discard(self)
+        house.timed.discard(self)
+        house.services.metrics.connections_open -= 1
+        if self._stop_waiting is not None:
+            self._stop_waiting()
+        if self._outbox is not None:
+            house.services.metrics.streams_open -= 1
+            if error is not None:
+                house.services.metrics.stream_failed(house.services.clock.monotonic())
+            self._outbox.close()

@@ -1,0 +1,91 @@
+"""Where an event stream's bytes go: straight to the transport, in one write per event.
+
+Rule 1: nothing is queued here. The transport's buffer is the outbox; when it
+holds more than BRIDGE_SSE_OUTBOX bytes there is no room, and the subscriber
+waits for `drained`.
+Rule 2: the time of the last write is all that a heartbeat needs to know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Callable
+
+from bridge.broker.clock import Clock
+from bridge.broker.hub import Subscriber
+from bridge.wire.response import LAST_CHUNK, encode_chunk
+from bridge.wire.sse import HEARTBEAT, encode_event
+
+OPENING = b"retry: 1000\n:heartbeat\n\n"  # at once, so that a client can tell a stream from a buffering proxy
+HEARTBEAT_EVENT = encode_event(b"{}", b"heartbeat")
+
+
+class StreamOutbox:
+    """The broker.subscriber.Outbox of one HTTP connection."""
+
+    __slots__ = ("wrote_at", "is_closed", "is_full", "subscriber", "_transport", "_is_chunked", "_clock", "_beat", "_loop", "_timer")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, clock: Clock, is_chunked: bool, beats_as_event: bool) -> None:
+        self.wrote_at = clock.monotonic()
+        self.is_closed = False
+        self.is_full = False
+        self.subscriber: Subscriber | None = None
+        self._transport, self._loop, self._clock = transport, loop, clock
+        self._is_chunked = is_chunked
+        self._beat = HEARTBEAT_EVENT if beats_as_event else HEARTBEAT
+        self._timer: asyncio.TimerHandle | None = None
+
+    def open(self, head: bytes, attach: Callable[[StreamOutbox], Subscriber]) -> None:
+        """Send the head and the opening, then connect the subscriber and have it catch up."""
+        opening = OPENING + (self._beat if self._beat is HEARTBEAT_EVENT else b"")
+        self._transport.write(head + (encode_chunk(opening) if self._is_chunked else opening))
+        self.subscriber = attach(self)
+        self.subscriber.catch_up()
+
+    # Hot: once per event.
+    def write(self, data: bytes) -> None:
+        if not self.is_closed:
+            self.wrote_at = self._clock.monotonic()
+            self._transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
+
+    def has_room(self) -> bool:
+        return not (self.is_full or self.is_closed)
+
+    def beat(self) -> None:
+        """A heartbeat, unless events are waiting to be read anyway."""
+        if self.has_room():
+            self.write(self._beat)
+
+    def again(self, step: Callable[[], None]) -> None:
+        self._loop.call_soon(self._run, step)
+
+    def later(self, seconds: float, step: Callable[[], None]) -> None:
+        self._timer = self._loop.call_later(seconds, self._run, step)
+
+    def _run(self, step: Callable[[], None]) -> None:
+        if not self.is_closed:
+            step()
+
+    def drained(self) -> None:
+        """There is room again."""
+        self.is_full = False
+        if self.subscriber is not None and not self.is_closed:
+            self.subscriber.catch_up()
+
+    def finish(self) -> None:
+        """End the stream cleanly: the last chunk, then the connection closes when all is sent."""
+        if not self.is_closed:
+            if self._is_chunked:
+                self._transport.write(LAST_CHUNK)
+            self._transport.close()
+            self.close()
+
+    def close(self) -> None:
+        """The stream is over; called once or more."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.subscriber is not None:
+            self.subscriber.close()

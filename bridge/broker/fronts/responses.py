@@ -1,0 +1,55 @@
+"""Reply -> bytes, as one piece for one write. Hot: once per answer."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Iterable
+
+from bridge.broker.reply import Reply
+from bridge.wire.response import encode_response_head
+
+SSE_FIELDS = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",  # nginx passes events at once
+    "Connection": "close",
+}
+NO_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+
+
+@lru_cache(maxsize=64)
+def _start(status: int, content_type: str) -> bytes:
+    """Status line and the fields that depend on these two only, without the empty line."""
+    fields = {"Cache-Control": "no-store"} if status in NO_BODY else {"Content-Type": content_type, "Cache-Control": "no-store"}
+    return encode_response_head(status, fields)[:-2]
+
+
+@lru_cache(maxsize=2)
+def date_field(second: int) -> bytes:
+    """The Date field (RFC 9110 section 6.6.1)."""
+    return b"Date: %b\r\n" % formatdate(second, usegmt=True).encode()
+
+
+def encode_reply(reply: Reply, second: int, connection: bytes, is_head: bool, headers: Iterable[tuple[str, str]] = ()) -> bytes:
+    """`connection` is a whole Connection field line or nothing; `headers` are added to the reply's own."""
+    extra = b"".join(_field(name, value) for name, value in (*reply.headers, *headers)) if reply.headers or headers else b""
+    start = _start(reply.status, reply.content_type) + date_field(second) + connection + extra
+    if reply.status in NO_BODY:
+        return start + b"\r\n"
+    body = b"" if is_head else reply.body
+    return b"%bContent-Length: %d\r\n\r\n%b" % (start, len(reply.body), body)
+
+
+def _field(name: str, value: str) -> bytes:
+    # encode_response_head refuses CR, LF and NUL: an echoed Origin cannot add a field.
+    return encode_response_head(200, {name: value}).split(b"\r\n", 1)[1][:-2]
+
+
+def encode_stream_head(is_chunked: bool, headers: Iterable[tuple[str, str]] = ()) -> bytes:
+    """HTTP/1.0 gets a stream that ends with the connection, never chunks (nginx speaks it by default)."""
+    fields = {**SSE_FIELDS, **dict(headers)}
+    if is_chunked:
+        fields["Transfer-Encoding"] = "chunked"
+    return encode_response_head(200, fields)

@@ -1,0 +1,12 @@
+"""What the broker does for each route: (Request, Services, name) -> Answer.
+
+`name` is the id in the path ("" where the route has none). No handler waits,
+and none has ever seen a connection; errors are PeerErrors, which the front
+turns into problem documents.
+
+    agents.py    registration, heartbeats, subscriptions
+    tickets.py   send, poll, claim, acknowledge, show
+    streams.py   event streams
+    replies.py   replies and waiting for them
+    pages.py     health, metrics, debug
+"""

@@ -1,0 +1,108 @@
+"""Registration, heartbeats, subscriptions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from bridge.broker import body
+from bridge.broker.reply import Answer, OnDisk, Reply, json_reply
+from bridge.broker.services import Services
+from bridge.errors import PeerError
+from bridge.ticket import Agent, check_id
+from bridge.timestamp import rfc3339
+from bridge.wire.request import Request
+from bridge.wire.target import decode_query
+
+INTERVAL_MAX = 86_400_000  # ms; a heartbeat less than daily is no heartbeat
+REPORT_FIELDS = ("tier", "session", "pane", "health", "queued", "reconnects", "sessionFailures", "injectionErrors", "cpuPercent", "memoryBytes")
+DEFAULT_SUBSCRIBER = "default"  # whoever subscribes without a name
+
+
+def register(request: Request, services: Services, name: str) -> Answer:
+    fields = body.decode_object(request.body, services.settings.json_depth)
+    agent_id = check_id(fields.get("agentId"), "agentId")
+    known = services.registry.agents.get(agent_id)
+    if known is None and len(services.registry.agents) >= services.settings.agents_max:
+        raise PeerError(429, f"there are {services.settings.agents_max} registered agents (BRIDGE_AGENTS_MAX); remove one first", {"Retry-After": "60"})
+    base = known or Agent(agent_id)
+    agent = Agent(
+        agent_id=agent_id,
+        type=body.take_text(fields, "type", base.type),
+        metadata={**base.metadata, **body.take_object(fields, "metadata")},
+        heartbeat_interval_ms=body.take_int(fields, "heartbeatIntervalMs", base.heartbeat_interval_ms, 1, INTERVAL_MAX),
+        last_heartbeat=rfc3339(services.clock.wall_ms()),
+    )
+    record = body.encode(_record(agent)).decode()
+    if len(record) > services.settings.body_max:
+        raise PeerError(413, f"the merged metadata of {agent_id!r} exceeds {services.settings.body_max} bytes (BRIDGE_BODY_MAX)")
+    services.registry.agents[agent_id] = agent
+    services.registry.presence(agent_id).heartbeat_at = services.clock.monotonic()
+    return OnDisk(json_reply(200, _shown(agent, services)), services.journal.put_agent(agent_id, record))
+
+
+def _record(agent: Agent) -> dict[str, Any]:
+    return {key: value for key, value in agent.to_json("").items() if key != "status"}
+
+
+def restore(record: dict[str, Any]) -> Agent:
+    """An agent as the journal kept it."""
+    return Agent(record["agentId"], record["type"], record["metadata"], record["heartbeatIntervalMs"], record["lastHeartbeat"])
+
+
+def _shown(agent: Agent, services: Services) -> dict[str, object]:
+    return agent.to_json(services.registry.status(agent, services.clock.monotonic()))
+
+
+def list_agents(request: Request, services: Services, name: str) -> Answer:
+    query = decode_query(request.query)
+    shown = [_shown(agent, services) for agent in services.registry.agents.values() if query.get("type") in (None, agent.type)]
+    return json_reply(200, [agent for agent in shown if query.get("status") in (None, agent["status"])])
+
+
+def _registered(services: Services, agent_id: str) -> Agent:
+    agent = services.registry.agents.get(agent_id)
+    if agent is None:
+        raise PeerError(404, f"no agent {agent_id!r} is registered; POST /agents/register makes it known")
+    return agent
+
+
+def show_agent(request: Request, services: Services, name: str) -> Answer:
+    return json_reply(200, _shown(_registered(services, name), services))
+
+
+def remove(request: Request, services: Services, name: str) -> Answer:
+    _registered(services, name)
+    del services.registry.agents[name]
+    return OnDisk(Reply(204), services.journal.put_agent(name, None))
+
+
+def heartbeat(request: Request, services: Services, name: str) -> Answer:
+    fields = body.decode_object(request.body, services.settings.json_depth)
+    agent = _registered(services, name)
+    at = rfc3339(services.clock.wall_ms())
+    # Not written to disk: a heartbeat says "now", and a restart is another now.
+    services.registry.agents[name] = replace(agent, last_heartbeat=at)
+    presence = services.registry.presence(name)
+    presence.heartbeat_at = services.clock.monotonic()
+    if fields:
+        presence.report = {key: fields[key] for key in REPORT_FIELDS if isinstance(fields.get(key), (str, int, float))}
+    return json_reply(200, {"status": "ok", "lastHeartbeat": at})
+
+
+def subscribe(request: Request, services: Services, name: str) -> Answer:
+    check_id(name, "agentId")
+    fields = body.decode_object(request.body, services.settings.json_depth)
+    subscriber = check_id(fields.get("subscriber") or DEFAULT_SUBSCRIBER, "subscriber")
+    owed = services.subscriptions.add(subscriber, name, services.ledger.seq)
+    services.registry.presence(name)
+    for stream in services.subscriptions.streams(subscriber):
+        stream.add(name, owed)
+        stream.catch_up()
+    return OnDisk(Reply(204), services.journal.put_subscription(subscriber, name, owed))
+
+
+def unsubscribe(request: Request, services: Services, name: str) -> Answer:
+    subscriber = check_id(decode_query(request.query).get("subscriber") or DEFAULT_SUBSCRIBER, "subscriber")
+    services.subscriptions.discard(subscriber, name)
+    return OnDisk(Reply(204), services.journal.put_subscription(subscriber, name, None))

@@ -1,0 +1,83 @@
+"""Replies, and waiting for them. A waiter that gives up changes nothing."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from bridge.broker import body
+from bridge.broker.entry import Entry
+from bridge.broker.ledger import Draft
+from bridge.broker.reply import Answer, EventStream, OnDisk, Reply, Wait, json_reply, problem, refused
+from bridge.broker.reply_stream import ReplyStream
+from bridge.broker.services import Services, query_int
+from bridge.broker.handlers.streams import check_streams, heartbeat_as_event
+from bridge.broker.handlers.tickets import WAIT_MAX
+from bridge.broker.transitions import replied
+from bridge.errors import PeerError
+from bridge.ticket import check_id
+from bridge.wire.request import Request
+from bridge.wire.target import decode_query
+
+
+def reply(request: Request, services: Services, name: str) -> Answer:
+    fields = body.decode_object(request.body, services.settings.json_depth)
+    ticket_id = check_id(fields.get("ticketId"), "ticketId")
+    if "payload" not in fields:
+        raise PeerError(400, "payload is missing; it is the reply, any JSON value")
+    metadata = body.take_object(fields, "metadata")
+    entry = services.ledger.get(ticket_id)
+    try:
+        state = replied(entry.head, fields["payload"], metadata, services.clock.wall_ms())
+    except PeerError as error:
+        return refused(error, entry)
+    original = entry.decoded()
+    if original["originAgent"] in services.registry.agents:
+        # Not bounded by the origin's backlog: there is one for each ticket at most, and a reply must not be lost.
+        services.ledger.accept_unbounded(original["originAgent"], _ticket_to_origin(entry, original["metadata"], fields["payload"], metadata))
+    services.metrics.replies += 1
+    return OnDisk(Reply(204), services.ledger.propose(entry, state))
+
+
+def _ticket_to_origin(entry: Entry, original: dict[str, object], payload: object, metadata: dict[str, object]) -> Draft:
+    added: dict[str, object] = {"replyTo": entry.ticket_id, "isReply": True}
+    if "threadId" in original:
+        added["threadId"] = original["threadId"]
+    origin = metadata.get("origin")
+    return Draft(payload, {**metadata, **added}, origin if isinstance(origin, str) and origin else entry.agent_id, expect_reply=False)
+
+
+def _current(services: Services, ticket_id: str) -> Reply:
+    return json_reply(200, services.ledger.get(ticket_id).to_json())
+
+
+def _reply_or(services: Services, ticket_id: str, otherwise: Reply) -> Reply:
+    entry = services.ledger.find(ticket_id)
+    return json_reply(200, entry.to_json()) if entry and entry.state.response is not None else otherwise
+
+
+def get_reply(request: Request, services: Services, name: str) -> Answer:
+    query = decode_query(request.query)
+    entry = services.ledger.get(name)
+    if "waitMs" not in query:
+        return _current(services, name)
+    wait_ms = query_int(query, "waitMs", 0, 0, WAIT_MAX)
+    answer = partial(_reply_or, services, name, Reply(204))
+    if entry.state.response is not None or not wait_ms:
+        return answer()
+    return Wait(services.hub.replies, name, wait_ms / 1000, answer)
+
+
+def wait_reply(request: Request, services: Services, name: str) -> Answer:
+    entry = services.ledger.get(name)
+    late = problem(PeerError(408, f"no reply to ticket {name!r} within its {entry.timeout_ms} ms; it stays as it is, ask again"))
+    answer = partial(_reply_or, services, name, late)
+    if entry.state.response is not None or not entry.timeout_ms:
+        return answer()
+    return Wait(services.hub.replies, name, entry.timeout_ms / 1000, answer)
+
+
+def stream_reply(request: Request, services: Services, name: str) -> Answer:
+    check_streams(services)
+    entry = services.ledger.get(name)
+    as_event = heartbeat_as_event(decode_query(request.query))
+    return EventStream(lambda outbox: ReplyStream(services.ledger, services.hub.replies, outbox, entry), as_event)

@@ -1,0 +1,76 @@
+"""Event streams: one agent's tickets, or many agents' on one connection."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from bridge.broker import body
+from bridge.broker.reply import Answer, EventStream
+from bridge.broker.services import Services, query_int
+from bridge.broker.subscriber import Outbox, StreamSubscriber
+from bridge.errors import PeerError
+from bridge.ticket import check_id
+from bridge.wire.request import Request
+from bridge.wire.target import decode_query
+
+
+def check_streams(services: Services) -> None:
+    """Raises PeerError 503 when streams are switched off."""
+    if services.settings.disable_sse:
+        raise PeerError(503, "event streams are switched off (DISABLE_SSE); use GET /agents/{id}/tickets/pending?waitMs=", {"Retry-After": "60"})
+
+
+def heartbeat_as_event(query: dict[str, str]) -> bool:
+    asked = query.get("heartbeat")
+    if asked not in (None, "event"):
+        raise PeerError(400, f"heartbeat may only be 'event', not {asked[:40]!r}")
+    return asked == "event"
+
+
+def _cursor(request: Request, query: dict[str, str], services: Services) -> int:
+    """Last-Event-ID wins over ?after=. One that this broker never gave out means: everything is new."""
+    after = query_int(query, "after", 0, 0, body.INT_MAX)
+    last = request.fields.get("last-event-id", "").strip()
+    if last:
+        after = int(last) if last.isascii() and last.isdigit() and len(last) <= 16 else 0
+    return after if after <= services.ledger.seq else 0
+
+
+def stream(request: Request, services: Services, name: str) -> Answer:
+    check_id(name, "agentId")
+    check_streams(services)
+    query = decode_query(request.query)
+    after = _cursor(request, query, services)
+    services.registry.presence(name)
+    return EventStream(partial(_attach_agent, services, name, after), heartbeat_as_event(query))
+
+
+def _attach_agent(services: Services, agent_id: str, after: int, outbox: Outbox) -> StreamSubscriber:
+    subscriber = StreamSubscriber(services.hub, services.clock, services.metrics, outbox, is_shared=False, after=after)
+    subscriber.add(agent_id, 0)
+    return subscriber
+
+
+def shared_stream(request: Request, services: Services, name: str) -> Answer:
+    check_streams(services)
+    query = decode_query(request.query)
+    after = _cursor(request, query, services)
+    attach = partial(_attach_everything, services, after)
+    if "subscriber" in query:
+        attach = partial(_attach_named, services, check_id(query["subscriber"], "subscriber"), after)
+    return EventStream(attach, heartbeat_as_event(query))
+
+
+def _attach_everything(services: Services, after: int, outbox: Outbox) -> StreamSubscriber:
+    subscriber = StreamSubscriber(services.hub, services.clock, services.metrics, outbox, is_shared=True, after=after)
+    subscriber.add_everything()
+    return subscriber
+
+
+def _attach_named(services: Services, name: str, after: int, outbox: Outbox) -> StreamSubscriber:
+    subscriber = StreamSubscriber(services.hub, services.clock, services.metrics, outbox, is_shared=True, after=after)
+    for agent_id, owed in services.subscriptions.agents(name).items():
+        subscriber.add(agent_id, owed)
+    services.subscriptions.opened(name, subscriber)
+    subscriber.on_close = partial(services.subscriptions.closed, name, subscriber)
+    return subscriber

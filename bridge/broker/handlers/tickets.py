@@ -1,0 +1,125 @@
+"""Send, poll, claim, acknowledge, show."""
+
+from __future__ import annotations
+
+from functools import partial
+from urllib.parse import quote
+
+from bridge.broker import body
+from bridge.broker.entry import Entry
+from bridge.broker.ledger import Draft, Stored
+from bridge.broker.reply import Answer, OnDisk, Reply, Wait, json_reply, refused
+from bridge.broker.services import Services, query_int
+from bridge.broker.transitions import acknowledged, claimed
+from bridge.errors import PeerError
+from bridge.ticket import check_id
+from bridge.timestamp import rfc3339
+from bridge.wire.request import Request
+from bridge.wire.target import decode_query
+
+TIMEOUT_MAX = 86_400_000  # ms that a waiter may ask for: one day
+TTL_MAX = 366 * 86_400_000  # ms
+LEASE_MAX = 3_600_000  # ms; a lease that outlives its watcher by more than an hour helps nobody
+WAIT_MAX = 60_000  # ms, WIRE
+RESERVED_IDS = {"stream"}  # GET /tickets/stream is the shared stream
+
+
+# Hot: once per ticket.
+def send(request: Request, services: Services, name: str) -> Answer:
+    check_id(name, "agentId")
+    draft = read_draft(body.decode_object(request.body, services.settings.json_depth))
+    if draft.ticket_id is not None:
+        known = services.ledger.repeated(name, draft)
+        if known is not None:
+            return _accepted(*known)
+    services.limits.check(name, services.clock.monotonic())
+    return _accepted(*services.ledger.accept(name, draft))
+
+
+def _accepted(entry: Entry, commit: Stored) -> Answer:
+    ticket_id = body.encode(entry.ticket_id)
+    endpoint = body.encode(f"/replies/{quote(entry.ticket_id)}/stream")
+    return OnDisk(Reply(202, b'{"ticketId":%b,"status":"pending","waitEndpoint":%b}' % (ticket_id, endpoint)), commit)
+
+
+def read_draft(fields: dict[str, object]) -> Draft:
+    """Check a send's body. Raises PeerError 400 that names the field."""
+    if "payload" not in fields:
+        raise PeerError(400, "payload is missing; it is the message, any JSON value")
+    metadata = body.take_object(fields, "metadata")
+    origin, ticket_id = metadata.get("origin"), fields.get("ticketId")
+    if ticket_id is not None and check_id(ticket_id, "ticketId") in RESERVED_IDS:
+        raise PeerError(400, f"ticketId {ticket_id!r} is the name of a resource; choose another")
+    return Draft(
+        fields["payload"],
+        metadata,
+        origin if isinstance(origin, str) and origin else "ui",
+        ticket_id,  # type: ignore[arg-type]
+        body.take_flag(fields, "expectReply", True),
+        body.take_int(fields, "timeoutMs", 30000, 0, TIMEOUT_MAX),
+        body.take_int(fields, "ttlMs", 0, 1, TTL_MAX),
+    )
+
+
+def pending(request: Request, services: Services, name: str) -> Answer:
+    check_id(name, "agentId")
+    query = decode_query(request.query)
+    wait_ms = query_int(query, "waitMs", 0, 0, WAIT_MAX)
+    after = query_int(query, "after", 0, 0, body.INT_MAX)
+    limit = query_int(query, "limit", body.INT_MAX, 1, body.INT_MAX)
+    if after > services.ledger.seq:
+        after = 0  # a cursor of another store: everything is new to its owner
+    presence, now = services.registry.presence(name), services.clock.monotonic()
+    tier = "longpoll" if wait_ms else "poll"
+    if wait_ms:
+        presence.longpolled_at = now
+    else:
+        presence.polled_at = now
+    answer = partial(_backlog, services, name, after, limit, tier)
+    if not wait_ms or services.hub.read(name, after, 1):
+        return answer()
+    return Wait(services.hub.polls, name, wait_ms / 1000, answer)
+
+
+def _backlog(services: Services, agent_id: str, after: int, limit: int, tier: str) -> Reply:
+    """The agent's pending tickets after the cursor, no more than fit one answer; the rest comes with the next poll."""
+    parts: list[bytes] = []
+    size, wall_ms = 0, services.clock.wall_ms()
+    for entry in services.hub.read(agent_id, after, limit):
+        size += len(entry.data)
+        if parts and size > services.settings.poll_bytes:
+            break
+        entry.mark_streamed(wall_ms, tier)
+        parts.append(entry.data)
+    return Reply(200, b"[%b]" % b",".join(parts))
+
+
+def claim(request: Request, services: Services, name: str) -> Answer:
+    fields = body.decode_object(request.body, services.settings.json_depth)
+    watcher = check_id(fields.get("watcher"), "watcher")
+    lease_ms = body.take_int(fields, "leaseMs", 60000, 1, LEASE_MAX)
+    entry = services.ledger.get(name)
+    try:
+        state = claimed(entry.head, watcher, lease_ms, services.clock.monotonic(), services.clock.wall_ms())
+    except PeerError as error:
+        return refused(error, entry)
+    assert state.claim is not None
+    content = {"ticketId": entry.ticket_id, "leaseUntilAt": rfc3339(state.claim.until_ms)}
+    return OnDisk(json_reply(200, content), services.ledger.propose(entry, state))
+
+
+def acknowledge(request: Request, services: Services, name: str) -> Answer:
+    fields = body.decode_object(request.body, services.settings.json_depth)
+    watcher = body.take_text(fields, "watcher", "")
+    evidence = body.take_object(fields, "evidence")
+    entry = services.ledger.get(name)
+    commit = entry.commit
+    if not entry.head.is_final:
+        commit = services.ledger.propose(entry, acknowledged(entry.head, watcher, evidence, services.clock.wall_ms()))
+        services.metrics.acknowledged += 1
+    return OnDisk(json_reply(200, {"ticketId": entry.ticket_id, "status": entry.head.status}), commit)
+
+
+def show(request: Request, services: Services, name: str) -> Answer:
+    entry = services.ledger.get(name)
+    return json_reply(200, {**entry.to_json(), "history": entry.history()})

@@ -1,0 +1,109 @@
+"""Fan-out: who must be told of a ticket. No method here is async: each is one atomic step.
+
+Rule 1: an entry is published once, when it is on disk, in seq order.
+Rule 2: `subscribe` registers the subscriber and has it read the backlog in the
+same step. With no await between the two nothing can be published in between:
+no gap (the ticket fell between reading and registering), no double (into both).
+Rule 3: long-polls are woken once per commit group, after the whole group, so
+that one answer carries all of it.
+
+    publish([entries]) -> backlog.append, then offer to
+        the agent's streams - the shared streams of its subscribers - the open shared streams
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, Sequence
+
+from bridge.broker.backlog import Backlog
+from bridge.broker.entry import Entry
+from bridge.broker.waiters import Waiters
+
+
+class Subscriber(Protocol):
+    """An open connection that waits for tickets. `was_live`: it has read its backlog to the end once."""
+
+    was_live: bool
+
+    def offer(self, entry: Entry) -> None:
+        """Take the newest entry of the agent, or remember to read it later. Never waits."""
+
+    def catch_up(self) -> None:
+        """Read what the backlogs hold after the cursor, as far as there is room."""
+
+    def end(self) -> None:
+        """End the stream cleanly: the broker is stopping."""
+
+    def close(self) -> None:
+        """The connection is gone."""
+
+
+class Hub:
+    def __init__(self) -> None:
+        self.backlogs: dict[str, Backlog] = {}
+        self.pending = 0  # entries in all backlogs
+        self.pending_bytes = 0
+        self._streams: dict[str, set[Subscriber]] = {}  # agent -> subscribers, shared ones included
+        self._everything: set[Subscriber] = set()  # shared streams of all agents
+        self.polls = Waiters()  # by agent
+        self.replies = Waiters()  # by ticket id
+
+    def backlog(self, agent_id: str) -> Backlog:
+        found = self.backlogs.get(agent_id)
+        if found is None:
+            found = self.backlogs[agent_id] = Backlog(agent_id)
+        return found
+
+    # Hot: once per ticket.
+    def publish(self, entries: Sequence[Entry]) -> None:
+        """The entries of one commit group are on disk; `entries` are in seq order."""
+        for entry in entries:
+            agent_id = entry.agent_id
+            self.backlogs[agent_id].append(entry)
+            self.pending += 1
+            self.pending_bytes += len(entry.data)
+            for subscriber in self._streams.get(agent_id, ()):
+                subscriber.offer(entry)
+            for subscriber in self._everything:
+                subscriber.offer(entry)
+        for entry in entries:
+            if entry.agent_id in self.polls:
+                self.polls.wake_all(entry.agent_id)
+
+    def withdraw(self, entry: Entry) -> None:
+        """The entry is no longer pending."""
+        backlog = self.backlogs[entry.agent_id]
+        before = len(backlog)
+        backlog.remove(entry)
+        if len(backlog) < before:
+            self.pending -= 1
+            self.pending_bytes -= len(entry.data)
+        self.release(backlog)
+
+    def release(self, backlog: Backlog) -> None:
+        """Forget a backlog that holds nothing: agent names are free to invent."""
+        if backlog.is_idle:
+            self.backlogs.pop(backlog.agent_id, None)
+
+    def subscribe(self, agent_id: str, subscriber: Subscriber) -> None:
+        self._streams.setdefault(agent_id, set()).add(subscriber)
+
+    def unsubscribe(self, agent_id: str, subscriber: Subscriber) -> None:
+        streams = self._streams.get(agent_id, set())
+        streams.discard(subscriber)
+        if not streams:
+            self._streams.pop(agent_id, None)
+
+    def streams(self, agent_id: str) -> int:
+        """How many open streams carry the agent by name."""
+        return len(self._streams.get(agent_id, ()))
+
+    def subscribe_everything(self, subscriber: Subscriber) -> None:
+        self._everything.add(subscriber)
+
+    def unsubscribe_everything(self, subscriber: Subscriber) -> None:
+        self._everything.discard(subscriber)
+
+    def read(self, agent_id: str, after: int, limit: int) -> list[Entry]:
+        backlog = self.backlogs.get(agent_id)
+        return backlog.read_after(after, limit) if backlog else []

@@ -1,0 +1,8 @@
+"""Durability. `Journal` is the seam; SQLite with group commit, or memory, stand behind it.
+
+    base.py     the seam: rows in, one future per group out
+    groups.py   which rows travel together, and when a group leaves
+    sqlite.py   the store of `--db PATH`: schema, migrations, locks, reads
+    writer.py   the one thread that writes
+    memory.py   `--db :memory:`: keeps nothing
+"""

@@ -1,0 +1,69 @@
+"""Group commit: which rows travel together, and when a group leaves.
+
+While a group is being written, the rows that arrive form the next one, so the
+cost of one fsync is shared by all who came in the meantime and falls, per
+ticket, as load rises. With no write under way a group leaves at the end of the
+loop's turn, with everything that the turn brought.
+
+    open group --writer idle, end of turn--> on its way --on disk--> future resolved
+         ^ rows join                              '-- then the next one leaves
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Callable, Optional
+
+from bridge.broker.journal.base import AcceptRow, ChangeRow
+from bridge.errors import StoreBusy
+
+
+class Group:
+    """Rows of one commit. `rest` are (sql, parameters) of the rare kinds, kept in order."""
+
+    __slots__ = ("accepts", "changes", "rest", "future")
+
+    def __init__(self, future: asyncio.Future[Optional[StoreBusy]]) -> None:
+        self.accepts: list[AcceptRow] = []
+        self.changes: list[ChangeRow] = []
+        self.rest: list[tuple[str, tuple[Any, ...]]] = []
+        self.future = future
+
+    def __len__(self) -> int:
+        return len(self.accepts) + len(self.changes) + len(self.rest)
+
+
+class Groups:
+    """Hands one group at a time to `write`, which must end in `written(group, error)`."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, write: Callable[[Group], None]) -> None:
+        self._loop = loop
+        self._write = write
+        self._open: Optional[Group] = None
+        self._is_writing = False
+
+    def joined(self) -> Group:
+        """The open group; a new one starts here when there is none."""
+        if self._open is None:
+            self._open = Group(self._loop.create_future())
+            if not self._is_writing:
+                self._loop.call_soon(self._leave)
+        return self._open
+
+    def _leave(self) -> None:
+        group, self._open = self._open, None
+        if group is not None:
+            self._is_writing = True
+            self._write(group)
+
+    def written(self, group: Group, error: Optional[StoreBusy]) -> None:
+        """Called on the loop when the group is on disk, or is not."""
+        self._is_writing = False
+        if self._open is not None:
+            self._leave()
+        group.future.set_result(error)
+
+    async def flush(self) -> None:
+        """Wait until nothing is open and nothing is on its way."""
+        while self._open is not None or self._is_writing:
+            await asyncio.shield(self.joined().future)

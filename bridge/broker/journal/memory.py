@@ -1,0 +1,46 @@
+"""`--db :memory:`: the journal that keeps nothing. Every write is "on disk" at the end of the turn."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Optional
+
+from bridge.broker.entry import Entry
+from bridge.broker.journal.base import AcceptRow, ChangeRow, Commits, Kept
+from bridge.broker.journal.groups import Group, Groups
+from bridge.errors import StoreBusy
+
+
+class MemoryJournal:
+    def __init__(self) -> None:
+        self._groups = Groups(asyncio.get_running_loop(), self._write)
+
+    def _write(self, group: Group) -> None:
+        self._groups.written(group, None)
+
+    def load(self, wall_ms: int, now: float) -> Kept:
+        return Kept()
+
+    def commits(self) -> Commits:
+        return Commits()
+
+    def accept(self, row: AcceptRow) -> asyncio.Future[Optional[StoreBusy]]:
+        return self._groups.joined().future
+
+    def change(self, row: ChangeRow) -> asyncio.Future[Optional[StoreBusy]]:
+        return self._groups.joined().future
+
+    def put_agent(self, agent_id: str, record: Optional[str]) -> asyncio.Future[Optional[StoreBusy]]:
+        return self._groups.joined().future
+
+    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: Optional[int]) -> asyncio.Future[Optional[StoreBusy]]:
+        return self._groups.joined().future
+
+    def find(self, ticket_id: str) -> Optional[Entry]:
+        return None
+
+    def prune(self, before_ms: int) -> None:
+        """Nothing is kept here; the ledger's own memory is bounded."""
+
+    async def aclose(self) -> None:
+        await self._groups.flush()

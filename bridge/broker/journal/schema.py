@@ -1,0 +1,45 @@
+"""The store's schema, by version. MIGRATIONS[n] takes a store from version n to n+1.
+
+`tickets.body` is the ticket as it was accepted and never changes; `memo` holds
+the parts of its state that no query needs (entry.py). AUTOINCREMENT is what
+keeps a seq from being used again after its row was pruned.
+"""
+
+from __future__ import annotations
+
+MIGRATIONS = [
+    """
+    CREATE TABLE tickets (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        agent TEXT NOT NULL,
+        body TEXT NOT NULL,
+        created_ms INTEGER NOT NULL,
+        timeout_ms INTEGER NOT NULL,
+        ttl_ms INTEGER NOT NULL,
+        status TEXT NOT NULL DEFAULT 'pending',
+        updated_ms INTEGER NOT NULL DEFAULT 0,
+        memo TEXT,
+        finished_ms INTEGER
+    );
+    CREATE INDEX pending ON tickets (seq) WHERE finished_ms IS NULL;
+    CREATE INDEX finished ON tickets (finished_ms) WHERE finished_ms IS NOT NULL;
+    CREATE TABLE agents (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE subscriptions (
+        subscriber TEXT NOT NULL,
+        agent TEXT NOT NULL,
+        owed_seq INTEGER NOT NULL,
+        PRIMARY KEY (subscriber, agent)
+    ) WITHOUT ROWID;
+    """,
+]
+
+VERSION = len(MIGRATIONS)
+ACCEPT_COLUMNS = "seq, id, agent, body, created_ms, timeout_ms, ttl_ms"
+READ_COLUMNS = ACCEPT_COLUMNS + ", status, updated_ms, memo"
+CHANGE = "UPDATE tickets SET status = ?, updated_ms = ?, memo = ?, finished_ms = ? WHERE seq = ?"
+PUT_AGENT = "INSERT OR REPLACE INTO agents (id, record) VALUES (?, ?)"
+DROP_AGENT = "DELETE FROM agents WHERE id = ?"
+PUT_SUBSCRIPTION = "INSERT OR REPLACE INTO subscriptions (subscriber, agent, owed_seq) VALUES (?, ?, ?)"
+DROP_SUBSCRIPTION = "DELETE FROM subscriptions WHERE subscriber = ? AND agent = ?"
+PRUNE = "DELETE FROM tickets WHERE seq IN (SELECT seq FROM tickets WHERE finished_ms < ? ORDER BY finished_ms LIMIT ?)"

@@ -1,0 +1,185 @@
+"""The store of `--db PATH`: SQLite in WAL mode with synchronous=FULL, so that a commit is an fsync.
+
+One broker per store: an flock on PATH.lock says so. (Not on PATH itself: closing
+any descriptor of a file drops SQLite's own POSIX locks on it.)
+Opening checks everything that could go wrong later and says what to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import sqlite3
+from typing import Any, Iterator, Optional
+from urllib.parse import quote
+
+from bridge.broker.entry import Entry
+from bridge.broker.journal import schema
+from bridge.broker.journal.base import AcceptRow, ChangeRow, Commits, Kept
+from bridge.broker.journal.groups import Group, Groups
+from bridge.broker.journal.writer import PruneJob, Writer
+from bridge.errors import StoreBusy, StoreError
+
+CHECKED_MAX = 256 << 20  # bytes; a larger store is opened without PRAGMA quick_check, which reads all of it
+CHECKPOINT_PAGES = 4000  # 16 MiB of log before it is folded back: rarer, larger pauses of the writer
+
+
+class SqliteJournal:
+    """A Journal on disk. Must be made on a running loop. Raises StoreError with one line that says what to do."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._lock = _take_lock(path)
+        try:
+            connection = _open(path)
+            self._reader = sqlite3.connect(f"file:{quote(os.path.abspath(path))}?mode=ro", uri=True, isolation_level=None)
+        except StoreError:
+            os.close(self._lock)
+            raise
+        loop = asyncio.get_running_loop()
+        self.writer = Writer(connection, lambda group, error: _call_soon(loop, self._groups.written, group, error))
+        self._groups = Groups(loop, self.writer.put)
+        self.writer.start()
+
+    def load(self, wall_ms: int, now: float) -> Kept:
+        """Read what is pending. Raises StoreError when the file is damaged."""
+        try:
+            rows = self._reader.execute(f"SELECT {schema.READ_COLUMNS} FROM tickets WHERE finished_ms IS NULL ORDER BY seq")
+            pending = [_entry(row, wall_ms, now) for row in rows]
+            last = self._reader.execute("SELECT seq FROM sqlite_sequence WHERE name = 'tickets'").fetchone()
+            agents = [json.loads(record) for (record,) in self._reader.execute("SELECT record FROM agents")]
+            subscriptions = list(self._reader.execute("SELECT subscriber, agent, owed_seq FROM subscriptions"))
+        except (sqlite3.Error, ValueError) as error:
+            raise StoreError(_damaged(self.path, error)) from None
+        return Kept(last[0] if last else 0, pending, agents, subscriptions)
+
+    def commits(self) -> Commits:
+        return self.writer.commits
+
+    def accept(self, row: AcceptRow) -> asyncio.Future[Optional[StoreBusy]]:
+        group = self._groups.joined()
+        group.accepts.append(row)
+        return group.future
+
+    def change(self, row: ChangeRow) -> asyncio.Future[Optional[StoreBusy]]:
+        group = self._groups.joined()
+        group.changes.append(row)
+        return group.future
+
+    def put_agent(self, agent_id: str, record: Optional[str]) -> asyncio.Future[Optional[StoreBusy]]:
+        if record is None:
+            return self._put(schema.DROP_AGENT, agent_id)
+        return self._put(schema.PUT_AGENT, agent_id, record)
+
+    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: Optional[int]) -> asyncio.Future[Optional[StoreBusy]]:
+        if owed_seq is None:
+            return self._put(schema.DROP_SUBSCRIPTION, subscriber, agent_id)
+        return self._put(schema.PUT_SUBSCRIPTION, subscriber, agent_id, owed_seq)
+
+    def _put(self, sql: str, *parameters: Any) -> asyncio.Future[Optional[StoreBusy]]:
+        group = self._groups.joined()
+        group.rest.append((sql, parameters))
+        return group.future
+
+    def find(self, ticket_id: str) -> Optional[Entry]:
+        # On the loop, by a unique index, beside the writer (WAL readers never wait): tens of microseconds.
+        row = self._reader.execute(f"SELECT {schema.READ_COLUMNS} FROM tickets WHERE id = ?", (ticket_id,)).fetchone()
+        return _entry(row, 0, 0.0) if row else None
+
+    def prune(self, before_ms: int) -> None:
+        self.writer.put(PruneJob(before_ms))
+
+    async def aclose(self) -> None:
+        await self._groups.flush()
+        self._reader.close()
+        self.writer.stop()
+        os.close(self._lock)
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, callback: Any, *args: Any) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(callback, *args)
+
+
+def _entry(row: tuple[Any, ...], wall_ms: int, now: float) -> Entry:
+    seq, ticket_id, agent_id, text, created_ms, timeout_ms, ttl_ms, status, updated_ms, memo = row
+    entry = Entry(seq, ticket_id, agent_id, text.encode(), created_ms, timeout_ms, ttl_ms)
+    entry.restore(status, updated_ms, memo, wall_ms, now)
+    return entry
+
+
+def _take_lock(path: str) -> int:
+    """Hold PATH.lock until the process ends. The descriptor must stay open."""
+    try:
+        if os.path.dirname(path):
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        lock = os.open(path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(f"cannot write beside the store {path}: {error.strerror}; give --db a path in a folder that you may write") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.truncate(lock, 0)
+        os.write(lock, b"%d\n" % os.getpid())
+    except BlockingIOError:
+        holder = os.read(lock, 32).decode("ascii", "replace").strip() or "?"
+        os.close(lock)
+        raise StoreError(f"the store {path} is in use by another broker (pid {holder}); stop that one, or give --db another path") from None
+    except OSError as error:
+        os.close(lock)
+        raise StoreError(f"cannot lock the store {path}: {error.strerror}; make room on the disk, or give --db another path") from None
+    return lock
+
+
+def _open(path: str) -> sqlite3.Connection:
+    """The writing connection, checked and migrated. Raises StoreError."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # the mode holds for -wal and -shm too
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    except OSError as error:
+        raise StoreError(f"cannot write the store {path}: {error.strerror}; check its permissions and the disk, or give --db another path") from None
+    try:
+        _prepare(connection, path)
+    except sqlite3.OperationalError as error:  # read-only, full, I/O error
+        connection.close()
+        raise StoreError(f"cannot use the store {path}: {error}; check its permissions and free space, or give --db another path") from None
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise StoreError(_damaged(path, error)) from None
+    except StoreError:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: str) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > schema.VERSION:
+        raise StoreError(f"the store {path} is of version {version}, this bridge knows up to {schema.VERSION}; run the newer bridge, or give --db another path")
+    if os.path.getsize(path) <= CHECKED_MAX:
+        for (finding,) in connection.execute("PRAGMA quick_check(1)"):
+            if finding != "ok":
+                raise StoreError(_damaged(path, finding))
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    for step in schema.MIGRATIONS[version:]:
+        version += 1
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in _statements(step):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {version}")
+        connection.execute("COMMIT")
+    connection.execute("BEGIN IMMEDIATE")  # fails now, not at the first ticket, when the disk is full or read-only
+    connection.execute("INSERT OR REPLACE INTO agents (id, record) VALUES ('', '')")
+    connection.execute("ROLLBACK")
+
+
+def _statements(script: str) -> Iterator[str]:
+    # Not executescript(), which commits before it starts.
+    return (statement for statement in script.split(";") if statement.strip())
+
+
+def _damaged(path: str, finding: object) -> str:
+    return f"the store {path} is damaged or is no bridge store ({finding}); move it away and start again, or restore it from a copy"

@@ -1,0 +1,110 @@
+"""The one thread that writes. Groups go in by a queue, results come out by one call into the loop.
+
+Every call that gives up the interpreter lock must win it back from the loop,
+so a group is written in as few SQLite steps as can be: many rows to an INSERT.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import sqlite3
+import threading
+import time
+from typing import Callable, Optional, Union
+
+from bridge.broker.journal import schema
+from bridge.broker.journal.base import AcceptRow, Commits
+from bridge.broker.journal.groups import Group
+from bridge.errors import StoreBusy
+
+log = logging.getLogger("bridge.broker")
+
+PRUNE_STEP = 500  # rows of one DELETE: small, so that no send waits long behind it
+_ROW = "(?, ?, ?, ?, ?, ?, ?)"
+# Statements for 64, 32, ... 1 rows: few texts, so that all stay prepared. 64 rows use 448 of the 999 variables that SQLite always has.
+_INSERTS = [(n, f"INSERT INTO tickets ({schema.ACCEPT_COLUMNS}) VALUES {', '.join([_ROW] * n)}") for n in (64, 32, 16, 8, 4, 2, 1)]
+
+
+class PruneJob:
+    """Asks the writer to forget tickets that were finished before `before_ms`."""
+
+    def __init__(self, before_ms: int) -> None:
+        self.before_ms = before_ms
+
+
+class Writer:
+    """Owns the writing connection from `start` to `stop`. `report(group, error)` is called on this thread."""
+
+    def __init__(self, connection: sqlite3.Connection, report: Callable[[Group, Optional[StoreBusy]], None]) -> None:
+        self._connection = connection
+        self._report = report
+        self._jobs: queue.SimpleQueue[Union[Group, PruneJob, None]] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="bridge-journal", daemon=True)
+        self.commits = Commits()  # replaced whole by this thread, read by /metrics
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def put(self, job: Union[Group, PruneJob]) -> None:
+        self._jobs.put(job)
+
+    def stop(self) -> None:
+        """Finish what was put, then end the thread and close the connection."""
+        self._jobs.put(None)
+        self._thread.join()
+        self._connection.close()
+
+    def _run(self) -> None:
+        while True:
+            job = self._jobs.get()
+            if job is None:
+                return
+            if isinstance(job, PruneJob):
+                self._prune(job)
+            else:
+                self._report(job, self._commit(job))
+
+    def _commit(self, group: Group) -> Optional[StoreBusy]:
+        try:
+            self._write(group)
+        except (sqlite3.Error, UnicodeEncodeError) as error:
+            self._roll_back()
+            log.error("commit failed rows=%d error=%s", len(group), error)
+            return StoreBusy(f"the store cannot be written now: {error}")
+        return None
+
+    def _write(self, group: Group) -> None:
+        execute, started = self._connection.execute, time.perf_counter()
+        execute("BEGIN IMMEDIATE")
+        self._insert(group.accepts)
+        if group.changes:
+            self._connection.executemany(schema.CHANGE, group.changes)
+        for sql, parameters in group.rest:
+            execute(sql, parameters)
+        execute("COMMIT")
+        done = self.commits
+        self.commits = Commits(done.groups + 1, done.rows + len(group), done.seconds + time.perf_counter() - started)
+
+    def _insert(self, rows: list[AcceptRow]) -> None:
+        done, count = 0, len(rows)
+        for size, sql in _INSERTS:
+            while count - done >= size:
+                self._connection.execute(sql, [value for row in rows[done : done + size] for value in row])
+                done += size
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:  # a full disk may have ended it already
+            try:
+                self._connection.execute("ROLLBACK")
+            except sqlite3.Error as error:
+                log.error("rollback failed error=%s", error)
+
+    def _prune(self, job: PruneJob) -> None:
+        try:
+            removed = self._connection.execute(schema.PRUNE, (job.before_ms, PRUNE_STEP)).rowcount
+        except sqlite3.Error as error:
+            log.error("prune failed error=%s", error)
+            return
+        if removed == PRUNE_STEP:
+            self._jobs.put(job)  # behind the groups that wait meanwhile

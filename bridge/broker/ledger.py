@@ -1,0 +1,198 @@
+"""Every ticket and its state; each change goes to the journal first.
+
+Rule 1: a change joins the journal's open group and is applied when that group
+is on disk; then, and only then, is anyone told. A group that fails leaves no
+trace: its new tickets were never born, its changes never happened.
+Rule 2: a decision looks at what is on its way too (`entry.head`), and its
+answer waits for the same group: the second of two replies is refused only if
+the first one is really kept.
+Rule 3: what is pending or on its way is in memory; finished tickets are read
+back from the journal, and the latest of them are remembered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Mapping, Optional
+
+from bridge.broker import body
+from bridge.broker.clock import Clock
+from bridge.broker.entry import Entry, State
+from bridge.broker.hub import Hub
+from bridge.broker.journal.base import AcceptRow, ChangeRow, Journal, Kept
+from bridge.broker.metrics import Metrics
+from bridge.errors import PeerError, StoreBusy
+from bridge.ticket import PENDING
+from bridge.timestamp import rfc3339
+
+Stored = Optional["asyncio.Future[Optional[StoreBusy]]"]  # resolves when it is on disk; None = it is
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a publisher asked for, checked."""
+
+    payload: Any
+    metadata: Mapping[str, Any]
+    origin: str = "ui"
+    ticket_id: Optional[str] = None
+    expect_reply: bool = True
+    timeout_ms: int = 30000
+    ttl_ms: int = 0  # 0 = never expires
+
+
+@dataclass(frozen=True)
+class Bounds:
+    queue_max: int = 1000  # pending tickets per agent
+    pending_bytes: int = 1 << 30  # of all pending tickets, which are held in memory
+    retained_max: int = 1000  # finished tickets that are remembered
+
+
+class Ledger:
+    def __init__(self, journal: Journal, hub: Hub, clock: Clock, metrics: Metrics, bounds: Bounds) -> None:
+        self._journal, self._hub, self._clock, self._metrics, self._bounds = journal, hub, clock, metrics, bounds
+        self.seq = 0
+        self.expiring: list[Entry] = []  # born with a time to live, for expiry.py to take
+        self._held: dict[str, Entry] = {}  # pending or on its way, by ticket id
+        self._finished: OrderedDict[str, Entry] = OrderedDict()
+        self._group: Stored = None
+        self._births: list[Entry] = []
+        self._changes: list[tuple[Entry, State]] = []
+        # Ids sort by time, so that the store's index grows at one end; the random part keeps two stores apart.
+        self._id_prefix = f"t{clock.wall_ms():011x}{os.urandom(2).hex()}"
+
+    def load(self, kept: Kept) -> None:
+        """Take over what a store held."""
+        self.seq = kept.last_seq
+        for entry in kept.pending:
+            self._held[entry.ticket_id] = entry
+            self._hub.backlog(entry.agent_id)
+        self._publish(kept.pending)
+
+    # Hot: once per ticket.
+    def accept(self, agent_id: str, draft: Draft) -> tuple[Entry, Stored]:
+        """Make a ticket for the agent. Raises PeerError 429 or 503 when there is no room for it."""
+        backlog = self._hub.backlog(agent_id)
+        if not backlog.has_room(self._bounds.queue_max):
+            raise PeerError(
+                429,
+                f"agent {agent_id!r} has {self._bounds.queue_max} pending tickets (BRIDGE_QUEUE_MAX); try again when some are acknowledged",
+                {"Retry-After": "5"},
+            )
+        if self._hub.pending_bytes > self._bounds.pending_bytes:
+            self._hub.release(backlog)
+            raise PeerError(503, f"pending tickets of all agents hold {self._bounds.pending_bytes} bytes (BRIDGE_PENDING_BYTES)", {"Retry-After": "30"})
+        return self.accept_unbounded(agent_id, draft)
+
+    def accept_unbounded(self, agent_id: str, draft: Draft) -> tuple[Entry, Stored]:
+        self.seq = seq = self.seq + 1
+        ticket_id = draft.ticket_id or f"{self._id_prefix}{seq:08x}"
+        created_ms = self._clock.wall_ms()
+        at = rfc3339(created_ms)
+        data = body.encode({
+            "ticketId": ticket_id, "seq": seq, "agentId": agent_id, "targetAgent": agent_id, "originAgent": draft.origin,
+            "payload": draft.payload, "metadata": draft.metadata, "status": PENDING, "expectReply": draft.expect_reply,
+            "timeoutMs": draft.timeout_ms, "response": None, "createdAt": at, "updatedAt": at,
+        })  # fmt: skip
+        entry = Entry(seq, ticket_id, agent_id, data, created_ms, draft.timeout_ms, draft.ttl_ms)
+        self._held[ticket_id] = entry
+        self._hub.backlog(agent_id).reserved += 1
+        commit = self._journal.accept(AcceptRow(seq, ticket_id, agent_id, data.decode(), created_ms, draft.timeout_ms, draft.ttl_ms))
+        entry.commit = commit
+        self._join(commit)
+        self._births.append(entry)
+        return entry, commit
+
+    def repeated(self, agent_id: str, draft: Draft) -> Optional[tuple[Entry, Stored]]:
+        """The ticket that has the draft's id already. Raises PeerError 409 when that is another one (WIRE rule 2)."""
+        assert draft.ticket_id is not None
+        entry = self._held.get(draft.ticket_id) or self.find(draft.ticket_id)
+        if entry is None:
+            return None
+        fields = entry.decoded()
+        known = [agent_id if entry.agent_id == agent_id else None, fields["payload"], fields["metadata"], fields["expectReply"], fields["timeoutMs"], entry.ttl_ms]
+        asked = [agent_id, draft.payload, draft.metadata, draft.expect_reply, draft.timeout_ms, draft.ttl_ms]
+        if body.canonical(known) != body.canonical(asked):
+            raise PeerError(409, f"ticketId {draft.ticket_id!r} is taken by another ticket; the same id must come with the same body")
+        return entry, entry.commit
+
+    def find(self, ticket_id: str) -> Optional[Entry]:
+        """The ticket, if it is on disk."""
+        entry = self._held.get(ticket_id)
+        if entry is not None:
+            return entry if entry.is_born else None
+        return self._finished.get(ticket_id) or self._journal.find(ticket_id)
+
+    def get(self, ticket_id: str) -> Entry:
+        """The ticket. Raises PeerError 404."""
+        entry = self.find(ticket_id)
+        if entry is None:
+            raise PeerError(404, f"no ticket {ticket_id!r}: it was never accepted here, or its retention time is over")
+        return entry
+
+    def propose(self, entry: Entry, state: State) -> Stored:
+        """Make `state` the entry's next one, once it is on disk."""
+        finished_ms = state.updated_ms if state.is_final else None
+        self._held[entry.ticket_id] = entry
+        entry.next = state
+        entry.commit = self._journal.change(ChangeRow(state.status, state.updated_ms, entry.memo(state), finished_ms, entry.seq))
+        self._join(entry.commit)
+        self._changes.append((entry, state))
+        return entry.commit
+
+    def _join(self, commit: asyncio.Future[Optional[StoreBusy]]) -> None:
+        # One callback per group; it is the future's first, so states are true before any answer leaves.
+        if commit is not self._group:
+            self._group, self._births, self._changes = commit, [], []
+            commit.add_done_callback(partial(self._apply, self._births, self._changes))
+
+    def _apply(self, births: list[Entry], changes: list[tuple[Entry, State]], commit: asyncio.Future[Optional[StoreBusy]]) -> None:
+        is_kept = commit.result() is None
+        for entry in births:
+            self._hub.backlogs[entry.agent_id].reserved -= 1
+        if is_kept:
+            self._publish(births)
+            self._metrics.sent += len(births)
+        else:
+            self._unmake(births)
+        for entry, state in changes:
+            self._change(entry, state, is_kept)
+
+    def _publish(self, births: list[Entry]) -> None:
+        for entry in births:
+            entry.is_born = True
+            if entry.ttl_ms:
+                entry.expires_at = entry.expires_at or self._clock.monotonic() + entry.ttl_ms / 1000
+                self.expiring.append(entry)
+        self._hub.publish(births)
+
+    def _unmake(self, births: list[Entry]) -> None:
+        for entry in births:
+            del self._held[entry.ticket_id]
+            backlog = self._hub.backlogs.get(entry.agent_id)
+            if backlog is not None:
+                self._hub.release(backlog)
+
+    def _change(self, entry: Entry, state: State, is_kept: bool) -> None:
+        before = entry.state
+        if is_kept:
+            entry.state = state
+        if entry.next is state:
+            entry.next = None
+        if entry.state.is_final and not before.is_final:
+            self._hub.withdraw(entry)
+        if entry.state.is_final and entry.next is None:
+            self._held.pop(entry.ticket_id, None)
+            self._remember(entry)
+        if entry.state.response is not None and before.response is None:
+            self._hub.replies.wake_all(entry.ticket_id)
+
+    def _remember(self, entry: Entry) -> None:
+        self._finished[entry.ticket_id] = entry
+        self._finished.move_to_end(entry.ticket_id)
+        while len(self._finished) > self._bounds.retained_max:
+            self._finished.popitem(last=False)

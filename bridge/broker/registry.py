@@ -1,0 +1,72 @@
+"""Who is registered, who is here, and what the watchers last said.
+
+An agent is online while a stream or a long-poll of its stands, or while its
+last heartbeat is younger than 2.5 of its intervals. Presence is kept for every
+agent that somebody named, registered or not; it is memory only.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any, Mapping, Optional
+
+from bridge.broker.hub import Hub
+from bridge.ticket import Agent
+
+STALE_HEARTBEATS = 2.5  # as on the event stream
+POLL_WINDOW = 15.0  # seconds; a poll counts as presence on the debug pages for so long (WIRE)
+NEVER = float("-inf")
+
+
+class Presence:
+    """When an agent was last heard of, in monotonic seconds, and its watcher's latest report."""
+
+    __slots__ = ("longpolled_at", "polled_at", "heartbeat_at", "report")
+
+    def __init__(self) -> None:
+        self.longpolled_at = NEVER
+        self.polled_at = NEVER
+        self.heartbeat_at = NEVER
+        self.report: Mapping[str, Any] = {}
+
+
+class Registry:
+    def __init__(self, hub: Hub, presences_max: int) -> None:
+        self.agents: dict[str, Agent] = {}
+        self._hub = hub
+        self._presences: OrderedDict[str, Presence] = OrderedDict()
+        self._presences_max = presences_max
+
+    def presence(self, agent_id: str) -> Presence:
+        """The agent's presence; made here when somebody names it for the first time."""
+        known = self._presences.get(agent_id)
+        if known is None:
+            # Names cost nothing to invent, so the one that was named first gives way.
+            if len(self._presences) >= self._presences_max:
+                self._presences.popitem(last=False)
+            known = self._presences[agent_id] = Presence()
+        return known
+
+    def is_known(self, agent_id: str) -> bool:
+        return agent_id in self._presences or agent_id in self.agents or agent_id in self._hub.backlogs or bool(self._hub.streams(agent_id))
+
+    def connection(self, agent_id: str, now: float) -> str:
+        """The tier by which the agent is reached now: sse, longpoll, poll or none."""
+        if self._hub.streams(agent_id):
+            return "sse"
+        seen = self._presences.get(agent_id) or Presence()
+        if agent_id in self._hub.polls or now - seen.longpolled_at < POLL_WINDOW:
+            return "longpoll"
+        return "poll" if now - seen.polled_at < POLL_WINDOW else "none"
+
+    def status(self, agent: Agent, now: float) -> str:
+        """Either online or offline."""
+        if self._hub.streams(agent.agent_id) or agent.agent_id in self._hub.polls:
+            return "online"
+        seen = self._presences.get(agent.agent_id)
+        fresh = seen is not None and now - seen.heartbeat_at < STALE_HEARTBEATS * agent.heartbeat_interval_ms / 1000
+        return "online" if fresh else "offline"
+
+    def count(self, connection: str, now: float) -> int:
+        """How many agents are reached by that tier."""
+        return sum(self.connection(agent_id, now) == connection for agent_id in self._presences)

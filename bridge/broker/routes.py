@@ -1,0 +1,89 @@
+"""Which handler answers which request. A route is a method and a path whose `{}` stands for one id."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+from bridge.broker.handlers import agents, pages, replies, streams, tickets
+from bridge.broker.reply import Answer
+from bridge.broker.services import Services
+from bridge.errors import PeerError
+from bridge.wire.request import Request
+from bridge.wire.target import decode_segments
+
+Handler = Callable[[Request, Services, str], Answer]
+
+ROUTES: dict[str, dict[str, Handler]] = {
+    "/agents": {"GET": agents.list_agents},
+    "/agents/register": {"POST": agents.register},
+    "/agents/{}": {"GET": agents.show_agent, "DELETE": agents.remove},
+    "/agents/{}/heartbeat": {"POST": agents.heartbeat},
+    "/agents/{}/send": {"POST": tickets.send},
+    "/agents/{}/subscribe": {"POST": agents.subscribe, "DELETE": agents.unsubscribe},
+    "/agents/{}/tickets/pending": {"GET": tickets.pending},
+    "/agents/{}/tickets/stream": {"GET": streams.stream},
+    "/tickets/stream": {"GET": streams.shared_stream},
+    "/tickets/{}": {"GET": tickets.show},
+    "/tickets/{}/claim": {"POST": tickets.claim},
+    "/tickets/{}/acknowledge": {"POST": tickets.acknowledge},
+    "/replies": {"POST": replies.reply},
+    "/replies/{}": {"GET": replies.get_reply},
+    "/replies/{}/wait": {"GET": replies.wait_reply},
+    "/replies/{}/stream": {"GET": replies.stream_reply},
+    "/health": {"GET": pages.health},
+    "/metrics": {"GET": pages.metrics},
+    "/debug/connections": {"GET": pages.connections},
+    "/debug/agent/{}/status": {"GET": pages.agent_status},
+}
+KNOWN_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"}
+
+
+def _shape(template: str) -> tuple[int, tuple[str, ...]]:
+    """Where the id stands (-1 = nowhere), and the other segments."""
+    parts = template[1:].split("/")
+    index = parts.index("{}") if "{}" in parts else -1
+    return index, tuple(part for part in parts if part != "{}")
+
+
+# By the number of segments: the few shapes that can match, literal ones first.
+_BY_LENGTH: dict[int, list[tuple[int, tuple[str, ...], dict[str, Handler]]]] = {}
+for _template, _methods in sorted(ROUTES.items(), key=lambda route: "{}" in route[0]):
+    _BY_LENGTH.setdefault(_template.count("/"), []).append((*_shape(_template), _methods))
+
+
+def _matches(segments: list[str]) -> list[tuple[dict[str, Handler], str]]:
+    """Every (methods, id) that the segments can mean: /agents/register is also an agent of that name."""
+    found = []
+    for index, literals, methods in _BY_LENGTH.get(len(segments), ()):
+        rest = (*segments[:index], *segments[index + 1 :]) if index >= 0 else tuple(segments)
+        if rest == literals:
+            found.append((methods, segments[index] if index >= 0 else ""))
+    return found
+
+
+# Hot: once per request.
+def dispatch(request: Request, services: Services) -> Answer:
+    """Answer a request. Raises PeerError 404, 405 (with Allow), 501, and what the handler raises."""
+    method = "GET" if request.method == "HEAD" else request.method
+    matches = _matches(decode_segments(request.path))
+    for methods, name in matches:
+        if method in methods:
+            return methods[method](request, services, name)
+    raise _no_route(request, matches)
+
+
+def allowed_methods(path: str) -> str:
+    """The methods that the path knows, as Allow lists them (RFC 9110 section 10.2.1); "" for no path of ours."""
+    found = {method for methods, _ in _matches(decode_segments(path)) for method in methods}
+    if "GET" in found:
+        found.add("HEAD")
+    return ", ".join(sorted(found | {"OPTIONS"})) if found else ""
+
+
+def _no_route(request: Request, matches: list[tuple[dict[str, Handler], str]]) -> PeerError:
+    allow = allowed_methods(request.path)
+    if not matches:
+        return PeerError(404, f"nothing lives at {request.path!r}")
+    if request.method not in KNOWN_METHODS:
+        return PeerError(501, f"method {request.method} is not implemented; this resource knows {allow}", {"Allow": allow})
+    return PeerError(405, f"method {request.method} is not allowed here; this resource knows {allow}", {"Allow": allow})

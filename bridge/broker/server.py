@@ -1,0 +1,190 @@
+"""The broker process: open the store, accept, sweep, and on a signal drain.
+
+    opening ──► serving ──SIGTERM, SIGINT──► draining ──► closed, exit 0
+                                                └─second signal─► exit at once
+
+Draining: stop accepting, end streams cleanly, answer what waits, let what is
+being stored finish (BRIDGE_DRAIN_TIMEOUT), close the store.
+
+asyncio.start_server accepts; its callback hands each transport to a Connection
+at once. So no stream reader, no task and no queue is kept per connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import signal
+import socket
+from typing import Callable, Optional, Union
+
+from bridge.broker.clock import Clock
+from bridge.broker.expiry import Expiry
+from bridge.broker.fronts.http import Connection
+from bridge.broker.guard import Guard
+from bridge.broker.handlers.agents import restore
+from bridge.broker.heartbeats import Heartbeats
+from bridge.broker.hub import Hub
+from bridge.broker.journal.memory import MemoryJournal
+from bridge.broker.journal.sqlite import SqliteJournal
+from bridge.broker.ledger import Bounds, Ledger
+from bridge.broker.limits import SendLimits
+from bridge.broker.metrics import Metrics
+from bridge.broker.registry import Registry
+from bridge.broker.services import Services
+from bridge.broker.subscriptions import Subscriptions
+from bridge.errors import UsageError
+from bridge.settings import BrokerSettings, default_db
+from bridge.wire.request import Limits
+
+log = logging.getLogger("bridge.broker")
+
+MEMORY = ":memory:"
+ACCEPT_BACKLOG = 4096  # connections that may wait to be accepted: a herd of watchers after a restart
+SWEEP_MAX = 1.0  # seconds between sweeps; a quarter of the shortest deadline where that is less
+PRUNE_INTERVAL = 60.0  # seconds
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+# (level, option) of SO_KEEPALIVE's probes, where the platform has them: first after 60 s, then 3 at 15 s.
+PROBES = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 3))
+
+
+class Server:
+    """Serves from `start` to `stop`. Made on a running loop; opening the store may raise StoreError."""
+
+    def __init__(self, settings: BrokerSettings, clock: Clock = Clock()) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.services = _open_services(settings, clock)
+        self.guard = Guard(settings.host, settings.allowed_hosts, settings.allowed_origins)
+        self.heartbeats = Heartbeats(self._loop, clock, settings.sse_heartbeat / 1000)
+        self.limits = Limits(head_max=settings.head_max, body_max=settings.body_max)
+        self.is_draining = False
+        self.connections: set[Connection] = set()
+        self.timed: set[Connection] = set()
+        self._expiry = Expiry(self.services.ledger, clock, self.services.metrics)
+        self._listener: Optional[asyncio.AbstractServer] = None
+        shortest_ms = min(settings.head_timeout, settings.body_timeout, settings.idle_timeout, settings.write_deadline)
+        self._sweep_interval = min(SWEEP_MAX, shortest_ms / 4000)
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    async def start(self) -> str:
+        """Listen; return the URL. Raises UsageError when the address cannot be bound."""
+        settings = self.services.settings
+        try:
+            self._listener = await asyncio.start_server(self._accept, settings.host, settings.port, backlog=ACCEPT_BACKLOG)
+        except (OSError, UnicodeError) as error:
+            await self.services.journal.aclose()
+            reason = getattr(error, "strerror", None) or error
+            raise UsageError(f"cannot listen on {settings.host} port {settings.port}: {reason}; give another --host or --port") from None
+        self._every(self._sweep_interval, "sweep", self._sweep)
+        self._every(PRUNE_INTERVAL, "prune", self._prune)
+        port = self._listener.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(settings.host, settings.host)
+        return f"http://[{host}]:{port}" if ":" in host and not host.startswith("[") else f"http://{host}:{port}"
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        transport = writer.transport
+        if self.is_draining or len(self.connections) >= self.services.settings.connections_max:
+            transport.write(BUSY)  # type: ignore[attr-defined]
+            transport.close()
+            return
+        _set_probes(writer.get_extra_info("socket"))
+        transport.set_write_buffer_limits(high=self.services.settings.sse_outbox)  # type: ignore[attr-defined]
+        transport.set_protocol(Connection(self, writer, self._loop))
+
+    def _every(self, seconds: float, name: str, job: Callable[[], None]) -> None:
+        def run() -> None:
+            job()
+            self._every(seconds, name, job)
+
+        self._timers[name] = self._loop.call_later(seconds, run)
+
+    def _sweep(self) -> None:
+        now = self.services.clock.monotonic()
+        self._expiry.run()
+        for connection in list(self.timed):
+            connection.sweep(now)
+
+    def _prune(self) -> None:
+        self.services.journal.prune(self.services.clock.wall_ms() - self.services.settings.retention * 1000)
+
+    async def stop(self) -> None:
+        """Drain, then close the store."""
+        self.is_draining = True
+        if self._listener is not None:
+            self._listener.close()
+        for connection in list(self.connections):
+            connection.drain()
+        deadline = self._loop.time() + self.services.settings.drain_timeout / 1000
+        while self.connections and self._loop.time() < deadline:
+            await asyncio.sleep(0.02)
+            for connection in list(self.connections):
+                connection.drain()
+        for timer in self._timers.values():
+            timer.cancel()
+        self.heartbeats.stop()
+        await self.services.journal.aclose()
+        for connection in list(self.connections):
+            connection.abort()
+        await asyncio.sleep(0)  # the aborted transports close in the loop's next turn
+
+
+def _open_services(settings: BrokerSettings, clock: Clock) -> Services:
+    path = settings.db or default_db()
+    journal: Union[SqliteJournal, MemoryJournal] = MemoryJournal() if path == MEMORY else SqliteJournal(path)
+    hub, metrics = Hub(), Metrics()
+    bounds = Bounds(settings.queue_max, settings.pending_bytes, settings.finished_max)
+    ledger = Ledger(journal, hub, clock, metrics, bounds)
+    registry, subscriptions = Registry(hub, settings.agents_max), Subscriptions(settings.agents_max)
+    kept = journal.load(clock.wall_ms(), clock.monotonic())
+    ledger.load(kept)
+    subscriptions.load(kept.subscriptions)
+    for record in kept.agents:
+        agent = restore(record)
+        registry.agents[agent.agent_id] = agent
+    limits = SendLimits(settings.rate_limit)
+    return Services(settings, clock, journal, hub, ledger, registry, subscriptions, limits, metrics, clock.monotonic())
+
+
+def _set_probes(peer: Optional[socket.socket]) -> None:
+    """Have the kernel find out that a silent peer is gone (tcp(7))."""
+    if peer is None or peer.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    try:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in PROBES:
+            if hasattr(socket, name):
+                peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    except OSError as error:  # the peer is gone already
+        log.debug("keep-alive probes not set error=%s", error)
+
+
+def raise_descriptor_limit() -> None:
+    """A stream is a descriptor, and the usual soft limit is 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (ValueError, OSError) as error:  # macOS caps it lower than it says
+            log.debug("descriptor limit not raised error=%s", error)
+
+
+async def serve(settings: BrokerSettings, ready: Callable[[str], None]) -> None:
+    """Run a broker until SIGTERM or SIGINT; `ready` is called with its URL. Raises StoreError, UsageError."""
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+
+    def on_signal() -> None:
+        stopping.set()
+        for number in STOP_SIGNALS:  # the second one ends the process at once, whatever hangs
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, on_signal)
+    raise_descriptor_limit()
+    server = Server(settings)
+    ready(await server.start())
+    await stopping.wait()
+    await server.stop()

@@ -1,0 +1,41 @@
+"""What handlers may use: made once by the server, passed down, never global."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+from bridge.broker.clock import Clock
+from bridge.broker.hub import Hub
+from bridge.broker.journal.base import Journal
+from bridge.broker.ledger import Ledger
+from bridge.broker.limits import SendLimits
+from bridge.broker.metrics import Metrics
+from bridge.broker.registry import Registry
+from bridge.broker.subscriptions import Subscriptions
+from bridge.errors import PeerError
+from bridge.settings import BrokerSettings
+
+
+@dataclass(frozen=True)
+class Services:
+    settings: BrokerSettings
+    clock: Clock
+    journal: Journal
+    hub: Hub
+    ledger: Ledger
+    registry: Registry
+    subscriptions: Subscriptions
+    limits: SendLimits
+    metrics: Metrics
+    started_at: float  # monotonic
+
+
+def query_int(query: dict[str, str], name: str, default: int, low: int, high: int) -> int:
+    """A whole number from the query string. Raises PeerError 400 that names the range."""
+    text: Optional[str] = query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 16 and low <= int(text) <= high):
+        raise PeerError(400, f"{name} must be a whole number from {low} to {high}, not {text[:40]!r}")
+    return int(text)

@@ -1,0 +1,65 @@
+"""Which agents a named shared stream carries, and what each is owed (WIRE, subscribe).
+
+Rule 1: `owed` is the seq up to which an agent's pending tickets are sent on
+every new stream of that name, whatever its cursor says. An agent that is
+subscribed is owed its backlog of that moment: the stream's cursor speaks of
+other agents' tickets. It stays owed until the tickets are acknowledged,
+because a stream that broke on the way may have delivered none of them.
+Rule 2: subscriptions are kept by the journal, like registrations.
+"""
+
+from __future__ import annotations
+
+from bridge.broker.subscriber import StreamSubscriber
+from bridge.errors import PeerError
+
+
+class Subscriptions:
+    def __init__(self, subscribers_max: int) -> None:
+        self._owed: dict[str, dict[str, int]] = {}  # subscriber -> agent -> owed up to seq
+        self._open: dict[str, set[StreamSubscriber]] = {}
+        self._subscribers_max = subscribers_max
+
+    def load(self, rows: list[tuple[str, str, int]]) -> None:
+        for name, agent_id, owed in rows:
+            self._owed.setdefault(name, {})[agent_id] = owed
+
+    def agents(self, name: str) -> dict[str, int]:
+        """The agents subscribed under the name, with the seq up to which each is owed."""
+        return self._owed.get(name, {})
+
+    def is_open(self, name: str) -> bool:
+        return bool(self._open.get(name))
+
+    def add(self, name: str, agent_id: str, last_seq: int) -> int:
+        """Subscribe; return the owed seq to keep. Raises PeerError 429 at the bound."""
+        agents = self._owed.get(name)
+        if agents is None:
+            if len(self._owed) >= self._subscribers_max:
+                raise PeerError(429, f"there are {self._subscribers_max} subscribers already (BRIDGE_AGENTS_MAX)", {"Retry-After": "60"})
+            agents = self._owed[name] = {}
+        if agent_id not in agents and len(agents) >= self._subscribers_max:
+            raise PeerError(429, f"subscriber {name!r} has {self._subscribers_max} agents already (BRIDGE_AGENTS_MAX)", {"Retry-After": "60"})
+        if agent_id not in agents or not self.is_open(name):
+            agents[agent_id] = last_seq
+        return agents[agent_id]
+
+    def discard(self, name: str, agent_id: str) -> None:
+        agents = self._owed.get(name, {})
+        agents.pop(agent_id, None)
+        if not agents:
+            self._owed.pop(name, None)
+        for subscriber in self._open.get(name, ()):
+            subscriber.discard(agent_id)
+
+    def opened(self, name: str, subscriber: StreamSubscriber) -> None:
+        self._open.setdefault(name, set()).add(subscriber)
+
+    def closed(self, name: str, subscriber: StreamSubscriber) -> None:
+        streams = self._open.get(name, set())
+        streams.discard(subscriber)
+        if not streams:
+            self._open.pop(name, None)
+
+    def streams(self, name: str) -> list[StreamSubscriber]:
+        return list(self._open.get(name, ()))

@@ -1,0 +1,63 @@
+"""What may happen to a ticket: pure functions from its state to the next one, or to an error.
+
+    status     claim        acknowledge  reply        expire
+    pending    pending      delivered    responded    expired
+    delivered  409          (as it is)   responded    (as it is)
+    responded  409          (as it is)   409          (as it is)
+    expired    409          (as it is)   409          (as it is)
+
+Times come in as arguments: `now` monotonic seconds, `wall_ms` the same instant on the wall.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Mapping, Optional
+
+from bridge.broker.entry import Claim, State, with_stage
+from bridge.errors import PeerError
+from bridge.ticket import DELIVERED, EXPIRED, PENDING, RESPONDED
+from bridge.timestamp import rfc3339
+
+
+def claimed(state: State, watcher: str, lease_ms: int, now: float, wall_ms: int) -> State:
+    """`watcher` holds the ticket for the lease; again by the same one renews. Raises PeerError 409 (WIRE rule 5)."""
+    if state.is_final:
+        raise PeerError(409, f"the ticket is {state.status} already; drop it", extra={"status": state.status})
+    held = state.claim
+    if held and held.until > now and held.watcher != watcher:
+        until = rfc3339(held.until_ms)
+        raise PeerError(409, f"another watcher holds the ticket until {until}; try again then", extra={"status": PENDING, "leaseUntilAt": until})
+    claim = Claim(watcher, now + lease_ms / 1000, wall_ms + lease_ms)
+    if held and held.watcher == watcher:
+        return replace(state, claim=claim)
+    return with_stage(replace(state, claim=claim), {"stage": "claimed", "at": rfc3339(wall_ms), "by": watcher})
+
+
+def acknowledged(state: State, watcher: str, evidence: Mapping[str, Any], wall_ms: int) -> State:
+    """The ticket was injected; its evidence says when and how. `state` must be pending."""
+    said: dict[str, Any] = {"by": watcher} if watcher else {}
+    if evidence:
+        said["evidence"] = evidence
+    if isinstance(evidence.get("submittedAt"), str):
+        state = with_stage(state, {"stage": "injected", "at": evidence["submittedAt"], **said})
+    state = with_stage(state, {"stage": "acknowledged", "at": rfc3339(wall_ms), **said})
+    return replace(state, status=DELIVERED, updated_ms=wall_ms, claim=None)
+
+
+def replied(state: State, payload: Any, metadata: Mapping[str, Any], wall_ms: int) -> State:
+    """The ticket's response is set. Raises PeerError 409: a second reply replaces nothing."""
+    if state.status == RESPONDED:
+        raise PeerError(409, "the ticket has a reply already, which stays", extra={"status": RESPONDED})
+    if state.status == EXPIRED:
+        raise PeerError(409, "the ticket is expired; nobody waits for its reply", extra={"status": EXPIRED})
+    at = rfc3339(wall_ms)
+    response = {"payload": payload, "metadata": metadata, "at": at}
+    state = replace(state, status=RESPONDED, updated_ms=wall_ms, claim=None, response=response, responded_ms=wall_ms)
+    return with_stage(state, {"stage": "replied", "at": at})
+
+
+def expired(state: State, wall_ms: int) -> State:
+    """The time to live ran out. `state` must be pending, and under no running lease."""
+    state = replace(state, status=EXPIRED, updated_ms=wall_ms, claim=None)
+    return with_stage(state, {"stage": "expired", "at": rfc3339(wall_ms)})

@@ -1,0 +1,29 @@
+"""`broker`: runs the broker until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+
+from bridge.broker.server import serve
+from bridge.cli.flags import add_flags, load
+from bridge.cli.logs import add_log_flags, configure_logs
+from bridge.settings import BrokerSettings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_flags(parser, BrokerSettings, "settings (sizes in bytes, times in milliseconds unless they say otherwise)")
+    add_log_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    configure_logs(args)
+    settings = load(BrokerSettings, args)
+    asyncio.run(serve(settings, say_ready))
+    return 0
+
+
+def say_ready(url: str) -> None:
+    """The line that scripts wait for."""
+    print(f"bridge broker ready on {url}", file=sys.stderr, flush=True)

@@ -1,0 +1,17 @@
+"""Milliseconds since the epoch to RFC 3339 UTC with a Z and milliseconds (the wire's `...At` fields)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from functools import lru_cache
+
+
+@lru_cache(maxsize=4)  # consecutive tickets share their second
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def rfc3339(wall_ms: int) -> str:
+    """1700000000123 -> "2023-11-14T22:13:20.123Z"."""
+    seconds, rest = divmod(wall_ms, 1000)
+    return f"{_second(seconds)}.{rest:03d}Z"
