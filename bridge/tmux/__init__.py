@@ -1,4 +1,27 @@
 """Types a ticket into a tmux pane: once, whole, and only when the pane is ready.
 
-Placeholder docstring: the tmux helper writes the map of the room here.
+    pure, values in and values out:
+    state.py      what one look at a pane saw
+    program.py    what is the program there, and what may be typed into it?
+    profiles.py   the table of programs and their prompts
+    screen.py     which rows of a full-screen program matter
+    prompt.py     may it be typed into now, and if not, why?
+    memory.py     what consecutive looks teach
+    sanitise.py   no byte of a body may act as a key
+    forms.py      the very text that is typed
+    draft.py      is the pasted text standing in the input, whole?
+    marks.py      what the pane remembers of past tickets
+    guard.py      "if nothing changed: paste, mark, Enter" as one tmux command
+    evidence.py   what an acknowledgement carries
+
+    touching the world:
+    terminal.py   termios and /proc: who reads this terminal, and how
+    command.py    runs tmux: argv, deadline, locale
+    pane.py       finds a pane by name, holds its identity, looks at it
+    injector.py   puts it all together: one ticket into one pane
+
+A pane has no acknowledgement, so everything here is about evidence: we type only
+what the screen and the terminal's flags permit, tmux itself checks that nothing
+has moved in between, and the pane carries a mark of what was typed, which
+outlives a crash of ours.
 """

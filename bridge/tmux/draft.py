@@ -1,0 +1,76 @@
+"""Is the text that we pasted standing in the agent's input, whole?
+
+Asked between paste and Enter, and after a crash. The screen shows text wrapped, framed, indented and without
+its odd characters, so both sides are reduced to letters, digits and punctuation ("squashed") before the
+body's tail is compared with what stands left of the cursor. A composer that folds long pastes shows a
+mark of its own instead: "[Pasted text #1 +12 lines]". A person's key in the meantime stands behind the
+tail, the comparison fails, and no Enter is pressed on their half of the line.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Optional
+
+from bridge.tmux.program import Sight
+from bridge.tmux.prompt import menu_rows, tmux_objection
+from bridge.tmux.screen import empty_or_last_input, unframed
+from bridge.tmux.state import PaneState
+
+TAIL = 24  # characters compared: enough to be no accident, few enough for a narrow or scrolling input
+ROWS_BACK = 12  # rows above the cursor that the tail may wrap over
+
+
+@dataclass(frozen=True)
+class Draft:
+    tail: str  # squashed end of the pasted text
+    whole: str  # squashed text
+    picture: Optional[tuple[object, ...]] = None  # the screen before the paste; None after a crash
+
+    @classmethod
+    def before(cls, text: str, sight: Sight) -> Draft:
+        """About to be pasted: the screen will have to change."""
+        return cls(squash(text)[-TAIL:], squash(text), sight.state.picture)
+
+    @classmethod
+    def found(cls, text: str) -> Draft:
+        """Pasted earlier, perhaps by a process that is dead."""
+        return cls(squash(text)[-TAIL:], squash(text))
+
+    def is_shown(self, sight: Sight) -> bool:
+        """Does the text end where the cursor is (or, with a hidden cursor, in the last input row)?"""
+        state = sight.state
+        if state.picture == self.picture:
+            return False
+        if not state.cursor_shown:
+            region = "\n".join(empty_or_last_input(state.rows))
+            return self.tail in squash(region) or bool(re.search(sight.profile.folded.pattern.rstrip("$"), region, re.I))
+        if sight.profile.folded.search(unframed(state.left).rstrip()):
+            return True
+        above = state.rows[max(0, state.cursor_y - ROWS_BACK) : state.cursor_y]
+        return squash("\n".join([*above, state.left])).endswith(self.tail)
+
+    def is_unchanged(self, before: PaneState, now: PaneState) -> bool:
+        """Does the very same draft stand in the very same place, as if Enter had not been pressed?"""
+        same_place = (before.cursor_x, before.cursor_y, before.cursor_shown) == (now.cursor_x, now.cursor_y, now.cursor_shown)
+        if not now.cursor_shown:
+            return same_place and empty_or_last_input(before.rows) == empty_or_last_input(now.rows)
+        return same_place and before.left == now.left and before.pane_pid == now.pane_pid
+
+    def objection(self, sight: Sight) -> Optional[str]:
+        """Why Enter must not be pressed now. Rows of the draft itself may hold anything, they are no dialog."""
+        objection = tmux_objection(sight)
+        if objection is not None:
+            return objection
+        rows = [row for row in menu_rows(sight) if squash(row).lstrip(">❯›»") not in self.whole]
+        return f"a dialog is open: {' '.join(unframed(rows[0]).split())!r}" if rows else None
+
+
+def squash(text: str) -> str:
+    """Letters, digits and punctuation only: what survives wrapping, framing and any terminal's idea of emoji."""
+    return "".join(char for char in text if char not in "|\ufffd" and _KEPT.get(unicodedata.category(char), False))
+
+
+_KEPT = dict.fromkeys(("Lu", "Ll", "Lt", "Lo", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm", "Sc", "Sk"), True)

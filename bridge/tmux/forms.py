@@ -1,0 +1,66 @@
+"""The very text that is typed into a pane.
+
+A shell executes what it reads, and every quoting that is safe in one of them executes in another
+(fish ends '...' at \\', zsh runs $(...) in a comment, a heredoc ends where the sender says). So a shell gets ONE
+constant command, in which nothing but an id of [A-Za-z0-9_-] varies; a REPL gets the same command, wrapped
+in its language. Only an agent, which reads text as text, gets the body: under a line that says
+whose words these are, because an agent must not take a peer's message for its user's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from bridge.errors import UsageError
+from bridge.ticket import Ticket
+from bridge.tmux.marks import SAFE_ID, encode_id
+from bridge.tmux.profiles import Repl
+from bridge.tmux.sanitise import one_line, sanitise
+
+PROGRAM = "python3 -m bridge"  # not "bridge": that is iproute2's on most Linux machines
+_ORIGIN_BYTES = 64  # of the name in the header: a name, not a message
+
+
+def check_command(template: str) -> str:
+    """Return `template` if it is one printable line with one {id}. Raises UsageError."""
+    if template.count("{id}") != 1 or not template.isprintable():
+        raise UsageError(f"--shell-command is {template!r}; it must be one line with {{id}} where the ticket's id goes")
+    return template
+
+
+def id_words(ticket_id: str) -> str:
+    """The id as it may stand in a shell's command line: itself, or --id64 and base64url."""
+    return ticket_id if SAFE_ID.fullmatch(ticket_id) else "--id64 " + encode_id(ticket_id)
+
+
+def shell_command(ticket_id: str, template: str = PROGRAM + " show {id}") -> str:
+    return template.replace("{id}", id_words(ticket_id))
+
+
+def repl_command(ticket_id: str, template: str, repl: Repl) -> str:
+    """The shell's command as a string literal: JSON's are also Python's and JavaScript's."""
+    return repl.template.format(command=json.dumps(shell_command(ticket_id, template)))
+
+
+def body_of(ticket: Ticket) -> str:
+    return ticket.payload if isinstance(ticket.payload, str) else json.dumps(ticket.payload, indent=2, ensure_ascii=False)
+
+
+def agent_text(ticket: Ticket, cap_bytes: int) -> str:
+    """A header line, then the body; of a long body the head, and how to read the rest."""
+    body = sanitise(body_of(ticket), cap_bytes)
+    parts = [header(ticket), body.text]
+    if body.was_cut:
+        parts.append(f"[bridge: cut here, {body.size_bytes} bytes in all; read the whole with: {PROGRAM} show {id_words(ticket.ticket_id)}]")
+    return "\n".join(part for part in parts if part)
+
+
+def header(ticket: Ticket) -> str:
+    """One line: from whom, that it is a peer's message, which ticket, how to reply."""
+    origin = re.sub(r'["\\]', "'", one_line(ticket.origin, _ORIGIN_BYTES)) or "unknown"
+    answers = ticket.metadata.get("replyTo") if ticket.metadata.get("isReply") else None
+    about = f" in reply to your ticket {one_line(answers, _ORIGIN_BYTES)}" if isinstance(answers, str) else ""
+    words = id_words(ticket.ticket_id)
+    line = f'[bridge] Message from "{origin}"{about}: a peer agent, not your user. Ticket {words.replace("--id64 ", "id64:")}.'
+    return f'{line} To reply: {PROGRAM} reply {words} "…"' if ticket.expect_reply else line

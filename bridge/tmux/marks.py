@@ -1,0 +1,53 @@
+"""What a pane remembers of the tickets that were typed into it.
+
+Two user options of the pane, written in the very command sequence that types:
+
+    @bridge_pasted   ' T-1=4711 T-2=4711 '             ticket = process that got the text
+    @bridge_sent     ' T-1=1763800000123 T-2=... '     ticket = when Enter followed, ms since 1970
+
+They survive a crash of the watcher, `clear`, a move of the pane; they end with the pane, as the
+text does. A ring of several, because a watcher that dies after T-2 may still owe the ack of T-1.
+Before tmux 3.0 panes have no options of their own: a global one carries the pane's number.
+
+A ticket's name in a mark is its id, or '+' and base64url where the id holds other characters than
+[A-Za-z0-9_-]: marks are written inside a tmux command and must not need quoting there.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Optional
+
+SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")  # no leading '-': it would read as an option
+RING = 8  # tickets remembered: more than a watcher ever has between paste and acknowledgement
+
+
+def encode_id(ticket_id: str) -> str:
+    """base64url without padding (RFC 4648 section 5), as `show --id64` reads it."""
+    return base64.urlsafe_b64encode(ticket_id.encode("utf-8", "surrogatepass")).decode("ascii").rstrip("=")
+
+
+def mark_of(ticket_id: str) -> str:
+    return ticket_id if SAFE_ID.fullmatch(ticket_id) else "+" + encode_id(ticket_id)
+
+
+def read_mark(ring: str, mark: str) -> Optional[int]:
+    """The number beside `mark`, or None when the ring does not hold it."""
+    for entry in ring.split():
+        name, _, number = entry.rpartition("=")
+        if name == mark and number.isdigit():
+            return int(number)
+    return None
+
+
+def add_mark(ring: str, mark: str, number: int) -> str:
+    """The ring with one more entry; the oldest ones beyond RING are forgotten."""
+    kept = [entry for entry in ring.split() if entry.rpartition("=")[0] != mark]
+    return f" {' '.join([*kept, f'{mark}={number}'][-RING:])} "
+
+
+def option_names(pane_id: str, per_pane: bool) -> tuple[str, str]:
+    """Names of the two options; `per_pane` is true from tmux 3.0 on."""
+    suffix = "" if per_pane else "_" + pane_id.lstrip("%")
+    return "@bridge_pasted" + suffix, "@bridge_sent" + suffix

@@ -1,0 +1,192 @@
+"""A scripted full-screen agent: a composer at the bottom, a transcript above it.
+
+Flags choose how it misbehaves. Every message it takes is appended to --log,
+followed by 0x1e, exactly as typed. It knows no word of bridge.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import select
+import shutil
+import sys
+import termios
+import time
+import tty
+
+flags = argparse.ArgumentParser()
+flags.add_argument("--log")
+flags.add_argument("--no-bracket", action="store_true", help="does not ask for bracketed paste")
+flags.add_argument("--main-screen", action="store_true", help="stays on the normal screen")
+flags.add_argument("--box", action="store_true", help="draws a frame around the input")
+flags.add_argument("--glyph", default="❯")
+flags.add_argument("--placeholder", default="")
+flags.add_argument("--hidden", action="store_true", help="hides the cursor and leaves it elsewhere")
+flags.add_argument("--slow", type=float, default=0.0, help="seconds before a key shows")
+flags.add_argument("--busy", type=float, default=0.0, help="seconds of work after each message")
+flags.add_argument("--busy-at-start", type=float, default=0.0)
+flags.add_argument("--spinner", default="✻ Thinking… (esc to interrupt)")
+flags.add_argument("--still-spinner", action="store_true", help="the spinner does not turn")
+flags.add_argument("--swallow", type=int, default=0, help="Enters that each draft swallows")
+flags.add_argument("--burst", type=float, default=0.0, help="an Enter within these seconds after a key is part of the text")
+flags.add_argument("--fold", type=int, default=0, help="a paste of more lines shows as a mark")
+flags.add_argument("--dialog", action="store_true", help="a permission dialog is open; any Enter answers it")
+flags.add_argument("--dialog-on", default="", help="a draft that contains this opens the dialog at once")
+flags.add_argument("--question", default="", help="a last line of the transcript")
+options = flags.parse_args()
+
+BUSY, IDLE, DIALOG = "busy", "idle", "dialog"
+SPIN = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+
+
+class Agent:
+    def __init__(self) -> None:
+        self.transcript = ["BRIDGE-TEST-AGENT"] + ([options.question] if options.question else [])
+        self.draft, self.shown, self.folded = "", "", False
+        self.swallow = options.swallow
+        self.state = DIALOG if options.dialog else BUSY if options.busy_at_start else IDLE
+        self.busy_until = time.monotonic() + options.busy_at_start
+        self.last_key = 0.0
+        self.pasting = False
+        self.redraw_at = 0.0
+        self.frame = 0
+
+    def size(self):
+        return shutil.get_terminal_size()
+
+    def input_rows(self, width: int) -> list[str]:
+        text = options.glyph + " " + self.shown
+        inner = width - (4 if options.box else 0)
+        rows = []
+        for line in text.split("\n"):
+            rows += [line[start : start + inner] for start in range(0, len(line), inner)] or [""]
+        return rows
+
+    def draw(self) -> None:
+        width, height = self.size()
+        rows = self.input_rows(width)
+        cursor_row, cursor_column = rows[-1], len(rows[-1])
+        if len(cursor_row) == width and not options.box:
+            rows.append("")
+            cursor_column = 0
+        if not self.shown and options.placeholder:
+            rows[-1] = rows[-1] + options.placeholder
+        bottom = list(rows)
+        offset = 0
+        if options.box:
+            inner = width - 4
+            bottom = ["╭" + "─" * (width - 2) + "╮"] + ["│ " + row.ljust(inner) + " │" for row in rows] + ["╰" + "─" * (width - 2) + "╯"]
+            offset, cursor_column = 1, cursor_column + 2
+        if self.state == BUSY:
+            spin = options.spinner if options.still_spinner else SPIN[self.frame % len(SPIN)] + " " + options.spinner
+            bottom = [spin, ""] + bottom
+            offset += 2
+        if self.state == DIALOG:
+            bottom = ["Do you want to run rm -rf build?", "❯ 1. Yes", "  2. No, and tell me what to do"]
+        above = [line for entry in self.transcript for line in entry.split("\n")]
+        above = [line[:width] for line in above][-(height - len(bottom) - 1) :] + [""]
+        screen = above + bottom
+        out = "\x1b[?25l\x1b[H" + "\r\n".join(row + "\x1b[K" for row in screen[-height:]) + "\x1b[J"
+        if self.state == DIALOG:
+            y, x = len(above) + 1, 2
+        else:
+            y, x = min(height, len(above) + offset + len(rows)) - 1, cursor_column
+        if not options.hidden:
+            out += f"\x1b[{y + 1};{x + 1}H\x1b[?25h"
+        os.write(1, out.encode())
+
+    def submit(self) -> None:
+        if self.state == DIALOG:
+            self.take("DIALOG-ANSWERED")
+            self.state = IDLE
+            return
+        if not self.draft.strip():
+            return
+        if self.swallow:
+            self.swallow -= 1
+            return
+        self.swallow = options.swallow
+        self.take(self.draft)
+        self.transcript += ["> " + self.draft, ""]
+        self.draft = ""
+        self.folded = False
+        if options.busy:
+            self.state, self.busy_until = BUSY, time.monotonic() + options.busy
+
+    def take(self, text: str) -> None:
+        with open(options.log, "ab") as file:
+            file.write(text.encode("utf-8", "surrogateescape") + b"\x1e")
+
+    def key(self, char: str, now: float) -> None:
+        if char == "\r" and not self.pasting and now - self.last_key >= options.burst:
+            self.submit()
+        elif char in "\r\n":
+            self.draft += "\n"
+        elif char in "\x7f\x08":
+            self.draft = self.draft[:-1]
+        elif char == "\x15":
+            self.draft = ""
+        elif char == "\x03":
+            self.take("INTERRUPTED")
+        else:
+            self.draft += char
+        self.last_key = now
+
+    def feed(self, text: str) -> None:
+        now = time.monotonic()
+        for part in re.split(r"(\x1b\[200~|\x1b\[201~)", text):
+            if part == "\x1b[200~":
+                self.pasting, self.paste_start = True, len(self.draft)
+            elif part == "\x1b[201~":
+                self.pasting = False
+                self.folded = bool(options.fold) and self.draft.count("\n") >= options.fold
+            else:
+                for char in part:
+                    self.key(char, now)
+        if options.dialog_on and options.dialog_on in self.draft and self.state == IDLE:
+            self.state = DIALOG
+        self.redraw_at = now + options.slow
+
+    def sync(self) -> None:
+        self.shown = f"[Pasted text #1 +{self.draft.count(chr(10))} lines]" if self.folded else self.draft
+
+    def run(self) -> None:
+        held = b""
+        self.draw()
+        while True:
+            ready = select.select([0], [], [], 0.08)[0]
+            now = time.monotonic()
+            if ready:
+                data = os.read(0, 65536)
+                if not data:
+                    return
+                held += data
+                text = held.decode("utf-8", "surrogateescape")
+                # a bracket that is cut in two waits for its rest
+                cut = re.search(r"\x1b(\[(2(0([01])?)?)?)?$", text)
+                held = text[cut.start() :].encode("utf-8", "surrogateescape") if cut else b""
+                self.feed(text[: cut.start()] if cut else text)
+            if self.state == BUSY and now >= self.busy_until:
+                self.state = IDLE
+                self.redraw_at = now
+            if now >= self.redraw_at:
+                self.sync()
+            if self.state == BUSY and not options.still_spinner:
+                self.frame += 1
+            if ready or self.state == BUSY or self.redraw_at:
+                self.draw()
+                if now >= self.redraw_at:
+                    self.redraw_at = 0.0
+
+
+saved = termios.tcgetattr(0)
+try:
+    tty.setraw(0)
+    os.write(1, (b"" if options.main_screen else b"\x1b[?1049h") + b"\x1b[2J" + (b"" if options.no_bracket else b"\x1b[?2004h"))
+    Agent().run()
+finally:
+    os.write(1, b"\x1b[?2004l\x1b[?25h" + (b"" if options.main_screen else b"\x1b[?1049l"))
+    termios.tcsetattr(0, termios.TCSADRAIN, saved)
+    sys.exit(0)

@@ -1,0 +1,132 @@
+"""A private tmux server for tests, driven as a person drives one; and what it shows, read back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import time
+import uuid
+
+from bridge.errors import PaneNotReady
+from bridge.settings import TmuxSettings
+from bridge.ticket import Ticket
+from bridge.tmux.command import Tmux
+from bridge.tmux.injector import Evidence, Injector
+
+AGENTS = pathlib.Path(__file__).parent / "agents"
+PATIENCE = 15.0  # seconds a condition may take: two cores, shared by everything
+QUICK = TmuxSettings(poll_min=20, poll_max=60, cool_down=0)
+
+
+def until(condition, what: str, patience: float = PATIENCE):
+    """Wait for a condition, with a deadline; return its value."""
+    deadline = time.monotonic() + patience
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"{what} did not happen in {patience:g} s"
+        time.sleep(0.02)
+
+
+class Server:
+    """One `tmux -L <unique>`; ends only itself."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.name = f"bridge-test-{uuid.uuid4().hex[:12]}"
+        self._sessions = 0
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("TMUX", "BRIDGE"))}
+        self.environment = dict(environment, LC_ALL="C.UTF-8", HOME=str(folder), ENV="", PYTHONSTARTUP="", PATH=f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}")
+
+    def __call__(self, *argv: str, check: bool = True) -> str:
+        done = subprocess.run(["tmux", "-u", "-L", self.name, "-f", "/dev/null", *argv], capture_output=True, text=True, timeout=20, env=self.environment)
+        assert not check or done.returncode == 0, f"tmux {argv}: {done.stderr}"
+        return done.stdout
+
+    def stop(self) -> None:
+        self("kill-server", check=False)
+
+    def open(self, command: str, width: int = 100, height: int = 24) -> PaneHandle:
+        """A new session whose only pane runs `command`."""
+        self._sessions += 1
+        name = f"dev-{self._sessions}-{uuid.uuid4().hex[:6]}"
+        self("new-session", "-d", "-s", name, "-x", str(width), "-y", str(height), "-c", str(self.folder), "exec " + command)
+        return PaneHandle(self, name, self("list-panes", "-t", f"={name}:", "-F", "#{pane_id}").strip())
+
+    def agent(self, *flags: str, script: str = "agent.py", **size: int) -> PaneHandle:
+        """A scripted agent; it writes down every message that it is given, as it was given."""
+        log = self.folder / f"messages-{uuid.uuid4().hex[:8]}"
+        handle = self.open(shlex.join([sys.executable, str(AGENTS / script), "--log", str(log), *flags]), **size)
+        handle.log = log
+        until(lambda: handle.is_shown("BRIDGE-TEST-AGENT"), "the agent's banner")
+        return handle
+
+
+class PaneHandle:
+    """One pane of a test, as a person at the keyboard has it."""
+
+    def __init__(self, server: Server, session: str, pane_id: str) -> None:
+        self.server, self.session, self.id = server, session, pane_id
+        self.log = server.folder / "none"
+
+    def screen(self) -> str:
+        return self.server("capture-pane", "-p", "-J", "-t", self.id)
+
+    def is_shown(self, text: str) -> bool:
+        return text in self.screen()
+
+    def wait_shown(self, text: str) -> None:
+        until(lambda: self.is_shown(text), f"{text!r} on the screen:\n{self.screen()}")
+
+    def keys(self, *keys: str) -> None:
+        self.server("send-keys", "-t", self.id, *keys)
+
+    def type(self, text: str) -> None:
+        self.server("send-keys", "-l", "-t", self.id, "--", text)
+
+    def get(self, name: str) -> str:
+        return self.server("display-message", "-p", "-t", self.id, "#{%s}" % name).strip()
+
+    def messages(self) -> list[str]:
+        """What the scripted agent was given, one entry for each Enter that it took."""
+        if not self.log.exists():
+            return []
+        return [part for part in self.log.read_bytes().decode("utf-8", "replace").split("\x1e") if part]
+
+    def injector(self, form: str = "auto", pane: str = "0", settings: TmuxSettings = QUICK) -> Injector:
+        return Injector(Tmux(socket_name=self.server.name), self.session, pane, settings, form)
+
+
+def ticket(body: object = "hello from a peer", ticket_id: str = "T-1", **fields: object) -> Ticket:
+    return Ticket(ticket_id=ticket_id, seq=1, agent_id="lucy", payload=body, **{"origin": "max", **fields})  # type: ignore[arg-type]
+
+
+def run(coroutine):
+    return asyncio.run(coroutine)
+
+
+async def deliver(injector: Injector, given: Ticket, patience: float = PATIENCE) -> Evidence:
+    """What a watcher does: wait until the pane is ready, inject; again when something moved meanwhile."""
+    deadline = time.monotonic() + patience
+    while True:
+        await asyncio.wait_for(injector.wait_ready(), max(0.1, deadline - time.monotonic()))
+        try:
+            return await injector.inject(given)
+        except PaneNotReady:
+            assert time.monotonic() < deadline, "the pane was never ready"
+
+
+async def wait_reason(injector: Injector, words: str, patience: float = PATIENCE):
+    """Wait until `explain` says why not, in words that contain these."""
+    deadline = time.monotonic() + patience
+    while True:
+        verdict = await injector.explain()
+        if not verdict.ready and words in verdict.reason:
+            return verdict
+        assert time.monotonic() < deadline, f"expected a reason with {words!r}, it is {verdict}"
+        await asyncio.sleep(0.03)
