@@ -1,0 +1,169 @@
+"""Readers that are slow, stalled, gone or many: they lose nothing, hold no memory, and delay nobody."""
+
+from __future__ import annotations
+
+import pathlib
+import resource
+import socket
+
+from raw_http import EventStream
+from running import new_name, wait_until
+
+TCP_REPAIR = 19  # linux/tcp.h: a socket closed in repair mode sends neither FIN nor RST, as a host that lost power
+BIG = "x" * 100_000
+
+
+def open_streams(broker) -> int:
+    return broker.ask("GET", "/debug/connections").json["sse"]["active"]
+
+
+def test_a_slow_reader_loses_nothing_and_delays_nobody(start):
+    broker = start(strict=False, BRIDGE_RATE_LIMIT=0, BRIDGE_SSE_OUTBOX=65536)
+    agent = new_name()
+    slow = broker.agent_stream(agent, receive_buffer=4096)
+    with broker.agent_stream(agent) as quick:
+        slow.read_block(), quick.read_block()
+        for number in range(80):
+            broker.send(agent, [number, BIG])
+            assert quick.read_event().json["payload"][0] == number, "the quick one hears each at once"
+        assert [event.json["payload"][0] for event in slow.read_events(80)] == list(range(80)), "the slow one hears all of it, in order"
+        broker.send(agent, ["live", ""])
+        assert slow.read_event().json["payload"][0] == quick.read_event().json["payload"][0] == "live"
+    slow.close()
+
+
+def test_many_stalled_readers_hold_no_memory(start):
+    """60 readers that read nothing, 8 MB for each: unbounded outboxes would be 480 MB."""
+    broker = start(strict=False, BRIDGE_RATE_LIMIT=0, BRIDGE_SSE_OUTBOX=65536)
+    agent = new_name()
+    streams = [broker.agent_stream(agent, receive_buffer=4096) for _ in range(60)]
+    for stream in streams:
+        stream.read_block()
+    before = broker.memory_kib()
+    for number in range(80):
+        broker.send(agent, [number, BIG])
+    grown = broker.memory_kib() - before
+    assert grown < 80_000, f"{grown} KiB for 8 MB of tickets"
+    for stream in (streams[0], streams[30], streams[59]):
+        assert [event.json["payload"][0] for event in stream.read_events(80)] == list(range(80))
+    for stream in streams:
+        stream.close()
+    wait_until(lambda: open_streams(broker) == 0, "all are forgotten")
+
+
+def test_a_big_backlog_to_a_slow_reader_is_not_copied(start):
+    broker = start(strict=False, BRIDGE_RATE_LIMIT=0, BRIDGE_SSE_OUTBOX=65536)
+    agent = new_name()
+    for number in range(100):
+        broker.send(agent, [number, BIG])
+    before = broker.memory_kib()
+    streams = [broker.agent_stream(agent, receive_buffer=4096) for _ in range(40)]
+    for stream in streams:
+        stream.read_block()
+    grown = broker.memory_kib() - before
+    assert grown < 60_000, f"{grown} KiB for 40 readers of one backlog of 10 MB"
+    assert [event.json["payload"][0] for event in streams[7].read_events(100)] == list(range(100))
+    for stream in streams:
+        stream.close()
+
+
+def test_what_is_acknowledged_while_a_reader_is_behind_is_not_sent_late(start):
+    """The reader catches up from the backlog; what another has finished meanwhile is not in it any more."""
+    broker = start(strict=False, BRIDGE_RATE_LIMIT=0, BRIDGE_SSE_OUTBOX=65536)
+    agent = new_name()
+    slow = broker.agent_stream(agent, receive_buffer=4096)
+    slow.read_block()
+    sent = [broker.send(agent, [number, BIG]) for number in range(80)]
+    for ticket_id in sent[:79]:
+        broker.acknowledge(ticket_id)
+    seen = []
+    while not seen or seen[-1] != 79:
+        seen.append(slow.read_event().json["payload"][0])
+    slow.close()
+    assert seen == sorted(set(seen)) and len(seen) < 79, "in order, once, and without what was done long ago"
+
+
+def test_a_stalled_connection_is_cut_by_the_write_deadline(start):
+    broker = start(strict=False, BRIDGE_RATE_LIMIT=0, BRIDGE_WRITE_DEADLINE=500, BRIDGE_SSE_HEARTBEAT=100)
+    agent = new_name()
+    stalled = broker.agent_stream(agent, receive_buffer=4096)
+    with broker.agent_stream(new_name()) as idle:
+        idle.read_block()
+        for number in range(80):
+            broker.send(agent, [number, BIG])
+        wait_until(lambda: open_streams(broker) == 1, "the stalled one is cut, the idle one is not")
+        assert broker.ask("GET", "/debug/connections").json["sse"]["failed"] >= 1
+        for _ in range(10):
+            idle.read_block()
+    stalled.close()
+
+
+def test_a_peer_that_vanished_without_a_word_is_found(start):
+    """A host that lost power sends nothing; the next heartbeat finds out, because its kernel answers RST."""
+    broker = start(strict=False, BRIDGE_SSE_HEARTBEAT=100)
+    stream = broker.agent_stream(new_name())
+    stream.read_block()
+    assert open_streams(broker) == 1
+    try:
+        stream.line.socket.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+    except PermissionError:
+        stream.line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")  # without CAP_NET_ADMIN: at least a reset
+    stream.close()
+    wait_until(lambda: open_streams(broker) == 0, "the dead one is forgotten")
+
+
+def test_connections_carry_keep_alive_probes(start):
+    """/proc/net/tcp: timer 02 is the keep-alive timer, armed on the broker's side of an idle stream."""
+    broker = start()
+    with broker.agent_stream(new_name()) as stream:
+        stream.read_block()
+        local, remote = broker.port, stream.line.socket.getsockname()[1]
+
+        def timer():
+            for row in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+                cells = row.split()
+                if int(cells[1].split(":")[1], 16) == local and int(cells[2].split(":")[1], 16) == remote:
+                    return cells[5].split(":")[0]
+
+        wait_until(lambda: timer() == "02", "the keep-alive timer")
+
+
+def test_a_thousand_streams_come_and_go(start):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]), resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    broker = start(strict=False, BRIDGE_RATE_LIMIT=0)
+    broker.send("warm", 1)
+    churn(broker, 2)  # what the first ones cost is no leak
+    before, files = broker.memory_kib(), broker.descriptors()
+    churn(broker, 8)
+    wait_until(lambda: open_streams(broker) == 0, "all are forgotten")
+    wait_until(lambda: broker.descriptors() <= files + 5, "no descriptor is left")
+    assert broker.memory_kib() - before < 15_000
+    assert broker.ask("GET", "/health").status == 200
+
+
+def churn(broker, rounds: int) -> None:
+    for round_number in range(rounds):
+        streams = [EventStream(broker.port, f"/agents/churn{number % 20}/tickets/stream?after={2**50}") for number in range(125)]
+        for number in range(0, 125, 2):
+            streams[number].close()  # half of them go before they have read a byte
+        ticket_id = broker.send("churn1", round_number)
+        for number in (1, 21, 41, 61, 81, 101, 121):
+            assert streams[number].read_event().json["ticketId"] == ticket_id
+        for stream in streams:
+            stream.close()
+        broker.acknowledge(ticket_id)
+
+
+def test_out_of_descriptors(start):
+    """accept(2) fails with EMFILE: those who are in are served, and the others when there is room."""
+    broker = start(strict=False)
+    resource.prlimit(broker.process.pid, resource.RLIMIT_NOFILE, (broker.descriptors() + 20, 4096))
+    with broker.line() as inside:
+        assert inside.ask("GET", "/health").status == 200
+        crowd = [socket.create_connection(("127.0.0.1", broker.port), 20) for _ in range(60)]
+        for number in range(5):
+            assert inside.ask("POST", "/agents/a/send", {"payload": number}).status == 202
+        for one in crowd:
+            one.close()
+        wait_until(lambda: broker.ask("GET", "/health").status == 200, "room again")
+    assert len(broker.pending("a")) == 5

@@ -1,0 +1,138 @@
+"""SIGTERM and SIGINT: finish what is in flight, end streams, exit 0; a second signal exits at once."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from raw_http import Closed, Line, request_bytes
+from running import wait_until
+
+
+def refuses(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), 5):
+            return False
+    except OSError:
+        return True
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_broker_stops_with_status_0(start, number):
+    broker = start()
+    with broker.line() as line, broker.agent_stream("a") as stream:
+        line.ask("GET", "/health")
+        stream.read_block()
+        broker.signal(number)
+        assert broker.wait() == 0
+        assert stream.read_event() is None
+        assert line.is_closed()
+    broker.check_calm()
+    assert refuses(broker.port)
+
+
+def test_every_send_that_was_answered_is_kept_and_counted_once(start):
+    """SIGTERM falls into a pipeline; what was answered 202 is there afterwards, nothing is there twice."""
+    broker = start(BRIDGE_RATE_LIMIT=0)
+    with broker.line() as line:
+        line.send(b"".join(request_bytes("POST", "/agents/a/send", {"payload": number, "ticketId": f"t{number}"}, port=broker.port) for number in range(400)))
+        assert line.read_answer().status == 202
+        broker.signal(signal.SIGTERM)
+        answered = 1
+        try:
+            while line.read_answer().status == 202:
+                answered += 1
+        except Closed as cut:
+            assert not cut.args[0], "an answer was cut in the middle"
+    assert broker.wait() == 0
+    broker.check_calm()
+    broker.start()
+    payloads = [ticket["payload"] for ticket in broker.pending("a")]
+    assert payloads == list(range(len(payloads))) and len(payloads) >= answered
+
+
+def test_a_body_on_its_way_may_arrive(start):
+    broker = start(BRIDGE_DRAIN_TIMEOUT=20000)
+    with broker.line() as line:
+        line.request("POST", "/agents/a/send", b'{"payload":', [("Content-Length", "13")])
+        wait_until(lambda: broker.ask("GET", "/health").status == 200, "the broker has turned to the first half")
+        broker.signal(signal.SIGTERM)
+        wait_until(lambda: refuses(broker.port), "it stops accepting")
+        line.send(b"1}")
+        assert line.read_answer().status == 202
+        assert line.is_closed()
+    assert broker.wait() == 0
+    broker.start()
+    assert [ticket["payload"] for ticket in broker.pending("a")] == [1]
+
+
+def test_a_long_poll_is_answered_when_the_broker_stops(start):
+    broker = start(BRIDGE_DRAIN_TIMEOUT=20000)
+    with broker.line() as line:
+        line.request("GET", "/agents/a/tickets/pending?waitMs=60000")
+        wait_until(lambda: broker.ask("GET", "/debug/connections").json["longpoll"]["waiting"] == 1, "it waits")
+        broker.signal(signal.SIGTERM)
+        answer = line.read_answer()
+        assert (answer.status == 200 and answer.json == []) or answer.status == 503, answer
+    assert broker.wait() == 0
+
+
+def test_what_never_ends_is_cut_at_the_deadline(start):
+    broker = start(BRIDGE_DRAIN_TIMEOUT=300, BRIDGE_BODY_TIMEOUT=600000)
+    with broker.line() as line:
+        line.request("POST", "/agents/a/send", b"{", [("Content-Length", "20")])
+        assert broker.ask("GET", "/health").status == 200
+        broker.signal(signal.SIGTERM)
+        assert broker.wait() == 0
+        line.read_to_end()
+    broker.check_calm()
+
+
+@pytest.mark.parametrize("numbers", [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGINT)])
+def test_a_second_signal_exits_at_once(start, numbers):
+    broker = start(BRIDGE_DRAIN_TIMEOUT=600000, BRIDGE_BODY_TIMEOUT=600000)
+    broker.send("a", "kept")
+    with broker.line() as line:
+        line.request("POST", "/agents/a/send", b"{", [("Content-Length", "20")])
+        assert broker.ask("GET", "/health").status == 200
+        broker.signal(numbers[0])
+        wait_until(lambda: refuses(broker.port), "it stops accepting")
+        with pytest.raises(subprocess.TimeoutExpired):
+            broker.process.wait(0.5)  # it waits for the body: only the second signal ends it
+        broker.signal(numbers[1])
+        broker.wait()
+    assert "Traceback" not in broker.said()
+    broker.start()
+    assert [ticket["payload"] for ticket in broker.pending("a")] == ["kept"]
+
+
+def test_a_stalled_stream_does_not_hold_up_the_stop(start):
+    """A reader that reads nothing cannot be ended cleanly; the deadline ends it."""
+    broker = start(BRIDGE_DRAIN_TIMEOUT=500, BRIDGE_RATE_LIMIT=0)
+    stream = broker.agent_stream("a", receive_buffer=4096)
+    for number in range(60):
+        broker.send("a", "x" * 100_000)
+    broker.signal(signal.SIGTERM)
+    assert broker.wait() == 0
+    stream.close()
+
+
+def test_a_signal_during_the_start_is_no_traceback(start):
+    broker = start()
+    broker.stop()
+    for _ in range(3):
+        broker.spawn()
+        wait_until(lambda: broker.said() or broker.process.poll() is not None, "a sign of life")
+        broker.signal(signal.SIGTERM)
+        broker.wait()
+        assert "Traceback" not in broker.said()
+
+
+def test_the_ready_line_is_on_stderr_and_stdout_is_empty(start):
+    broker = start()
+    assert broker.said().splitlines()[0] == f"bridge broker ready on http://127.0.0.1:{broker.port}"
+    with Line(broker.port) as line:
+        assert line.ask("GET", "/health").status == 200

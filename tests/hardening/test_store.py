@@ -1,0 +1,322 @@
+"""Stores that cannot be used: one line that says what to do, a stable exit status, nothing destroyed; and a disk that fills."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import resource
+import shutil
+import socket
+import sqlite3
+import stat
+import subprocess
+
+import pytest
+
+from conformance.shapes import check_problem
+from running import Broker, environment, package_launcher, wait_until
+
+STORE_STATUS = 6  # README's list of exit statuses: the store cannot be used
+
+
+def fails(db, prefix=(), flags=()) -> str:
+    """Start a broker that must refuse; returns what it said: one line, no traceback."""
+    arguments = [*prefix, *package_launcher(), "broker", "--port", "0", "--db", str(db), *flags]
+    ended = subprocess.run(arguments, env=environment(), capture_output=True, text=True, timeout=60)
+    assert ended.returncode == STORE_STATUS, (ended.returncode, ended.stderr)
+    said = ended.stderr.strip()
+    assert said and "\n" not in said and "Traceback" not in said and ended.stdout == "", ended.stderr
+    assert str(db) in said, f"the line must name the store: {said}"
+    return said
+
+
+@pytest.fixture
+def filled(start, tmp_path):
+    """A store with tickets in it, and nobody who holds it."""
+    broker = start()
+    for number in range(50):
+        broker.send("a", ["x" * 500, number])
+    broker.stop()
+    return tmp_path / "bridge.db"
+
+
+def test_a_store_that_another_broker_holds(start, tmp_path):
+    broker = start()
+    said = fails(broker.db)
+    assert any(word in said for word in ("another", "in use", "held", "holds")), said
+    broker.send("a", "the first one goes on")
+    broker.kill()
+    broker.start()  # the dead one's hold is gone with it
+    assert len(broker.pending("a")) == 1
+
+
+def test_the_same_store_by_another_name(start, tmp_path):
+    broker = start()
+    link = tmp_path / "other-name.db"
+    link.symlink_to(broker.db)
+    fails(link)
+    broker.send("a", 1)
+
+
+@pytest.mark.parametrize("content", [b"this is no database, but a letter\n" * 100, b"\x00" * 8192, os.urandom(5000), b"SQLite format 3\x00" + b"\xff" * 4000], ids=["text", "zeros", "noise", "header"])
+def test_a_store_that_is_no_store(tmp_path, content):
+    path = tmp_path / "bridge.db"
+    path.write_bytes(content)
+    fails(path)
+    assert path.read_bytes() == content, "what it cannot read it must not touch"
+
+
+def test_an_empty_file_is_a_new_store(start, tmp_path):
+    path = tmp_path / "bridge.db"
+    path.touch()
+    start(db=path).send("a", 1)
+
+
+@pytest.mark.parametrize("part", ["cut", "middle"])
+def test_a_corrupt_store(filled, part):
+    content = bytearray(filled.read_bytes())
+    assert len(content) > 3 * 4096
+    if part == "cut":
+        del content[len(content) // 2 :]
+    else:
+        content[4096 : len(content) - 4096] = b"\xa5" * (len(content) - 2 * 4096)
+    filled.write_bytes(bytes(content))
+    said = fails(filled)
+    assert any(word in said.lower() for word in ("corrupt", "damaged", "malformed", "no bridge store", "not a database")), said
+
+
+def test_a_store_of_a_newer_version(filled):
+    with sqlite3.connect(filled) as store:
+        version = store.execute("PRAGMA user_version").fetchone()[0]
+        store.execute(f"PRAGMA user_version = {version + 1}")
+    store.close()
+    before = filled.read_bytes()
+    said = fails(filled)
+    assert "new" in said.lower() or "version" in said.lower(), said
+    assert filled.read_bytes() == before
+
+
+def test_a_store_of_another_program_is_left_alone(tmp_path):
+    path = tmp_path / "cookies.sqlite"
+    with sqlite3.connect(path) as store:
+        store.execute("CREATE TABLE cookies (name TEXT)")
+        store.execute("INSERT INTO cookies VALUES ('mine')")
+    store.close()
+    before = path.read_bytes()
+    fails(path)
+    assert path.read_bytes() == before
+
+
+def test_a_folder_in_place_of_a_store(tmp_path):
+    fails(tmp_path)
+
+
+def test_a_place_that_cannot_be(tmp_path):
+    (tmp_path / "file").write_text("")
+    fails(tmp_path / "file" / "bridge.db")
+    fails("/proc/no-such-place/bridge.db")
+
+
+def without_root_powers() -> list[str]:
+    """Root writes where the mode forbids it; without CAP_DAC_OVERRIDE (capabilities(7)) it does not."""
+    if os.getuid() != 0:
+        return []
+    assert shutil.which("setpriv"), "util-linux is needed to test a read-only folder as root"
+    return ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+
+
+@pytest.mark.parametrize("what", ["new store in a read-only folder", "read-only store", "store in a read-only folder"])
+def test_read_only(tmp_path, filled, what):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    path = folder / "bridge.db"
+    if what != "new store in a read-only folder":
+        shutil.copy(filled, path)
+    if what == "read-only store":
+        path.chmod(0o400)
+    else:
+        folder.chmod(0o500)
+    try:
+        fails(path, prefix=without_root_powers())
+    finally:
+        folder.chmod(0o700)
+
+
+def test_the_store_is_for_its_owner_only(start, tmp_path):
+    before = os.umask(0)
+    try:
+        broker = start(db=tmp_path / "new" / "deep" / "bridge.db")
+    finally:
+        os.umask(before)
+    broker.send("a", "secret")
+    files = list(pathlib.Path(broker.db).parent.iterdir())
+    assert files
+    for path in files:
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, f"{path.name} can be read by others"
+
+
+def test_the_default_place(tmp_path):
+    """$XDG_STATE_HOME/bridge/bridge.db, folders made on the way."""
+
+    arguments = [*package_launcher(), "broker", "--port", "0"]
+    process = subprocess.Popen(arguments, env=environment(XDG_STATE_HOME=tmp_path), stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr.readline().startswith("bridge broker ready on ")
+        assert (tmp_path / "bridge" / "bridge.db").exists()
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def test_a_port_in_use(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        arguments = [*package_launcher(), "broker", "--port", str(port), "--db", str(tmp_path / "bridge.db")]
+        ended = subprocess.run(arguments, env=environment(), capture_output=True, text=True, timeout=60)
+    said = ended.stderr.strip()
+    assert ended.returncode not in (0, STORE_STATUS) and "\n" not in said and "Traceback" not in said and str(port) in said, ended
+
+
+@pytest.mark.parametrize("flags", [["--port", "99999"], ["--port", "x"], ["--host", "no.such.host.invalid"], ["--host", "203.0.113.7"], ["--no-such-flag"]])
+def test_bad_flags(tmp_path, flags):
+    arguments = [*package_launcher(), "broker", "--db", str(tmp_path / "bridge.db"), *(["--port", "0"] if "--port" not in flags else []), *flags]
+    ended = subprocess.run(arguments, env=environment(), capture_output=True, text=True, timeout=60)
+    assert ended.returncode not in (0, STORE_STATUS) and "Traceback" not in ended.stderr and ended.stderr.strip(), ended
+
+
+# -- a disk that fills while the broker runs -----------------------------------
+
+
+def fill_disk(broker) -> None:
+    """From now on no file may grow beyond what the largest has (EFBIG, setrlimit(2)); Python ignores SIGXFSZ."""
+    folder = pathlib.Path(broker.db).parent
+    largest = max(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    resource.prlimit(broker.process.pid, resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
+
+
+def free_disk(broker) -> None:
+    resource.prlimit(broker.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def send(broker, ticket_id, agent="a"):
+    return broker.ask("POST", f"/agents/{agent}/send", {"payload": "x" * 20_000, "ticketId": ticket_id})
+
+
+def fill_until_refused(broker) -> tuple[list[str], str]:
+    """Send until the first 503; returns the ids accepted on the way, and the one refused."""
+    accepted = []
+    for number in range(2000):
+        answer = send(broker, f"fill-{number}")
+        if answer.status == 503:
+            check_problem(answer, 503)
+            return accepted, f"fill-{number}"
+        assert answer.status == 202, answer
+        accepted.append(f"fill-{number}")
+    raise AssertionError("the disk never filled")
+
+
+def test_a_disk_that_fills_and_heals(start):
+    broker = start(BRIDGE_RATE_LIMIT=0, BRIDGE_QUEUE_MAX=100000)
+    broker.register("a", metadata={"before": 1})
+    kept = [broker.send("a", number) for number in range(10)]
+    with broker.agent_stream("a") as stream:
+        streamed = [event.json["ticketId"] for event in stream.read_events(10)]
+        fill_disk(broker)
+        accepted, refused = fill_until_refused(broker)
+        kept += accepted
+        # Reading goes on, writing is refused, and what was refused has left no trace.
+        assert broker.ask("GET", "/health").status == 200
+        assert [ticket["ticketId"] for ticket in broker.pending("a")] == kept
+        assert broker.ask("GET", f"/tickets/{refused}").status == 404
+        for method, path, body in [
+            ("POST", "/agents/register", {"agentId": "new", "metadata": {"big": "x" * 20_000}}),
+            ("POST", f"/tickets/{kept[0]}/acknowledge", {"watcher": "w", "evidence": {"big": "x" * 20_000}}),
+            ("POST", f"/tickets/{kept[1]}/claim", {"watcher": "w"}),
+            ("POST", "/replies", {"ticketId": kept[2], "payload": "x" * 20_000}),
+        ]:
+            answer = broker.ask(method, path, body)
+            if answer.status == 503:
+                check_problem(answer, 503)
+            else:
+                assert path.endswith("/claim") and answer.status == 200, "only what is small may still find room"
+        assert broker.ask("GET", "/agents/new").status == 404
+        assert broker.ticket(kept[0])["status"] == "pending" and broker.ticket(kept[2])["response"] is None
+        assert send(broker, refused).status == 503, "still full"
+        free_disk(broker)
+        wait_until(lambda: send(broker, refused).status == 202, "it heals")
+        kept.append(refused)
+        streamed += [event.json["ticketId"] for event in stream.read_events(len(kept) - 10)]
+    assert streamed == kept, "the stream saw what was accepted, once and in order, and nothing else"
+    assert broker.acknowledge(kept[0]).status == 200
+    broker.kill()
+    broker.start()
+    assert [ticket["ticketId"] for ticket in broker.pending("a")] == kept[1:]
+    broker.send("a", "and on it goes")
+
+
+def test_a_full_disk_and_a_kill(start):
+    """Power fails while the disk is full: what was answered 202 is there, what was answered 503 is not."""
+    broker = start(BRIDGE_RATE_LIMIT=0, BRIDGE_QUEUE_MAX=100000)
+    kept = [broker.send("a", 1)]
+    fill_disk(broker)
+    accepted, refused = fill_until_refused(broker)
+    more = [send(broker, f"more-{number}").status for number in range(5)]
+    kept += accepted + [f"more-{number}" for number, status in enumerate(more) if status == 202]
+    broker.kill()
+    broker.start()
+    assert [ticket["ticketId"] for ticket in broker.pending("a")] == kept
+
+
+def test_a_refused_acknowledgement_can_be_said_again(start):
+    broker = start(BRIDGE_RATE_LIMIT=0, BRIDGE_QUEUE_MAX=100000)
+    ticket_id = broker.send("a", 1)
+    fill_disk(broker)
+    fill_until_refused(broker)
+    statuses = [broker.acknowledge(ticket_id, {"watcher": "w", "evidence": {"big": "x" * 50_000}}).status for _ in range(3)]
+    assert statuses == [503] * 3, "a refused change must not look done the second time"
+    free_disk(broker)
+    wait_until(lambda: broker.acknowledge(ticket_id, {"watcher": "w"}).status == 200, "it heals")
+    assert broker.ticket(ticket_id)["status"] == "delivered"
+
+
+def test_starting_on_a_full_disk(tmp_path):
+    """Not even the schema fits: one line, and the same store works when there is room."""
+    path = tmp_path / "bridge.db"
+    broker = Broker(package_launcher(), path)
+    arguments = ["prlimit", "--fsize=0", *package_launcher(), "broker", "--port", "0", "--db", str(path)]
+    ended = subprocess.run(arguments, env=environment(PYTHONDONTWRITEBYTECODE=1), capture_output=True, text=True, timeout=60)
+    assert ended.returncode == STORE_STATUS and "\n" not in ended.stderr.strip() and "Traceback" not in ended.stderr, ended
+    with broker:
+        broker.send("a", 1)
+
+
+# -- pruning, and the store that keeps nothing ---------------------------------
+
+
+def test_what_is_done_is_pruned_and_what_waits_is_not(start):
+    broker = start(BRIDGE_RETENTION=1)
+    waits, delivered, replied = (broker.send("a", number) for number in range(3))
+    expired = broker.send("a", 3, ttlMs=1)
+    broker.acknowledge(delivered)
+    broker.ask("POST", "/replies", {"ticketId": replied, "payload": 1})
+    for ticket_id in (delivered, replied, expired):
+        wait_until(lambda ticket_id=ticket_id: broker.ask("GET", f"/tickets/{ticket_id}").status == 404, "it is pruned", 70)
+    assert [ticket["ticketId"] for ticket in broker.pending("a")] == [waits]
+
+
+def test_memory_keeps_nothing_and_does_everything_else(start):
+    broker = start(db=":memory:", BRIDGE_MEMORY_RETAINED=5, BRIDGE_RATE_LIMIT=0)
+    sent = [broker.send("a", number) for number in range(20)]
+    with broker.agent_stream("a") as stream:
+        assert [event.json["ticketId"] for event in stream.read_events(20)] == sent
+    assert broker.ask("POST", f"/tickets/{sent[19]}/claim", {"watcher": "w"}).status == 200
+    for ticket_id in sent[:19]:
+        assert broker.acknowledge(ticket_id).status == 200
+    wait_until(lambda: broker.ask("GET", f"/tickets/{sent[0]}").status == 404, "the oldest finished one is forgotten")
+    assert broker.ask("GET", f"/tickets/{sent[18]}").status == 200
+    assert [ticket["ticketId"] for ticket in broker.pending("a")] == sent[19:]
+    broker.stop()
+    broker.start()
+    assert broker.pending("a") == []
