@@ -2,6 +2,7 @@
 
     SIZE ──size > 0──► DATA ──all of it──► DATA_END ──CRLF──► SIZE
       └────size 0────► TRAILER ──empty line──► DONE
+    any of them ──a wrong byte──► fault: the same error, again and again
 
 Rule 1: data goes out as it comes in; what is held is at most one unfinished line.
 Rule 2: all that is not data (extensions, trailers) has one budget each for the
@@ -22,6 +23,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 _SIZE_DIGITS = 16  # 64 bits; more could only overflow somebody
 _QUOTED = r'"[\t !\x23-\x5b\x5d-\x7e\x80-\xff]*(?:\\[{0}][\t !\x23-\x5b\x5d-\x7e\x80-\xff]*)*"'.format(VALUE)
+_PLAIN = re.compile(rb"([0-9A-Fa-f]{1,%d})\r\n" % _SIZE_DIGITS)
 _LINE = re.compile(rf"([0-9A-Fa-f]{{1,{_SIZE_DIGITS}}})((?:[ \t]*;[ \t]*[{TCHAR}]+(?:[ \t]*=[ \t]*(?:[{TCHAR}]+|{_QUOTED}))?)*)")
 
 
@@ -36,7 +38,7 @@ class Part(enum.Enum):
 class ChunkedDecoder:
     """Takes a chunked body in any slices and gives its data."""
 
-    __slots__ = ("_extension_room", "_held", "_left", "_part", "_pos", "_room", "_scan", "_trailer_room")
+    __slots__ = ("_error", "_extension_room", "_held", "_left", "_part", "_pos", "_room", "_scan", "_trailer_room")
 
     def __init__(self, overhead_max: int, body_max: int | None = None) -> None:
         self._extension_room = overhead_max  # bytes of chunk extensions that may still come
@@ -47,6 +49,7 @@ class ChunkedDecoder:
         self._held = b""
         self._pos = 0  # what lies before is done with
         self._scan = 0  # no line ends before here
+        self._error: PeerError | None = None
 
     @property
     def is_done(self) -> bool:
@@ -57,12 +60,23 @@ class ChunkedDecoder:
         return len(self._held)
 
     def feed(self, data: bytes) -> bytes:
-        """Take bytes off the wire, return the data in them. Raises PeerError 400, 413 or 431."""
-        self._held += data
+        """Take bytes off the wire, return the data in them.
+
+        Raises PeerError 400, 413 or 431, from then on always. Data that came
+        before a fault is returned first: then the next call raises, so that
+        what comes out never depends on where the slices were cut.
+        """
         pieces: list[bytes] = []
-        while self._step(pieces):
-            pass
-        self._held, self._scan, self._pos = self._held[self._pos :], max(0, self._scan - self._pos), 0
+        if self._error is None:
+            self._held += data
+            try:
+                while self._step(pieces):
+                    pass
+                self._held, self._scan, self._pos = self._held[self._pos :], max(0, self._scan - self._pos), 0
+            except PeerError as error:
+                self._error, self._held = PeerError(error.status, error.detail), b""
+        if self._error is not None and not pieces:
+            raise PeerError(self._error.status, self._error.detail)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def take_rest(self) -> bytes:
@@ -103,6 +117,11 @@ class ChunkedDecoder:
         return True
 
     def _take_size(self) -> bool:
+        plain = _PLAIN.match(self._held, self._pos)  # hot: a size and no more, come whole; else the careful way
+        if plain is not None:
+            self._pos = self._scan = plain.end()
+            self._open_chunk(int(plain[1], 16))
+            return True
         line = self._take_line(_SIZE_DIGITS + self._extension_room, 400, "chunk extensions")
         if line is None:
             return False
@@ -112,13 +131,16 @@ class ChunkedDecoder:
         self._extension_room -= len(match[2])
         if self._extension_room < 0:
             raise PeerError(400, "chunk extensions are too long")
-        self._left = int(match[1], 16)
+        self._open_chunk(int(match[1], 16))
+        return True
+
+    def _open_chunk(self, size: int) -> None:
         if self._room is not None:
-            self._room -= self._left
+            self._room -= size
             if self._room < 0:
                 raise PeerError(413, "the chunked body is too large")
-        self._part = Part.DATA if self._left else Part.TRAILER
-        return True
+        self._left = size
+        self._part = Part.DATA if size else Part.TRAILER
 
     def _take_trailer(self) -> bool:
         line = self._take_line(self._trailer_room, 431, "trailers")

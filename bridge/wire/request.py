@@ -236,9 +236,11 @@ class RequestParser:
         return True
 
     def _take_chunks(self, request: Request, chunks: ChunkedDecoder) -> bool:
-        rest = bytes(self._held[self._pos :])
+        data = chunks.feed(bytes(self._held[self._pos :]))
         self._held, self._pos = b"", 0
-        self._body += chunks.feed(rest)
+        while data:  # a fault behind the data is raised by the call after
+            self._body += data
+            data = chunks.feed(b"")
         if not chunks.is_done:
             return False
         request.body = bytes(self._body)

@@ -242,7 +242,10 @@ def encode_request(method: str, target: str, host: str, fields: Mapping[str, str
 
 def encode_response_head(status: int, fields: Mapping[str, str]) -> bytes:
     """Write a status line and fields, up to and with the empty line. Raises ValueError."""
-    return f"{_STATUS_LINES[status]}{encode_fields(fields)}\r\n".encode("latin-1")
+    line = _STATUS_LINES.get(status)
+    if line is None:
+        raise ValueError(f"{status} is no status that RFC 9110 or its registry names")
+    return f"{line}{encode_fields(fields)}\r\n".encode("latin-1")
 
 
 _STATUS_LINES = {int(status): f"HTTP/1.1 {int(status)} {status.phrase}\r\n" for status in HTTPStatus}

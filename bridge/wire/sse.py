@@ -30,12 +30,13 @@ def encode_event(data: bytes, event: bytes = b"", id: bytes = b"") -> bytes:
     """One event; `data` is UTF-8 and may hold anything. Hot. Raises ValueError for a bad name or id."""
     if b"\n" in data or b"\r" in data:
         data = b"\ndata: ".join(_LINE_END.split(data))
-    if not (event or id):
-        return b"data: %b\n\n" % data
-    _check_line(event + id)
+    if not (event + id).isalnum():  # letters and digits cannot break out, and most names and ids are no more
+        _check_line(event + id)
     if event and id:
         return b"id: %b\nevent: %b\ndata: %b\n\n" % (id, event, data)
-    return (b"event: %b\ndata: %b\n\n" if event else b"id: %b\ndata: %b\n\n") % (event or id, data)
+    if event or id:
+        return (b"event: %b\ndata: %b\n\n" if event else b"id: %b\ndata: %b\n\n") % (event or id, data)
+    return b"data: %b\n\n" % data
 
 
 def _check_line(text: bytes) -> None:
@@ -74,14 +75,13 @@ class EventStreamDecoder:
         self._skips_lf = False  # a CR ended the last slice: a LF now belongs to it
         self._at_start = True
         self._failure = ""
-        self._data: list[bytes] = []
-        self._data_bytes = 0
+        self._data = bytearray()  # the data lines so far, each with its LF
         self._event = b""
         self._id = ""  # becomes last_event_id when the event is complete
 
     @property
     def held_bytes(self) -> int:
-        return len(self._held) + self._data_bytes + len(self._event) + len(self._id)
+        return len(self._held) + len(self._data) + len(self._event) + len(self._id)
 
     def feed(self, data: bytes) -> list[Event]:
         """Take bytes, return the events they complete.
@@ -136,9 +136,8 @@ class EventStreamDecoder:
 
     def _take_field(self, name: bytes, value: bytes) -> None:
         if name == b"data":
-            self._data.append(value)
-            self._data_bytes += len(value) + 1
-            if self._data_bytes > self._limit:
+            self._data += value + b"\n"
+            if len(self._data) > self._limit:
                 self._fail("an event")
         elif name == b"event":
             self._event = value
@@ -151,12 +150,12 @@ class EventStreamDecoder:
     def _dispatch(self, events: list[Event]) -> None:
         self.last_event_id = self._id
         if self._data:
-            data = b"\n".join(self._data).decode("utf-8", "replace")
+            data = self._data[:-1].decode("utf-8", "replace")
             event = self._event.decode("utf-8", "replace") or "message"
             events.append(Event(event, data, self.last_event_id))
-        self._data, self._data_bytes, self._event = [], 0, b""
+        self._data, self._event = bytearray(), b""
 
     def _fail(self, what: str) -> None:
         self._failure = f"{what} of the event stream is longer than {self._limit} bytes"
         self._held.clear()
-        self._data, self._data_bytes, self._event = [], 0, b""
+        self._data, self._event = bytearray(), b""

@@ -1,0 +1,232 @@
+"""Responses: how each kind of body ends, what is refused, what an encoder refuses to write."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.wire.response import (
+    LAST_CHUNK,
+    BodyData,
+    BodyEnd,
+    Limits,
+    ResponseParser,
+    encode_chunk,
+    encode_request,
+    encode_response_head,
+)
+from wire.slicing import SMALL, cut, places, read_responses, singly
+from wire.test_request_laws import FIELDS, VALUE_TEXT
+
+OK = b"HTTP/1.1 200 OK\r\n"
+LENGTH = OK + b"Content-Length: 5\r\n\r\nhello"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n1\r\n!\r\n0\r\nX: y\r\n\r\n"
+CLOSE = OK + b"\r\nhello"
+CUT_SHORT = (502, "the connection closed in the middle of a response")
+
+
+def read(stream: bytes, *methods: str, eof: bool = True, limits: Limits = Limits()) -> list:
+    """What comes of these bytes, whole and byte by byte."""
+    record = read_responses([stream], methods or ("GET",), limits, eof)
+    assert read_responses(singly(stream), methods or ("GET",), limits, eof) == record
+    return record
+
+
+@pytest.mark.parametrize(
+    "stream, method, expected",
+    [
+        (LENGTH, "GET", [(200, {"content-length": "5"}, True), b"hello", "end"]),
+        (LENGTH, "POST", [(200, {"content-length": "5"}, True), b"hello", "end"]),
+        (CHUNKED, "GET", [(200, {"transfer-encoding": "chunked"}, True), b"hello!", "end"]),
+        (CLOSE, "GET", [(200, {}, False), b"hello", "end"]),
+        (OK + b"\r\n", "GET", [(200, {}, False), "end"]),
+        (OK + b"Content-Length: 0\r\n\r\n", "GET", [(200, {"content-length": "0"}, True), "end"]),
+        (OK + b"Content-Length: 5\r\n\r\n", "HEAD", [(200, {"content-length": "5"}, True), "end"]),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n", "HEAD", [(200, {"transfer-encoding": "chunked"}, True), "end"]),
+        (OK + b"\r\n", "HEAD", [(200, {}, True), "end"]),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", "GET", [(204, {}, True), "end"]),
+        (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", "GET", [(304, {"content-length": "5"}, True), "end"]),
+        (b"HTTP/1.0 200 OK\r\n\r\nhello", "GET", [(200, {}, False), b"hello", "end"]),
+        (b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nx", "GET", [(200, {"connection": "keep-alive", "content-length": "1"}, True), b"x", "end"]),
+        (OK + b"Connection: close\r\nContent-Length: 0\r\n\r\n", "GET", [(200, {"connection": "close", "content-length": "0"}, False), "end"]),
+        (b"HTTP/1.1 404\r\nContent-Length: 0\r\n\r\n", "GET", [(404, {"content-length": "0"}, True), "end"]),  # no reason, and no space
+        (b"HTTP/1.1 599 \xe9\r\nContent-Length: 0\r\n\r\n", "GET", [(599, {"content-length": "0"}, True), "end"]),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + LENGTH, "GET", [(200, {"content-length": "5"}, True), b"hello", "end"]),
+    ],
+)
+def test_bodies_and_their_ends(stream, method, expected):
+    assert read(stream, method) == expected
+
+
+def test_responses_on_one_connection():
+    stream = LENGTH + CHUNKED + OK + b"Content-Length: 5\r\n\r\n" + b"HTTP/1.1 204 None\r\n\r\n" + CLOSE
+    record = read(stream, "GET", "GET", "HEAD", "POST", "GET")
+    assert [entry for entry in record if not isinstance(entry, tuple)] == [b"hello", "end", b"hello!", "end", "end", "end", b"hello", "end"]
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"HTTP/1.1 2",
+        OK,
+        OK + b"Content-Length: 5\r\n\r\n",
+        OK + b"Content-Length: 5\r\n\r\nhell",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        *[CHUNKED[:end] for end in range(len(OK), len(CHUNKED))],
+    ],
+)
+def test_a_response_that_ends_early_is_never_taken_for_a_whole_one(stream):
+    assert read(stream)[-1] == CUT_SHORT
+
+
+def test_no_response_at_all():
+    assert read(b"") == [(502, "the connection closed before a response")]
+    assert read(LENGTH, "GET", "GET")[-1] == (502, "the connection closed before a response")
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"\r\n" + LENGTH,
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/2 200\r\n\r\n",
+        b"HTTP/1.1 20 OK\r\n\r\n",
+        b"HTTP/1.1 2000 OK\r\n\r\n",
+        b"HTTP/1.1 099 OK\r\n\r\n",
+        b"HTTP/1.1  200 OK\r\n\r\n",
+        b"HTTP/1.1 200OK\r\n\r\n",
+        b"http/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\n\n",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 9 + LENGTH,
+        OK + b"X : y\r\n\r\n",
+        OK + b"X: y\r\n z\r\n\r\n",
+        OK + b"X: \x00\r\n\r\n",
+        OK + b"X: y\nZ: z\r\n\r\n",
+        OK + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+        OK + b"Content-Length: -1\r\n\r\n",
+        OK + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        OK + b"Transfer-Encoding: chunked\r\n\r\nx\r\n",
+        OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n",
+        OK + b"X: " + b"y" * 20000,
+        b"HTTP/1.1 200 " + b"y" * 20000,
+    ],
+)
+def test_what_is_refused(stream):
+    record = read(stream)
+    assert record[-1][0] == 502 and record[-1] != CUT_SHORT
+
+
+def test_a_stream_is_handed_out_as_it_comes_and_never_held():
+    parser = ResponseParser(SMALL)
+    parser.feed(OK + b"Transfer-Encoding: chunked\r\n\r\n")
+    parser.next_event()
+    for _ in range(200):
+        for piece in (b"3e", b"8\r", b"\n" + b"x" * 1000, b"\r\n"):
+            parser.feed(piece)
+            event = parser.next_event()
+            assert event == (BodyData(b"x" * 1000) if b"x" in piece else None)
+            assert parser.next_event() is None and parser.held_bytes <= 4
+
+
+def test_bytes_that_nobody_asked_for_are_seen():
+    parser = ResponseParser(Limits())
+    parser.feed(LENGTH + b"HTTP/1.1 ")
+    events = [parser.next_event() for _ in range(4)]
+    assert events[1:] == [BodyData(b"hello"), BodyEnd(), None] and parser.held_bytes == 9
+
+
+def test_who_feeds_and_never_takes_is_stopped():
+    parser = ResponseParser(SMALL)
+    for _ in range(1000):
+        parser.feed(LENGTH)
+        assert parser.held_bytes <= 256 + 64 + len(LENGTH)
+
+
+def test_the_next_response_can_only_be_expected_when_this_one_is_over():
+    parser = ResponseParser(Limits())
+    parser.feed(LENGTH[:-1])
+    with pytest.raises(ValueError):
+        parser.expect("GET")
+
+
+GOOD = st.sampled_from([LENGTH, CHUNKED, CLOSE, b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n"])
+SOUP = st.lists(GOOD | st.binary(max_size=8), max_size=4).map(b"".join)
+
+
+@st.composite
+def nearly_good(draw) -> bytes:
+    stream = bytearray(b"".join(draw(st.lists(GOOD, min_size=1, max_size=3))))
+    for place, removed, put in draw(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 2), st.binary(max_size=2)), max_size=3)):
+        begin = place % (len(stream) + 1)
+        stream[begin : begin + removed] = put
+    return bytes(stream)
+
+
+@settings(max_examples=300)
+@given(SOUP | nearly_good(), places, st.booleans())
+def test_slicing_changes_nothing_and_only_peer_errors_come(stream, at, eof):
+    """Laws 1, 3 and 4; the record holds all that came out before an error."""
+    methods = ("GET", "GET", "HEAD", "GET")
+    whole = read_responses([stream], methods, SMALL, eof)
+    assert read_responses(cut(stream, at), methods, SMALL, eof) == whole
+    assert read_responses(singly(stream), methods, SMALL, eof) == whole
+
+
+@given(st.sampled_from([200, 202, 400, 404, 413, 431, 503]), FIELDS, st.binary(max_size=300), places, st.booleans())
+def test_what_is_written_is_read(status, fields, body, at, chunked):
+    """Law 2."""
+    framing = {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(len(body))}
+    coded = encode_chunk(body[:100]) + encode_chunk(body[100:]) + LAST_CHUNK if chunked else body
+    wire = encode_response_head(status, {**fields, **framing}) + coded
+    expected = {name.lower(): value for name, value in {**fields, **framing}.items()}
+    one = [(status, expected, True), *([body] if body else []), "end"]
+    assert read_responses(cut(wire * 2, at), ("GET", "GET"), eof=True) == [*one, *one]
+
+
+BREAKING = ["\r", "\n", "\r\n", "\0", "\x01", "\x7f", "a\r\nSet-Cookie: b", "a\nb", "\u0100", "\ud800"]
+
+
+@pytest.mark.parametrize("text", BREAKING)
+def test_encoders_refuse_what_would_break_out(text):
+    for fields in ({"X": text}, {text: "x"}, {"X": "a" + text + "b"}, {"A": "b", "X" + text: "y", "C": "d"}):
+        with pytest.raises(ValueError):
+            encode_response_head(200, fields)
+        with pytest.raises(ValueError):
+            encode_request("GET", "/", "a", fields, None)
+    for line in ((text, "/", "a"), ("GET", "/" + text, "a"), ("GET", "/", "a" + text)):
+        with pytest.raises(ValueError):
+            encode_request(*line, {}, None)
+
+
+@pytest.mark.parametrize("name", ["", " ", "a b", "a:", "é", "(x)"])
+def test_encoders_refuse_names_that_are_no_token(name):
+    with pytest.raises(ValueError):
+        encode_response_head(200, {name: "x"})
+
+
+@pytest.mark.parametrize("fields", [{"Host": "b"}, {"content-length": "1"}, {"TRANSFER-ENCODING": "chunked"}])
+def test_framing_is_nobody_elses_to_write(fields):
+    with pytest.raises(ValueError):
+        encode_request("POST", "/", "a", fields, b"")
+
+
+def test_an_unknown_status_is_refused():
+    with pytest.raises(ValueError):
+        encode_response_head(299, {})
+
+
+@given(st.dictionaries(st.text(max_size=8), VALUE_TEXT | st.text(max_size=12), max_size=3))
+def test_whatever_an_encoder_accepts_is_that_many_lines(fields):
+    try:
+        head = encode_response_head(200, fields)
+    except ValueError:
+        return
+    assert len(head.split(b"\r\n")) == len(fields) + 3 and head.count(b"\r") == head.count(b"\n") == len(fields) + 2
+
+
+def test_no_data_is_no_chunk():
+    assert encode_chunk(b"") == b""  # "0\r\n\r\n" would end the body
