@@ -121,8 +121,9 @@ class ResponseParser:
         self._at_eof = True
 
     def expect(self, method: str) -> None:
-        """Begin the next response, the answer to a request with `method`."""
-        if self._part is not _Part.DONE and self._error is None:
+        """Begin the next response, the answer to a request with `method`. Raises ValueError while one is under way."""
+        is_fresh = self._part is _Part.HEAD and not self._held and not self._interim
+        if self._part is not _Part.DONE and not is_fresh and self._error is None:
             raise ValueError("the response before is not finished")
         self._begin(method)
 

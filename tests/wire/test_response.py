@@ -146,11 +146,20 @@ def test_who_feeds_and_never_takes_is_stopped():
         assert parser.held_bytes <= 256 + 64 + len(LENGTH)
 
 
-def test_the_next_response_can_only_be_expected_when_this_one_is_over():
+@pytest.mark.parametrize("begun", [LENGTH[:1], LENGTH[:-1], b"HTTP/1.1 100 Continue\r\n\r\n", LENGTH])
+def test_the_next_response_can_only_be_expected_when_this_one_is_over(begun):
     parser = ResponseParser(Limits())
-    parser.feed(LENGTH[:-1])
+    parser.feed(begun)
+    parser.next_event()
     with pytest.raises(ValueError):
         parser.expect("GET")
+
+
+def test_the_first_response_may_be_expected_like_any_other():
+    parser = ResponseParser(Limits())
+    parser.expect("HEAD")
+    parser.feed(OK + b"Content-Length: 5\r\n\r\n")
+    assert parser.next_event().status == 200 and parser.next_event() == BodyEnd()
 
 
 GOOD = st.sampled_from([LENGTH, CHUNKED, CLOSE, b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n"])
