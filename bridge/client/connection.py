@@ -29,7 +29,7 @@ class Connection:
         self._address = address
         self._reader = reader
         self._writer = writer
-        self._parser = ResponseParser(Limits())
+        self._parser: Optional[ResponseParser] = None
         self.was_answered = False  # a byte of the current answer has arrived
 
     @property
@@ -38,7 +38,10 @@ class Connection:
         return self._reader.at_eof() or self._writer.transport.is_closing()
 
     async def send(self, method: str, request: bytes) -> None:
-        self._parser.expect(method)
+        if self._parser is None:
+            self._parser = ResponseParser(Limits(), method)
+        else:
+            self._parser.expect(method)
         self.was_answered = False
         self._writer.write(request)
         try:
@@ -48,6 +51,7 @@ class Connection:
 
     async def read_event(self, deadline: float) -> WireEvent:
         """The next piece of the answer; asyncio.TimeoutError when `deadline` (loop time) passes first."""
+        assert self._parser is not None, "an answer is read after something was asked"
         while True:
             try:
                 event = self._parser.next_event()
@@ -55,24 +59,23 @@ class Connection:
                 raise ConnectionLost(f"what answers at {self._address} does not speak HTTP as a broker does: {error}") from None
             if event is not None:
                 return event
-            await self._read_more(deadline)
+            await self._read_more(self._parser, deadline)
 
-    async def _read_more(self, deadline: float) -> None:
+    async def _read_more(self, parser: ResponseParser, deadline: float) -> None:
         left = deadline - asyncio.get_running_loop().time()
         try:
             data = await within(left, self._reader.read(READ_BYTES))
+        except asyncio.TimeoutError:
+            raise  # since 3.11 it is an OSError as well
         except OSError as error:
             raise ConnectionLost(f"the connection to {self._address} broke: {describe(error)}") from None
         if data:
             self.was_answered = True
-            self._parser.feed(data)
+            parser.feed(data)
             return
         if not self.was_answered:
             raise ConnectionLost(f"{self._address} closed the connection without an answer")
-        try:
-            self._parser.feed_eof()
-        except PeerError as error:
-            raise ConnectionLost(f"{self._address} closed the connection in the middle of an answer: {error}") from None
+        parser.feed_eof()
 
     def abort(self) -> None:
         """Drop the connection now, in the middle of whatever it was doing."""

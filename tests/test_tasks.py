@@ -1,0 +1,99 @@
+"""Owners of tasks: the first end ends all, a cancellation is never lost, nothing outlives its owner."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bridge.tasks import run_together, stop_all, within
+
+
+def test_the_first_end_stops_the_others():
+    async def scenario():
+        ended = []
+
+        async def endless():
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append("endless")
+
+        async def short():
+            await asyncio.sleep(0)
+
+        await run_together(endless=endless(), short=short())
+        assert ended == ["endless"]
+
+    asyncio.run(scenario())
+
+
+def test_the_first_error_is_raised_and_the_others_are_stopped():
+    async def scenario():
+        stopped = asyncio.Event()
+
+        async def endless():
+            try:
+                await asyncio.Event().wait()
+            finally:
+                stopped.set()
+
+        async def failing():
+            raise KeyError("why")
+
+        with pytest.raises(KeyError):
+            await run_together(endless=endless(), failing=failing())
+        assert stopped.is_set()
+
+    asyncio.run(scenario())
+
+
+def test_a_cancelled_owner_takes_its_tasks_with_it():
+    async def scenario():
+        running, stopped = asyncio.Event(), asyncio.Event()
+
+        async def endless():
+            running.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                stopped.set()
+
+        owner = asyncio.ensure_future(run_together(only=endless()))
+        await running.wait()
+        await stop_all(owner)
+        assert owner.cancelled() and stopped.is_set()
+
+    asyncio.run(scenario())
+
+
+def test_within_gives_the_result_the_error_or_the_timeout():
+    async def scenario():
+        async def answer():
+            return 42
+
+        async def fail():
+            raise OSError("broken")
+
+        assert await within(5, answer()) == 42
+        with pytest.raises(OSError):
+            await within(5, fail())
+        with pytest.raises(asyncio.TimeoutError):
+            await within(0.01, asyncio.Event().wait())
+
+    asyncio.run(scenario())
+
+
+def test_a_cancellation_that_comes_with_the_result_is_not_lost():
+    """bpo-37658: wait_for of 3.9 to 3.11 returns the result and forgets that it was cancelled."""
+
+    async def scenario():
+        result = asyncio.get_running_loop().create_future()
+        task = asyncio.ensure_future(within(5, result))
+        await asyncio.sleep(0)
+        result.set_result(None)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert task.cancelled()
+
+    asyncio.run(scenario())
