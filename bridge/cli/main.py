@@ -48,11 +48,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run one command; returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        args = make_parser(words).parse_args(words)
-        if args.command is None:
-            make_parser([]).print_help()
-            return USAGE
-        status: int = importlib.import_module(COMMANDS[args.command].module).run(args)
+        status = run_command(words)
         sys.stdout.flush()
         return status
     except BrokenPipeError:
@@ -68,18 +64,36 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return UNEXPECTED
 
 
-def make_parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    """All commands by name; flags only for the one that `words` name."""
+def run_command(words: Sequence[str]) -> int:
+    """The first word names the command; what follows is its own."""
+    if not words or words[0] not in COMMANDS:
+        parser = make_parser()
+        parser.parse_args(words)  # leaves for --help, --version and for what is no command
+        parser.print_help()
+        return USAGE
+    module = importlib.import_module(COMMANDS[words[0]].module)
+    parser = make_command_parser(words[0])
+    module.configure(parser)
+    # Intermixed: in `send lucy --wait "text"` argparse would else find AGENT, no TEXT, and an argument too many.
+    args = parser.parse_intermixed_args(words[1:])
+    return int(module.run(args))
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """All commands by name; for --help, --version and wrong words."""
     parser = argparse.ArgumentParser(prog="bridge", description="Delivers messages between coding agents that live in tmux panes.", epilog=EPILOG, formatter_class=Help)
     parser.add_argument("--version", action="version", version=f"bridge {__version__}")
-    choices = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    asked = next((word for word in words if not word.startswith("-")), "")
+    choices = parser.add_subparsers(metavar="COMMAND", title="commands")
     for name, command in COMMANDS.items():
-        example = f"example:\n  python3 -m bridge {command.example}"
-        chosen = choices.add_parser(name, help=command.summary, description=command.summary[0].upper() + command.summary[1:] + ".", epilog=example, formatter_class=Help, allow_abbrev=False)
-        if name == asked:
-            importlib.import_module(command.module).configure(chosen)
+        choices.add_parser(name, help=command.summary)
     return parser
+
+
+def make_command_parser(name: str) -> argparse.ArgumentParser:
+    command = COMMANDS[name]
+    example = f"example:\n  python3 -m bridge {command.example}"
+    summary = command.summary[0].upper() + command.summary[1:] + "."
+    return argparse.ArgumentParser(prog=f"bridge {name}", description=summary, epilog=example, formatter_class=Help, allow_abbrev=False)
 
 
 EPILOG = """Start with `python3 -m bridge demo`. Each command has its own --help.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id
-from bridge.cli.text import Page, payload_text
+from bridge.cli.text import Page, excerpt
 
 EXCERPT = 60  # characters of a body in a list
 
@@ -25,6 +25,6 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         page.json([ticket.to_json() for ticket in tickets])
         return 0
-    rows = [(ticket.seq, ticket.ticket_id, ticket.origin, ticket.created_at, payload_text(ticket.payload)[:EXCERPT]) for ticket in tickets]
+    rows = [(ticket.seq, ticket.ticket_id, ticket.origin, ticket.created_at, excerpt(ticket.payload, EXCERPT)) for ticket in tickets]
     page.table(("SEQ", "TICKET", "FROM", "SINCE", "TEXT"), rows)
     return 0

@@ -14,7 +14,7 @@ from typing import Any, Optional
 from bridge.backoff import full_jitter
 from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id
 from bridge.cli.flags import add_flags, load
-from bridge.cli.text import Page, one_line, payload_text
+from bridge.cli.text import Page, excerpt, one_line
 from bridge.client.broker import BrokerClient
 from bridge.client.http import EventStream
 from bridge.errors import BrokerUnreachable, ConnectionLost, StreamError
@@ -88,7 +88,7 @@ class Tail:
             self._page.json(fields, is_compact=True)
             return
         head = f"{ticket.created_at} {ticket.seq} {ticket.origin} > {ticket.agent_id} {ticket.ticket_id}"
-        self._page.line(f"{self._page.paint(one_line(head), 'dim')} {one_line(payload_text(ticket.payload)[:EXCERPT])}")
+        self._page.line(f"{self._page.paint(one_line(head), 'dim')} {excerpt(ticket.payload, EXCERPT)}")
 
 
 def decode(data: str) -> dict[str, Any]:

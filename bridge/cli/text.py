@@ -45,6 +45,12 @@ def payload_text(payload: object) -> str:
     return payload if isinstance(payload, str) else json.dumps(payload, indent=2, ensure_ascii=False)
 
 
+def excerpt(payload: object, length: int) -> str:
+    """The beginning of a payload for a list: one line."""
+    text = payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
+    return one_line(text if len(text) <= length else text[: length - 1] + "\u2026")
+
+
 class Page:
     """Standard output for one command. Colour only on a terminal, and not with NO_COLOR (no-color.org)."""
 
