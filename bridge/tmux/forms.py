@@ -19,6 +19,7 @@ from bridge.tmux.profiles import Repl
 from bridge.tmux.sanitise import one_line, sanitise
 
 PROGRAM = "python3 -m bridge"  # not "bridge": that is iproute2's on most Linux machines
+LINE_MAX = 4000  # bytes: a terminal in canonical mode loses what a line has beyond 4095 (termios(3))
 _ORIGIN_BYTES = 64  # of the name in the header: a name, not a message
 
 
@@ -54,6 +55,15 @@ def agent_text(ticket: Ticket, cap_bytes: int) -> str:
     if body.was_cut:
         parts.append(f"[bridge: cut here, {body.size_bytes} bytes in all; read the whole with: {PROGRAM} show {id_words(ticket.ticket_id)}]")
     return "\n".join(part for part in parts if part)
+
+
+def line_text(ticket: Ticket) -> str:
+    """For an agent that reads plain lines: all of it in one line, or the header and how to read the body."""
+    body = sanitise(body_of(ticket), LINE_MAX)
+    line = f"{header(ticket)} {body.text}".rstrip()
+    if "\n" in line or len(line.encode()) > LINE_MAX:
+        line = f"{header(ticket)} To read it: {PROGRAM} show {id_words(ticket.ticket_id)}"
+    return line
 
 
 def header(ticket: Ticket) -> str:

@@ -58,7 +58,7 @@ class Injector:
         self._pane: Optional[Pane] = None
         self._memory = Memory()
         self._submitted = -1e9  # monotonic seconds of the last submission
-        self._one_at_a_time = asyncio.Lock()
+        self._turn: Optional[asyncio.Lock] = None  # made inside the loop: Python 3.9 binds it to the loop that it finds
 
     @property
     def pane(self) -> Optional[Pane]:
@@ -96,7 +96,8 @@ class Injector:
 
     async def inject(self, ticket: Ticket) -> Evidence:
         """Type `ticket`, once, now. Raises PaneNotReady, PaneLost, Uncertain, TmuxError."""
-        async with self._one_at_a_time:
+        self._turn = self._turn or asyncio.Lock()
+        async with self._turn:
             state = await self._observe()
             mark = mark_of(ticket.ticket_id)
             sent_at = read_mark(state.sent, mark)
@@ -135,6 +136,8 @@ class Injector:
         return await self._submit(ticket, Draft.before(text, sight))
 
     def _text(self, ticket: Ticket, sight: Sight) -> str:
+        if sight.form == "agent" and sight.state.terminal.canonical:
+            return forms.line_text(ticket)
         if sight.form == "agent":
             return forms.agent_text(ticket, self._settings.body_cap)
         if sight.form == "repl" and sight.repl:
@@ -179,7 +182,7 @@ class Injector:
         """Did the Enter take? Press it again, and only it, while the very same draft stands in the very same place."""
         wait = self._settings.enter_wait / 1000
         for attempt in range(self._settings.enter_retries + 1):
-            state = await self._wait_change(before, wait)
+            state = await self._wait_gone(draft, before, wait)
             if not draft.is_unchanged(before, state):
                 return True
             if draft.objection(self._sight(state)):
@@ -189,11 +192,11 @@ class Injector:
                 wait = _ENTER_DELAYS[min(attempt, len(_ENTER_DELAYS) - 1)]
         return False
 
-    async def _wait_change(self, before: PaneState, wait: float) -> PaneState:
+    async def _wait_gone(self, draft: Draft, before: PaneState, wait: float) -> PaneState:
         deadline = time.monotonic() + wait
         while True:
             state = await self._observe()
-            if state.picture != before.picture or time.monotonic() >= deadline:
+            if not draft.is_unchanged(before, state) or time.monotonic() >= deadline:
                 return state
             await asyncio.sleep(_STEP)
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import pathlib
+import pty
 import shlex
+import struct
 import subprocess
 import sys
+import termios
+import threading
 import time
 import uuid
 
@@ -130,3 +135,41 @@ async def wait_reason(injector: Injector, words: str, patience: float = PATIENCE
             return verdict
         assert time.monotonic() < deadline, f"expected a reason with {words!r}, it is {verdict}"
         await asyncio.sleep(0.03)
+
+
+class Person:
+    """A person's terminal: a real client of the server, on a pseudo-terminal of its own."""
+
+    def __init__(self, handle: PaneHandle, *flags: str) -> None:
+        self._server, self._master = handle.server, 0
+        self._process, self._master = self._attach(handle, flags)
+        self._reader = threading.Thread(target=self._drain, daemon=True)
+        self._reader.start()
+        until(lambda: handle.server("list-clients", "-t", f"={handle.session}", "-F", "x").strip(), "the person's client")
+
+    def _attach(self, handle: PaneHandle, flags: tuple[str, ...]):
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+        argv = ["tmux", "-u", "-L", handle.server.name, *flags, "attach", "-t", f"={handle.session}"]
+        environment = dict(handle.server.environment, TERM="xterm-256color")
+        process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True)
+        os.close(slave)
+        return process, master
+
+    def _drain(self) -> None:
+        """A terminal reads what it is sent; else the client would block."""
+        while True:
+            try:
+                if not os.read(self._master, 65536):
+                    return
+            except OSError:
+                return
+
+    def press(self, keys: str) -> None:
+        os.write(self._master, keys.encode())
+
+    def leave(self) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+        os.close(self._master)
+        self._reader.join(10)

@@ -15,6 +15,7 @@ import sys
 import termios
 import time
 import tty
+import unicodedata
 
 flags = argparse.ArgumentParser()
 flags.add_argument("--log")
@@ -36,6 +37,10 @@ flags.add_argument("--dialog", action="store_true", help="a permission dialog is
 flags.add_argument("--dialog-on", default="", help="a draft that contains this opens the dialog at once")
 flags.add_argument("--question", default="", help="a last line of the transcript")
 options = flags.parse_args()
+
+def columns(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
 
 BUSY, IDLE, DIALOG = "busy", "idle", "dialog"
 SPIN = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -60,15 +65,21 @@ class Agent:
         text = options.glyph + " " + self.shown
         inner = width - (4 if options.box else 0)
         rows = []
-        for line in text.split("\n"):
-            rows += [line[start : start + inner] for start in range(0, len(line), inner)] or [""]
+        for line in text.replace("\t", "    ").split("\n"):
+            row = ""
+            for char in line:
+                if columns(row + char) > inner:
+                    rows.append(row)
+                    row = ""
+                row += char
+            rows.append(row)
         return rows
 
     def draw(self) -> None:
         width, height = self.size()
         rows = self.input_rows(width)
-        cursor_row, cursor_column = rows[-1], len(rows[-1])
-        if len(cursor_row) == width and not options.box:
+        cursor_column = columns(rows[-1])
+        if cursor_column == width and not options.box:
             rows.append("")
             cursor_column = 0
         if not self.shown and options.placeholder:
@@ -77,7 +88,7 @@ class Agent:
         offset = 0
         if options.box:
             inner = width - 4
-            bottom = ["╭" + "─" * (width - 2) + "╮"] + ["│ " + row.ljust(inner) + " │" for row in rows] + ["╰" + "─" * (width - 2) + "╯"]
+            bottom = ["╭" + "─" * (width - 2) + "╮"] + ["│ " + row + " " * (inner - columns(row)) + " │" for row in rows] + ["╰" + "─" * (width - 2) + "╯"]
             offset, cursor_column = 1, cursor_column + 2
         if self.state == BUSY:
             spin = options.spinner if options.still_spinner else SPIN[self.frame % len(SPIN)] + " " + options.spinner
@@ -86,7 +97,7 @@ class Agent:
         if self.state == DIALOG:
             bottom = ["Do you want to run rm -rf build?", "❯ 1. Yes", "  2. No, and tell me what to do"]
         above = [line for entry in self.transcript for line in entry.split("\n")]
-        above = [line[:width] for line in above][-(height - len(bottom) - 1) :] + [""]
+        above = [line.expandtabs(4)[: width // 2] for line in above][-(height - len(bottom) - 1) :] + [""]
         screen = above + bottom
         out = "\x1b[?25l\x1b[H" + "\r\n".join(row + "\x1b[K" for row in screen[-height:]) + "\x1b[J"
         if self.state == DIALOG:
@@ -147,7 +158,7 @@ class Agent:
                     self.key(char, now)
         if options.dialog_on and options.dialog_on in self.draft and self.state == IDLE:
             self.state = DIALOG
-        self.redraw_at = now + options.slow
+        self.redraw_at = now + options.slow  # slow 0: drawn in this very turn
 
     def sync(self) -> None:
         self.shown = f"[Pasted text #1 +{self.draft.count(chr(10))} lines]" if self.folded else self.draft
@@ -168,6 +179,7 @@ class Agent:
                 cut = re.search(r"\x1b(\[(2(0([01])?)?)?)?$", text)
                 held = text[cut.start() :].encode("utf-8", "surrogateescape") if cut else b""
                 self.feed(text[: cut.start()] if cut else text)
+            now = time.monotonic()
             if self.state == BUSY and now >= self.busy_until:
                 self.state = IDLE
                 self.redraw_at = now

@@ -1,0 +1,172 @@
+"""Full-screen agents in a real tmux: each takes each message once, whole, with one Enter."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from bridge.errors import PaneNotReady
+from panes import QUICK, deliver, run, ticket, until, wait_reason
+
+BODY = "first line\n\tindented «ünï» 日本 🚀\nthe last line of it"
+
+AGENTS = {
+    "alternate-screen": [],
+    "main-screen": ["--main-screen"],
+    "boxed": ["--box"],
+    "no-bracketed-paste": ["--no-bracket"],
+    "slow-to-redraw": ["--slow", "0.6"],
+    "hidden-cursor": ["--hidden"],
+    "hidden-cursor-boxed": ["--hidden", "--box"],
+    "placeholder": ["--placeholder", 'Try "fix the tests"'],
+    "boxed-placeholder": ["--box", "--placeholder", "Type your message or @path/to/file"],
+    "swallows-an-enter": ["--swallow", "1"],
+    "burst-rule": ["--no-bracket", "--burst", "0.12"],
+    "folds-long-pastes": ["--fold", "2"],
+    "folds-long-pastes-hidden": ["--fold", "2", "--hidden"],
+    "angle-glyph": ["--glyph", ">"],
+    "works-after-each": ["--busy", "0.7"],
+    "asked-in-its-last-words": ["--question", "Done. Would you like me to commit it?"],
+}
+
+
+def body_of(message: str) -> str:
+    header, _, body = message.partition("\n")
+    assert header.startswith('[bridge] Message from "max": a peer agent, not your user. Ticket T-')
+    return body
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_an_agent_takes_each_message_once_and_whole(server, name):
+    settings = QUICK
+    if name == "swallows-an-enter":
+        settings = replace(QUICK, enter_wait=400)
+    pane = server.agent(*AGENTS[name])
+
+    async def scenario():
+        injector = pane.injector(settings=settings)
+        return [await deliver(injector, ticket(f"{number} {BODY}", f"T-{number}")) for number in range(2)]
+
+    given = run(scenario())
+    assert [(one.form, one.verified) for one in given] == [("agent", True)] * 2
+    until(lambda: len(pane.messages()) >= 2, "both messages")
+    assert [body_of(message) for message in pane.messages()] == [f"{number} {BODY}" for number in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (["--dialog"], "only a person"),
+        (["--dialog", "--hidden"], ""),
+        (["--busy-at-start", "60"], "working"),
+        (["--busy-at-start", "60", "--still-spinner"], "working"),
+        (["--busy-at-start", "60", "--spinner", "counting sheep"], ""),
+        (["--busy-at-start", "60", "--hidden"], "working"),
+        (["--placeholder", "whatever I say", "--hidden"], "hidden"),
+    ],
+)
+def test_an_agent_that_is_not_ready_is_not_touched(server, flags, reason):
+    pane = server.agent(*flags)
+
+    async def scenario():
+        injector = pane.injector()
+        await wait_reason(injector, reason)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(injector.wait_ready(), 1.5)
+        with pytest.raises(PaneNotReady):
+            await injector.inject(ticket())
+
+    run(scenario())
+    assert pane.messages() == []
+
+
+def test_a_dialog_that_opens_between_paste_and_enter_is_never_answered(server):
+    pane = server.agent("--dialog-on", "open sesame")
+
+    async def scenario():
+        with pytest.raises(PaneNotReady, match="waits for its Enter"):
+            await deliver_once(pane)
+
+    run(scenario())
+    assert pane.messages() == []
+    pane.wait_shown("1. Yes")
+
+
+async def deliver_once(pane):
+    injector = pane.injector(settings=replace(QUICK, verify_timeout=700))
+    await injector.wait_ready()
+    return await injector.inject(ticket("please open sesame"))
+
+
+@pytest.mark.parametrize("body", ["Do you want to proceed? (y/n)", "❯ 1. Yes\n  2. No", "press esc to interrupt", "##BRIDGE-READY##", "│ > │", "> ", "🚀", ""])
+def test_a_body_that_looks_like_a_dialog_is_delivered(server, body):
+    pane = server.agent()
+    assert run(deliver(pane.injector(), ticket(body))).verified
+    until(lambda: pane.messages(), "the message")
+    assert body_of(pane.messages()[0]) == body.rstrip()
+
+
+def test_a_draft_of_a_person_is_left_alone_and_then_the_ticket_follows(server):
+    pane = server.agent("--placeholder", 'Try "fix it"')
+
+    async def scenario():
+        injector = pane.injector()
+        await injector.wait_ready()
+        pane.type("my own words")
+        pane.wait_shown("my own words")
+        await wait_reason(injector, "not empty")
+        pane.keys("Enter")
+        return await deliver(injector, ticket("yours"))
+
+    assert run(scenario()).verified
+    until(lambda: len(pane.messages()) == 2, "both messages")
+    assert pane.messages()[0] == "my own words" and body_of(pane.messages()[1]) == "yours"
+
+
+def test_a_long_body_arrives_as_its_head_and_how_to_read_the_rest(server):
+    pane = server.agent("--fold", "3")
+    body = "".join(f"line {number} of a long body\n" for number in range(2000))
+    assert run(deliver(pane.injector(), ticket(body))).verified
+    (message,) = until(pane.messages, "the message")
+    assert len(message.encode()) < 9000
+    assert body_of(message).startswith(body[:8000])
+    assert message.endswith(f"[bridge: cut here, {len(body.encode()) - 1} bytes in all; read the whole with: python3 -m bridge show T-1]")
+
+
+def test_a_forced_form_decides(server):
+    pane = server.agent()
+    assert run(deliver(pane.injector(form="shell"), ticket("secret text"))).form == "shell"
+    (message,) = until(pane.messages, "the message")
+    assert message == "python3 -m bridge show T-1"
+
+
+@pytest.mark.parametrize("command", ["bash --norc", "python3 -q", "zsh -f"])
+def test_text_for_an_agent_never_reaches_the_shell_it_left_behind(server, command):
+    pane = server.open(command)
+    run(wait_reason(pane.injector(form="agent"), "not the agent"))
+
+
+def test_an_agent_that_reads_plain_lines_gets_text_only_by_the_persons_word(server):
+    pane = server.open("python3 -c 'while True: print(\"got\", input(\"> \"))'")
+    run(wait_reason(pane.injector(), "running"))
+    given = run(deliver(pane.injector(form="agent"), ticket("plain", expect_reply=False)))
+    assert given.form == "agent"
+    pane.wait_shown("Ticket T-1. plain\ngot [bridge]")
+    run(deliver(pane.injector(form="agent"), ticket("two\nlines", "T-2", expect_reply=False)))
+    pane.wait_shown("To read it: python3 -m bridge show T-2\ngot [bridge]")
+
+
+def test_twenty_tickets_in_a_row(server):
+    """The issue asks for 20 in 15 s; the time is the benchmark's, here only that none is lost, doubled or swapped."""
+    pane = server.agent()
+
+    async def scenario():
+        injector = pane.injector()
+        for number in range(20):
+            await deliver(injector, ticket(f"body {number}", f"T-{number}"))
+
+    run(scenario())
+    until(lambda: len(pane.messages()) >= 20, "twenty messages")
+    assert [body_of(message) for message in pane.messages()] == [f"body {number}" for number in range(20)]

@@ -1,0 +1,202 @@
+"""Shells and REPLs in a real tmux: one constant command, whatever the body says."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bridge.errors import PaneNotReady
+from bridge.settings import TmuxSettings
+from panes import deliver, run, ticket, until, wait_reason
+
+SHELLS = {
+    "bash": "bash --norc --noprofile",
+    "bash-login-prompt": "env PS1='\\u@\\h:\\w\\$ ' bash --norc --noprofile",
+    "bash-wide-prompt": "env PS1='日本 é \\$ ' bash --norc --noprofile",
+    "bash-two-lines": "env PS1='┌ \\w\\n└ ❯ ' bash --norc --noprofile",
+    "bash-vi": "bash --norc --noprofile -o vi",
+    "zsh": "zsh -f",
+    "zsh-rprompt": "env PS1='%m%# ' RPROMPT='12:34 main' zsh -f",
+    "zsh-robbyrussell": "env 'PS1=➜  ~ ' zsh -f",
+    "fish": "fish --no-config",
+    "dash": "dash",
+}
+# What would be executed by some shell, in some form other than a constant command.
+HOSTILE = [
+    "$(touch PWNED)",
+    "`touch PWNED`",
+    "hi\ntouch PWNED\n",
+    "hi\rtouch PWNED\r",
+    "x\x1b[201~\ntouch PWNED\n",
+    "x\x03touch PWNED\n",
+    "'; touch PWNED; '",
+    "\\'; touch PWNED #",
+    "EOF\ntouch PWNED\nMSG_T-1\ntouch PWNED\n",
+    "x; touch PWNED",
+    "\x9b201~\ntouch PWNED\n",
+]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_shell_gets_the_constant_command_and_runs_it_once(server, shell):
+    pane = server.open(SHELLS[shell])
+    for number in range(2):
+        given = run(deliver(pane.injector(), ticket(HOSTILE[number], f"{shell}-{number}")))
+        assert given.form == "shell" and given.verified
+        pane.wait_shown(f"python3 -m bridge show {shell}-{number}")
+    assert not (server.folder / "PWNED").exists()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "dash"])
+def test_no_hostile_body_is_executed(server, shell, tmp_path):
+    settings = TmuxSettings(poll_min=20, poll_max=60, cool_down=0, shell_command=f"echo {{id}} >> {tmp_path}/shown")
+    pane = server.open(SHELLS[shell])
+
+    async def scenario():
+        injector = pane.injector(settings=settings)
+        for number, body in enumerate(HOSTILE):
+            await deliver(injector, ticket(body, f"T-{number}"))
+
+    run(scenario())
+    shown = tmp_path / "shown"
+    until(lambda: shown.exists() and len(shown.read_text().split()) >= len(HOSTILE), "every command has run")
+    assert shown.read_text().split() == [f"T-{number}" for number in range(len(HOSTILE))]
+    assert not (server.folder / "PWNED").exists()
+
+
+@pytest.mark.parametrize("ticket_id", ["a b", "$(touch PWNED)", "'", "-rf", "ünï", "x" * 65, "#{pid}", "a,b}c"])
+def test_an_odd_id_travels_as_base64(server, ticket_id):
+    pane = server.open(SHELLS["bash"])
+    run(deliver(pane.injector(), ticket(ticket_id=ticket_id)))
+    pane.wait_shown("python3 -m bridge show --id64 ")
+    assert not (server.folder / "PWNED").exists()
+
+    async def again():  # the mark of an odd id is found again
+        return await pane.injector().inject(ticket(ticket_id=ticket_id))
+
+    run(again())
+    assert pane.screen().count("--id64") == 1
+
+
+@pytest.mark.parametrize(("name", "command", "prompt"), [("python", "python3 -q", ">>>"), ("node", "node", ">")])
+def test_a_repl_gets_the_command_in_its_own_language(server, name, command, prompt, tmp_path):
+    settings = TmuxSettings(poll_min=20, poll_max=60, cool_down=0, shell_command=f"echo ran-{{id}} >> {tmp_path}/shown")
+    pane = server.open(command)
+    given = run(deliver(pane.injector(settings=settings), ticket("import os; os.system('touch PWNED')")))
+    assert given.form == "repl"
+    until(lambda: (tmp_path / "shown").exists(), "the command has run")
+    assert (tmp_path / "shown").read_text() == "ran-T-1\n"
+    assert not (server.folder / "PWNED").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "keys", "reason"),
+    [
+        ("bash --norc", ["echo half", ""], "not empty"),
+        ("bash --norc", ["echo 'unfinished", "Enter"], "continuation"),
+        ("zsh -f", ["echo 'unfinished", "Enter"], "continuation"),
+        ("zsh -f", ["for x in 1 2", "Enter"], "continuation"),
+        ("fish --no-config", ["echo half", ""], "not empty"),
+        ("fish --no-config", ["for x in 1 2", "Enter"], ""),
+        ("dash", ["echo 'unfinished", "Enter"], "continuation"),
+        ("dash", ["echo half", ""], "not empty"),
+        ("python3 -q", ["if 1:", "Enter"], "continuation"),
+        ("python3 -q", ["1 + ", ""], "not at an empty prompt"),
+        ("node", ["if (1) {", "Enter"], "continuation"),
+        ("node", ["1 + ", ""], "not at an empty prompt"),
+        ("bash --norc", ["echo moved", "C-a"], "right of the cursor"),
+        ("bash --norc", ["C-r", ""], ""),
+        ("bash --norc", ["cat foo > ", ""], "not empty"),
+    ],
+)
+def test_a_line_under_way_is_left_alone(server, command, keys, reason):
+    pane = server.open(command)
+
+    async def scenario():
+        injector = pane.injector()
+        await injector.wait_ready()
+        pane.type(keys[0]) if not keys[0].startswith("C-") else pane.keys(keys[0])
+        if keys[1]:
+            pane.keys(keys[1])
+        before = until(lambda: pane.screen() if pane.get("cursor_x") != "0" else "", "the keys have come")
+        await wait_reason(injector, reason)
+        with pytest.raises(PaneNotReady):
+            await injector.inject(ticket())
+        return before
+
+    run(scenario())
+    assert "bridge show" not in pane.screen()
+
+
+def test_zsh_right_prompt_is_no_text_of_a_person(server):
+    pane = server.open(SHELLS["zsh-rprompt"])
+
+    async def scenario():
+        injector = pane.injector()
+        await injector.wait_ready()
+        pane.type("echo half")
+        pane.wait_shown("echo half")
+        await wait_reason(injector, "not empty")
+        pane.keys("C-u")
+        return await deliver(injector, ticket())
+
+    assert run(scenario()).verified
+
+
+def test_a_line_under_way_is_deferred_and_then_delivered(server):
+    """A person half-way through a line; their line ends; the ticket follows."""
+    pane = server.open(SHELLS["bash"])
+
+    async def scenario():
+        injector = pane.injector()
+        await injector.wait_ready()
+        pane.type("echo mine-")
+        await wait_reason(injector, "not empty")
+        pane.type("is-whole")
+        pane.keys("Enter")
+        return await deliver(injector, ticket())
+
+    run(scenario())
+    pane.wait_shown("show T-1")
+    assert "\nmine-is-whole" in pane.screen()
+
+
+def test_an_unusual_prompt_is_ready_by_the_users_pattern(server):
+    pane = server.open("env PS1='[#1] go: ' bash --norc --noprofile")
+
+    async def scenario():
+        await wait_reason(pane.injector(), "unusual")
+        settings = TmuxSettings(poll_min=20, poll_max=60, ready_pattern=r"\] go: $")
+        return await deliver(pane.injector(settings=settings), ticket())
+
+    assert run(scenario()).form == "shell"
+
+
+def test_an_unusual_prompt_is_learned_after_two_commands(server):
+    pane = server.open("env PS1='[#1] go: ' bash --norc --noprofile")
+
+    async def scenario():
+        injector = pane.injector()
+        await wait_reason(injector, "unusual")
+        for number in range(2):
+            pane.type(f"sleep 0.5; echo done-$(({number} + 7))")
+            pane.keys("Enter")
+            await wait_reason(injector, "running")
+            while f"done-{number + 7}" not in pane.screen():
+                await injector.explain()
+                await asyncio.sleep(0.02)
+        return await deliver(injector, ticket())
+
+    assert run(scenario()).form == "shell"
+
+
+def test_the_marker_of_the_push_design_is_a_prompt(server):
+    pane = server.open("env PS1='[#1] ##BRIDGE-READY## ' bash --norc --noprofile")
+    assert run(deliver(pane.injector(), ticket())).form == "shell"
+
+
+@pytest.mark.parametrize("wrapper", ["sh -c 'python3 -q; sleep 1'", "bash -c 'bash --norc; sleep 1'"])
+def test_a_program_below_a_shell_that_carries_it_is_seen(server, wrapper):
+    pane = server.open(wrapper)
+    assert run(deliver(pane.injector(), ticket())).form in ("repl", "shell")
