@@ -81,7 +81,7 @@ class WatcherSettings:
     reconnect_max: int = _set(30000, "BRIDGE_RECONNECT_MAX", "ms, cap of the backoff; below common proxy limits", 1)
     poll_interval: int = _set(5000, "POLL_INTERVAL_MS", "ms between plain polls", 10)
     longpoll_wait: int = _set(25000, "BRIDGE_LONGPOLL_WAIT", "ms a long-poll waits", 1, 60000)
-    lease: int = _set(60000, "BRIDGE_LEASE", "ms a claim lasts", 100)
+    lease: int = _set(15000, "BRIDGE_LEASE", "ms a claim lasts; renewed while it is used, and so long nobody has the ticket of a watcher that was killed", 100)
     inbox_max: int = _set(256, "BRIDGE_INBOX_MAX", "tickets held before tmux; the broker keeps the rest", 1)
     exec_timeout: int = _set(60000, "BRIDGE_EXEC_TIMEOUT", "ms a command of --exec may run", 10)
     first_byte: int = _set(5000, "BRIDGE_FIRST_BYTE", "ms in which a stream must show its first comment; beyond it a proxy is buffering", 10)

@@ -9,8 +9,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import Any, Callable, Mapping, Optional, Union
+from typing import Any, Callable, Mapping, NamedTuple, Optional, Union
 
 from bridge.broker import body
 from bridge.broker.entry import Entry
@@ -26,22 +25,19 @@ def _nothing() -> None:
     return None
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(NamedTuple):
     status: int
     body: bytes = b""
     content_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True)
-class OnDisk:
+class OnDisk(NamedTuple):
     reply: Reply
     commit: Optional[asyncio.Future[Optional[StoreBusy]]]  # None = it is on disk already
 
 
-@dataclass(frozen=True)
-class Wait:
+class Wait(NamedTuple):
     """Answer with `answer()` when `waiters` wake `key`, or after `seconds`; `on_end` is called in any case."""
 
     waiters: Waiters
@@ -51,8 +47,7 @@ class Wait:
     on_end: Callable[[], None] = _nothing
 
 
-@dataclass(frozen=True)
-class EventStream:
+class EventStream(NamedTuple):
     """`attach` connects a subscriber to the front's outbox; the front then has it catch up."""
 
     attach: Callable[[Outbox], Subscriber]

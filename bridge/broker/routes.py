@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Callable
 
 from bridge.broker.handlers import agents, pages, replies, streams, tickets
@@ -51,9 +52,10 @@ for _template, _methods in sorted(ROUTES.items(), key=lambda route: "{}" in rout
     _BY_LENGTH.setdefault(_template.count("/"), []).append((*_shape(_template), _methods))
 
 
-def _matches(segments: list[str]) -> list[tuple[dict[str, Handler], str]]:
-    """Every (methods, id) that the segments can mean: /agents/register is also an agent of that name."""
-    found = []
+@lru_cache(maxsize=4096)
+def _matches(path: str) -> list[tuple[dict[str, Handler], str]]:
+    """Every (methods, id) that the path can mean: /agents/register is also an agent of that name."""
+    found, segments = [], decode_segments(path)
     for index, literals, methods in _BY_LENGTH.get(len(segments), ()):
         rest = (*segments[:index], *segments[index + 1 :]) if index >= 0 else tuple(segments)
         if rest == literals:
@@ -65,7 +67,7 @@ def _matches(segments: list[str]) -> list[tuple[dict[str, Handler], str]]:
 def dispatch(request: Request, services: Services) -> Answer:
     """Answer a request. Raises PeerError 404, 405 (with Allow), 501, and what the handler raises."""
     method = "GET" if request.method == "HEAD" else request.method
-    matches = _matches(decode_segments(request.path))
+    matches = _matches(request.path)
     for methods, name in matches:
         if method in methods:
             return methods[method](request, services, name)
@@ -74,7 +76,7 @@ def dispatch(request: Request, services: Services) -> Answer:
 
 def allowed_methods(path: str) -> str:
     """The methods that the path knows, as Allow lists them (RFC 9110 section 10.2.1); "" for no path of ours."""
-    found = {method for methods, _ in _matches(decode_segments(path)) for method in methods}
+    found = {method for methods, _ in _matches(path) for method in methods}
     if "GET" in found:
         found.add("HEAD")
     return ", ".join(sorted(found | {"OPTIONS"})) if found else ""

@@ -12,7 +12,7 @@ Times come in as arguments: `now` monotonic seconds, `wall_ms` the same instant 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping
 
 from bridge.broker.entry import Claim, State, with_stage
 from bridge.errors import PeerError

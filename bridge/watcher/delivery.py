@@ -46,6 +46,12 @@ class Delivery:
         self._forget_failures()
 
     async def run(self) -> None:
+        try:
+            await self._deliver_all()
+        finally:
+            await self._leases.release()
+
+    async def _deliver_all(self) -> None:
         while True:
             entry = await self._wait_head()
             if entry.stage is not Stage.INJECTED:

@@ -16,17 +16,18 @@ import logging
 import os
 import secrets
 import socket
-from typing import Any, Coroutine, TypeVar
+from typing import Any, Coroutine, Optional, TypeVar
 
 from bridge.client.broker import BrokerClient
 from bridge.errors import BrokerUnreachable, Refused
-from bridge.tasks import stop_all
+from bridge.tasks import stop_all, within
 from bridge.ticket import PENDING
-from bridge.watcher.inbox import Entry, Inbox
+from bridge.watcher.inbox import Entry, Inbox, Stage
 
 log = logging.getLogger("bridge.watcher")
 T = TypeVar("T")
 RENEWALS = 3  # per lease: one may be lost on the way and another be late
+RELEASE_SECONDS = 1.0  # for giving a claim back at the end; it runs out by itself soon enough
 SOONEST = 0.05  # seconds; a lease that is over by the broker's clock is still not asked for in a tight loop
 
 
@@ -44,12 +45,13 @@ class Leases:
         self._inbox = inbox
         self._lease_ms = lease_ms
         self._has_claims = True  # until a broker shows that it knows none
-        self._fresh: tuple[str, float] = ("", 0.0)  # the ticket claimed last, and until when that needs no renewal
+        self._claimed: Optional[Entry] = None  # the last one
+        self._fresh_until = 0.0  # until when its claim needs no renewal
 
     async def claim(self, entry: Entry) -> bool:
         """True: deliver it now. False: it was dropped, or must wait. Raises BrokerUnreachable, Refused."""
         ticket_id, now = entry.ticket.ticket_id, asyncio.get_running_loop().time()
-        if self._fresh[0] == ticket_id and now < self._fresh[1]:
+        if self._claimed is entry and now < self._fresh_until:
             return True  # a pane that is almost ready must not cost the broker a write per look
         try:
             await self._client.claim(ticket_id, self.watcher, self._lease_ms)
@@ -61,7 +63,7 @@ class Leases:
                 return False
             raise
         self._inbox.claim(ticket_id)
-        self._fresh = (ticket_id, now + self._lease_ms / 1000 / RENEWALS)
+        self._claimed, self._fresh_until = entry, now + self._lease_ms / 1000 / RENEWALS
         return True
 
     async def keep_while(self, ticket_id: str, work: Coroutine[Any, Any, T]) -> T:
@@ -71,6 +73,15 @@ class Leases:
             return await work
         finally:
             await stop_all(keeper)
+
+    async def release(self) -> None:
+        """Let go of a claimed ticket that is not going to be delivered: the shortest lease is the nearest to none."""
+        if self._claimed is None or self._claimed.stage is not Stage.CLAIMED:
+            return
+        try:
+            await within(RELEASE_SECONDS, self._client.claim(self._claimed.ticket.ticket_id, self.watcher, 1))
+        except (asyncio.TimeoutError, BrokerUnreachable, Refused) as error:
+            log.debug("lease not released ticket=%s reason=%s", self._claimed.ticket.ticket_id, error)
 
     async def _keep(self, ticket_id: str) -> None:
         while self._has_claims:

@@ -18,7 +18,7 @@ import asyncio
 import enum
 import logging
 from functools import partial
-from typing import Callable, Optional, Protocol
+from typing import Callable, Mapping, Optional, Protocol
 
 from bridge.broker.fronts.cors import cors_headers, options_reply
 from bridge.broker.fronts.outbox import StreamOutbox
@@ -53,6 +53,7 @@ class House(Protocol):
     guard: Guard
     heartbeats: Heartbeats
     limits: Limits
+    patience: Mapping[Stage, float]  # seconds that a connection may be in a stage
     is_draining: bool
     timed: set[Connection]  # connections with a deadline
     connections: set[Connection]
@@ -112,10 +113,8 @@ class Connection(asyncio.Protocol):
             self._set_stage(stage)
 
     def _set_stage(self, stage: Stage) -> None:
-        settings = self._house.services.settings
-        allowed_ms = {Stage.IDLE: settings.idle_timeout, Stage.HEAD: settings.head_timeout, Stage.BODY: settings.body_timeout}[stage]
         self._stage = stage
-        self.deadline = self._house.services.clock.monotonic() + allowed_ms / 1000
+        self.deadline = self._house.services.clock.monotonic() + self._house.patience[stage]
 
     def eof_received(self) -> bool:
         """The peer sends no more. It may still read the answer to a request that is being stored."""
@@ -141,14 +140,14 @@ class Connection(asyncio.Protocol):
         self._give(answer)
 
     def _give(self, answer: Answer) -> None:
-        if isinstance(answer, Reply):
-            self._send(answer)
-        elif isinstance(answer, OnDisk):
+        if isinstance(answer, OnDisk):
             if answer.commit is None:
                 self._send(answer.reply)
             else:  # also when it is done already: one way
                 self.deadline = FOREVER
                 answer.commit.add_done_callback(partial(self._on_disk, answer.reply))
+        elif isinstance(answer, Reply):
+            self._send(answer)
         elif isinstance(answer, Wait):
             self._wait(answer)
         else:
@@ -191,7 +190,6 @@ class Connection(asyncio.Protocol):
             self._linger()
             return
         self.state = State.READING
-        self._set_stage(Stage.IDLE)
         if self._stuck_at is not None:
             self.state = State.ANSWERING  # the peer does not read its answers: it gets no more until it does
         elif not self._transport.is_reading() and not self._transport.is_closing():

@@ -21,6 +21,7 @@ TIMEOUT_MAX = 86_400_000  # ms that a waiter may ask for: one day
 TTL_MAX = 366 * 86_400_000  # ms
 LEASE_MAX = 3_600_000  # ms; a lease that outlives its watcher by more than an hour helps nobody
 WAIT_MAX = 60_000  # ms, WIRE
+ACCEPTED = '{"ticketId":%s,"status":"pending","waitEndpoint":%s}'
 RESERVED_IDS = {"stream"}  # GET /tickets/stream is the shared stream
 
 
@@ -37,9 +38,9 @@ def send(request: Request, services: Services, name: str) -> Answer:
 
 
 def _accepted(entry: Entry, commit: Stored) -> Answer:
-    ticket_id = body.encode(entry.ticket_id)
-    endpoint = body.encode(f"/replies/{quote(entry.ticket_id)}/stream")
-    return OnDisk(Reply(202, b'{"ticketId":%b,"status":"pending","waitEndpoint":%b}' % (ticket_id, endpoint)), commit)
+    ticket_id = entry.ticket_id
+    content = ACCEPTED % (body.encode_text(ticket_id), body.encode_text(f"/replies/{quote(ticket_id, safe='')}/stream"))
+    return OnDisk(Reply(202, content.encode()), commit)
 
 
 def read_draft(fields: dict[str, object]) -> Draft:

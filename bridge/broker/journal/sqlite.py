@@ -19,11 +19,10 @@ from bridge.broker.entry import Entry
 from bridge.broker.journal import schema
 from bridge.broker.journal.base import AcceptRow, ChangeRow, Commits, Kept
 from bridge.broker.journal.groups import Group, Groups
-from bridge.broker.journal.writer import PruneJob, Writer
+from bridge.broker.journal.writer import STATEMENTS_KEPT, PruneJob, Writer
 from bridge.errors import StoreBusy, StoreError
 
 CHECKED_MAX = 256 << 20  # bytes; a larger store is opened without PRAGMA quick_check, which reads all of it
-CHECKPOINT_PAGES = 4000  # 16 MiB of log before it is folded back: rarer, larger pauses of the writer
 
 
 class SqliteJournal:
@@ -136,7 +135,7 @@ def _open(path: str) -> sqlite3.Connection:
     """The writing connection, checked and migrated. Raises StoreError."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # the mode holds for -wal and -shm too
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0, cached_statements=STATEMENTS_KEPT)
     except OSError as error:
         raise StoreError(f"cannot write the store {path}: {error.strerror}; check its permissions and the disk, or give --db another path") from None
     try:
@@ -163,7 +162,6 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
                 raise StoreError(_damaged(path, finding))
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     for step in schema.MIGRATIONS[version:]:
         version += 1
         connection.execute("BEGIN IMMEDIATE")

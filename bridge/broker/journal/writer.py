@@ -21,9 +21,10 @@ from bridge.errors import StoreBusy
 log = logging.getLogger("bridge.broker")
 
 PRUNE_STEP = 500  # rows of one DELETE: small, so that no send waits long behind it
+CHUNK = 64  # rows of one INSERT: 448 of the 999 variables that every SQLite has; one statement per size stays prepared
 _ROW = "(?, ?, ?, ?, ?, ?, ?)"
-# Statements for 64, 32, ... 1 rows: few texts, so that all stay prepared. 64 rows use 448 of the 999 variables that SQLite always has.
-_INSERTS = [(n, f"INSERT INTO tickets ({schema.ACCEPT_COLUMNS}) VALUES {', '.join([_ROW] * n)}") for n in (64, 32, 16, 8, 4, 2, 1)]
+_INSERTS = [f"INSERT INTO tickets ({schema.ACCEPT_COLUMNS}) VALUES {', '.join([_ROW] * rows)}" for rows in range(CHUNK + 1)]
+STATEMENTS_KEPT = CHUNK + 32  # prepared ones, for sqlite3.connect(cached_statements=)
 
 
 class PruneJob:
@@ -75,23 +76,23 @@ class Writer:
         return None
 
     def _write(self, group: Group) -> None:
-        execute, started = self._connection.execute, time.perf_counter()
-        execute("BEGIN IMMEDIATE")
-        self._insert(group.accepts)
-        if group.changes:
-            self._connection.executemany(schema.CHANGE, group.changes)
-        for sql, parameters in group.rest:
-            execute(sql, parameters)
-        execute("COMMIT")
+        started = time.perf_counter()
+        if len(group) == len(group.accepts) <= CHUNK:
+            self._insert(group.accepts)  # a statement alone is a transaction: one step for the usual group
+        else:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for first in range(0, len(group.accepts), CHUNK):
+                self._insert(group.accepts[first : first + CHUNK])
+            if group.changes:
+                self._connection.executemany(schema.CHANGE, group.changes)
+            for sql, parameters in group.rest:
+                self._connection.execute(sql, parameters)
+            self._connection.execute("COMMIT")
         done = self.commits
         self.commits = Commits(done.groups + 1, done.rows + len(group), done.seconds + time.perf_counter() - started)
 
     def _insert(self, rows: list[AcceptRow]) -> None:
-        done, count = 0, len(rows)
-        for size, sql in _INSERTS:
-            while count - done >= size:
-                self._connection.execute(sql, [value for row in rows[done : done + size] for value in row])
-                done += size
+        self._connection.execute(_INSERTS[len(rows)], [value for row in rows for value in row])
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:  # a full disk may have ended it already

@@ -27,15 +27,12 @@ class Transport(Protocol):
         """Let go of the connection."""
 
 
-UNFIT_STATUSES = frozenset({404, 405, 406, 501, 503})
+# What the predecessor's broker, or a proxy, says of a resource that it does not have.
+UNFIT_STATUSES = frozenset({404, 405, 406, 501})
 
 
-def unfit(error: Refused, tier: str) -> Exception:
-    """A refusal that says "no such tier here" becomes proof; others stay what they are.
-
-    404 and its like: the predecessor's broker has no such resource. 503 without
-    Retry-After is how a broker with DISABLE_SSE answers; one that is only busy names a time.
-    """
-    if error.status in UNFIT_STATUSES and not (error.status == 503 and error.retry_after):
+def unfit(error: Refused, tier: str, also: int = 0) -> Exception:
+    """A refusal that says "no such tier here" becomes proof; others stay what they are."""
+    if error.status in UNFIT_STATUSES or error.status == also:
         return TierUnfit(f"{tier} is refused: {error.status} {error.detail}")
     return error

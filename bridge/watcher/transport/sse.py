@@ -37,7 +37,7 @@ class Stream:
         try:
             self._stream = await self._client.stream_agent(self._agent, after)
         except Refused as error:
-            raise unfit(error, "the event stream") from None
+            raise unfit(error, "the event stream", also=503) from None  # 503: DISABLE_SSE, or too many streams
         try:
             self._first = tickets_of(await self._stream.read_events(self._first_byte))
         except asyncio.TimeoutError:
