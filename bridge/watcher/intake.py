@@ -84,6 +84,7 @@ class Intake:
             await self._wait_room()
         self._cursor = max(self._cursor, ticket.seq)
         self.arrived.set()
+        self._vitals.note()
 
     async def _wait_room(self) -> None:
         # The socket is not read meanwhile; the broker's outbox fills and it goes on by cursor (WIRE rule 6).
