@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import threading
 import time
 
@@ -133,6 +134,10 @@ def test_polling_with_a_cursor_loses_and_repeats_nothing(broker):
     assert seen == list(range(total))
 
 
+def now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def test_acknowledge(broker):
     agent = new_name()
     ticket_id = broker.send(agent, 1)
@@ -150,7 +155,7 @@ def test_acknowledge(broker):
 def test_acknowledge_with_evidence_is_in_the_history(broker):
     agent = new_name()
     ticket_id = broker.send(agent, 1)
-    evidence = {"pane": "%3", "form": "agent", "submittedAt": "2026-01-01T00:00:00Z", "verified": True}
+    evidence = {"pane": "%3", "form": "agent", "submittedAt": now(), "verified": True}
     assert broker.acknowledge(ticket_id, {"watcher": "w-1", "evidence": evidence}).status == 200
     ticket = broker.ticket(ticket_id)
     check_ticket(ticket, with_history=True)
@@ -187,7 +192,7 @@ def test_history_in_order(broker):
     with broker.agent_stream(agent) as stream:
         stream.read_event()
     broker.ask("POST", f"/tickets/{ticket_id}/claim", {"watcher": "w-1"})
-    broker.acknowledge(ticket_id, {"watcher": "w-1", "evidence": {"pane": "%1"}})
+    broker.acknowledge(ticket_id, {"watcher": "w-1", "evidence": {"pane": "%1", "submittedAt": now()}})
     broker.ask("POST", "/replies", {"ticketId": ticket_id, "payload": "done"})
     ticket = broker.ticket(ticket_id)
     check_ticket(ticket, with_history=True)
@@ -211,7 +216,7 @@ def test_a_ticket_with_a_ttl_expires(broker):
     with broker.agent_stream(agent) as stream:
         assert stream.read_event().json["ticketId"] == kept
     claim = broker.ask("POST", f"/tickets/{ticket_id}/claim", {"watcher": "w"})
-    assert check_problem(claim, 409).get("status") in (409, "expired")
+    assert claim.status == 409 and claim.json["status"] == "expired"
 
 
 def test_without_a_ttl_no_timeout_removes_a_ticket(broker):
@@ -222,7 +227,7 @@ def test_without_a_ttl_no_timeout_removes_a_ticket(broker):
     with broker.stream(f"/replies/{ticket_id}/stream") as stream:
         assert stream.read_event().event == "timeout"
     assert [ticket["status"] for ticket in broker.pending(agent)] == ["pending"]
-    assert stages(broker.ticket(ticket_id)) == ["accepted"]
+    assert broker.ticket(ticket_id)["status"] == "pending"
 
 
 def test_an_expired_ticket_stays_expired_over_a_restart(start):

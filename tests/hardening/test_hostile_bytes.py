@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 import threading
@@ -134,7 +135,7 @@ def test_nor_when_it_comes_byte_by_byte(broker, name):
             pass  # it closed on us while we were talking: all the better
         data = line.read_to_end()
     assert data == b"" or data.split(b" ", 2)[1][:1] in b"45", data
-    assert data.count(b"HTTP/1.1 ") <= 1
+    assert len(re.findall(rb"(?:^|[}\n])HTTP/1\.[01] \d\d\d ", data)) <= 1, data
     assert broker.pending(victim) == []
 
 
@@ -261,11 +262,10 @@ def test_one_byte_chunks_cost_no_more_than_their_bytes(broker):
     """A body of 1 MiB in chunks of one byte is 6 MB on the wire: allowed or refused, but soon."""
     with broker.line() as line:
         try:
-            line.send(head("Transfer-Encoding: chunked") + b"1\r\nx\r\n" * 200_000 + b"0\r\n\r\n")
+            line.send(head("Transfer-Encoding: chunked", "Connection: close") + b"1\r\nx\r\n" * 200_000 + b"0\r\n\r\n")
         except OSError:
             pass  # closed while we were talking
-        data = line.read_to_end()
-        assert data == b"" or data.split(b" ")[1] in (b"400", b"408", b"413"), data[:100]
+        assert line.read_answer().status in (400, 408, 413)
     assert broker.ask("GET", "/health", timeout=5).status == 200
 
 

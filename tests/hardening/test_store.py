@@ -307,7 +307,7 @@ def test_what_is_done_is_pruned_and_what_waits_is_not(start):
 
 
 def test_memory_keeps_nothing_and_does_everything_else(start):
-    broker = start(db=":memory:", BRIDGE_MEMORY_RETAINED=5, BRIDGE_RATE_LIMIT=0)
+    broker = start(db=":memory:", BRIDGE_FINISHED_MAX=5, BRIDGE_RATE_LIMIT=0)
     sent = [broker.send("a", number) for number in range(20)]
     with broker.agent_stream("a") as stream:
         assert [event.json["ticketId"] for event in stream.read_events(20)] == sent
