@@ -91,6 +91,8 @@ class WatcherSettings:
     retry_max: int = _set(30000, "BRIDGE_RETRY_MAX", "ms, cap of the backoff between two attempts at one ticket", 1)
     stop_timeout: int = _set(10000, "BRIDGE_STOP_TIMEOUT", "ms that an injection under way has on SIGTERM", 0)
     report_interval: int = _set(1000, "BRIDGE_REPORT_INTERVAL", "ms at least between two reports to the broker; none is sent when nothing changed", 10)
+    pane_check: int = _set(10000, "BRIDGE_PANE_CHECK", "ms between two looks of an idle watcher at its pane, so that a loss is reported; 6 ms of CPU each", 100)
+    explain_after: int = _set(2000, "BRIDGE_EXPLAIN_AFTER", "ms that a ticket waits for its pane before the log says why", 10)
     exit_on_loss: bool = _set(False, "BRIDGE_EXIT_ON_LOSS", "end when the pane is lost, instead of looking for it until it is back")
     inject_rate: int = _set(100, "BRIDGE_INJECT_RATE", "injections a minute into one pane, so that an agent is never buried; 0 = no limit", 0, 6000)
     remembered: int = _set(4096, "BRIDGE_REMEMBERED", "finished tickets whose ids are remembered, so that a late repeat is known", 1)

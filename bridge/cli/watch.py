@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import re
 import signal
 import sys
+from dataclasses import replace
 
 from bridge.cli.asking import add_broker_flags, checked_id
 from bridge.cli.flags import add_flags, load
@@ -26,6 +28,7 @@ from bridge.watcher.sinks.command import CommandSink
 from bridge.watcher.sinks.pane import PaneSink
 from bridge.watcher.sinks.stdout import PrintSink
 
+WORD = re.compile(r"[A-Za-z0-9:/._-]+")  # what no shell reads as anything but itself
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -65,19 +68,28 @@ def check_sink(args: argparse.Namespace) -> None:
 async def watch(args: argparse.Namespace) -> None:
     settings = load(WatcherSettings, args)
     client = BrokerClient(load(ClientSettings, args))
-    session = Session(args.agent, client, make_sink(args, settings), settings)
+    session = Session(args.agent, client, make_sink(args, settings, client.url), settings)
     stop_on_signals(session)
     await session.run()
 
 
-def make_sink(args: argparse.Namespace, settings: WatcherSettings) -> Sink:
+def make_sink(args: argparse.Namespace, settings: WatcherSettings, broker: str) -> Sink:
     if args.is_print:
         return PrintSink(sys.stdout)
     if args.exec_command is not None:
         return CommandSink(args.exec_command, settings.exec_timeout / 1000)
-    tmux = Tmux(args.socket_name, args.socket_path)
-    injector = Injector(tmux, args.session, args.pane, load(TmuxSettings, args), args.form)
+    tmux_settings = load(TmuxSettings, args)
+    tmux = Tmux(args.socket_name, args.socket_path, tmux_settings.tmux_deadline / 1000)
+    injector = Injector(tmux, args.session, args.pane, name_broker(tmux_settings, broker), args.form)
     return PaneSink(injector, args.session, args.pane, settings.inject_rate)
+
+
+def name_broker(settings: TmuxSettings, broker: str) -> TmuxSettings:
+    """A shell in the pane knows nothing of our flags: the command that it gets names a broker that is not the default one."""
+    is_ours = settings.shell_command == TmuxSettings.shell_command
+    if is_ours and broker != ClientSettings.broker_url and WORD.fullmatch(broker):
+        return replace(settings, shell_command=f"{settings.shell_command} --broker-url {broker}")
+    return settings
 
 
 def stop_on_signals(session: Session) -> None:

@@ -19,7 +19,7 @@ from bridge.backoff import full_jitter
 from bridge.client.broker import BrokerClient
 from bridge.errors import BridgeError, BrokerUnreachable, DeliveryFailed, PaneError, PaneLost, PaneNotReady, Refused, TmuxError
 from bridge.settings import WatcherSettings
-from bridge.tasks import within
+from bridge.tasks import stop_all, within
 from bridge.watcher.inbox import Entry, Inbox, Stage
 from bridge.watcher.intake import Intake
 from bridge.watcher.lease import Leases
@@ -29,6 +29,7 @@ from bridge.watcher.sinks.base import Sink
 log = logging.getLogger("bridge.watcher")
 RETRY_BASE = 0.25  # seconds, ceiling of the first pause between two attempts
 NOT_READY_BASE, NOT_READY_CAP = 0.05, 1.0  # seconds; a pane that was ready a moment ago probably is again soon
+EXPLAIN_EVERY = 30.0  # seconds between two log lines that say why a ticket waits
 PASSING = frozenset({408, 425, 429})  # refusals of 4xx that another try may change; 5xx may, too
 
 
@@ -61,16 +62,18 @@ class Delivery:
                 await self._finish(self._attempt(head))
 
     async def _wait_head(self) -> Entry:
+        await self._look()
         while True:
             self._intake.arrived.clear()
             head = self._inbox.head()
-            pause = self._pause_of(head) if head is not None else self._settings.sse_heartbeat / 1000
+            pause = self._pause_of(head) if head is not None else self._settings.pane_check / 1000
             if head is not None and not pause:
                 return head
             try:
                 await within(pause, self._intake.arrived.wait())
             except asyncio.TimeoutError:
-                pass  # the head's turn has come, or there is still none
+                if head is None:
+                    await self._look()
 
     def _pause_of(self, entry: Entry) -> float:
         """Seconds until the entry may be tried; an injected one always may."""
@@ -78,19 +81,42 @@ class Delivery:
             return 0.0
         return max(0.0, entry.held_until - asyncio.get_running_loop().time())
 
+    async def _look(self) -> None:
+        """Nothing to deliver: is the pane still there?"""
+        try:
+            await self._sink.reason()
+            if self._vitals.health != HEALTHY:
+                self._vitals.note(health=HEALTHY)
+        except (PaneLost, TmuxError) as error:
+            self._lose(error)
+
     async def _wait_ready(self) -> None:
         """Wait for the sink, also while its pane is gone: it is looked for with backoff."""
         delays = self._new_delays()
         while True:
             try:
-                if self._vitals.health == HEALTHY:
-                    self._vitals.note(health=BUSY)
-                await self._sink.wait_ready()
+                await self._wait_and_explain()
                 self._vitals.note(health=HEALTHY)
                 return
             except (PaneLost, TmuxError) as error:
                 self._lose(error)
             await asyncio.sleep(next(delays))
+
+    async def _wait_and_explain(self) -> None:
+        """Wait for the sink; when that takes long, say why, now and then."""
+        waiting = asyncio.ensure_future(self._sink.wait_ready())
+        patience = self._settings.explain_after / 1000
+        try:
+            while not (await asyncio.wait({waiting}, timeout=patience))[0]:
+                if self._vitals.health == HEALTHY:
+                    self._vitals.note(health=BUSY)
+                reason = await self._sink.reason()
+                if reason:
+                    log.info("waiting for the pane session=%s pane=%s queued=%d reason=%s", self._vitals.session, self._vitals.pane, len(self._inbox), reason)
+                patience = EXPLAIN_EVERY
+            waiting.result()
+        finally:
+            await stop_all(waiting)
 
     def _lose(self, error: BridgeError) -> None:
         if self._vitals.health != LOST:

@@ -13,7 +13,7 @@ from bridge.ticket import Ticket
 from bridge.watcher.session import Session
 from fakes import PATIENCE, Answer, Asked, encode, problem
 
-QUICK = dict(reconnect_base=5, reconnect_max=50, retry_max=50, report_interval=10, first_byte=2000, poll_interval=20, longpoll_wait=400, tier_holds=100, probe_interval=60000, stop_timeout=2000)
+QUICK = dict(reconnect_base=5, reconnect_max=50, retry_max=50, report_interval=10, first_byte=2000, poll_interval=20, longpoll_wait=400, tier_holds=100, probe_interval=60000, stop_timeout=2000, pane_check=100, explain_after=20)
 
 
 class ScriptedSink:
@@ -42,6 +42,8 @@ class ScriptedSink:
         return {"pane": "fake", "form": "test", "submittedAt": "now", "verified": True}
 
     async def reason(self) -> str:
+        if self.lost is not None:
+            raise self.lost
         return "" if self.is_ready.is_set() else "the test says so"
 
 

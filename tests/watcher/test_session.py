@@ -158,6 +158,31 @@ def test_a_lost_pane_is_reported_and_found_again():
     asyncio.run(scenario())
 
 
+def test_an_idle_watcher_sees_that_its_pane_is_lost_and_that_it_is_back():
+    async def scenario():
+        small, sink = SmallBroker(), ScriptedSink()
+        async with FakeBroker(small) as broker, watching(broker.url, sink):
+            await wait_for(lambda: small.reports and small.reports[-1]["health"] == "healthy", "the first report")
+            sink.lost = PaneLost("no session dev-lucy")
+            await wait_for(lambda: small.reports[-1]["health"] == "lost", "the loss")
+            sink.lost = None
+            await wait_for(lambda: small.reports[-1]["health"] == "healthy", "health")
+
+    asyncio.run(scenario())
+
+
+def test_the_log_says_why_a_ticket_waits(caplog):
+    async def scenario():
+        small, sink = SmallBroker(), ScriptedSink()
+        sink.is_ready.clear()
+        async with FakeBroker(small) as broker, watching(broker.url, sink):
+            await small.add("T1")
+            await wait_for(lambda: "reason=the test says so" in caplog.text, "the reason")
+
+    caplog.set_level("INFO", "bridge.watcher")
+    asyncio.run(scenario())
+
+
 def test_exit_on_loss_ends_the_session():
     async def scenario():
         small, sink = SmallBroker(), ScriptedSink()
