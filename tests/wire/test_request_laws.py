@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -109,6 +111,60 @@ def test_chunks_that_are_written_are_read(chunks, at):
 def test_garbage_raises_only_peer_errors_and_holds_little(slices):
     """Laws 3 and 4; `read_requests` asserts the bound and lets every other exception through."""
     read_requests(slices, SMALL)
+
+
+def hostile(kind: str):
+    """Slices without end that a peer may send in the hope that somebody keeps them."""
+    head = b"POST / HTTP/1.1\r\nHost: a\r\n"
+    if kind == "chunks of one byte":
+        yield head + b"Transfer-Encoding: chunked\r\n\r\n"
+        while True:
+            yield b"1\r\nx\r\n" * 500
+    elif kind == "trailers":
+        yield head + b"Transfer-Encoding: chunked\r\n\r\n0\r\n"
+        while True:
+            yield b"X: y\r\n" * 500
+    elif kind == "extensions":
+        yield head + b"Transfer-Encoding: chunked\r\n\r\n1"
+        while True:
+            yield b";a=b" * 500
+    elif kind == "fields":
+        yield head
+        while True:
+            yield b"X: y\r\n" * 500
+    elif kind == "empty lines":
+        while True:
+            yield b"\r\n" * 500
+    else:
+        while True:
+            yield b"x" * 4000
+
+
+@pytest.mark.parametrize("kind", ["chunks of one byte", "trailers", "extensions", "fields", "empty lines", "a line"])
+def test_memory_is_bounded_as_the_allocator_counts_it(kind):
+    """Law 3, not in the parser's own words: 4 MB of each, and never more than a few times the limits in use."""
+    limits = Limits(head_max=16384, body_max=65536)
+    parser, slices, fed = RequestParser(limits), hostile(kind), 0
+    tracemalloc.start()
+    try:
+        with pytest.raises(PeerError):
+            while fed < 4_000_000:
+                piece = next(slices)
+                fed += len(piece)
+                parser.feed(piece)
+                assert parser.take_request() is None
+        assert tracemalloc.get_traced_memory()[1] < 4 * (limits.head_max + limits.body_max)
+    finally:
+        tracemalloc.stop()
+
+
+def test_held_bytes_counts_what_is_held():
+    parser, seen = RequestParser(Limits()), []
+    for piece in [b"POST / HTTP/1.1\r\n", b"Host: a\r\nTransfer-Encoding: chunked\r\n\r\n", b"5\r\nhe", b"llo\r\n1", b"\r\nx\r\n0\r\n\r\nGET"]:
+        parser.feed(piece)
+        parser.take_request()
+        seen.append(parser.held_bytes)
+    assert seen == [17, 0, 2, 5 + 1, 3]
 
 
 @given(STREAMS, st.lists(STREAMS, max_size=4))

@@ -120,6 +120,11 @@ def test_what_is_refused(stream):
     assert record[-1][0] == 502 and record[-1] != CUT_SHORT
 
 
+def test_eight_interim_responses_are_skipped_and_no_more():
+    assert read(b"HTTP/1.1 102 Processing\r\n\r\n" * 8 + LENGTH)[0][0] == 200
+    assert read(b"HTTP/1.1 102 Processing\r\n\r\n" * 9 + LENGTH)[0][0] == 502
+
+
 def test_a_stream_is_handed_out_as_it_comes_and_never_held():
     parser = ResponseParser(SMALL)
     parser.feed(OK + b"Transfer-Encoding: chunked\r\n\r\n")
