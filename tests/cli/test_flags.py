@@ -1,0 +1,46 @@
+"""Flags come from settings: each field has one, it wins over the environment, and a wrong one says so."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+
+import pytest
+
+from bridge.cli.flags import add_flags, load
+from bridge.errors import UsageError
+from bridge.settings import BrokerSettings, ClientSettings, TmuxSettings, WatcherSettings
+
+
+def parser_for(cls) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser()
+    add_flags(parser, cls, "all")
+    return parser
+
+
+@pytest.mark.parametrize("cls", [BrokerSettings, ClientSettings, WatcherSettings, TmuxSettings])
+def test_each_field_has_a_flag_with_its_words_and_defaults_hold(cls, monkeypatch):
+    for entry in fields(cls):
+        for variable in entry.metadata["env"]:
+            monkeypatch.delenv(variable, raising=False)
+    parser = parser_for(cls)
+    text = " ".join(parser.format_help().split())
+    assert all("--" + entry.name.replace("_", "-") in text for entry in fields(cls))
+    assert load(cls, parser.parse_args([])) == cls()
+
+
+def test_flag_wins_over_environment_wins_over_default(monkeypatch):
+    parser = parser_for(WatcherSettings)
+    monkeypatch.setenv("BRIDGE_LEASE", "777")
+    monkeypatch.setenv("DISABLE_SSE", "true")
+    assert load(WatcherSettings, parser.parse_args([])).lease == 777
+    assert load(WatcherSettings, parser.parse_args(["--lease", "888"])).lease == 888
+    assert load(WatcherSettings, parser.parse_args([])).disable_sse is True
+    assert load(WatcherSettings, parser.parse_args(["--no-disable-sse"])).disable_sse is False
+    assert load(WatcherSettings, parser.parse_args(["--exit-on-loss"])).exit_on_loss is True
+
+
+@pytest.mark.parametrize("words", [["--lease", "soon"], ["--lease", "-5"], ["--push-mode", "carrier-pigeon"], ["--longpoll-wait", "60001"]])
+def test_a_wrong_value_names_its_flag(words):
+    with pytest.raises(UsageError, match=words[0]):
+        load(WatcherSettings, parser_for(WatcherSettings).parse_args(words))
