@@ -3,12 +3,14 @@
 Rule 1: a ticket that a watcher has claimed expires only when its lease has run
 out too; it may be half typed by now.
 Rule 2: entries that are finished already stay in the heap until their time, or
-until they are more than half of it.
+until the heap has doubled.
 """
 
 from __future__ import annotations
 
+import asyncio
 import heapq
+from typing import Optional
 
 from bridge.broker.clock import Clock
 from bridge.broker.entry import Entry
@@ -17,18 +19,40 @@ from bridge.broker.metrics import Metrics
 from bridge.broker.transitions import expired
 
 SWEEP_MIN = 1000  # entries below which the heap is not swept
+LOOK_AGAIN = 1.0  # seconds after which an expiry that could not be written is tried again
 
 
 class Expiry:
-    def __init__(self, ledger: Ledger, clock: Clock, metrics: Metrics) -> None:
-        self._ledger, self._clock, self._metrics = ledger, clock, metrics
+    """One timer, set to the soonest entry."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, metrics: Metrics, loop: asyncio.AbstractEventLoop) -> None:
+        self._ledger, self._clock, self._metrics, self._loop = ledger, clock, metrics, loop
         self._heap: list[tuple[float, int, Entry]] = []
         self._swept_size = SWEEP_MIN
+        self._timer: Optional[asyncio.TimerHandle] = None
+        self._armed_for = float("inf")
+
+    def watch(self, entry: Entry) -> None:
+        heapq.heappush(self._heap, (entry.expires_at, entry.seq, entry))
+        if len(self._heap) > 2 * self._swept_size:
+            self._heap = [item for item in self._heap if not item[2].state.is_final]
+            heapq.heapify(self._heap)
+            self._swept_size = max(SWEEP_MIN, len(self._heap))
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._heap and self._heap[0][0] < self._armed_for:
+            self.stop()
+            self._armed_for = self._heap[0][0]
+            self._timer = self._loop.call_later(max(0.0, self._armed_for - self._clock.monotonic()), self.run)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
     def run(self) -> None:
         """Expire what is due."""
         now = self._clock.monotonic()
-        self._take_new()
         while self._heap and self._heap[0][0] <= now:
             _, seq, entry = heapq.heappop(self._heap)
             head = entry.head
@@ -39,13 +63,6 @@ class Expiry:
                 continue
             self._ledger.propose(entry, expired(head, self._clock.wall_ms()))
             self._metrics.expired += 1
-            heapq.heappush(self._heap, (now + 1.0, seq, entry))  # looked at again, in case that the write fails
-
-    def _take_new(self) -> None:
-        for entry in self._ledger.expiring:
-            heapq.heappush(self._heap, (entry.expires_at, entry.seq, entry))
-        self._ledger.expiring.clear()
-        if len(self._heap) > 2 * self._swept_size:
-            self._heap = [item for item in self._heap if not item[2].state.is_final]
-            heapq.heapify(self._heap)
-            self._swept_size = max(SWEEP_MIN, len(self._heap))
+            heapq.heappush(self._heap, (now + LOOK_AGAIN, seq, entry))
+        self._armed_for = float("inf")
+        self._arm()

@@ -17,7 +17,7 @@ import os
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Mapping, NamedTuple, Optional
 
 from bridge.broker.body import canonical
 from bridge.broker.body import encode_text as quote
@@ -60,7 +60,7 @@ class Ledger:
     def __init__(self, journal: Journal, hub: Hub, clock: Clock, metrics: Metrics, bounds: Bounds) -> None:
         self._journal, self._hub, self._clock, self._metrics, self._bounds = journal, hub, clock, metrics, bounds
         self.seq = 0
-        self.expiring: list[Entry] = []  # born with a time to live, for expiry.py to take
+        self.on_time_to_live: Callable[[Entry], None] = lambda entry: None  # expiry.py: a ticket that may expire is born
         self._held: dict[str, Entry] = {}  # pending or on its way, by ticket id
         self._finished: OrderedDict[str, Entry] = OrderedDict()
         self._group: Stored = None
@@ -170,7 +170,7 @@ class Ledger:
             entry.is_born = True
             if entry.ttl_ms:
                 entry.expires_at = entry.expires_at or self._clock.monotonic() + entry.ttl_ms / 1000
-                self.expiring.append(entry)
+                self.on_time_to_live(entry)
         self._hub.publish(births)
 
     def _unmake(self, births: list[Entry]) -> None:

@@ -15,14 +15,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import resource
 import signal
 import socket
-from typing import Callable, Mapping, Optional, Union
+from typing import Any, Callable, Iterable, Mapping, Optional, Union
 
 from bridge.broker.clock import Clock
 from bridge.broker.expiry import Expiry
 from bridge.broker.fronts.http import Connection
+from bridge.broker.fronts.responses import encode_reply
 from bridge.broker.guard import Guard
 from bridge.broker.handlers.agents import restore
 from bridge.broker.heartbeats import Heartbeats
@@ -33,20 +35,22 @@ from bridge.broker.ledger import Bounds, Ledger
 from bridge.broker.limits import SendLimits
 from bridge.broker.metrics import Metrics
 from bridge.broker.registry import Registry
+from bridge.broker.reply import problem
 from bridge.broker.services import Services
 from bridge.broker.subscriptions import Subscriptions
-from bridge.errors import UsageError
+from bridge.errors import PeerError, UsageError
 from bridge.settings import BrokerSettings, default_db
 from bridge.wire.request import Limits, Stage
 
 log = logging.getLogger("bridge.broker")
 
 MEMORY = ":memory:"
-ACCEPT_BACKLOG = 4096  # connections that may wait to be accepted: a herd of watchers after a restart
+ACCEPT_BACKLOG = 4096  # connections that may wait in the kernel: a herd of watchers after a restart
+ACCEPTS_PER_TURN = 128  # of them in one turn of the loop
+RESERVED_DESCRIPTORS = 24  # of the process' limit: the store, the log, the loop
 SWEEP_MAX = 1.0  # seconds between sweeps; a quarter of the shortest deadline where that is less
 PRUNE_INTERVAL = 60.0  # seconds
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 # (level, option) of SO_KEEPALIVE's probes, where the platform has them: first after 60 s, then 3 at 15 s.
 PROBES = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 3))
 
@@ -65,7 +69,9 @@ class Server:
         self.is_draining = False
         self.connections: set[Connection] = set()
         self.timed: set[Connection] = set()
-        self._expiry = Expiry(self.services.ledger, clock, self.services.metrics)
+        self._expiry = Expiry(self.services.ledger, clock, self.services.metrics, self._loop)
+        self.services.ledger.on_time_to_live = self._expiry.watch
+        _load(self.services)
         self._listener: Optional[asyncio.AbstractServer] = None
         shortest_ms = min(settings.head_timeout, settings.body_timeout, settings.idle_timeout, settings.write_deadline)
         self._sweep_interval = min(SWEEP_MAX, shortest_ms / 4000)
@@ -74,12 +80,16 @@ class Server:
     async def start(self) -> str:
         """Listen; return the URL. Raises UsageError when the address cannot be bound."""
         settings = self.services.settings
+        self._expiry.run()
+        await self.services.journal.flush()  # nobody sees as pending what expired while the broker was down
+        self._loop.set_exception_handler(_on_loop_error)
         try:
-            self._listener = await asyncio.start_server(self._accept, settings.host, settings.port, backlog=ACCEPT_BACKLOG)
+            self._listener = await asyncio.start_server(self._accept, settings.host, settings.port, backlog=ACCEPTS_PER_TURN)
         except (OSError, UnicodeError) as error:
             await self.services.journal.aclose()
             reason = getattr(error, "strerror", None) or error
             raise UsageError(f"cannot listen on {settings.host} port {settings.port}: {reason}; give another --host or --port") from None
+        _deepen_backlog(self._listener.sockets)
         self._every(self._sweep_interval, "sweep", self._sweep)
         self._every(PRUNE_INTERVAL, "prune", self._prune)
         port = self._listener.sockets[0].getsockname()[1]
@@ -88,8 +98,10 @@ class Server:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         transport = writer.transport
-        if self.is_draining or len(self.connections) >= self.services.settings.connections_max:
-            transport.write(BUSY)
+        room = min(self.services.settings.connections_max, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED_DESCRIPTORS)
+        if self.is_draining or len(self.connections) >= room:
+            refusal = problem(PeerError(503, f"the broker has {len(self.connections)} connections, as many as it may (BRIDGE_CONNECTIONS_MAX)", {"Retry-After": "5"}))
+            transport.write(encode_reply(refusal, int(self.services.clock.wall()), b"Connection: close\r\n", is_head=False))
             transport.close()
             return
         _set_probes(writer.get_extra_info("socket"))
@@ -105,7 +117,6 @@ class Server:
 
     def _sweep(self) -> None:
         now = self.services.clock.monotonic()
-        self._expiry.run()
         for connection in list(self.timed):
             connection.sweep(now)
 
@@ -127,6 +138,7 @@ class Server:
         for timer in self._timers.values():
             timer.cancel()
         self.heartbeats.stop()
+        self._expiry.stop()
         await self.services.journal.aclose()
         for connection in list(self.connections):
             connection.abort()
@@ -140,14 +152,34 @@ def _open_services(settings: BrokerSettings, clock: Clock) -> Services:
     bounds = Bounds(settings.queue_max, settings.pending_bytes, settings.finished_max)
     ledger = Ledger(journal, hub, clock, metrics, bounds)
     registry, subscriptions = Registry(hub, settings.agents_max), Subscriptions(settings.agents_max)
-    kept = journal.load(clock.wall_ms(), clock.monotonic())
-    ledger.load(kept)
-    subscriptions.load(kept.subscriptions)
-    for record in kept.agents:
-        agent = restore(record)
-        registry.agents[agent.agent_id] = agent
     limits = SendLimits(settings.rate_limit)
     return Services(settings, clock, journal, hub, ledger, registry, subscriptions, limits, metrics, clock.monotonic())
+
+
+def _load(services: Services) -> None:
+    """Take over what the store kept."""
+    kept = services.journal.load(services.clock.wall_ms(), services.clock.monotonic())
+    services.ledger.load(kept)
+    services.subscriptions.load(kept.subscriptions)
+    for record in kept.agents:
+        agent = restore(record)
+        services.registry.agents[agent.agent_id] = agent
+
+
+def _deepen_backlog(listeners: Iterable[socket.socket]) -> None:
+    """asyncio's one number is both the kernel's backlog and the accepts of one turn; the first should be large, the second small."""
+    for listener in listeners:
+        with socket.socket(fileno=os.dup(listener.fileno())) as same:
+            same.listen(ACCEPT_BACKLOG)
+
+
+def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What reaches the loop. Out of descriptors it tries to accept again in a second, which needs no stack trace."""
+    error = context.get("exception")
+    if isinstance(error, OSError) and "accept" in context["message"]:
+        log.warning("cannot accept error=%s", error.strerror)
+    else:
+        loop.default_exception_handler(context)
 
 
 def _set_probes(peer: Optional[socket.socket]) -> None:

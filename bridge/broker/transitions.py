@@ -39,8 +39,9 @@ def acknowledged(state: State, watcher: str, evidence: Mapping[str, Any], wall_m
     said: dict[str, Any] = {"by": watcher} if watcher else {}
     if evidence:
         said["evidence"] = evidence
-    if isinstance(evidence.get("submittedAt"), str):
-        state = with_stage(state, {"stage": "injected", "at": evidence["submittedAt"], **said})
+        submitted_at = evidence.get("submittedAt")
+        at = submitted_at if isinstance(submitted_at, str) else rfc3339(wall_ms)
+        state = with_stage(state, {"stage": "injected", "at": at, **said})
     state = with_stage(state, {"stage": "acknowledged", "at": rfc3339(wall_ms), **said})
     return replace(state, status=DELIVERED, updated_ms=wall_ms, claim=None)
 
@@ -48,9 +49,9 @@ def acknowledged(state: State, watcher: str, evidence: Mapping[str, Any], wall_m
 def replied(state: State, payload: Any, metadata: Mapping[str, Any], wall_ms: int) -> State:
     """The ticket's response is set. Raises PeerError 409: a second reply replaces nothing."""
     if state.status == RESPONDED:
-        raise PeerError(409, "the ticket has a reply already, which stays", extra={"status": RESPONDED})
+        raise PeerError(409, "the ticket has a reply already, which stays")
     if state.status == EXPIRED:
-        raise PeerError(409, "the ticket is expired; nobody waits for its reply", extra={"status": EXPIRED})
+        raise PeerError(409, "the ticket is expired; nobody waits for its reply")
     at = rfc3339(wall_ms)
     response = {"payload": payload, "metadata": metadata, "at": at}
     state = replace(state, status=RESPONDED, updated_ms=wall_ms, claim=None, response=response, responded_ms=wall_ms)

@@ -277,12 +277,12 @@ class Connection(asyncio.Protocol):
                 self._house.services.metrics.stream_failed(now)
 
     def drain(self) -> None:
-        """The broker is stopping: end what waits, let finish what is being stored."""
+        """The broker is stopping: end what waits, let finish what is arriving or being stored."""
         if self._outbox is not None and self._outbox.subscriber is not None:
             self._outbox.subscriber.end()
         elif self._stop_waiting is not None:
             self.finish_waiting()
-        elif self.state in (State.READING, State.LINGERING):
+        elif self.state is State.LINGERING or (self.state is State.READING and self._stage is Stage.IDLE):
             self._transport.close()
 
     def abort(self) -> None:

@@ -93,7 +93,7 @@ def heartbeat(request: Request, services: Services, name: str) -> Answer:
 def subscribe(request: Request, services: Services, name: str) -> Answer:
     check_id(name, "agentId")
     fields = body.decode_object(request.body, services.settings.json_depth)
-    subscriber = check_id(fields.get("subscriber") or DEFAULT_SUBSCRIBER, "subscriber")
+    subscriber = check_id(fields.get("subscriber", DEFAULT_SUBSCRIBER), "subscriber")
     owed = services.subscriptions.add(subscriber, name, services.ledger.seq)
     services.registry.presence(name)
     for stream in services.subscriptions.streams(subscriber):
@@ -103,6 +103,6 @@ def subscribe(request: Request, services: Services, name: str) -> Answer:
 
 
 def unsubscribe(request: Request, services: Services, name: str) -> Answer:
-    subscriber = check_id(decode_query(request.query).get("subscriber") or DEFAULT_SUBSCRIBER, "subscriber")
+    subscriber = check_id(decode_query(request.query).get("subscriber", DEFAULT_SUBSCRIBER), "subscriber")
     services.subscriptions.discard(subscriber, name)
     return OnDisk(Reply(204), services.journal.put_subscription(subscriber, name, None))

@@ -79,5 +79,8 @@ class Journal(Protocol):
     def prune(self, before_ms: int) -> None:
         """Forget, in small steps, the tickets that were finished before then."""
 
+    async def flush(self) -> None:
+        """Wait until every row that was given is on disk."""
+
     async def aclose(self) -> None:
         """Write what is open, then close."""

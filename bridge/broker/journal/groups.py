@@ -40,30 +40,32 @@ class Groups:
         self._loop = loop
         self._write = write
         self._open: Optional[Group] = None
-        self._is_writing = False
+        self._writing: Optional[Group] = None
 
     def joined(self) -> Group:
         """The open group; a new one starts here when there is none."""
         if self._open is None:
             self._open = Group(self._loop.create_future())
-            if not self._is_writing:
+            if self._writing is None:
                 self._loop.call_soon(self._leave)
         return self._open
 
     def _leave(self) -> None:
         group, self._open = self._open, None
         if group is not None:
-            self._is_writing = True
+            self._writing = group
             self._write(group)
 
     def written(self, group: Group, error: Optional[StoreBusy]) -> None:
         """Called on the loop when the group is on disk, or is not."""
-        self._is_writing = False
-        if self._open is not None:
-            self._leave()
+        self._writing = None
+        self._leave()
         group.future.set_result(error)
 
     async def flush(self) -> None:
         """Wait until nothing is open and nothing is on its way."""
-        while self._open is not None or self._is_writing:
-            await asyncio.shield(self.joined().future)
+        while True:
+            group = self._open or self._writing
+            if group is None:
+                return
+            await asyncio.shield(group.future)

@@ -42,5 +42,8 @@ class MemoryJournal:
     def prune(self, before_ms: int) -> None:
         """Nothing is kept here; the ledger's own memory is bounded."""
 
+    async def flush(self) -> None:
+        await self._groups.flush()
+
     async def aclose(self) -> None:
         await self._groups.flush()

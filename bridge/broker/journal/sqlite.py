@@ -90,6 +90,9 @@ class SqliteJournal:
     def prune(self, before_ms: int) -> None:
         self.writer.put(PruneJob(before_ms))
 
+    async def flush(self) -> None:
+        await self._groups.flush()
+
     async def aclose(self) -> None:
         await self._groups.flush()
         self._reader.close()
