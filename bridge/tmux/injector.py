@@ -16,6 +16,7 @@ process dies, the marks make the next call right.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import re
 import time
@@ -39,6 +40,7 @@ from bridge.tmux.prompt import Verdict, judge
 from bridge.tmux.state import PaneState
 from bridge.tmux.terminal import read_terminal
 
+_NUMBERS = itertools.count()
 _STEP = 0.02  # seconds between looks while a paste or an Enter takes effect: they take 20 to 300 ms
 _ENTER_DELAYS = (0.3, 0.6, 1.2)  # seconds given to each further Enter; the last one repeats
 _FULL_LOOK = 1.0  # seconds between tmux calls while the terminal's flags alone say "busy"
@@ -57,6 +59,7 @@ class Injector:
         self._rules = Rules(form, settings.quiet / 1000, settings.still / 1000, _compile(settings.ready_pattern), settings.allow_opaque)
         self._pane: Optional[Pane] = None
         self._memory = Memory()
+        self._buffer = f"bridge-{os.getpid()}-{next(_NUMBERS)}"  # one name for life: a crash leaves one buffer at most
         self._submitted = -1e9  # monotonic seconds of the last submission
         self._turn: Optional[asyncio.Lock] = None  # made inside the loop: Python 3.9 binds it to the loop that it finds
 
@@ -100,10 +103,11 @@ class Injector:
         async with self._turn:
             state = await self._observe()
             mark = mark_of(ticket.ticket_id)
-            sent_at = read_mark(state.sent, mark)
-            if sent_at is not None:  # submitted before a crash, or by another watcher: only the ack is owed
-                return self._evidence(self._judge(state).form or self._rules.form, sent_at, False)
-            if read_mark(state.pasted, mark) == state.pane_pid:
+            sent = read_mark(state.sent, mark)
+            if sent is not None:  # submitted before a crash, or by another watcher: only the ack is owed
+                form, _, moment = sent.partition("-")
+                return self._evidence(form, int(moment), False)
+            if read_mark(state.pasted, mark) == str(state.pane_pid):
                 return await self._resume(ticket, state)
             return await self._type(ticket, await self._ready_state(state))
 
@@ -124,12 +128,11 @@ class Injector:
         sight = self._sight(state)
         text = self._text(ticket, sight)
         mark = mark_of(ticket.ticket_id)
-        buffer = f"bridge-{os.getpid()}-{state.pane_id[1:]}"
-        pasted = add_mark(state.pasted, mark, state.pane_pid)
+        pasted, buffer = add_mark(state.pasted, mark, str(state.pane_pid)), self._buffer
         await self._run("load-buffer", "-b", buffer, "-", stdin=text.encode("utf-8"))
         if sight.one_step:
             now = _now_ms()
-            await self._guarded(self._guard(state).paste_and_enter(buffer, pasted, add_mark(state.sent, mark, now)))
+            await self._guarded(self._guard(state).paste_and_enter(buffer, pasted, add_mark(state.sent, mark, f"{sight.form}-{now}")))
             self._submitted = time.monotonic()
             return self._evidence(sight.form, now, await self._is_echoed(text))
         await self._guarded(self._guard(state).paste(buffer, pasted))
@@ -159,9 +162,10 @@ class Injector:
         """The text is in the input, or on its way: see it there, press Enter, see it leave."""
         state = await self._wait_draft(draft)
         now = _now_ms()
-        await self._guarded(self._guard(state).enter(add_mark(state.sent, mark_of(ticket.ticket_id), now)))
+        form = self._sight(state).form or "agent"
+        await self._guarded(self._guard(state).enter(add_mark(state.sent, mark_of(ticket.ticket_id), f"{form}-{now}")))
         self._submitted = time.monotonic()
-        return self._evidence(self._sight(state).form or "agent", now, await self._wait_taken(draft, state))
+        return self._evidence(form, now, await self._wait_taken(draft, state))
 
     async def _wait_draft(self, draft: Draft) -> PaneState:
         """Wait until the pasted text stands in the input, whole and still. Raises PaneNotReady: a later call resumes."""

@@ -2,8 +2,8 @@
 
 Two user options of the pane, written in the very command sequence that types:
 
-    @bridge_pasted   ' T-1=4711 T-2=4711 '             ticket = process that got the text
-    @bridge_sent     ' T-1=1763800000123 T-2=... '     ticket = when Enter followed, ms since 1970
+    @bridge_pasted   ' T-1=4711 T-2=4711 '                   ticket = process that got the text
+    @bridge_sent     ' T-1=agent-1763800000123 T-2=... '     ticket = form, and when Enter followed (ms since 1970)
 
 They survive a crash of the watcher, `clear`, a move of the pane; they end with the pane, as the
 text does. A ring of several, because a watcher that dies after T-2 may still owe the ack of T-1.
@@ -32,19 +32,19 @@ def mark_of(ticket_id: str) -> str:
     return ticket_id if SAFE_ID.fullmatch(ticket_id) else "+" + encode_id(ticket_id)
 
 
-def read_mark(ring: str, mark: str) -> Optional[int]:
-    """The number beside `mark`, or None when the ring does not hold it."""
+def read_mark(ring: str, mark: str) -> Optional[str]:
+    """What stands beside `mark`, or None when the ring does not hold it."""
     for entry in ring.split():
-        name, _, number = entry.rpartition("=")
-        if name == mark and number.isdigit():
-            return int(number)
+        name, _, value = entry.rpartition("=")
+        if name == mark:
+            return value
     return None
 
 
-def add_mark(ring: str, mark: str, number: int) -> str:
+def add_mark(ring: str, mark: str, value: str) -> str:
     """The ring with one more entry; the oldest ones beyond RING are forgotten."""
     kept = [entry for entry in ring.split() if entry.rpartition("=")[0] != mark]
-    return f" {' '.join([*kept, f'{mark}={number}'][-RING:])} "
+    return f" {' '.join([*kept, f'{mark}={value}'][-RING:])} "
 
 
 def option_names(pane_id: str, per_pane: bool) -> tuple[str, str]:

@@ -1,0 +1,168 @@
+"""Names, and what happens to a pane while it is held: moved, respawned, dead, gone, its server started anew."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.errors import PaneLost, PaneNotReady
+from bridge.tmux.command import Tmux
+from bridge.tmux.injector import Injector
+from bridge.tmux.pane import observe, resolve
+from panes import QUICK, Server, deliver, run, ticket, wait_reason
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A server that the test may end."""
+    started = Server(tmp_path)
+    yield started
+    started.stop()
+
+
+def find(server, session, pane):
+    return run(resolve(Tmux(socket_name=server.name), session, pane))
+
+
+def names(server):
+    return server("list-sessions", "-F", "#{session_name}").split("\n")[:-1]
+
+
+@pytest.mark.parametrize("name", ["plain", "with space", "日本", "-dash", "=eq", "%5", "@3", "12", "*", "a;b", "a#b", "$weird", "tab\\t", "quo'te"])
+def test_a_session_is_found_by_its_exact_name(own, name):
+    own("new-session", "-d", "-s", "first", "dash")
+    own("new-session", "-d", "-s", name, "dash")
+    stored = [one for one in names(own) if one != "first"][0]  # tmux rewrites some characters
+    found = find(own, stored, "0")
+    assert found.session == stored
+    assert found.label == f"{stored}:0.0 ({found.pane_id})"
+    assert found.pane_id == own("list-panes", "-a", "-F", "#{pane_id} #{session_name}").split("\n")[1].split(" ")[0] or found.pane_id.startswith("%")
+
+
+@pytest.mark.parametrize(("session", "pane"), [("dev", "0"), ("dev-l", "0"), ("*", "0"), ("", "0"), ("=dev-lucy", "0"), ("dev-lucy", "7"), ("dev-lucy", "1.0"), ("dev-lucy", "%99"), ("dev-lucy", "x")])
+def test_what_is_not_there_is_an_error_that_lists_what_is(own, session, pane):
+    own("new-session", "-d", "-s", "dev-lucy", "dash")
+    with pytest.raises(PaneLost, match="dev-lucy|is no pane's name"):
+        find(own, session, pane)
+
+
+def test_a_prefix_does_not_take_over_when_its_session_ends(own):
+    own("new-session", "-d", "-s", "dev-lucy", "dash")
+    own("new-session", "-d", "-s", "dev-lucy-2", "dash")
+    assert find(own, "dev-lucy", "0").session == "dev-lucy"
+    own("kill-session", "-t", "=dev-lucy")
+    with pytest.raises(PaneLost, match="dev-lucy-2"):
+        find(own, "dev-lucy", "0")
+
+
+def test_windows_panes_and_ids(own):
+    own("new-session", "-d", "-s", "s", "dash")
+    own("split-window", "-t", "=s:", "dash")
+    assert find(own, "s", "1").pane_id == "%1" and not find(own, "s", "1").warning
+    own("new-window", "-t", "=s:", "dash")
+    active = find(own, "s", "0")
+    assert active.pane_id == "%2" and "several windows" in active.warning
+    assert find(own, "s", "0.1").pane_id == "%1"
+    assert find(own, "s", "%0").pane_id == "%0"
+    with pytest.raises(PaneLost, match=r"s:0\.0 \(%0\)"):
+        find(own, "s", "1")  # the active window has no pane 1
+
+
+def test_base_index_is_what_tmux_says(own):
+    own("new-session", "-d", "-s", "first", "dash")
+    own("set-option", "-g", "base-index", "1")
+    own("set-option", "-g", "pane-base-index", "1")
+    own("new-session", "-d", "-s", "based", "dash")
+    assert find(own, "based", "1").pane_id == "%1" == find(own, "based", "1.1").pane_id
+    with pytest.raises(PaneLost):
+        find(own, "based", "0")
+
+
+def test_a_pane_of_grouped_sessions_is_one_pane(own):
+    own("new-session", "-d", "-s", "s", "dash")
+    own("new-session", "-d", "-t", "=s", "-s", "twin")
+    assert find(own, "s", "0").pane_id == find(own, "twin", "0").pane_id == "%0"
+
+
+def test_no_server_is_lost_and_no_traceback(own):
+    with pytest.raises(PaneLost):
+        find(own, "dev", "0")
+
+
+def test_a_moved_and_renamed_pane_is_still_the_same(own):
+    pane = own.open("dash")
+    own("new-session", "-d", "-s", "other", "dash")
+
+    async def scenario():
+        injector = pane.injector()
+        await deliver(injector, ticket(ticket_id="T-1"))
+        own("rename-session", "-t", f"={pane.session}", "renamed")
+        await deliver(injector, ticket(ticket_id="T-2"))
+        own("move-pane", "-s", pane.id, "-t", "=other:0")
+        await deliver(injector, ticket(ticket_id="T-3"))
+        own("break-pane", "-s", pane.id)
+        await deliver(injector, ticket(ticket_id="T-4"))
+
+    run(scenario())
+    for number in range(1, 5):
+        pane.wait_shown(f"python3 -m bridge show T-{number}")
+
+
+def test_a_dead_pane_is_not_pasted_into_and_a_respawned_one_is(own):
+    pane = own.open("dash")
+    own("new-session", "-d", "-s", "witness", "dash")
+    own("set-option", "-w", "-t", pane.id, "remain-on-exit", "on")
+
+    async def scenario():
+        injector = pane.injector()
+        await deliver(injector, ticket(ticket_id="T-1"))
+        pane.keys("C-d")
+        await wait_reason(injector, "dead")
+        with pytest.raises(PaneNotReady, match="dead"):
+            await injector.inject(ticket(ticket_id="T-2"))
+        own("respawn-pane", "-t", pane.id, "bash --norc")
+        return await deliver(injector, ticket(ticket_id="T-2"))
+
+    assert run(scenario()).form == "shell"
+    pane.wait_shown("show T-2")
+    assert "witness" in names(own)  # pasting into a dead pane ends the server before tmux 3.4
+
+
+def test_a_pane_that_is_gone_is_lost_and_found_again_by_name(own):
+    own("new-session", "-d", "-s", "witness", "dash")
+    pane = own.open("dash")
+
+    async def scenario():
+        injector = pane.injector()
+        await deliver(injector, ticket(ticket_id="T-1"))
+        own("kill-session", "-t", f"={pane.session}")
+        for attempt in (injector.explain(), injector.inject(ticket(ticket_id="T-2")), injector.wait_ready()):
+            with pytest.raises(PaneLost):
+                await attempt
+        own("new-session", "-d", "-s", pane.session, "dash")
+        return await deliver(injector, ticket(ticket_id="T-2"))
+
+    assert "%2" in run(scenario()).pane
+    assert "T-2" not in own("capture-pane", "-p", "-t", "=witness:")
+
+
+def test_a_server_started_anew_has_other_panes_of_the_same_id(own):
+    own("new-session", "-d", "-s", "dev", "dash")
+    tmux = Tmux(socket_name=own.name)
+
+    async def scenario():
+        injector = Injector(tmux, "dev", "0", QUICK)
+        await deliver(injector, ticket(ticket_id="T-1"))
+        held = injector.pane
+        own("kill-server")
+        with pytest.raises(PaneLost):
+            await injector.explain()
+        own("new-session", "-d", "-s", "stranger", "dash")  # has %0 now
+        with pytest.raises(PaneLost):
+            await observe(tmux, held)
+        with pytest.raises(PaneLost):
+            await injector.inject(ticket(ticket_id="T-2"))
+        own("new-session", "-d", "-s", "dev", "dash")
+        return await deliver(injector, ticket(ticket_id="T-2"))
+
+    assert "%1" in run(scenario()).pane
+    assert "bridge" not in own("capture-pane", "-p", "-t", "=stranger:")

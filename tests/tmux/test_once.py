@@ -1,0 +1,199 @@
+"""Once and only once: crashes at any point, two watchers, a person's key in the middle."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from bridge.errors import PaneNotReady, Uncertain
+from bridge.tmux.command import Tmux
+from bridge.tmux.injector import Injector
+from bridge.tmux.marks import read_mark
+from panes import QUICK, deliver, run, ticket, until
+
+
+class Crash(BaseException):
+    """The process is gone: no handler of ours runs."""
+
+
+class CrashingTmux(Tmux):
+    """Dies before or after the n-th call whose subcommand is `subcommand`."""
+
+    def __init__(self, name: str, subcommand: str, after: bool, nth: int = 1) -> None:
+        super().__init__(socket_name=name)
+        self.subcommand, self.after, self.left = subcommand, after, nth
+
+    async def run(self, *argv, stdin=None):
+        hit = argv[0] == self.subcommand
+        self.left -= hit
+        if hit and self.left == 0 and not self.after:
+            raise Crash
+        result = await super().run(*argv, stdin=stdin)
+        if hit and self.left == 0:
+            raise Crash
+        return result
+
+
+POINTS = [("load-buffer", False, 1), ("load-buffer", True, 1), ("if-shell", False, 1), ("if-shell", True, 1)]
+
+
+@pytest.mark.parametrize(("subcommand", "after", "nth"), POINTS)
+def test_a_shell_gets_it_once_whenever_the_watcher_died(server, subcommand, after, nth):
+    pane = server.open("dash")
+
+    async def scenario():
+        with pytest.raises(Crash):
+            await deliver(Injector(CrashingTmux(server.name, subcommand, after, nth), pane.session, "0", QUICK), ticket())
+        return await deliver(pane.injector(), ticket())
+
+    assert run(scenario()).form == "shell"
+    pane.wait_shown("show T-1")
+    assert pane.screen().count("show T-1") == 1
+
+
+@pytest.mark.parametrize(("subcommand", "after", "nth"), [*POINTS, ("if-shell", False, 2), ("if-shell", True, 2)])
+def test_an_agent_gets_it_once_whenever_the_watcher_died(server, subcommand, after, nth):
+    pane = server.agent()
+
+    async def scenario():
+        with pytest.raises(Crash):
+            await deliver(Injector(CrashingTmux(server.name, subcommand, after, nth), pane.session, "0", QUICK), ticket())
+        given = await deliver(pane.injector(), ticket())
+        await deliver(pane.injector(), ticket("the next one", "T-2"))
+        return given
+
+    assert run(scenario()).form == "agent"
+    until(lambda: len(pane.messages()) >= 2, "both messages")
+    assert [message.rpartition("\n")[2] for message in pane.messages()] == ["hello from a peer", "the next one"]
+
+
+def test_a_draft_that_vanished_is_uncertain_and_is_not_typed_again(server):
+    pane = server.agent()
+
+    async def scenario():
+        with pytest.raises(Crash):
+            await deliver(Injector(CrashingTmux(server.name, "if-shell", True), pane.session, "0", QUICK), ticket())
+        pane.wait_shown("hello from a peer")
+        pane.keys("C-u")
+        until(lambda: not pane.is_shown("hello from a peer"), "the draft is wiped")
+        with pytest.raises(Uncertain, match="not typed again"):
+            await deliver(pane.injector(), ticket())
+        return await deliver(pane.injector(), ticket("the next one", "T-2"))
+
+    assert run(scenario()).verified
+    until(pane.messages, "a message")
+    assert len(pane.messages()) == 1 and "the next one" in pane.messages()[0]
+
+
+def test_a_ticket_of_long_ago_is_still_remembered(server):
+    pane = server.open("dash")
+
+    async def scenario():
+        injector = pane.injector()
+        for number in range(5):
+            await deliver(injector, ticket(ticket_id=f"T-{number}"))
+        pane.keys("clear", "Enter")
+        before = await injector.inject(ticket(ticket_id="T-1"))
+        return before
+
+    assert run(scenario()).form == "shell"
+    until(lambda: not pane.is_shown("T-1"), "the screen is clear")
+
+
+def test_a_key_between_look_and_paste_is_noticed_by_tmux_itself(server):
+    """The guard, not our look, decides: whatever moves in between, nothing is typed."""
+    pane = server.open("bash --norc --noprofile")
+
+    class Meddling(Tmux):
+        async def run(self, *argv, stdin=None):
+            if argv[0] == "if-shell":
+                pane.type("m")
+                until(lambda: pane.get("cursor_x") == "11", "the key")
+            return await super().run(*argv, stdin=stdin)
+
+    async def scenario():
+        injector = Injector(Meddling(socket_name=server.name), pane.session, "0", QUICK)
+        await injector.wait_ready()
+        with pytest.raises(PaneNotReady, match="at the last moment"):
+            await injector.inject(ticket())
+
+    run(scenario())
+    assert "bridge show" not in pane.screen()
+    assert "bridge-" not in server("list-buffers")
+
+
+def test_a_persons_key_in_the_pasted_draft_is_not_sent_with_it(server):
+    pane = server.agent()
+
+    class Meddling(Tmux):
+        pasted = False
+
+        async def run(self, *argv, stdin=None):
+            result = await super().run(*argv, stdin=stdin)
+            if argv[0] == "if-shell" and not self.pasted:
+                self.pasted = True
+                pane.type(" and mine")
+            return result
+
+    async def scenario():
+        injector = Injector(Meddling(socket_name=server.name), pane.session, "0", replace(QUICK, verify_timeout=600))
+        await injector.wait_ready()
+        with pytest.raises(PaneNotReady, match="waits for its Enter"):
+            await injector.inject(ticket())
+        assert pane.messages() == []
+        pane.keys(*["BSpace"] * len(" and mine"))
+        return await deliver(injector, ticket())
+
+    assert run(scenario()).verified
+    assert until(pane.messages, "the message")[0].endswith("hello from a peer")
+
+
+@pytest.mark.parametrize("program", ["shell", "agent"])
+def test_two_watchers_race_and_each_ticket_is_typed_once(server, program):
+    pane = server.open("dash", height=60) if program == "shell" else server.agent()
+    count = 6 if program == "shell" else 3
+
+    async def watcher(injector):
+        for number in range(count):
+            await deliver(injector, ticket(f"body {number}", f"T-{number}"), patience=40)
+
+    async def scenario():
+        await asyncio.gather(*[watcher(pane.injector()) for _ in range(3)])
+
+    run(scenario())
+    if program == "agent":
+        until(lambda: len(pane.messages()) >= count, "all messages")
+        assert [message.rpartition("\n")[2] for message in pane.messages()] == [f"body {number}" for number in range(count)]
+    else:
+        pane.wait_shown(f"show T-{count - 1}")
+        assert [pane.screen().count(f"show T-{number}") for number in range(count)] == [1] * count
+
+
+def test_cancelling_half_way_leaves_what_the_next_call_needs(server):
+    """The session shields `inject`; if it is cancelled all the same, at any moment, the ticket still arrives once."""
+    pane = server.agent()
+
+    async def scenario():
+        for moment in range(12):
+            injector = pane.injector()
+            given = ticket(f"body {moment}", f"T-{moment}")
+            await injector.wait_ready()
+            task = asyncio.ensure_future(injector.inject(given))
+            await asyncio.wait([task], timeout=0.004 + moment * 0.023)
+            task.cancel()
+            await asyncio.wait([task])
+            await deliver(pane.injector(), given)
+
+    run(scenario())
+    until(lambda: len(pane.messages()) >= 12, "all messages")
+    assert [message.rpartition("\n")[2] for message in pane.messages()] == [f"body {moment}" for moment in range(12)]
+
+
+def test_the_marks_are_the_panes_own(server):
+    first, second = server.open("dash"), server.open("dash")
+    run(deliver(first.injector(), ticket()))
+    assert read_mark(first.get("@bridge_sent"), "T-1") and not second.get("@bridge_sent")
+    run(deliver(second.injector(), ticket()))
+    second.wait_shown("show T-1")
