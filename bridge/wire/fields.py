@@ -101,7 +101,7 @@ class HeadWalker:
             return
         if self._line:
             raise PeerError(431, f"the head is longer than {self._head_max} bytes")
-        raise PeerError(414, f"the request line is longer than {self._head_max} bytes")
+        raise PeerError(414, f"the first line is longer than {self._head_max} bytes")
 
     def _check_line(self, line: str) -> None:
         if self._line:

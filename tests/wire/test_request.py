@@ -187,9 +187,7 @@ def test_a_body_that_comes_before_the_answer_withdraws_the_question():
     assert parser.take_request() is None and not parser.take_continue()
 
 
-@pytest.mark.parametrize(
-    "size, status", [(255, None), (256, None), (257, 431)]
-)
+@pytest.mark.parametrize("size, status", [(255, None), (256, None), (257, 431)])
 def test_the_head_may_be_as_long_as_the_limit(size, status):
     limits = Limits(head_max=256, body_max=8)
     head = b"GET / HTTP/1.1\r\n" + HOST + b"X: "
@@ -199,6 +197,11 @@ def test_the_head_may_be_as_long_as_the_limit(size, status):
         only(data, limits)
     else:
         assert refusal(data, limits).status == status
+
+
+def test_the_limits_of_the_contract():
+    """WIRE rule 7: request line and header block 16 KiB, body 1 MiB."""
+    assert (Limits().head_max, Limits().body_max) == (16 * 1024, 1024 * 1024)
 
 
 def test_a_body_may_be_as_long_as_the_limit():

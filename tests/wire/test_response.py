@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.errors import PeerError
 from bridge.wire.response import (
     LAST_CHUNK,
     BodyData,
@@ -165,6 +166,25 @@ def test_the_first_response_may_be_expected_like_any_other():
     parser.expect("HEAD")
     parser.feed(OK + b"Content-Length: 5\r\n\r\n")
     assert parser.next_event().status == 200 and parser.next_event() == BodyEnd()
+
+
+@pytest.mark.parametrize("stream, eof", [(b"SSH-2.0\r\n", False), (OK + b"X : y\r\n", False), (CHUNKED[:-4] + b"\n", False), (LENGTH[:-1], True), (b"", True)])
+def test_a_failure_is_for_good(stream, eof):
+    parser = ResponseParser(Limits())
+    parser.feed(stream)
+    if eof:
+        parser.feed_eof()
+    with pytest.raises(PeerError) as first:
+        while parser.next_event() is not None:
+            pass
+        parser.feed(b"x")
+        parser.next_event()
+    for _ in range(3):
+        parser.feed(LENGTH)
+        parser.expect("GET")
+        with pytest.raises(PeerError) as again:
+            parser.next_event()
+        assert (again.value.status, again.value.detail) == (502, first.value.detail) and parser.held_bytes == 0
 
 
 GOOD = st.sampled_from([LENGTH, CHUNKED, CLOSE, b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n"])

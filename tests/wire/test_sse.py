@@ -190,6 +190,7 @@ def test_the_shapes_of_the_contract():
     assert encode_event(b"{}", b"ticket") == b"event: ticket\ndata: {}\n\n"
     assert encode_event(b"{}", id=b"42") == b"id: 42\ndata: {}\n\n"
     assert encode_event(b"") == b"data: \n\n"
+    assert encode_retry(0) == b"retry: 0\n\n"
     assert encode_retry(1000) == b"retry: 1000\n\n" and HEARTBEAT == encode_comment("heartbeat") == b":heartbeat\n\n"
 
 
