@@ -11,6 +11,7 @@ import asyncio
 from typing import Any, Awaitable, Coroutine, TypeVar
 
 T = TypeVar("T")
+TELL_AGAIN = 0.5  # seconds until a task that has not ended is cancelled once more
 
 
 async def run_together(**jobs: Coroutine[Any, Any, None]) -> None:
@@ -27,9 +28,15 @@ async def run_together(**jobs: Coroutine[Any, Any, None]) -> None:
 
 
 async def stop_all(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel tasks and wait until each has ended; their errors are retrieved here."""
-    for task in tasks:
-        task.cancel()
+    """Cancel tasks and wait until each has ended; their errors are retrieved here.
+
+    A task that lost the cancellation somewhere below (see above) is told again.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=TELL_AGAIN)
     await asyncio.gather(*tasks, return_exceptions=True)
 
 

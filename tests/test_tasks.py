@@ -97,3 +97,21 @@ def test_a_cancellation_that_comes_with_the_result_is_not_lost():
         assert task.cancelled()
 
     asyncio.run(scenario())
+
+
+def test_a_task_that_lost_its_cancellation_is_told_again():
+    """As asyncio.wait_for does it on 3.9 to 3.11 when the result arrives in the same moment."""
+
+    async def scenario():
+        async def deaf_once():
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                await asyncio.Event().wait()
+
+        task = asyncio.ensure_future(deaf_once())
+        await asyncio.sleep(0)
+        await stop_all(task)
+        assert task.cancelled()
+
+    asyncio.run(scenario())

@@ -131,9 +131,7 @@ class Delivery:
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
-            try:
-                await within(self._settings.stop_timeout / 1000, task)
-            except asyncio.TimeoutError:
+            if not await finishes(task, self._settings.stop_timeout / 1000):
                 log.warning("stopped in the middle of a delivery: it took longer than %d ms", self._settings.stop_timeout)
             raise
 
@@ -191,3 +189,20 @@ class Delivery:
     def _new_delays(self) -> Iterator[float]:
         return full_jitter(RETRY_BASE, self._settings.retry_max / 1000)
 
+
+
+async def finishes(task: asyncio.Future[None], seconds: float) -> bool:
+    """Wait for a task although we are cancelled, perhaps more than once; after `seconds` it is stopped, and False."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + seconds
+    while not task.done() and clock() < deadline:
+        try:
+            await asyncio.wait({task}, timeout=deadline - clock())
+        except asyncio.CancelledError:
+            continue  # told again to stop; the caller raises it in the end, and the deadline bounds this
+    if task.done():
+        if not task.cancelled() and task.exception() is not None:
+            log.warning("the last delivery failed reason=%s", task.exception())
+        return True
+    await stop_all(task)
+    return False

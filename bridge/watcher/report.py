@@ -67,11 +67,11 @@ class Reporter:
         self._vitals.changed.set()
         while True:
             is_due = await self._wait_change()
-            await asyncio.sleep(self._interval)  # whatever else changes meanwhile goes into the same report
             self._vitals.changed.clear()
             report = self._report()
             if report != self._sent or is_due:
                 await self._send(report)
+                await asyncio.sleep(self._interval)  # whatever changes meanwhile goes into the next report
 
     async def _wait_change(self) -> bool:
         """Wait for a change; True when a heartbeat is due without one."""

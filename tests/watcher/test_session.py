@@ -235,7 +235,7 @@ def test_stop_finishes_the_delivery_under_way_and_nothing_more():
                 await small.add("T2")
                 await begun.wait()
                 session.stop()
-                await asyncio.sleep(0)
+                await asyncio.sleep(1.2)  # longer than a stop takes to say it again, twice
                 may_end.set()
             assert sink.tried == ["T1"] and [ticket for ticket, _ in small.acknowledged] == ["T1"]
 
