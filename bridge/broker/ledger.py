@@ -137,15 +137,20 @@ class Ledger:
             raise PeerError(404, f"no ticket {ticket_id!r}: it was never accepted here, or its retention time is over")
         return entry
 
-    def propose(self, entry: Entry, state: State) -> Stored:
+    def forget(self, before_ms: int) -> None:
+        """Forget the tickets that were finished before then, as the journal does."""
+        for ticket_id in [entry.ticket_id for entry in self._finished.values() if entry.state.updated_ms < before_ms]:
+            del self._finished[ticket_id]
+
+    def propose(self, entry: Entry, state: State) -> asyncio.Future[Optional[StoreBusy]]:
         """Make `state` the entry's next one, once it is on disk."""
         finished_ms = state.updated_ms if state.is_final else None
         self._held[entry.ticket_id] = entry
         entry.next = state
-        entry.commit = self._journal.change(ChangeRow(state.status, state.updated_ms, entry.memo(state), finished_ms, entry.seq))
-        self._join(entry.commit)
+        entry.commit = commit = self._journal.change(ChangeRow(state.status, state.updated_ms, entry.memo(state), finished_ms, entry.seq))
+        self._join(commit)
         self._changes.append((entry, state))
-        return entry.commit
+        return commit
 
     def _join(self, commit: asyncio.Future[Optional[StoreBusy]]) -> None:
         # One callback per group; it is the future's first, so states are true before any answer leaves.

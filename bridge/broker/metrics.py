@@ -28,6 +28,12 @@ HELP = {
     "bridge_commit_rows_total": ("counter", "Rows written by group commits."),
     "bridge_commit_seconds_total": ("counter", "Time spent in group commits."),
     "bridge_agents_registered": ("gauge", "Registered agents."),
+    "bridge_watcher_queued": ("gauge", "Tickets that an agent's watcher holds."),
+    "bridge_watcher_cpu_percent": ("gauge", "CPU that an agent's watcher uses, as it reported."),
+    "bridge_watcher_memory_bytes": ("gauge", "Memory that an agent's watcher uses, as it reported."),
+    "bridge_sse_reconnects_total": ("counter", "Reconnects of an agent's watcher, as it reported."),
+    "bridge_tmux_session_failures_total": ("counter", "Times that an agent's watcher lost its tmux session, as it reported."),
+    "bridge_tmux_injection_errors_total": ("counter", "Failed injections of an agent's watcher, as it reported."),
     "bridge_uptime_seconds": ("gauge", "Time since start."),
     "bridge_build_info": ("gauge", "Version of the broker."),
 }
@@ -58,6 +64,11 @@ class Metrics:
         while self._failed_at and now - self._failed_at[0] > FAILURE_WINDOW:
             self._failed_at.popleft()
         return len(self._failed_at)
+
+
+def label(text: str) -> str:
+    """A label value, escaped (Prometheus text format)."""
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def exposition(samples: Iterable[tuple[str, str, Union[int, float]]]) -> str:

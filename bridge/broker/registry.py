@@ -7,10 +7,13 @@ agent that somebody named, registered or not; it is memory only.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
+from functools import partial
 from typing import Any, Mapping, Optional
 
 from bridge.broker.hub import Hub
+from bridge.errors import StoreBusy
 from bridge.ticket import Agent
 
 STALE_HEARTBEATS = 2.5  # as on the event stream
@@ -33,9 +36,29 @@ class Presence:
 class Registry:
     def __init__(self, hub: Hub, presences_max: int) -> None:
         self.agents: dict[str, Agent] = {}
+        self._coming: dict[str, Optional[Agent]] = {}  # registrations (None: removals) on their way to disk
         self._hub = hub
         self._presences: OrderedDict[str, Presence] = OrderedDict()
         self._presences_max = presences_max
+
+    def head(self, agent_id: str) -> Optional[Agent]:
+        """The agent as it will be when everything on its way is on disk."""
+        return self._coming[agent_id] if agent_id in self._coming else self.agents.get(agent_id)
+
+    def propose(self, agent_id: str, agent: Optional[Agent], commit: asyncio.Future[Optional[StoreBusy]]) -> None:
+        """Register the agent, or remove it (None), once that is on disk."""
+        self._coming[agent_id] = agent
+        commit.add_done_callback(partial(self._settle, agent_id, agent))
+
+    def _settle(self, agent_id: str, agent: Optional[Agent], commit: asyncio.Future[Optional[StoreBusy]]) -> None:
+        if agent_id in self._coming and self._coming[agent_id] is agent:
+            del self._coming[agent_id]
+        if commit.result() is not None:
+            return
+        if agent is None:
+            self.agents.pop(agent_id, None)
+        else:
+            self.agents[agent_id] = agent
 
     def presence(self, agent_id: str) -> Presence:
         """The agent's presence; made here when somebody names it for the first time."""

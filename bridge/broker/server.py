@@ -49,7 +49,6 @@ ACCEPT_BACKLOG = 4096  # connections that may wait in the kernel: a herd of watc
 ACCEPTS_PER_TURN = 128  # of them in one turn of the loop
 RESERVED_DESCRIPTORS = 24  # of the process' limit: the store, the log, the loop
 SWEEP_MAX = 1.0  # seconds between sweeps; a quarter of the shortest deadline where that is less
-PRUNE_INTERVAL = 60.0  # seconds
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # (level, option) of SO_KEEPALIVE's probes, where the platform has them: first after 60 s, then 3 at 15 s.
 PROBES = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 3))
@@ -75,6 +74,7 @@ class Server:
         self._listener: Optional[asyncio.AbstractServer] = None
         shortest_ms = min(settings.head_timeout, settings.body_timeout, settings.idle_timeout, settings.write_deadline)
         self._sweep_interval = min(SWEEP_MAX, shortest_ms / 4000)
+        self._accept_failed_at = float("-inf")
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     async def start(self) -> str:
@@ -82,7 +82,7 @@ class Server:
         settings = self.services.settings
         self._expiry.run()
         await self.services.journal.flush()  # nobody sees as pending what expired while the broker was down
-        self._loop.set_exception_handler(_on_loop_error)
+        self._loop.set_exception_handler(self._on_loop_error)
         try:
             self._listener = await asyncio.start_server(self._accept, settings.host, settings.port, backlog=ACCEPTS_PER_TURN)
         except (OSError, UnicodeError) as error:
@@ -91,7 +91,8 @@ class Server:
             raise UsageError(f"cannot listen on {settings.host} port {settings.port}: {reason}; give another --host or --port") from None
         _deepen_backlog(self._listener.sockets)
         self._every(self._sweep_interval, "sweep", self._sweep)
-        self._every(PRUNE_INTERVAL, "prune", self._prune)
+        self._prune()
+        self._every(settings.prune_interval / 1000, "prune", self._prune)
         port = self._listener.sockets[0].getsockname()[1]
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(settings.host, settings.host)
         return f"http://[{host}]:{port}" if ":" in host and not host.startswith("[") else f"http://{host}:{port}"
@@ -108,6 +109,15 @@ class Server:
         transport.set_write_buffer_limits(high=self.services.settings.sse_outbox)
         transport.set_protocol(Connection(self, writer, self._loop))
 
+    def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Out of descriptors, the loop tries to accept again in a second; that needs one line, and no stack trace."""
+        error = context.get("exception")
+        if not isinstance(error, OSError) or "accept" not in context["message"]:
+            loop.default_exception_handler(context)
+        elif loop.time() - self._accept_failed_at > 1.0:
+            self._accept_failed_at = loop.time()
+            log.warning("cannot accept error=%s", error.strerror)
+
     def _every(self, seconds: float, name: str, job: Callable[[], None]) -> None:
         def run() -> None:
             job()
@@ -121,7 +131,9 @@ class Server:
             connection.sweep(now)
 
     def _prune(self) -> None:
-        self.services.journal.prune(self.services.clock.wall_ms() - self.services.settings.retention * 1000)
+        before_ms = self.services.clock.wall_ms() - self.services.settings.retention * 1000
+        self.services.journal.prune(before_ms)
+        self.services.ledger.forget(before_ms)
 
     async def stop(self) -> None:
         """Drain, then close the store."""
@@ -171,15 +183,6 @@ def _deepen_backlog(listeners: Iterable[socket.socket]) -> None:
     for listener in listeners:
         with socket.socket(fileno=os.dup(listener.fileno())) as same:
             same.listen(ACCEPT_BACKLOG)
-
-
-def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What reaches the loop. Out of descriptors it tries to accept again in a second, which needs no stack trace."""
-    error = context.get("exception")
-    if isinstance(error, OSError) and "accept" in context["message"]:
-        log.warning("cannot accept error=%s", error.strerror)
-    else:
-        loop.default_exception_handler(context)
 
 
 def _set_probes(peer: Optional[socket.socket]) -> None:

@@ -31,15 +31,17 @@ class Subscriptions:
     def is_open(self, name: str) -> bool:
         return bool(self._open.get(name))
 
-    def add(self, name: str, agent_id: str, last_seq: int) -> int:
-        """Subscribe; return the owed seq to keep. Raises PeerError 429 at the bound."""
+    def check_room(self, name: str, agent_id: str) -> None:
+        """Raises PeerError 429 when there are as many subscribers, or agents of this one, as may be."""
         agents = self._owed.get(name)
-        if agents is None:
-            if len(self._owed) >= self._subscribers_max:
-                raise PeerError(429, f"there are {self._subscribers_max} subscribers already (BRIDGE_AGENTS_MAX)", {"Retry-After": "60"})
-            agents = self._owed[name] = {}
-        if agent_id not in agents and len(agents) >= self._subscribers_max:
+        if agents is None and len(self._owed) >= self._subscribers_max:
+            raise PeerError(429, f"there are {self._subscribers_max} subscribers already (BRIDGE_AGENTS_MAX)", {"Retry-After": "60"})
+        if agents and agent_id not in agents and len(agents) >= self._subscribers_max:
             raise PeerError(429, f"subscriber {name!r} has {self._subscribers_max} agents already (BRIDGE_AGENTS_MAX)", {"Retry-After": "60"})
+
+    def add(self, name: str, agent_id: str, last_seq: int) -> int:
+        """Subscribe; return the seq up to which the agent is owed."""
+        agents = self._owed.setdefault(name, {})
         if agent_id not in agents or not self.is_open(name):
             agents[agent_id] = last_seq
         return agents[agent_id]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, Optional
 
 from bridge.broker import body
 from bridge.broker.reply import Answer, OnDisk, Reply, json_reply
 from bridge.broker.services import Services
-from bridge.errors import PeerError
+from bridge.errors import PeerError, StoreBusy
 from bridge.ticket import Agent, check_id
 from bridge.timestamp import rfc3339
 from bridge.wire.request import Request
@@ -22,7 +24,7 @@ DEFAULT_SUBSCRIBER = "default"  # whoever subscribes without a name
 def register(request: Request, services: Services, name: str) -> Answer:
     fields = body.decode_object(request.body, services.settings.json_depth)
     agent_id = check_id(fields.get("agentId"), "agentId")
-    known = services.registry.agents.get(agent_id)
+    known = services.registry.head(agent_id)
     if known is None and len(services.registry.agents) >= services.settings.agents_max:
         raise PeerError(429, f"there are {services.settings.agents_max} registered agents (BRIDGE_AGENTS_MAX); remove one first", {"Retry-After": "60"})
     base = known or Agent(agent_id)
@@ -36,9 +38,10 @@ def register(request: Request, services: Services, name: str) -> Answer:
     record = body.encode(_record(agent)).decode()
     if len(record) > services.settings.body_max:
         raise PeerError(413, f"the merged metadata of {agent_id!r} exceeds {services.settings.body_max} bytes (BRIDGE_BODY_MAX)")
-    services.registry.agents[agent_id] = agent
+    commit = services.journal.put_agent(agent_id, record)
+    services.registry.propose(agent_id, agent, commit)
     services.registry.presence(agent_id).heartbeat_at = services.clock.monotonic()
-    return OnDisk(json_reply(200, _shown(agent, services)), services.journal.put_agent(agent_id, record))
+    return OnDisk(json_reply(200, _shown(agent, services)), commit)
 
 
 def _record(agent: Agent) -> dict[str, Any]:
@@ -73,8 +76,9 @@ def show_agent(request: Request, services: Services, name: str) -> Answer:
 
 def remove(request: Request, services: Services, name: str) -> Answer:
     _registered(services, name)
-    del services.registry.agents[name]
-    return OnDisk(Reply(204), services.journal.put_agent(name, None))
+    commit = services.journal.put_agent(name, None)
+    services.registry.propose(name, None, commit)
+    return OnDisk(Reply(204), commit)
 
 
 def heartbeat(request: Request, services: Services, name: str) -> Answer:
@@ -94,15 +98,28 @@ def subscribe(request: Request, services: Services, name: str) -> Answer:
     check_id(name, "agentId")
     fields = body.decode_object(request.body, services.settings.json_depth)
     subscriber = check_id(fields.get("subscriber", DEFAULT_SUBSCRIBER), "subscriber")
-    owed = services.subscriptions.add(subscriber, name, services.ledger.seq)
+    services.subscriptions.check_room(subscriber, name)
     services.registry.presence(name)
-    for stream in services.subscriptions.streams(subscriber):
-        stream.add(name, owed)
-        stream.catch_up()
-    return OnDisk(Reply(204), services.journal.put_subscription(subscriber, name, owed))
+    commit = services.journal.put_subscription(subscriber, name, services.ledger.seq)
+    commit.add_done_callback(partial(_subscribed, services, subscriber, name))
+    return OnDisk(Reply(204), commit)
+
+
+def _subscribed(services: Services, subscriber: str, agent_id: str, commit: asyncio.Future[Optional[StoreBusy]]) -> None:
+    if commit.result() is None:
+        owed = services.subscriptions.add(subscriber, agent_id, services.ledger.seq)
+        for stream in services.subscriptions.streams(subscriber):
+            stream.add(agent_id, owed)
+            stream.catch_up()
 
 
 def unsubscribe(request: Request, services: Services, name: str) -> Answer:
     subscriber = check_id(decode_query(request.query).get("subscriber", DEFAULT_SUBSCRIBER), "subscriber")
-    services.subscriptions.discard(subscriber, name)
-    return OnDisk(Reply(204), services.journal.put_subscription(subscriber, name, None))
+    commit = services.journal.put_subscription(subscriber, name, None)
+    commit.add_done_callback(partial(_unsubscribed, services, subscriber, name))
+    return OnDisk(Reply(204), commit)
+
+
+def _unsubscribed(services: Services, subscriber: str, agent_id: str, commit: asyncio.Future[Optional[StoreBusy]]) -> None:
+    if commit.result() is None:
+        services.subscriptions.discard(subscriber, agent_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Iterator, Union
 
 from bridge import __version__
-from bridge.broker.metrics import exposition
+from bridge.broker.metrics import exposition, label
 from bridge.broker.reply import TEXT, Answer, Reply, json_reply
 from bridge.broker.services import Services
 from bridge.errors import PeerError
@@ -41,8 +41,29 @@ def _samples(services: Services) -> Iterator[tuple[str, str, Union[int, float]]]
     yield "bridge_commit_rows_total", "", commits.rows
     yield "bridge_commit_seconds_total", "", round(commits.seconds, 6)
     yield "bridge_agents_registered", "", len(services.registry.agents)
+    yield from _reported(services)
     yield "bridge_uptime_seconds", "", round(services.clock.monotonic() - services.started_at, 3)
     yield "bridge_build_info", f'version="{__version__}"', 1
+
+
+# What the watchers said last; only registered agents report, and those are bounded.
+REPORTED = {
+    "bridge_watcher_queued": "queued",
+    "bridge_watcher_cpu_percent": "cpuPercent",
+    "bridge_watcher_memory_bytes": "memoryBytes",
+    "bridge_sse_reconnects_total": "reconnects",
+    "bridge_tmux_session_failures_total": "sessionFailures",
+    "bridge_tmux_injection_errors_total": "injectionErrors",
+}
+
+
+def _reported(services: Services) -> Iterator[tuple[str, str, Union[int, float]]]:
+    known = [(agent_id, services.registry.presence(agent_id).report) for agent_id in services.registry.agents]
+    for name, field in REPORTED.items():
+        for agent_id, report in known:
+            value = report.get(field)
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                yield name, f'agent="{label(agent_id)}"', value
 
 
 def connections(request: Request, services: Services, name: str) -> Answer:

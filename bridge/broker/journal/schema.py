@@ -35,6 +35,7 @@ MIGRATIONS = [
 ]
 
 VERSION = len(MIGRATIONS)
+APPLICATION_ID = 0x62726467  # "brdg": PRAGMA application_id tells our files from other programs'
 ACCEPT_COLUMNS = "seq, id, agent, body, created_ms, timeout_ms, ttl_ms"
 READ_COLUMNS = ACCEPT_COLUMNS + ", status, updated_ms, memo"
 CHANGE = "UPDATE tickets SET status = ?, updated_ms = ?, memo = ?, finished_ms = ? WHERE seq = ?"

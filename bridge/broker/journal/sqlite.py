@@ -29,7 +29,7 @@ class SqliteJournal:
     """A Journal on disk. Must be made on a running loop. Raises StoreError with one line that says what to do."""
 
     def __init__(self, path: str) -> None:
-        self.path = path
+        self.path = path = os.path.realpath(path)  # one store has one lock, whatever links lead to it
         self._lock = _take_lock(path)
         try:
             connection = _open(path)
@@ -157,6 +157,10 @@ def _open(path: str) -> sqlite3.Connection:
 
 def _prepare(connection: sqlite3.Connection, path: str) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
+    owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    is_empty = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if owner != schema.APPLICATION_ID and not (is_empty and version == 0 and owner == 0):
+        raise StoreError(f"{path} is another program's database; give --db another path")
     if version > schema.VERSION:
         raise StoreError(f"the store {path} is of version {version}, this bridge knows up to {schema.VERSION}; run the newer bridge, or give --db another path")
     if os.path.getsize(path) <= CHECKED_MAX:
@@ -170,6 +174,7 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
         connection.execute("BEGIN IMMEDIATE")
         for statement in _statements(step):
             connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {version}")
         connection.execute("COMMIT")
     connection.execute("BEGIN IMMEDIATE")  # fails now, not at the first ticket, when the disk is full or read-only
