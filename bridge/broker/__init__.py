@@ -5,10 +5,12 @@
     guard.py       whose Host and Origin may ask        body.py         JSON in, within limits
     ledger.py      every ticket's state; each change goes to the journal first
     backlog.py     one agent's pending tickets          entry.py        one ticket as the broker holds it
-    hub.py         who must be told of a ticket         subscriber.py   one open stream; longpoll.py one waiting poll
+    hub.py         who must be told of a ticket         subscriber.py   one open stream; reply_stream.py one awaited reply
+    subscriptions.py  which agents a shared stream carries
     journal/       durability: SQLite with group commit, or memory
     registry.py    agents, presence, reports            limits.py       sends a minute
-    metrics.py     counters                             heartbeats.py   one timer for every stream
+    metrics.py     counters                             expiry.py       tickets with a time to live
+    waiters.py     who is woken for a key               transitions.py  what may happen to a ticket: pure functions
 
 A ticket's way: front -> route -> handler `send` -> ledger.accept -> journal
 (one group commit) -> ledger applies it: backlog, hub -> subscribers, and the

@@ -27,7 +27,7 @@ from bridge.broker.fronts.http import Connection
 from bridge.broker.fronts.responses import encode_reply
 from bridge.broker.guard import Guard
 from bridge.broker.handlers.agents import restore
-from bridge.broker.heartbeats import Heartbeats
+from bridge.broker.fronts.heartbeats import Heartbeats
 from bridge.broker.hub import Hub
 from bridge.broker.journal.memory import MemoryJournal
 from bridge.broker.journal.sqlite import SqliteJournal

@@ -3,4 +3,7 @@
     http.py         one HTTP/1.1 connection: requests in order, answers in order
     responses.py    Reply -> bytes
     outbox.py       where an event stream's bytes go
+    heartbeats.py   one timer for the heartbeats of every stream
+    stuck.py        a peer that reads nothing
+    cors.py         what a browser on another origin may read
 """

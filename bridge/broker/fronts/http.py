@@ -23,8 +23,9 @@ from typing import Callable, Mapping, Optional, Protocol
 from bridge.broker.fronts.cors import cors_headers, options_reply
 from bridge.broker.fronts.outbox import StreamOutbox
 from bridge.broker.fronts.responses import encode_reply, encode_stream_head
+from bridge.broker.fronts.stuck import WriteProgress
 from bridge.broker.guard import Guard
-from bridge.broker.heartbeats import Heartbeats
+from bridge.broker.fronts.heartbeats import Heartbeats
 from bridge.broker.reply import Answer, EventStream, OnDisk, Reply, Wait, problem
 from bridge.broker.routes import dispatch
 from bridge.broker.services import Services
@@ -70,7 +71,7 @@ class Connection(asyncio.Protocol):
         self._outbox: Optional[StreamOutbox] = None
         self._stop_waiting: Optional[Callable[[], None]] = None
         self._has_eof = False
-        self._stuck_at: Optional[tuple[float, int]] = None  # since when the peer has read nothing, bytes waiting then
+        self._stuck: Optional[WriteProgress] = None  # while the peer reads too slowly
         self.state = State.READING
         self.deadline = 0.0
         self._stage = Stage.IDLE
@@ -190,7 +191,7 @@ class Connection(asyncio.Protocol):
             self._linger()
             return
         self.state = State.READING
-        if self._stuck_at is not None:
+        if self._stuck is not None:
             self.state = State.ANSWERING  # the peer does not read its answers: it gets no more until it does
         elif not self._transport.is_reading() and not self._transport.is_closing():
             self._transport.resume_reading()
@@ -236,13 +237,13 @@ class Connection(asyncio.Protocol):
         house.heartbeats.add(self._outbox)
 
     def pause_writing(self) -> None:
-        self._stuck_at = (self._house.services.clock.monotonic(), self._transport.get_write_buffer_size())
+        self._stuck = WriteProgress(self._house.services.clock.monotonic(), self._transport.get_write_buffer_size())
         self._house.timed.add(self)
         if self._outbox is not None:
             self._outbox.is_full = True
 
     def resume_writing(self) -> None:
-        self._stuck_at = None
+        self._stuck = None
         if self._outbox is not None:
             self._house.timed.discard(self)
             self._outbox.drained()
@@ -254,8 +255,11 @@ class Connection(asyncio.Protocol):
 
     def sweep(self, now: float) -> None:
         """Close what is overdue. Called by the server every second or so for connections with a deadline."""
-        if self._stuck_at is not None:
-            self._sweep_stuck(now)
+        if self._stuck is not None:
+            if self._stuck.is_over(now, self._transport.get_write_buffer_size(), self._house.services.settings.write_deadline / 1000):
+                log.info("write deadline passed, the peer reads nothing")
+                self._fail_stream(now)
+                self._transport.abort()
         elif now < self.deadline:
             return
         elif self.state is State.READING and self._stage is not Stage.IDLE:
@@ -263,18 +267,6 @@ class Connection(asyncio.Protocol):
             self._refuse(PeerError(408, f"the request's {part} did not arrive whole in time"))
         else:
             self._transport.close()
-
-    def _sweep_stuck(self, now: float) -> None:
-        assert self._stuck_at is not None
-        since, waiting = self._stuck_at
-        left = self._transport.get_write_buffer_size()
-        if left < waiting:
-            self._stuck_at = (now, left)  # slow, not gone
-        elif now - since > self._house.services.settings.write_deadline / 1000:
-            log.info("write deadline passed waiting_bytes=%d", left)
-            self._transport.abort()
-            if self._outbox is not None:
-                self._house.services.metrics.stream_failed(now)
 
     def drain(self) -> None:
         """The broker is stopping: end what waits, let finish what is arriving or being stored."""
@@ -299,5 +291,9 @@ class Connection(asyncio.Protocol):
         if self._outbox is not None:
             house.services.metrics.streams_open -= 1
             if error is not None:
-                house.services.metrics.stream_failed(house.services.clock.monotonic())
+                self._fail_stream(house.services.clock.monotonic())
             self._outbox.close()
+
+    def _fail_stream(self, now: float) -> None:
+        if self._outbox is not None:
+            self._house.services.metrics.stream_failed(now)

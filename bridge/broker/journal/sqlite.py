@@ -29,7 +29,7 @@ class SqliteJournal:
     """A Journal on disk. Must be made on a running loop. Raises StoreError with one line that says what to do."""
 
     def __init__(self, path: str) -> None:
-        self.path = path = os.path.realpath(path)  # one store has one lock, whatever links lead to it
+        self.path = path
         self._lock = _take_lock(path)
         try:
             connection = _open(path)
@@ -117,7 +117,8 @@ def _take_lock(path: str) -> int:
     try:
         if os.path.dirname(path):
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        lock = os.open(path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # One store has one lock, whatever links lead to it.
+        lock = os.open(os.path.realpath(path) + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StoreError(f"cannot write beside the store {path}: {error.strerror}; give --db a path in a folder that you may write") from None
     try:
