@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+from typing import Callable
+
 from bridge.client.broker import BrokerClient
 from bridge.settings import WatcherSettings
 from bridge.watcher.ladder import Tier
@@ -18,7 +20,7 @@ from bridge.watcher.transport.longpoll import LongPoll
 from bridge.watcher.transport.poll import Poll
 from bridge.watcher.transport.sse import Stream
 
-TRANSPORTS = {Tier.STREAM: Stream, Tier.LONG_POLL: LongPoll, Tier.POLL: Poll}
+TRANSPORTS: dict[Tier, Callable[[BrokerClient, str, WatcherSettings], Transport]] = {Tier.STREAM: Stream, Tier.LONG_POLL: LongPoll, Tier.POLL: Poll}
 
 
 def make_transport(tier: Tier, client: BrokerClient, agent: str, settings: WatcherSettings) -> Transport:
