@@ -219,5 +219,6 @@ def test_who_feeds_and_never_takes_is_stopped():
     for _ in range(1000):
         parser.feed(b"GET / HTTP/1.0\r\n\r\n")
         assert parser.held_bytes <= 256 + 8 + 18
-    with pytest.raises(PeerError, match="ahead"):
+    with pytest.raises(PeerError, match="ahead") as caught:
         parser.take_request()
+    assert caught.value.status == 400
