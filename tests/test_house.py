@@ -76,6 +76,7 @@ FLOORS = {
     "bridge.tmux.sanitise": 3,
     "bridge.tmux.screen": 3,
     "bridge.tmux.state": 3,
+    "bridge.tmux.buffers": 4,
     "bridge.tmux.command": 4,
     "bridge.tmux.injector": 4,
     "bridge.tmux.pane": 4,

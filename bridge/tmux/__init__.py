@@ -17,6 +17,7 @@
     touching the world:
     terminal.py   termios and /proc: who reads this terminal, and how
     command.py    runs tmux: argv, deadline, locale
+    buffers.py    our paste buffers, and who sweeps up after a crash
     pane.py       finds a pane by name, holds its identity, looks at it
     injector.py   puts it all together: one ticket into one pane
 

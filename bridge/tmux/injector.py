@@ -16,8 +16,6 @@ process dies, the marks make the next call right.
 from __future__ import annotations
 
 import asyncio
-import itertools
-import os
 import re
 import time
 from dataclasses import replace
@@ -28,6 +26,7 @@ from bridge.settings import TmuxSettings
 from bridge.ticket import Ticket
 from bridge.timestamp import rfc3339
 from bridge.tmux import forms
+from bridge.tmux.buffers import new_name, sweep
 from bridge.tmux.command import LOST, Tmux
 from bridge.tmux.draft import Draft, squash
 from bridge.tmux.evidence import Evidence
@@ -40,7 +39,6 @@ from bridge.tmux.prompt import Verdict, judge
 from bridge.tmux.state import PaneState
 from bridge.tmux.terminal import read_terminal
 
-_NUMBERS = itertools.count()
 _STEP = 0.02  # seconds between looks while a paste or an Enter takes effect: they take 20 to 300 ms
 _ENTER_DELAYS = (0.3, 0.6, 1.2)  # seconds given to each further Enter; the last one repeats
 _FULL_LOOK = 1.0  # seconds between tmux calls while the terminal's flags alone say "busy"
@@ -59,7 +57,7 @@ class Injector:
         self._rules = Rules(form, settings.quiet / 1000, settings.still / 1000, _compile(settings.ready_pattern), settings.allow_opaque)
         self._pane: Optional[Pane] = None
         self._memory = Memory()
-        self._buffer = f"bridge-{os.getpid()}-{next(_NUMBERS)}"  # one name for life: a crash leaves one buffer at most
+        self._buffer = new_name()
         self._submitted = -1e9  # monotonic seconds of the last submission
         self._turn: Optional[asyncio.Lock] = None  # made inside the loop: Python 3.9 binds it to the loop that it finds
 
@@ -242,6 +240,7 @@ class Injector:
         try:
             if self._pane is None:
                 self._pane = await resolve(self._tmux, *self._names)
+                await sweep(self._tmux)
             state = await observe(self._tmux, self._pane)
         except PaneLost:
             self._pane = None

@@ -73,8 +73,9 @@ class PaneState:
 
     @property
     def picture(self) -> tuple[object, ...]:
-        """All that a person would see; two equal pictures mean that nothing moved."""
-        return (self.rows, self.cursor_x, self.cursor_y, self.cursor_shown, self.pane_pid, self.command)
+        """All that a person would see, and the terminal's mode, which changes before the screen does; equal pictures mean that nothing moved."""
+        mode = (self.terminal.canonical, self.terminal.echo, self.terminal.signals)
+        return (self.rows, self.cursor_x, self.cursor_y, self.cursor_shown, self.pane_pid, self.command, mode)
 
 
 NEAR_ROWS = 6  # composers are boxes of 3 rows, with a status line or two under them

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -116,12 +118,25 @@ def test_a_key_between_look_and_paste_is_noticed_by_tmux_itself(server):
     async def scenario():
         injector = Injector(Meddling(socket_name=server.name), pane.session, "0", QUICK)
         await injector.wait_ready()
+        buffers = server("list-buffers")
         with pytest.raises(PaneNotReady, match="at the last moment"):
             await injector.inject(ticket())
+        assert server("list-buffers") == buffers
 
     run(scenario())
     assert "bridge show" not in pane.screen()
-    assert "bridge-" not in server("list-buffers")
+
+
+def test_the_buffer_of_a_watcher_that_died_is_swept(server):
+    pane = server.open("dash")
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    server("set-buffer", "-b", f"bridge-{gone.pid}-0", "left behind")
+    server("set-buffer", "-b", f"bridge-{os.getpid()}-999999", "in use")
+    server("set-buffer", "-b", "bridge-mine", "a person's own")
+    run(pane.injector().explain())
+    names = server("list-buffers", "-F", "#{buffer_name}").split()
+    assert f"bridge-{gone.pid}-0" not in names and f"bridge-{os.getpid()}-999999" in names and "bridge-mine" in names
 
 
 def test_a_persons_key_in_the_pasted_draft_is_not_sent_with_it(server):

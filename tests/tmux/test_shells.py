@@ -183,9 +183,11 @@ def test_an_unusual_prompt_is_learned_after_two_commands(server):
             pane.type(f"sleep 0.5; echo done-$(({number} + 7))")
             pane.keys("Enter")
             await wait_reason(injector, "running")
-            while f"done-{number + 7}" not in pane.screen():
+            shown_since = None  # a watcher keeps looking; a prompt is believed once it has stood for a moment
+            while shown_since is None or asyncio.get_running_loop().time() - shown_since < 0.6:
                 await injector.explain()
-                await asyncio.sleep(0.02)
+                if shown_since is None and f"done-{number + 7}" in pane.screen():
+                    shown_since = asyncio.get_running_loop().time()
         return await deliver(injector, ticket())
 
     assert run(scenario()).form == "shell"
