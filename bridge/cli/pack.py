@@ -44,8 +44,6 @@ run()
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Write the whole program as one file that any Python 3.9 or later runs."
-    parser.epilog = "example: python3 -m bridge pack ~/bin/bridge.pyz && ~/bin/bridge.pyz --version"
     parser.add_argument("out", nargs="?", default="bridge.pyz", metavar="OUT", help="the file to write (default: bridge.pyz)")
 
 

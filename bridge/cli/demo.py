@@ -1,0 +1,193 @@
+"""`demo`: the main job in one command, on a fresh machine, with nothing left behind.
+
+    send ──► broker (temporary store) ──► watcher ──► a pane of a private tmux server
+      └──────── show TICKET --json ◄── history: accepted … injected ──► the table
+
+Rule 1: everything is done by the program's own commands, as processes, the way a
+person would: what the demo shows is what the commands do.
+Rule 2: nobody's settings, store, panes or tmux server are touched (scene.py).
+
+Without tmux it says so, and a watcher that prints takes the pane's place.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shlex
+import shutil
+import statistics
+import subprocess
+from datetime import datetime
+from typing import Any, Mapping, Optional, Sequence
+
+from bridge.cli.scene import Scene, own_command, wait_for
+from bridge.cli.text import Page, one_line, payload_text
+from bridge.errors import BridgeError, BrokerUnreachable
+
+AGENT = "demo"
+READY = re.compile(r"^bridge broker ready on (\S+)$", re.MULTILINE)
+START_DEADLINE = 30.0  # seconds for the broker and for the watcher; a slow machine's Python needs several
+ARRIVAL_DEADLINE = 30.0  # seconds for one ticket to arrive
+LINES_SHOWN = 80  # of the pane; what scrolled away is left out
+
+PAYLOADS: Sequence[object] = (
+    "hello from the other terminal",
+    "text for a shell: $(echo this would be executed); it is shown, never run",
+    "three lines\narrive as\nthree lines",
+    {"task": "JSON is welcome too", "files": ["a.py", "b.py"]},
+    "ünïcödé ☃ as it is",
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--print", dest="is_print", action="store_true", help="no tmux: show it through a watcher that prints")
+
+
+def run(args: argparse.Namespace) -> int:
+    page = Page()
+    has_tmux = shutil.which("tmux") is not None
+    if not has_tmux:
+        page.line("tmux is not installed here: a watcher that prints takes the pane's place")
+    with Scene() as scene, scene.action():
+        stage = PaneStage(scene) if has_tmux and not args.is_print else PrintStage(scene)
+        play(scene, page, stage)
+    page.line(f"Stopped and removed: broker, watcher, store{stage.removed}.")
+    return 0
+
+
+def play(scene: Scene, page: Page, stage: Stage) -> None:
+    """Start everything, send the tickets one by one, show what became of each."""
+    url = start_broker(scene)
+    scene.variables["BRIDGE_BROKER_URL"] = url
+    page.line(f"broker   {url} with a temporary store")
+    watcher = stage.open()
+    page.line(f"watcher  {stage.description}")
+    if not wait_for(lambda: is_listening(scene) or watcher.poll() is not None, START_DEADLINE) or watcher.poll() is not None:
+        raise BridgeError(f"the demo's watcher does not listen: {last_words(scene, 'watch')}")
+    page.line("")
+    latencies = []
+    for number, payload in enumerate(PAYLOADS, 1):
+        ticket = send_and_wait(scene, payload)
+        latencies.append(latency_ms(ticket))
+        page.line(f"{number}  {ticket['ticketId']}  accepted → injected {latencies[-1]:5d} ms  {one_line(payload_text(payload))}")
+    page.line("")
+    page.line(stage.title)
+    for line in stage.shown():
+        page.line("  │ " + one_line(line))
+    page.line("")
+    page.line(f"{len(latencies)} of {len(PAYLOADS)} tickets arrived, median {statistics.median(latencies):.0f} ms.")
+
+
+def start_broker(scene: Scene) -> str:
+    """Start it on a free port; returns its URL, read off the ready line."""
+    process = scene.start("broker", [*own_command(), "broker", "--host", "127.0.0.1", "--port", "0", "--db", scene.path("bridge.db")])
+    wait_for(lambda: READY.search(scene.read("broker.err")) or process.poll() is not None, START_DEADLINE)
+    ready = READY.search(scene.read("broker.err"))
+    if ready is None:
+        raise BrokerUnreachable(f"the demo's broker did not start: {last_words(scene, 'broker')}")
+    return ready[1]
+
+
+def last_words(scene: Scene, name: str) -> str:
+    lines = scene.read(name + ".err").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
+
+
+def ask(scene: Scene, *words: str) -> Any:
+    """Run one of our commands to its end and read the JSON that it prints."""
+    status, out, err = scene.run([*own_command(), *words])
+    if status:
+        raise BridgeError(f"`{words[0]}` failed: {err.strip() or status}")
+    return json.loads(out)
+
+
+def is_listening(scene: Scene) -> bool:
+    connections = ask(scene, "status", "--json")["connections"]
+    return bool(connections["sse"]["active"] or connections["longpoll"]["waiting"] or connections["polling"]["active"])
+
+
+def send_and_wait(scene: Scene, payload: object) -> Mapping[str, Any]:
+    """Send one ticket, wait until it is acknowledged, and return it with its history."""
+    what = [payload] if isinstance(payload, str) else ["--payload-json", json.dumps(payload)]
+    ticket_id = ask(scene, "send", AGENT, *what, "--json", "--no-reply")["ticketId"]
+
+    def delivered() -> Optional[Mapping[str, Any]]:
+        ticket: Mapping[str, Any] = ask(scene, "show", ticket_id, "--json")
+        return ticket if ticket["status"] != "pending" else None
+
+    found: Optional[Mapping[str, Any]] = wait_for(delivered, ARRIVAL_DEADLINE)
+    if found is None:
+        raise BridgeError(f"ticket {ticket_id} did not arrive within {ARRIVAL_DEADLINE:.0f} s; the watcher said: {last_words(scene, 'watch')}")
+    return found
+
+
+def latency_ms(ticket: Mapping[str, Any]) -> int:
+    """From accepted to injected (acknowledged, where a watcher reports no injection), by the ticket's own history."""
+    moments = {entry["stage"]: datetime.fromisoformat(entry["at"].replace("Z", "+00:00")) for entry in ticket["history"]}
+    arrived = moments.get("injected", moments["acknowledged"])
+    return round((arrived - moments["accepted"]).total_seconds() * 1000)
+
+
+class Stage:
+    """Where the tickets arrive."""
+
+    description = title = removed = ""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+
+    def open(self) -> subprocess.Popen[bytes]:
+        """Start the watcher."""
+        raise NotImplementedError
+
+    def shown(self) -> list[str]:
+        raise NotImplementedError
+
+
+class PrintStage(Stage):
+    description = "prints each ticket as a line of JSON (watch --print)"
+    title = "what the watcher printed:"
+
+    def open(self) -> subprocess.Popen[bytes]:
+        return self._scene.start("watch", [*own_command(), "watch", AGENT, "--print"])
+
+    def shown(self) -> list[str]:
+        return self._scene.read("watch.out").splitlines()
+
+
+class PaneStage(Stage):
+    """A shell in a pane of a tmux server that nobody else knows. The shell gets one constant command, `bridge show ID`."""
+
+    description = "types into a shell in a pane of a private tmux server"
+    title = "what the pane shows:"
+    removed = ", tmux server"
+
+    def open(self) -> subprocess.Popen[bytes]:
+        scene = self._scene
+        scene.variables["LC_ALL"] = "C.UTF-8"
+        self._write_bridge_script()
+        shell = "bash --norc --noprofile -i" if shutil.which("bash") else "sh -i"
+        with scene.making():  # the server is no child of ours, and while it begins it cannot be told to end
+            scene.on_end(lambda: self._tmux("kill-server", is_checked=False))
+            self._tmux("-f", "/dev/null", "new-session", "-d", "-s", AGENT, "-x", "160", "-y", "60", f"env PS1='$ ' PATH={shlex.quote(scene.folder)}:\"$PATH\" {shell}")
+        place = [AGENT, "0", "-S", scene.path("tmux"), "--form", "shell", "--shell-command", "bridge show {id}"]
+        return scene.start("watch", [*own_command(), "watch", AGENT, *place])
+
+    def _write_bridge_script(self) -> None:
+        """`bridge` in the pane is this program, whatever else has that name."""
+        with open(self._scene.path("bridge"), "w", encoding="utf-8") as file:
+            file.write(f'#!/bin/sh\nexec {" ".join(map(shlex.quote, own_command()))} "$@"\n')
+            os.fchmod(file.fileno(), 0o700)
+
+    def _tmux(self, *words: str, is_checked: bool = True) -> str:
+        status, out, err = self._scene.run(["tmux", "-u", "-S", self._scene.path("tmux"), *words], "tmux-said")
+        if is_checked and status:
+            raise BridgeError(f"tmux {words[0]} failed: {err.strip()}")
+        return out
+
+    def shown(self) -> list[str]:
+        lines = self._tmux("capture-pane", "-p", "-S", "-", "-t", f"={AGENT}:").rstrip().splitlines()
+        return lines[-LINES_SHOWN:]

@@ -1,0 +1,164 @@
+"""What a demo starts and makes, and that all of it is gone in the end.
+
+    Scene ──► action() { making() { folder, process, on_end(...) } … } ──► the ends in reverse, whatever happened
+
+Rule 1: a signal between making a thing and settling its end would leave that thing
+behind; so a signal that comes in between waits until the end is settled.
+Rule 2: each process gets a session of its own: Ctrl-C is for the demo alone, which
+ends the others in order, with a deadline, and kills what does not leave.
+Rule 3: nobody's settings reach what is started here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from types import FrameType
+from typing import Any, Callable, Iterator, Optional, Sequence
+
+import bridge
+from bridge.errors import BridgeError
+
+STOP_DEADLINE = 10.0  # seconds that a process has to leave by itself; the broker drains for 5
+RUN_DEADLINE = 30.0  # seconds for a command that ends by itself; a slow machine's Python needs several
+LOOK_INTERVAL = 0.05  # seconds between two looks at something that is on its way
+SOCKET_PATH_MAX = 90  # bytes; a socket's path may be 107 on Linux, 103 on macOS (unix(7))
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+OURS = ("BRIDGE_", "BROKER_", "TMUX", "DISABLE_SSE", "POLL_INTERVAL_MS")  # variables of the person's own set-up
+
+
+class Scene:
+    """Owns every process and every file of a demo."""
+
+    def __init__(self) -> None:
+        self.folder = ""
+        self.variables: dict[str, str] = {}  # what each process gets beside the person's environment
+        self._ends = contextlib.ExitStack()  # runs all of them, in reverse, also when one fails
+        self._handlers: dict[int, Any] = {}
+        self._making = 0  # how deep
+        self._is_interrupted = False
+        self._is_ending = False
+
+    def __enter__(self) -> Scene:
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves SIGHUP
+                self._handlers[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._ends.close()
+        finally:
+            for number, handler in self._handlers.items():
+                signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def action(self) -> Iterator[None]:
+        """What may be interrupted. Once it is left, the end is under way: it is bounded, and no second Ctrl-C may cut it short."""
+        try:
+            with self.making():
+                self.folder = make_folder()
+                self.on_end(lambda: shutil.rmtree(self.folder, ignore_errors=True))
+            yield
+        finally:
+            self._is_ending = True
+
+    def _on_signal(self, number: int, frame: Optional[FrameType]) -> None:
+        is_first = not self._is_interrupted and not self._is_ending
+        self._is_interrupted = True
+        if is_first and not self._making:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def making(self) -> Iterator[None]:
+        """Make a thing and settle its end in here (rule 1)."""
+        self._making += 1
+        try:
+            yield
+        finally:
+            self._making -= 1
+            if self._is_interrupted and not self._making and not self._is_ending:
+                raise KeyboardInterrupt
+
+    def on_end(self, end: Callable[[], object]) -> None:
+        self._ends.callback(end)
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.folder, name)
+
+    def read(self, name: str) -> str:
+        with open(self.path(name), encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+        kept["PYTHONPATH"] = os.pathsep.join(filter(None, [package_folder(), kept.get("PYTHONPATH", "")]))
+        return {**kept, **self.variables}
+
+    def start(self, name: str, words: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start a program; what it prints goes to NAME.out and NAME.err."""
+        with self.making(), open(self.path(name + ".out"), "wb") as out, open(self.path(name + ".err"), "wb") as err:
+            return self._spawn(words, out, err)
+
+    def run(self, words: Sequence[str], name: str = "run") -> tuple[int, str, str]:
+        """Run a program to its end: exit status, stdout, stderr. Raises BridgeError when it takes too long."""
+        process = self.start(name, words)
+        try:
+            status = process.wait(RUN_DEADLINE)
+        except subprocess.TimeoutExpired:
+            raise BridgeError(f"`{' '.join(words[-3:])}` did not end within {RUN_DEADLINE:.0f} s") from None
+        return status, self.read(name + ".out"), self.read(name + ".err")
+
+    def _spawn(self, words: Sequence[str], out: Any, err: Any) -> subprocess.Popen[bytes]:
+        with self.making():
+            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=self.environment(), start_new_session=True)
+            self.on_end(lambda: leave(process))
+        return process
+
+
+def wait_for(look: Callable[[], Any], seconds: float) -> Any:
+    """The first true value of `look()`, or None when the time is up."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = look()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(LOOK_INTERVAL)
+
+
+def leave(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(STOP_DEADLINE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def make_folder() -> str:
+    folder = tempfile.mkdtemp(prefix="bridge-demo-")
+    if len(folder) + len("/tmux") > SOCKET_PATH_MAX:
+        os.rmdir(folder)
+        folder = tempfile.mkdtemp(prefix="bridge-demo-", dir="/tmp")
+    return folder
+
+
+def own_command() -> list[str]:
+    """How this very program is started again: from its archive, or as a module."""
+    archive = getattr(bridge.__spec__.loader, "archive", None) if bridge.__spec__ else None
+    return [sys.executable, archive] if archive else [sys.executable, "-m", "bridge"]
+
+
+def package_folder() -> str:
+    """Where the package lies, for `-m bridge` from any folder."""
+    return os.path.dirname(os.path.abspath(next(iter(bridge.__path__))))

@@ -1,0 +1,130 @@
+"""`demo` shows the main job and leaves nothing behind, however it ends."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import uuid
+
+import pytest
+
+from running import environment, wait_until
+
+ROW = re.compile(r"^\d  \S+  accepted → injected +(\d+) ms  ", re.MULTILINE)
+
+
+class Demo:
+    """A demo whose every descendant can be told by a variable in its environment."""
+
+    def __init__(self, launcher, folder, flags=(), path=None) -> None:
+        self.mark, self.folder = f"demo-{uuid.uuid4()}", folder
+        settings = {"DEMO_MARK": self.mark, "TMPDIR": folder, "PYTHONIOENCODING": "utf-8", "PYTHONPYCACHEPREFIX": ""}
+        settings.update({"PATH": path} if path is not None else {}, **({"PYTHONPATH": ""} if launcher[-1].endswith(".pyz") else {}))
+        self.process = subprocess.Popen([*launcher, "demo", *flags], env=environment(**settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
+
+    def finish(self) -> tuple[int, str, str]:
+        try:
+            out, err = self.process.communicate(timeout=90)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        assert self.descendants() == [], "a process was left behind"
+        assert os.listdir(self.folder) == [], "a file was left behind"
+        return self.process.returncode, out, err
+
+    def descendants(self) -> list[tuple[int, str]]:
+        found = []
+        for entry in pathlib.Path("/proc").iterdir():
+            try:
+                if entry.name.isdigit() and self.mark.encode() in (entry / "environ").read_bytes() and (entry / "stat").read_text().split()[-50:][0] != "Z":
+                    found.append((int(entry.name), (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()))
+            except OSError:
+                continue  # it has ended while we looked
+        return [(pid, words) for pid, words in found if pid != self.process.pid]
+
+    def wait_for(self, word: str) -> int:
+        (pid,) = wait_until(lambda: [pid for pid, words in self.descendants() if word in words], f"a process {word!r}")[:1]
+        return pid
+
+
+@pytest.fixture
+def demo(tmp_path):
+    started = []
+
+    def start(launcher=(sys.executable, "-X", "dev", "-W", "error", "-m", "bridge"), **options) -> Demo:
+        started.append(Demo(list(launcher), str(tmp_path), **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if not one.process.stdout.closed:
+            one.process.kill()
+            one.process.communicate()
+
+
+def test_demo_in_a_pane(demo, launcher):
+    status, out, err = demo(launcher).finish()
+    assert (status, err) == (0, ""), (status, out, err)
+    assert len(ROW.findall(out)) == 5 and "5 of 5 tickets arrived" in out
+    shown = out[out.index("what the pane shows:") :]
+    for text in ("$(echo this would be executed)", "three lines", '"task": "JSON is welcome too"', "ünïcödé ☃ as it is"):
+        assert text in shown, shown
+    assert "not found" not in shown and "Traceback" not in shown
+
+
+def test_demo_that_prints(demo):
+    status, out, err = demo(flags=["--print"]).finish()
+    assert (status, err) == (0, "")
+    assert len(ROW.findall(out)) == 5 and "what the watcher printed:" in out and "tmux is not installed" not in out
+
+
+def test_demo_without_tmux(demo, tmp_path_factory):
+    status, out, err = demo(path=str(tmp_path_factory.mktemp("empty"))).finish()
+    assert (status, err) == (0, "")
+    assert "tmux is not installed here" in out and len(ROW.findall(out)) == 5
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("moment", [" broker ", "new-session", " watch ", " show "])
+def test_demo_interrupted(demo, number, moment):
+    running = demo()
+    if moment == "new-session":
+        moment = "tmux"
+    running.wait_for(moment)
+    running.process.send_signal(number)
+    status, _, err = running.finish()
+    assert status == 130 and "Traceback" not in err
+
+
+@pytest.mark.parametrize("moment", [" broker ", " watch ", " send "])
+def test_demo_interrupted_twice(demo, moment):
+    running = demo()
+    running.wait_for(moment)
+    running.process.send_signal(signal.SIGINT)
+    running.process.send_signal(signal.SIGINT)
+    running.process.send_signal(signal.SIGTERM)
+    assert running.finish()[0] == 130
+
+
+@pytest.mark.parametrize("victim", [" broker ", " watch ", "tmux"])
+def test_demo_that_fails(demo, victim):
+    """Whatever dies under it: one line, a status that is not 0, and nothing left."""
+    running = demo()
+    running.wait_for(" watch ")
+    os.kill(running.wait_for(victim), signal.SIGKILL)
+    if victim != " broker ":
+        running.process.send_signal(signal.SIGTERM)  # its deadline for a ticket is 30 s: too long for a test
+    status, _, err = running.finish()
+    assert status != 0 and "Traceback" not in err
+
+
+def test_a_persons_settings_do_not_reach_it(tmp_path):
+    """Their broker, their store and their limits are none of the demo's business."""
+    mine = {"BRIDGE_BROKER_URL": "http://127.0.0.1:1", "BRIDGE_DB": tmp_path / "mine.db", "BRIDGE_QUEUE_MAX": 1, "DISABLE_SSE": "maybe", "BRIDGE_HOST": "no.such.host.invalid"}
+    ended = subprocess.run([sys.executable, "-m", "bridge", "demo", "--print"], env=environment(**mine), capture_output=True, text=True, timeout=90)
+    assert ended.returncode == 0 and "5 of 5" in ended.stdout, ended
+    assert not (tmp_path / "mine.db").exists()

@@ -1,0 +1,85 @@
+"""`pack`: one file, the same bytes for the same source, and one clear line on an old Python."""
+
+from __future__ import annotations
+
+import glob
+import os
+import pathlib
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from running import ROOT, environment
+
+SOURCES = [path.relative_to(ROOT).as_posix() for path in (ROOT / "bridge").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+
+
+def run(*words, cwd=ROOT, **settings):
+    return subprocess.run(words, cwd=cwd, env=environment(**settings), capture_output=True, text=True, timeout=60)
+
+
+def test_it_holds_every_file_and_nothing_else(program):
+    with zipfile.ZipFile(program) as archive:
+        assert archive.namelist() == sorted(["__main__.py", *SOURCES])
+        for name in SOURCES:
+            assert archive.read(name) == (ROOT / name).read_bytes()
+
+
+def test_the_same_source_gives_the_same_bytes(program, tmp_path):
+    """From another folder, with other times, by another hash seed, and by itself."""
+    expected = pathlib.Path(program).read_bytes()
+    assert run(sys.executable, "-m", "bridge", "pack", tmp_path / "a.pyz", cwd=tmp_path, PYTHONHASHSEED=7).returncode == 0
+    assert run(sys.executable, program, "pack", tmp_path / "b.pyz", cwd=tmp_path, PYTHONPATH="").returncode == 0
+    assert run(sys.executable, tmp_path / "b.pyz", "pack", tmp_path / "c.pyz", cwd=tmp_path, PYTHONPATH="").returncode == 0
+    for name in "abc":
+        assert (tmp_path / f"{name}.pyz").read_bytes() == expected, name
+
+
+def other_pythons() -> list[str]:
+    """Every interpreter that this machine has, old ones too."""
+    found = glob.glob(os.path.join(os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv"), "versions", "*", "bin", "python"))
+    return sorted({os.path.realpath(path) for path in found} | {os.path.realpath(sys.executable)})
+
+
+@pytest.mark.parametrize("python", other_pythons(), ids=os.path.basename)
+def test_every_python_here_runs_it_or_says_why_not(python, program, tmp_path):
+    version = tuple(map(int, run(python, "-c", "import sys; print('%d %d' % sys.version_info[:2])").stdout.split()))
+    ended = run(python, program, "--version", cwd=tmp_path, PYTHONPATH="")
+    if version >= (3, 9):
+        assert ended.returncode == 0 and ended.stdout.startswith("bridge "), ended
+        assert run(python, program, "pack", tmp_path / "again.pyz", cwd=tmp_path, PYTHONPATH="").returncode == 0
+        assert (tmp_path / "again.pyz").read_bytes() == pathlib.Path(program).read_bytes(), "whichever Python packs it"
+    else:
+        assert ended.returncode == 1 and ended.stdout == "", ended
+        (line,) = ended.stderr.splitlines()
+        assert "3.9" in line and "%d.%d" % version in line
+        module = run(python, "-m", "bridge", "--version")
+        assert module.returncode == 1 and "3.9" in module.stderr and "Traceback" not in module.stderr, module
+
+
+def test_it_can_be_run_as_a_program(program, tmp_path):
+    ended = run(program, "--version", cwd=tmp_path, PYTHONPATH="", PATH=os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"])
+    assert ended.returncode == 0 and ended.stdout.startswith("bridge ")
+
+
+def test_exit_statuses_come_through(program, tmp_path):
+    assert run(sys.executable, program, "no-such-command", cwd=tmp_path, PYTHONPATH="").returncode == 2
+    assert run(sys.executable, program, "pending", "a", "--broker-url", "http://127.0.0.1:1", cwd=tmp_path, PYTHONPATH="").returncode == 3
+
+
+def test_it_replaces_a_file_and_leaves_no_draft(tmp_path):
+    out = tmp_path / "bridge.pyz"
+    out.write_text("old")
+    assert run(sys.executable, "-m", "bridge", "pack", out).returncode == 0
+    assert zipfile.is_zipfile(out) and [path.name for path in tmp_path.iterdir()] == ["bridge.pyz"]
+    assert os.access(out, os.X_OK)
+
+
+def test_a_place_that_cannot_be_written(tmp_path):
+    ended = run(sys.executable, "-m", "bridge", "pack", tmp_path / "no-such-folder" / "bridge.pyz")
+    assert ended.returncode == 2 and len(ended.stderr.splitlines()) == 1 and "Traceback" not in ended.stderr
+    ended = run(sys.executable, "-m", "bridge", "pack", tmp_path)
+    assert ended.returncode == 2 and len(ended.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
