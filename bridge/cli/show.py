@@ -36,8 +36,11 @@ def run(args: argparse.Namespace) -> int:
 def print_head(page: Page, ticket: Mapping[str, Any]) -> None:
     for name, value in head_lines(ticket):
         page.line(f"{page.paint(name.ljust(9), 'dim')} {one_line(value)}")
+    told: object = None
     for moment in ticket.get("history") or ():
-        page.line(f"{page.paint('history'.ljust(9), 'dim')} {one_line(describe_moment(moment))}")
+        # An acknowledgement repeats the evidence of the injection: once is enough.
+        page.line(f"{page.paint('history'.ljust(9), 'dim')} {one_line(describe_moment(moment, moment.get('evidence') != told))}")
+        told = moment.get("evidence")
     response = ticket.get("response")
     if isinstance(response, dict):
         page.line(page.paint("reply", "dim"))
@@ -68,11 +71,11 @@ def is_plain(ticket_id: str) -> bool:
     return ticket_id.replace("-", "").replace("_", "").isalnum() and ticket_id.isascii() and not ticket_id.startswith("-")
 
 
-def describe_moment(moment: Mapping[str, Any]) -> str:
+def describe_moment(moment: Mapping[str, Any], with_evidence: bool) -> str:
     words = [str(moment.get("at") or ""), str(moment.get("stage") or "")]
     if moment.get("by"):
         words.append(f"by {moment['by']}")
     evidence = moment.get("evidence")
-    if isinstance(evidence, dict):
+    if with_evidence and isinstance(evidence, dict):
         words += [f"{name}={payload_text(value)}" for name, value in evidence.items()]
     return " ".join(words)

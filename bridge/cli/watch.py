@@ -97,8 +97,9 @@ def stop_on_signals(session: Session) -> None:
 
     def on_signal(number: int) -> None:
         session.stop()
-        for each in SIGNALS:  # whoever asks twice does not want to wait
+        for each in heard:  # whoever asks twice does not want to wait
             loop.add_signal_handler(each, os._exit, 128 + number)
 
-    for number in SIGNALS:
+    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup(1) ignores SIGHUP, and means it
+    for number in heard:
         loop.add_signal_handler(number, on_signal, number)

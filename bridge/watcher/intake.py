@@ -124,7 +124,7 @@ class Intake:
             self._ladder.hold()
             self._delays = self._new_delays()
         self._vitals.note(reconnect=True)
-        log.info("lost the broker agent=%s tier=%s reason=%s", self._agent, self._ladder.tier.value, error)
+        log.info("not receiving agent=%s tier=%s reason=%s", self._agent, self._ladder.tier.value, error)
         change: Optional[Change] = None
         if isinstance(error, (TierUnfit, ConnectionLost, PeerError)):  # a broker that is not there proves nothing
             change = self._ladder.fail(str(error), is_proof=isinstance(error, TierUnfit))

@@ -39,16 +39,16 @@ class Program:
         return done.stdout.decode()
 
     @contextlib.contextmanager
-    def running(self, *words: str, **settings: str):
+    def running(self, *words: str, launcher=(), **settings: str):
         """A command that goes on, for the length of the block; then SIGTERM, status 0, and a calm stderr."""
-        with Running(self, words, settings) as process:
+        with Running(self, [*launcher, *package_launcher(), *words], settings) as process:
             yield process
 
 
 class Running:
     def __init__(self, program: Program, words, settings) -> None:
         self.process = subprocess.Popen(
-            [*package_launcher(), *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**program.environment, **settings}, cwd=ROOT
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**program.environment, **settings}, cwd=ROOT
         )
         self.lines: list[str] = []
         self.said: list[str] = []

@@ -82,6 +82,29 @@ def test_sigterm_finishes_what_is_under_way_and_a_second_signal_does_not_wait(br
         assert served.ticket(second)["status"] == "pending"
 
 
+def test_a_signal_that_the_starter_ignores_is_ignored(bridge, served):
+    """nohup(1): the terminal closes, the watcher goes on."""
+    agent = new_name()
+    with bridge.running("watch", agent, "--print", launcher=("nohup",)) as watch:
+        watch.wait_said("receiving")
+        watch.process.send_signal(signal.SIGHUP)
+        ticket = served.send(agent)
+        wait_until(lambda: is_finished(served, [ticket]), "a ticket after the signal")
+        assert not any("stopping" in line for line in watch.said)
+
+
+def test_a_reader_that_goes_away_ends_it_quietly_and_the_ticket_waits(bridge, served):
+    agent = new_name()
+    words = [*package_launcher(), "watch", agent, "--print", "--log-level", "error"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=bridge.environment, cwd=ROOT) as process:
+        first = served.send(agent)
+        assert first.encode() in process.stdout.readline()
+        process.stdout.close()
+        second = served.send(agent)
+        assert process.stderr.read() == b"" and process.wait(20) == 141
+    assert is_finished(served, [first]) and served.ticket(second)["status"] == "pending"
+
+
 def test_kill_9_of_the_broker_loses_nothing_and_repeats_nothing(program_for, tmp_path):
     """The broker dies again and again while tickets flow; what was accepted is printed once, in order."""
     broker = Broker(package_launcher(), tmp_path / "bridge.db", BRIDGE_RATE_LIMIT=0).start()
