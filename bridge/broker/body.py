@@ -14,16 +14,25 @@ from typing import Any
 
 from bridge.errors import PeerError
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+# The closing quote is optional: a pattern that can fail at the end of the text is tried again from every quote in it.
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 INT_MAX = (1 << 53) - 1  # the integers that every JSON reader agrees on, RFC 8259 section 6
+INFINITY = float("inf")
 
 
 def _refuse_constant(name: str) -> None:
     raise PeerError(400, f"{name} is no JSON value (RFC 8259 section 6)")
 
 
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if value in (INFINITY, -INFINITY):
+        raise PeerError(400, "a number in the body is beyond the range of a double")
+    return value
+
+
 # Kept, because json.dumps(..., separators=...) and json.loads(..., parse_constant=...) build one per call.
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 _raw_decode = _decoder.raw_decode
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _encode_ascii = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode

@@ -1,0 +1,164 @@
+"""JSON in, within limits: what comes out is what json itself reads, or one PeerError 400, in linear time."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bridge.broker import body
+from bridge.errors import PeerError
+
+DEPTH = 8
+texts = st.text(alphabet=st.characters(blacklist_categories=()), max_size=12)  # lone surrogates too
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**80), 2**80) | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=10,
+)
+
+
+def nesting(value: object) -> int:
+    """The naive model of depth."""
+    if isinstance(value, dict):
+        return 1 + max(map(nesting, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(nesting, value), default=0)
+    return 0
+
+
+def same(left: object, right: object) -> bool:
+    """Equal as JSON: True is not 1, and 1 is not 1.0."""
+    return json.dumps(left, sort_keys=True) == json.dumps(right, sort_keys=True)
+
+
+@given(values, st.booleans(), st.sampled_from([None, 0, 2]))
+def test_what_is_encoded_decodes_to_the_same(value, ascii_only, indent):
+    assert same(body.decode(body.encode(value), 500), value)
+    text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
+    assert same(body.decode(text.encode("utf-8", "surrogatepass"), 500), value) if not has_surrogate(text) else True
+
+
+def has_surrogate(text: str) -> bool:
+    return any(0xD800 <= ord(each) < 0xE000 for each in text)
+
+
+@given(values)
+def test_encoded_text_is_one_line_of_utf8(value):
+    """So that it fits a `data:` line, a database column and a response."""
+    data = body.encode(value)
+    assert data.decode("utf-8") == body.encode_text(value)
+    assert not set(b"\r\n\x00") & set(data)
+
+
+@given(values, st.integers(1, 6))
+@example([[["["]]], 3)
+@example({"]]]]": [["\\\"[[[["]]}, 3)
+def test_depth_is_what_it_says(value, depth):
+    data = json.dumps(value).encode()
+    if nesting(value) <= depth:
+        assert same(body.decode(data, depth), value)
+    else:
+        with pytest.raises(PeerError) as caught:
+            body.decode(data, depth)
+        assert caught.value.status == 400 and str(depth) in caught.value.detail
+
+
+@given(st.binary(max_size=60) | st.text(alphabet='{}[]",:\\u0123eE+-.ntrfalse \n', max_size=40).map(str.encode))
+@example(b'{"a":1}{')
+@example(b' {"a":1} ')
+@example(b'{"a":1}\xc2\xa0')
+def test_any_bytes_are_read_as_json_reads_them_or_refused(data):
+    try:
+        wanted = json.loads(data.decode("utf-8"), parse_constant=refuse)
+    except (ValueError, RecursionError):
+        with pytest.raises(PeerError) as caught:
+            body.decode(data, DEPTH)
+        assert caught.value.status == 400
+        return
+    if nesting(wanted) <= DEPTH and all_finite(wanted):
+        assert same(body.decode(data, DEPTH), wanted)
+
+
+def refuse(name: str) -> None:
+    raise ValueError(name)
+
+
+def all_finite(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(map(all_finite, children))
+
+
+@pytest.mark.parametrize("text", ["1e400", "-1e400", '{"a":[1e309]}', "NaN", '[Infinity]', '{"a":-Infinity}'])
+def test_what_is_no_number_is_refused_where_it_comes_in(text):
+    """Later would be too late: the handler has begun to change things by then."""
+    with pytest.raises(PeerError) as caught:
+        body.decode(text.encode(), DEPTH)
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize("text", ["1e308", "-1.7976931348623157e308", "1e-400", "5e-324", "0.1"])
+def test_what_a_double_can_hold_is_taken(text):
+    assert body.decode(text.encode(), DEPTH) == float(text)
+
+
+@pytest.mark.parametrize("unit", ['\\"', '"', '"\\\n', '["', "\\", '"a":', "]}"])
+def test_the_depth_is_found_in_linear_time(unit):
+    """A megabyte of anything: with a step per byte this takes moments, with a step per pair of bytes it takes hours."""
+    data = ("[" * (DEPTH + 1) + '"' + unit * ((1 << 20) // len(unit))).encode()
+    with pytest.raises(PeerError):
+        body.decode(data, DEPTH)
+
+
+@pytest.mark.parametrize("digits", [4300, 4301, 100000])
+def test_an_integer_of_any_length_is_taken_or_refused(digits):
+    try:
+        assert str(body.decode(b"9" * digits, 1)) == "9" * digits
+    except PeerError as error:
+        assert error.status == 400 and digits > 4300
+
+
+def test_an_object_is_an_object():
+    assert body.decode_object(b"", 4) == {}
+    assert body.decode_object(b' {"a": null}\r\n', 4) == {"a": None}
+    for data in (b"[]", b"null", b'"x"', b"1", b" ", b"\xef\xbb\xbf{}"):
+        with pytest.raises(PeerError) as caught:
+            body.decode_object(data, 4)
+        assert caught.value.status == 400
+
+
+fields = st.dictionaries(st.just("x"), st.none() | values | st.integers(-5, 5) | st.floats(), max_size=1)
+
+
+@given(fields)
+def test_fields_are_what_they_should_be_or_refused(given_fields):
+    """Each `take_` gives its own kind, the default for an absent or null field, or a 400 that names the field."""
+    value = given_fields.get("x")
+    takes = {
+        body.take_object: (({},), lambda v: isinstance(v, dict), {}),
+        body.take_text: (("d", 256), lambda v: isinstance(v, str) and len(v) <= 256, "d"),
+        body.take_flag: ((True,), lambda v: isinstance(v, bool), True),
+        body.take_int: ((7, -3, 3), lambda v: not isinstance(v, bool) and isinstance(v, (int, float)) and v == v and v in range(-3, 4), 7),
+    }
+    for take, (arguments, fits, default) in takes.items():
+        arguments = () if take is body.take_object else arguments
+        if value is None:
+            assert take(given_fields, "x", *arguments) == default
+        elif fits(value):
+            assert take(given_fields, "x", *arguments) == value
+        else:
+            with pytest.raises(PeerError) as caught:
+                take(given_fields, "x", *arguments)
+            assert caught.value.status == 400 and caught.value.detail.startswith("x ")
+
+
+@given(values, values)
+def test_canonical_texts_are_equal_for_equal_bodies_only(left, right):
+    assert (body.canonical(left) == body.canonical(right)) == same(left, right)
+    shuffled = dict(reversed(list(left.items()))) if isinstance(left, dict) else left
+    assert body.canonical(shuffled) == body.canonical(left)
