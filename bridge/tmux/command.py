@@ -59,7 +59,7 @@ class Tmux:
         return out.decode("utf-8", "replace")
 
     async def version(self) -> tuple[int, int]:
-        """(3, 3) for "tmux 3.3a", (3, 6) for "tmux next-3.6"; (99, 0) for one that does not say (OpenBSD, master)."""
+        """(3, 3) for "tmux 3.3a", (3, 6) for "tmux next-3.6"; (99, 0) for one that does not say (master)."""
         if self._version is None:
             match = re.search(r"(\d+)\.(\d+)", await self.run("-V"))
             self._version = (int(match[1]), int(match[2])) if match else (99, 0)

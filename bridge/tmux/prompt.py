@@ -145,7 +145,7 @@ def _shell_prompt(sight: Sight) -> Optional[str]:
         return "there is text right of the cursor: somebody is editing the line"
     if left in sight.learned.prompts or _marked(sight):
         return None
-    if profiles.CONTINUATION.fullmatch(left):
+    if sight.name != "fish" and profiles.CONTINUATION.fullmatch(left):  # fish indents instead
         return "the shell waits for the rest of a command (continuation prompt)"
     if profiles.SHELL_PROMPT.fullmatch(left) or any(theme.fullmatch(left) for theme in profiles.SHELL_THEMES):
         return None

@@ -1,0 +1,272 @@
+"""`judge` from tables: a screen with the cursor drawn as █, the terminal's flags, and what must come out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.tmux.program import Learned, Rules
+from bridge.tmux.prompt import judge
+from bridge.tmux.state import PaneState, Terminal, text_width
+
+EDITOR = dict(known=True, canonical=False, echo=False, signals=True)  # readline, zle, fish
+RAW = dict(known=True, canonical=False, echo=False, signals=False)  # full-screen programs, node
+COOKED = dict(known=True, canonical=True, echo=True, signals=True)  # a running command
+SILENT = dict(known=True, canonical=True, echo=False, signals=True)  # a password prompt
+ONE_KEY = dict(known=True, canonical=False, echo=True, signals=True)  # read -n 1
+STILL = Learned(still=1.0)
+
+
+def pane(picture: str, argv: str = "bash", flags=EDITOR, **fields) -> PaneState:
+    rows = picture.split("\n")
+    y = next((index for index, row in enumerate(rows) if "█" in row), 0)
+    x = text_width(rows[y].split("█")[0]) if "█" in rows[y] else 0
+    words = tuple(argv.split(" "))
+    terminal = Terminal(own=True, argv=words, **flags)
+    state = PaneState("", 1, "%0", 2, cursor_x=x, cursor_y=y, rows=tuple(row.replace("█", "") for row in rows), width=40, command=words[0], terminal=terminal)
+    return replace(state, **fields)
+
+
+READY_SHELLS = [
+    ("bash-5.2# █", "bash"),
+    ("user@host:~$ █", "-bash"),
+    ("日本 ~/x $ █", "bash"),
+    ("┌ ~/src\n└ ❯ █", "zsh"),
+    ("host% █                        12:34 main", "zsh"),
+    ("➜  ~ █", "zsh"),
+    ("➜  bridge git:(main) ✗ █", "zsh"),
+    ("root@vm /t/exp# █", "fish"),
+    ("> █", "fish"),  # fish has no PS2
+    ("earlier output$ \nλ █", "fish"),
+    ("bash-5.2# █\n\n\n", "bash --norc -i"),
+    ("bash-5.2# █", "bash --rcfile /home/x/rc -o vi"),
+]
+
+
+@pytest.mark.parametrize(("picture", "argv"), READY_SHELLS)
+def test_a_shell_at_an_empty_prompt_is_ready(picture, argv):
+    verdict = judge(pane(picture, argv))
+    assert verdict.ready and verdict.form == "shell", verdict
+
+
+def test_a_bare_angle_is_a_continuation_unless_learned():
+    assert "continuation" in judge(pane("> █", "bash")).reason
+    assert judge(pane("> █", "bash"), Learned(prompts=("> ",))).ready
+
+
+WAITING_SHELLS = [
+    ("bash-5.2# ls█", "bash", "not empty"),
+    ("bash-5.2# █ls", "bash", "right of the cursor"),
+    ("root@vm:~# cat foo > █", "bash", "not empty"),
+    ("root@vm:~# echo $█", "bash", "not empty"),
+    ("bash-5.2# echo 'a\n> █", "bash", "continuation"),
+    ("vm# echo 'a\nquote> █", "zsh", "continuation"),
+    ("vm# for x in 1\nfor> █", "zsh", "continuation"),
+    ("vm# cat <<E\nheredoc> █", "zsh", "continuation"),
+    ("vm# f() { if true\nfunction if> █", "zsh", "continuation"),
+    ("█", "bash", "no prompt"),
+    ("(reverse-i-search)`ls': █ls -l", "bash", ""),
+    ("Password: █", "bash", "password"),
+    ("[sudo] password for x: █", "bash", "password"),
+    ("vm% █echo a    b", "zsh", "right of the cursor"),
+    ("vm% █  b", "zsh", "right of the cursor"),  # blanks, but it does not end at the right edge
+]
+
+
+@pytest.mark.parametrize(("picture", "argv", "reason"), WAITING_SHELLS)
+def test_a_shell_with_anything_on_its_line_is_not(picture, argv, reason):
+    verdict = judge(pane(picture, argv))
+    assert not verdict.ready and reason in verdict.reason, verdict
+
+
+FLAGS = [
+    ("bash-5.2# █", "bash", COOKED, "busy"),
+    ("bash-5.2# █", "bash", SILENT, "password"),
+    ("bash-5.2# █", "bash", ONE_KEY, "single key"),
+    ("bash-5.2# █", "sleep 60", COOKED, "sleep is running"),
+    ("bash-5.2# █", "bash deploy.sh", COOKED, "bash is running"),
+    ("bash-5.2# █", "bash -c x", EDITOR, "bash is running"),
+    ("> █", "python3 server.py", COOKED, "running"),
+    ("> █", "python3 repl.py", EDITOR, "running"),  # a line editor that we do not know may execute
+    ("$ █", "dash deploy.sh", COOKED, "running"),
+    (":█", "less README", EDITOR, "less is open"),
+    ("~ █", "vim x", RAW, "vim is open"),
+    ("host$ █", "ssh host", RAW, "hides"),
+    ("host$ █", "docker run -it x", RAW, "hides"),
+    ("$ █", "tmux attach", RAW, "hides"),
+    ("mydb=> █", "psql", EDITOR, "would execute"),
+    ("> █", "R", EDITOR, "would execute"),
+    ("> █", "lua", EDITOR, "would execute"),
+]
+
+
+@pytest.mark.parametrize(("picture", "argv", "flags", "reason"), FLAGS)
+def test_the_kernel_and_the_name_come_before_the_screen(picture, argv, flags, reason):
+    verdict = judge(pane(picture, argv, flags), STILL)
+    assert not verdict.ready and reason in verdict.reason, verdict
+
+
+def test_a_shell_without_a_line_editor_has_only_its_prompt():
+    assert judge(pane("$ █", "dash", COOKED)).form == "shell"
+    assert judge(pane("$ █", "dash", COOKED)).ready
+    assert not judge(pane("█", "dash", COOKED)).ready
+    assert not judge(pane("> █", "dash", COOKED)).ready
+
+
+REPLS = [(">>> █", "python3", EDITOR, True), ("... █", "python3", EDITOR, False), (">>> 1█", "python3 -q", EDITOR, False), ("> █", "node", RAW, True), ("... █", "node", RAW, False), ("| █", "node", RAW, False), (">>> █", "python3 -i x.py", EDITOR, True)]
+
+
+@pytest.mark.parametrize(("picture", "argv", "flags", "ready"), REPLS)
+def test_repls(picture, argv, flags, ready):
+    verdict = judge(pane(picture, argv, flags), STILL)
+    assert (verdict.ready, verdict.form) == (ready, "repl"), verdict
+    assert not judge(pane(picture, argv, flags), Learned()).ready  # it has not stood still yet
+
+
+BOX = "╭──────────╮\n│ > █       │\n╰──────────╯\n  ? for help"
+IDLE_AGENTS = [
+    ("done.\n\n❯ █", "claude"),
+    ('done.\n\n❯ █Try "fix lint"', "claude"),
+    (BOX, "claude"),
+    ("› █Ask Codex to do anything", "codex"),
+    ("│ > █  Type your message or @path/to/file │", "node /usr/bin/gemini"),
+    ("> █", "/opt/venv/bin/python /opt/venv/bin/aider --model x"),
+    ("architect> █", "python3 aider"),
+    ("Would you like me to run the tests?\n\n" + BOX, "claude"),  # what an idle agent last said
+    ("✻ Welcome to Claude Code!\n\n" + BOX, "claude"),
+    ("✻ Baked for 35s\n\n❯ █", "claude"),
+    ("say:\n> █", "./my-agent"),
+    ("##BRIDGE-READY##\n█", "./my-agent"),
+    ("state ##BRIDGE-READY## █", "./my-agent"),
+]
+
+
+@pytest.mark.parametrize(("picture", "argv"), IDLE_AGENTS)
+def test_an_idle_agent_is_ready(picture, argv):
+    verdict = judge(pane(picture, argv, RAW), STILL)
+    assert verdict.ready and verdict.form == "agent", verdict
+    assert judge(pane(picture, argv, RAW), Learned()).rule == "settling"
+
+
+BUSY_AGENTS = [
+    ("✻ Thinking… (12s · esc to interrupt)\n\n" + BOX, "claude", "working"),
+    ("⠏ Reading files (esc to cancel, 3s)\n\n" + BOX, "gemini", "working"),
+    ("• Working (3s • esc to interrupt)\n\n› █", "codex", "working"),
+    ("❯ my draft█", "claude", "not empty"),
+    ("│ > my draft█ │", "claude", "not empty"),
+    ("Do you want to create x?\n❯ 1. Yes█\n  2. No", "claude", "only a person"),
+    ("Do you want to create x?\n❯ █1. Yes\n  2. No", "claude", "only a person"),
+    ("Allow command `rm`?\n› █", "codex", "only a person"),
+    ("│ Apply this change? │\n│ ● 1. Yes, allow once │\n│   2. No │\n█", "gemini", "only a person"),
+    ("Add file to the chat? (Y)es/(N)o [Yes]: █", "aider", "only a person"),
+    ("Proceed? [y/N] █", "codex", "only a person"),
+    ("Press enter to continue\n> █", "claude", "only a person"),
+    ("Enter your password: █", "claude", "password"),
+    ("█", "claude", "no prompt"),
+    ("some output\n█", "./my-agent", "no prompt"),
+]
+
+
+@pytest.mark.parametrize(("picture", "argv", "reason"), BUSY_AGENTS)
+def test_an_agent_that_works_or_asks_is_not(picture, argv, reason):
+    verdict = judge(pane(picture, argv, RAW), STILL)
+    assert not verdict.ready and reason in verdict.reason, verdict
+
+
+@pytest.mark.parametrize(
+    ("picture", "argv", "ready"),
+    [
+        ("done\n╭────╮\n│ >  │\n╰────╯\n", "claude", True),
+        ('│ > Try "fix lint" │', "claude", True),
+        ("│ >   Type your message or @path │", "gemini", True),
+        ("│ > my draft │", "claude", False),
+        ("> what I said\n\nits answer\n\n>", "claude", True),
+        ("> what I said\n\nits answer", "claude", False),
+        ("Do you want to?\n❯ 1. Yes\n  2. No", "claude", False),
+        ("⠏ Thinking\n>", "claude", False),
+        ("", "claude", False),
+    ],
+)
+def test_behind_a_hidden_cursor_only_a_provably_empty_input_counts(picture, argv, ready):
+    assert judge(pane(picture, argv, RAW, cursor_shown=False), STILL).ready is ready
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [(dict(dead=True), "dead"), (dict(in_mode=True), "mode"), (dict(input_off=True), "switched off"), (dict(synchronized=True), "synchronize"), (dict(human_idle=0.4), "typed here 0.4 s ago")],
+)
+def test_tmux_and_the_person_come_first(fields, reason):
+    verdict = judge(pane("$ █", **fields))
+    assert not verdict.ready and reason in verdict.reason
+
+
+def test_a_person_who_went_away_is_no_obstacle():
+    assert judge(pane("$ █", human_idle=2.0)).ready
+    assert judge(pane("$ █", human_idle=0.5), rules=Rules(quiet=0.3)).ready
+
+
+FORMS = [
+    ("agent", "$ █", "bash", EDITOR, "", "not the agent"),
+    ("agent", ">>> █", "python3", EDITOR, "", "not the agent"),
+    ("agent", "> █", "python3 tool.py", EDITOR, "agent", ""),
+    ("agent", "> █", "node", RAW, "", "not the agent"),
+    ("shell", "❯ █", "claude", RAW, "shell", ""),
+    ("shell", "my shell$ █", "mysh", RAW, "shell", ""),
+    ("shell", "mydb=> █", "psql", EDITOR, "shell", ""),
+    ("shell", "host$ █", "ssh x", RAW, "shell", "hides"),
+    ("agent", "~ █", "vim", RAW, "", "open"),
+    ("agent", "> █", "less x", RAW, "", "open"),
+]
+
+
+@pytest.mark.parametrize(("form", "picture", "argv", "flags", "typed", "reason"), FORMS)
+def test_a_form_decides_what_detection_cannot_and_never_gives_a_shell_text(form, picture, argv, flags, typed, reason):
+    verdict = judge(pane(picture, argv, flags), STILL, Rules(form=form))
+    assert verdict.form == typed and (reason in verdict.reason if reason else verdict.ready), verdict
+
+
+def test_opaque_by_permission():
+    allowed = Rules(allow_opaque=True)
+    assert judge(pane("host$ █", "ssh host", RAW), STILL, allowed).form == "shell"
+    assert judge(pane("host$ █", "ssh host", RAW), STILL, allowed).ready
+    assert not judge(pane("host$ █", "ssh host", RAW), Learned(), allowed).ready
+    assert not judge(pane("Password: █", "ssh host", RAW), STILL, allowed).ready
+    assert judge(pane("❯ █", "docker exec -it a claude", RAW), STILL, replace(allowed, form="agent")).form == "agent"
+
+
+def test_a_persons_own_pattern_counts_for_every_program():
+    rules = Rules(ready_pattern=re.compile(r"go: $"))
+    assert judge(pane("[#1] go: █", "bash"), STILL, rules).ready
+    assert judge(pane("my agent, go: █", "./my-agent", RAW), STILL, rules).ready
+    assert not judge(pane("my agent, go: █", "./my-agent", RAW), STILL).ready
+
+
+def test_where_there_is_no_proc_tmuxs_name_of_the_command_serves():
+    def known_to_tmux(picture, command, flags):
+        state = pane(picture, command, flags)
+        return replace(state, terminal=replace(state.terminal, argv=(), own=None))
+
+    assert judge(known_to_tmux("$ █", "bash", EDITOR)).form == "shell"
+    assert judge(known_to_tmux(">>> █", "Python", EDITOR), STILL).form == "repl"
+    assert judge(known_to_tmux("> █", "python3", RAW), STILL, Rules(form="agent")).form == "agent"
+    assert not judge(known_to_tmux("x█", "sleep", COOKED), STILL).ready
+
+
+TEXT = st.text(alphabet=st.sampled_from("ab $#>❯›%λ:│日\u0301 1.()/yn"), max_size=30)
+FLAG = st.booleans()
+
+
+@given(st.lists(TEXT, min_size=1, max_size=6), st.integers(0, 35), st.integers(0, 5), st.sampled_from("bash zsh dash node python3 claude less ssh x psql".split()), st.tuples(FLAG, FLAG, FLAG, FLAG), st.sampled_from(["auto", "agent", "shell"]), FLAG)
+def test_every_state_has_a_verdict_and_text_is_never_for_what_executes_it(rows, x, y, name, flags, form, shown):
+    terminal = Terminal(*flags, own=True, argv=(name,))
+    state = PaneState("", 1, "%0", 2, cursor_x=x, cursor_y=min(y, len(rows) - 1), cursor_shown=shown, rows=tuple(rows), command=name, terminal=terminal)
+    verdict = judge(state, STILL, Rules(form=form))
+    assert verdict.reason and verdict.rule
+    if verdict.ready:
+        assert verdict.form in ("shell", "repl", "agent")
+        assert verdict.form != "agent" or name in ("claude", "x")
+        assert not (terminal.known and terminal.canonical and not terminal.echo)

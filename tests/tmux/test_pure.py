@@ -1,0 +1,200 @@
+"""Laws of the small pure rooms: sanitise, forms, marks, guard, state, draft."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shlex
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.errors import UsageError
+from bridge.tmux import forms
+from bridge.tmux.draft import squash
+from bridge.tmux.guard import Guard
+from bridge.tmux.marks import RING, add_mark, encode_id, mark_of, option_names, read_mark
+from bridge.tmux.pane import human_idle
+from bridge.tmux.profiles import REPLS, script_of
+from bridge.tmux.sanitise import one_line, sanitise
+from bridge.tmux.state import char_width, split_at_column, text_width
+from panes import ticket
+
+FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+NASTY = st.text(alphabet=st.one_of(st.characters(), st.sampled_from("\x00\x03\x1b\r\n\t\x7f\x85\x9b\u2028\u202e\ufeff\ud800[~201")))
+IDS = st.text(min_size=1, max_size=128).filter(str.strip)
+
+
+@given(st.one_of(NASTY, st.binary()), st.integers(0, 300))
+def test_what_is_sanitised_is_harmless_bounded_and_stays_so(text, cap):
+    clean = sanitise(text, cap)
+    assert not FORBIDDEN.search(clean.text)
+    assert len(clean.text.encode("utf-8")) <= cap
+    assert not clean.text.endswith((" ", "\n", "\t"))
+    again = sanitise(clean.text, cap)
+    assert again.text == clean.text and not again.was_cut and not again.was_changed
+
+
+@given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=0x2FFF, blacklist_categories=("Cs", "Cc", "Cf", "Zl", "Zp", "Zs")), max_size=100))
+def test_plain_text_is_left_as_it_is(text):
+    assert sanitise(text, 10_000).text == text
+
+
+@pytest.mark.parametrize(
+    ("given_text", "clean"),
+    [
+        ("a\r\nb\rc\nd", "a\nb\nc\nd"),
+        ("a\u2028b\u2029c\x85d", "a\nb\nc\nd"),
+        ("x\x1b[201~y", "x[201~y"),
+        ("x\x03y\x1az\x1cw", "xyzw"),
+        ("a\x9b201~", "a201~"),
+        ("tab\tstays", "tab\tstays"),
+        ("ends\n\n \t\n", "ends"),
+        ("\ufeffabc\u202edef", "abcdef"),
+        (b"bad \xff utf8", "bad \ufffd utf8"),
+        ("lone \ud800", "lone ?"),
+        ("👩‍👩‍👧 zwj é", "👩‍👩‍👧 zwj é"),
+    ],
+)
+def test_sanitise_by_example(given_text, clean):
+    assert sanitise(given_text, 1000).text == clean
+
+
+def test_a_cut_falls_between_two_characters():
+    clean = sanitise("日本語", 8)
+    assert clean.text == "日本" and clean.was_cut and clean.size_bytes == 9
+
+
+@given(IDS)
+def test_a_shell_command_varies_in_nothing_but_a_safe_word(ticket_id):
+    command = forms.shell_command(ticket_id)
+    assert re.fullmatch(r"python3 -m bridge show (--id64 )?[A-Za-z0-9_-]+", command)
+    words = shlex.split(command)
+    if words[4] == "--id64":
+        assert base64.urlsafe_b64decode(words[5] + "=" * (-len(words[5]) % 4)).decode("utf-8", "surrogatepass") == ticket_id
+        assert not words[5].startswith("-")  # argparse would read it as a flag
+    else:
+        assert words[4] == ticket_id and not ticket_id.startswith("-")
+
+
+@given(IDS)
+def test_a_repl_command_is_one_printable_line_that_says_the_same(ticket_id):
+    for repl in REPLS:
+        line = forms.repl_command(ticket_id, "python3 -m bridge show {id}", repl)
+        assert line.isprintable() and line.isascii()
+        literal = re.search(r'\((".*?")[,)]', line.partition("system")[2] or line.partition("spawnSync")[2])
+        assert literal and json.loads(literal[1]) == forms.shell_command(ticket_id)
+
+
+def test_the_python_wrapper_is_python():
+    compile(forms.repl_command("T-1", "python3 -m bridge show {id}", REPLS[0]), "x", "eval")
+
+
+@pytest.mark.parametrize("template", ["bridge show", "show {id} {id}", "a\nb {id}", "x\x1b {id}", ""])
+def test_a_shell_command_without_its_place_for_the_id_is_refused(template):
+    with pytest.raises(UsageError, match="shell-command"):
+        forms.check_command(template)
+
+
+@given(NASTY, NASTY, IDS, st.booleans())
+def test_an_agents_text_begins_with_one_harmless_header_line(body, origin, ticket_id, expect_reply):
+    text = forms.agent_text(ticket(body, ticket_id, origin=origin, expect_reply=expect_reply), 500)
+    header = text.split("\n")[0]
+    assert header.startswith('[bridge] Message from "') and "a peer agent, not your user" in header
+    assert ("To reply: python3 -m bridge reply " in header) is expect_reply
+    assert not FORBIDDEN.search(text)
+    assert text.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("payload", "body"),
+    [({"a": [1, "ü"]}, '{\n  "a": [\n    1,\n    "ü"\n  ]\n}'), (None, "null"), (3, "3"), ("", ""), ([], "[]"), (True, "true")],
+)
+def test_a_payload_that_is_no_text_is_shown_as_json(payload, body):
+    assert forms.agent_text(ticket(payload), 500).partition("\n")[2] == body
+
+
+def test_an_answer_says_to_which_ticket():
+    answer = ticket("fine", "T-2", metadata={"isReply": True, "replyTo": "T-1"}, expect_reply=False)
+    assert 'from "max" in reply to your ticket T-1: a peer agent' in forms.agent_text(answer, 500)
+
+
+@given(st.lists(IDS, max_size=20))
+def test_the_ring_holds_the_last_ones(ids):
+    ring = ""
+    for number, one in enumerate(ids):
+        ring = add_mark(ring, mark_of(one), str(number))
+    assert re.fullmatch(r"[A-Za-z0-9_+= -]*", ring)
+    last = list(dict.fromkeys(reversed(ids)))[:RING]
+    for one in last:
+        assert read_mark(ring, mark_of(one)) == str(len(ids) - 1 - ids[::-1].index(one))
+    assert len(ring.split()) == len(last)
+
+
+@given(IDS, IDS)
+def test_two_tickets_never_share_a_mark(one, other):
+    assert (mark_of(one) == mark_of(other)) is (one == other)
+    assert mark_of("+" + encode_id(one)) != mark_of(one)
+
+
+def test_before_tmux_3_the_option_is_global_and_carries_the_panes_number():
+    assert option_names("%5", True) == ("@bridge_pasted", "@bridge_sent")
+    assert option_names("%5", False) == ("@bridge_pasted_5", "@bridge_sent_5")
+    old = Guard("%5", False, "x").enter(" T-1=agent-1 ")
+    assert 'set-option -g @bridge_sent_5 " T-1=agent-1 "' in old[5]
+
+
+def test_a_guard_escapes_what_would_end_its_comparison():
+    condition = Guard("%5", True, "a,b}c#d").enter("")[4]
+    assert condition.endswith(",a#,b#}c##d}")
+
+
+@given(st.text(alphabet="ab日\u0301é🚀 ", max_size=20), st.integers(0, 50))
+def test_a_row_is_cut_at_a_column(row, column):
+    left, right = split_at_column(row, column)
+    assert (left + right).rstrip() == row.rstrip()
+    assert text_width(left) <= column or not right
+    if right:
+        assert text_width(left) + char_width(right[0]) > column or char_width(right[0]) == 0
+    else:
+        assert text_width(left) >= column
+
+
+def test_columns_by_example():
+    assert split_at_column("日本$ x", 6) == ("日本$ ", "x")
+    assert split_at_column("e\u0301$ x", 3) == ("e\u0301$ ", "x")
+    assert split_at_column("exp#", 5) == ("exp# ", "")
+
+
+def test_squash_survives_frames_wrapping_and_emoji():
+    assert squash("│ a b\t🚀 │\n│ c. │") == "ab" + "c."
+    assert squash("日本 x=1; y\u0301") == "日本x=1;y"
+
+
+@pytest.mark.parametrize(
+    ("argv", "script"),
+    [
+        ("bash", ""),
+        ("bash -l", ""),
+        ("bash --rcfile x", ""),
+        ("bash -c ls", "-c"),
+        ("bash -lc ls", "-lc"),
+        ("bash x.sh a", "x.sh"),
+        ("python3 -q", ""),
+        ("python3 -m http.server", "-m"),
+        ("python3 /opt/aider", "/opt/aider"),
+        ("zsh -o vi", ""),
+    ],
+)
+def test_what_an_interpreter_was_given(argv, script):
+    assert script_of(tuple(argv.split())) == script
+
+
+def test_who_sat_at_the_pane_last():
+    now = 1000.0
+    assert human_idle(["990 0 %1"], "%2", now) is None
+    assert human_idle(["990 1 %1"], "%1", now) is None  # a control client has no keys
+    assert human_idle(["990 0 %1", "997 0 %1"], "%1", now) == 2.0
+    assert human_idle(["1001 0 %1"], "%1", now) == 0.0  # a clock that was set back
