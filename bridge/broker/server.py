@@ -48,6 +48,7 @@ MEMORY = ":memory:"
 ACCEPT_BACKLOG = 4096  # connections that may wait in the kernel: a herd of watchers after a restart
 ACCEPTS_PER_TURN = 128  # of them in one turn of the loop
 RESERVED_DESCRIPTORS = 24  # of the process' limit: the store, the log, the loop
+RECEIVE_BUFFER = 65536  # bytes read at a time
 SWEEP_MAX = 1.0  # seconds between sweeps; a quarter of the shortest deadline where that is less
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # (level, option) of SO_KEEPALIVE's probes, where the platform has them: first after 60 s, then 3 at 15 s.
@@ -65,6 +66,7 @@ class Server:
         self.limits = Limits(head_max=settings.head_max, body_max=settings.body_max)
         allowed = {Stage.IDLE: settings.idle_timeout, Stage.HEAD: settings.head_timeout, Stage.BODY: settings.body_timeout}
         self.patience: Mapping[Stage, float] = {stage: allowed_ms / 1000 for stage, allowed_ms in allowed.items()}
+        self.receive_buffer = memoryview(bytearray(RECEIVE_BUFFER))
         self.is_draining = False
         self.connections: set[Connection] = set()
         self.timed: set[Connection] = set()
@@ -112,6 +114,8 @@ class Server:
     def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Out of descriptors, the loop tries to accept again in a second; that needs one line, and no stack trace."""
         error = context.get("exception")
+        if self.is_draining and "_start_serving" in context["message"]:
+            return  # that second try, on the listener that we closed meanwhile
         if not isinstance(error, OSError) or "accept" not in context["message"]:
             loop.default_exception_handler(context)
         elif loop.time() - self._accept_failed_at > 1.0:

@@ -1,0 +1,22 @@
+"""What a connection needs of the server that it belongs to; the seam between the fronts and server.py."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Protocol
+
+from bridge.broker.fronts.heartbeats import Heartbeats
+from bridge.broker.guard import Guard
+from bridge.broker.services import Services
+from bridge.wire.request import Limits, Stage
+
+
+class House(Protocol):
+    services: Services
+    guard: Guard
+    heartbeats: Heartbeats
+    limits: Limits
+    receive_buffer: memoryview  # filled and read in one step, so one serves all
+    patience: Mapping[Stage, float]  # seconds that a connection may be in a stage
+    is_draining: bool
+    connections: set[Any]  # open ones, of every front
+    timed: set[Any]  # those with a deadline, which the sweep looks at
