@@ -412,3 +412,29 @@ def test_an_idle_watcher_is_silent():
             assert len(broker.asked) == before
 
     asyncio.run(scenario())
+
+
+def test_on_the_lowest_tier_a_heartbeat_is_the_presence():
+    async def scenario():
+        old, sink = Predecessor(), ScriptedSink()
+        async with FakeBroker(old) as broker, watching(broker.url, sink, push_mode="poll", sse_heartbeat=30):
+            await wait_for(lambda: sum(asked.path[-1] == "heartbeat" for asked in broker.asked) >= 4, "heartbeats without any change")
+
+    asyncio.run(scenario())
+
+
+def test_retry_after_is_honoured():
+    async def scenario():
+        small, asked_at = SmallBroker(), []
+
+        def busy(asked):
+            asked_at.append(asyncio.get_running_loop().time())
+            return encode(429, {"title": "Too Many"}, Retry_After="1") if len(asked_at) == 1 else None
+
+        small.faults["stream"] = busy
+        async with FakeBroker(small) as broker, watching(broker.url, ScriptedSink()):
+            await small.add("T1")
+            await wait_for(lambda: small.acknowledged, "the ticket")
+        assert asked_at[1] - asked_at[0] >= 1.0
+
+    asyncio.run(scenario())
