@@ -76,6 +76,11 @@ class Injector:
         """May the pane be typed into now, and why or why not?"""
         return (await self.look())[2]
 
+    def preview(self, ticket: Ticket, state: PaneState) -> tuple[Sight, str]:
+        """What the program was taken for, and the very text that `inject` would type; "" where nothing may be."""
+        sight = self._sight(state)
+        return sight, self._text(ticket, sight) if sight.form else ""
+
     async def wait_ready(self) -> None:
         """Return when the pane may be typed into. Raises PaneLost, TmuxError."""
         delay = self._settings.poll_min / 1000
