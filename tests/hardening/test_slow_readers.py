@@ -167,3 +167,47 @@ def test_out_of_descriptors(start):
             one.close()
         wait_until(lambda: broker.ask("GET", "/health").status == 200, "room again")
     assert len(broker.pending("a")) == 5
+
+
+def test_what_is_owed_survives_streams_that_break(start):
+    """The backlog owed for a late subscription is longer than an outbox, live tickets come meanwhile, and the
+    stream breaks again and again, resuming by the id that it saw last: nothing may be skipped for ever."""
+    broker = start(strict=False, BRIDGE_RATE_LIMIT=0, BRIDGE_SSE_OUTBOX=65536)
+    for number in range(40):
+        broker.send("old", ["old", number, BIG])
+    broker.ask("POST", "/agents/live/subscribe", {"subscriber": "s"})
+    broker.send("live", ["live", 0, ""])
+    with broker.stream("/tickets/stream?subscriber=s") as stream:
+        cursor = stream.read_event().id
+    broker.ask("POST", "/agents/old/subscribe", {"subscriber": "s"})
+    seen, sent = set(), 1
+    for reads in [1, 3, 2, 7, 1, 5, 4, 9, 2, 12, 30, 200]:
+        with broker.stream("/tickets/stream?subscriber=s", [("Last-Event-ID", cursor)], receive_buffer=4096) as stream:
+            stream.read_block()
+            for _ in range(2):
+                broker.send("live", ["live", sent, ""])
+                sent += 1
+            for _ in range(reads):
+                if len(seen) == 40 + sent - 1:
+                    break
+                event = stream.read_event()
+                cursor = event.id
+                seen.add(tuple(event.json["ticket"]["payload"][:2]))
+        if len(seen) == 40 + sent - 1:
+            break
+    missing = [name for name in [("old", number) for number in range(40)] + [("live", number) for number in range(1, sent)] if name not in seen]
+    assert not missing, missing
+
+
+def test_what_is_owed_survives_kill_minus_nine(start):
+    broker = start()
+    broker.send("old", "owed")
+    broker.ask("POST", "/agents/live/subscribe", {"subscriber": "s"})
+    broker.send("live", "seen")
+    with broker.stream("/tickets/stream?subscriber=s") as stream:
+        cursor = stream.read_event().id
+    assert broker.ask("POST", "/agents/old/subscribe", {"subscriber": "s"}).status == 204
+    broker.kill()
+    broker.start()
+    with broker.stream("/tickets/stream?subscriber=s", [("Last-Event-ID", cursor)]) as stream:
+        assert stream.read_event().json["ticket"]["payload"] == "owed"
