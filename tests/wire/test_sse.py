@@ -119,6 +119,8 @@ def test_streams(stream, events):
         (b"retry:  1", None),
         (b"retry: \xc2\xb2", None),
         ("retry: \u0663".encode(), None),  # a digit, but not an ASCII one
+        (b"retry: " + b"9" * 15, RETRY_CAP - 1),
+        (b"retry: 1" + b"0" * 15, RETRY_CAP),
         (b"retry: " + b"9" * 5000, RETRY_CAP),
         (b"retry: " + b"0" * 5000 + b"5", 5),
     ],
@@ -240,6 +242,14 @@ def test_events_before_a_fault_are_handed_out_before_it_is_raised():
     assert decoder.feed(b"id: 1\ndata: a\n\ndata: " + b"x" * 99) == [message("a", "1")]
     with pytest.raises(StreamError):
         decoder.feed(b"")
+
+
+def test_held_bytes_counts_what_is_held():
+    decoder, seen = EventStreamDecoder(), []
+    for piece in [b"dat", b"a: 12", b"\n", b"event: e\nid: 7\nx", b"\n\n", b"\n"]:
+        decoder.feed(piece)
+        seen.append(decoder.held_bytes)
+    assert seen == [3, 8, 3, 3 + 1 + 1 + 1, 1, 1]  # the id outlives its event
 
 
 @given(st.lists(STREAMS | st.binary(max_size=60), max_size=8))
