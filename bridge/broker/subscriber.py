@@ -25,6 +25,7 @@ from bridge.wire.sse import encode_event
 
 READ_LIMIT = 64  # entries read from a backlog at a time
 STEP_BYTES = 1 << 20  # written before the loop gets its turn again
+LEFT_MIN = 100  # discarded agents below which they are not swept
 
 
 class Outbox(Protocol):
@@ -61,6 +62,7 @@ class StreamSubscriber:
         self._sent = after
         self._late: dict[str, tuple[int, int]] = {}  # agent -> (cursor, bound)
         self._left_at: dict[str, int] = {}  # agents discarded again -> cursor
+        self._left_swept = LEFT_MIN
 
     def add(self, agent_id: str, owed: int) -> None:
         """Carry one more agent. Its tickets up to the seq `owed` are due although the cursor is past them."""
@@ -79,6 +81,16 @@ class StreamSubscriber:
             self._hub.unsubscribe(agent_id, self)
             # Should it come back on this connection, what it was sent is not sent again.
             self._left_at[agent_id] = self._late.pop(agent_id, (self._sent, 0))[0]
+            if len(self._left_at) > 2 * self._left_swept:
+                self._sweep_left()
+
+    def _sweep_left(self) -> None:
+        """Forget agents that have nothing left of what they were sent: names are free to invent."""
+        for agent_id, cursor in list(self._left_at.items()):
+            oldest = self._hub.read(agent_id, 0, 1)
+            if not oldest or oldest[0].seq > cursor:
+                del self._left_at[agent_id]
+        self._left_swept = max(LEFT_MIN, len(self._left_at))
 
     def add_everything(self) -> None:
         self.is_everything = True

@@ -1,0 +1,159 @@
+"""The broker's seams, played by tests: a journal that is told when to succeed, an outbox with a bound, a clock by hand.
+
+Nothing of the broker itself is imitated here: what stands behind a seam is disk, socket or time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Callable, Optional
+
+from bridge.broker.clock import Clock
+from bridge.broker.entry import Entry
+from bridge.broker.journal.base import AcceptRow, ChangeRow, Commits, Kept
+from bridge.errors import StoreBusy
+from bridge.wire.sse import EventStreamDecoder
+
+WALL_MS = 1_700_000_000_000
+
+
+class HandClock:
+    """Both clocks, moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0  # monotonic seconds
+        self.wall_ms = WALL_MS
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+        self.wall_ms += int(seconds * 1000)
+
+    def clock(self) -> Clock:
+        return Clock(wall=lambda: self.wall_ms / 1000, monotonic=lambda: self.now)
+
+
+def make_entry(seq: int, agent: str = "lucy", data: bytes = b"{}", **more: Any) -> Entry:
+    return Entry(seq, f"t{seq}", agent, data, WALL_MS, 30000, **more)
+
+
+class Unwritten:
+    """A group that the test has not settled yet."""
+
+    def __init__(self, future: asyncio.Future) -> None:
+        self.future = future
+        self.accepts: list[AcceptRow] = []
+        self.changes: list[ChangeRow] = []
+        self.rest: list[tuple] = []
+
+
+class ScriptedJournal:
+    """The Journal seam: rows join the open group until `close_group`; groups are settled in order, well or badly.
+
+    `kept` is what a disk would hold: rows of the groups that succeeded, and of no other.
+    """
+
+    def __init__(self, loop: Optional[asyncio.AbstractEventLoop] = None) -> None:
+        self.loop = loop or asyncio.get_running_loop()
+        self.unwritten: list[Unwritten] = []
+        self._is_open = False
+        self.accepted: dict[int, AcceptRow] = {}
+        self.states: dict[int, ChangeRow] = {}
+        self.pruned_before: list[int] = []
+
+    def _joined(self) -> Unwritten:
+        if not self._is_open:
+            self.unwritten.append(Unwritten(self.loop.create_future()))
+            self._is_open = True
+        return self.unwritten[-1]
+
+    def close_group(self) -> None:
+        """What comes from now on travels with the next one."""
+        self._is_open = False
+
+    def settle(self, error: Optional[StoreBusy] = None) -> None:
+        """The oldest group is on disk, or it is not. Its callbacks run in the loop's next turn."""
+        group = self.unwritten.pop(0)
+        self._is_open = self._is_open and bool(self.unwritten)
+        if error is None:
+            self.accepted.update((row.seq, row) for row in group.accepts)
+            self.states.update((row.seq, row) for row in group.changes)
+        group.future.set_result(error)
+
+    def accept(self, row: AcceptRow) -> asyncio.Future:
+        self._joined().accepts.append(row)
+        return self._joined().future
+
+    def change(self, row: ChangeRow) -> asyncio.Future:
+        self._joined().changes.append(row)
+        return self._joined().future
+
+    def put_agent(self, agent_id: str, record: Optional[str]) -> asyncio.Future:
+        self._joined().rest.append((agent_id, record))
+        return self._joined().future
+
+    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: Optional[int]) -> asyncio.Future:
+        self._joined().rest.append((subscriber, agent_id, owed_seq))
+        return self._joined().future
+
+    def find(self, ticket_id: str) -> Optional[Entry]:
+        for seq, row in self.accepted.items():
+            if row.ticket_id == ticket_id:
+                entry = Entry(seq, ticket_id, row.agent_id, row.body.encode(), row.created_ms, row.timeout_ms, row.ttl_ms)
+                state = self.states.get(seq)
+                entry.restore(*((state.status, state.updated_ms, state.memo) if state else ("pending", 0, None)), 0, 0.0)
+                return entry
+        return None
+
+    def load(self, wall_ms: int, now: float) -> Kept:
+        return Kept()
+
+    def commits(self) -> Commits:
+        return Commits()
+
+    def prune(self, before_ms: int) -> None:
+        self.pruned_before.append(before_ms)
+
+    async def flush(self) -> None:
+        while self.unwritten:
+            await asyncio.shield(self.unwritten[-1].future)
+
+    async def aclose(self) -> None:
+        await self.flush()
+
+
+class BoundedOutbox:
+    """The Outbox seam: what was written waits until `drain`; full from `limit` events on, as a front's buffer is."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.waiting = 0  # events that the peer has not read
+        self.is_finished = False
+        self.steps: list[Callable[[], None]] = []
+        self.timers: list[tuple[float, Callable[[], None]]] = []
+        self._decoder = EventStreamDecoder()
+        self.events: list[Any] = []
+
+    def write(self, data: bytes) -> None:
+        assert not self.is_finished, "written after the end"
+        self.waiting += 1
+        self.events += self._decoder.feed(data)
+
+    def has_room(self) -> bool:
+        return self.waiting < self.limit and not self.is_finished
+
+    def again(self, step: Callable[[], None]) -> None:
+        self.steps.append(step)
+
+    def later(self, seconds: float, step: Callable[[], None]) -> None:
+        self.timers.append((seconds, step))
+
+    def finish(self) -> None:
+        self.is_finished = True
+
+    def read_all(self) -> None:
+        """The peer has read what waited."""
+        self.waiting = 0
+
+    @property
+    def seqs(self) -> list[int]:
+        return [int(event.last_event_id) for event in self.events]

@@ -1,0 +1,64 @@
+"""Sends a minute per agent: each agent its own bucket, and a bounded number of them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.broker import limits
+from bridge.broker.limits import SendLimits
+from bridge.errors import PeerError
+
+
+@given(st.integers(1, 30), st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 20)), max_size=80))
+def test_agents_do_not_share_and_no_minute_has_more_than_two_bursts(per_minute, sends):
+    """A burst of one full bucket, then a minute's refill: so no minute has more than 2 * per_minute."""
+    rules, now, taken, refused = SendLimits(per_minute), 0.0, {}, {}
+    for agent, gap in sends:
+        now += gap
+        try:
+            rules.check(agent, now)
+            taken.setdefault(agent, []).append(now)
+        except PeerError as error:
+            assert error.status == 429 and int(error.headers["Retry-After"]) >= 1
+            refused[agent] = now
+    for agent, times in taken.items():
+        for begin in times:
+            assert sum(begin <= each <= begin + 60 for each in times) <= 2 * per_minute
+        assert len(times) >= min(per_minute, sum(name == agent for name, _ in sends))
+    assert all(len(taken[agent]) >= per_minute for agent in refused)
+
+
+@given(st.integers(1, 30), st.floats(0, 1000))
+def test_retry_after_is_true(per_minute, now):
+    rules = SendLimits(per_minute)
+    for _ in range(per_minute):
+        rules.check("lucy", now)
+    with pytest.raises(PeerError) as caught:
+        rules.check("lucy", now)
+    assert "BRIDGE_RATE_LIMIT" in caught.value.detail and "lucy" in caught.value.detail
+    rules.check("other", now)
+    rules.check("lucy", now + int(caught.value.headers["Retry-After"]) + 1e-6)
+
+
+def test_zero_means_off():
+    rules = SendLimits(0)
+    for _ in range(10000):
+        rules.check("lucy", 0.0)
+    assert not rules._buckets
+
+
+def test_the_map_of_buckets_is_bounded(monkeypatch):
+    """Full ones are forgotten; when none is full the newcomer is told to wait, and nobody else suffers."""
+    monkeypatch.setattr(limits, "BUCKETS_MAX", 50)
+    rules = SendLimits(6)
+    for number in range(50):
+        rules.check(f"agent{number}", 0.0)
+    with pytest.raises(PeerError) as caught:
+        rules.check("one-more", 1.0)
+    assert caught.value.status == 429 and caught.value.headers["Retry-After"] == "60"
+    rules.check("agent7", 1.0)
+    for number in range(500):
+        rules.check(f"late{number}", 100.0 + number * 10)
+        assert len(rules._buckets) <= 50
