@@ -47,6 +47,7 @@ log = logging.getLogger("bridge.broker")
 MEMORY = ":memory:"
 ACCEPT_BACKLOG = 4096  # connections that may wait in the kernel: a herd of watchers after a restart
 ACCEPTS_PER_TURN = 128  # of them in one turn of the loop
+ACCEPT_TURNS = 4  # turns of the loop from accept(2) to our callback, and one to spare
 RESERVED_DESCRIPTORS = 24  # of the process' limit: the store, the log, the loop
 RECEIVE_BUFFER = 65536  # bytes read at a time
 SWEEP_MAX = 1.0  # seconds between sweeps; a quarter of the shortest deadline where that is less
@@ -139,11 +140,20 @@ class Server:
         self.services.journal.prune(before_ms)
         self.services.ledger.forget(before_ms)
 
+    async def _stop_accepting(self) -> None:
+        # asyncio makes the transport of an accepted connection in a task of its own, and fails in it when the
+        # listener was closed in between: so look no more, let those tasks end, and close then.
+        if self._listener is not None:
+            for listener in self._listener.sockets:
+                self._loop.remove_reader(listener.fileno())
+            for _ in range(ACCEPT_TURNS):
+                await asyncio.sleep(0)
+            self._listener.close()
+
     async def stop(self) -> None:
         """Drain, then close the store."""
         self.is_draining = True
-        if self._listener is not None:
-            self._listener.close()
+        await self._stop_accepting()
         for connection in list(self.connections):
             connection.drain()
         deadline = self._loop.time() + self.services.settings.drain_timeout / 1000
