@@ -119,6 +119,16 @@ class TmuxSettings:
     allow_opaque: bool = _set(False, "BRIDGE_ALLOW_OPAQUE", "type into ssh, docker, script, a nested tmux, where sleep and password prompts cannot be told")
 
 
+@dataclass(frozen=True)
+class DoctorSettings:
+    """What `doctor` calls good enough."""
+
+    check_deadline: int = _set(10000, "BRIDGE_CHECK_DEADLINE", "ms one check may take, beyond what a setting of its own allows; then it counts as failed", 100)
+    clock_apart: int = _set(5000, "BRIDGE_CLOCK_APART", "ms that the broker's clock and ours may be apart; beyond it times in histories mislead")
+    disk_free: int = _set(256 << 20, "BRIDGE_DISK_FREE", "bytes that should be free where the store is; a full disk turns sends into 503")
+    descriptors: int = _set(4096, "BRIDGE_DESCRIPTORS", "open files that a broker should be allowed: one for each connection")
+
+
 def load(cls: type[S], flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os.environ) -> S:
     """Read settings of class `cls`. Raises UsageError that names the setting, its value and its range."""
     values: dict[str, Any] = {}

@@ -81,6 +81,7 @@ FLOORS = {
     "bridge.tmux.injector": 4,
     "bridge.tmux.pane": 4,
     "bridge.tmux.terminal": 4,
+    "bridge.doctor.*": 9,
     "bridge.__main__": 10,
     "bridge.cli.*": 10,
 }

@@ -1,0 +1,66 @@
+"""The table of checks, and the seam where whatever happens in one becomes a finding.
+
+    check ─► thread of its own ─► Finding | broke: fail | too late: fail
+
+A thread, because a check may hang where nothing can be cancelled: a name server, a network disk. It is
+left behind then, as a daemon. Inside, a check may run an event loop of its own.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import Iterator
+
+from bridge.doctor import broker, machine, store, tmux
+from bridge.doctor.finding import Check, Finding, Grade, Setup, fail
+
+CHECKS = (
+    Check("python", machine.python),
+    Check("sqlite", machine.sqlite),
+    Check("locale", machine.locale),
+    Check("files", machine.descriptors),
+    Check("name", machine.name),
+    Check("command", machine.command),
+    Check("tmux", tmux.program),
+    Check("server", tmux.server, needs="tmux"),
+    Check("broker", broker.reachable),
+    Check("version", broker.version, needs="broker"),
+    Check("proxy", broker.proxy, needs="broker"),
+    Check("stream", broker.stream, needs="broker"),
+    Check("clock", broker.clock, needs="broker"),
+    Check("store", store.sound),
+    Check("mode", store.private),
+    Check("disk", store.disk),
+)
+
+
+def examine(setup: Setup, checks: tuple[Check, ...] = CHECKS) -> Iterator[tuple[Check, Finding]]:
+    """Each check with its finding, as it is made; what a failed check took the ground from is left out."""
+    failed: set[str] = set()
+    for check in checks:
+        if check.needs in failed:
+            continue
+        finding = make(check, setup)
+        if finding.grade is Grade.FAIL:
+            failed.add(check.name)
+        yield check, finding
+
+
+def make(check: Check, setup: Setup) -> Finding:
+    """The check's finding, or that it hangs or broke."""
+    seconds = (setup.doctor.check_deadline + setup.watcher.first_byte) / 1000
+    answers: queue.SimpleQueue[Finding] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            answers.put(check.examine(setup))
+        except Exception as error:  # a broken check must not hide the others: it is a finding
+            words = f"this check broke: {type(error).__name__}: {error}"
+            answers.put(fail(words, "the other checks hold; please report this one, with your system's name and version"))
+
+    threading.Thread(target=work, name=f"doctor-{check.name}", daemon=True).start()
+    try:
+        return answers.get(timeout=seconds)
+    except queue.Empty:
+        return fail(f"this check did not end within {seconds:g} s", "look for what hangs: a name server, a network disk, a stopped process")

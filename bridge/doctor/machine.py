@@ -1,0 +1,117 @@
+"""The machine that bridge runs on: interpreter, libraries, limits, names.
+
+The locale is read from the environment that this process was STARTED with: Python
+itself rewrites LC_CTYPE where it finds the C locale (PEP 538), so that os.environ
+always looks well. The panes' programs have no such help.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from typing import Mapping
+
+from bridge import __version__
+from bridge.doctor.finding import Finding, Setup, fail, ok, warn
+
+OLDEST_PYTHON = (3, 9)
+OLDEST_SQLITE = (3, 8, 2)  # WITHOUT ROWID and partial indexes: the schema's
+GOOD_SQLITE = (3, 22, 0)  # from here on a WAL store can be read by somebody who may not write it
+SHOW = "show {id}"  # how the command of a pane's shell ends, unless the person chose another
+HEAD_BYTES = 4096  # of the program called `bridge`: a script's first lines
+
+
+def python(setup: Setup) -> Finding:
+    text = f"{platform.python_implementation()} {platform.python_version()}, {sys.executable or 'unknown path'}"
+    if sys.version_info < OLDEST_PYTHON:
+        return fail(text, "install Python 3.9 or later")
+    return ok(text)
+
+
+def sqlite(setup: Setup) -> Finding:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        options = {row[0] for row in connection.execute("PRAGMA compile_options")}
+    text = f"{sqlite3.sqlite_version}{', built without thread safety' if 'THREADSAFE=0' in options else ', thread-safe'}"
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE or "THREADSAFE=0" in options:
+        return fail(text, "use a Python whose SQLite is 3.22 or later and built with threads; until then, broker --db :memory:")
+    if sqlite3.sqlite_version_info < GOOD_SQLITE:
+        return warn(text, "use a Python whose SQLite is 3.22 or later; before that, nobody but the broker can read its store")
+    return ok(text)
+
+
+def locale(setup: Setup) -> Finding:
+    variable, value = locale_of(starting_environment())
+    if "utf-8" in value.lower() or "utf8" in value.lower():
+        return ok(f"{value} ({variable})")
+    said = f"{variable}={value} is no UTF-8 locale" if value else "no locale is set: neither LC_ALL nor LC_CTYPE nor LANG"
+    return warn(said, "export LANG=C.UTF-8 before tmux starts; programs in the panes may else turn non-ASCII text into _ or ?")
+
+
+def locale_of(environ: Mapping[str, str]) -> tuple[str, str]:
+    """(variable, value) of the locale for characters: the first that is set and not empty (POSIX 8.2)."""
+    return next(((name, environ[name]) for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), ("LANG", ""))
+
+
+def starting_environment() -> Mapping[str, str]:
+    """The environment as exec(2) gave it, proc(5); where there is no /proc, as it is now."""
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            entries = file.read().decode("utf-8", "surrogateescape").split("\0")
+    except OSError:
+        return os.environ
+    return dict(entry.split("=", 1) for entry in entries if "=" in entry)
+
+
+def descriptors(setup: Setup) -> Finding:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY:
+        return ok("no limit")
+    text = f"{soft} open files" + (f"; a broker raises that to {hard}" if hard > soft else "")
+    if hard < setup.doctor.descriptors:
+        return warn(f"{text}: enough for about {max(0, hard - 64)} connections", "raise the hard limit: ulimit -Hn, limits.conf(5), or LimitNOFILE= in a systemd unit")
+    return ok(text)
+
+
+def name(setup: Setup) -> Finding:
+    """Which `bridge` would a person get who types just that?"""
+    found = shutil.which("bridge")
+    if found is None:
+        return ok("no program called bridge is in the PATH; python3 -m bridge is the name to use")
+    if is_ours(found):
+        return ok(f"bridge is {found}, this program")
+    return warn(f"bridge is {found}, another program (iproute2 has one of that name)", "write python3 -m bridge")
+
+
+def is_ours(path: str) -> bool:
+    """A script of this package, or a packed one; looked at, not run."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError:
+        return False
+    return head.startswith(b"#!") and (b"bridge.__main__" in head or b"PK\x03\x04" in head)
+
+
+def command(setup: Setup) -> Finding:
+    """Would the command that a shell in a pane gets find this program? Tried in another folder than ours."""
+    template = setup.panes.shell_command
+    if not template.endswith(SHOW):
+        return ok(f"{template!r} is your own choice, and was not tried")
+    trial = template[: -len(SHOW)] + "--version"
+    try:
+        done = subprocess.run(["sh", "-c", trial], cwd="/", stdin=subprocess.DEVNULL, capture_output=True, timeout=setup.doctor.check_deadline / 2000, check=False)
+    except subprocess.TimeoutExpired:
+        return warn(f"`{trial}` does not end", "say with --shell-command what a shell should get")
+    said = (done.stdout or done.stderr).decode("utf-8", "replace").strip().rpartition("\n")[2]
+    if done.returncode or not said.startswith("bridge "):
+        mend = "install bridge for that Python (python3 -m pip install .), or pack it and name the file: --shell-command 'python3 /PATH/bridge.pyz show {id}'"
+        return warn(f"`{trial}` in another folder says: {said or 'nothing'}", mend)
+    if said != f"bridge {__version__}":
+        return warn(f"`{trial}` in another folder is {said}, this is {__version__}", "install the same bridge everywhere: python3 -m pip install .")
+    return ok(f"`{trial}` works in any folder, as a pane's shell needs it")
