@@ -1,0 +1,41 @@
+"""The long soak, by hand: python3 tests/soak [--seconds N] [--seed S] [--runs N]
+
+Runs until it fails or `--runs` are over, each with the next seed; keeps the folder of a run that failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import random
+import shutil
+import sys
+import tempfile
+
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:1] = [str(TESTS), str(TESTS.parent)]
+
+from soak.soaking import soak  # noqa: E402
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python3 tests/soak", description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=600.0, help="of chaos in each run (default 600)")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="of the first run (default: a random one)")
+    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--quiet", action="store_true", help="only the outcome of each run")
+    options = parser.parse_args()
+    failed = 0
+    for seed in range(options.seed, options.seed + options.runs):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix=f"bridge-soak-{seed}-"))
+        outcome = soak(str(seed), options.seconds, folder, (lambda text: None) if options.quiet else lambda text: print(text, flush=True))
+        print(f"seed {seed}: {'FAILED, see ' + str(folder) if outcome.wrongs else 'holds'}\n{outcome.summary}", flush=True)
+        for wrong in outcome.wrongs:
+            print("  WRONG:", wrong, flush=True)
+        failed += bool(outcome.wrongs)
+        if not outcome.wrongs:
+            shutil.rmtree(folder)
+    return 1 if failed else 0
+
+
+raise SystemExit(main())

@@ -1,0 +1,94 @@
+"""What happens to the processes, from the seed: kills, stops, new lives.
+
+Fate acts in one thread, one blow after the other; each blow is undone before the next, so that in the end
+everything runs that ran in the beginning.
+"""
+
+from __future__ import annotations
+
+import collections
+import random
+import signal
+import threading
+import time
+
+from soak.scene import Scene
+
+LEASE = 2.0  # seconds, as the watchers of the scene have it
+
+
+class Fate:
+    """Strikes until told to stop. `blows` counts what it did, `failure` is a process that did not end as it should."""
+
+    def __init__(self, scene: Scene, seed: object, say) -> None:
+        self.blows: collections.Counter[str] = collections.Counter()
+        self._scene, self._say = scene, say
+        self._random = random.Random(f"fate {seed}")
+        self._stopping = threading.Event()
+
+    def strike_for(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        blows = {
+            self._kill_broker: 3,
+            self._stop_broker: 1,
+            self._kill_watcher: 5,
+            self._stop_watcher: 2,
+            self._freeze_watcher: 4,
+            self._freeze_broker: 1,
+            self._respawn_pane: 1,
+            self._kill_tmux: 1,
+        }
+        while time.monotonic() < deadline:
+            self._pause(0.2, 2.0)
+            blow = self._random.choices(list(blows), list(blows.values()))[0]
+            self._say(f"fate: {blow.__name__.strip('_')}")
+            blow()
+            self.blows[blow.__name__.strip("_")] += 1
+
+    def _pause(self, least: float, most: float) -> None:
+        self._stopping.wait(self._random.uniform(least, most))
+
+    def _kill_broker(self) -> None:
+        self._scene.kill_broker()
+        self._pause(0.0, 1.0)
+        self._scene.start_broker()
+
+    def _stop_broker(self) -> None:
+        self._scene.broker.stop()
+        self._scene.broker_starts.append(self._scene.broker.said())
+        self._pause(0.0, 0.5)
+        self._scene.start_broker()
+
+    def _freeze_broker(self) -> None:
+        self._scene.broker.signal(signal.SIGSTOP)
+        self._pause(0.1, 2.0)
+        self._scene.broker.signal(signal.SIGCONT)
+
+    def _kill_watcher(self) -> None:
+        watcher = self._random.choice(self._scene.watchers)
+        watcher.kill()
+        self._pause(0.0, 1.0)
+        watcher.start()
+
+    def _stop_watcher(self) -> None:
+        watcher = self._random.choice(self._scene.watchers)
+        status = watcher.stop()
+        # -15: it had not yet come so far as to hear signals
+        assert status in (0, -signal.SIGTERM), f"{watcher.name} ended with status {status} on SIGTERM:\n{watcher.said()[-2000:]}"
+        watcher.start()
+
+    def _freeze_watcher(self) -> None:
+        """Past its lease, more often than not; when it wakes, another may have done its work."""
+        watcher = self._random.choice(self._scene.watchers)
+        watcher.signal(signal.SIGSTOP)
+        self._pause(0.5 * LEASE, 2.5 * LEASE)
+        watcher.signal(signal.SIGCONT)
+
+    def _respawn_pane(self) -> None:
+        self._scene.respawn(self._random.choice(list(self._scene.places.values())))
+
+    def _kill_tmux(self) -> None:
+        with self._scene.lock:
+            self._scene.kill_tmux()
+            self._pause(0.0, 1.0)
+            self._scene.open_panes()

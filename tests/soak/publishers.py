@@ -1,0 +1,86 @@
+"""Senders that never give up: a ticket is sent again, under its own id, until there is a 202.
+
+    accepted: ticket id ─► what was sent
+
+Half of the requests go through the sick proxy, and some of those that were answered are sent once more: WIRE rule 2
+says that all of this is one ticket.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import threading
+import time
+from urllib.parse import quote
+
+from soak.bodies import make_body, make_id
+from soak.scene import Scene
+
+PASSING = (408, 425, 429, 500, 502, 503, 504)  # another try may do better
+PAUSES = (0.0, 0.0, 0.0, 0.3, 1.0, 2.0)  # seconds between two tickets to one agent: bursts, and rests
+GIVE_UP = 60.0  # seconds; by then the proxy is healed and the broker back
+
+
+class Publisher(threading.Thread):
+    """Sends to one agent, one ticket after the other."""
+
+    def __init__(self, scene: Scene, agent: str, seed: object, stopping: threading.Event) -> None:
+        super().__init__(name=f"publisher to {agent}", daemon=True)
+        self.accepted: dict[str, str] = {}
+        self.repeats = 0
+        self.failure: BaseException | None = None
+        self._scene, self._agent, self._stopping = scene, agent, stopping
+        self._random = random.Random(f"publisher {agent} {seed}")
+
+    def run(self) -> None:
+        number = 0
+        try:
+            while not self._stopping.wait(self._random.choice(PAUSES)):
+                number += 1
+                self._publish(number)
+        except BaseException as error:
+            self.failure = error
+
+    def _publish(self, number: int) -> None:
+        ticket_id = make_id(self._random, self._agent, number)
+        body = make_body(self._random, number, self._scene.folder)
+        metadata = {"origin": "soak", **({"priority": "urgent"} if self._random.random() < 0.1 else {})}
+        request = {"payload": body, "ticketId": ticket_id, "metadata": metadata, "expectReply": self._random.random() < 0.5}
+        for _ in range(self._random.choice((1, 1, 1, 2, 3))):
+            self._send_until_accepted(ticket_id, request)
+        self.accepted[ticket_id] = body
+
+    def _send_until_accepted(self, ticket_id: str, request: dict) -> None:
+        deadline = time.monotonic() + GIVE_UP
+        while True:
+            port = self._random.choice((self._scene.proxy.port, self._scene.broker.port))
+            try:
+                status, answer = ask(port, "POST", f"/agents/{self._agent}/send", request)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                status, answer = 0, {"error": repr(error)}
+            if status == 202:
+                assert answer["ticketId"] == ticket_id, f"{ticket_id} was accepted as {answer}"
+                return
+            assert status == 0 or status in PASSING, f"{ticket_id} was refused: {status} {answer}"
+            assert time.monotonic() < deadline, f"{ticket_id} is not accepted within {GIVE_UP:g} s: {status} {answer}"
+            self.repeats += 1
+            time.sleep(self._random.uniform(0.0, 0.3))
+
+
+def ask(port: int, method: str, path: str, body: object = None, timeout: float = 0.7) -> tuple[int, dict]:
+    """One request on a connection of its own; what is cut short raises."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        connection.request(method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json", "Connection": "close"})
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())  # http.client takes a head that was cut for a whole one: then there is no body
+    finally:
+        connection.close()
+
+
+def ticket_of(port: int, ticket_id: str) -> dict:
+    status, ticket = ask(port, "GET", f"/tickets/{quote(ticket_id, safe='')}", timeout=20.0)
+    assert status == 200, f"{ticket_id} was accepted, and is not known: {status} {ticket}"
+    return ticket

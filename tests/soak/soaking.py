@@ -1,0 +1,109 @@
+"""One soak: chaos for so many seconds, then peace, a deadline to drain, and the account.
+
+Everything random comes from the seed: which faults, which blows, which keys, which bodies. When they fall is the
+machine's to say, so a seed repeats the script and not every race in it; run a failing one several times.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import signal
+import threading
+import time
+from dataclasses import dataclass
+
+from soak.account import reckon, story
+from soak.fate import Fate
+from soak.people import Human
+from soak.publishers import Publisher, ticket_of
+from soak.scene import Scene
+
+DRAIN = 90.0  # seconds after the last blow until nothing may be pending
+
+
+@dataclass(frozen=True)
+class Outcome:
+    wrongs: list[str]
+    summary: str
+
+
+def soak(seed: object, seconds: float, folder: pathlib.Path, say=lambda text: None) -> Outcome:
+    began = time.time()
+
+    def tell(text: str) -> None:
+        say(f"{time.time() - began:7.1f} s  {text}")
+
+    with Scene(folder, seed) as scene:
+        stopping = threading.Event()
+        publishers = [Publisher(scene, name, seed, stopping) for name in scene.places]
+        humans = [Human(scene, place, seed, stopping) for place in scene.places.values()]
+        fate = Fate(scene, seed, tell)
+        for thread in (*publishers, *humans):
+            thread.start()
+        try:
+            fate.strike_for(seconds)
+        finally:
+            stopping.set()
+        tell("peace: everything drains")
+        scene.proxy.heal()
+        for thread in (*publishers, *humans):
+            thread.join(DRAIN)
+        wrongs = [f"{thread.name}: {thread.failure!r}" for thread in (*publishers, *humans) if thread.failure is not None]
+        wrongs += [f"{thread.name} did not end" for thread in (*publishers, *humans) if thread.is_alive()]
+        wrongs += drain(scene, publishers)
+        wrongs += part(scene)
+        wrongs += reckon(scene, publishers, humans)
+        wrongs += complaints(scene)
+        return Outcome(wrongs, summarise(scene, publishers, humans, fate))
+
+
+def drain(scene: Scene, publishers: list[Publisher]) -> list[str]:
+    """Wait until every accepted ticket is acknowledged, and every program has written down what it was given."""
+    deadline = time.monotonic() + DRAIN
+    waiting = {ticket_id for publisher in publishers for ticket_id in publisher.accepted}
+    while waiting and time.monotonic() < deadline:
+        waiting = {each for each in waiting if ticket_of(scene.broker.port, each)["status"] == "pending"}
+        time.sleep(0.2)
+    return [f"{each!r} is pending {DRAIN:g} s after the last blow: {story(ticket_of(scene.broker.port, each))}" for each in sorted(waiting)]
+
+
+def part(scene: Scene) -> list[str]:
+    """The watchers are told to go: a program that is still reading gets the time that this takes."""
+    statuses = []
+    for watcher in scene.watchers:
+        watcher.signal(signal.SIGTERM)
+    for watcher in scene.watchers:
+        status = watcher.process.wait(60)
+        if status not in (0, -signal.SIGTERM):
+            statuses.append(f"{watcher.name} ended with status {status}")
+    for place in scene.places.values():
+        scene.handle(place).keys("")  # after this, what was sent before has been written to the program
+    time.sleep(0.5)
+    return statuses
+
+
+def complaints(scene: Scene) -> list[str]:
+    """Tracebacks and warnings that any process of ours printed."""
+    said = {watcher.name: watcher.said() for watcher in scene.watchers}
+    said.update({f"broker {number}": text for number, text in enumerate([*scene.broker_starts, scene.broker.said()])})
+    return [
+        f"{name} said {sign!r}: ...{text[max(0, text.index(sign) - 300) : text.index(sign) + 3000]}"
+        for name, text in said.items()
+        for sign in ("Traceback", "Warning:", "never retrieved", "was destroyed")
+        if sign in text
+    ]
+
+
+def summarise(scene: Scene, publishers: list[Publisher], humans: list[Human], fate: Fate) -> str:
+    accepted = {publisher._agent: len(publisher.accepted) for publisher in publishers}
+    tiers = sum(watcher.said().count("tier changed") for watcher in scene.watchers)
+    lines = {human._place.name: human.counts for human in humans}
+    lives = {place.name: len(place.lives) for place in scene.places.values()}
+    return "\n".join(
+        [
+            f"accepted {sum(accepted.values())} {accepted}, sent again {sum(publisher.repeats for publisher in publishers)}",
+            f"blows {dict(fate.blows)}; lives of panes {lives}; changes of tier {tiers}",
+            f"faults of connections {dict(scene.proxy.counts)}",
+            f"people {lines}",
+        ]
+    )

@@ -1,0 +1,22 @@
+"""A short soak for every run of the tests; `python3 tests/soak --seconds 600` is the long one.
+
+BRIDGE_SOAK_SEED repeats a seed, BRIDGE_SOAK_SECONDS sets the length of the chaos.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+
+from soak.soaking import soak
+
+SECONDS = 10.0  # of chaos; start, drain and account come to about as much
+
+
+def test_every_accepted_ticket_is_in_its_pane_once(tmp_path):
+    seed = os.environ.get("BRIDGE_SOAK_SEED") or str(random.SystemRandom().randrange(10**6))
+    seconds = float(os.environ.get("BRIDGE_SOAK_SECONDS") or SECONDS)
+    print(f"to repeat it: BRIDGE_SOAK_SEED={seed} BRIDGE_SOAK_SECONDS={seconds:g} python3 -m pytest tests/soak -s")
+    outcome = soak(seed, seconds, tmp_path, print)
+    print(outcome.summary)
+    assert not outcome.wrongs, f"seed {seed}, folder {tmp_path}:\n" + "\n".join(outcome.wrongs)
