@@ -103,7 +103,7 @@ class Agent:
         if self.state == DIALOG:
             y, x = len(above) + 1, 2
         else:
-            y, x = min(height, len(above) + offset + len(rows)) - 1, cursor_column
+            y, x = len(above) + offset + len(rows) - 1 - max(0, len(screen) - height), cursor_column  # a draft taller than the screen scrolls
         if not options.hidden:
             out += f"\x1b[{y + 1};{x + 1}H\x1b[?25h"
         os.write(1, out.encode())
