@@ -155,11 +155,11 @@ def test_continue_is_asked_for_once_when_the_head_is_here_and_the_body_is_not():
     parser = RequestParser(Limits())
     parser.feed(CONTINUE)
     assert parser.take_request() is None and not parser.take_continue()
-    parser.feed(b"Content-Length: 2\r\n\r\n")
+    parser.feed(b"Content-Length: 1\r\n\r\n")
     assert parser.take_request() is None
     assert parser.take_continue() and not parser.take_continue()
-    parser.feed(b"ab")
-    assert parser.take_request().body == b"ab" and not parser.take_continue()
+    parser.feed(b"a")
+    assert parser.take_request().body == b"a" and not parser.take_continue()
 
 
 @pytest.mark.parametrize(
