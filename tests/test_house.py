@@ -79,6 +79,7 @@ FLOORS = {
     "bridge.tmux.buffers": 4,
     "bridge.tmux.command": 4,
     "bridge.tmux.injector": 4,
+    "bridge.tmux.lookout": 4,
     "bridge.tmux.pane": 4,
     "bridge.tmux.terminal": 4,
     "bridge.doctor.*": 9,

@@ -19,7 +19,8 @@
     command.py    runs tmux: argv, deadline, locale
     buffers.py    our paste buffers, and who sweeps up after a crash
     pane.py       finds a pane by name, holds its identity, looks at it
-    injector.py   puts it all together: one ticket into one pane
+    lookout.py    keeps an eye on one pane: finds, looks, judges, remembers
+    injector.py   puts it all together: one ticket into one pane, once
 
 A pane has no acknowledgement, so everything here is about evidence: we type only
 what the screen and the terminal's flags permit, tmux itself checks that nothing

@@ -20,6 +20,7 @@ from bridge.tmux.screen import empty_or_last_input, unframed
 from bridge.tmux.state import PaneState
 
 TAIL = 24  # characters compared: enough to be no accident, few enough for a narrow or scrolling input
+HEAD = 120  # characters of the header, which names the ticket: what a transcript is searched for
 ROWS_BACK = 12  # rows above the cursor that the tail may wrap over
 
 
@@ -51,6 +52,10 @@ class Draft:
             return True
         above = state.rows[max(0, state.cursor_y - ROWS_BACK) : state.cursor_y]
         return squash("\n".join([*above, state.left])).endswith(self.tail)
+
+    def is_told(self, state: PaneState) -> bool:
+        """Does the transcript show the text? Only a hint: a screen forgets."""
+        return self.whole[:HEAD] in squash("\n".join(state.rows))
 
     def is_unchanged(self, before: PaneState, now: PaneState) -> bool:
         """Does the very same draft stand in the very same place, as if Enter had not been pressed?"""

@@ -16,47 +16,36 @@ process dies, the marks make the next call right.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-from dataclasses import replace
-from typing import Optional, Pattern
+from typing import Awaitable, Optional
 
-from bridge.errors import PaneLost, PaneNotReady, TmuxError, Uncertain, UsageError
+from bridge.errors import PaneError, PaneNotReady, Uncertain
 from bridge.settings import TmuxSettings
 from bridge.ticket import Ticket
 from bridge.timestamp import rfc3339
 from bridge.tmux import forms
-from bridge.tmux.buffers import new_name, sweep
-from bridge.tmux.command import LOST, Tmux
+from bridge.tmux.buffers import new_name
+from bridge.tmux.command import Tmux
 from bridge.tmux.draft import Draft, squash
 from bridge.tmux.evidence import Evidence
-from bridge.tmux.guard import Guard
+from bridge.tmux.lookout import Lookout
 from bridge.tmux.marks import add_mark, mark_of, read_mark
-from bridge.tmux.memory import Memory
-from bridge.tmux.pane import Pane, observe, resolve
-from bridge.tmux.program import Kind, Learned, Rules, Sight, sight_of
-from bridge.tmux.prompt import Verdict, judge
+from bridge.tmux.pane import Pane
+from bridge.tmux.program import Sight
+from bridge.tmux.prompt import Verdict
 from bridge.tmux.state import PaneState
-from bridge.tmux.terminal import read_terminal
 
 _STEP = 0.02  # seconds between looks while a paste or an Enter takes effect: they take 20 to 300 ms
 _ENTER_DELAYS = (0.3, 0.6, 1.2)  # seconds given to each further Enter; the last one repeats
-_FULL_LOOK = 1.0  # seconds between tmux calls while the terminal's flags alone say "busy"
 
 
 class Injector:
     """Types tickets into the pane that `session` and `pane` name; finds it again by name when it was lost."""
 
     def __init__(self, tmux: Tmux, session: str, pane: str, settings: TmuxSettings = TmuxSettings(), form: str = "auto") -> None:
-        if form not in ("auto", "agent", "shell"):
-            raise UsageError(f"--form is {form!r}; it must be one of auto, agent, shell")
-        self._tmux = tmux
-        self._names = (session, pane)
+        self._lookout = Lookout(tmux, session, pane, settings, form)
         self._settings = settings
         self._template = forms.check_command(settings.shell_command)
-        self._rules = Rules(form, settings.quiet / 1000, settings.still / 1000, _compile(settings.ready_pattern), settings.allow_opaque)
-        self._pane: Optional[Pane] = None
-        self._memory = Memory()
         self._buffer = new_name()
         self._submitted = -1e9  # monotonic seconds of the last submission
         self._turn: Optional[asyncio.Lock] = None  # made inside the loop: Python 3.9 binds it to the loop that it finds
@@ -64,13 +53,13 @@ class Injector:
     @property
     def pane(self) -> Optional[Pane]:
         """The pane as it was found; None before the first look and after a loss."""
-        return self._pane
+        return self._lookout.pane
 
     async def look(self) -> tuple[Pane, PaneState, Verdict]:
         """Find the pane if need be, look at it, judge it. Raises PaneLost, TmuxError."""
-        state = await self._observe()
-        assert self._pane is not None
-        return self._pane, state, self._judge(state)
+        state = await self._lookout.observe()
+        assert self._lookout.pane is not None
+        return self._lookout.pane, state, self._lookout.judge(state)
 
     async def explain(self) -> Verdict:
         """May the pane be typed into now, and why or why not?"""
@@ -78,7 +67,7 @@ class Injector:
 
     def preview(self, ticket: Ticket, state: PaneState) -> tuple[Sight, str]:
         """What the program was taken for, and the very text that `inject` would type; "" where nothing may be."""
-        sight = self._sight(state)
+        sight = self._lookout.sight(state)
         return sight, self._text(ticket, sight) if sight.form else ""
 
     async def wait_ready(self) -> None:
@@ -86,16 +75,16 @@ class Injector:
         delay = self._settings.poll_min / 1000
         while True:
             await asyncio.sleep(max(0.0, self._cooling()))
-            pane, state, verdict = await self.look()
+            _, state, verdict = await self.look()
             if verdict.ready:
                 return
             if self._owes_enter(state):  # the pane cannot become ready before `inject` has resumed that ticket
                 await asyncio.sleep(delay)
                 return
             if verdict.rule == "settling":
-                await asyncio.sleep(min(self._settings.poll_min / 1000, max(0.0, self._rules.still - self._memory.still) + 0.001))
+                await asyncio.sleep(min(self._settings.poll_min / 1000, max(0.0, self._lookout.rules.still - self._lookout.still) + 0.001))
             elif verdict.rule == "busy":
-                await self._wait_terminal(pane, state)
+                await self._lookout.wait_terminal(state)
             else:
                 await asyncio.sleep(delay)
                 delay = min(delay * 1.25, self._settings.poll_max / 1000)
@@ -104,12 +93,12 @@ class Injector:
         """Type `ticket`, once, now. Raises PaneNotReady, PaneLost, Uncertain, TmuxError."""
         self._turn = self._turn or asyncio.Lock()
         async with self._turn:
-            state = await self._observe()
+            state = await self._lookout.observe()
             mark = mark_of(ticket.ticket_id)
             sent = read_mark(state.sent, mark)
             if sent is not None:  # submitted before a crash, or by another watcher: only the ack is owed
                 form, _, moment = sent.partition("-")
-                return self._evidence(form, int(moment), False)
+                return self._evidence(form, int(moment), await _or_false(self._is_taken(ticket, state)))
             if read_mark(state.pasted, mark) == str(state.pane_pid):
                 return await self._resume(ticket, state)
             return await self._type(ticket, await self._ready_state(state))
@@ -118,27 +107,27 @@ class Injector:
         """The state, or a later one, in which the pane is ready; waits only for the screen to have stood still."""
         if self._cooling() > 0:
             raise PaneNotReady(f"cooling down: the last ticket was typed less than {self._settings.cool_down} ms ago")
-        verdict = self._judge(state)
+        verdict = self._lookout.judge(state)
         if verdict.rule == "settling":
-            await asyncio.sleep(max(0.0, self._rules.still - self._memory.still) + 0.01)
-            state = await self._observe()
-            verdict = self._judge(state)
+            await asyncio.sleep(max(0.0, self._lookout.rules.still - self._lookout.still) + 0.01)
+            state = await self._lookout.observe()
+            verdict = self._lookout.judge(state)
         if not verdict.ready:
             raise PaneNotReady(verdict.reason)
         return state
 
     async def _type(self, ticket: Ticket, state: PaneState) -> Evidence:
-        sight = self._sight(state)
+        sight = self._lookout.sight(state)
         text = self._text(ticket, sight)
         mark = mark_of(ticket.ticket_id)
         pasted, buffer = add_mark(state.pasted, mark, str(state.pane_pid)), self._buffer
-        await self._run("load-buffer", "-b", buffer, "-", stdin=text.encode("utf-8"))
+        await self._lookout.run("load-buffer", "-b", buffer, "-", stdin=text.encode("utf-8"))
         if sight.one_step:
             now = _now_ms()
-            await self._guarded(self._guard(state).paste_and_enter(buffer, pasted, add_mark(state.sent, mark, f"{sight.form}-{now}")))
+            await self._lookout.guarded(self._lookout.guard(state).paste_and_enter(buffer, pasted, add_mark(state.sent, mark, f"{sight.form}-{now}")))
             self._submitted = time.monotonic()
-            return self._evidence(sight.form, now, await self._is_echoed(text))
-        await self._guarded(self._guard(state).paste(buffer, pasted))
+            return self._evidence(sight.form, now, await _or_false(self._is_echoed(text)))
+        await self._lookout.guarded(self._lookout.guard(state).paste(buffer, pasted))
         return await self._submit(ticket, Draft.before(text, sight))
 
     def _text(self, ticket: Ticket, sight: Sight) -> str:
@@ -152,38 +141,40 @@ class Injector:
 
     async def _resume(self, ticket: Ticket, state: PaneState) -> Evidence:
         """The text was pasted, and no Enter followed: by a crash, or because it did not show in time."""
-        sight = self._sight(state)
+        sight = self._lookout.sight(state)
         draft = Draft.found(self._text(ticket, sight))
         if draft.is_shown(sight):
             return await self._submit(ticket, draft)
-        verdict = self._judge(state)
+        verdict = self._lookout.judge(state)
+        if draft.is_told(state):  # the input is free of it and the transcript has it: a person has pressed Enter
+            return self._evidence(sight.form or "agent", _now_ms(), False)
         if verdict.ready or verdict.rule == "settling":
-            raise Uncertain(f"ticket {ticket.ticket_id} was pasted into {self._label} and is no longer in its input; it is not typed again")
+            raise Uncertain(f"ticket {ticket.ticket_id} was pasted into {self._lookout.label} and is no longer in its input; it is not typed again")
         raise PaneNotReady(f"ticket {ticket.ticket_id} was pasted and waits for its Enter: {verdict.reason}")
 
     async def _submit(self, ticket: Ticket, draft: Draft) -> Evidence:
         """The text is in the input, or on its way: see it there, press Enter, see it leave."""
         state = await self._wait_draft(draft)
         now = _now_ms()
-        form = self._sight(state).form or "agent"
-        await self._guarded(self._guard(state).enter(add_mark(state.sent, mark_of(ticket.ticket_id), f"{form}-{now}")))
+        form = self._lookout.sight(state).form or "agent"
+        await self._lookout.guarded(self._lookout.guard(state).enter(add_mark(state.sent, mark_of(ticket.ticket_id), f"{form}-{now}")))
         self._submitted = time.monotonic()
-        return self._evidence(form, now, await self._wait_taken(draft, state))
+        return self._evidence(form, now, await _or_false(self._wait_taken(draft, state)))
 
     async def _wait_draft(self, draft: Draft) -> PaneState:
         """Wait until the pasted text stands in the input, whole and still. Raises PaneNotReady: a later call resumes."""
         deadline = time.monotonic() + self._settings.verify_timeout / 1000
         reason = "it did not appear in the input"
         while time.monotonic() < deadline:
-            state = await self._observe()
-            sight = self._sight(state)
+            state = await self._lookout.observe()
+            sight = self._lookout.sight(state)
             blocked = draft.objection(sight)
             if blocked:
                 reason = blocked
-            elif draft.is_shown(sight) and self._memory.still >= self._settings.settle / 1000:
+            elif draft.is_shown(sight) and self._lookout.still >= self._settings.settle / 1000:
                 return state
             await asyncio.sleep(_STEP)
-        raise PaneNotReady(f"the text was pasted into {self._label} and waits for its Enter: {reason}")
+        raise PaneNotReady(f"the text was pasted into {self._lookout.label} and waits for its Enter: {reason}")
 
     async def _wait_taken(self, draft: Draft, before: PaneState) -> bool:
         """Did the Enter take? Press it again, and only it, while the very same draft stands in the very same place."""
@@ -192,17 +183,25 @@ class Injector:
             state = await self._wait_gone(draft, before, wait)
             if not draft.is_unchanged(before, state):
                 return True
-            if draft.objection(self._sight(state)):
+            if draft.objection(self._lookout.sight(state)):
                 return False  # a dialog has opened: an Enter would answer it
             if attempt < self._settings.enter_retries:
-                await self._run(*self._guard(state).enter(state.sent))
+                await self._lookout.run(*self._lookout.guard(state).enter(state.sent))
                 wait = _ENTER_DELAYS[min(attempt, len(_ENTER_DELAYS) - 1)]
         return False
+
+    async def _is_taken(self, ticket: Ticket, state: PaneState) -> bool:
+        """After a crash: was the Enter that we pressed taken, or does the draft stand there still?"""
+        sight = self._lookout.sight(state)
+        if not sight.form or sight.one_step:
+            return False  # a command that has run leaves nothing to see
+        draft = Draft.found(self._text(ticket, sight))
+        return await self._wait_taken(draft, state) if draft.is_shown(sight) else draft.is_told(state)
 
     async def _wait_gone(self, draft: Draft, before: PaneState, wait: float) -> PaneState:
         deadline = time.monotonic() + wait
         while True:
-            state = await self._observe()
+            state = await self._lookout.observe()
             if not draft.is_unchanged(before, state) or time.monotonic() >= deadline:
                 return state
             await asyncio.sleep(_STEP)
@@ -211,19 +210,11 @@ class Injector:
         """Does the screen show the command that a line editor was given? It was sent whatever the answer."""
         deadline = time.monotonic() + self._settings.settle / 1000
         while time.monotonic() < deadline:
-            state = await self._observe()
+            state = await self._lookout.observe()
             if squash(text) in squash("".join(state.rows)):  # a long line wraps
                 return True
             await asyncio.sleep(_STEP)
         return False
-
-    async def _wait_terminal(self, pane: Pane, state: PaneState) -> None:
-        """A command runs. Its end shows in the terminal's flags, which cost next to nothing to read."""
-        deadline = time.monotonic() + _FULL_LOOK
-        while time.monotonic() < deadline:
-            await asyncio.sleep(_STEP)
-            if read_terminal(pane.tty, state.pane_pid) != state.terminal:
-                return
 
     def _owes_enter(self, state: PaneState) -> bool:
         """Was the last thing pasted here never followed by its Enter?"""
@@ -231,64 +222,20 @@ class Injector:
         mark, _, process = last[0].rpartition("=") if last else ("", "", "")
         return process == str(state.pane_pid) and read_mark(state.sent, mark) is None
 
-    # What is common to all of these
-
-    @property
-    def _label(self) -> str:
-        return self._pane.label if self._pane else ":".join(self._names)
-
     def _cooling(self) -> float:
         """Seconds until the next ticket may be typed."""
         return self._submitted + self._settings.cool_down / 1000 - time.monotonic()
 
-    async def _observe(self) -> PaneState:
-        try:
-            if self._pane is None:
-                self._pane = await resolve(self._tmux, *self._names)
-                await sweep(self._tmux)
-            state = await observe(self._tmux, self._pane)
-        except PaneLost:
-            self._pane = None
-            self._memory = Memory()
-            raise
-        if state.pane_pid != self._pane.pane_pid:  # respawned: another program, another prompt
-            self._pane = replace(self._pane, pane_pid=state.pane_pid)
-            self._memory = Memory()
-        self._memory.see(state, sight_of(state, Learned(), self._rules).kind is Kind.SHELL, time.monotonic())
-        return state
-
-    def _judge(self, state: PaneState) -> Verdict:
-        return judge(state, self._memory.learned(), self._rules)
-
-    def _sight(self, state: PaneState) -> Sight:
-        return sight_of(state, self._memory.learned(), self._rules)
-
-    def _guard(self, state: PaneState) -> Guard:
-        return Guard(state.pane_id, self._pane is None or self._pane.per_pane, state.snapshot)
-
-    async def _run(self, *argv: str, stdin: Optional[bytes] = None) -> str:
-        try:
-            return await self._tmux.run(*argv, stdin=stdin)
-        except TmuxError as error:
-            if LOST.search(str(error)):
-                self._pane = None
-                raise PaneLost(f"pane {':'.join(self._names)} is gone ({error})") from error
-            raise
-
-    async def _guarded(self, argv: list[str]) -> None:
-        """Run one guarded sequence; NO from tmux means that something moved since we looked."""
-        if "OK" not in (await self._run(*argv)).split():
-            raise PaneNotReady(f"something changed in {self._label} at the last moment; nothing was typed")
-
     def _evidence(self, form: str, submitted_ms: int, verified: bool) -> Evidence:
-        return Evidence(self._label, form, rfc3339(submitted_ms), verified)
+        return Evidence(self._lookout.label, form, rfc3339(submitted_ms), verified)
 
 
-def _compile(pattern: str) -> Optional[Pattern[str]]:
+async def _or_false(confirmation: Awaitable[bool]) -> bool:
+    """After Enter the ticket IS submitted; a pane that is lost now, or a tmux that fails, only leaves it unconfirmed."""
     try:
-        return re.compile(pattern) if pattern else None
-    except re.error as error:
-        raise UsageError(f"--ready-pattern is {pattern!r}; it is no regular expression: {error}") from None
+        return await confirmation
+    except PaneError:
+        return False
 
 
 def _now_ms() -> int:

@@ -25,7 +25,7 @@ EDITORS = frozenset("vi vim nvim view vimdiff nano pico emacs emacsclient micro 
 FULL_SCREEN = frozenset("top htop btop atop watch fzf tig lazygit ncdu mc ranger nnn vifm dialog whiptail gpg pinentry-curses".split())
 # Whatever is typed here is executed, and we know no constant command in their language.
 INTERPRETERS = frozenset(
-    "irb pry perl php R lua luajit ghci mysql mariadb psql sqlite3 redis-cli mongo mongosh gdb lldb pdb bc dc julia octave deno bun erl iex scala jshell "
+    "irb pry perl php R lua luajit ghci mysql mariadb psql sqlite3 redis-cli mongo mongosh gdb lldb pdb bc dc julia octave deno bun erl iex beam.smp scala jshell "
     "ocaml utop clisp sbcl guile racket gnuplot maxima gap sage ftp sftp telnet openssl".split()
 )
 
@@ -79,7 +79,7 @@ PROFILES = (
     Profile("gemini", frozenset({"gemini"}), re.compile(r"\s*[>❯]\s{0,2}"), _BUSY, _MENU, _QUESTION, _FOLDED, re.compile(r"Type your message.*")),
     Profile("aider", frozenset({"aider"}), re.compile(r"((ask|architect|code|help|multi|diff|whole)( multi)?)?> ?"), _BUSY, _MENU, _QUESTION, _FOLDED),
 )
-GENERIC = Profile("generic", frozenset(), re.compile(r"\s*([>❯›»$#%➜λ▌:]|>>>)\s{0,2}"), _BUSY, _MENU, _QUESTION, _FOLDED)
+GENERIC = Profile("generic", frozenset(), re.compile(r"\s*([>❯›»➜λ▌]|>>>)\s{0,2}"), _BUSY, _MENU, _QUESTION, _FOLDED)
 
 # A shell's prompt ends with the FIRST prompt character in it: in `root@vm:~# cat foo > ` that is '#', and it
 # is not the last, so somebody has typed.
@@ -92,7 +92,7 @@ _ZSH_WORDS = (
 )
 CONTINUATION = re.compile(rf"(> ?|\? ?|\.\.\. ?|(({_ZSH_WORDS}) ?)+> ?)")  # PS2 of sh, bash and dash; of csh; of REPLs; of zsh
 PASSWORD = re.compile(r"(pass(word|phrase|code)|\bPIN\b|verification code|one-time code|\botp\b)[^:]{0,60}:\s*$", re.I)
-BORDER = re.compile("[\u2500-\u257f\u2580-\u259f|]")  # box drawing and block elements: the frame of a composer
+BORDER = re.compile("[\u2500-\u258b\u258d-\u259f|]")  # box drawing and block elements: the frame of a composer (not \u258c, Codex's prompt)
 
 
 _TAKES_WORD = frozenset("--rcfile --init-file -o +o -O +O -C --init-command".split())  # a shell's options whose next word is no script
@@ -108,6 +108,15 @@ def script_of(argv: tuple[str, ...]) -> str:
         elif word in _RUNS or not word.startswith(("-", "+")) or re.fullmatch(r"-[a-z]*c", word):
             return word
     return ""
+
+
+_PACKAGE = re.compile(r"node_modules/(?:@[\w.-]+/)?(claude|codex|gemini)\b")  # .../@anthropic-ai/claude-code/cli.js
+
+
+def package_of(path: str) -> str:
+    """The agent whose npm package a script belongs to, "" when none."""
+    match = _PACKAGE.search(path)
+    return match[1] if match else ""
 
 
 def find_profile(names: tuple[str, ...]) -> Optional[Profile]:

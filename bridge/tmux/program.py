@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Optional, Pattern
 
 from bridge.tmux import profiles
-from bridge.tmux.profiles import GENERIC, Profile, Repl, script_of
+from bridge.tmux.profiles import GENERIC, Profile, Repl, package_of, script_of
 from bridge.tmux.state import PaneState
 
 
@@ -82,6 +82,8 @@ def sight_of(state: PaneState, learned: Learned, rules: Rules) -> Sight:
     names = program_names(state)
     kind, repl = classify(state, names, rules)
     profile = profiles.find_profile(names) or GENERIC
+    held_by = [one for one in state.terminal.group if one in NO_KEYS] if kind is Kind.NEVER else []
+    names = (*held_by, *names) if held_by else names
     name = profile.name if kind is Kind.AGENT and profile is not GENERIC else (names[0] if names else "the program")
     return Sight(state, learned, rules, kind, name, profile, repl)
 
@@ -91,7 +93,8 @@ def program_names(state: PaneState) -> tuple[str, ...]:
     argv = state.terminal.argv
     if not argv:
         return (state.command.lstrip("-"),)
-    return tuple(name for name in (os.path.basename(argv[0]).lstrip("-"), _stem(script_of(argv))) if name)
+    script = script_of(argv)
+    return tuple(name for name in (os.path.basename(argv[0]).lstrip("-"), _stem(script), package_of(script)) if name)
 
 
 def _stem(path: str) -> str:
@@ -112,12 +115,15 @@ def classify(state: PaneState, names: tuple[str, ...], rules: Rules) -> tuple[Ki
     repl = next((repl for repl in map(profiles.find_repl, own) if repl), None)
     if repl and _talks(state, rules):
         return Kind.REPL, repl
+    if not NO_KEYS.isdisjoint(state.terminal.group):  # `git log` leads the group, its pager reads the keys
+        return Kind.NEVER, None
     return (Kind.AGENT if _full_screen(state, rules) else Kind.PROGRAM), None
 
 
+NO_KEYS = profiles.PAGERS | profiles.EDITORS | profiles.FULL_SCREEN
 _BY_NAME = (
     (Kind.SHELL, profiles.SHELLS),
-    (Kind.NEVER, profiles.PAGERS | profiles.EDITORS | profiles.FULL_SCREEN),
+    (Kind.NEVER, NO_KEYS),
     (Kind.OPAQUE, profiles.OPAQUE),
     (Kind.INTERPRETER, profiles.INTERPRETERS),
 )

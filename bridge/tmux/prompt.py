@@ -119,7 +119,7 @@ def _reads_lines(sight: Sight) -> bool:
 
 
 def _prompt(sight: Sight) -> Optional[str]:
-    if sight.kind in (Kind.SHELL, Kind.OPAQUE, Kind.INTERPRETER):
+    if sight.kind in (Kind.SHELL, Kind.INTERPRETER) or (sight.kind is Kind.OPAQUE and sight.form != "agent"):
         return _shell_prompt(sight)
     if sight.kind is Kind.REPL:
         return _repl_prompt(sight)
@@ -226,7 +226,7 @@ def _short(row: str) -> str:
 
 
 def _settling(sight: Sight) -> Optional[str]:
-    if sight.kind in (Kind.SHELL, Kind.INTERPRETER):
+    if sight.kind in (Kind.SHELL, Kind.INTERPRETER) and sight.state.terminal.known:
         return None
     if sight.learned.still < sight.rules.still:
         return f"the screen moved within the last {sight.rules.still:.1f} s"

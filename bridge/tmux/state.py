@@ -25,6 +25,7 @@ class Terminal:
     signals: bool = True  # ISIG: off in full-screen programs, on in most line editors
     own: Optional[bool] = None  # is the pane's own process in the foreground? None: cannot be told here
     argv: tuple[str, ...] = ()  # command line of the foreground process; empty: cannot be told here
+    group: tuple[str, ...] = ()  # names of its descendants in the same process group, which read the same keys
 
 
 @dataclass(frozen=True)

@@ -15,36 +15,41 @@ from typing import Optional
 from bridge.tmux.profiles import SHELLS, script_of
 from bridge.tmux.state import Terminal
 
+GROUP_MAX = 32  # processes looked at: a program that has more is no pager
 ARGV_MAX = 4096  # bytes of a command line that are read: names and flags come first
 
 
 def read_terminal(tty: str, pane_pid: int) -> Terminal:
     """Read the flags of `tty` and its foreground process; what cannot be read stays unknown."""
-    own, argv = _foreground(pane_pid)
+    own, argv, group = _foreground(pane_pid)
     try:
         descriptor = os.open(tty, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
     except OSError:
-        return Terminal(known=False, own=own, argv=argv)
+        return Terminal(known=False, own=own, argv=argv, group=group)
     try:
         flags = termios.tcgetattr(descriptor)[3]
     except termios.error:
-        return Terminal(known=False, own=own, argv=argv)
+        return Terminal(known=False, own=own, argv=argv, group=group)
     finally:
         os.close(descriptor)
-    return Terminal(True, bool(flags & termios.ICANON), bool(flags & termios.ECHO), bool(flags & termios.ISIG), own, argv)
+    return Terminal(True, bool(flags & termios.ICANON), bool(flags & termios.ECHO), bool(flags & termios.ISIG), own, argv, group)
 
 
-def _foreground(pane_pid: int) -> tuple[Optional[bool], tuple[str, ...]]:
-    """(is it the pane's own process?, command line of the foreground process)."""
+def _foreground(pane_pid: int) -> tuple[Optional[bool], tuple[str, ...], tuple[str, ...]]:
+    """(is it the pane's own process?, its command line, names of the others in its group)."""
     group, foreground = _groups(pane_pid)
     if foreground <= 0:
-        return None, ()
-    argv = _argv(foreground)
-    if argv and os.path.basename(argv[0]).lstrip("-") in SHELLS and script_of(argv):
+        return None, (), ()
+    argv, below = _argv(foreground), [argv for argv in map(_argv, _descendants(foreground)) if argv]
+    names = tuple(_name(argv) for argv in below)
+    if argv and _name(argv) in SHELLS and script_of(argv):
         # `sh -c 'claude; exec bash'`: the shell leads the group, the program that reads is its child.
-        child = _child(foreground)
-        return False, _argv(child) if child else argv
-    return group == foreground, argv
+        return False, below[0] if below else argv, names[1:]
+    return group == foreground, argv, names
+
+
+def _name(argv: tuple[str, ...]) -> str:
+    return os.path.basename(argv[0]).lstrip("-")
 
 
 def _groups(pid: int) -> tuple[int, int]:
@@ -57,14 +62,26 @@ def _groups(pid: int) -> tuple[int, int]:
         return 0, 0
 
 
-def _child(leader: int) -> int:
-    """The leader's first child in the same process group; 0 when there is none or it cannot be told."""
+def _descendants(leader: int) -> list[int]:
+    """Children and theirs, eldest first, as far as they share the leader's process group; proc(5), task/*/children."""
+    found: list[int] = []
+    waiting = [leader]
+    while waiting and len(found) < GROUP_MAX:
+        children = [child for child in _children(waiting.pop(0)) if _groups(child)[0] == leader]
+        found += children
+        waiting += children
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    children: list[int] = []
     try:
-        with open(f"/proc/{leader}/task/{leader}/children", "rb") as file:
-            children = [int(word) for word in file.read().split()]
+        for task in os.listdir(f"/proc/{pid}/task")[:GROUP_MAX]:
+            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
+                children += [int(word) for word in file.read().split()]
     except (OSError, ValueError):
-        return 0
-    return next((child for child in children if _groups(child)[0] == leader), 0)
+        pass  # it ended while we looked, or this kernel does not tell
+    return children
 
 
 def _argv(pid: int) -> tuple[str, ...]:

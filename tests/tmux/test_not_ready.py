@@ -33,6 +33,7 @@ def reader(shown: bytes, raw: bool = False) -> str:
         ("read -e -p 'Password: ' x", "password"),
         ("less /etc/services", "less is open"),
         ("vi -u NONE -N", "is open"),
+        ("python3 -c 'import subprocess; subprocess.run([\"less\", \"/etc/services\"])'", "less is open"),
         ("script -q /dev/null", "hides what runs inside"),
         (reader(b"> "), "is running"),
         (reader(b"\x1b[?1049h\x1b[H(ready) ", raw=True), "input is not empty"),

@@ -140,6 +140,8 @@ IDLE_AGENTS = [
     ("✻ Welcome to Claude Code!\n\n" + BOX, "claude"),
     ("✻ Baked for 35s\n\n❯ █", "claude"),
     ("say:\n> █", "./my-agent"),
+    ("❯ █", "node /usr/lib/node_modules/@anthropic-ai/claude-code/cli.js"),
+    ("▌ █Ask Codex", "codex"),
     ("##BRIDGE-READY##\n█", "./my-agent"),
     ("state ##BRIDGE-READY## █", "./my-agent"),
 ]
@@ -168,6 +170,8 @@ BUSY_AGENTS = [
     ("Enter your password: █", "claude", "password"),
     ("█", "claude", "no prompt"),
     ("some output\n█", "./my-agent", "no prompt"),
+    (":█", "./my-agent", "not empty"),
+    ("# █", "./my-agent", "not empty"),
 ]
 
 
@@ -235,7 +239,18 @@ def test_opaque_by_permission():
     assert judge(pane("host$ █", "ssh host", RAW), STILL, allowed).ready
     assert not judge(pane("host$ █", "ssh host", RAW), Learned(), allowed).ready
     assert not judge(pane("Password: █", "ssh host", RAW), STILL, allowed).ready
-    assert judge(pane("❯ █", "docker exec -it a claude", RAW), STILL, replace(allowed, form="agent")).form == "agent"
+    assert judge(pane("❯ █Try it", "docker exec -it a claude", RAW), STILL, replace(allowed, form="agent")).form == "agent"
+
+
+def test_a_pager_below_a_program_reads_its_keys():
+    state = pane("> █", "git log", RAW)
+    verdict = judge(replace(state, terminal=replace(state.terminal, group=("less",))), STILL)
+    assert not verdict.ready and verdict.reason.startswith("less is open")
+
+
+def test_a_terminal_that_cannot_be_read_must_stand_still():
+    state = pane("$ █", "bash", dict(known=False))
+    assert judge(state, STILL).ready and not judge(state, Learned()).ready
 
 
 def test_a_persons_own_pattern_counts_for_every_program():

@@ -1,0 +1,102 @@
+"""Keeps an eye on one pane: finds it by name, looks, judges, remembers, and speaks to its tmux server.
+
+The one place that holds what changes: the pane's identity and what looks at it have taught. When the pane is
+lost both are forgotten, and the next look finds it again by name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from dataclasses import replace
+from typing import Optional, Pattern
+
+from bridge.errors import PaneLost, PaneNotReady, TmuxError, UsageError
+from bridge.settings import TmuxSettings
+from bridge.tmux.buffers import sweep
+from bridge.tmux.command import LOST, Tmux
+from bridge.tmux.guard import Guard
+from bridge.tmux.memory import Memory
+from bridge.tmux.pane import Pane, observe, resolve
+from bridge.tmux.program import Kind, Learned, Rules, Sight, sight_of
+from bridge.tmux.prompt import Verdict, judge
+from bridge.tmux.state import PaneState
+from bridge.tmux.terminal import read_terminal
+
+_FULL_LOOK = 1.0  # seconds between tmux calls while the terminal's flags alone say "busy"
+_PEEK = 0.02  # seconds between reads of the flags meanwhile: 0.1 ms each
+
+
+class Lookout:
+    def __init__(self, tmux: Tmux, session: str, pane: str, settings: TmuxSettings, form: str) -> None:
+        if form not in ("auto", "agent", "shell"):
+            raise UsageError(f"--form is {form!r}; it must be one of auto, agent, shell")
+        self._tmux = tmux
+        self._names = (session, pane)
+        self.rules = Rules(form, settings.quiet / 1000, settings.still / 1000, _compile(settings.ready_pattern), settings.allow_opaque)
+        self.pane: Optional[Pane] = None
+        self._memory = Memory()
+
+    @property
+    def label(self) -> str:
+        return self.pane.label if self.pane else ":".join(self._names)
+
+    @property
+    def still(self) -> float:
+        """Seconds that the last looks have been equal."""
+        return self._memory.still
+
+    async def observe(self) -> PaneState:
+        try:
+            if self.pane is None:
+                self.pane = await resolve(self._tmux, *self._names)
+                await sweep(self._tmux)
+            state = await observe(self._tmux, self.pane)
+        except PaneLost:
+            self.pane = None
+            self._memory = Memory()
+            raise
+        if state.pane_pid != self.pane.pane_pid:  # respawned: another program, another prompt
+            self.pane = replace(self.pane, pane_pid=state.pane_pid)
+            self._memory = Memory()
+        self._memory.see(state, sight_of(state, Learned(), self.rules).kind is Kind.SHELL, time.monotonic())
+        return state
+
+    def judge(self, state: PaneState) -> Verdict:
+        return judge(state, self._memory.learned(), self.rules)
+
+    def sight(self, state: PaneState) -> Sight:
+        return sight_of(state, self._memory.learned(), self.rules)
+
+    def guard(self, state: PaneState) -> Guard:
+        return Guard(state.pane_id, self.pane is None or self.pane.per_pane, state.snapshot)
+
+    async def run(self, *argv: str, stdin: Optional[bytes] = None) -> str:
+        try:
+            return await self._tmux.run(*argv, stdin=stdin)
+        except TmuxError as error:
+            if LOST.search(str(error)):
+                self.pane = None
+                raise PaneLost(f"pane {':'.join(self._names)} is gone ({error})") from error
+            raise
+
+    async def guarded(self, argv: list[str]) -> None:
+        """Run one guarded sequence; NO from tmux means that something moved since we looked."""
+        if "OK" not in (await self.run(*argv)).split():
+            raise PaneNotReady(f"something changed in {self.label} at the last moment; nothing was typed")
+
+    async def wait_terminal(self, state: PaneState) -> None:
+        """A command runs. Its end shows in the terminal's flags, which cost next to nothing to read."""
+        deadline = time.monotonic() + _FULL_LOOK
+        while time.monotonic() < deadline:
+            await asyncio.sleep(_PEEK)
+            if self.pane is None or read_terminal(self.pane.tty, state.pane_pid) != state.terminal:
+                return
+
+
+def _compile(pattern: str) -> Optional[Pattern[str]]:
+    try:
+        return re.compile(pattern) if pattern else None
+    except re.error as error:
+        raise UsageError(f"--ready-pattern is {pattern!r}; it is no regular expression: {error}") from None
