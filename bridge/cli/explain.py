@@ -41,6 +41,7 @@ LABEL = 10  # columns of a line's name
 ARGV_SHOWN = 200  # characters of a command line
 LOOKS = 3  # times the stillness that an agent's screen needs: then it does not stand still
 CURSOR = "█"
+LOST = "lost"  # in place of a rule: there was no pane to judge
 EXAMPLE = Ticket("T42", 42, "lucy", "run the tests, please", origin="max")
 
 KINDS = {
@@ -120,7 +121,7 @@ async def follow(injector: Injector, settings: TmuxSettings, page: Page, is_json
         try:
             verdict = (await injector.look())[2]
         except PaneError as error:
-            verdict = Verdict(False, str(error), "", "lost")
+            verdict = Verdict(False, str(error), "", LOST)
 
 
 def gist(verdict: Verdict) -> tuple[str, ...]:
@@ -133,11 +134,10 @@ def tell(page: Page, verdict: Verdict, wall_ms: int, is_json: bool) -> None:
         page.json({"at": rfc3339(wall_ms), **verdict_json(verdict)}, is_compact=True)
         return
     clock = time.strftime("%H:%M:%S", time.localtime(wall_ms / 1000)) + f".{wall_ms % 1000:03d}"
-    page.line(f"{page.paint(clock, 'dim')} {stamp(page, verdict).ljust(9)} {one_line(verdict.reason)} {page.paint('(' + verdict.rule + ')', 'dim')}")
-
-
-def stamp(page: Page, verdict: Verdict) -> str:
-    return page.paint("ready    ", "green") if verdict.ready else page.paint("not ready", "yellow")
+    word, colour = ("ready", "green") if verdict.ready else ("lost", "red") if verdict.rule == LOST else ("not ready", "yellow")
+    head = f"{clock} {word.ljust(9)} "
+    reason = hanging(head, f"{one_line(verdict.reason)} ({verdict.rule})", page_width())[len(head) :]
+    page.line(f"{page.paint(clock, 'dim')} {page.paint(word.ljust(9), colour)} {reason}")
 
 
 # In words
@@ -150,6 +150,8 @@ def describe(look: Look, page: Page, width: int) -> list[str]:
     lines = [page.paint(f"{answer}: ", "green" if verdict.ready else "yellow") + hanging(" " * len(answer + ": "), one_line(verdict.reason), width).lstrip()]
     rows = [("rule", verdict.rule), *identity(look.pane), *program(look.sight), ("terminal", terminal(state.terminal))]
     rows += [("flags", ", ".join(flags(state)) or "none"), ("person", person(state)), ("marks", marks(state))]
+    if verdict.rule == "prompt" and look.sight.kind is Kind.SHELL:
+        rows.insert(1, ("note", "a watcher that has run for a while may have learned a prompt that this first look cannot know"))
     lines += [hanging(name.ljust(LABEL), one_line(text), width) for name, text in rows if text]
     lines += [cursor(state), "row".ljust(LABEL) + around(one_line(state.left), CURSOR, one_line(state.right).rstrip(), max(0, width - LABEL - 1))]
     lines += ["", hanging("", f"{'Would type now' if verdict.ready else 'Once ready'}: {HOW[verdict.form]}" if verdict.form else f"Would type: {HOW['']}", width)]
@@ -200,7 +202,7 @@ def flags(state: PaneState) -> list[str]:
 
 
 def person(state: PaneState) -> str:
-    return "nobody has this pane in front of them" if state.human_idle is None else f"has it in front of them; last key at least {state.human_idle:.0f} s ago"
+    return "nobody has this pane in front of them" if state.human_idle is None else f"somebody has this pane in front of them; last key at least {state.human_idle:.0f} s ago"
 
 
 def marks(state: PaneState) -> str:

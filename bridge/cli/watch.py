@@ -17,10 +17,10 @@ from dataclasses import replace
 from bridge.cli.asking import add_broker_flags, checked_id
 from bridge.cli.flags import add_flags, load
 from bridge.cli.logs import add_log_flags, configure_logs
+from bridge.cli.panes import add_form_flag, add_server_flags, tmux_of
 from bridge.client.broker import BrokerClient
 from bridge.errors import UsageError
 from bridge.settings import ClientSettings, TmuxSettings, WatcherSettings
-from bridge.tmux.command import Tmux
 from bridge.tmux.injector import Injector
 from bridge.watcher.session import Session
 from bridge.watcher.sinks.base import Sink
@@ -36,10 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("agent", metavar="AGENT", help="whose tickets")
     parser.add_argument("session", metavar="SESSION", nargs="?", help="the tmux session, by its exact name")
     parser.add_argument("pane", metavar="PANE", nargs="?", help="an index, window.pane, or %%N (tmux's pane id)")
-    place = parser.add_mutually_exclusive_group()
-    place.add_argument("-L", dest="socket_name", metavar="NAME", help="tmux's socket name, as tmux -L")
-    place.add_argument("-S", dest="socket_path", metavar="PATH", help="tmux's socket path, as tmux -S")
-    parser.add_argument("--form", choices=("auto", "agent", "shell"), default="auto", help="agent: the text is pasted; shell: only a constant command is typed (default auto)")
+    add_server_flags(parser)
+    add_form_flag(parser)
     sink = parser.add_mutually_exclusive_group()
     sink.add_argument("--print", dest="is_print", action="store_true", help="no pane: print each ticket as a line of JSON")
     sink.add_argument("--exec", dest="exec_command", metavar="CMD", help="no pane: run CMD with the ticket as JSON on its stdin; done when it exits 0")
@@ -79,8 +77,7 @@ def make_sink(args: argparse.Namespace, settings: WatcherSettings, broker: str) 
     if args.exec_command is not None:
         return CommandSink(args.exec_command, settings.exec_timeout / 1000)
     tmux_settings = load(TmuxSettings, args)
-    tmux = Tmux(args.socket_name, args.socket_path, tmux_settings.tmux_deadline / 1000)
-    injector = Injector(tmux, args.session, args.pane, name_broker(tmux_settings, broker), args.form)
+    injector = Injector(tmux_of(args, tmux_settings), args.session, args.pane, name_broker(tmux_settings, broker), args.form)
     return PaneSink(injector, args.session, args.pane, settings.inject_rate)
 
 

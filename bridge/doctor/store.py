@@ -31,7 +31,7 @@ def sound(setup: Setup) -> Finding:
     if path == ":memory:":
         return warn("the broker is told to keep nothing (:memory:)", "give it --db PATH, or unset BRIDGE_DB, if tickets should survive it")
     try:
-        size_bytes = os.stat(path).st_size
+        size_bytes = os.stat(path).st_size + (os.stat(path + "-wal").st_size if os.path.exists(path + "-wal") else 0)
     except FileNotFoundError:
         return fail(f"{path} is not there", ELSEWHERE) if setup.db_is_named else ok(f"none yet; a broker would make {path}")
     except OSError as error:
