@@ -12,6 +12,7 @@ import selectors
 from bridge.broker.clock import Clock
 
 PATIENCE = 20.0  # real seconds that a thread or a socket may take
+DAY = 86400.0  # virtual seconds that a scenario may take
 WALL_AT_START = 1_700_000_000.0  # seconds since the epoch
 
 
@@ -24,6 +25,8 @@ class VirtualSelector(selectors.DefaultSelector):
             raise RuntimeError("the scenario waits for what never comes")
         if not ready and timeout > 0:
             self.loop.now += timeout
+            if self.loop.now > DAY:
+                raise RuntimeError("only timers go round: the scenario waits for what never comes")
         return ready
 
 

@@ -1,0 +1,158 @@
+"""A broker without a socket and without a disk: real rooms, scripted journal, virtual time, byte-seam transports."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from bridge.broker.expiry import Expiry
+from bridge.broker.fronts.heartbeats import Heartbeats
+from bridge.broker.fronts.http import Connection
+from bridge.broker.guard import Guard
+from bridge.broker.hub import Hub
+from bridge.broker.ledger import Bounds, Ledger
+from bridge.broker.limits import SendLimits
+from bridge.broker.metrics import Metrics
+from bridge.broker.registry import Registry
+from bridge.broker.services import Services
+from bridge.broker.subscriptions import Subscriptions
+from bridge.settings import BrokerSettings
+from bridge.wire.request import Limits, Stage
+from broker.seams import ScriptedJournal
+
+
+def make_services(loop, journal=None, **settings: Any) -> Services:
+    rules = BrokerSettings(**{"rate_limit": 0, **settings})
+    clock, hub, metrics = loop.clock(), Hub(), Metrics()
+    journal = journal or ScriptedJournal(loop)
+    ledger = Ledger(journal, hub, clock, metrics, Bounds(rules.queue_max, rules.pending_bytes, rules.finished_max))
+    registry, subscriptions = Registry(hub, rules.agents_max), Subscriptions(rules.agents_max)
+    services = Services(rules, clock, journal, hub, ledger, registry, subscriptions, SendLimits(rules.rate_limit), metrics, clock.monotonic())
+    ledger.on_time_to_live = Expiry(ledger, clock, metrics, loop).watch
+    return services
+
+
+class SmallHouse:
+    """The server's part of a connection (fronts.http.House), with a sweep each second."""
+
+    def __init__(self, loop, **settings: Any) -> None:
+        self.loop = loop
+        self.services = make_services(loop, **settings)
+        self.journal: Any = self.services.journal
+        rules = self.services.settings
+        self.guard = Guard("127.0.0.1", rules.allowed_hosts, rules.allowed_origins)
+        self.heartbeats = Heartbeats(loop, self.services.clock, rules.sse_heartbeat / 1000)
+        self.limits = Limits(head_max=rules.head_max, body_max=rules.body_max)
+        self.patience = {Stage.IDLE: rules.idle_timeout / 1000, Stage.HEAD: rules.head_timeout / 1000, Stage.BODY: rules.body_timeout / 1000}
+        self.is_draining = False
+        self.receive_buffer = memoryview(bytearray(65536))
+        self.timed: set = set()
+        self.connections: set = set()
+        loop.call_later(1.0, self._sweep)
+
+    def _sweep(self) -> None:
+        for connection in list(self.timed):
+            connection.sweep(self.loop.time())
+        self.loop.call_later(1.0, self._sweep)
+
+    def connect(self, **options: Any) -> FakeTransport:
+        return FakeTransport(self, **options)
+
+
+class FakeTransport:
+    """asyncio's transport at the byte seam. The peer takes everything at once, until it is `stalled`.
+
+    It does what selector_events does: a full buffer pauses the protocol's writing inside `write`, a close
+    waits for the buffer to empty, and the loss of the connection is told in a later turn.
+    """
+
+    def __init__(self, house: SmallHouse, is_stalled: bool = False) -> None:
+        self.loop, self.high = house.loop, house.services.settings.sse_outbox
+        self.received = b""  # by the peer
+        self.buffer = b""
+        self.is_stalled = is_stalled
+        self.is_lost = self._is_closing = self.has_written_eof = self._is_reading_paused = self._is_writing_paused = False
+        self._unread: list[bytes] = []
+        self.transport = self  # Connection takes a StreamWriter; only its transport matters
+        self.connection = Connection(house, self, self.loop)
+
+    # -- the peer ---------------------------------------------------------------
+
+    def send(self, data: bytes) -> None:
+        """The peer's bytes; while reading is paused they wait in the kernel."""
+        if self.is_lost or self._is_closing:
+            return
+        if self._is_reading_paused:
+            self._unread.append(data)
+        else:
+            self._deliver(data)
+
+    def _deliver(self, data: bytes) -> None:
+        """As the loop does for a BufferedProtocol: into its buffer, as much as fits."""
+        while data and not self._is_closing:
+            buffer = self.connection.get_buffer(-1)
+            size = min(len(buffer), len(data))
+            buffer[:size] = data[:size]
+            self.connection.buffer_updated(size)
+            data = data[size:]
+
+    def send_eof(self) -> None:
+        if not self.is_lost and not self._is_closing and not self.connection.eof_received():
+            self.close()
+
+    def read(self, size: Optional[int] = None) -> None:
+        """The stalled peer takes some bytes, or all."""
+        size = len(self.buffer) if size is None else size
+        self.received, self.buffer = self.received + self.buffer[:size], self.buffer[size:]
+        if self._is_writing_paused and len(self.buffer) <= self.high // 4:
+            self._is_writing_paused = False
+            self.connection.resume_writing()
+        self._flushed()
+
+    # -- asyncio.Transport --------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        assert not self.has_written_eof
+        if self.is_lost or self._is_closing and not self.buffer:
+            return
+        self.buffer += data
+        if not self.is_stalled:
+            self.received, self.buffer = self.received + self.buffer, b""
+        elif len(self.buffer) > self.high and not self._is_writing_paused:
+            self._is_writing_paused = True
+            self.connection.pause_writing()
+
+    def write_eof(self) -> None:
+        self.has_written_eof = True
+
+    def get_write_buffer_size(self) -> int:
+        return len(self.buffer)
+
+    def is_reading(self) -> bool:
+        return not self._is_reading_paused and not self._is_closing
+
+    def is_closing(self) -> bool:
+        return self._is_closing
+
+    def pause_reading(self) -> None:
+        self._is_reading_paused = True
+
+    def resume_reading(self) -> None:
+        self._is_reading_paused = False
+        self.loop.call_soon(self._read_unread)
+
+    def _read_unread(self) -> None:
+        while self._unread and not self._is_reading_paused and not self._is_closing:
+            self._deliver(self._unread.pop(0))
+
+    def close(self) -> None:
+        self._is_closing = True
+        self._flushed()
+
+    def abort(self) -> None:
+        self._is_closing, self.buffer = True, b""
+        self._flushed()
+
+    def _flushed(self) -> None:
+        if self._is_closing and not self.buffer and not self.is_lost:
+            self.is_lost = True
+            self.loop.call_soon(self.connection.connection_lost, None)

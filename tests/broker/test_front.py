@@ -1,0 +1,363 @@
+"""One connection at the byte seam: requests in any slices, answers in order, and no state that it cannot leave."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.errors import StoreBusy
+from bridge.wire.response import BodyData, BodyEnd, ResponseHead, ResponseParser
+from bridge.wire.request import Limits
+from broker.house import SmallHouse
+from virtual_clock import run
+from wire.slicing import cut, places
+
+
+def request(method: str, path: str, content: object = None, fields: str = "", version: str = "1.1") -> bytes:
+    body = b"" if content is None else json.dumps(content).encode()
+    length = f"Content-Length: {len(body)}\r\n" if body else ""
+    return f"{method} {path} HTTP/{version}\r\nHost: localhost\r\n{length}{fields}\r\n".encode() + body
+
+
+SEND = request("POST", "/agents/lucy/send", {"payload": "hi"})
+HEALTH = request("GET", "/health")
+POLL = request("GET", "/agents/lucy/tickets/pending?waitMs=5000")
+
+
+def read_answers(data: bytes, methods) -> list:
+    """(status, body) of each answer; the bytes must be whole answers."""
+    parser, answers, left = ResponseParser(Limits(), methods[0]), [], list(methods[1:])
+    parser.feed(data)
+    event = parser.next_event()
+    while event is not None:
+        if isinstance(event, ResponseHead) and event.status != 100:
+            answers.append((event.status, b""))
+        elif isinstance(event, BodyData):
+            answers[-1] = (answers[-1][0], answers[-1][1] + event.data)
+        elif isinstance(event, BodyEnd) and left:
+            parser.expect(left.pop(0))
+        event = parser.next_event()
+    return answers
+
+
+def statuses(line, count: int) -> list[int]:
+    return [status for status, _ in read_answers(line.received, ["GET"] * max(1, count))]
+
+
+async def settle(house, error=None) -> None:
+    """Write every group that there is, and let its answers leave."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+        if house.journal.unwritten:
+            house.journal.settle(error)
+    await asyncio.sleep(0)
+
+
+PARTS = {
+    "send": (SEND, 202), "health": (HEALTH, 200), "none": (request("GET", "/nowhere"), 404), "head": (request("HEAD", "/health"), 200),
+    "bad-json": (request("POST", "/agents/lucy/send", fields="Content-Length: 1\r\n") + b"{", 400), "options": (request("OPTIONS", "/agents"), 204),
+    "wrong": (request("PUT", "/agents"), 405), "chunked": (request("POST", "/agents/b/send", fields="Transfer-Encoding: chunked\r\n") + b'd\r\n{"payload":1}\r\n0\r\n\r\n', 202),
+}  # fmt: skip
+
+
+@settings(max_examples=80)
+@given(st.lists(st.sampled_from(sorted(PARTS)), min_size=1, max_size=12), places)
+def test_pipelined_requests_are_answered_in_order_however_cut(names, cuts):
+    async def scenario(loop):
+        house = SmallHouse(loop)
+        line = house.connect()
+        for piece in cut(b"".join(PARTS[name][0] for name in names), cuts):
+            line.send(piece)
+            if len(piece) % 2:
+                await settle(house)
+        await settle(house)
+        methods = [PARTS[name][0].split(b" ")[0].decode() for name in names]
+        assert [status for status, _ in read_answers(line.received, methods)] == [PARTS[name][1] for name in names]
+        assert not line.is_closing()
+
+    run(scenario)
+
+
+def test_no_answer_leaves_before_the_disk_and_none_overtakes():
+    async def scenario(loop):
+        house = SmallHouse(loop)
+        line = house.connect()
+        line.send(SEND + HEALTH)
+        await asyncio.sleep(1)
+        assert line.received == b""
+        house.journal.settle()
+        await asyncio.sleep(0.001)
+        assert statuses(line, 2) == [202, 200]
+
+    run(scenario)
+
+
+def test_a_failed_write_is_a_503_and_the_connection_goes_on():
+    async def scenario(loop):
+        house = SmallHouse(loop)
+        line = house.connect()
+        line.send(SEND + HEALTH)
+        house.journal.settle(StoreBusy("the disk is full"))
+        await asyncio.sleep(0.001)
+        assert statuses(line, 2) == [503, 200] and b"Retry-After" in line.received
+        assert not house.services.hub.backlogs
+
+    run(scenario)
+
+
+def test_continue_is_said_once_and_only_to_who_waits_for_it():
+    async def scenario(loop):
+        house = SmallHouse(loop)
+        expecting = request("POST", "/agents/lucy/send", fields="Content-Length: 13\r\nExpect: 100-continue\r\n")
+        line = house.connect()
+        line.send(expecting[:-1])
+        assert line.received == b""
+        line.send(expecting[-1:])
+        assert line.received == b"HTTP/1.1 100 Continue\r\n\r\n"
+        line.send(b'{"payload":1}')
+        await settle(house)
+        assert line.received.count(b" 100 ") == 1 and b" 202 " in line.received
+        eager = house.connect()
+        eager.send(expecting + b'{"payl')
+        assert eager.received == b""
+        behind = house.connect()
+        behind.send(SEND)
+        behind.send(expecting)
+        assert behind.received == b""
+        await settle(house)
+        assert behind.received.index(b" 202 ") < behind.received.index(b" 100 ")
+
+    run(scenario)
+
+
+# -- deadlines ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part, seconds", [(b"", 75), (HEALTH[:9], 10), (SEND[:-1], 30)], ids=["idle", "head", "body"])
+def test_what_does_not_arrive_in_time_is_closed(part, seconds):
+    async def scenario(loop):
+        line = SmallHouse(loop).connect()
+        line.send(part)
+        await asyncio.sleep(seconds - 1)
+        assert not line.received and not line.is_closing()
+        await asyncio.sleep(5)
+        assert line.is_lost and (statuses(line, 1) == [408] if part else not line.received)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("first", [SEND, HEALTH, POLL], ids=["stored", "at-once", "poll"])
+@pytest.mark.parametrize("cut_at", [9, len(HEALTH) - 1])
+def test_each_request_has_its_own_deadline(first, cut_at):
+    """The first one's head came in two slices; half of the next one's came with its end, and then nothing more."""
+
+    async def scenario(loop):
+        house = SmallHouse(loop)
+        line = house.connect()
+        line.send(first[:12])
+        await asyncio.sleep(8)
+        line.send(first[12:] + HEALTH[:cut_at])
+        await settle(house)
+        if first is POLL:
+            await asyncio.sleep(5)
+        count = len(line.received)
+        assert count
+        await asyncio.sleep(8)
+        assert len(line.received) == count and not line.is_closing(), "the second head has 10 s of its own"
+        await asyncio.sleep(6)
+        assert b" 408 " in line.received[count:], "and no more than 10 s"
+
+    run(scenario)
+
+
+# -- the peer sends no more ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", [b"", HEALTH[:9], SEND[:-1], HEALTH], ids=["nothing", "half-a-head", "half-a-body", "answered"])
+def test_eof_while_reading_ends_the_connection(part):
+    async def scenario(loop):
+        house = SmallHouse(loop)
+        line = house.connect()
+        line.send(part)
+        line.send_eof()
+        await asyncio.sleep(0)
+        assert line.is_lost and not house.connections and not house.timed
+        assert house.services.metrics.connections_open == 0
+
+    run(scenario)
+
+
+def test_eof_while_a_ticket_is_stored_still_gets_the_answer():
+    async def scenario(loop):
+        house = SmallHouse(loop)
+        line = house.connect()
+        line.send(SEND)
+        line.send_eof()
+        assert not line.is_closing()
+        await settle(house)
+        assert statuses(line, 1) == [202] and line.is_lost and not house.connections
+
+    run(scenario)
+
+
+def test_eof_of_a_waiting_poll_ends_the_wait():
+    async def scenario(loop):
+        house = SmallHouse(loop)
+        line = house.connect()
+        line.send(POLL)
+        assert house.services.hub.polls.total == 1
+        line.send_eof()
+        await asyncio.sleep(0)
+        assert line.is_lost and house.services.hub.polls.total == 0 and not house.connections
+
+    run(scenario)
+
+
+def test_eof_of_a_stream_forgets_it():
+    async def scenario(loop):
+        house = SmallHouse(loop)
+        line = house.connect()
+        line.send(request("GET", "/agents/lucy/tickets/stream"))
+        assert house.services.hub.streams("lucy") == 1 and b":heartbeat" in line.received
+        line.send_eof()
+        await asyncio.sleep(0)
+        assert house.services.hub.streams("lucy") == 0 and house.services.metrics.streams_open == 0 and not house.connections
+
+    run(scenario)
+
+
+# -- a peer that does not read --------------------------------------------------------
+
+
+def test_a_peer_that_reads_nothing_is_cut_and_one_that_reads_slowly_is_not():
+    async def scenario(loop):
+        house = SmallHouse(loop, write_deadline=5000, sse_outbox=1024)
+        slow, dead = house.connect(is_stalled=True), house.connect(is_stalled=True)
+        for line in (slow, dead):
+            line.send(HEALTH * 12)
+        for _ in range(60):
+            await asyncio.sleep(1)
+            slow.read(40)
+        assert dead.is_lost and not slow.is_lost
+        slow.is_stalled = False
+        slow.read()
+        assert statuses(slow, 12) == [200] * 12
+
+    run(scenario)
+
+
+def test_a_stuck_peer_gets_no_further_answers():
+    async def scenario(loop):
+        house = SmallHouse(loop, sse_outbox=1024)
+        line = house.connect(is_stalled=True)
+        line.send(HEALTH * 200)
+        assert len(line.buffer) < 2048
+        assert house.services.metrics.responses[200] < 10
+        line.is_stalled = False
+        line.read()
+        await asyncio.sleep(0)
+        assert statuses(line, 200) == [200] * 200
+
+    run(scenario)
+
+
+def test_reading_goes_on_when_a_stuck_peer_has_read():
+    """Reading was paused (too much sent ahead) when the answer filled the buffer: both must be undone."""
+
+    async def scenario(loop):
+        house = SmallHouse(loop, sse_outbox=1024)
+        line = house.connect(is_stalled=True)
+        big = request("POST", "/agents/other/send", {"payload": "x" * 50000})
+        line.send(POLL)
+        line.send(big[:20000])
+        line.send(big[20000:])
+        assert not line.is_reading()
+        house.connect().send(request("POST", "/agents/lucy/send", {"payload": "y" * 5000}))
+        await settle(house)
+        assert len(line.buffer) > 5000, "the poll is answered, and fills the buffer"
+        line.is_stalled = False
+        line.read()
+        await asyncio.sleep(1)
+        await settle(house)
+        assert statuses(line, 2) == [200, 202]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("ends", ["idle", "refused", "reply-stream"])
+def test_a_closed_connection_whose_peer_never_reads_is_cut_too(ends):
+    """Less than a full outbox waits, so no pause was ever told; but the transport cannot close before it is read."""
+
+    async def scenario(loop):
+        house = SmallHouse(loop, write_deadline=5000)
+        line = house.connect(is_stalled=True)
+        if ends == "reply-stream":
+            helper = house.connect()
+            helper.send(request("POST", "/agents/lucy/send", {"payload": 1, "ticketId": "t1", "timeoutMs": 100}))
+            await settle(house)
+            line.send(request("GET", "/replies/t1/stream"))
+            helper.send_eof()
+        else:
+            line.send(HEALTH if ends == "idle" else b"nonsense\r\n\r\n")
+        await asyncio.sleep(75 + 10)
+        assert line.is_lost and not house.connections, "its descriptor would be held for as long as the peer likes"
+
+    run(scenario)
+
+
+# -- the end ---------------------------------------------------------------------------
+
+
+def test_a_refused_peer_can_read_its_answer_before_the_connection_closes():
+    async def scenario(loop):
+        house = SmallHouse(loop)
+        line = house.connect()
+        line.send(b"GET  /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert statuses(line, 1) == [400] and line.has_written_eof and not line.is_closing()
+        line.send(b"x" * 100000)
+        line.send(HEALTH)
+        assert statuses(line, 1) == [400] and not line.is_closing(), "what still comes is thrown away"
+        await asyncio.sleep(4)
+        assert line.is_lost and not house.connections
+
+    run(scenario)
+
+
+def test_draining_answers_what_waits_and_ends_what_streams():
+    async def scenario(loop):
+        house = SmallHouse(loop)
+        poll, stream, idle, storing = (house.connect() for _ in range(4))
+        poll.send(POLL)
+        stream.send(request("GET", "/tickets/stream"))
+        storing.send(SEND)
+        house.is_draining = True
+        for connection in list(house.connections):
+            connection.drain()
+        await asyncio.sleep(0)
+        assert read_answers(poll.received, ["GET"]) == [(200, b"[]")] and b"Connection: close" in poll.received
+        assert stream.received.endswith(b"0\r\n\r\n") and stream.is_lost and idle.is_lost
+        assert not storing.received
+        await settle(house)
+        assert statuses(storing, 1) == [202] and storing.has_written_eof
+        await asyncio.sleep(5)
+        assert not house.connections and house.services.metrics.connections_open == 0
+
+    run(scenario)
+
+
+def test_http_1_0_gets_one_answer_unless_it_asks_for_more():
+    async def scenario(loop):
+        house = SmallHouse(loop)
+        once, more, stream = (house.connect() for _ in range(3))
+        once.send(request("GET", "/health", version="1.0"))
+        assert b"Connection: close" in once.received and once.has_written_eof
+        more.send(request("GET", "/health", fields="Connection: keep-alive\r\n", version="1.0") * 2)
+        assert more.received.count(b"Connection: keep-alive") == 2 and not more.is_closing()
+        stream.send(request("GET", "/tickets/stream", version="1.0"))
+        assert b"chunked" not in stream.received and stream.received.endswith(b":heartbeat\n\n")
+
+    run(scenario)
