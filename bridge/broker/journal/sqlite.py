@@ -50,7 +50,7 @@ class SqliteJournal:
             last = self._reader.execute("SELECT seq FROM sqlite_sequence WHERE name = 'tickets'").fetchone()
             agents = [json.loads(record) for (record,) in self._reader.execute("SELECT record FROM agents")]
             subscriptions = list(self._reader.execute("SELECT subscriber, agent, owed_seq FROM subscriptions"))
-        except (sqlite3.Error, ValueError) as error:
+        except (sqlite3.Error, ValueError, TypeError, AttributeError) as error:  # or rows that somebody else wrote
             raise StoreError(_damaged(self.path, error)) from None
         return Kept(last[0] if last else 0, pending, agents, subscriptions)
 

@@ -1,0 +1,305 @@
+"""The store on a real disk: what was answered is there after reopening, whole groups or none of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bridge.broker.body import encode_text
+from bridge.broker.entry import NEW, Entry
+from bridge.broker.journal import schema
+from bridge.broker.journal.base import AcceptRow, ChangeRow
+from bridge.broker.journal.sqlite import SqliteJournal
+from bridge.broker.journal.writer import CHUNK, PRUNE_STEP
+from bridge.broker.transitions import acknowledged, claimed, expired, replied
+from bridge.errors import StoreBusy, StoreError
+from broker.seams import WALL_MS
+from fakes import wait_for
+
+NOW = 500.0
+
+
+def row(seq: int, agent: str = "lucy", payload: object = "hi", ttl_ms: int = 0) -> AcceptRow:
+    return AcceptRow(seq, f"t{seq}", agent, '{"payload":%s}' % encode_text(payload), WALL_MS + seq, 30000, ttl_ms)
+
+
+def entry_of(accepted: AcceptRow) -> Entry:
+    return Entry(accepted.seq, accepted.ticket_id, accepted.agent_id, accepted.body.encode(), *accepted[4:])
+
+
+def change_of(entry: Entry, state) -> ChangeRow:
+    return ChangeRow(state.status, state.updated_ms, entry.memo(state), state.updated_ms if state.is_final else None, entry.seq)
+
+
+def looks(entry: Entry) -> tuple:
+    return (entry.seq, entry.ticket_id, entry.agent_id, entry.data, entry.created_ms, entry.timeout_ms, entry.ttl_ms, entry.history(), entry.to_json(), entry.state.claim)
+
+
+def with_store(path, scenario):
+    """Run `scenario(journal)` on the store, closed in the end."""
+
+    async def main():
+        journal = SqliteJournal(str(path))
+        try:
+            return await scenario(journal)
+        finally:
+            await journal.aclose()
+
+    return asyncio.run(main())
+
+
+def load(path):
+    async def scenario(journal):
+        return journal.load(WALL_MS, NOW)
+
+    return with_store(path, scenario)
+
+
+@pytest.mark.parametrize("count", [1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 3, 1000])
+def test_a_group_of_any_size_is_one_commit(tmp_path, count):
+    async def scenario(journal):
+        commits = {journal.accept(row(seq)) for seq in range(1, count + 1)}
+        assert len(commits) == 1 and await commits.pop() is None
+        assert (journal.commits().groups, journal.commits().rows) == (1, count)
+
+    with_store(tmp_path / "a.db", scenario)
+    kept = load(tmp_path / "a.db")
+    assert [each.seq for each in kept.pending] == list(range(1, count + 1)) and kept.last_seq == count
+
+
+def test_what_comes_while_a_group_is_written_goes_into_the_next_one(tmp_path):
+    async def scenario(journal):
+        first = journal.accept(row(1))
+        await asyncio.sleep(0)  # it has left
+        later = [journal.accept(row(seq)) for seq in (2, 3)]
+        assert later[0] is later[1] is not first
+        assert await first is None and await later[0] is None
+        assert journal.commits().groups == 2
+
+    with_store(tmp_path / "a.db", scenario)
+
+
+@pytest.mark.parametrize("count", [2, CHUNK + 5])
+def test_a_group_that_fails_leaves_nothing_and_the_next_one_is_kept(tmp_path, count):
+    """One row too many of an id: none of the group is on disk, of whatever kind."""
+
+    async def scenario(journal):
+        assert await journal.accept(row(1)) is None
+        for seq in range(2, count + 1):
+            journal.accept(row(seq))
+        journal.put_agent("lucy", "{}")
+        journal.change(change_of(entry_of(row(1)), acknowledged(NEW, "w", {}, WALL_MS)))
+        error = await journal.accept(row(5000)._replace(ticket_id="t1"))
+        assert isinstance(error, StoreBusy) and "cannot be written" in str(error)
+        assert await journal.accept(row(6000)) is None
+
+    with_store(tmp_path / "a.db", scenario)
+    kept = load(tmp_path / "a.db")
+    assert [each.seq for each in kept.pending] == [1, 6000] and kept.agents == [] and kept.last_seq == 6000
+
+
+json_values = st.recursive(st.none() | st.integers(-99, 99) | st.text(alphabet=st.characters(blacklist_categories=()), max_size=8), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=2), max_leaves=5)
+histories = st.lists(st.sampled_from(["claim", "claim-short", "acknowledge", "reply", "expire", "stream"]), max_size=5)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(histories, json_values), min_size=1, max_size=6))
+def test_what_is_loaded_is_what_was_in_memory(tmp_path_factory, tickets):
+    """Any history of any payload: state, claim, stages and order are the same after a restart."""
+    path = tmp_path_factory.mktemp("s") / "a.db"
+    entries = []
+
+    async def scenario(journal):
+        for seq, (history, payload) in enumerate(tickets, 1):
+            accepted = row(seq, payload=payload)
+            entry = entry_of(accepted)
+            entries.append(entry)
+            journal.accept(accepted)
+            for step, verb in enumerate(history):
+                state, at = entry.state, WALL_MS + step
+                if verb == "stream":
+                    entry.mark_streamed(at, "sse")
+                elif verb == "reply" and state.response is None and state.status != "expired":
+                    state = replied(state, payload, {"k": payload}, at)
+                elif verb.startswith("claim") and not state.is_final:
+                    state = claimed(state, "w", 60000, NOW, WALL_MS)
+                elif verb == "acknowledge" and not state.is_final:
+                    state = acknowledged(state, "w", {"how": payload}, at)
+                elif verb == "expire" and not state.is_final:
+                    state = expired(state, at)
+                entry.state = state
+                await journal.change(change_of(entry, state))
+        await journal.flush()
+
+    with_store(path, scenario)
+
+    async def again(journal):
+        kept = journal.load(WALL_MS, NOW)
+        assert [looks(each) for each in kept.pending] == [looks(each) for each in entries if not each.state.is_final]
+        for entry in entries:
+            found = journal.find(entry.ticket_id)
+            if entry.state.is_final:
+                assert looks(found) == looks(entry)
+            assert found.is_born and found.state.status == entry.state.status
+        assert journal.find("nobody") is None and journal.find("'; DROP TABLE tickets; --") is None
+
+    with_store(path, again)
+
+
+def test_a_time_to_live_and_a_lease_go_on_after_a_restart(tmp_path):
+    async def scenario(journal):
+        entry = entry_of(row(1, ttl_ms=10000))
+        journal.accept(row(1, ttl_ms=10000))
+        await journal.change(change_of(entry, claimed(NEW, "w", 60000, 0.0, WALL_MS)))
+
+    with_store(tmp_path / "a.db", scenario)
+
+    async def later(journal):
+        (entry,) = journal.load(WALL_MS + 4000, NOW).pending
+        assert entry.expires_at == pytest.approx(NOW + 6.001) and entry.state.claim.until == pytest.approx(NOW + 56)
+        (entry,) = journal.load(WALL_MS + 10**6, NOW).pending
+        assert entry.expires_at < NOW and entry.state.claim.until == NOW
+
+    with_store(tmp_path / "a.db", later)
+
+
+def test_seqs_are_never_used_again(tmp_path):
+    """Also when the newest tickets were pruned before the restart."""
+    total = PRUNE_STEP * 2 + 7
+
+    async def scenario(journal):
+        for seq in range(1, total + 1):
+            accepted = row(seq)
+            journal.accept(accepted)
+            if seq > 3:
+                journal.change(change_of(entry_of(accepted), acknowledged(NEW, "", {}, WALL_MS + (0 if seq < total else 10))))
+        await journal.flush()
+        journal.prune(WALL_MS + 10)  # all finished before then, in steps; the last one was finished at that very time
+        await wait_for(lambda: journal.find(f"t{total - 1}") is None, "the prune")
+        assert await journal.accept(row(total + 1)) is None
+        assert journal.find(f"t{total}") is not None
+        journal.prune(WALL_MS + 11)
+        await wait_for(lambda: journal.find(f"t{total}") is None, "the last step")
+
+    with_store(tmp_path / "a.db", scenario)
+    kept = load(tmp_path / "a.db")
+    assert [each.seq for each in kept.pending] == [1, 2, 3, total + 1], "what is pending is never pruned"
+    assert kept.last_seq == total + 1
+
+
+def test_agents_and_subscriptions_come_back(tmp_path):
+    async def scenario(journal):
+        for agent in ("ann", 'b"ob', "cyd"):
+            journal.put_agent(agent, json.dumps({"agentId": agent}))
+        journal.put_agent("cyd", None)
+        journal.put_agent("ann", json.dumps({"agentId": "ann", "type": "new"}))
+        journal.put_subscription("sup", "ann", 3)
+        journal.put_subscription("sup", "bob", 4)
+        journal.put_subscription("sup", "ann", 5)
+        journal.put_subscription("sup", "bob", None)
+        assert await journal.put_subscription("other", "ann", 0) is None
+
+    with_store(tmp_path / "a.db", scenario)
+    kept = load(tmp_path / "a.db")
+    assert sorted(each["agentId"] for each in kept.agents) == ["ann", 'b"ob'] and {"agentId": "ann", "type": "new"} in kept.agents
+    assert sorted(map(tuple, kept.subscriptions)) == [("other", "ann", 0), ("sup", "ann", 5)]
+
+
+# -- stores that cannot be used ------------------------------------------------------
+
+
+def refusal(path) -> str:
+    async def scenario():
+        with pytest.raises(StoreError) as caught:
+            journal = SqliteJournal(str(path))
+            try:
+                journal.load(WALL_MS, NOW)
+            finally:
+                await journal.aclose()
+        return str(caught.value)
+
+    text = asyncio.run(scenario())
+    assert "\n" not in text and str(path) in text and any(word in text for word in ("--db", "move it away")), "one line that says what to do"
+    return text
+
+
+def edit(path, *statements) -> None:
+    connection = sqlite3.connect(str(path))
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def test_a_store_of_a_newer_version_is_refused(tmp_path):
+    load(tmp_path / "a.db")
+    edit(tmp_path / "a.db", f"PRAGMA user_version = {schema.VERSION + 1}")
+    assert "newer bridge" in refusal(tmp_path / "a.db")
+    edit(tmp_path / "a.db", f"PRAGMA user_version = {schema.VERSION}")
+    load(tmp_path / "a.db")
+
+
+def test_another_programs_database_is_refused_and_left_alone(tmp_path):
+    edit(tmp_path / "a.db", "CREATE TABLE theirs (x)")
+    before = (tmp_path / "a.db").read_bytes()
+    assert "another program's" in refusal(tmp_path / "a.db")
+    assert (tmp_path / "a.db").read_bytes() == before
+
+
+def test_what_is_no_database_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "a.db").write_bytes(b"notes of mine\n" * 1000)
+    assert "damaged or is no bridge store" in refusal(tmp_path / "a.db")
+    assert (tmp_path / "a.db").read_bytes() == b"notes of mine\n" * 1000
+
+
+def test_a_store_in_use_names_its_holder_also_through_a_link(tmp_path):
+    os.symlink(tmp_path / "a.db", tmp_path / "link.db")
+
+    async def scenario(journal):
+        for name in ("a.db", "link.db"):
+            with pytest.raises(StoreError) as caught:
+                SqliteJournal(str(tmp_path / name))
+            assert f"pid {os.getpid()}" in str(caught.value) and "--db" in str(caught.value)
+
+    with_store(tmp_path / "a.db", scenario)
+    load(tmp_path / "link.db")
+
+
+def test_a_folder_is_refused(tmp_path):
+    refusal(tmp_path)
+
+
+def test_the_store_and_its_folder_are_the_owners_alone(tmp_path):
+    load(tmp_path / "new" / "a.db")
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "new" / "a.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_every_migration_ends_at_its_own_version(tmp_path):
+    """The table, step by step: each leaves a store that the next one takes, and only the last is the present one."""
+    assert schema.VERSION == len(schema.MIGRATIONS) > 0
+    load(tmp_path / "a.db")
+    connection = sqlite3.connect(str(tmp_path / "a.db"))
+    assert connection.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
+    assert connection.execute("PRAGMA application_id").fetchone() == (schema.APPLICATION_ID,)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+
+
+def test_a_store_whose_rows_make_no_sense_is_refused(tmp_path):
+    """quick_check finds nothing wrong with these."""
+
+    async def scenario(journal):
+        assert await journal.accept(row(1)) is None
+
+    with_store(tmp_path / "a.db", scenario)
+    for damage in ("memo = '{'", "memo = '[1]'", "memo = '{\"claim\": 3}'", "body = x'ff'"):
+        edit(tmp_path / "a.db", f"UPDATE tickets SET {damage}")
+        assert "damaged" in refusal(tmp_path / "a.db"), damage
+        edit(tmp_path / "a.db", "UPDATE tickets SET memo = NULL, body = '{}'")
