@@ -119,7 +119,7 @@ def test_pipelined_requests_come_in_order_and_apart():
             b"HEAD /4 HTTP/1.0\r\n\r\n",
         ]
     )
-    for slices in ([stream], singly(stream)):
+    for slices in ([stream], singly(stream), *([stream[:place], stream[place:]] for place in range(len(stream)))):
         record = read_requests(slices)
         assert [(entry[1], entry[6]) for entry in record[:-1]] == [("/1", b"GET "), ("/2", b""), ("/3", b"abc"), ("/4", b"")]
         assert record[-1] is Stage.IDLE

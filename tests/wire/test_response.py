@@ -62,7 +62,10 @@ def test_bodies_and_their_ends(stream, method, expected):
 
 def test_responses_on_one_connection():
     stream = LENGTH + CHUNKED + OK + b"Content-Length: 5\r\n\r\n" + b"HTTP/1.1 204 None\r\n\r\n" + CLOSE
-    record = read(stream, "GET", "GET", "HEAD", "POST", "GET")
+    methods = ("GET", "GET", "HEAD", "POST", "GET")
+    record = read(stream, *methods)
+    for place in range(len(stream)):
+        assert read_responses([stream[:place], stream[place:]], methods, eof=True) == record, place
     assert [entry for entry in record if not isinstance(entry, tuple)] == [b"hello", "end", b"hello!", "end", "end", "end", b"hello", "end"]
 
 

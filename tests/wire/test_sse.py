@@ -144,6 +144,15 @@ def test_an_event_comes_out_with_its_last_line_end_not_with_the_byte_after():
         assert decoder.feed(end[1:] + b"data: b" + end + end) == [message("b")]
 
 
+def test_every_single_cut_of_a_stream():
+    """Exhaustive where chance may miss: among others between each CR and its LF, with more to follow."""
+    stream = b"\xef\xbb\xbfid: 1\r\ndata: a\r\ndata: \xf0\x9f\x98\x80\r\n\r\n: c\rretry: 5\r\revent: e\ndata\n\ndata: lost\r\n"
+    expected = agreed(stream)
+    assert len(expected[0]) == 2
+    for place in range(len(stream) + 1):
+        assert decode([stream[:place], stream[place:]]) == expected, place
+
+
 LINES = st.sampled_from(
     [b"data: a", b"data", b"data:", b"data:  \xc3", b"\xa9", b"event: e", b"event", b"id: 1", b"id", b"id: \0", b"retry: 5", b": c", b"\xef\xbb\xbf", b"x: y", b"\xf0\x9f", b""]
 )
