@@ -20,7 +20,7 @@ REMEMBERED_MAX = 256  # Host values that were checked before
 
 class Guard:
     def __init__(self, host: str, allowed_hosts: str, allowed_origins: str) -> None:
-        self._names = LOOPBACK | {host.lower().strip("[]"), *_list(allowed_hosts)}
+        self._names = LOOPBACK | {_bare(name) for name in (host, *_list(allowed_hosts)) if name}
         self._any_address = host in ("0.0.0.0", "::", "")
         if self._any_address:
             self._names.add(socket.gethostname().lower())
@@ -58,6 +58,11 @@ class Guard:
 
 def _list(text: str) -> list[str]:
     return [part.strip().lower() for part in text.split(",") if part.strip()]
+
+
+def _bare(name: str) -> str:
+    """As `_host_name` gives it: without an IPv6 address' brackets and without the dot of a rooted name."""
+    return name.lower().strip("[]").rstrip(".")
 
 
 def _host_name(authority: str) -> str:

@@ -60,15 +60,27 @@ class Registry:
         else:
             self.agents[agent_id] = agent
 
+    def has_room(self, agents_max: int) -> bool:
+        """Whether one more agent may register; those on their way to disk count."""
+        coming = sum(agent is not None and agent_id not in self.agents for agent_id, agent in self._coming.items())
+        return len(self.agents) + coming < agents_max
+
     def presence(self, agent_id: str) -> Presence:
-        """The agent's presence; made here when somebody names it for the first time."""
+        """The agent's presence, for whoever has just named it; made here the first time."""
         known = self._presences.get(agent_id)
         if known is None:
-            # Names cost nothing to invent, so the one that was named first gives way.
+            # Names cost nothing to invent, so the one that was not named for longest gives way.
             if len(self._presences) >= self._presences_max:
                 self._presences.popitem(last=False)
             known = self._presences[agent_id] = Presence()
+        else:
+            self._presences.move_to_end(agent_id)
         return known
+
+    def report(self, agent_id: str) -> Mapping[str, Any]:
+        """What the agent's watcher said last. To look is not to name: a page must not make others give way."""
+        known = self._presences.get(agent_id)
+        return known.report if known is not None else {}
 
     def is_known(self, agent_id: str) -> bool:
         return agent_id in self._presences or agent_id in self.agents or agent_id in self._hub.backlogs or bool(self._hub.streams(agent_id))

@@ -18,6 +18,7 @@ from bridge.wire.target import decode_query
 
 INTERVAL_MAX = 86_400_000  # ms; a heartbeat less than daily is no heartbeat
 REPORT_FIELDS = ("tier", "session", "pane", "health", "queued", "reconnects", "sessionFailures", "injectionErrors", "cpuPercent", "memoryBytes")
+REPORT_TEXT_MAX = 256  # characters of a report's text that are kept: they stay in memory for each agent
 DEFAULT_SUBSCRIBER = "default"  # whoever subscribes without a name
 
 
@@ -25,7 +26,7 @@ def register(request: Request, services: Services, name: str) -> Answer:
     fields = body.decode_object(request.body, services.settings.json_depth)
     agent_id = check_id(fields.get("agentId"), "agentId")
     known = services.registry.head(agent_id)
-    if known is None and len(services.registry.agents) >= services.settings.agents_max:
+    if known is None and not services.registry.has_room(services.settings.agents_max):
         raise PeerError(429, f"there are {services.settings.agents_max} registered agents (BRIDGE_AGENTS_MAX); remove one first", {"Retry-After": "60"})
     base = known or Agent(agent_id)
     agent = Agent(
@@ -90,8 +91,12 @@ def heartbeat(request: Request, services: Services, name: str) -> Answer:
     presence = services.registry.presence(name)
     presence.heartbeat_at = services.clock.monotonic()
     if fields:
-        presence.report = {key: fields[key] for key in REPORT_FIELDS if isinstance(fields.get(key), (str, int, float))}
+        presence.report = {key: _cut(fields[key]) for key in REPORT_FIELDS if isinstance(fields.get(key), (str, int, float))}
     return json_reply(200, {"status": "ok", "lastHeartbeat": at})
+
+
+def _cut(said: Any) -> Any:
+    return said[:REPORT_TEXT_MAX] if isinstance(said, str) else said
 
 
 def subscribe(request: Request, services: Services, name: str) -> Answer:

@@ -58,7 +58,7 @@ REPORTED = {
 
 
 def _reported(services: Services) -> Iterator[tuple[str, str, Union[int, float]]]:
-    known = [(agent_id, services.registry.presence(agent_id).report) for agent_id in services.registry.agents]
+    known = [(agent_id, services.registry.report(agent_id)) for agent_id in services.registry.agents]
     for name, field in REPORTED.items():
         for agent_id, report in known:
             value = report.get(field)
@@ -80,7 +80,7 @@ def agent_status(request: Request, services: Services, name: str) -> Answer:
     registry, now = services.registry, services.clock.monotonic()
     if not registry.is_known(name):
         raise PeerError(404, f"nobody ever named an agent {name!r} here")
-    agent, report, backlog = registry.agents.get(name), registry.presence(name).report, services.hub.backlogs.get(name)
+    agent, report, backlog = registry.agents.get(name), registry.report(name), services.hub.backlogs.get(name)
     content = {
         "connection": registry.connection(name, now),
         "lastHeartbeat": agent.last_heartbeat if agent else None,

@@ -1,0 +1,83 @@
+"""Tickets with a time to live, in virtual time: at their time, not before; a running lease holds it up; a full disk only delays it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.broker.expiry import LOOK_AGAIN
+from bridge.broker.ledger import Draft
+from bridge.broker.transitions import acknowledged, claimed
+from bridge.errors import StoreBusy
+from broker.house import make_services
+from virtual_clock import run
+
+
+async def on_disk(services, error=None) -> None:
+    while services.journal.unwritten:
+        services.journal.settle(error)
+    await asyncio.sleep(0)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.tuples(st.integers(1, 20000), st.sampled_from(["left", "acknowledged", "claimed"])), min_size=1, max_size=8))
+def test_each_expires_at_its_own_time(tickets):
+    async def scenario(loop):
+        services = make_services(loop)
+        ledger, begin = services.ledger, loop.time()
+        entries = [(ledger.accept("lucy", Draft(1, {}, ttl_ms=ttl_ms))[0], ttl_ms, fate) for ttl_ms, fate in tickets]
+        await on_disk(services)
+        for entry, _, fate in entries:
+            if fate == "acknowledged":
+                ledger.propose(entry, acknowledged(entry.head, "", {}, 1))
+            elif fate == "claimed":
+                ledger.propose(entry, claimed(entry.head, "w", 30000, loop.time(), services.clock.wall_ms()))
+        await on_disk(services)
+        while loop.time() < begin + 31:
+            await asyncio.sleep(0.1)
+            await on_disk(services)
+            age = loop.time() - begin
+            for entry, ttl_ms, fate in entries:
+                due = 30.0 if fate == "claimed" else ttl_ms / 1000
+                if fate == "acknowledged":
+                    assert entry.state.status == "delivered"
+                elif abs(age - due) > 0.05:
+                    assert entry.state.status == ("expired" if age - 0.2 > due else entry.state.status)
+                    assert age > due or entry.state.status == "pending"
+        expired = sum(fate != "acknowledged" for _, fate in tickets)
+        assert services.metrics.expired == expired and services.hub.pending == 0
+
+    run(scenario)
+
+
+def test_a_full_disk_only_delays_it():
+    async def scenario(loop):
+        services = make_services(loop)
+        entry, _ = services.ledger.accept("lucy", Draft(1, {}, ttl_ms=1000))
+        await on_disk(services)
+        await asyncio.sleep(1.5)
+        assert entry.head.status == "expired" and entry.state.status == "pending"
+        await on_disk(services, StoreBusy("full"))
+        assert entry.head.status == "pending" and len(services.hub.read("lucy", 0, 9)) == 1
+        await asyncio.sleep(LOOK_AGAIN + 0.1)
+        await on_disk(services)
+        assert entry.state.status == "expired" and not services.hub.backlogs
+
+    run(scenario)
+
+
+def test_finished_tickets_do_not_pile_up_until_their_time():
+    async def scenario(loop):
+        services = make_services(loop, queue_max=10**6)
+        watch = services.ledger.on_time_to_live
+        for _ in range(60):
+            entries = [services.ledger.accept("lucy", Draft(1, {}, ttl_ms=10**10))[0] for _ in range(100)]
+            await on_disk(services)
+            for entry in entries:
+                services.ledger.propose(entry, acknowledged(entry.head, "", {}, 1))
+            await on_disk(services)
+            assert len(watch.__self__._heap) <= 2101
+
+    run(scenario)

@@ -1,0 +1,97 @@
+"""Whose Host and whose Origin may ask. A web page can point its own name at 127.0.0.1; it cannot choose what a browser says."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.broker.guard import REMEMBERED_MAX, Guard
+from bridge.errors import PeerError
+from bridge.wire.request import Limits, RequestParser
+
+
+def ask(guard: Guard, host=None, origin=None, version="1.1") -> int:
+    """What a request with these fields is answered: 200, or the status of the refusal, the parser's included."""
+    fields = "".join(f"{name}: {value}\r\n" for name, value in (("Host", host), ("Origin", origin)) if value is not None)
+    parser = RequestParser(Limits())
+    parser.feed(f"GET /health HTTP/{version}\r\n{fields}\r\n".encode())
+    try:
+        guard.check(parser.take_request())
+    except PeerError as error:
+        return error.status
+    return 200
+
+
+LOCAL = Guard("127.0.0.1", "", "")
+
+
+@pytest.mark.parametrize("host", ["localhost", "LocalHost:5050", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:5050", "localhost.", "localhost.:80", "127.0.0.1:"])
+def test_own_names(host):
+    assert ask(LOCAL, host) == 200
+    assert ask(LOCAL, host) == 200, "remembered"
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:5050", "localhost.evil.example", "evil-localhost", "127.0.0.1.evil.example", "127.0.0.2", "2130706433", "0x7f.1", "127.1", "0.0.0.0", "[::]", "[::2]",
+     "[::ffff:127.0.0.1]", "localhost%2e", "%6cocalhost", ".", "..", "localhost..evil", "[::1].evil"],
+)  # fmt: skip
+def test_foreign_names(host):
+    assert ask(LOCAL, host) in (400, 421)
+    assert ask(LOCAL, host, version="1.0") in (400, 421)
+    assert ask(LOCAL, host, f"http://{host}") in (400, 421), "its own origin does not make a name ours"
+
+
+@pytest.mark.parametrize("host", ["", "user@localhost", "localhost:x", "localhost 127.0.0.1", "localhost, evil", "[::1", "a/b", "localhost#", "localhost?x"])
+def test_what_is_no_host(host):
+    assert ask(LOCAL, host) == 400
+
+
+def test_http_1_0_needs_no_host():
+    assert ask(LOCAL, None, version="1.0") == 200
+
+
+@pytest.mark.parametrize("host, origin, status", [
+    ("localhost:5050", "http://localhost:5050", 200), ("localhost:5050", "HTTP://LOCALHOST:5050", 200), ("localhost", "https://localhost", 200),
+    ("localhost:5050", "http://localhost", 403), ("localhost:5050", "http://localhost:3000", 403), ("localhost:5050", "http://127.0.0.1:5050", 403),
+    ("localhost:5050", "null", 403), ("localhost:5050", "", 403), ("localhost:5050", "*", 403), ("localhost:5050", "http://evil.example", 403),
+    ("localhost:5050", "http://localhost:5050.evil.example", 403), ("localhost:5050", "http://localhost:5050/", 403), ("localhost:5050", "file://", 403),
+])  # fmt: skip
+def test_origins(host, origin, status):
+    assert ask(LOCAL, host, origin) == status
+
+
+def test_settings_add_names_and_origins():
+    guard = Guard("192.0.2.7", " Bridge.Example , [fd00::1], dotted.example. ", "https://App.example, http://localhost:3000")
+    for host in ("bridge.example", "BRIDGE.example:8080", "bridge.example.", "[fd00::1]:5050", "[FD00::1]", "192.0.2.7:5050", "dotted.example"):
+        assert ask(guard, host) == 200, host
+    assert ask(guard, "other.example") == 421
+    assert ask(guard, "bridge.example", "https://app.EXAMPLE") == 200 and guard.allows("https://app.example")
+    assert ask(guard, "bridge.example", "https://app.example.evil") == 403
+    assert not guard.allows("*") and not guard.allows("null") and not guard.allows("")
+
+
+@pytest.mark.parametrize("bound", ["0.0.0.0", "::", ""])
+def test_bound_to_every_address_any_address_is_a_name_but_no_foreign_name_is(bound):
+    """An address cannot be rebound; a name can."""
+    guard = Guard(bound, "", "")
+    for host in ("192.0.2.1:5050", "[2001:db8::1]", "localhost"):
+        assert ask(guard, host) == 200
+    for host in ("evil.example", "192.0.2.1.evil.example", "."):
+        assert ask(guard, host) == 421, host
+
+
+@given(st.lists(st.from_regex(r"[a-z]{1,5}\.example(:[0-9]{1,4})?", fullmatch=True), max_size=5))
+def test_foreign_names_are_never_remembered(hosts):
+    guard = Guard("127.0.0.1", "", "")
+    for host in hosts * 2:
+        assert ask(guard, host) == 421
+    assert not guard._remembered
+
+
+def test_what_is_remembered_is_bounded():
+    guard = Guard("127.0.0.1", "", "")
+    for port in range(2 * REMEMBERED_MAX):
+        assert ask(guard, f"localhost:{port}") == 200
+    assert len(guard._remembered) <= REMEMBERED_MAX

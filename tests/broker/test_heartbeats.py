@@ -1,0 +1,104 @@
+"""Heartbeats in virtual time: one per interval of silence for each stream, whatever the others do."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.broker.fronts.heartbeats import BEATS_PER_TURN
+from broker.house import SmallHouse
+from virtual_clock import run
+
+STREAM = b"GET /agents/%b/tickets/stream%b HTTP/1.1\r\nHost: localhost\r\n\r\n"
+BEAT = b"c\r\n:heartbeat\n\n\r\n"
+
+
+@settings(max_examples=30)
+@given(st.lists(st.floats(0.01, 4.9), max_size=6), st.lists(st.floats(0.05, 7), max_size=8))
+def test_a_heartbeat_follows_each_interval_of_silence(opened, gaps):
+    """Some streams are idle, one gets an event now and then; each is never silent for longer than the interval."""
+
+    async def scenario(loop):
+        house = SmallHouse(loop, sse_heartbeat=5000)
+        idle = []
+        for gap in opened:
+            await asyncio.sleep(gap)
+            line = house.connect()
+            line.send(STREAM % (b"idle", b""))
+            idle.append((line, loop.time()))
+        busy = house.connect()
+        busy.send(STREAM % (b"busy", b""))
+        outbox, spoke = busy.connection._outbox, [loop.time()]
+        for gap in gaps:
+            await asyncio.sleep(gap)
+            outbox.write(b"data: x\n\n")
+            spoke.append(loop.time())
+        await asyncio.sleep(11)
+        for line, since in idle:
+            assert line.received.count(BEAT) == int((loop.time() - since + 1e-6) / 5)
+        ends = [*spoke[1:], loop.time()]
+        assert busy.received.count(BEAT) == sum(int((end - begin + 1e-6) / 5) for begin, end in zip(spoke, ends))
+
+    run(scenario)
+
+
+def test_as_an_event_where_it_was_asked_for():
+    async def scenario(loop):
+        house = SmallHouse(loop, sse_heartbeat=5000)
+        line = house.connect()
+        line.send(STREAM % (b"lucy", b"?heartbeat=event"))
+        opening = line.received
+        assert b"event: heartbeat\ndata: {}\n\n" in opening
+        await asyncio.sleep(5.1)
+        assert line.received[len(opening) :].count(b"event: heartbeat\n") == 1
+
+    run(scenario)
+
+
+def test_a_full_stream_gets_none_and_a_closed_one_is_forgotten():
+    async def scenario(loop):
+        house = SmallHouse(loop, sse_heartbeat=5000, sse_outbox=1024, write_deadline=10**6)
+        full, gone = house.connect(is_stalled=True), house.connect()
+        for line in (full, gone):
+            line.send(STREAM % (b"lucy", b""))
+        full.connection._outbox.write(b"x" * 2000)
+        waiting = len(full.buffer)
+        gone.send_eof()
+        await asyncio.sleep(21)
+        assert len(full.buffer) == waiting, "what nobody reads is not added to"
+        assert [each[2] for each in house.heartbeats._due] == [full.connection._outbox]
+
+    run(scenario)
+
+
+def test_a_herd_is_served_in_turns():
+    """Streams that were opened at once fall due at once; the loop gets its turn in between."""
+
+    async def scenario(loop):
+        house = SmallHouse(loop, sse_heartbeat=5000)
+        lines = [house.connect() for _ in range(2 * BEATS_PER_TURN + 10)]
+        for line in lines:
+            line.send(STREAM % (b"lucy", b""))
+        done, most, turns = 0, 0, 0
+        while done < len(lines):
+            await asyncio.sleep(0 if done else 5.0)
+            now = sum(BEAT in line.received for line in lines)
+            most, done, turns = max(most, now - done), now, turns + 1
+            assert turns < 100
+        assert most <= BEATS_PER_TURN
+
+    run(scenario)
+
+
+def test_stopped_means_none():
+    async def scenario(loop):
+        house = SmallHouse(loop, sse_heartbeat=5000)
+        line = house.connect()
+        line.send(STREAM % (b"lucy", b""))
+        house.heartbeats.stop()
+        await asyncio.sleep(60)
+        assert BEAT not in line.received
+
+    run(scenario)

@@ -1,0 +1,80 @@
+"""Fan-out is atomic: who subscribes between two groups sees all of it once; polls are woken once per group."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.broker.hub import Hub
+from broker.seams import make_entry
+
+AGENTS = st.sampled_from(["ann", "bob"])
+
+
+class Listening:
+    was_live = True
+
+    def __init__(self) -> None:
+        self.offered = []
+
+    def offer(self, entry) -> None:
+        self.offered.append(entry.seq)
+
+
+@given(st.lists(st.lists(AGENTS, min_size=1, max_size=5), max_size=6), st.integers(0, 6))
+def test_read_and_subscribe_in_one_step_leave_no_gap_and_no_double(groups, joins_at):
+    hub, seq, listening, got, of_ann = Hub(), 0, Listening(), [], []
+    for number, group in enumerate([*groups, []]):
+        if number == min(joins_at, len(groups)):
+            hub.subscribe("ann", listening)
+            got = [entry.seq for entry in hub.read("ann", 0, 1000)]
+        entries = []
+        for agent in group:
+            seq += 1
+            entries.append(make_entry(seq, agent))
+            hub.backlog(agent)
+            of_ann += [seq] if agent == "ann" else []
+        hub.publish(entries)
+    assert got + listening.offered == of_ann
+
+
+@given(st.lists(AGENTS, min_size=1, max_size=6))
+def test_a_poll_is_woken_once_and_reads_the_whole_group(group):
+    hub, woken = Hub(), []
+    hub.polls.wait("ann", lambda: woken.append([entry.seq for entry in hub.read("ann", 0, 100)]))
+    entries = [make_entry(seq, agent) for seq, agent in enumerate(group, 1)]
+    for agent in group:
+        hub.backlog(agent)
+    hub.publish(entries)
+    its = [seq for seq, agent in enumerate(group, 1) if agent == "ann"]
+    assert woken == ([its] if its else [])
+
+
+def test_what_is_withdrawn_twice_counts_once():
+    hub, entry, other = Hub(), make_entry(1, data=b"12345"), make_entry(2)
+    hub.backlog("lucy")
+    hub.publish([entry, other])
+    hub.withdraw(entry)
+    hub.withdraw(entry)
+    assert (hub.pending, hub.pending_bytes) == (1, 2)
+    hub.withdraw(other)
+    assert (hub.pending, hub.pending_bytes, hub.backlogs) == (0, 0, {})
+
+
+def test_a_backlog_with_tickets_on_their_way_is_kept():
+    hub = Hub()
+    hub.backlog("lucy").reserved = 1
+    hub.release(hub.backlog("lucy"))
+    assert "lucy" in hub.backlogs
+    hub.backlog("lucy").reserved = 0
+    hub.release(hub.backlog("lucy"))
+    assert not hub.backlogs
+
+
+def test_who_was_never_there_can_leave():
+    hub, listening = Hub(), Listening()
+    hub.unsubscribe("ann", listening)
+    hub.unsubscribe_everything(listening)
+    hub.subscribe("ann", listening)
+    hub.unsubscribe("ann", listening)
+    assert hub.streams("ann") == 0 and not hub._streams

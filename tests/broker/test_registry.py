@@ -1,0 +1,106 @@
+"""Who is registered and who is here: true when it is on disk, and looking changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.broker.hub import Hub
+from bridge.broker.registry import POLL_WINDOW, Registry
+from bridge.errors import StoreBusy
+from bridge.ticket import Agent
+from broker.seams import BoundedOutbox
+
+NAMES = ["ann", "bob"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(NAMES), st.booleans(), st.booleans()), max_size=12), st.data())
+def test_registrations_are_true_when_they_are_on_disk(changes, data):
+    """Against a dict: what was kept, in order; and nothing stays "on its way" in the end."""
+
+    async def scenario():
+        loop, registry, model = asyncio.get_running_loop(), Registry(Hub(), 10), {}
+        proposed = []
+        for number, (name, is_removal, is_kept) in enumerate(changes):
+            agent, commit = None if is_removal else Agent(name, type=str(number)), loop.create_future()
+            registry.propose(name, agent, commit)
+            assert registry.head(name) is agent
+            proposed.append((name, agent, commit, is_kept))
+            while proposed and data.draw(st.booleans()):
+                await settle(registry, model, *proposed.pop(0))
+        for each in proposed:
+            await settle(registry, model, *each)
+        assert not registry._coming
+
+    async def settle(registry, model, name, agent, commit, is_kept):
+        commit.set_result(None if is_kept else StoreBusy("full"))
+        await asyncio.sleep(0)
+        if is_kept:
+            model.update({name: agent})
+        assert registry.agents == {name: agent for name, agent in model.items() if agent is not None}
+
+    asyncio.run(scenario())
+
+
+def test_the_bound_counts_what_is_on_its_way():
+    async def scenario():
+        registry = Registry(Hub(), 10)
+        commits = [asyncio.get_running_loop().create_future() for _ in range(2)]
+        for number, commit in enumerate(commits):
+            assert registry.has_room(2)
+            registry.propose(f"agent-{number}", Agent(f"agent-{number}"), commit)
+        assert not registry.has_room(2)
+        commits[0].set_result(StoreBusy("full"))
+        await asyncio.sleep(0)
+        assert registry.has_room(2)
+        commits[1].set_result(None)
+        await asyncio.sleep(0)
+        assert registry.has_room(2) and not registry.has_room(1)
+
+    asyncio.run(scenario())
+
+
+def test_names_that_somebody_invents_do_not_push_out_an_agent_that_is_here():
+    registry = Registry(Hub(), 5)
+    for number in range(100):
+        registry.presence("ann").heartbeat_at = float(number)
+        registry.presence(f"invented-{number}")
+        assert len(registry._presences) <= 5
+        assert registry.status(Agent("ann"), number + 1.0) == "online"
+
+
+def test_to_look_at_reports_pushes_nobody_out():
+    """/metrics asks for every registered agent."""
+    registry = Registry(Hub(), 3)
+    for name in ("a", "b", "c"):
+        registry.presence(name).report = {"queued": 1}
+    for name in ("x", "y", "z", "a"):
+        registry.report(name)
+    assert [registry.report(name) for name in ("a", "b", "c", "x")] == [{"queued": 1}] * 3 + [{}]
+    assert not registry.is_known("x")
+
+
+@pytest.mark.parametrize("interval_ms", [1000, 30000])
+def test_a_heartbeat_counts_for_two_and_a_half_intervals(interval_ms):
+    registry, agent = Registry(Hub(), 5), Agent("ann", heartbeat_interval_ms=interval_ms)
+    assert registry.status(agent, 0.0) == "offline"
+    registry.presence("ann").heartbeat_at = 100.0
+    assert registry.status(agent, 100 + 2.49 * interval_ms / 1000) == "online"
+    assert registry.status(agent, 100 + 2.5 * interval_ms / 1000) == "offline"
+
+
+def test_the_tier_is_the_best_that_stands():
+    hub = Hub()
+    registry, now = Registry(hub, 5), 100.0
+    assert registry.connection("ann", now) == "none" and not registry.is_known("ann")
+    registry.presence("ann").polled_at = now
+    assert registry.connection("ann", now + POLL_WINDOW - 1) == "poll" and registry.connection("ann", now + POLL_WINDOW) == "none"
+    cancel = hub.polls.wait("ann", lambda: None)
+    assert registry.connection("ann", now + 1000) == "longpoll" and registry.status(Agent("ann"), now + 1000) == "online"
+    hub.subscribe("ann", BoundedOutbox(1))
+    assert registry.connection("ann", now + 1000) == "sse" and registry.count("sse", now) == 1
+    cancel()
+    assert registry.status(Agent("ann"), now + 1000) == "online"

@@ -1,0 +1,100 @@
+"""Every row of WIRE's request table finds its handler; what is no row is 404, 405 or 501, and says so."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.broker.routes import KNOWN_METHODS, ROUTES, allowed_methods, dispatch
+from bridge.errors import PeerError
+from bridge.wire.request import Limits, RequestParser
+
+ROWS = {
+    "POST /agents/register": "register", "GET /agents": "list_agents", "GET /agents/{id}": "show_agent", "DELETE /agents/{id}": "remove",
+    "POST /agents/{id}/heartbeat": "heartbeat", "POST /agents/{id}/send": "send", "GET /agents/{id}/tickets/pending": "pending",
+    "GET /agents/{id}/tickets/stream": "stream", "GET /tickets/stream": "shared_stream", "POST /agents/{id}/subscribe": "subscribe",
+    "DELETE /agents/{id}/subscribe": "unsubscribe", "POST /tickets/{id}/claim": "claim", "POST /tickets/{id}/acknowledge": "acknowledge",
+    "GET /tickets/{id}": "show", "POST /replies": "reply", "GET /replies/{id}": "get_reply", "GET /replies/{id}/wait": "wait_reply",
+    "GET /replies/{id}/stream": "stream_reply", "GET /health": "health", "GET /metrics": "metrics", "GET /debug/connections": "connections",
+    "GET /debug/agent/{id}/status": "agent_status",
+}  # fmt: skip
+IDS = {"lucy": "lucy", "a%2Fb": "a/b", "a%252Fb": "a%2Fb", "%C3%A9": "é", "register": "register", "tickets": "tickets", "..": "..", "%7B%7D": "{}", "a+b": "a+b", "": ""}
+
+
+def request_to(method: str, path: str):
+    parser = RequestParser(Limits())
+    parser.feed(f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    return parser.take_request()
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """Each handler says who it is and which id it was given; the table itself is the real one."""
+    for template, methods in ROUTES.items():
+        for method, handler in list(methods.items()):
+            monkeypatch.setitem(methods, method, lambda request, services, name, known=handler.__name__: (known, name))
+
+
+def test_the_table_has_these_rows_and_no_other():
+    assert {f"{method} {template.replace('{}', '{id}')}": handler.__name__ for template, methods in ROUTES.items() for method, handler in methods.items()} == ROWS
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_each_row_finds_its_handler(called, row):
+    method, path = row.split(" ")
+    for raw, name in IDS.items() if "{id}" in path else [("", "")]:
+        if row == "GET /tickets/{id}" and raw == "stream":
+            continue
+        assert dispatch(request_to(method, path.replace("{id}", raw)), None) == (ROWS[row], name)
+        if method == "GET":
+            assert dispatch(request_to("HEAD", path.replace("{id}", raw)), None) == (ROWS[row], name)
+
+
+def test_words_of_the_table_are_agents_too(called):
+    assert dispatch(request_to("GET", "/agents/register"), None) == ("show_agent", "register")
+    assert dispatch(request_to("DELETE", "/agents/register"), None) == ("remove", "register")
+    assert dispatch(request_to("GET", "/tickets/stream"), None) == ("shared_stream", "")
+    assert dispatch(request_to("POST", "/agents/send/send"), None) == ("send", "send")
+
+
+@pytest.mark.parametrize("path", ["/", "//", "/agent", "/Agents", "/agents//", "/agents/lucy/", "/agents/a/b/send", "/agents/lucy/tickets", "/agents%2Flucy", "/tickets", "/replies/", "/health/", "/debug", "/agents/{}/nothing".replace("{}", "%7B%7D")])
+def test_nothing_lives_elsewhere(called, path):
+    if path == "/replies/":
+        assert dispatch(request_to("GET", path), None) == ("get_reply", "")
+        return
+    for method in ("GET", "POST", "BREW"):
+        with pytest.raises(PeerError) as caught:
+            dispatch(request_to(method, path), None)
+        assert caught.value.status == 404 and not allowed_methods(path)
+
+
+@pytest.mark.parametrize("template", ROUTES)
+@pytest.mark.parametrize("method", sorted(KNOWN_METHODS) + ["BREW", "get"])
+def test_another_method_is_405_with_allow_or_501(called, template, method):
+    path = template.replace("{}", "lucy")
+    allow = allowed_methods(path)
+    listed = allow.split(", ")
+    assert set(ROUTES[template]) <= set(listed) and "OPTIONS" in listed and ("HEAD" in listed) == ("GET" in listed)
+    if method in listed and method != "OPTIONS":
+        dispatch(request_to(method, path), None)
+        return
+    with pytest.raises(PeerError) as caught:
+        dispatch(request_to(method, path), None)
+    assert caught.value.status == (405 if method in KNOWN_METHODS else 501) and caught.value.headers["Allow"] == allow
+
+
+@pytest.mark.parametrize("path", ["/agents/%00/send", "/agents/%ff/send", "/agents/%C3/send"])
+def test_an_id_that_is_no_text_is_400_each_time(called, path):
+    for _ in range(2):
+        with pytest.raises(PeerError) as caught:
+            dispatch(request_to("POST", path), None)
+        assert caught.value.status == 400
+
+
+@given(st.text(alphabet="abc/{}%2F.registeragentstickets", max_size=30))
+def test_any_path_is_a_row_or_a_refusal(text):
+    try:
+        allowed_methods("/" + text)
+    except PeerError as error:
+        assert error.status == 400

@@ -1,0 +1,95 @@
+"""The table of transitions.py's docstring, every cell, read from the docstring itself."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.broker import transitions
+from bridge.broker.entry import NEW, STAGES_MAX, State, with_stage
+from bridge.broker.transitions import acknowledged, claimed, expired, replied
+from bridge.errors import PeerError
+from broker.seams import WALL_MS
+
+NOW = 1000.0
+START = {"pending": NEW}
+START["delivered"] = acknowledged(NEW, "w", {}, WALL_MS)
+START["responded"] = replied(NEW, "yes", {}, WALL_MS)
+START["expired"] = expired(NEW, WALL_MS)
+VERBS = {
+    "claim": lambda state: claimed(state, "w", 1000, NOW, WALL_MS + 1),
+    "acknowledge": lambda state: state if state.is_final else acknowledged(state, "w", {}, WALL_MS + 1),  # as its callers do
+    "reply": lambda state: replied(state, {"a": 1}, {}, WALL_MS + 1),
+    "expire": lambda state: state if state.is_final else expired(state, WALL_MS + 1),
+}
+
+
+def table() -> dict:
+    lines = [line.replace("(as it is)", "same").split() for line in transitions.__doc__.splitlines()]
+    head, *rows = [words for words in lines if words and words[0] in ("status", *START)]
+    assert head == ["status", *VERBS] and [row[0] for row in rows] == list(START)
+    return {(row[0], verb): cell for row in rows for verb, cell in zip(VERBS, row[1:])}
+
+
+def test_the_table_is_total():
+    assert set(table()) == set(itertools.product(START, VERBS))
+
+
+@pytest.mark.parametrize("status, verb", list(itertools.product(START, VERBS)))
+def test_each_cell(status, verb):
+    wanted, before = table()[status, verb], START[status]
+    if wanted == "409":
+        with pytest.raises(PeerError) as caught:
+            VERBS[verb](before)
+        assert caught.value.status == 409
+    elif wanted == "same":
+        assert VERBS[verb](before) is before
+    else:
+        after = VERBS[verb](before)
+        assert after.status == wanted and len(after.stages) == len(before.stages) + 1
+        assert after.claim is None or wanted == "pending"
+        assert before == START[status], "a state is a value"
+
+
+@given(st.sampled_from(["w1", "w2"]), st.sampled_from(["w1", "w2"]), st.integers(1, 10**6), st.floats(0, 2000), st.integers(1, 10**6))
+def test_a_lease_keeps_others_out_until_it_runs_out(first, second, lease_ms, gap, renewal_ms):
+    held = claimed(NEW, first, lease_ms, NOW, WALL_MS)
+    now, wall_ms = NOW + gap, WALL_MS + int(gap * 1000)
+    is_running = held.claim.until > now
+    if is_running and first != second:
+        with pytest.raises(PeerError) as caught:
+            claimed(held, second, renewal_ms, now, wall_ms)
+        assert caught.value.extra == {"status": "pending", "leaseUntilAt": transitions.rfc3339(WALL_MS + lease_ms)}
+        return
+    again = claimed(held, second, renewal_ms, now, wall_ms)
+    assert (again.claim.watcher, again.claim.until_ms) == (second, wall_ms + renewal_ms)
+    assert again.claim.until == now + renewal_ms / 1000
+    assert len(again.stages) == (1 if first == second else 2), "a renewal is no new stage"
+
+
+@pytest.mark.parametrize("status", ["delivered", "responded", "expired"])
+def test_a_late_claim_is_told_which_status_was_reached(status):
+    with pytest.raises(PeerError) as caught:
+        VERBS["claim"](START[status])
+    assert caught.value.extra == {"status": status}
+
+
+def test_evidence_says_when_it_was_injected():
+    state = acknowledged(NEW, "w", {"submittedAt": "2026-01-01T00:00:00.000Z", "x": 1}, WALL_MS)
+    injected, acked = state.stages
+    assert (injected["stage"], injected["at"], injected["by"]) == ("injected", "2026-01-01T00:00:00.000Z", "w")
+    assert acked["stage"] == "acknowledged" and acked["evidence"] == injected["evidence"]
+    assert [each["stage"] for each in acknowledged(NEW, "", {}, WALL_MS).stages] == ["acknowledged"]
+
+
+@given(st.integers(0, 3 * STAGES_MAX))
+def test_a_history_is_bounded_and_keeps_its_first_and_its_latest(count):
+    state = State()
+    for number in range(count):
+        state = with_stage(state, {"stage": "claimed", "n": number})
+    kept = [each["n"] for each in state.stages]
+    assert len(kept) == min(count, STAGES_MAX)
+    assert kept[:1] == [0][:count] and kept[1:] == list(range(count))[max(1, count - STAGES_MAX + 1) :]
