@@ -48,6 +48,7 @@ class Injector:
         self._template = forms.check_command(settings.shell_command)
         self._buffer = new_name()
         self._submitted = -1e9  # monotonic seconds of the last submission
+        self._owed = ""  # mark of the ticket whose text keeps the pane from being ready
         self._turn: Optional[asyncio.Lock] = None  # made inside the loop: Python 3.9 binds it to the loop that it finds
 
     @property
@@ -76,9 +77,10 @@ class Injector:
         while True:
             await asyncio.sleep(max(0.0, self._cooling()))
             _, state, verdict = await self.look()
+            self._owed = "" if verdict.ready else _mark_without_enter(state)
             if verdict.ready:
                 return
-            if self._owes_enter(state):  # the pane cannot become ready before `inject` has resumed that ticket
+            if self._owed:  # the pane cannot become ready before `inject` has resumed that ticket
                 await asyncio.sleep(delay)
                 return
             if verdict.rule == "settling":
@@ -88,6 +90,10 @@ class Injector:
             else:
                 await asyncio.sleep(delay)
                 delay = min(delay * 1.25, self._settings.poll_max / 1000)
+
+    def owes(self, ticket_id: str) -> bool:
+        """Did `wait_ready` return because this ticket's text stands there without its Enter? No other can go before it."""
+        return self._owed == mark_of(ticket_id)
 
     async def inject(self, ticket: Ticket) -> Evidence:
         """Type `ticket`, once, now. Raises PaneNotReady, PaneLost, Uncertain, TmuxError."""
@@ -146,9 +152,10 @@ class Injector:
         if draft.is_shown(sight):
             return await self._submit(ticket, draft)
         verdict = self._lookout.judge(state)
-        if draft.is_told(state):  # the input is free of it and the transcript has it: a person has pressed Enter
+        is_free = verdict.ready or verdict.rule == "settling"  # else what looks like a transcript may be the draft itself, with a person's words behind it
+        if is_free and draft.is_told(state):  # a person has pressed Enter
             return self._evidence(sight.form or "agent", _now_ms(), False)
-        if verdict.ready or verdict.rule == "settling":
+        if is_free:
             raise Uncertain(f"ticket {ticket.ticket_id} was pasted into {self._lookout.label} and is no longer in its input; it is not typed again")
         raise PaneNotReady(f"ticket {ticket.ticket_id} was pasted and waits for its Enter: {verdict.reason}")
 
@@ -216,18 +223,19 @@ class Injector:
             await asyncio.sleep(_STEP)
         return False
 
-    def _owes_enter(self, state: PaneState) -> bool:
-        """Was the last thing pasted here never followed by its Enter?"""
-        last = state.pasted.split()[-1:]
-        mark, _, process = last[0].rpartition("=") if last else ("", "", "")
-        return process == str(state.pane_pid) and read_mark(state.sent, mark) is None
-
     def _cooling(self) -> float:
         """Seconds until the next ticket may be typed."""
         return self._submitted + self._settings.cool_down / 1000 - time.monotonic()
 
     def _evidence(self, form: str, submitted_ms: int, verified: bool) -> Evidence:
         return Evidence(self._lookout.label, form, rfc3339(submitted_ms), verified)
+
+
+def _mark_without_enter(state: PaneState) -> str:
+    """The mark of the last thing pasted here, if its Enter never followed; else ""."""
+    last = state.pasted.split()[-1:]
+    mark, _, process = last[0].rpartition("=") if last else ("", "", "")
+    return mark if process == str(state.pane_pid) and read_mark(state.sent, mark) is None else ""
 
 
 async def _or_false(confirmation: Awaitable[bool]) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, Coroutine, Iterator
+from typing import Any, Coroutine, Iterator, Optional
 
 from bridge.backoff import full_jitter
 from bridge.client.broker import BrokerClient
@@ -57,7 +57,7 @@ class Delivery:
             entry = await self._wait_head()
             if entry.stage is not Stage.INJECTED:
                 await self._wait_ready()
-            head = self._inbox.head()  # an urgent one may have come while the sink was busy
+            head = self._head()  # an urgent one may have come while the sink was busy
             if head is not None and not self._pause_of(head):
                 await self._finish(self._attempt(head))
 
@@ -65,7 +65,7 @@ class Delivery:
         await self._look()
         while True:
             self._intake.arrived.clear()
-            head = self._inbox.head()
+            head = self._head()
             pause = self._pause_of(head) if head is not None else self._settings.pane_check / 1000
             if head is not None and not pause:
                 return head
@@ -74,6 +74,9 @@ class Delivery:
             except asyncio.TimeoutError:
                 if head is None:
                     await self._look()
+
+    def _head(self) -> Optional[Entry]:
+        return self._inbox.head(self._sink.owes)
 
     def _pause_of(self, entry: Entry) -> float:
         """Seconds until the entry may be tried; an injected one always may."""

@@ -4,7 +4,8 @@
        │  └───────inject, of a broker without claims──▲
        └──────────drop: somebody else has finished it────────► (finished, remembered by id)
 
-Rule 1: the head is the urgent ticket with the lowest seq, else the one with the lowest seq; nothing else reorders.
+Rule 1: the head is the urgent ticket with the lowest seq, else the one with the lowest seq; nothing else reorders,
+        but for a ticket whose text the sink holds already: until that one is through, no other can be.
 Rule 2: what is injected can never be injected again; the only way on is its acknowledgement.
 Rule 3: a head that must wait (another watcher holds its lease) makes its successors wait, or order would break.
 
@@ -18,7 +19,7 @@ from __future__ import annotations
 import enum
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Optional
+from typing import Callable, Optional
 
 from bridge.ticket import Ticket
 
@@ -93,10 +94,10 @@ class Inbox:
         self._held[ticket.ticket_id] = Entry(ticket, self._arrivals)
         return True
 
-    def head(self) -> Optional[Entry]:
-        """Whose turn it is; its `held_until` may lie in the future."""
+    def head(self, is_owed: Callable[[str], bool] = lambda ticket_id: False) -> Optional[Entry]:
+        """Whose turn it is; its `held_until` may lie in the future. `is_owed`: does the sink hold this ticket's text?"""
         # An injected ticket goes first whatever its rank: its acknowledgement must not wait behind anything.
-        return min(self._held.values(), key=lambda entry: (entry.stage is not Stage.INJECTED, entry.rank), default=None)
+        return min(self._held.values(), key=lambda entry: (entry.stage is not Stage.INJECTED, not is_owed(entry.ticket.ticket_id), entry.rank), default=None)
 
     def claim(self, ticket_id: str) -> None:
         self._step(ticket_id, Step.CLAIM)

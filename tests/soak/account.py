@@ -72,7 +72,7 @@ class Book:
             wrong += [f"{name} is {count} times in pid {pid}: {story(ticket)}" for pid, page in self._pages.items() for count in [page.count(words)] if count > 1]
             acknowledged = moment_of(ticket, "acknowledged")
             if acknowledged is None:
-                wrong.append(f"{name} is still {ticket['status']}: {story(ticket)}")
+                wrong.append(f"{name} is still {ticket['status']} long after the last blow: {story(ticket)}")
                 continue
             wrong += [f"{name} was acknowledged before pid {life.pid} was born, and typed into it: {story(ticket)}" for life in lives if acknowledged < life.born - 0.5]
             if not lives and not self._died_with_it(ticket):

@@ -68,7 +68,7 @@ class Human(threading.Thread):
         half = f"half-{self._place.name}-{self._number} $(touch pwned-half); rm"
         if self._type(half):
             self._stopping.wait(self._random.uniform(0.0, 3.0))
-            self._press(BACKSPACE * len(half))
+            self._take_back(half)
 
     def _copy_mode(self, life: int) -> None:
         self._tmux("copy-mode", "-t", self._place.id)
@@ -128,8 +128,15 @@ class Human(threading.Thread):
             if self._row() == self._place.prompt + line:
                 return True
             time.sleep(0.05)
-        self._press(BACKSPACE * len(line))
+        self._take_back(line)
         return False
+
+    def _take_back(self, line: str) -> None:
+        """And see it gone, before they leave: their terminal passes keys on in its own time."""
+        self._press(BACKSPACE * len(line))
+        deadline = time.monotonic() + READ
+        while self._row() != self._place.prompt.rstrip() and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def _row(self) -> str:
         """The cursor's row, without the frame that the agent draws around it."""

@@ -12,13 +12,13 @@ import threading
 import time
 from dataclasses import dataclass
 
-from soak.account import reckon, story
+from soak.account import reckon
 from soak.fate import Fate
 from soak.people import Human
 from soak.publishers import Publisher, ticket_of
 from soak.scene import Scene
 
-DRAIN = 90.0  # seconds after the last blow until nothing may be pending
+DRAIN = 60.0  # seconds after the last blow until nothing may be pending
 
 
 @dataclass(frozen=True)
@@ -50,21 +50,33 @@ def soak(seed: object, seconds: float, folder: pathlib.Path, say=lambda text: No
             thread.join(DRAIN)
         wrongs = [f"{thread.name}: {thread.failure!r}" for thread in (*publishers, *humans) if thread.failure is not None]
         wrongs += [f"{thread.name} did not end" for thread in (*publishers, *humans) if thread.is_alive()]
-        wrongs += drain(scene, publishers)
+        drain(scene, publishers)
+        tell("the last pictures:" + pictures(scene))
         wrongs += part(scene)
         wrongs += reckon(scene, publishers, humans)
         wrongs += complaints(scene)
         return Outcome(wrongs, summarise(scene, publishers, humans, fate))
 
 
-def drain(scene: Scene, publishers: list[Publisher]) -> list[str]:
-    """Wait until every accepted ticket is acknowledged, and every program has written down what it was given."""
+def drain(scene: Scene, publishers: list[Publisher]) -> None:
+    """Wait until every accepted ticket is acknowledged, or the deadline has passed; the account tells."""
     deadline = time.monotonic() + DRAIN
     waiting = {ticket_id for publisher in publishers for ticket_id in publisher.accepted}
     while waiting and time.monotonic() < deadline:
         waiting = {each for each in waiting if ticket_of(scene.broker.port, each)["status"] == "pending"}
         time.sleep(0.2)
-    return [f"{each!r} is pending {DRAIN:g} s after the last blow: {story(ticket_of(scene.broker.port, each))}" for each in sorted(waiting)]
+
+
+def pictures(scene: Scene) -> str:
+    """The last rows of each pane, and why its watchers wait: what one needs to know when the account does not hold."""
+    text = ""
+    for place in scene.places.values():
+        rows = [row for row in scene.handle(place).screen().split("\n") if row.strip()]
+        text += f"\n  {place.name}: " + "\n      | ".join(["", *rows[-6:]])
+    for watcher in scene.watchers:
+        said = [line for line in watcher.said().splitlines() if "reason=" in line]
+        text += f"\n  {watcher.name}: {said[-1] if said else ''}"
+    return text
 
 
 def part(scene: Scene) -> list[str]:

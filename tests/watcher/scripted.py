@@ -27,6 +27,7 @@ class ScriptedSink:
         self.is_ready = asyncio.Event()
         self.is_ready.set()
         self.lost: Optional[Exception] = None
+        self.owed = ""
         self._before = before
 
     async def wait_ready(self) -> None:
@@ -40,6 +41,9 @@ class ScriptedSink:
             await self._before(ticket)
         self.taken.append(ticket.ticket_id)
         return {"pane": "fake", "form": "test", "submittedAt": "now", "verified": True}
+
+    def owes(self, ticket_id: str) -> bool:
+        return ticket_id == self.owed
 
     async def reason(self) -> str:
         if self.lost is not None:

@@ -143,6 +143,24 @@ def test_an_urgent_ticket_goes_before_what_waits_for_the_pane():
     asyncio.run(scenario())
 
 
+def test_a_ticket_that_stands_in_the_pane_without_its_enter_goes_before_an_urgent_one():
+    """Found by the soak: the urgent one could not be typed before the other's Enter, and the other was not tried."""
+
+    async def scenario():
+        small, sink = SmallBroker(), ScriptedSink()
+        sink.is_ready.clear()
+        sink.owed = "T1"
+        async with FakeBroker(small) as broker, watching(broker.url, sink):
+            await small.add("T1")
+            await small.add("T2", metadata={"priority": "urgent"})
+            await wait_for(lambda: small.reports and small.reports[-1]["queued"] == 2, "both in the inbox")
+            sink.is_ready.set()
+            await wait_for(lambda: len(small.acknowledged) == 2, "both")
+        assert sink.taken == ["T1", "T2"]
+
+    asyncio.run(scenario())
+
+
 def test_a_lost_pane_is_reported_and_found_again():
     async def scenario():
         small, sink = SmallBroker(), ScriptedSink()

@@ -20,5 +20,8 @@ class Sink(Protocol):
         """Take one ticket, once, and return the evidence that goes into its history. Raises
         PaneNotReady, PaneLost, Uncertain, TmuxError, DeliveryFailed; the ticket then waits."""
 
+    def owes(self, ticket_id: str) -> bool:
+        """Does the sink hold this ticket half delivered, so that it can take no other first? As `wait_ready` saw it last."""
+
     async def reason(self) -> str:
         """Why nothing is taken at the moment, in words for people; "" when there is no reason."""

@@ -45,6 +45,9 @@ class CommandSink:
             raise DeliveryFailed(f"`{self._command}` ended with {describe_end(child.returncode or 0)}")
         return {"form": "exec", "submittedAt": rfc3339(int(time.time() * 1000)), "verified": True}
 
+    def owes(self, ticket_id: str) -> bool:
+        return False
+
     async def reason(self) -> str:
         return ""
 

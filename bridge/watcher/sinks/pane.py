@@ -25,6 +25,9 @@ class PaneSink:
         await self._pace()
         return dict((await self._injector.inject(ticket)).to_json())
 
+    def owes(self, ticket_id: str) -> bool:
+        return self._injector.owes(ticket_id)
+
     async def reason(self) -> str:
         verdict = await self._injector.explain()
         return "" if verdict.ready else verdict.reason

@@ -28,6 +28,9 @@ class PrintSink:
         await asyncio.get_running_loop().run_in_executor(None, self._write, json.dumps(ticket.to_json()) + "\n")
         return {"form": "print", "submittedAt": rfc3339(int(time.time() * 1000)), "verified": True}
 
+    def owes(self, ticket_id: str) -> bool:
+        return False
+
     async def reason(self) -> str:
         return ""
 
