@@ -22,7 +22,7 @@ from bridge.doctor.examination import CHECKS, examine
 from bridge.doctor.finding import Check, Grade, Setup, ok, size
 from bridge.settings import ClientSettings, DoctorSettings, TmuxSettings, WatcherSettings
 from bridge.tmux.command import Tmux
-from running import ROOT, Broker, package_launcher
+from running import ROOT, Broker, package_launcher, stages
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
 
@@ -208,12 +208,12 @@ def test_what_is_wrong_with_the_other_side(check, path, answer, grade, words):
 
 
 def test_the_stream_that_is_tried_makes_no_agent_and_gets_no_ticket(served):
-    served.send("somebody")
+    ticket = served.send("somebody")
     before = served.ask("GET", "/agents").json
     assert broker.stream(setup(served.url)).grade is Grade.OK
     assert served.ask("GET", "/agents").json == before
     assert served.ask("GET", "/debug/agent/bridge-doctor/status").status == 404
-    assert [entry["status"] for entry in served.pending("somebody")] == ["pending"]
+    assert stages(served.ticket(ticket)) == ["accepted"], "it was not even streamed"
 
 
 # tmux

@@ -148,6 +148,8 @@ def test_follow_tells_each_change_also_of_a_lost_pane_and_leaves_quietly(program
         told("shell_prompt", 3)
         process.stop(signal.SIGINT, 130)
         assert process.said == []
+        verdicts = [(line["rule"], line["reason"]) for line in map(json.loads, process.lines)]
+        assert all(one != other for one, other in zip(verdicts, verdicts[1:])), "a line is a change"
         assert all(line["at"].endswith("Z") and line["ready"] is (line["rule"] == "shell_prompt") for line in map(json.loads, process.lines))
 
 
