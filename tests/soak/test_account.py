@@ -1,0 +1,72 @@
+"""The reckoning itself: an honest account passes, and each kind of harm is seen."""
+
+from __future__ import annotations
+
+import pytest
+
+from soak.account import Book
+from soak.scene import Life, Place
+
+BORN, DIED, BORN_AGAIN = 1000.0, 2000.0, 2003.0  # seconds since 1970, as `at` below
+
+
+class Typist:
+    """Stands for the person: what they have entered."""
+
+    lines = [(11, "human-bash-1", 1500.0)]
+
+
+def at(second: float) -> str:
+    return f"1970-01-01T00:{int(second // 60):02}:{second % 60:06.3f}Z"
+
+
+def ticket(number: int, submitted: float, acknowledged: float, **metadata) -> dict:
+    history = [{"stage": "accepted", "at": at(1001)}, {"stage": "injected", "at": at(submitted)}, {"stage": "acknowledged", "at": at(acknowledged)}]
+    return {"ticketId": f"T-{number}", "seq": number, "status": "delivered", "metadata": metadata, "history": history}
+
+
+TICKETS = [ticket(1, 1100, 1101), ticket(2, 1200, 1201), ticket(3, 2100, 2101), ticket(4, 2200, 2201, priority="urgent")]
+HONEST = ["11 T-1", "11 human-bash-1", "11 T-2", "22 T-4", "22 T-3"]
+
+
+def wrongs(tmp_path, lines, tickets=TICKETS) -> list[str]:
+    place = Place("bash", "dev$ ", "", [Life(11, BORN, DIED, DIED - 1), Life(22, BORN_AGAIN)])
+    (tmp_path / "bash.log").write_text("".join(line + "\n" for line in lines))
+    return Book(tmp_path, place, tickets, Typist()).wrongs()
+
+
+def test_an_honest_account_holds(tmp_path):
+    assert wrongs(tmp_path, HONEST) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "word"),
+    [
+        ([*HONEST, "22 T-3"], "2 times"),
+        (HONEST[1:], "in no pane"),
+        ([*HONEST, "22 T-1"], "before pid 22 was born"),
+        (["11 T-2", "11 T-1", *HONEST[1:2], *HONEST[3:]], "order in pid 11"),
+        ([*HONEST, "22 half-bash-3"], "what nobody sent"),
+        (["11 xT-1", *HONEST], "what nobody sent"),
+        ([each for each in HONEST if "human" not in each], "0 times"),
+        ([*HONEST, "11 human-bash-1"], "2 times"),
+    ],
+)
+def test_each_harm_is_seen(tmp_path, lines, word):
+    found = wrongs(tmp_path, lines)
+    assert found and any(word in each for each in found), found
+
+
+def test_a_ticket_may_die_with_its_pane_and_only_then(tmp_path):
+    dying = [*TICKETS, ticket(5, DIED - 2, DIED + 1)]
+    assert wrongs(tmp_path, HONEST, dying) == []
+    assert "in no pane" in wrongs(tmp_path, HONEST, [*TICKETS, ticket(5, DIED - 500, DIED - 499)])[0]
+
+
+def test_a_ticket_that_died_unacknowledged_may_be_typed_again_into_the_new_pane(tmp_path):
+    assert wrongs(tmp_path, ["11 T-1", "11 human-bash-1", "11 T-2", "11 T-3", "22 T-3", "22 T-4"]) == []
+
+
+def test_a_ticket_that_waits_for_ever_is_seen(tmp_path):
+    waiting = {**TICKETS[0], "status": "pending", "history": TICKETS[0]["history"][:1]}
+    assert "still pending" in wrongs(tmp_path, HONEST[1:], [waiting, *TICKETS[1:]])[0]
