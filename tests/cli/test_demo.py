@@ -88,12 +88,9 @@ def test_demo_without_tmux(demo, tmp_path_factory):
     assert "tmux is not installed here" in out and len(ROW.findall(out)) == 5
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("moment", [" broker ", "new-session", " watch ", " show "])
+@pytest.mark.parametrize("number, moment", [(signal.SIGINT, " broker "), (signal.SIGTERM, "tmux"), (signal.SIGHUP, " watch "), (signal.SIGINT, " send "), (signal.SIGTERM, " show ")])
 def test_demo_interrupted(demo, number, moment):
     running = demo()
-    if moment == "new-session":
-        moment = "tmux"
     running.wait_for(moment)
     running.process.send_signal(number)
     status, _, err = running.finish()
