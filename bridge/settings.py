@@ -55,6 +55,7 @@ class BrokerSettings:
     poll_bytes: int = _set(8 << 20, "BRIDGE_POLL_BYTES", "bytes of one answer to a poll; the rest comes with the next", 1024)
     retention: int = _set(7 * 86400, "BRIDGE_RETENTION", "seconds that delivered, replied and expired tickets are kept")
     prune_interval: int = _set(60000, "BRIDGE_PRUNE_INTERVAL", "ms between looks for tickets whose retention is over", 100)
+    finished_bytes: int = _set(64 << 20, "BRIDGE_FINISHED_BYTES", "bytes of finished tickets that are remembered in memory")
     finished_max: int = _set(10000, "BRIDGE_FINISHED_MAX", "finished tickets that are remembered in memory; with --db :memory: there are no others")
     drain_timeout: int = _set(5000, "BRIDGE_DRAIN_TIMEOUT", "ms that requests in flight have on SIGTERM", 0)
     allowed_hosts: str = _set("", "BRIDGE_ALLOWED_HOSTS", "further names the broker goes by, comma separated (Host header; else 421)")

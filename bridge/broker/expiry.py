@@ -15,7 +15,6 @@ from typing import Optional
 from bridge.broker.clock import Clock
 from bridge.broker.entry import Entry
 from bridge.broker.ledger import Ledger
-from bridge.broker.metrics import Metrics
 from bridge.broker.transitions import expired
 
 SWEEP_MIN = 1000  # entries below which the heap is not swept
@@ -25,8 +24,8 @@ LOOK_AGAIN = 1.0  # seconds after which an expiry that could not be written is t
 class Expiry:
     """One timer, set to the soonest entry."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, metrics: Metrics, loop: asyncio.AbstractEventLoop) -> None:
-        self._ledger, self._clock, self._metrics, self._loop = ledger, clock, metrics, loop
+    def __init__(self, ledger: Ledger, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
+        self._ledger, self._clock, self._loop = ledger, clock, loop
         self._heap: list[tuple[float, int, Entry]] = []
         self._swept_size = SWEEP_MIN
         self._timer: Optional[asyncio.TimerHandle] = None
@@ -62,7 +61,6 @@ class Expiry:
                 heapq.heappush(self._heap, (head.claim.until, seq, entry))
                 continue
             self._ledger.propose(entry, expired(head, self._clock.wall_ms()))
-            self._metrics.expired += 1
             heapq.heappush(self._heap, (now + LOOK_AGAIN, seq, entry))
         self._armed_for = float("inf")
         self._arm()

@@ -53,16 +53,19 @@ class Draft(NamedTuple):
 class Bounds:
     queue_max: int = 1000  # pending tickets per agent
     pending_bytes: int = 1 << 30  # of all pending tickets, which are held in memory
-    retained_max: int = 1000  # finished tickets that are remembered
+    finished_max: int = 1000  # finished tickets that are remembered
+    finished_bytes: int = 64 << 20  # of them
 
 
 class Ledger:
     def __init__(self, journal: Journal, hub: Hub, clock: Clock, metrics: Metrics, bounds: Bounds) -> None:
         self._journal, self._hub, self._clock, self._metrics, self._bounds = journal, hub, clock, metrics, bounds
         self.seq = 0
+        self._coming_bytes = 0  # of tickets on their way to disk
         self.on_time_to_live: Callable[[Entry], None] = lambda entry: None  # expiry.py: a ticket that may expire is born
         self._held: dict[str, Entry] = {}  # pending or on its way, by ticket id
         self._finished: OrderedDict[str, Entry] = OrderedDict()
+        self._finished_bytes = 0
         self._group: Stored = None
         self._births: list[Entry] = []
         self._changes: list[tuple[Entry, State]] = []
@@ -80,15 +83,14 @@ class Ledger:
     # Hot: once per ticket.
     def accept(self, agent_id: str, draft: Draft) -> tuple[Entry, Stored]:
         """Make a ticket for the agent. Raises PeerError 429 or 503 when there is no room for it."""
-        backlog = self._hub.backlog(agent_id)
-        if not backlog.has_room(self._bounds.queue_max):
+        backlog = self._hub.backlogs.get(agent_id)
+        if backlog is not None and not backlog.has_room(self._bounds.queue_max):
             raise PeerError(
                 429,
                 f"agent {agent_id!r} has {self._bounds.queue_max} pending tickets (BRIDGE_QUEUE_MAX); try again when some are acknowledged",
                 {"Retry-After": "5"},
             )
-        if self._hub.pending_bytes > self._bounds.pending_bytes:
-            self._hub.release(backlog)
+        if self._hub.pending_bytes + self._coming_bytes > self._bounds.pending_bytes:
             raise PeerError(503, f"pending tickets of all agents hold {self._bounds.pending_bytes} bytes (BRIDGE_PENDING_BYTES)", {"Retry-After": "30"})
         return self.accept_unbounded(agent_id, draft)
 
@@ -104,6 +106,7 @@ class Ledger:
         entry = Entry(seq, ticket_id, agent_id, text.encode(), created_ms, draft.timeout_ms, draft.ttl_ms)
         self._held[ticket_id] = entry
         self._hub.backlog(agent_id).reserved += 1
+        self._coming_bytes += len(entry.data)
         commit = self._journal.accept(AcceptRow(seq, ticket_id, agent_id, text, created_ms, draft.timeout_ms, draft.ttl_ms))
         entry.commit = commit
         self._join(commit)
@@ -115,6 +118,8 @@ class Ledger:
         assert draft.ticket_id is not None
         entry = self._held.get(draft.ticket_id) or self.find(draft.ticket_id)
         if entry is None:
+            if draft.ticket_id.startswith(self._id_prefix):  # else it could be the id of the next ticket without one
+                raise PeerError(409, f"ticketId {draft.ticket_id!r} looks like one that the broker makes; choose another")
             return None
         fields = entry.decoded()
         known = [agent_id if entry.agent_id == agent_id else None, fields["payload"], fields["metadata"], fields["expectReply"], fields["timeoutMs"], entry.ttl_ms]
@@ -139,15 +144,17 @@ class Ledger:
 
     def forget(self, before_ms: int) -> None:
         """Forget the tickets that were finished before then, as the journal does."""
-        for ticket_id in [entry.ticket_id for entry in self._finished.values() if entry.state.updated_ms < before_ms]:
-            del self._finished[ticket_id]
+        for entry in [entry for entry in self._finished.values() if entry.state.updated_ms < before_ms]:
+            del self._finished[entry.ticket_id]
+            self._finished_bytes -= len(entry.data)
 
     def propose(self, entry: Entry, state: State) -> asyncio.Future[Optional[StoreBusy]]:
         """Make `state` the entry's next one, once it is on disk."""
         finished_ms = state.updated_ms if state.is_final else None
+        row = ChangeRow(state.status, state.updated_ms, entry.memo(state), finished_ms, entry.seq)  # may raise: nothing is changed before
         self._held[entry.ticket_id] = entry
         entry.next = state
-        entry.commit = commit = self._journal.change(ChangeRow(state.status, state.updated_ms, entry.memo(state), finished_ms, entry.seq))
+        entry.commit = commit = self._journal.change(row)
         self._join(commit)
         self._changes.append((entry, state))
         return commit
@@ -162,6 +169,7 @@ class Ledger:
         is_kept = commit.result() is None
         for entry in births:
             self._hub.backlogs[entry.agent_id].reserved -= 1
+            self._coming_bytes -= len(entry.data)
         if is_kept:
             self._publish(births)
             self._metrics.sent += len(births)
@@ -189,8 +197,9 @@ class Ledger:
         before = entry.state
         if is_kept:
             entry.state = state
+            self._metrics.count_change(before.status, state.status)
         if entry.next is state:
-            entry.next = None
+            entry.next = entry.commit = None  # settled: the answers that come now wait for nothing
         if entry.state.is_final and not before.is_final:
             self._hub.withdraw(entry)
         if entry.state.is_final and entry.next is None:
@@ -200,7 +209,10 @@ class Ledger:
             self._hub.replies.wake_all(entry.ticket_id)
 
     def _remember(self, entry: Entry) -> None:
+        if entry.ticket_id not in self._finished:
+            self._finished_bytes += len(entry.data)
         self._finished[entry.ticket_id] = entry
         self._finished.move_to_end(entry.ticket_id)
-        while len(self._finished) > self._bounds.retained_max:
-            self._finished.popitem(last=False)
+        while len(self._finished) > self._bounds.finished_max or self._finished_bytes > self._bounds.finished_bytes:
+            _, oldest = self._finished.popitem(last=False)
+            self._finished_bytes -= len(oldest.data)

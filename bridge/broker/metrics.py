@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import Iterable, Union
 
+from bridge.ticket import DELIVERED, EXPIRED, RESPONDED
+
 FAILURE_WINDOW = 60.0  # seconds; "in the last minute" of /debug/connections
 FAILURES_MAX = 10000  # remembered at once
 
@@ -55,6 +57,13 @@ class Metrics:
         self.stream_failures = 0
         self.responses: Counter[int] = Counter()
         self._failed_at: deque[float] = deque(maxlen=FAILURES_MAX)
+
+    def count_change(self, before: str, after: str) -> None:
+        """A ticket's status has changed, on disk."""
+        if before != after:
+            self.acknowledged += after == DELIVERED
+            self.replies += after == RESPONDED
+            self.expired += after == EXPIRED
 
     def stream_failed(self, now: float) -> None:
         self.stream_failures += 1

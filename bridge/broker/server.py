@@ -71,10 +71,10 @@ class Server:
         self.is_draining = False
         self.connections: set[Connection] = set()
         self.timed: set[Connection] = set()
-        self._expiry = Expiry(self.services.ledger, clock, self.services.metrics, self._loop)
+        self._expiry = Expiry(self.services.ledger, clock, self._loop)
         self.services.ledger.on_time_to_live = self._expiry.watch
         _load(self.services)
-        self._listener: Optional[asyncio.AbstractServer] = None
+        self._listener: Optional[asyncio.base_events.Server] = None
         shortest_ms = min(settings.head_timeout, settings.body_timeout, settings.idle_timeout, settings.write_deadline)
         self._sweep_interval = min(SWEEP_MAX, shortest_ms / 4000)
         self._accept_failed_at = float("-inf")
@@ -175,7 +175,7 @@ def _open_services(settings: BrokerSettings, clock: Clock) -> Services:
     path = settings.db or default_db()
     journal: Union[SqliteJournal, MemoryJournal] = MemoryJournal() if path == MEMORY else SqliteJournal(path)
     hub, metrics = Hub(), Metrics()
-    bounds = Bounds(settings.queue_max, settings.pending_bytes, settings.finished_max)
+    bounds = Bounds(settings.queue_max, settings.pending_bytes, settings.finished_max, settings.finished_bytes)
     ledger = Ledger(journal, hub, clock, metrics, bounds)
     registry, subscriptions = Registry(hub, settings.agents_max), Subscriptions(settings.agents_max)
     limits = SendLimits(settings.rate_limit)

@@ -82,11 +82,17 @@ def make_sink(args: argparse.Namespace, settings: WatcherSettings, broker: str) 
 
 
 def name_broker(settings: TmuxSettings, broker: str) -> TmuxSettings:
-    """A shell in the pane knows nothing of our flags: the command that it gets names a broker that is not the default one."""
-    is_ours = settings.shell_command == TmuxSettings.shell_command
-    if is_ours and broker != ClientSettings.broker_url and WORD.fullmatch(broker):
-        return replace(settings, shell_command=f"{settings.shell_command} --broker-url {broker}")
-    return settings
+    """The command that a shell gets, unless the user chose one. A shell in the pane knows nothing of how we were
+    started: the command names the archive that we run from, and a broker that is not the default one."""
+    if settings.shell_command != TmuxSettings.shell_command:
+        return settings
+    command = settings.shell_command
+    archive = getattr(__loader__, "archive", None)  # zipimport's: we run from bridge.pyz
+    if archive and WORD.fullmatch(os.path.abspath(archive)):
+        command = command.replace("-m bridge", os.path.abspath(archive))
+    if broker != ClientSettings.broker_url and WORD.fullmatch(broker):
+        command += f" --broker-url {broker}"
+    return replace(settings, shell_command=command)
 
 
 def stop_on_signals(session: Session) -> None:

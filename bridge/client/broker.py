@@ -103,8 +103,8 @@ class BrokerClient:
 
     # streams
 
-    async def stream_agent(self, agent: str, after: int) -> EventStream:
-        return await self._http.open_stream(f"/agents/{segment(agent)}/tickets/stream", str(after) if after else "")
+    async def stream_agent(self, agent: str, after: int, head_within: Optional[float] = None) -> EventStream:
+        return await self._http.open_stream(f"/agents/{segment(agent)}/tickets/stream", str(after) if after else "", head_within=head_within)
 
     async def stream_all(self, after: int) -> EventStream:
         return await self._http.open_stream("/tickets/stream", str(after) if after else "")

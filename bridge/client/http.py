@@ -19,6 +19,7 @@ from bridge.client.address import BrokerAddress
 from bridge.client.connection import Connection, open_connection
 from bridge.errors import BrokerUnreachable, ConnectionLost, Refused
 from bridge.settings import ClientSettings
+from bridge.tasks import within
 from bridge.wire.response import BodyData, ResponseHead, encode_request
 from bridge.wire.sse import Event, EventStreamDecoder
 
@@ -60,8 +61,9 @@ class HttpClient:
                     raise
         return await self._exchange(await open_connection(self.address, self._settings), method, message, wait)
 
-    async def open_stream(self, path: str, last_event_id: str = "", query: Optional[Query] = None) -> EventStream:
-        """Open an event stream. Raises Refused, BrokerUnreachable, ConnectionLost."""
+    async def open_stream(self, path: str, last_event_id: str = "", query: Optional[Query] = None, head_within: Optional[float] = None) -> EventStream:
+        """Open an event stream. Raises Refused, BrokerUnreachable, ConnectionLost; asyncio.TimeoutError when the
+        connection stood and the response's head did not come within `head_within` seconds."""
         fields = {"Accept": "text/event-stream", "Cache-Control": "no-cache"}
         if last_event_id:
             fields["Last-Event-ID"] = last_event_id
@@ -70,7 +72,8 @@ class HttpClient:
         try:
             await connection.send("GET", message)
             deadline = self._deadline(0.0)
-            head = await self._read_head(connection, deadline)
+            reading = self._read_head(connection, deadline)
+            head = await (reading if head_within is None else within(head_within, reading))
             kind = head.fields.get("content-type", "").partition(";")[0].strip().lower()
             if head.status == 200 and kind == "text/event-stream":
                 return EventStream(connection, str(self.address))

@@ -27,7 +27,7 @@ def make_services(loop, journal=None, **settings: Any) -> Services:
     ledger = Ledger(journal, hub, clock, metrics, Bounds(rules.queue_max, rules.pending_bytes, rules.finished_max))
     registry, subscriptions = Registry(hub, rules.agents_max), Subscriptions(rules.agents_max)
     services = Services(rules, clock, journal, hub, ledger, registry, subscriptions, SendLimits(rules.rate_limit), metrics, clock.monotonic())
-    ledger.on_time_to_live = Expiry(ledger, clock, metrics, loop).watch
+    ledger.on_time_to_live = Expiry(ledger, clock, loop).watch
     return services
 
 

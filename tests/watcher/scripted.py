@@ -35,7 +35,7 @@ class ScriptedSink:
             raise self.lost
         await self.is_ready.wait()
 
-    async def deliver(self, ticket: Ticket) -> dict[str, object]:
+    async def deliver(self, ticket: Ticket, is_ours: Callable[[], bool]) -> dict[str, object]:
         self.tried.append(ticket.ticket_id)
         if self._before is not None:
             await self._before(ticket)

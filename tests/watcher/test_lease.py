@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 
 import pytest
 
-from bridge.ticket import check_id
-from bridge.watcher.lease import seconds_until, watcher_name
+from bridge.errors import BrokerUnreachable, Refused
+from bridge.ticket import Ticket, check_id
+from bridge.watcher.inbox import Inbox
+from bridge.watcher.lease import Leases, seconds_until, watcher_name
+from virtual_clock import run
 
 
 def test_a_watchers_name_is_an_id_and_new_each_time():
@@ -23,3 +27,61 @@ def test_seconds_until_a_moment():
 @pytest.mark.parametrize("moment", [None, "", "soon", 5, "2001-01-01"])
 def test_a_moment_that_cannot_be_read_is_a_second_away(moment):
     assert seconds_until(moment) == 1.0
+
+
+class ClaimsOnly:
+    """The broker of these tests: grants claims until told what else to say."""
+
+    def __init__(self) -> None:
+        self.answers: list[Exception] = []
+        self.asked = 0
+
+    async def claim(self, ticket_id, watcher, lease_ms):
+        self.asked += 1
+        if self.answers:
+            raise self.answers.pop(0)
+
+
+def leases_of(broker, lease_ms: int = 9000) -> tuple[Leases, Inbox]:
+    inbox = Inbox(5, 5)
+    inbox.offer(Ticket("T-1", 1, "lucy", "text"))
+    return Leases(broker, inbox, lease_ms, "w"), inbox
+
+
+def test_a_claim_is_held_for_its_lease_and_while_it_is_renewed():
+    async def scenario(loop):
+        leases, inbox = leases_of(ClaimsOnly())
+        assert not leases.is_held()
+        assert await leases.claim(inbox.head())
+        await asyncio.sleep(8.9)
+        assert leases.is_held()
+        await asyncio.sleep(0.2)
+        assert not leases.is_held(), "nobody renewed it: another watcher may have it"
+        assert await leases.claim(inbox.head()) and leases.is_held()
+        await leases.keep_while("T-1", asyncio.sleep(30.0))
+        assert leases.is_held()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(("answer", "held"), [(Refused(409, "another has it"), False), (Refused(404, "gone"), False), (BrokerUnreachable("away"), True), (Refused(503, "disk full"), True)])
+def test_a_renewal_that_is_refused_ends_the_claim_and_one_that_is_lost_does_not(answer, held):
+    async def scenario(loop):
+        broker = ClaimsOnly()
+        leases, inbox = leases_of(broker)
+        assert await leases.claim(inbox.head())
+        broker.answers = [answer]
+        await leases.keep_while("T-1", asyncio.sleep(4.0))
+        assert broker.asked == 2 and leases.is_held() is held
+
+    run(scenario)
+
+
+def test_a_broker_that_knows_no_claims_takes_none_away():
+    async def scenario(loop):
+        broker = ClaimsOnly()
+        broker.answers = [Refused(404, "Cannot POST /tickets/T-1/claim")]
+        leases, inbox = leases_of(broker)
+        assert await leases.claim(inbox.head()) and leases.is_held()
+
+    run(scenario)

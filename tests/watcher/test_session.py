@@ -327,7 +327,8 @@ def test_the_predecessors_broker_is_polled_plainly_without_claims():
     asyncio.run(scenario())
 
 
-def test_a_buffering_proxy_is_found_out_and_long_poll_takes_over():
+@pytest.mark.parametrize("passed_on", [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", b""], ids=["head", "nothing"])
+def test_a_buffering_proxy_is_found_out_and_long_poll_takes_over(passed_on):
     async def scenario():
         small, sink, streams = SmallBroker(), ScriptedSink(), []
 
@@ -335,7 +336,7 @@ def test_a_buffering_proxy_is_found_out_and_long_poll_takes_over():
             if asked.path[-1] != "stream":
                 return await small(asked, writer)
             streams.append(asked)
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+            writer.write(passed_on)
             await asyncio.Event().wait()
 
         async with FakeBroker(handler) as broker, watching(broker.url, sink, first_byte=100):

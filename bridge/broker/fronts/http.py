@@ -121,15 +121,21 @@ class Connection(asyncio.BufferedProtocol):
     def _answer_request(self, request: Request) -> None:
         self._request = request
         self.state = State.ANSWERING
+        self._stage = Stage.IDLE  # what has come of the next request begins its own deadline
+        self._give(self._guarded(partial(self._dispatch, request)))
+
+    def _dispatch(self, request: Request) -> Answer:
+        self._house.guard.check(request)
+        return options_reply(request) if request.method == "OPTIONS" else dispatch(request, self._house.services)
+
+    def _guarded(self, make: Callable[[], Answer]) -> Answer:
         try:
-            self._house.guard.check(request)
-            answer = dispatch(request, self._house.services) if request.method != "OPTIONS" else options_reply(request)
+            return make()
         except PeerError as error:
-            answer = problem(error)
+            return problem(error)
         except Exception:  # the outermost seam: one bad request must not end the others
-            log.exception("handler failed method=%s path=%s", request.method, request.path)
-            answer = problem(PeerError(500, "the broker failed to answer; its log says why"))
-        self._give(answer)
+            log.exception("handler failed request=%r", self._request)
+            return problem(PeerError(500, "the broker failed to answer; its log says why"))
 
     def _give(self, answer: Answer) -> None:
         if isinstance(answer, OnDisk):
@@ -160,7 +166,7 @@ class Connection(asyncio.BufferedProtocol):
 
         def finish() -> None:
             stop()
-            self._send(wait.answer())
+            self._give(self._guarded(wait.answer))
             self._read_on()
 
         self.deadline = FOREVER
@@ -203,7 +209,10 @@ class Connection(asyncio.BufferedProtocol):
         else:
             if not self._transport.is_reading():
                 self._transport.resume_reading()
-            self._transport.write_eof()
+            try:
+                self._transport.write_eof()
+            except OSError:  # the peer has reset the connection already
+                self.abort()
 
     # -- streaming -----------------------------------------------------------
 
@@ -223,7 +232,7 @@ class Connection(asyncio.BufferedProtocol):
         house.timed.discard(self)
         metrics.streams_opened += 1
         metrics.streams_open += 1
-        self._outbox = StreamOutbox(self._transport, self._loop, house.services.clock, is_chunked, answer.heartbeat_as_event)
+        self._outbox = StreamOutbox(self._transport, self._loop, house.services.clock, is_chunked, answer.heartbeat_as_event, house.services.settings.write_deadline / 1000)
         self._outbox.open(head, answer.attach)
         house.heartbeats.add(self._outbox)
 
@@ -240,6 +249,8 @@ class Connection(asyncio.BufferedProtocol):
             self._outbox.drained()
         elif self.state is State.ANSWERING and self._request is None:
             self.state = State.READING
+            if not self._transport.is_reading() and not self._transport.is_closing():
+                self._transport.resume_reading()
             self._read_on()
 
     # -- the end -------------------------------------------------------------
@@ -255,8 +266,11 @@ class Connection(asyncio.BufferedProtocol):
         elif self.state is State.READING and self._stage is not Stage.IDLE:
             part = "head" if self._stage is Stage.HEAD else "body"
             self._refuse(PeerError(408, f"the request's {part} did not arrive whole in time"))
+        elif self._transport.is_closing():
+            self.abort()  # closed, and what was written last is still unread: the descriptor would be held for ever
         else:
             self._transport.close()
+            self.deadline = now + self._house.services.settings.write_deadline / 1000
 
     def drain(self) -> None:
         """The broker is stopping: end what waits, let finish what is arriving or being stored."""

@@ -23,9 +23,9 @@ HEARTBEAT_EVENT = encode_event(b"{}", b"heartbeat")
 class StreamOutbox:
     """The broker.subscriber.Outbox of one HTTP connection."""
 
-    __slots__ = ("wrote_at", "is_closed", "is_full", "subscriber", "_transport", "_is_chunked", "_clock", "_beat", "_loop", "_timer")
+    __slots__ = ("wrote_at", "is_closed", "is_full", "subscriber", "_transport", "_is_chunked", "_clock", "_beat", "_loop", "_timer", "_write_deadline")
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, clock: Clock, is_chunked: bool, beats_as_event: bool) -> None:
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, clock: Clock, is_chunked: bool, beats_as_event: bool, write_deadline: float) -> None:
         self.wrote_at = clock.monotonic()
         self.is_closed = False
         self.is_full = False
@@ -34,6 +34,7 @@ class StreamOutbox:
         self._is_chunked = is_chunked
         self._beat = HEARTBEAT_EVENT if beats_as_event else HEARTBEAT
         self._timer: asyncio.TimerHandle | None = None
+        self._write_deadline = write_deadline  # seconds that a peer has to read the end
 
     def open(self, head: bytes, attach: Callable[[StreamOutbox], Subscriber]) -> None:
         """Send the head and the opening, then connect the subscriber and have it catch up."""
@@ -78,6 +79,8 @@ class StreamOutbox:
             if self._is_chunked:
                 self._transport.write(LAST_CHUNK)
             self._transport.close()
+            if self._transport.get_write_buffer_size():  # else a peer that never reads would hold the descriptor for ever
+                self._loop.call_later(self._write_deadline, self._transport.abort)
             self.close()
 
     def close(self) -> None:

@@ -34,7 +34,6 @@ def reply(request: Request, services: Services, name: str) -> Answer:
     if original["originAgent"] in services.registry.agents:
         # Not bounded by the origin's backlog: there is one for each ticket at most, and a reply must not be lost.
         services.ledger.accept_unbounded(original["originAgent"], _ticket_to_origin(entry, original["metadata"], fields["payload"], metadata))
-    services.metrics.replies += 1
     return OnDisk(Reply(204), services.ledger.propose(entry, state))
 
 

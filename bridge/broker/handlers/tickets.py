@@ -117,7 +117,6 @@ def acknowledge(request: Request, services: Services, name: str) -> Answer:
     commit = entry.commit
     if not entry.head.is_final:
         commit = services.ledger.propose(entry, acknowledged(entry.head, watcher, evidence, services.clock.wall_ms()))
-        services.metrics.acknowledged += 1
     return OnDisk(json_reply(200, {"ticketId": entry.ticket_id, "status": entry.head.status}), commit)
 
 

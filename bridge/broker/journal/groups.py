@@ -65,7 +65,7 @@ class Groups:
     async def flush(self) -> None:
         """Wait until nothing is open and nothing is on its way."""
         while True:
-            group = self._open or self._writing
+            group = self._open if self._open is not None else self._writing  # a group of no rows is false
             if group is None:
                 return
             await asyncio.shield(group.future)

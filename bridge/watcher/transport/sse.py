@@ -35,11 +35,11 @@ class Stream:
 
     async def open(self, after: int) -> None:
         try:
-            self._stream = await self._client.stream_agent(self._agent, after)
+            # Some proxies withhold the response's head, others only what follows.
+            self._stream = await self._client.stream_agent(self._agent, after, head_within=self._first_byte)
+            self._first = tickets_of(await self._stream.read_events(self._first_byte))
         except Refused as error:
             raise unfit(error, "the event stream", also=503) from None  # 503: DISABLE_SSE, or too many streams
-        try:
-            self._first = tickets_of(await self._stream.read_events(self._first_byte))
         except asyncio.TimeoutError:
             raise TierUnfit(f"the event stream showed nothing within {self._first_byte:g} s: a proxy buffers it") from None
 
