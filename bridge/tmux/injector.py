@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Awaitable, Optional
+from typing import Awaitable, Callable, Optional
 
 from bridge.errors import PaneError, PaneNotReady, Uncertain
 from bridge.settings import TmuxSettings
@@ -95,8 +95,12 @@ class Injector:
         """Did `wait_ready` return because this ticket's text stands there without its Enter? No other can go before it."""
         return self._owed == mark_of(ticket_id)
 
-    async def inject(self, ticket: Ticket) -> Evidence:
-        """Type `ticket`, once, now. Raises PaneNotReady, PaneLost, Uncertain, TmuxError."""
+    async def inject(self, ticket: Ticket, is_ours: Callable[[], bool] = lambda: True) -> Evidence:
+        """Type `ticket`, once, now. Raises PaneNotReady, PaneLost, Uncertain, TmuxError.
+
+        `is_ours` says whether the claim still holds. It is asked after the last look and before the guarded paste: if
+        it held then, nobody else had typed the ticket before the look, and what came after the look fails the guard.
+        """
         self._turn = self._turn or asyncio.Lock()
         async with self._turn:
             state = await self._lookout.observe()
@@ -107,7 +111,10 @@ class Injector:
                 return self._evidence(form, int(moment), await _or_false(self._is_taken(ticket, state)))
             if read_mark(state.pasted, mark) == str(state.pane_pid):
                 return await self._resume(ticket, state)
-            return await self._type(ticket, await self._ready_state(state))
+            state = await self._ready_state(state)
+            if not is_ours():  # and the marks may have forgotten it by now
+                raise PaneNotReady("the claim ran out before anything was typed; another watcher may have the ticket")
+            return await self._type(ticket, state)
 
     async def _ready_state(self, state: PaneState) -> PaneState:
         """The state, or a later one, in which the pane is ready; waits only for the screen to have stood still."""

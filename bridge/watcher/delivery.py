@@ -145,7 +145,7 @@ class Delivery:
                 if not await self._leases.claim(entry):
                     self._intake.has_room.set()
                     return
-                evidence = await self._leases.keep_while(ticket.ticket_id, self._sink.deliver(ticket))
+                evidence = await self._leases.keep_while(ticket.ticket_id, self._sink.deliver(ticket, self._leases.is_held))
                 self._inbox.inject(ticket.ticket_id, evidence)
             await self._acknowledge(entry)
             self._forget_failures()

@@ -47,6 +47,7 @@ class Leases:
         self._has_claims = True  # until a broker shows that it knows none
         self._claimed: Optional[Entry] = None  # the last one
         self._fresh_until = 0.0  # until when its claim needs no renewal
+        self._held_until = 0.0  # until when nobody else can have it; counted from before we asked, so never too long
 
     async def claim(self, entry: Entry) -> bool:
         """True: deliver it now. False: it was dropped, or must wait. Raises BrokerUnreachable, Refused."""
@@ -64,7 +65,12 @@ class Leases:
             raise
         self._inbox.claim(ticket_id)
         self._claimed, self._fresh_until = entry, now + self._lease_ms / 1000 / RENEWALS
+        self._held_until = now + self._lease_ms / 1000
         return True
+
+    def is_held(self) -> bool:
+        """Is the claim of the last ticket surely still ours? Not after a renewal was refused, or we slept for too long."""
+        return not self._has_claims or asyncio.get_running_loop().time() < self._held_until
 
     async def keep_while(self, ticket_id: str, work: Coroutine[Any, Any, T]) -> T:
         """Renew the lease until the work is done."""
@@ -86,9 +92,13 @@ class Leases:
     async def _keep(self, ticket_id: str) -> None:
         while self._has_claims:
             await asyncio.sleep(self._lease_ms / 1000 / RENEWALS)
+            asked = asyncio.get_running_loop().time()
             try:
                 await self._client.claim(ticket_id, self.watcher, self._lease_ms)
+                self._held_until = asked + self._lease_ms / 1000
             except (BrokerUnreachable, Refused) as error:
+                if isinstance(error, Refused) and error.status in (404, 409):
+                    self._held_until = 0.0
                 # What is being typed cannot be taken back; the acknowledgement will tell.
                 log.info("lease not renewed ticket=%s reason=%s", ticket_id, error)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Callable, Protocol
 
 from bridge.ticket import Ticket
 
@@ -16,9 +16,10 @@ class Sink(Protocol):
     async def wait_ready(self) -> None:
         """Return when a ticket could be taken now. Raises PaneLost, TmuxError."""
 
-    async def deliver(self, ticket: Ticket) -> dict[str, object]:
+    async def deliver(self, ticket: Ticket, is_ours: Callable[[], bool]) -> dict[str, object]:
         """Take one ticket, once, and return the evidence that goes into its history. Raises
-        PaneNotReady, PaneLost, Uncertain, TmuxError, DeliveryFailed; the ticket then waits."""
+        PaneNotReady, PaneLost, Uncertain, TmuxError, DeliveryFailed; the ticket then waits.
+        `is_ours` says whether the claim still holds: a sink that had to wait asks it before it acts."""
 
     def owes(self, ticket_id: str) -> bool:
         """Does the sink hold this ticket half delivered, so that it can take no other first? As `wait_ready` saw it last."""

@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import time
+from typing import Callable
 
 from bridge.errors import DeliveryFailed
 from bridge.tasks import within
@@ -32,7 +33,7 @@ class CommandSink:
     async def wait_ready(self) -> None:
         """Nothing to wait for: the command is started per ticket."""
 
-    async def deliver(self, ticket: Ticket) -> dict[str, object]:
+    async def deliver(self, ticket: Ticket, is_ours: Callable[[], bool]) -> dict[str, object]:
         child = await self._start(ticket)
         try:
             await within(self._timeout, child.communicate(json.dumps(ticket.to_json()).encode() + b"\n"))

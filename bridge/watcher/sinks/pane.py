@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Callable
 
 from bridge.bucket import TokenBucket
 from bridge.ticket import Ticket
@@ -21,9 +22,9 @@ class PaneSink:
     async def wait_ready(self) -> None:
         await self._injector.wait_ready()
 
-    async def deliver(self, ticket: Ticket) -> dict[str, object]:
+    async def deliver(self, ticket: Ticket, is_ours: Callable[[], bool]) -> dict[str, object]:
         await self._pace()
-        return dict((await self._injector.inject(ticket)).to_json())
+        return dict((await self._injector.inject(ticket, is_ours)).to_json())
 
     def owes(self, ticket_id: str) -> bool:
         return self._injector.owes(ticket_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from typing import TextIO
+from typing import Callable, TextIO
 
 from bridge.ticket import Ticket
 from bridge.timestamp import rfc3339
@@ -23,7 +23,7 @@ class PrintSink:
     async def wait_ready(self) -> None:
         """A full pipe makes the write wait, not this."""
 
-    async def deliver(self, ticket: Ticket) -> dict[str, object]:
+    async def deliver(self, ticket: Ticket, is_ours: Callable[[], bool]) -> dict[str, object]:
         # In a thread: whoever reads the pipe may be slow, and leases must be renewed meanwhile.
         await asyncio.get_running_loop().run_in_executor(None, self._write, json.dumps(ticket.to_json()) + "\n")
         return {"form": "print", "submittedAt": rfc3339(int(time.time() * 1000)), "verified": True}
