@@ -28,23 +28,14 @@ ROWS_BACK = 12  # rows above the cursor that the tail may wrap over
 class Draft:
     tail: str  # squashed end of the pasted text
     whole: str  # squashed text
-    picture: Optional[tuple[object, ...]] = None  # the screen before the paste; None after a crash
 
     @classmethod
-    def before(cls, text: str, sight: Sight) -> Draft:
-        """About to be pasted: the screen will have to change."""
-        return cls(squash(text)[-TAIL:], squash(text), sight.state.picture)
-
-    @classmethod
-    def found(cls, text: str) -> Draft:
-        """Pasted earlier, perhaps by a process that is dead."""
+    def of(cls, text: str) -> Draft:
         return cls(squash(text)[-TAIL:], squash(text))
 
     def is_shown(self, sight: Sight) -> bool:
         """Does the text end where the cursor is (or, with a hidden cursor, in the last input row)?"""
         state = sight.state
-        if state.picture == self.picture:
-            return False
         if not state.cursor_shown:
             region = "\n".join(empty_or_last_input(state.rows))
             return self.tail in squash(region) or bool(re.search(sight.profile.folded.pattern.rstrip("$"), region, re.I))

@@ -141,7 +141,7 @@ class Injector:
             self._submitted = time.monotonic()
             return self._evidence(sight.form, now, await _or_false(self._is_echoed(text)))
         await self._lookout.guarded(self._lookout.guard(state).paste(buffer, pasted))
-        return await self._submit(ticket, Draft.before(text, sight))
+        return await self._submit(ticket, Draft.of(text))
 
     def _text(self, ticket: Ticket, sight: Sight) -> str:
         if sight.form == "agent" and sight.state.terminal.canonical:
@@ -155,7 +155,7 @@ class Injector:
     async def _resume(self, ticket: Ticket, state: PaneState) -> Evidence:
         """The text was pasted, and no Enter followed: by a crash, or because it did not show in time."""
         sight = self._lookout.sight(state)
-        draft = Draft.found(self._text(ticket, sight))
+        draft = Draft.of(self._text(ticket, sight))
         if draft.is_shown(sight):
             return await self._submit(ticket, draft)
         verdict = self._lookout.judge(state)
@@ -194,31 +194,33 @@ class Injector:
         """Did the Enter take? Press it again, and only it, while the very same draft stands in the very same place."""
         wait = self._settings.enter_wait / 1000
         for attempt in range(self._settings.enter_retries + 1):
-            state = await self._wait_gone(draft, before, wait)
-            if not draft.is_unchanged(before, state):
+            sight = await self._wait_gone(draft, wait)
+            if not draft.is_shown(sight):
                 return True
-            if draft.objection(self._lookout.sight(state)):
-                return False  # a dialog has opened: an Enter would answer it
+            if draft.objection(sight) or not draft.is_unchanged(before, sight.state):
+                return False  # a dialog has opened, perhaps: an Enter would answer it
             if attempt < self._settings.enter_retries:
-                await self._lookout.run(*self._lookout.guard(state).enter(state.sent))
+                await self._lookout.run(*self._lookout.guard(sight.state).enter(sight.state.sent))
                 wait = _ENTER_DELAYS[min(attempt, len(_ENTER_DELAYS) - 1)]
         return False
+
+    async def _wait_gone(self, draft: Draft, wait: float) -> Sight:
+        """Look until the draft is gone, twice in a row: a look may fall into the middle of a redraw."""
+        deadline, gone = time.monotonic() + wait, 0
+        while True:
+            sight = self._lookout.sight(await self._lookout.observe())
+            gone = 0 if draft.is_shown(sight) else gone + 1
+            if gone == 2 or time.monotonic() >= deadline:
+                return sight
+            await asyncio.sleep(_STEP)
 
     async def _is_taken(self, ticket: Ticket, state: PaneState) -> bool:
         """After a crash: was the Enter that we pressed taken, or does the draft stand there still?"""
         sight = self._lookout.sight(state)
         if not sight.form or sight.one_step:
             return False  # a command that has run leaves nothing to see
-        draft = Draft.found(self._text(ticket, sight))
+        draft = Draft.of(self._text(ticket, sight))
         return await self._wait_taken(draft, state) if draft.is_shown(sight) else draft.is_told(state)
-
-    async def _wait_gone(self, draft: Draft, before: PaneState, wait: float) -> PaneState:
-        deadline = time.monotonic() + wait
-        while True:
-            state = await self._lookout.observe()
-            if not draft.is_unchanged(before, state) or time.monotonic() >= deadline:
-                return state
-            await asyncio.sleep(_STEP)
 
     async def _is_echoed(self, text: str) -> bool:
         """Does the screen show the command that a line editor was given? It was sent whatever the answer."""

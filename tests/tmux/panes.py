@@ -8,6 +8,7 @@ import os
 import pathlib
 import pty
 import shlex
+import signal
 import struct
 import subprocess
 import sys
@@ -142,6 +143,7 @@ class Person:
 
     def __init__(self, handle: PaneHandle, *flags: str) -> None:
         self._server, self._master = handle.server, 0
+        self.seen_bytes = 0  # what the terminal was sent so far
         self._process, self._master = self._attach(handle, flags)
         self._reader = threading.Thread(target=self._drain, daemon=True)
         self._reader.start()
@@ -160,13 +162,19 @@ class Person:
         """A terminal reads what it is sent; else the client would block."""
         while True:
             try:
-                if not os.read(self._master, 65536):
+                data = os.read(self._master, 65536)
+                if not data:
                     return
+                self.seen_bytes += len(data)
             except OSError:
                 return
 
     def press(self, keys: str) -> None:
         os.write(self._master, keys.encode())
+
+    def resize(self, rows: int, columns: int) -> None:
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self._process.send_signal(signal.SIGWINCH)
 
     def leave(self) -> None:
         self._process.terminate()

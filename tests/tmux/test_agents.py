@@ -82,14 +82,28 @@ def test_an_agent_that_is_not_ready_is_not_touched(server, flags, reason):
     assert pane.messages() == []
 
 
-def test_a_dialog_that_opens_between_paste_and_enter_is_never_answered(server):
-    pane = server.agent("--dialog-on", "open sesame")
+@pytest.mark.parametrize("flags", [[], ["--dialog-keeps-draft"]])
+def test_a_dialog_that_opens_between_paste_and_enter_is_never_answered(server, flags):
+    pane = server.agent("--dialog-on", "open sesame", *flags)
 
     async def scenario():
         with pytest.raises(PaneNotReady, match="waits for its Enter"):
             await deliver_once(pane)
 
     run(scenario())
+    assert pane.messages() == []
+    pane.wait_shown("1. Yes")
+
+
+def test_a_dialog_that_an_enter_opens_gets_no_second_enter(server):
+    pane = server.agent("--ask-on-enter", "--dialog-keeps-draft")
+
+    async def scenario():
+        injector = pane.injector(settings=replace(QUICK, enter_wait=300))
+        await injector.wait_ready()
+        return await injector.inject(ticket("please open sesame"))
+
+    assert not run(scenario()).verified
     assert pane.messages() == []
     pane.wait_shown("1. Yes")
 

@@ -83,6 +83,12 @@ def test_a_pane_of_grouped_sessions_is_one_pane(own):
     assert find(own, "s", "0").pane_id == find(own, "twin", "0").pane_id == "%0"
 
 
+def test_a_window_that_is_linked_twice_has_one_pane(own):
+    own("new-session", "-d", "-s", "s", "dash")
+    own("link-window", "-s", "=s:0", "-t", "=s:5")
+    assert find(own, "s", "%0").pane_id == "%0"
+
+
 def test_no_server_is_lost_and_no_traceback(own):
     with pytest.raises(PaneLost):
         find(own, "dev", "0")
@@ -120,7 +126,9 @@ def test_a_dead_pane_is_not_pasted_into_and_a_respawned_one_is(own):
         with pytest.raises(PaneNotReady, match="dead"):
             await injector.inject(ticket(ticket_id="T-2"))
         own("respawn-pane", "-t", pane.id, "bash --norc")
-        return await deliver(injector, ticket(ticket_id="T-2"))
+        given = await deliver(injector, ticket(ticket_id="T-2"))
+        assert injector.pane.pane_pid == int(pane.get("pane_pid"))  # held anew: what the old process taught is forgotten
+        return given
 
     assert run(scenario()).form == "shell"
     pane.wait_shown("show T-2")

@@ -210,6 +210,23 @@ def test_cancelling_half_way_leaves_what_the_next_call_needs(server):
     assert [message.rpartition("\n")[2] for message in pane.messages()] == [f"body {moment}" for moment in range(7)]
 
 
+@pytest.mark.parametrize("program", ["shell", "agent"])
+def test_a_pane_that_is_lost_after_the_enter_does_not_unsay_it(server, program):
+    """Else the ticket would be typed again, into the pane that comes in its place."""
+    pane = server.open("dash") if program == "shell" else server.agent()
+
+    class Killing(Tmux):
+        async def run(self, *argv, stdin=None):
+            result = await super().run(*argv, stdin=stdin)
+            if argv[0] == "if-shell" and " Enter " in argv[5]:
+                server("kill-session", "-t", f"={pane.session}")
+            return result
+
+    server("new-session", "-d", "-s", f"witness-{program}", "dash")
+    given = run(deliver(Injector(Killing(socket_name=server.name), pane.session, "0", QUICK), ticket()))
+    assert given.form == program and not given.verified
+
+
 def test_the_marks_are_the_panes_own(server):
     first, second = server.open("dash"), server.open("dash")
     run(deliver(first.injector(), ticket()))

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import shlex
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -16,10 +17,11 @@ from bridge.tmux import forms
 from bridge.tmux.draft import squash
 from bridge.tmux.guard import Guard
 from bridge.tmux.marks import RING, add_mark, encode_id, mark_of, option_names, read_mark
+from bridge.tmux.memory import Memory
 from bridge.tmux.pane import human_idle
 from bridge.tmux.profiles import REPLS, script_of
-from bridge.tmux.sanitise import one_line, sanitise
-from bridge.tmux.state import char_width, split_at_column, text_width
+from bridge.tmux.sanitise import sanitise
+from bridge.tmux.state import PaneState, Terminal, char_width, split_at_column, text_width
 from panes import ticket
 
 FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
@@ -190,6 +192,37 @@ def test_squash_survives_frames_wrapping_and_emoji():
 )
 def test_what_an_interpreter_was_given(argv, script):
     assert script_of(tuple(argv.split())) == script
+
+
+def shell_state(left, busy=False, **fields):
+    terminal = Terminal(known=True, canonical=busy, echo=busy, own=True, argv=("bash",))
+    return PaneState("", 1, "%0", 2, rows=(left,), cursor_x=len(left), command="bash", terminal=terminal, **fields)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "idle", "learned"),
+    [
+        ("[#1] go: ", "[#1] go: ", None, True),
+        ("[#1] go: rm ./", "[#1] go: ", None, False),  # one of them was typed ahead
+        ("[#1] go: rm x", "[#1] go: rm x", None, False),  # ends in a word: typed ahead twice by a program
+        ("[#1] go: ", "[#1] go: ", 0.1, False),  # a person was there, and may have typed ahead
+        ("[#1] go: ", "[#1] go: ", 60.0, True),
+    ],
+)
+def test_a_prompt_is_learned_from_the_ends_of_two_commands(first, second, idle, learned):
+    memory, now = Memory(), 0.0
+    for left in (first, second):
+        for state in (shell_state("", busy=True), shell_state(left), shell_state(left)):
+            now += 0.5
+            memory.see(replace(state, human_idle=idle), True, now)
+    assert (second in memory.learned().prompts) is learned
+
+
+def test_a_prompt_that_has_not_stood_yet_is_not_learned():
+    memory = Memory()
+    for now, state in enumerate([shell_state("", busy=True), shell_state("abc$ "), shell_state("", busy=True), shell_state("abc$ ")]):
+        memory.see(state, True, now * 0.1)
+    assert memory.learned().prompts == ()
 
 
 def test_who_sat_at_the_pane_last():

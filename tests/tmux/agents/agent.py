@@ -35,6 +35,8 @@ flags.add_argument("--burst", type=float, default=0.0, help="an Enter within the
 flags.add_argument("--fold", type=int, default=0, help="a paste of more lines shows as a mark")
 flags.add_argument("--dialog", action="store_true", help="a permission dialog is open; any Enter answers it")
 flags.add_argument("--dialog-on", default="", help="a draft that contains this opens the dialog at once")
+flags.add_argument("--dialog-keeps-draft", action="store_true", help="the dialog stands above the composer, and the cursor stays in the draft")
+flags.add_argument("--ask-on-enter", action="store_true", help="the first Enter is not taken: it opens the dialog")
 flags.add_argument("--question", default="", help="a last line of the transcript")
 options = flags.parse_args()
 
@@ -94,13 +96,17 @@ class Agent:
             spin = options.spinner if options.still_spinner else SPIN[self.frame % len(SPIN)] + " " + options.spinner
             bottom = [spin, ""] + bottom
             offset += 2
-        if self.state == DIALOG:
-            bottom = ["Do you want to run rm -rf build?", "❯ 1. Yes", "  2. No, and tell me what to do"]
+        menu = ["Do you want to run rm -rf build?", "❯ 1. Yes", "  2. No, and tell me what to do"]
+        if self.state == DIALOG and options.dialog_keeps_draft:
+            bottom = [*menu, ""] + bottom
+            offset += len(menu) + 1
+        elif self.state == DIALOG:
+            bottom = menu
         above = [line for entry in self.transcript for line in entry.split("\n")]
         above = [line.expandtabs(4)[: width // 2] for line in above][-(height - len(bottom) - 1) :] + [""]
         screen = above + bottom
         out = "\x1b[?25l\x1b[H" + "\r\n".join(row + "\x1b[K" for row in screen[-height:]) + "\x1b[J"
-        if self.state == DIALOG:
+        if self.state == DIALOG and not options.dialog_keeps_draft:
             y, x = len(above) + 1, 2
         else:
             y, x = len(above) + offset + len(rows) - 1 - max(0, len(screen) - height), cursor_column  # a draft taller than the screen scrolls
@@ -114,6 +120,9 @@ class Agent:
             self.state = IDLE
             return
         if not self.draft.strip():
+            return
+        if options.ask_on_enter:
+            self.state = DIALOG
             return
         if self.swallow:
             self.swallow -= 1
