@@ -149,6 +149,7 @@ class FakeTransport:
         self._flushed()
 
     def abort(self) -> None:
+        assert not self.is_lost, "asyncio's own fails when a lost transport is aborted"
         self._is_closing, self.buffer = True, b""
         self._flushed()
 

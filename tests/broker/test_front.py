@@ -309,6 +309,21 @@ def test_a_closed_connection_whose_peer_never_reads_is_cut_too(ends):
     run(scenario)
 
 
+def test_a_stream_that_ended_and_was_read_late_is_closed_once():
+    async def scenario(loop):
+        house = SmallHouse(loop, write_deadline=5000)
+        line = house.connect(is_stalled=True)
+        line.send(request("GET", "/tickets/stream"))
+        line.connection.drain()
+        assert line.buffer and line.is_closing() and not line.is_lost
+        await asyncio.sleep(3)
+        line.read()
+        await asyncio.sleep(30)
+        assert line.is_lost and line.received.endswith(b"0\r\n\r\n") and not house.connections
+
+    run(scenario)
+
+
 # -- the end ---------------------------------------------------------------------------
 
 
