@@ -79,16 +79,16 @@ class StreamOutbox:
             if self._is_chunked:
                 self._transport.write(LAST_CHUNK)
             self._transport.close()
-            if self._transport.get_write_buffer_size():  # else a peer that never reads would hold the descriptor for ever
-                self._loop.call_later(self._write_deadline, self._transport.abort)
             self.close()
+            if self._transport.get_write_buffer_size():  # else a peer that never reads would hold the descriptor for ever
+                self._timer = self._loop.call_later(self._write_deadline, self._transport.abort)
 
     def close(self) -> None:
         """The stream is over; called once or more."""
+        if self._timer is not None:
+            self._timer.cancel()  # also the one of `finish`: asyncio fails when a lost transport is aborted
         if self.is_closed:
             return
         self.is_closed = True
-        if self._timer is not None:
-            self._timer.cancel()
         if self.subscriber is not None:
             self.subscriber.close()
