@@ -135,7 +135,8 @@ class Human(threading.Thread):
         """And see it gone, before they leave: their terminal passes keys on in its own time."""
         self._press(BACKSPACE * len(line))
         deadline = time.monotonic() + READ
-        while self._row() != self._place.prompt.rstrip() and time.monotonic() < deadline:
+        empty = (self._place.prompt + self._place.placeholder).rstrip()
+        while self._row() != empty and time.monotonic() < deadline:
             time.sleep(0.05)
 
     def _row(self) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import random
 import signal
 import subprocess
 import sys
@@ -45,6 +46,19 @@ WATCHER = {
     "BRIDGE_EXPLAIN_AFTER": 1000,
 }
 
+SHELL = "exec env 'PS1=dev$ ' "  # the shell that tmux starts for us would not pass it on
+PLACEHOLDER = "Try to fix it"
+AGENT_HABITS = (
+    "--box --busy 0.15",
+    "",
+    f"--main-screen --placeholder '{PLACEHOLDER}'",
+    "--box --fold 6 --busy 0.5",
+    "--slow 0.12 --burst 0.12",
+    "--box --swallow 1 --slow 0.05",
+    "--glyph '>' --busy 1.0",
+)
+OTHER_SHELLS = ("zsh -f", "dash", "bash --norc --noprofile -o vi")
+
 
 @dataclass
 class Life:
@@ -63,6 +77,7 @@ class Place:
     name: str  # agent and session
     prompt: str  # what stands left of an empty input
     command: str
+    placeholder: str = ""  # what an empty input shows
     lives: list[Life] = field(default_factory=list)
     id: str = ""  # tmux's pane id in the current life
 
@@ -115,18 +130,21 @@ class Scene:
         self.broker = Broker(package_launcher(), str(folder / "soak.db"), **BROKER)
         self.broker_starts: list[str] = []  # what each broker before the present one said
         self.tmux = Server(folder)
-        self.tmux.environment["PS1"] = "dev$ "
         self.lock = threading.RLock()  # held while panes die and are born: people must not type into thin air
-        agent = f"{sys.executable} {AGENTS / 'agent.py'} --log messages.$$ --box --busy 0.15"
+        chance = random.Random(f"scene {seed}")
+        habits = chance.choice(AGENT_HABITS)
+        agent = f"{sys.executable} {AGENTS / 'agent.py'} --log messages.$$ {habits}"
+        other = chance.choice(OTHER_SHELLS)
+        self.cast = f"agent {habits}; other: {other}"
         self.places = {
             place.name: place
             for place in (
-                Place("bash", "dev$ ", "exec bash --norc --noprofile"),
-                Place("agent", "❯ ", "exec " + agent),
-                Place("zsh", "dev$ ", "exec zsh -f"),
+                Place("bash", "dev$ ", SHELL + "bash --norc --noprofile"),
+                Place("agent", "> " if "--glyph" in habits else "❯ ", "exec " + agent, placeholder=PLACEHOLDER if "--placeholder" in habits else ""),
+                Place("other", "dev$ ", SHELL + other),
             )
         }
-        self.watchers = [Watcher(self.places[name], number, self) for name, number in (("bash", 1), ("bash", 2), ("agent", 1), ("agent", 2), ("zsh", 1))]
+        self.watchers = [Watcher(self.places[name], number, self) for name, number in (("bash", 1), ("bash", 2), ("agent", 1), ("agent", 2), ("other", 1))]
 
     def __enter__(self) -> Scene:
         (self.folder / "record").write_text('#!/bin/sh\nname=$1; shift\nprintf "%s %s\\n" "$PPID" "$*" >> "$name.log"\n')

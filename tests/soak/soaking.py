@@ -113,6 +113,7 @@ def summarise(scene: Scene, publishers: list[Publisher], humans: list[Human], fa
     lives = {place.name: len(place.lives) for place in scene.places.values()}
     return "\n".join(
         [
+            scene.cast,
             f"accepted {sum(accepted.values())} {accepted}, sent again {sum(publisher.repeats for publisher in publishers)}",
             f"blows {dict(fate.blows)}; lives of panes {lives}; changes of tier {tiers}",
             f"faults of connections {dict(scene.proxy.counts)}",

@@ -30,7 +30,7 @@ HONEST = ["11 T-1", "11 human-bash-1", "11 T-2", "22 T-4", "22 T-3"]
 
 
 def wrongs(tmp_path, lines, tickets=TICKETS) -> list[str]:
-    place = Place("bash", "dev$ ", "", [Life(11, BORN, DIED, DIED - 1), Life(22, BORN_AGAIN)])
+    place = Place("bash", "dev$ ", "", lives=[Life(11, BORN, DIED, DIED - 1), Life(22, BORN_AGAIN)])
     (tmp_path / "bash.log").write_text("".join(line + "\n" for line in lines))
     return Book(tmp_path, place, tickets, Typist()).wrongs()
 
