@@ -56,7 +56,7 @@ class BrokerSettings:
     retention: int = _set(7 * 86400, "BRIDGE_RETENTION", "seconds that delivered, replied and expired tickets are kept")
     prune_interval: int = _set(60000, "BRIDGE_PRUNE_INTERVAL", "ms between looks for tickets whose retention is over", 100)
     finished_bytes: int = _set(64 << 20, "BRIDGE_FINISHED_BYTES", "bytes of finished tickets that are remembered in memory")
-    finished_max: int = _set(10000, "BRIDGE_FINISHED_MAX", "finished tickets that are remembered in memory; with --db :memory: there are no others")
+    finished_max: int = _set(10000, "BRIDGE_FINISHED_MAX", "finished tickets that are remembered in memory; with --db :memory: there are no others", 1)
     drain_timeout: int = _set(5000, "BRIDGE_DRAIN_TIMEOUT", "ms that requests in flight have on SIGTERM", 0)
     allowed_hosts: str = _set("", "BRIDGE_ALLOWED_HOSTS", "further names the broker goes by, comma separated (Host header; else 421)")
     allowed_origins: str = _set("", "BRIDGE_ALLOWED_ORIGINS", "web origins that may call, comma separated (Origin header; else 403)")
