@@ -14,6 +14,12 @@ import time
 
 from soak.scene import Scene
 
+TEMPERS = (  # how often each blow falls; one of these for a run
+    {"kill_broker": 3, "stop_broker": 1, "kill_watcher": 5, "stop_watcher": 2, "freeze_watcher": 4, "freeze_broker": 1, "respawn_pane": 1, "kill_tmux": 1},
+    {"kill_watcher": 5, "freeze_watcher": 5, "stop_watcher": 1},
+    {"freeze_watcher": 1},
+    {"respawn_pane": 2, "kill_tmux": 2, "kill_watcher": 1},
+)
 LEASE = 2.0  # seconds, as the watchers of the scene have it
 
 
@@ -24,26 +30,18 @@ class Fate:
         self.blows: collections.Counter[str] = collections.Counter()
         self._scene, self._say = scene, say
         self._random = random.Random(f"fate {seed}")
+        self._temper = self._random.choice(TEMPERS)
+        self._rest = self._random.choice((0.3, 1.0, 2.5))  # seconds at most between two blows
         self._stopping = threading.Event()
 
     def strike_for(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        blows = {
-            self._kill_broker: 3,
-            self._stop_broker: 1,
-            self._kill_watcher: 5,
-            self._stop_watcher: 2,
-            self._freeze_watcher: 4,
-            self._freeze_broker: 1,
-            self._respawn_pane: 1,
-            self._kill_tmux: 1,
-        }
         while time.monotonic() < deadline:
-            self._pause(0.2, 2.0)
-            blow = self._random.choices(list(blows), list(blows.values()))[0]
-            self._say(f"fate: {blow.__name__.strip('_')}")
-            blow()
-            self.blows[blow.__name__.strip("_")] += 1
+            self._pause(0.0, self._rest)
+            name = self._random.choices(list(self._temper), list(self._temper.values()))[0]
+            self._say(f"fate: {name}")
+            getattr(self, f"_{name}")()
+            self.blows[name] += 1
 
     def _pause(self, least: float, most: float) -> None:
         self._stopping.wait(self._random.uniform(least, most))

@@ -61,6 +61,17 @@ class Human(threading.Thread):
             with self._scene.lock:  # a program that dies under the Enter may or may not have had it
                 self._press("\r")
                 self.lines.append((life, mark, time.time()))
+            self._see_it_taken(line)
+
+    def _see_it_taken(self, line: str) -> None:
+        """Some agents swallow an Enter: press it again, as long as the very line stands there."""
+        deadline = time.monotonic() + READ
+        pressed = time.monotonic()
+        while self._row() == self._place.prompt + line and time.monotonic() < deadline:
+            if time.monotonic() - pressed > 1.0:
+                self._press("\r")
+                pressed = time.monotonic()
+            time.sleep(0.05)
 
     def _change_mind(self, life: int) -> None:
         """Half a line stands for a while, and goes away again."""

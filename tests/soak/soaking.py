@@ -18,7 +18,7 @@ from soak.people import Human
 from soak.publishers import Publisher, ticket_of
 from soak.scene import Scene
 
-DRAIN = 60.0  # seconds after the last blow until nothing may be pending
+DRAIN = 60.0  # seconds without a single acknowledgement, after the last blow, that mean: this never drains
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,13 @@ def soak(seed: object, seconds: float, folder: pathlib.Path, say=lambda text: No
 
 
 def drain(scene: Scene, publishers: list[Publisher]) -> None:
-    """Wait until every accepted ticket is acknowledged, or the deadline has passed; the account tells."""
-    deadline = time.monotonic() + DRAIN
+    """Wait until every accepted ticket is acknowledged, or nothing moves any more; the account tells."""
     waiting = {ticket_id for publisher in publishers for ticket_id in publisher.accepted}
-    while waiting and time.monotonic() < deadline:
-        waiting = {each for each in waiting if ticket_of(scene.broker.port, each)["status"] == "pending"}
+    moved = time.monotonic()
+    while waiting and time.monotonic() < moved + DRAIN:
+        left = {each for each in waiting if ticket_of(scene.broker.port, each)["status"] == "pending"}
+        moved = moved if left == waiting else time.monotonic()
+        waiting = left
         time.sleep(0.2)
 
 

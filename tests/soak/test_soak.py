@@ -10,7 +10,7 @@ import random
 
 from soak.soaking import soak
 
-SECONDS = 8.0  # of chaos; start, drain and account come to about twice as much
+SECONDS = 6.0  # of chaos; start, drain and account come to about twice as much
 
 
 def test_every_accepted_ticket_is_in_its_pane_once(tmp_path):
