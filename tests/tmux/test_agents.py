@@ -95,8 +95,9 @@ def test_a_dialog_that_opens_between_paste_and_enter_is_never_answered(server, f
     pane.wait_shown("1. Yes")
 
 
-def test_a_dialog_that_an_enter_opens_gets_no_second_enter(server):
-    pane = server.agent("--ask-on-enter", "--dialog-keeps-draft")
+@pytest.mark.parametrize("transcript", ["short", "\n".join([*map(str, range(40)), "BRIDGE-TEST-AGENT"])], ids=["draft-moves", "draft-stays"])
+def test_a_dialog_that_an_enter_opens_gets_no_second_enter(server, transcript):
+    pane = server.agent("--ask-on-enter", "--dialog-keeps-draft", "--question", transcript)
 
     async def scenario():
         injector = pane.injector(settings=replace(QUICK, enter_wait=300))
