@@ -13,6 +13,7 @@
     ├── DeliveryFailed        the command of --exec failed; the ticket waits
     └── PaneError             the pane cannot take a ticket
         ├── TmuxError         a tmux command failed; names the subcommand
+        │   └── ControlBroken the control client fell silent, ended or spoke nonsense
         ├── PaneLost          the pane, or its server, is gone
         ├── PaneNotReady      not now: the reason says why
         └── Uncertain         text may be in the pane; it must not be typed again
@@ -106,6 +107,13 @@ class TmuxError(PaneError):
 
     def __init__(self, subcommand: str, stderr: str) -> None:
         super().__init__(f"tmux {subcommand}: {stderr.strip() or 'failed'}")
+
+
+class ControlBroken(TmuxError):
+    """The control client of a tmux server fell silent, ended or spoke nonsense; what it was asked may be done or not."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("control client", reason)
 
 
 class PaneLost(PaneError):

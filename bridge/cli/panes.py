@@ -6,6 +6,7 @@ import argparse
 
 from bridge.settings import TmuxSettings
 from bridge.tmux.command import Tmux
+from bridge.tmux.control import ControlClient
 
 
 def add_server_flags(parser: argparse.ArgumentParser) -> None:
@@ -22,3 +23,8 @@ def add_form_flag(parser: argparse.ArgumentParser) -> None:
 def tmux_of(args: argparse.Namespace, settings: TmuxSettings) -> Tmux:
     """The server that -L or -S name, or the person's own."""
     return Tmux(args.socket_name, args.socket_path, settings.tmux_deadline / 1000)
+
+
+def control_of(args: argparse.Namespace, settings: TmuxSettings) -> ControlClient:
+    """The same for a command that stays: through a control client where --control allows it."""
+    return ControlClient(args.socket_name, args.socket_path, settings.tmux_deadline / 1000, policy=settings.control)

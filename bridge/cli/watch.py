@@ -12,15 +12,17 @@ import os
 import re
 import signal
 import sys
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from bridge.cli.asking import add_broker_flags, checked_id
 from bridge.cli.flags import add_flags, load
 from bridge.cli.logs import add_log_flags, configure_logs
-from bridge.cli.panes import add_form_flag, add_server_flags, tmux_of
+from bridge.cli.panes import add_form_flag, add_server_flags, control_of
 from bridge.client.broker import BrokerClient
 from bridge.errors import UsageError
 from bridge.settings import ClientSettings, TmuxSettings, WatcherSettings
+from bridge.tmux.activity import Activity
 from bridge.tmux.injector import Injector
 from bridge.watcher.session import Session
 from bridge.watcher.sinks.base import Sink
@@ -43,6 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     sink.add_argument("--exec", dest="exec_command", metavar="CMD", help="no pane: run CMD with the ticket as JSON on its stdin; done when it exits 0")
     add_flags(parser, WatcherSettings, "receiving")
     add_flags(parser, TmuxSettings, "the pane")
+    parser.add_argument("--no-control", dest="control", action="store_const", const="off", help="the same as --control off")
     add_broker_flags(parser)
     add_log_flags(parser)
 
@@ -66,18 +69,23 @@ def check_sink(args: argparse.Namespace) -> None:
 async def watch(args: argparse.Namespace) -> None:
     settings = load(WatcherSettings, args)
     client = BrokerClient(load(ClientSettings, args))
-    session = Session(args.agent, client, make_sink(args, settings, client.url), settings)
-    stop_on_signals(session)
-    await session.run()
+    async with AsyncExitStack() as owned:
+        session = Session(args.agent, client, make_sink(args, settings, client.url, owned), settings)
+        stop_on_signals(session)
+        await session.run()
 
 
-def make_sink(args: argparse.Namespace, settings: WatcherSettings, broker: str) -> Sink:
+def make_sink(args: argparse.Namespace, settings: WatcherSettings, broker: str, owned: AsyncExitStack) -> Sink:
+    """The sink that the flags name; what it opens is closed with `owned`."""
     if args.is_print:
         return PrintSink(sys.stdout)
     if args.exec_command is not None:
         return CommandSink(args.exec_command, settings.exec_timeout / 1000)
     tmux_settings = load(TmuxSettings, args)
-    injector = Injector(tmux_of(args, tmux_settings), args.session, args.pane, name_broker(tmux_settings, broker), args.form)
+    tmux, activity = control_of(args, tmux_settings), Activity()
+    owned.push_async_callback(tmux.aclose)
+    owned.callback(activity.close)
+    injector = Injector(tmux, args.session, args.pane, name_broker(tmux_settings, broker), args.form, activity)
     return PaneSink(injector, args.session, args.pane, settings.inject_rate)
 
 

@@ -13,10 +13,16 @@
     marks.py      what the pane remembers of past tickets
     guard.py      "if nothing changed: paste, mark, Enter" as one tmux command
     evidence.py   what an acknowledgement carries
+    control_wire  what tmux's control mode says, as values; one command as one line
+    anchor.py     where may a control client attach, so that nobody notices?
 
     touching the world:
     terminal.py   termios and /proc: who reads this terminal, and how
     command.py    runs tmux: argv, deadline, locale
+    control.py    the same through one control client, where that is allowed and works
+    control_connection.py   that client: questions and answers
+    activity.py   has something been written to this terminal? (the kernel's word)
+    waiting.py    when to look again at a pane that is not ready
     buffers.py    our paste buffers, and who sweeps up after a crash
     pane.py       finds a pane by name, holds its identity, looks at it
     lookout.py    keeps an eye on one pane: finds, looks, judges, remembers

@@ -24,6 +24,7 @@ from bridge.settings import TmuxSettings
 from bridge.ticket import Ticket
 from bridge.timestamp import rfc3339
 from bridge.tmux import forms
+from bridge.tmux.activity import Activity
 from bridge.tmux.buffers import new_name
 from bridge.tmux.command import Tmux
 from bridge.tmux.draft import Draft, squash
@@ -34,6 +35,7 @@ from bridge.tmux.pane import Pane
 from bridge.tmux.program import Sight
 from bridge.tmux.prompt import Verdict
 from bridge.tmux.state import PaneState
+from bridge.tmux.waiting import Waiting
 
 _STEP = 0.02  # seconds between looks while a paste or an Enter takes effect: they take 20 to 300 ms
 _ENTER_DELAYS = (0.3, 0.6, 1.2)  # seconds given to each further Enter; the last one repeats
@@ -42,7 +44,8 @@ _ENTER_DELAYS = (0.3, 0.6, 1.2)  # seconds given to each further Enter; the last
 class Injector:
     """Types tickets into the pane that `session` and `pane` name; finds it again by name when it was lost."""
 
-    def __init__(self, tmux: Tmux, session: str, pane: str, settings: TmuxSettings = TmuxSettings(), form: str = "auto") -> None:
+    def __init__(self, tmux: Tmux, session: str, pane: str, settings: TmuxSettings = TmuxSettings(), form: str = "auto", activity: Optional[Activity] = None) -> None:
+        self._activity = activity  # None: no events, the pane is polled
         self._lookout = Lookout(tmux, session, pane, settings, form)
         self._settings = settings
         self._template = forms.check_command(settings.shell_command)
@@ -73,23 +76,18 @@ class Injector:
 
     async def wait_ready(self) -> None:
         """Return when the pane may be typed into. Raises PaneLost, TmuxError."""
-        delay = self._settings.poll_min / 1000
+        waiting = Waiting(self._settings, self._activity)
         while True:
             await asyncio.sleep(max(0.0, self._cooling()))
-            _, state, verdict = await self.look()
+            armed = waiting.arm(self._lookout.pane)
+            pane, state, verdict = await self.look()
             self._owed = "" if verdict.ready else _mark_without_enter(state)
             if verdict.ready:
                 return
             if self._owed:  # the pane cannot become ready before `inject` has resumed that ticket
-                await asyncio.sleep(delay)
+                await asyncio.sleep(self._settings.poll_min / 1000)
                 return
-            if verdict.rule == "settling":
-                await asyncio.sleep(min(self._settings.poll_min / 1000, max(0.0, self._lookout.rules.still - self._lookout.still) + 0.001))
-            elif verdict.rule == "busy":
-                await self._lookout.wait_terminal(state)
-            else:
-                await asyncio.sleep(delay)
-                delay = min(delay * 1.25, self._settings.poll_max / 1000)
+            await waiting.pause(pane, state, verdict, armed, self._lookout.rules.still - self._lookout.still)
 
     def owes(self, ticket_id: str) -> bool:
         """Did `wait_ready` return because this ticket's text stands there without its Enter? No other can go before it."""

@@ -6,7 +6,6 @@ lost both are forgotten, and the next look finds it again by name.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from dataclasses import replace
@@ -22,10 +21,6 @@ from bridge.tmux.pane import Pane, observe, resolve
 from bridge.tmux.program import Kind, Learned, Rules, Sight, sight_of
 from bridge.tmux.prompt import Verdict, judge
 from bridge.tmux.state import PaneState
-from bridge.tmux.terminal import read_terminal
-
-_FULL_LOOK = 1.0  # seconds between tmux calls while the terminal's flags alone say "busy"
-_PEEK = 0.02  # seconds between reads of the flags meanwhile: 0.1 ms each
 
 
 class Lookout:
@@ -85,14 +80,6 @@ class Lookout:
         """Run one guarded sequence; NO from tmux means that something moved since we looked."""
         if "OK" not in (await self.run(*argv)).split():
             raise PaneNotReady(f"something changed in {self.label} at the last moment; nothing was typed")
-
-    async def wait_terminal(self, state: PaneState) -> None:
-        """A command runs. Its end shows in the terminal's flags, which cost next to nothing to read."""
-        deadline = time.monotonic() + _FULL_LOOK
-        while time.monotonic() < deadline:
-            await asyncio.sleep(_PEEK)
-            if self.pane is None or read_terminal(self.pane.tty, state.pane_pid) != state.terminal:
-                return
 
 
 def _compile(pattern: str) -> Optional[Pattern[str]]:

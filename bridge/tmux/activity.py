@@ -1,0 +1,112 @@
+"""Has something been written to this terminal? Told by the kernel, at no cost while nothing happens (inotify(7), Linux).
+
+Every write(2) of a program to its terminal is an IN_MODIFY of /dev/pts/N; our own typing is not, because tmux writes on
+the other side. So whoever waits for a pane looks once, and then only when the program has said something. No tmux
+command, no client that a person could notice, any session, attached or not.
+
+    arm(tty) ─► look ─► not ready ─► wait_stir(armed) ─► look again
+
+Armed BEFORE the look: what is written after the look has begun wakes us. Each watch fires once (IN_ONESHOT), so a program
+that floods its screen costs one event for each look, and the look decides how soon it wants the next.
+
+Where there is no inotify (macOS, some sandboxes) `arm` gives None and the caller polls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import logging
+import os
+import struct
+from typing import Optional
+
+log = logging.getLogger("bridge.tmux")
+IN_MODIFY, IN_ONESHOT, IN_Q_OVERFLOW = 0x2, 0x80000000, 0x4000
+_EVENT = struct.Struct("iIII")  # wd, mask, cookie, length of the name that follows
+_READ = 65536  # bytes of events at a time; one event has 16
+
+Armed = Optional["asyncio.Future[None]"]
+
+
+class Activity:
+    """One inotify instance; used inside one event loop, for any number of terminals; ended with `close`."""
+
+    def __init__(self) -> None:
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
+        self._libc: Optional[ctypes.CDLL] = None
+        self._descriptor = -1
+        self._armed: dict[int, asyncio.Future[None]] = {}  # watch descriptor -> resolved when it fires; one for each terminal
+
+    def arm(self, tty: str) -> Armed:
+        """A future that is done when something has been written to `tty` from now on; None where that cannot be known."""
+        if not self._open() or self._libc is None or self._loop is None:
+            return None
+        watch = self._libc.inotify_add_watch(self._descriptor, os.fsencode(tty), ctypes.c_uint32(IN_MODIFY | IN_ONESHOT))
+        if watch < 0:
+            return None
+        armed = self._armed.get(watch)
+        if armed is None or armed.done():
+            armed = self._armed[watch] = self._loop.create_future()
+        return armed
+
+    async def wait_stir(self, armed: Armed, tty: str, timeout: float, quiet: float) -> bool:
+        """Wait until it fires, and then until nothing is written for `quiet` seconds; at most `timeout` in all.
+
+        False: nothing was written. The pause lets tmux draw what was written, and gathers what a program writes piecemeal.
+        """
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + timeout
+        if not await _is_done(armed, timeout):
+            return False
+        while clock() < deadline:
+            again = self.arm(tty)
+            await asyncio.sleep(min(quiet, max(0.0, deadline - clock())))  # not until it fires: a flood would keep us busy
+            if again is None or not again.done():
+                break
+        return True
+
+    def close(self) -> None:
+        if self._loop is not None and self._descriptor >= 0:
+            self._loop.remove_reader(self._descriptor)
+            os.close(self._descriptor)
+        self._descriptor, self._armed = -1, {}
+
+    def _open(self) -> bool:
+        """Lazily, inside the loop; tried once."""
+        if self._loop is not None:
+            return self._descriptor >= 0
+        self._loop = asyncio.get_running_loop()
+        try:
+            self._libc = ctypes.CDLL(None, use_errno=True)
+            self._descriptor = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        except (OSError, AttributeError):  # no such library, no such function
+            self._descriptor = -1
+        if self._descriptor < 0:
+            log.debug("no inotify here: panes are looked at now and then")
+            return False
+        self._loop.add_reader(self._descriptor, self._hear)
+        return True
+
+    def _hear(self) -> None:
+        try:
+            data = os.read(self._descriptor, _READ)
+        except BlockingIOError:
+            return
+        offset = 0
+        while offset + _EVENT.size <= len(data):
+            watch, mask, _, length = _EVENT.unpack_from(data, offset)
+            offset += _EVENT.size + length
+            fired = list(self._armed) if mask & IN_Q_OVERFLOW else [watch]
+            for each in fired:
+                armed = self._armed.pop(each, None)
+                if armed is not None and not armed.done():
+                    armed.set_result(None)
+
+
+async def _is_done(armed: Armed, timeout: float) -> bool:
+    """Has it fired within `timeout`? Waits that long where it never can."""
+    if armed is None or timeout <= 0:
+        await asyncio.sleep(max(0.0, timeout))
+        return False
+    return bool((await asyncio.wait({armed}, timeout=timeout))[0])

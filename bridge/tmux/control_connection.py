@@ -1,0 +1,163 @@
+"""One control client of one tmux server: asks, and matches the answers.
+
+A command list prints one block for each of its commands, and `if-shell` adds those that it runs, so blocks cannot be
+counted. Every question is therefore followed by a second line that prints a word nobody can guess:
+
+    'list-panes' '-a'                     blocks ... these are the answer
+    display-message -p '5f1c...-17'       a block with nothing but that word: the answer is whole
+
+A question that got no answer in time leaves its outcome unknown, and everything after it in doubt: the connection is
+broken then, for good, and its owner makes another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Deque, Sequence
+
+from bridge.errors import ControlBroken, TmuxError
+from bridge.tasks import stop_all, within
+from bridge.tmux.control_wire import Block, ControlParser, Notification, Said
+
+READ = 1 << 16  # bytes at a time
+LEAVE = 0.4  # seconds that a client has to end when its input does; tmux needs some ms, and who waits for us is patient for 0.5 s
+NEWS = {"client-detached", "client-session-changed", "sessions-changed", "session-changed"}  # after which the anchor must be judged anew
+
+
+@dataclass(eq=False)
+class _Question:
+    word: str
+    answer: asyncio.Future[list[Block]]
+    blocks: list[Block] = field(default_factory=list)
+
+
+class ControlConnection:
+    """A running `tmux -C attach`; broken once, broken for ever."""
+
+    def __init__(self, process: asyncio.subprocess.Process, session_id: str, deadline: float) -> None:
+        self.session_id = session_id
+        self.broken = ""  # why it cannot be used any more
+        self.news = asyncio.Event()  # something happened that may forbid us to stay; set when broken, too
+        self._process = process
+        self._deadline = deadline
+        self._questions: Deque[_Question] = deque()
+        self._nonce, self._asked = secrets.token_hex(16), 0
+        self._reader = asyncio.ensure_future(self._read())
+
+    @classmethod
+    async def open(cls, prefix: Sequence[str], session_id: str, deadline: float) -> ControlConnection:
+        """Attach. -E: else our environment would become the session's (update-environment). Raises ControlBroken."""
+        argv = [*prefix, "-C", "attach-session", "-E", "-t", session_id, "-f", "ignore-size,no-output"]
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *argv,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                env=dict(os.environ, LC_ALL="C.UTF-8"),
+                start_new_session=True,  # a Ctrl-C in our terminal is for us, and we may still have an injection to finish
+            )
+        except OSError as error:
+            raise ControlBroken(f"cannot start {prefix[0]} ({error.strerror})") from error
+        connection = cls(process, session_id, deadline)
+        try:
+            await connection.ask("display-message", "display-message -p ok")
+        except TmuxError as error:
+            await connection.aclose()
+            raise ControlBroken(str(error)) from error
+        except BaseException:
+            await connection.aclose()
+            raise
+        return connection
+
+    async def ask(self, subcommand: str, line: str) -> str:
+        """What the commands of `line` print. Raises TmuxError as tmux says it, ControlBroken when the outcome is unknown."""
+        if self.broken:
+            raise ControlBroken(self.broken)
+        self._asked += 1
+        question = _Question(f"{self._nonce}-{self._asked}", asyncio.get_running_loop().create_future())
+        self._questions.append(question)
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\ndisplay-message -p '{question.word}'\n".encode("utf-8"))
+        try:
+            blocks = await within(self._deadline, question.answer)
+        except asyncio.TimeoutError:
+            self._break(f"no answer in {self._deadline:g} s")
+            raise ControlBroken(self.broken) from None
+        for block in blocks:
+            if block.is_error:
+                raise TmuxError(subcommand, "\n".join(block.lines))
+        return "".join(line + "\n" for block in blocks for line in block.lines)
+
+    async def aclose(self) -> None:
+        """Leave: a control client ends when its input does."""
+        self._break("closed")
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        exit_status = asyncio.ensure_future(self._process.wait())
+        try:
+            await asyncio.wait({exit_status, self._reader}, timeout=LEAVE, return_when=asyncio.ALL_COMPLETED)
+        finally:
+            if self._process.returncode is None or not self._reader.done():
+                self._kill()
+            await asyncio.wait({exit_status})
+            await stop_all(self._reader)
+
+    def _kill(self) -> None:
+        """The client, and whatever it may have started: it leads a session of its own."""
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+    async def _read(self) -> None:
+        parser = ControlParser()
+        assert self._process.stdout is not None
+        try:
+            while True:
+                data = await self._process.stdout.read(READ)
+                if not data:
+                    self._break("it ended")
+                    return
+                for said in parser.feed(data):
+                    self._hear(said)
+        except ControlBroken as error:
+            self._break(str(error))
+        while await self._process.stdout.read(READ):
+            continue  # nobody wants it; but asyncio says that a process has ended only when its pipes have
+
+    def _hear(self, said: Said) -> None:
+        if isinstance(said, Block):
+            self._hear_block(said)
+        elif isinstance(said, Notification):
+            if said.name == "exit":
+                self._break(f"tmux ended it {said.text}".rstrip())
+            elif said.name == "session-changed" and said.text.split(" ")[0] != self.session_id:
+                self._break("it was moved to another session")
+            elif said.name in NEWS:
+                self.news.set()
+
+    def _hear_block(self, block: Block) -> None:
+        if not self._questions:
+            return  # the block of the attach itself, when nothing was asked yet
+        question = self._questions[0]
+        if block.lines != (question.word,):
+            question.blocks.append(block)
+            return
+        self._questions.popleft()
+        if not question.answer.done():  # done: its asker was cancelled
+            question.answer.set_result(question.blocks)
+
+    def _break(self, reason: str) -> None:
+        """Everybody who waits learns that his answer will not come."""
+        self.broken = self.broken or reason
+        self.news.set()
+        while self._questions:
+            question = self._questions.popleft()
+            if not question.answer.done():
+                question.answer.set_exception(ControlBroken(self.broken))

@@ -1,0 +1,154 @@
+"""What tmux's control mode says, as values; and how a command is said to it (tmux(1), CONTROL MODE).
+
+    %begin 1795338158 279 1         time, number, flags
+    one line of a command's output
+    %end 1795338158 279 1           the same three; or %error, and the lines are its text
+    %output %5 text\\015\\012         octal for bytes below space and for the backslash
+    %session-renamed $0 lucy        every other line that begins with '%'
+
+A command prints what a pane shows, so a line of its output may look like any of these: inside a block only the
+very three words of its %begin end it. Whoever draws those on his screen fools nobody but the reader of his own pane.
+
+A command is ONE line: what follows a line feed would run as a tmux command, even inside quotes. So an argument with
+any control character is not said here at all.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Optional, Sequence, Union
+
+from bridge.errors import ControlBroken
+
+HELD_MAX = 8 << 20  # bytes of one line, and of one block: a screen of 1000 columns, 500 rows, 16 bytes a cell
+_LINE_COST = 64  # bytes that a held line costs beside its text, so that empty lines are bounded, too
+_GUARD = re.compile(rb"%begin (\d{1,20} \d{1,20} \d{1,20})")
+_ESCAPE = re.compile(rb"\\([0-7]{3})")
+_NAME = re.compile(r"%([a-z][a-z0-9-]{0,63})(?: (.*))?", re.S)
+_UNSPEAKABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Block:
+    """What one command printed; with `is_error` why it failed."""
+
+    lines: tuple[str, ...]
+    is_error: bool = False
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a program wrote to its pane."""
+
+    pane_id: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Notification:
+    """Something happened: ("session-renamed", "$0 lucy")."""
+
+    name: str
+    text: str = ""
+
+
+Said = Union[Block, Output, Notification]
+
+
+class ControlParser:
+    """Eats bytes in any slices, gives what they complete. Raises ControlBroken at what is no control mode, from then on always."""
+
+    def __init__(self, held_max: int = HELD_MAX) -> None:
+        self._held_max = held_max
+        self._partial = bytearray()
+        self._guard: Optional[bytes] = None  # the three words of the block that is open
+        self._lines: list[bytes] = []
+        self._block_bytes = 0
+        self._failure = ""
+
+    @property
+    def held_bytes(self) -> int:
+        return len(self._partial) + self._block_bytes
+
+    def feed(self, data: bytes) -> list[Said]:
+        """Take bytes. What was complete before a failure is handed out first; then the next call raises."""
+        said: list[Said] = []
+        if not self._failure:
+            self._take(data, said)
+        if self._failure and not said:
+            raise ControlBroken(self._failure)
+        return said
+
+    def _take(self, data: bytes, said: list[Said]) -> None:
+        first, *rest = data.split(b"\n")
+        self._partial += first
+        for following in rest:
+            line = bytes(self._partial)
+            self._partial = bytearray(following)
+            self._take_line(line, said)
+            if self._failure:
+                return
+        if len(self._partial) > self._held_max:
+            self._fail("a line is too long")
+
+    def _take_line(self, line: bytes, said: list[Said]) -> None:
+        if len(line) > self._held_max:
+            self._fail("a line is too long")
+        elif self._guard is not None:
+            self._take_block_line(line, said)
+        else:
+            begin = _GUARD.fullmatch(line)
+            if begin:
+                self._guard = begin[1]
+            else:
+                self._take_notification(line, said)
+
+    def _take_block_line(self, line: bytes, said: list[Said]) -> None:
+        word, _, guard = line.partition(b" ")
+        if word in (b"%end", b"%error") and guard == self._guard:
+            said.append(Block(tuple(_text(each) for each in self._lines), word == b"%error"))
+            self._guard, self._lines, self._block_bytes = None, [], 0
+            return
+        self._lines.append(line)
+        self._block_bytes += len(line) + _LINE_COST
+        if self._block_bytes > self._held_max:
+            self._fail("a command printed too much")
+
+    def _take_notification(self, line: bytes, said: list[Said]) -> None:
+        match = _NAME.fullmatch(_text(line))
+        if not match:
+            self._fail(f"no line of control mode: {line[:60]!r}")
+            return
+        output = _output(match[1], line)
+        said.append(output or Notification(match[1], match[2] or ""))
+
+    def _fail(self, reason: str) -> None:
+        self._failure = reason
+        self._partial.clear()
+        self._lines, self._block_bytes = [], 0
+
+
+def _output(name: str, line: bytes) -> Optional[Output]:
+    """`%output PANE TEXT`, or since 3.2 `%extended-output PANE AGE ... : TEXT`."""
+    pane_id, _, text = line.partition(b" ")[2].partition(b" ")
+    if name == "extended-output":
+        text = text.partition(b": ")[2]
+    elif name != "output":
+        return None
+    return Output(_text(pane_id), _ESCAPE.sub(lambda match: bytes([int(match[1], 8) & 0xFF]), text))
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def control_line(argv: Sequence[str]) -> Optional[str]:
+    """`argv` as one line that means the same; None when that cannot be, and a process of its own must say it.
+
+    ";" alone parts commands, as it does on tmux's command line; there a word that merely ends in ";" parts them, too, which
+    quotes would undo. Everything else stands in single quotes, in which tmux knows no escape but their end.
+    """
+    if any(_UNSPEAKABLE.search(word) or (word.endswith(";") and word != ";") for word in argv):
+        return None
+    return " ".join(word if word == ";" else "'" + word.replace("'", "'\\''") + "'" for word in argv)

@@ -1,0 +1,78 @@
+"""When to look again at a pane that is not ready?
+
+    settling   when the screen has stood still long enough; sooner looks teach nothing
+    busy       when the terminal's flags change (0.06 ms a look), which the end of a command does
+    person     when the last key is old enough, which can be computed
+    else       when the program writes something (activity.py), a moment later, so that tmux has drawn it
+
+What no event announces (a key, copy-mode, input switched off) is found by a poll that slows down. With events the poll is
+only a safety net and may be slower; without them it is all there is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Optional
+
+from bridge.settings import TmuxSettings
+from bridge.tmux.activity import Activity, Armed
+from bridge.tmux.pane import Pane
+from bridge.tmux.prompt import Verdict
+from bridge.tmux.state import PaneState
+from bridge.tmux.terminal import read_terminal
+
+_TERMINAL_STEP = 0.02  # seconds between looks at the terminal's flags
+_FULL_LOOK = 1.0  # seconds between tmux calls while only the program's own doing can make the pane ready
+_DRAWN = 0.02  # seconds of silence after which tmux has drawn what was written
+_FRAME = 0.12  # the same for a program that turns a spinner: longer than one frame of it
+_GROWTH = 1.25  # of the poll's pause
+_UNANNOUNCED = {"tmux_objection", "person"}  # objections that end without a byte from the program
+
+
+class Waiting:
+    """The pauses of one wait for readiness."""
+
+    def __init__(self, settings: TmuxSettings, activity: Optional[Activity]) -> None:
+        self._settings = settings
+        self._activity = activity
+        self._poll = settings.poll_min / 1000
+
+    def arm(self, pane: Optional[Pane]) -> Armed:
+        """To be called before the look: what is written from now on will wake `pause`."""
+        return self._activity.arm(pane.tty) if self._activity and pane else None
+
+    async def pause(self, pane: Pane, state: PaneState, verdict: Verdict, armed: Armed, still_left: float) -> None:
+        """Return when another look may find the pane ready; `still_left`: seconds its screen has yet to stand still."""
+        if verdict.rule == "settling":
+            await self._stir(pane, armed, min(self._settings.poll_min / 1000, max(0.0, still_left) + 0.001) if armed is None else still_left + 0.001, _DRAWN)
+        elif verdict.rule == "busy":
+            await self._terminal(pane, state, armed)
+        elif await self._stir(pane, armed, self._next_poll(state, verdict, armed), _FRAME if verdict.rule == "working" else _DRAWN):
+            self._poll = self._settings.poll_min / 1000  # something goes on: the next looks come soon, whatever the events say
+        else:
+            self._poll = self._poll * _GROWTH
+
+    def _next_poll(self, state: PaneState, verdict: Verdict, armed: Armed) -> float:
+        """Seconds until the next look if nothing is written."""
+        unannounced = verdict.rule in _UNANNOUNCED or armed is None
+        self._poll = min(self._poll, self._settings.poll_max / 1000 if unannounced else _FULL_LOOK)
+        if verdict.rule == "person" and state.human_idle is not None:
+            # A key is known to the second only, and so is its age; the look must not come before it is over.
+            return min(self._poll, max(0.0, self._settings.quiet / 1000 - state.human_idle) + 0.005)
+        return self._poll
+
+    async def _terminal(self, pane: Pane, state: PaneState, armed: Armed) -> None:
+        """A command runs. Its end shows in the terminal's flags, and in what the shell writes next."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + _FULL_LOOK
+        while clock() < deadline:
+            if await self._stir(pane, armed, _TERMINAL_STEP if armed is None else _FULL_LOOK / 4, _DRAWN):
+                armed = self.arm(pane)
+            if read_terminal(pane.tty, state.pane_pid) != state.terminal:
+                return
+
+    async def _stir(self, pane: Pane, armed: Armed, timeout: float, quiet: float) -> bool:
+        if self._activity is None or armed is None:
+            await asyncio.sleep(timeout)
+            return False
+        return await self._activity.wait_stir(armed, pane.tty, timeout, quiet)

@@ -1,0 +1,61 @@
+"""Where a control client may be attached: each thing that a person could notice keeps it away."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.tmux.anchor import choose_anchor, hook_among, read_grounds
+
+PERSON = "client 0 $1"
+
+
+def judge(session: str, policy: str, *clients: str):
+    return choose_anchor(read_grounds([session, *clients, ""]), policy)
+
+
+def test_a_session_that_a_person_has_and_nothing_else_is_accepted():
+    assert judge("session 3.3a $1 0 0 0 0", "auto", PERSON) == ("$1", "")
+
+
+@pytest.mark.parametrize(
+    ("session", "clients", "words"),
+    [
+        ("session 3.3a $1 0 0 0 0", [], "nobody is attached"),
+        ("session 3.3a $1 0 0 0 0", ["client 1 $1"], "nobody is attached"),  # somebody's control client is no person
+        ("session 3.3a $1 0 0 0 0", ["client 0 $2"], "nobody is attached"),
+        ("session 3.3a $1 0 0 1 0", [PERSON], "focus-events"),
+        ("session 3.3a $1 0 0 0 1", [PERSON], "counts clients"),
+    ],
+)
+def test_what_a_person_would_notice_counts_for_auto_only(session, clients, words):
+    assert words in judge(session, "auto", *clients)[1]
+    assert judge(session, "on", *clients) == ("$1", "")
+
+
+@pytest.mark.parametrize(
+    ("session", "words"),
+    [
+        ("session 3.3a $1 1 0 0 0", "destroy-unattached"),
+        ("session 3.5a $1 keep-last 0 0 0", "destroy-unattached"),
+        ("session 3.3a $1 0 1 0 0", "exit-unattached"),
+        ("session 3.1c $1 0 0 0 0", "older than 3.2"),
+        ("session  $1 0 0 0 0", "older than 3.2"),
+    ],
+)
+def test_what_would_change_the_life_of_a_session_counts_always(session, words):
+    for policy in ("auto", "on"):
+        assert words in judge(session, policy, PERSON)[1]
+
+
+def test_the_first_session_that_fits_is_taken_and_none_is_said():
+    rows = ["session 3.3a $0 1 0 0 0", "session next-3.6 $4 0 0 0 0", "session master $5 0 0 0 0", "client 0 $5", "client 0 $4"]
+    assert choose_anchor(read_grounds(rows), "auto") == ("$4", "")
+    assert choose_anchor([], "on") == ("", "there is no session")
+
+
+@pytest.mark.parametrize(
+    ("line", "hook"),
+    [("client-attached", ""), ("client-attached[0] run-shell true", "client-attached"), ("client-detached[3] display hi", "client-detached"), ("alert-bell[0] display x", "")],
+)
+def test_hooks_that_would_run_for_us_are_found(line, hook):
+    assert hook_among(["after-new-session", line, ""]) == hook
