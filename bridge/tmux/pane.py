@@ -126,19 +126,21 @@ async def observe(tmux: Tmux, pane: Pane, now: Callable[[], float] = time.time) 
         output = await tmux.run(
             *("display-message", "-p", "-t", pane.pane_id, snapshot_format(pane.pane_id, pane.per_pane), ";"),
             *("list-clients", "-F", "#{client_activity} #{client_control_mode} #{pane_id}", ";"),
-            *("display-message", "-p", ".", ";"),
+            *("display-message", "-p", "-t", pane.pane_id, ".#{pane_tty}", ";"),  # a respawned pane has another one
             *("capture-pane", "-p", "-t", pane.pane_id),
         )
     except TmuxError as error:
         raise _lost(error, f"pane {pane.label}") from error
     snapshot, *lines = output.split("\n")
-    end_of_clients = lines.index(".")
+    end_of_clients = next(index for index, line in enumerate(lines) if line.startswith("."))
+    tty = lines[end_of_clients][1:]
     state = _read_snapshot(snapshot, pane)
     return PaneState(
         **state,  # type: ignore[arg-type]
         rows=tuple(lines[end_of_clients + 1 : -1]),
         human_idle=human_idle(lines[:end_of_clients], pane.pane_id, now()),
-        terminal=read_terminal(pane.tty, int(str(state["pane_pid"]))),
+        tty=tty,
+        terminal=read_terminal(tty, int(str(state["pane_pid"]))),
     )
 
 

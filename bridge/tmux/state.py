@@ -50,6 +50,7 @@ class PaneState:
     pasted: str = ""  # marks, see marks.py
     sent: str = ""
     rows: tuple[str, ...] = ()
+    tty: str = ""  # of the process that is in the pane now
     human_idle: Optional[float] = None  # seconds since a person's last key here; None: nobody looks at this pane
     terminal: Terminal = field(default_factory=Terminal)
 
