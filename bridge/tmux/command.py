@@ -13,6 +13,7 @@ import re
 from typing import Optional
 
 from bridge.errors import TmuxError
+from bridge.tasks import within
 
 LOST = re.compile(r"no server running|error connecting|lost server|server exited|can't find (pane|window|session)|no current (session|target)|no sessions")
 
@@ -49,7 +50,7 @@ class Tmux:
         except OSError as error:
             raise TmuxError(subcommand, f"cannot start {self._prefix[0]} ({error.strerror}); is tmux installed?") from error
         try:
-            out, err = await asyncio.wait_for(process.communicate(stdin), self._deadline)
+            out, err = await within(self._deadline, process.communicate(stdin))  # wait_for may lose a cancellation, see tasks.py
         except asyncio.TimeoutError:
             raise TmuxError(subcommand, f"no answer from {self.server} in {self._deadline:g} s") from None
         finally:

@@ -70,6 +70,25 @@ def test_a_cancelled_caller_leaves_no_child_behind(program, tmp_path):
     assert not is_alive(int((tmp_path / "pid").read_text()))
 
 
+def test_a_cancellation_is_never_lost(program):
+    """Whoever waits for a pane calls tmux again and again; told to stop at any moment, also as an answer comes in, it stops."""
+    tmux = Tmux(program=program("exit 0"))
+
+    async def forever():
+        while True:
+            await tmux.run("list-panes")
+
+    async def scenario():
+        for moment in range(160):
+            task = asyncio.ensure_future(forever())
+            await asyncio.sleep(0.004 + moment % 40 * 0.0005)
+            task.cancel()
+            await asyncio.wait([task], timeout=10)
+            assert task.cancelled()
+
+    run(scenario())
+
+
 def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
