@@ -22,9 +22,10 @@ from bridge.tmux.state import PaneState
 from bridge.tmux.terminal import read_terminal
 
 _TERMINAL_STEP = 0.02  # seconds between looks at the terminal's flags
+_TERMINAL_NET = 0.05  # the same where events wake us: a safety net, 0.1 % of a core
 _FULL_LOOK = 1.0  # seconds between tmux calls while only the program's own doing can make the pane ready
-_DRAWN = 0.02  # seconds of silence after which tmux has drawn what was written
-_FRAME = 0.12  # the same for a program that turns a spinner: longer than one frame of it
+_DRAWN = 0.005  # seconds of silence after which tmux has drawn what was written; doubled each time that it taught nothing
+_FRAME = 0.12  # the most of it, and the least for a program that turns a spinner: longer than one frame
 _GROWTH = 1.25  # of the poll's pause
 _UNANNOUNCED = {"tmux_objection", "person"}  # objections that end without a byte from the program
 
@@ -36,6 +37,7 @@ class Waiting:
         self._settings = settings
         self._activity = activity
         self._poll = settings.poll_min / 1000
+        self._quiet = _DRAWN
 
     def arm(self, pane: Optional[Pane]) -> Armed:
         """To be called before the look: what is written from now on will wake `pause`."""
@@ -44,10 +46,10 @@ class Waiting:
     async def pause(self, pane: Pane, state: PaneState, verdict: Verdict, armed: Armed, still_left: float) -> None:
         """Return when another look may find the pane ready; `still_left`: seconds its screen has yet to stand still."""
         if verdict.rule == "settling":
-            await self._stir(pane, armed, min(self._settings.poll_min / 1000, max(0.0, still_left) + 0.001) if armed is None else still_left + 0.001, _DRAWN)
+            await self._stir(pane, armed, min(self._settings.poll_min / 1000, max(0.0, still_left) + 0.001) if armed is None else still_left + 0.001)
         elif verdict.rule == "busy":
             await self._terminal(pane, state, armed)
-        elif await self._stir(pane, armed, self._next_poll(state, verdict, armed), _FRAME if verdict.rule == "working" else _DRAWN):
+        elif await self._stir(pane, armed, self._next_poll(state, verdict, armed), _FRAME if verdict.rule == "working" else 0.0):
             self._poll = self._settings.poll_min / 1000  # something goes on: the next looks come soon, whatever the events say
         else:
             self._poll = self._poll * _GROWTH
@@ -66,13 +68,16 @@ class Waiting:
         clock = asyncio.get_running_loop().time
         deadline = clock() + _FULL_LOOK
         while clock() < deadline:
-            if await self._stir(pane, armed, _TERMINAL_STEP if armed is None else _FULL_LOOK / 4, _DRAWN):
+            if await self._stir(pane, armed, _TERMINAL_STEP if armed is None else _TERMINAL_NET):
                 armed = self.arm(pane)
             if read_terminal(pane.tty, state.pane_pid) != state.terminal:
                 return
 
-    async def _stir(self, pane: Pane, armed: Armed, timeout: float, quiet: float) -> bool:
+    async def _stir(self, pane: Pane, armed: Armed, timeout: float, quiet: float = 0.0) -> bool:
+        """Was something written, and then nothing for at least `quiet`? A program that goes on and on is looked at less and less."""
         if self._activity is None or armed is None:
             await asyncio.sleep(timeout)
             return False
-        return await self._activity.wait_stir(armed, pane.tty, timeout, quiet)
+        stirred = await self._activity.wait_stir(armed, pane.tty, timeout, max(quiet, self._quiet))
+        self._quiet = min(self._quiet * 2, _FRAME) if stirred else _DRAWN
+        return stirred

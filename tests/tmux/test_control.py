@@ -13,6 +13,7 @@ import pytest
 
 from bridge.errors import ControlBroken, PaneLost, TmuxError
 from bridge.tmux import control
+from bridge.tmux.activity import Activity
 from bridge.tmux.command import Tmux
 from bridge.tmux.control import ControlClient
 from bridge.tmux.injector import Injector
@@ -421,6 +422,25 @@ def test_tickets_arrive_through_it(server):
     run(scenario())
     messages = agent.messages()
     assert len(messages) == 3 and all(f"it's number {number}; done" in message for number, message in enumerate(messages))
+    until(lambda: "show T-2" in shell.screen(), "the last command in the shell")
+
+
+@pytest.mark.parametrize("policy", ["off", "on"])
+def test_a_pane_that_becomes_ready_is_seen_by_events(server, policy):
+    """Busy, then a prompt; and an agent that works, then waits. With the kernel's events, by either way to tmux."""
+    agent, shell = server.agent("--busy", "0.5"), server.open("bash --norc --noprofile")
+
+    async def scenario():
+        activity = Activity()
+        async with client_of(server, policy=policy) as client:
+            for number in range(3):
+                shell.keys("sleep 0.4; true", "Enter")
+                await deliver(Injector(client, shell.session, "0", QUICK, activity=activity), ticket(ticket_id=f"T-{number}"))
+                await deliver(Injector(client, agent.session, "0", QUICK, activity=activity), ticket(f"number {number}", f"T-{number}"))
+        activity.close()
+
+    run(scenario())
+    until(lambda: len(agent.messages()) == 3, "the third message")
     until(lambda: "show T-2" in shell.screen(), "the last command in the shell")
 
 
