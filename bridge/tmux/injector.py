@@ -33,7 +33,7 @@ from bridge.tmux.lookout import Lookout
 from bridge.tmux.marks import add_mark, mark_of, read_mark
 from bridge.tmux.pane import Pane
 from bridge.tmux.program import Sight
-from bridge.tmux.prompt import Verdict
+from bridge.tmux.prompt import Verdict, person_objection
 from bridge.tmux.state import PaneState
 from bridge.tmux.waiting import Waiting
 
@@ -180,7 +180,8 @@ class Injector:
         while time.monotonic() < deadline:
             state = await self._lookout.observe()
             sight = self._lookout.sight(state)
-            blocked = draft.objection(sight)
+            # tmux hears of a person's key at once; the program may show it only after our Enter.
+            blocked = draft.objection(sight) or person_objection(sight)
             if blocked:
                 reason = blocked
             elif draft.is_shown(sight) and self._lookout.still >= self._settings.settle / 1000:

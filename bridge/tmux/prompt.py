@@ -64,11 +64,15 @@ def tmux_objection(sight: Sight) -> Optional[str]:
     return None
 
 
-def _person(sight: Sight) -> Optional[str]:
+def person_objection(sight: Sight) -> Optional[str]:
     idle = sight.state.human_idle
     if idle is not None and idle < sight.rules.quiet:
         return f"a person typed here {idle:.1f} s ago"
     return None
+
+
+def _person(sight: Sight) -> Optional[str]:
+    return person_objection(sight)
 
 
 def _password(sight: Sight) -> Optional[str]:
