@@ -9,6 +9,7 @@ import argparse
 import pathlib
 import random
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -25,6 +26,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--quiet", action="store_true", help="only the outcome of each run")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: nothing that we started is left behind
     failed = 0
     for seed in range(options.seed, options.seed + options.runs):
         folder = pathlib.Path(tempfile.mkdtemp(prefix=f"bridge-soak-{seed}-"))
