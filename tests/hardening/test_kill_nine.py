@@ -8,7 +8,7 @@ import threading
 import time
 
 from raw_http import Closed, Line, request_bytes
-from running import counted
+from running import counted, wait_until
 
 
 class Load:
@@ -173,6 +173,9 @@ def test_no_seq_is_reused_when_everything_has_been_pruned(start):
         broker.acknowledge(ticket_id)
     broker.kill()
     broker.start()
+    wait_until(lambda: broker.ask("GET", f"/tickets/{ticket_id}").status == 404, "it is pruned")
+    broker.kill()
+    broker.start()  # and now the table is empty
     broker.send("a", "after")
     assert broker.pending("a")[0]["seq"] > last
     with broker.stream(f"/agents/a/tickets/stream?after={last}") as stream:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 import resource
 import socket
+import struct
 
 from raw_http import EventStream
 from running import new_name, wait_until
@@ -107,7 +108,7 @@ def test_a_peer_that_vanished_without_a_word_is_found(start):
     try:
         stream.line.socket.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
     except PermissionError:
-        stream.line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")  # without CAP_NET_ADMIN: at least a reset
+        stream.line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # without CAP_NET_ADMIN: at least a reset
     stream.close()
     wait_until(lambda: open_streams(broker) == 0, "the dead one is forgotten")
 
@@ -209,3 +210,15 @@ def test_what_is_owed_survives_kill_minus_nine(start):
     broker.start()
     with broker.stream("/tickets/stream?subscriber=s", [("Last-Event-ID", cursor)]) as stream:
         assert stream.read_event().json["ticket"]["payload"] == "owed"
+
+
+def test_readers_that_reset_in_the_middle_of_their_catch_up(start):
+    """The reset is met by a write that the transport's own `resume_writing` began: no callback may fail (see stop)."""
+    broker = start(strict=False, BRIDGE_RATE_LIMIT=0, BRIDGE_SSE_OUTBOX=65536)
+    for number in range(40):
+        broker.send("a", [number, BIG])
+    for number in range(200):  # a race: each has its chance
+        with broker.agent_stream("a", receive_buffer=4096 * (1 + number % 5)) as stream:
+            stream.read_events(number % 12)
+            stream.line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    wait_until(lambda: open_streams(broker) == 0, "all are forgotten")
