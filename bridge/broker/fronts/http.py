@@ -65,8 +65,6 @@ class Connection(asyncio.BufferedProtocol):
         house.timed.add(self)
         house.services.metrics.connections_open += 1
 
-    # -- reading -------------------------------------------------------------
-
     def get_buffer(self, sizehint: int) -> memoryview:
         # One buffer for all: the loop fills it and calls buffer_updated in one step. An asyncio.Protocol would get
         # a fresh 256 KiB for each read, which malloc maps, shrinks and unmaps again: three system calls a request.
@@ -114,8 +112,6 @@ class Connection(asyncio.BufferedProtocol):
             self._has_eof = True
             return True
         return False
-
-    # -- answering -----------------------------------------------------------
 
     # Hot: once per request.
     def _answer_request(self, request: Request) -> None:
@@ -214,8 +210,6 @@ class Connection(asyncio.BufferedProtocol):
             except OSError:  # the peer has reset the connection already
                 self.abort()
 
-    # -- streaming -----------------------------------------------------------
-
     def _stream(self, answer: EventStream) -> None:
         request, house = self._request, self._house
         assert request is not None
@@ -246,14 +240,19 @@ class Connection(asyncio.BufferedProtocol):
         self._stuck = None
         if self._outbox is not None:
             self._house.timed.discard(self)
+        # Not now: we are inside the transport's own write, and an error of a write from here would end it twice.
+        self._loop.call_soon(self._write_on)
+
+    def _write_on(self) -> None:
+        if self.state is State.CLOSED or self._stuck is not None:
+            return
+        if self._outbox is not None:
             self._outbox.drained()
         elif self.state is State.ANSWERING and self._request is None:
             self.state = State.READING
             if not self._transport.is_reading() and not self._transport.is_closing():
                 self._transport.resume_reading()
             self._read_on()
-
-    # -- the end -------------------------------------------------------------
 
     def sweep(self, now: float) -> None:
         """Close what is overdue. Called by the server every second or so for connections with a deadline."""
