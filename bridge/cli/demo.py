@@ -12,6 +12,7 @@ Without tmux it says so, and a watcher that prints takes the pane's place.
 
 from __future__ import annotations
 
+import abc
 import argparse
 import json
 import os
@@ -131,7 +132,7 @@ def latency_ms(ticket: Mapping[str, Any]) -> int:
     return round((arrived - moments["accepted"]).total_seconds() * 1000)
 
 
-class Stage:
+class Stage(abc.ABC):
     """Where the tickets arrive."""
 
     description = title = removed = ""
@@ -139,12 +140,13 @@ class Stage:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
 
+    @abc.abstractmethod
     def open(self) -> subprocess.Popen[bytes]:
         """Start the watcher."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def shown(self) -> list[str]:
-        raise NotImplementedError
+        """What arrived there, as lines to print."""
 
 
 class PrintStage(Stage):
@@ -189,5 +191,9 @@ class PaneStage(Stage):
         return out
 
     def shown(self) -> list[str]:
-        lines = self._tmux("capture-pane", "-p", "-S", "-", "-t", f"={AGENT}:").rstrip().splitlines()
-        return lines[-LINES_SHOWN:]
+        # A ticket is acknowledged when its command is submitted; what the command prints comes a moment later.
+        wait_for(lambda: self._lines()[-1:] == ["$"], START_DEADLINE)
+        return self._lines()[-LINES_SHOWN:]
+
+    def _lines(self) -> list[str]:
+        return self._tmux("capture-pane", "-p", "-S", "-", "-t", f"={AGENT}:").rstrip().splitlines()
