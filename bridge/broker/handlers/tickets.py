@@ -85,12 +85,13 @@ def pending(request: Request, services: Services, name: str) -> Answer:
 def _backlog(services: Services, agent_id: str, after: int, limit: int, tier: str) -> Reply:
     """The agent's pending tickets after the cursor, no more than fit one answer; the rest comes with the next poll."""
     parts: list[bytes] = []
-    size, wall_ms = 0, services.clock.wall_ms()
+    size, wall_ms, now = 0, services.clock.wall_ms(), services.clock.monotonic()
     for entry in services.hub.read(agent_id, after, limit):
         size += len(entry.data)
         if parts and size > services.settings.poll_bytes:
             break
-        entry.mark_streamed(wall_ms, tier)
+        if not entry.streamed_ms:
+            services.metrics.streamed(entry, tier, wall_ms, now)
         parts.append(entry.data)
     return Reply(200, b"[%b]" % b",".join(parts))
 
