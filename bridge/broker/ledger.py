@@ -98,9 +98,9 @@ class Ledger:
         self.seq = seq = self.seq + 1
         ticket_id = draft.ticket_id or f"{self._id_prefix}{seq:08x}"
         created_ms = self._clock.wall_ms()
-        at = rfc3339(created_ms)
+        at, agent = rfc3339(created_ms), quote(agent_id)
         text = TICKET % (
-            quote(ticket_id), seq, quote(agent_id), quote(agent_id), quote(draft.origin), quote(draft.payload), quote(draft.metadata),
+            quote(ticket_id), seq, agent, agent, quote(draft.origin), quote(draft.payload), quote(draft.metadata),
             "true" if draft.expect_reply else "false", draft.timeout_ms, at, at,
         )  # fmt: skip
         entry = Entry(seq, ticket_id, agent_id, text.encode(), created_ms, draft.timeout_ms, draft.ttl_ms)

@@ -39,7 +39,10 @@ def send(request: Request, services: Services, name: str) -> Answer:
 
 def _accepted(entry: Entry, commit: Stored) -> Answer:
     ticket_id = entry.ticket_id
-    content = ACCEPTED % (body.encode_text(ticket_id), body.encode_text(f"/replies/{quote(ticket_id, safe='')}/stream"))
+    if ticket_id.isalnum() and ticket_id.isascii():  # as the broker makes them: nothing to quote
+        content = f'{{"ticketId":"{ticket_id}","status":"pending","waitEndpoint":"/replies/{ticket_id}/stream"}}'
+    else:
+        content = ACCEPTED % (body.encode_text(ticket_id), body.encode_text(f"/replies/{quote(ticket_id, safe='')}/stream"))
     return OnDisk(Reply(202, content.encode()), commit)
 
 
