@@ -89,9 +89,10 @@ class Ledger:
                 429,
                 f"agent {agent_id!r} has {self._bounds.queue_max} pending tickets (BRIDGE_QUEUE_MAX); try again when some are acknowledged",
                 {"Retry-After": "5"},
+                reason="queue_full",
             )
         if self._hub.pending_bytes + self._coming_bytes > self._bounds.pending_bytes:
-            raise PeerError(503, f"pending tickets of all agents hold {self._bounds.pending_bytes} bytes (BRIDGE_PENDING_BYTES)", {"Retry-After": "30"})
+            raise PeerError(503, f"pending tickets of all agents hold {self._bounds.pending_bytes} bytes (BRIDGE_PENDING_BYTES)", {"Retry-After": "30"}, reason="pending_bytes")
         return self.accept_unbounded(agent_id, draft)
 
     def accept_unbounded(self, agent_id: str, draft: Draft) -> tuple[Entry, Stored]:

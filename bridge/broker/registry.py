@@ -8,7 +8,7 @@ agent that somebody named, registered or not; it is memory only.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from functools import partial
 from typing import Any, Mapping, Optional
 
@@ -102,6 +102,6 @@ class Registry:
         fresh = seen is not None and now - seen.heartbeat_at < STALE_HEARTBEATS * agent.heartbeat_interval_ms / 1000
         return "online" if fresh else "offline"
 
-    def count(self, connection: str, now: float) -> int:
-        """How many agents are reached by that tier."""
-        return sum(self.connection(agent_id, now) == connection for agent_id in self._presences)
+    def tiers(self, now: float) -> Counter[str]:
+        """How many agents are reached by each tier now."""
+        return Counter(self.connection(agent_id, now) for agent_id in {*self._presences, *self._hub.streamed_agents()})

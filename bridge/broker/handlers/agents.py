@@ -27,7 +27,7 @@ def register(request: Request, services: Services, name: str) -> Answer:
     agent_id = check_id(fields.get("agentId"), "agentId")
     known = services.registry.head(agent_id)
     if known is None and not services.registry.has_room(services.settings.agents_max):
-        raise PeerError(429, f"there are {services.settings.agents_max} registered agents (BRIDGE_AGENTS_MAX); remove one first", {"Retry-After": "60"})
+        raise PeerError(429, f"there are {services.settings.agents_max} registered agents (BRIDGE_AGENTS_MAX); remove one first", {"Retry-After": "60"}, reason="agents_max")
     base = known or Agent(agent_id)
     agent = Agent(
         agent_id=agent_id,
@@ -79,7 +79,13 @@ def remove(request: Request, services: Services, name: str) -> Answer:
     _registered(services, name)
     commit = services.journal.put_agent(name, None)
     services.registry.propose(name, None, commit)
+    commit.add_done_callback(partial(_removed, services, name))
     return OnDisk(Reply(204), commit)
+
+
+def _removed(services: Services, agent_id: str, commit: asyncio.Future[Optional[StoreBusy]]) -> None:
+    if agent_id not in services.registry.agents:
+        services.metrics.reported.forget(agent_id)
 
 
 def heartbeat(request: Request, services: Services, name: str) -> Answer:
@@ -92,6 +98,7 @@ def heartbeat(request: Request, services: Services, name: str) -> Answer:
     presence.heartbeat_at = services.clock.monotonic()
     if fields:
         presence.report = _report(fields)
+        services.metrics.reported.take(name, presence.report)
     return json_reply(200, {"status": "ok", "lastHeartbeat": at})
 
 

@@ -12,8 +12,11 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Generator, NamedTuple, Optional, Protocol
 
+from bridge.broker.distribution import Distribution
 from bridge.broker.entry import Entry
 from bridge.errors import StoreBusy
+
+SIZE_BOUNDS = tuple(1 << power for power in range(12))  # rows of a group: 1 to 2048
 
 
 class AcceptRow(NamedTuple):
@@ -48,13 +51,17 @@ class Kept:
     subscriptions: list[tuple[str, str, int]] = field(default_factory=list)  # (subscriber, agent, owed up to seq)
 
 
-@dataclass(frozen=True)
 class Commits:
     """What group commit has done since start."""
 
-    groups: int = 0
-    rows: int = 0
-    seconds: float = 0.0
+    def __init__(self) -> None:
+        self.sizes = Distribution(SIZE_BOUNDS)  # rows
+        self.durations = Distribution()  # seconds
+        self.failures = 0
+
+    def count(self, rows: int, seconds: float) -> None:
+        self.sizes.observe(rows)
+        self.durations.observe(seconds)
 
 
 class Journal(Protocol):

@@ -14,20 +14,21 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Callable, Optional
 
-from bridge.broker.journal.base import AcceptRow, ChangeRow
+from bridge.broker.journal.base import AcceptRow, ChangeRow, Commits
 from bridge.errors import StoreBusy
 
 
 class Group:
     """Rows of one commit. `rest` are (sql, parameters) of the rare kinds, kept in order."""
 
-    __slots__ = ("accepts", "changes", "rest", "future")
+    __slots__ = ("accepts", "changes", "rest", "future", "seconds")
 
     def __init__(self, future: asyncio.Future[Optional[StoreBusy]]) -> None:
         self.accepts: list[AcceptRow] = []
         self.changes: list[ChangeRow] = []
         self.rest: list[tuple[str, tuple[Any, ...]]] = []
         self.future = future
+        self.seconds = 0.0  # that writing it took
 
     def __len__(self) -> int:
         return len(self.accepts) + len(self.changes) + len(self.rest)
@@ -41,6 +42,7 @@ class Groups:
         self._write = write
         self._open: Optional[Group] = None
         self._writing: Optional[Group] = None
+        self.commits = Commits()
 
     def joined(self) -> Group:
         """The open group; a new one starts here when there is none."""
@@ -60,6 +62,10 @@ class Groups:
         """Called on the loop when the group is on disk, or is not."""
         self._writing = None
         self._leave()
+        if error is None:
+            self.commits.count(len(group), group.seconds)
+        else:
+            self.commits.failures += 1
         group.future.set_result(error)
 
     async def flush(self) -> None:

@@ -22,7 +22,7 @@ class MemoryJournal:
         return Kept()
 
     def commits(self) -> Commits:
-        return Commits()
+        return self._groups.commits
 
     def accept(self, row: AcceptRow) -> asyncio.Future[Optional[StoreBusy]]:
         return self._groups.joined().future

@@ -55,7 +55,7 @@ class SqliteJournal:
         return Kept(last[0] if last else 0, pending, agents, subscriptions)
 
     def commits(self) -> Commits:
-        return self.writer.commits
+        return self._groups.commits
 
     def accept(self, row: AcceptRow) -> asyncio.Future[Optional[StoreBusy]]:
         group = self._groups.joined()
