@@ -8,15 +8,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Callable, Mapping, NamedTuple, Optional, Union
 
 from bridge.broker import body
 from bridge.broker.entry import Entry
 from bridge.broker.hub import Subscriber
+from bridge.broker.journal.base import Commit
 from bridge.broker.subscriber import Outbox
 from bridge.broker.waiters import Waiters
-from bridge.errors import PeerError, StoreBusy
+from bridge.errors import PeerError
 
 JSON, PROBLEM = "application/json", "application/problem+json"
 
@@ -35,7 +35,7 @@ class Reply(NamedTuple):
 
 class OnDisk(NamedTuple):
     reply: Reply
-    commit: Optional[asyncio.Future[Optional[StoreBusy]]]  # None = it is on disk already
+    commit: Optional[Commit]  # None = it is on disk already
 
 
 class Wait(NamedTuple):

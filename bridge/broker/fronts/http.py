@@ -26,9 +26,10 @@ from bridge.broker.fronts.outbox import StreamOutbox
 from bridge.broker.fronts.responses import encode_reply, encode_stream_head
 from bridge.broker.fronts.stuck import WriteProgress
 from bridge.broker.fronts.witness import ID
+from bridge.broker.journal.base import Commit
 from bridge.broker.reply import Answer, EventStream, OnDisk, Reply, Wait, problem
 from bridge.broker.routes import dispatch
-from bridge.errors import PeerError, StoreBusy
+from bridge.errors import PeerError
 from bridge.wire.request import Request, RequestParser, Stage
 
 log = logging.getLogger("bridge.broker")
@@ -149,7 +150,7 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._stream(answer)
 
-    def _on_disk(self, reply: Reply, commit: asyncio.Future[Optional[StoreBusy]]) -> None:
+    def _on_disk(self, reply: Reply, commit: Commit) -> None:
         if self.state is State.ANSWERING:
             error = commit.result()
             self._send(reply if error is None else problem(PeerError(503, f"{error}; nothing was kept, try again", {"Retry-After": "2"}, reason="store")))

@@ -47,19 +47,19 @@ class Witness:
         return given if SANE.fullmatch(given) else secrets.token_hex(4)
 
     # Hot: once per request.
-    def answered(self, request: Request, reply: Reply, transport: asyncio.Transport) -> Headers:
+    def answered(self, request: Request, reply: Reply, transport: asyncio.BaseTransport) -> Headers:
         """Count an answer; return the header fields that it gets."""
         self._metrics.responses[reply.status] += 1
         if not reply.reason and not self._is_tracing and "x-request-id" not in request.fields:
             return ()
         return self._told(request, reply, transport)
 
-    def refused(self, reply: Reply, transport: asyncio.Transport) -> Headers:
+    def refused(self, reply: Reply, transport: asyncio.BaseTransport) -> Headers:
         """Count a refusal of what was no request."""
         self._metrics.responses[reply.status] += 1
         return self._told(None, reply, transport)
 
-    def _told(self, request: Optional[Request], reply: Reply, transport: asyncio.Transport) -> Headers:
+    def _told(self, request: Optional[Request], reply: Reply, transport: asyncio.BaseTransport) -> Headers:
         given = dict(reply.headers).get(ID)
         request_id = given or self.request_id(request)
         if reply.reason:
@@ -69,7 +69,7 @@ class Witness:
             log.debug("answered id=%s %s status=%d bytes=%d peer=%s", request_id, _what(request), reply.status, len(reply.body), _peer(transport))
         return () if given else ((ID, request_id),)
 
-    def _log_refusal(self, request_id: str, request: Optional[Request], reply: Reply, transport: asyncio.Transport) -> None:
+    def _log_refusal(self, request_id: str, request: Optional[Request], reply: Reply, transport: asyncio.BaseTransport) -> None:
         level = logging.DEBUG if reply.reason in ORDINARY else logging.INFO
         if not log.isEnabledFor(level):
             return
@@ -92,7 +92,7 @@ class Witness:
         log.exception("handler failed id=%s %s", request_id, _what(request))
         return request_id
 
-    def stream_opened(self, request: Request, transport: asyncio.Transport) -> Headers:
+    def stream_opened(self, request: Request, transport: asyncio.BaseTransport) -> Headers:
         self._metrics.responses[200] += 1
         if not self._is_tracing and "x-request-id" not in request.fields:
             return ()
@@ -100,7 +100,7 @@ class Witness:
         log.debug("stream opened id=%s %s peer=%s", request_id, _what(request), _peer(transport))
         return ((ID, request_id),)
 
-    def stream_closed(self, transport: asyncio.Transport, error: Optional[Exception], is_cut: bool) -> None:
+    def stream_closed(self, transport: asyncio.BaseTransport, error: Optional[Exception], is_cut: bool) -> None:
         if self._is_tracing:
             log.debug("stream closed peer=%s by=%s", _peer(transport), error or ("us" if is_cut else "either side"))
 
@@ -109,6 +109,6 @@ def _what(request: Optional[Request]) -> str:
     return f"method={request.method} path={request.path}" if request is not None else "method=- path=-"
 
 
-def _peer(transport: asyncio.Transport) -> str:
+def _peer(transport: asyncio.BaseTransport) -> str:
     peer = transport.get_extra_info("peername")
     return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) and len(peer) > 1 else "-"

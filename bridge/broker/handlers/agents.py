@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from functools import partial
-from typing import Any, Optional
+from typing import Any
 
 from bridge.broker import body
+from bridge.broker.journal.base import Commit
 from bridge.broker.reply import Answer, OnDisk, Reply, json_reply
 from bridge.broker.services import Services
-from bridge.errors import PeerError, StoreBusy
+from bridge.errors import PeerError
 from bridge.ticket import Agent, check_id
 from bridge.timestamp import rfc3339
 from bridge.wire.request import Request
@@ -83,7 +83,7 @@ def remove(request: Request, services: Services, name: str) -> Answer:
     return OnDisk(Reply(204), commit)
 
 
-def _removed(services: Services, agent_id: str, commit: asyncio.Future[Optional[StoreBusy]]) -> None:
+def _removed(services: Services, agent_id: str, commit: Commit) -> None:
     if agent_id not in services.registry.agents:
         services.metrics.reported.forget(agent_id)
 
@@ -127,7 +127,7 @@ def subscribe(request: Request, services: Services, name: str) -> Answer:
     return OnDisk(Reply(204), commit)
 
 
-def _subscribed(services: Services, subscriber: str, agent_id: str, commit: asyncio.Future[Optional[StoreBusy]]) -> None:
+def _subscribed(services: Services, subscriber: str, agent_id: str, commit: Commit) -> None:
     if commit.result() is None:
         owed = services.subscriptions.add(subscriber, agent_id, services.ledger.seq)
         for stream in services.subscriptions.streams(subscriber):
@@ -142,6 +142,6 @@ def unsubscribe(request: Request, services: Services, name: str) -> Answer:
     return OnDisk(Reply(204), commit)
 
 
-def _unsubscribed(services: Services, subscriber: str, agent_id: str, commit: asyncio.Future[Optional[StoreBusy]]) -> None:
+def _unsubscribed(services: Services, subscriber: str, agent_id: str, commit: Commit) -> None:
     if commit.result() is None:
         services.subscriptions.discard(subscriber, agent_id)
