@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    configure_logs(args)
+    configure_logs(args, is_patient=True)
     settings = load(BrokerSettings, args)
     asyncio.run(serve(settings, say_ready))
     return 0
