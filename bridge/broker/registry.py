@@ -88,10 +88,10 @@ class Registry:
         """The tier by which the agent is reached now: sse, longpoll, poll or none."""
         if self._hub.streams(agent_id):
             return "sse"
-        seen = self._presences.get(agent_id) or Presence()
-        if agent_id in self._hub.polls or now - seen.longpolled_at < POLL_WINDOW:
+        seen = self._presences.get(agent_id)
+        if agent_id in self._hub.polls or (seen is not None and now - seen.longpolled_at < POLL_WINDOW):
             return "longpoll"
-        return "poll" if now - seen.polled_at < POLL_WINDOW else "none"
+        return "poll" if seen is not None and now - seen.polled_at < POLL_WINDOW else "none"
 
     def status(self, agent: Agent, now: float) -> str:
         """Either online or offline."""
