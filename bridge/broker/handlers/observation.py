@@ -8,7 +8,7 @@ from bridge import __version__
 from bridge.broker import body
 from bridge.broker.events import EventReader
 from bridge.broker.handlers.streams import check_streams, heartbeat_as_event
-from bridge.broker.reply import Answer, EventStream, json_reply
+from bridge.broker.reply import ORDINARY, Answer, EventStream, json_reply
 from bridge.broker.search import Wanted, search
 from bridge.broker.services import Services, query_int
 from bridge.broker.distribution import Distribution
@@ -59,7 +59,7 @@ def _totals(services: Services) -> dict[str, object]:
         "acknowledged": counted.acknowledged,
         "replied": counted.replies,
         "expired": counted.expired,
-        "refused": sum(count for status, count in counted.responses.items() if status >= 400),
+        "refused": sum(count for reason, count in counted.refusals.items() if reason not in ORDINARY),
         "pending": hub.pending,
         "pendingBytes": hub.pending_bytes,
         "oldestPendingAt": rfc3339(oldest.created_ms) if oldest else None,
