@@ -111,7 +111,7 @@ class Parser(argparse.ArgumentParser):
     """Says in one line what is wrong with the words; argparse would print the whole usage, twenty flags long, before it."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(USAGE, f"{self.prog}: {message}; see --help\n")
+        self.exit(USAGE, f"{self.prog}: {one_sentence(message)}; see --help\n")
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
@@ -134,7 +134,7 @@ def status_of(error: BridgeError) -> int:
     return PANE if isinstance(error, PaneError) else UNEXPECTED
 
 
-def one_sentence(error: BridgeError) -> str:
+def one_sentence(error: object) -> str:
     """One line, whatever a peer put into it; the texts come from brokers and terminals."""
     text = " ".join(str(error).split()) or type(error).__name__
     return "".join(letter if letter.isprintable() else "?" for letter in text)

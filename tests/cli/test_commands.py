@@ -138,6 +138,7 @@ def test_agents_register_status(bridge, served):
         (["watch", "a", "s", "x y"], 2),
         (["watch", "a", "s", "%"], 2),
         (["send", "a", "two", "words"], 2),
+        (["send", "a", "two", "lines\n\x1b[31m"], 2),
         (["broker", "--no-such-flag"], 2),
         (["no-such-command"], 2),
     ],
