@@ -57,6 +57,7 @@ FLOORS = {
     "bridge.broker.services": 4,
     "bridge.broker.subscriber": 4,
     "bridge.broker.subscriptions": 4,
+    "bridge.broker.web": 4,
     "bridge.broker.handlers.*": 5,
     "bridge.broker.routes": 6,
     "bridge.broker.fronts.*": 7,
