@@ -25,6 +25,7 @@ FLOORS = {
     "bridge.settings": 1,
     "bridge.backoff": 1,
     "bridge.bucket": 1,
+    "bridge.scene": 1,
     "bridge.tasks": 1,
     "bridge.timestamp": 1,
     "bridge.wire.*": 2,
