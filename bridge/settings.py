@@ -69,6 +69,7 @@ class ClientSettings:
     broker_url: str = _set("http://127.0.0.1:5050", "BRIDGE_BROKER_URL", "where the broker is")
     connect_timeout: int = _set(5000, "BRIDGE_CONNECT_TIMEOUT", "ms to connect", 10)
     request_timeout: int = _set(30000, "BRIDGE_REQUEST_TIMEOUT", "ms to wait for an answer, beyond what a long-poll asks for", 10)
+    request_connections: int = _set(8, "BRIDGE_REQUEST_CONNECTIONS", "requests under way at a time, each on a connection of its own; more wait their turn, so that a hundred agents are no herd", 1, 1000)
     answer_max: int = _set(64 << 20, "BRIDGE_ANSWER_MAX", "bytes of one answer; well beyond the broker's own bound of a poll", 1024)
 
 

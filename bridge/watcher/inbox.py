@@ -81,6 +81,11 @@ class Inbox:
     def is_full(self) -> bool:
         return len(self._held) >= self._capacity
 
+    @property
+    def room(self) -> int:
+        """How many more tickets it may take."""
+        return self._capacity - len(self._held)
+
     def has_seen(self, ticket_id: str) -> bool:
         return ticket_id in self._held or ticket_id in self._finished
 
