@@ -20,13 +20,13 @@ from bridge.wire.request import Request
 MERGED_MAX = 256  # tickets of one answer, and read from one backlog for it
 
 
-def show(request: Request, services: Services, name: str) -> Answer:
+def show_subscriber(request: Request, services: Services, name: str) -> Answer:
     check_id(name, "subscriber")
     subscriptions = services.subscriptions
     return json_reply(200, {"subscriber": name, "agents": sorted(subscriptions.agents(name)), "receivers": subscriptions.receivers(name)})
 
 
-def pending(request: Request, services: Services, name: str) -> Answer:
+def pending_of_subscriber(request: Request, services: Services, name: str) -> Answer:
     check_id(name, "subscriber")
     poll = read_poll(request, services)
     for agent_id in services.subscriptions.agents(name):
