@@ -58,6 +58,9 @@ class BrokerSettings:
     finished_bytes: int = _set(64 << 20, "BRIDGE_FINISHED_BYTES", "bytes of finished tickets that are remembered in memory")
     finished_max: int = _set(10000, "BRIDGE_FINISHED_MAX", "finished tickets that are remembered in memory; with --db :memory: there are no others", 1)
     drain_timeout: int = _set(5000, "BRIDGE_DRAIN_TIMEOUT", "ms that requests in flight have on SIGTERM", 0)
+    events_max: int = _set(100, "BRIDGE_EVENTS_MAX", "open readers of GET /events, each of which makes every ticket a little dearer; beyond it 503", 0)
+    search_rows: int = _set(1000, "BRIDGE_SEARCH_ROWS", "tickets that one request to GET /tickets looks at; its nextBefore goes on from there", 1)
+    search_bytes: int = _set(2 << 20, "BRIDGE_SEARCH_BYTES", "bytes of tickets that one request to GET /tickets looks at", 1024)
     allowed_hosts: str = _set("", "BRIDGE_ALLOWED_HOSTS", "further names the broker goes by, comma separated (Host header; else 421)")
     allowed_origins: str = _set("", "BRIDGE_ALLOWED_ORIGINS", "web origins that may call, comma separated (Origin header; else 403)")
 
@@ -69,6 +72,7 @@ class ClientSettings:
     broker_url: str = _set("http://127.0.0.1:5050", "BRIDGE_BROKER_URL", "where the broker is")
     connect_timeout: int = _set(5000, "BRIDGE_CONNECT_TIMEOUT", "ms to connect", 10)
     request_timeout: int = _set(30000, "BRIDGE_REQUEST_TIMEOUT", "ms to wait for an answer, beyond what a long-poll asks for", 10)
+    request_connections: int = _set(8, "BRIDGE_REQUEST_CONNECTIONS", "requests under way at a time, each on a connection of its own; more wait their turn, so that a hundred agents are no herd", 1, 1000)
     answer_max: int = _set(64 << 20, "BRIDGE_ANSWER_MAX", "bytes of one answer; well beyond the broker's own bound of a poll", 1024)
 
 

@@ -1,5 +1,7 @@
 """What the watcher tells the broker about itself: WIRE's report, in the body of a heartbeat.
 
+`waiting` says why the head of the inbox is not typed yet, and since when.
+
 It is sent when something in it changed, at most once per interval, and never
 else: an idle watcher is silent, its open stream is presence enough. Only on the
 lowest tier, where nothing stands open, a heartbeat goes out now and then.
@@ -10,22 +12,48 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import resource
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Callable, Optional
 
 from bridge.client.broker import BrokerClient
 from bridge.errors import BrokerUnreachable, Refused
 from bridge.settings import WatcherSettings
 from bridge.tasks import within
+from bridge.timestamp import rfc3339
 from bridge.watcher.inbox import Inbox
 from bridge.watcher.ladder import Tier
 
 log = logging.getLogger("bridge.watcher")
 
+Share = Callable[[], float]  # which part of this process works for the agent: one of a hundred reports a hundredth, so that sums are true
 HEALTHY, BUSY, LOST = "healthy", "busy", "lost"
+
+
+_DIGITS = re.compile("[0-9]+([.][0-9]+)?")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Why a ticket is not typed yet. A reason that differs only in numbers ("… 1.2 s ago") or in what it quotes of
+    the screen (after a colon) is the same one: its `since_at` stays, and nothing is reported."""
+
+    ticket_id: str
+    reason: str
+    since_at: str
+
+    def is_same(self, ticket_id: str, reason: str) -> bool:
+        return self.ticket_id == ticket_id and _gist(self.reason) == _gist(reason)
+
+    def to_json(self) -> dict[str, object]:
+        return {"ticketId": self.ticket_id, "reason": self.reason, "sinceAt": self.since_at}
+
+
+def _gist(reason: str) -> str:
+    return _DIGITS.sub("#", reason.partition(": ")[0])
 
 
 @dataclass
@@ -39,7 +67,13 @@ class Vitals:
     reconnects: int = 0
     session_failures: int = 0
     injection_errors: int = 0
+    waiting: Optional[Waiting] = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def settle_in(self, session: str, pane: str) -> None:
+        """A life begins, with this sink."""
+        self.session, self.pane, self.health, self.waiting = session, pane, HEALTHY, None
+        self.changed.set()
 
     def note(self, tier: Optional[Tier] = None, health: str = "", reconnect: bool = False, session_failure: bool = False, injection_error: bool = False) -> None:
         self.tier = tier or self.tier
@@ -49,11 +83,25 @@ class Vitals:
         self.injection_errors += injection_error
         self.changed.set()
 
+    def wait(self, ticket_id: str, reason: str) -> bool:
+        """The ticket, the head of the inbox, waits. True when the reason is a new one."""
+        if self.waiting is not None and self.waiting.is_same(ticket_id, reason):
+            return False
+        self.waiting = Waiting(ticket_id, reason, rfc3339(int(time.time() * 1000)))
+        self.changed.set()
+        return True
+
+    def go_on(self) -> None:
+        """It waits no more."""
+        if self.waiting is not None:
+            self.waiting = None
+            self.changed.set()
+
 
 class Reporter:
     """Sends the report; registers the agent when the broker does not know it."""
 
-    def __init__(self, agent: str, client: BrokerClient, inbox: Inbox, vitals: Vitals, settings: WatcherSettings) -> None:
+    def __init__(self, agent: str, client: BrokerClient, inbox: Inbox, vitals: Vitals, settings: WatcherSettings, share: Share = lambda: 1.0) -> None:
         self._agent = agent
         self._client = client
         self._inbox = inbox
@@ -62,6 +110,7 @@ class Reporter:
         self._heartbeat = settings.sse_heartbeat / 1000
         self._sent: Optional[dict[str, object]] = None
         self._meter = CpuMeter()
+        self._share = share
 
     async def run(self) -> None:
         self._vitals.changed.set()
@@ -95,10 +144,11 @@ class Reporter:
             "reconnects": vitals.reconnects,
             "sessionFailures": vitals.session_failures,
             "injectionErrors": vitals.injection_errors,
+            "waiting": vitals.waiting.to_json() if vitals.waiting else None,
         }
 
     async def _send(self, report: dict[str, object]) -> None:
-        body = {**report, "cpuPercent": self._meter.percent(), "memoryBytes": memory_bytes()}
+        body = {**report, "cpuPercent": round(self._meter.percent() * self._share(), 2), "memoryBytes": int(memory_bytes() * self._share())}
         try:
             try:
                 await self._client.heartbeat(self._agent, body)
