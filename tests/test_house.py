@@ -99,6 +99,10 @@ FLOORS = {
     "bridge.tmux.terminal": 4,
     "bridge.tmux.waiting": 4,
     "bridge.doctor.*": 9,
+    "bridge.bench": 3,
+    "bridge.bench.account": 3,
+    "bridge.bench.figures": 3,
+    "bridge.bench.*": 9,
     "bridge.__main__": 10,
     "bridge.cli.*": 10,
 }
