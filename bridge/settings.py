@@ -136,6 +136,17 @@ class DoctorSettings:
 
 
 @dataclass(frozen=True)
+class BenchSettings:
+    """What `bench` starts, and for how long it looks."""
+
+    agents: int = _set(10, "BRIDGE_BENCH_AGENTS", "agents; the claims are about 10", 1, 500)
+    idle: int = _set(30, "BRIDGE_BENCH_IDLE", "seconds of the idle phase; of each way the whole number of its own periods that is nearest", 1, 3600)
+    tickets: int = _set(3, "BRIDGE_BENCH_TICKETS", "tickets to each agent, spread over one poll interval", 1, 50)
+    settle: int = _set(3000, "BRIDGE_BENCH_SETTLE", "ms between the last watcher's connecting and the idle phase; their first reports take 2000", 0, 60000)
+    arrival: int = _set(30000, "BRIDGE_BENCH_ARRIVAL", "ms that the last ticket has to arrive", 100)
+
+
+@dataclass(frozen=True)
 class LoadSettings:
     """What `bench load` does to a running broker."""
 
