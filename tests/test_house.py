@@ -72,6 +72,8 @@ FLOORS = {
     "bridge.watcher.delivery": 6,
     "bridge.watcher.session": 6,
     "bridge.watcher.subscription": 6,
+    "bridge.watcher.sources": 7,
+    "bridge.watcher.enrolment": 7,
     "bridge.watcher.supervisor": 7,
     "bridge.tmux": 3,
     "bridge.tmux.anchor": 3,
