@@ -105,6 +105,17 @@ class WatcherSettings:
 
 
 @dataclass(frozen=True)
+class SupervisorSettings:
+    """Whom a supervisor serves, and how it learns of changes."""
+
+    supervise_max: int = _set(1000, "BRIDGE_SUPERVISE_MAX", "agents served by one supervisor; each holds a few tickets, tasks and a file watch", 1)
+    file_check: int = _set(1000, "BRIDGE_FILE_CHECK", "ms between two looks whether --file has changed; 20 µs of CPU each", 10)
+    discover_interval: int = _set(60000, "BRIDGE_DISCOVER_INTERVAL", "ms between two looks at the broker's registry with --discover, beside one at each reconnect", 10)
+    sessions_interval: int = _set(5000, "BRIDGE_SESSIONS_INTERVAL", "ms between two looks at the tmux sessions with --sessions; 6 ms of CPU each", 10)
+    forget_after: int = _set(60000, "BRIDGE_FORGET_AFTER", "ms after which an agent of --sessions whose session has gone is no longer served; it is looked for until then")
+
+
+@dataclass(frozen=True)
 class TmuxSettings:
     """How a ticket gets into a pane."""
 

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from bridge import __version__
 from bridge.client.address import BrokerAddress
 from bridge.client.connection import Connection, open_connection
-from bridge.client.turns import Turns
+from bridge.turns import Turns
 from bridge.errors import BrokerUnreachable, ConnectionLost, Refused
 from bridge.settings import ClientSettings
 from bridge.tasks import within

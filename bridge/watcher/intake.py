@@ -34,11 +34,12 @@ async def _nothing() -> None:
 class Intake:
     """Keeps a feed's tickets coming, whatever the network does, for those in `recipients` (by agent; may change meanwhile)."""
 
-    def __init__(self, feed: Feed, recipients: Mapping[str, Arrivals], settings: WatcherSettings, before_open: Callable[[], Awaitable[None]] = _nothing) -> None:
+    def __init__(self, feed: Feed, recipients: Mapping[str, Arrivals], settings: WatcherSettings, before_open: Callable[[], Awaitable[None]] = _nothing, on_open: Callable[[], None] = lambda: None) -> None:
         self._feed = feed
         self._recipients = recipients
         self._settings = settings
         self._before_open = before_open
+        self._on_open = on_open
         self._ladder = Ladder(first_tier(settings), settings.step_down_after)
         self._opened_at: Optional[float] = None
         self._delays = self._new_delays()
@@ -72,6 +73,7 @@ class Intake:
         log.info("receiving %s tier=%s after=%d", self._feed.label, self.tier.value, self.cursor)
         for arrivals in self._recipients.values():
             arrivals.vitals.note(tier=self.tier)
+        self._on_open()
         if self.cursor and not await self._reconcile():
             return
         jobs = {"receive": self._receive(transport)}

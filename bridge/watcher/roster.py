@@ -66,15 +66,15 @@ def read_target(text: str, where: str) -> tuple[str, str]:
     return session, pane
 
 
-def read_file(text: str, path: str) -> dict[str, Assignment]:
-    """A JSON object, agent by agent. Raises UsageError that names the line."""
+def read_file(text: str, path: str, is_bare: bool = False) -> dict[str, Assignment]:
+    """A JSON object, agent by agent; `is_bare`: whatever stands there for a pane is passed over. Raises UsageError that names the line."""
     found: dict[str, Assignment] = {}
     try:
         for line, agent, value in _members(text):
             where = f"{path} line {line}"
             if agent in found:
                 raise UsageError(f"{where}: agent {agent!r} is named twice")
-            found[agent] = _read_entry(_checked(agent, where), value, where)
+            found[agent] = Assignment(_checked(agent, where)) if is_bare else _read_entry(_checked(agent, where), value, where)
     except json.JSONDecodeError as error:
         raise UsageError(f"{path} line {error.lineno}: {error.msg}") from None
     except RecursionError:

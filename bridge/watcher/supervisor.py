@@ -50,17 +50,20 @@ class Member:
 class Supervisor:
     """Serves whom `assign` named, until stopped. Made inside a running loop (3.9 binds its events there)."""
 
-    def __init__(self, name: str, client: BrokerClient, make_sink: MakeSink, settings: WatcherSettings) -> None:
+    def __init__(self, name: str, client: BrokerClient, make_sink: MakeSink, settings: WatcherSettings, agents_max: int) -> None:
         self._client = client
         self._make_sink = make_sink
         self._settings = settings
+        self._agents_max = agents_max
+        self._refused: set[str] = set()
         self._watcher = watcher_name()
         self._members: dict[str, Member] = {}
         self._leaving: dict[str, asyncio.Future[None]] = {}
         self._recipients: dict[str, Arrivals] = {}
         self._subscription = Subscription(name, client, self._recipients, settings, lambda: self._intake.cursor)
         feed = SubscriberFeed(client, name, lambda: self._recipients)
-        self._intake = Intake(feed, self._recipients, settings, self._subscription.before_open)
+        self._intake = Intake(feed, self._recipients, settings, self._subscription.before_open, lambda: self.on_open())
+        self.on_open: Callable[[], None] = lambda: None  # called with each new connection
         self._stop = asyncio.Event()
         self._fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         log.info("supervising subscriber=%s broker=%s watcher=%s", name, client.url, self._watcher)
@@ -85,14 +88,23 @@ class Supervisor:
         """Serve these, and no others; who stays as he is notices nothing."""
         for agent in [agent for agent in self._members if agent not in roster]:
             self._dismiss(agent)
+        self._refused.intersection_update(roster)
         for agent, assignment in roster.items():
             member = self._members.get(agent)
             if member is None:
-                self._engage(assignment)
+                self._engage_if_room(assignment)
             elif member.assignment != assignment:
                 log.info("moved agent=%s session=%s pane=%s", agent, assignment.session, assignment.pane)
                 member.assignment = assignment
                 member.moved.set()
+
+    def _engage_if_room(self, assignment: Assignment) -> None:
+        if len(self._members) < self._agents_max:
+            self._refused.discard(assignment.agent)
+            self._engage(assignment)
+        elif assignment.agent not in self._refused:
+            self._refused.add(assignment.agent)
+            log.warning("not served, there are %d agents already (BRIDGE_SUPERVISE_MAX) agent=%s", self._agents_max, assignment.agent)
 
     def _engage(self, assignment: Assignment) -> None:
         agent = assignment.agent

@@ -30,7 +30,7 @@ class PaneSink:
         return self._injector.owes(ticket_id)
 
     async def check(self) -> None:
-        await self._injector.explain()
+        await self._injector.check()
 
     async def reason(self) -> str:
         verdict = await self._injector.explain()
