@@ -4,8 +4,8 @@
     Line     one request at a time            Caller   a Line that is opened again when it broke
     Stream   one event stream: on_event(stream, event), until `ended` is set
 
-bridge/client makes a task for each read, which is right for a watcher and would here be what is
-measured. The bytes are read by the same parsers.
+bridge/client makes a task for each read, which is right for a watcher; here it would be half of what
+is measured (205 µs of CPU a request against 130, and the streams beside). The parsers are the same.
 """
 
 from __future__ import annotations
