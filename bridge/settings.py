@@ -163,7 +163,7 @@ class LoadSettings:
 
     streams: int = _set(100, "BRIDGE_LOAD_STREAMS", "event streams, each of an agent of its own", 1, 20000)
     rate: int = _set(200, "BRIDGE_LOAD_RATE", "tickets a second, of all agents together; 0 = flat out", 0, 100000)
-    seconds: int = _set(10, "BRIDGE_LOAD_SECONDS", "seconds of sending; each ticket costs 21 bytes until the end", 1, 600)
+    seconds: int = _set(10, "BRIDGE_LOAD_SECONDS", "seconds of sending; each ticket costs 29 bytes until the end", 1, 600)
     publishers: int = _set(8, "BRIDGE_LOAD_PUBLISHERS", "connections that send, and as many that acknowledge", 1, 1000)
     outstanding: int = _set(500, "BRIDGE_LOAD_OUTSTANDING", "tickets on their way or not yet acknowledged, beyond which sending waits; below the broker's BRIDGE_QUEUE_MAX", 1, 1 << 20)
     drain: int = _set(5000, "BRIDGE_LOAD_DRAIN", "ms without any arrival after which a ticket that has not come counts as lost", 100)

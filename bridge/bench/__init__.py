@@ -10,8 +10,9 @@
     measuring.py  one way: broker, watchers, settle, idle phase, tickets
     tap.py        a TCP proxy that counts requests and bytes
     cpu.py        CPU time of another process
-    load.py       a load on a running broker: streams, publishers, acknowledgers
+    load.py       a load on a running broker, from its first stream to its last acknowledgement
+    listeners.py  its streams               publishers.py  who sends in it, and who acknowledges
     line.py       its connections, cheaper than the client's
 
-Nothing here prints: cli/bench.py does.
+Nothing here prints: cli/bench.py and cli/load.py do.
 """

@@ -131,7 +131,7 @@ class Run:
                 return
             self._check_alive()
             if asyncio.get_running_loop().time() > deadline:
-                raise BridgeError(f"only {listening} of {len(self._watchers)} watchers came to listen within {START_DEADLINE:.0f} s: {self._scene.last_words('watch-0')}")
+                raise BridgeError(f"{listening} of {len(self._watchers)} watchers listen after {START_DEADLINE:.0f} s: {self._scene.last_words('watch-0')}")
             await asyncio.sleep(LOOK)
 
     async def _pass_time(self, phase: str, seconds: float) -> None:
@@ -157,8 +157,8 @@ class Run:
         while len(self._received_at) < len(self._sent_at):
             self._check_alive()
             if clock() > deadline:
-                missing = len(self._sent_at) - len(self._received_at)
-                raise BridgeError(f"{missing} of {len(self._sent_at)} tickets did not arrive within {self._plan.arrival_ms} ms: {self._scene.last_words('watch-0')}")
+                arrived = f"{len(self._received_at)} of {len(self._sent_at)} tickets arrived within {self._plan.arrival_ms} ms"
+                raise BridgeError(f"{arrived}: {self._scene.last_words('watch-0')}")
             await asyncio.sleep(LOOK)
 
     def _receive(self, number: int, at: float) -> None:

@@ -122,9 +122,9 @@ def show(page: Page, plan: Plan, measured: Sequence[Measured], verdicts: Sequenc
 
 
 def row(measured: Measured, plan: Plan) -> list[str]:
-    latency = measured.latency
-    figures = (measured.requests_per_minute, latency.mean_ms, latency.p50_ms, latency.p99_ms, measured.broker_cpu_percent, measured.watchers_cpu_percent, measured.bytes_per_minute)
-    return [title(measured.way, plan), *map(shown, figures)]
+    latency = (measured.latency.mean_ms, measured.latency.p50_ms, measured.latency.p99_ms)
+    cpu = (measured.broker_cpu_percent, measured.watchers_cpu_percent)
+    return [title(measured.way, plan), *map(shown, (measured.requests_per_minute, *latency, *cpu, measured.bytes_per_minute))]
 
 
 def aligned(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> list[list[str]]:

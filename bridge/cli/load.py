@@ -54,12 +54,12 @@ async def drive(client: ClientSettings, settings: LoadSettings, line: ProgressLi
 
 
 def show(page: Page, result: Result) -> None:
-    settings, arrived = result.settings, result.received_per_second
+    settings, arrived = result.settings, shown(result.received_per_second)
     rate = f"{settings.rate} tickets a second" if settings.rate else "flat out"
     page.line(f"{result.url}: {settings.streams} streams, {rate} over {settings.publishers} connections; {here_and_now()}")
     page.line()
     behind = f" (asked for: {settings.rate})" if result.is_behind else ""
-    page.line(f"sent            {result.sent} in {result.seconds:.1f} s, {result.accepted} accepted, {result.received} arrived, {shown(arrived)} a second{behind}")
+    page.line(f"sent            {result.sent} in {result.seconds:.1f} s, {result.accepted} accepted, {result.received} arrived, {arrived} a second{behind}")
     page.line(f"POST → stream   {latency_line(result.latency)}")
     page.line(f"POST → 202      {latency_line(result.answers)}")
     held = f" ({result.lost_pending} of them still with the broker)" if result.lost_pending else ""

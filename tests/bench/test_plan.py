@@ -12,7 +12,7 @@ from bridge.bench.plan import AFTER, BEFORE, QUICK, Plan, Way, plan_of
 from bridge.cli.main import COMMANDS
 from bridge.settings import BenchSettings, WatcherSettings
 
-plans = st.builds(Plan, agents=st.integers(1, 40), idle=st.floats(0.1, 500), tickets=st.integers(1, 9), settle_ms=st.just(0), arrival_ms=st.just(1), poll_ms=st.integers(10, 9000))
+plans = st.builds(Plan, st.integers(1, 40), st.floats(0.1, 500), st.integers(1, 9), st.just(0), st.just(1), poll_ms=st.integers(10, 9000))
 
 
 @given(plans, st.sampled_from(Way))

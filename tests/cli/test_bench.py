@@ -113,7 +113,8 @@ def test_load_counts_what_the_broker_counts(bridge, served, rate):
 def test_on_a_terminal_progress_is_one_line_and_no_part_of_what_is_said(bridge):
     ours, theirs = pty.openpty()
     try:
-        done = subprocess.run([*package_launcher(strict=False), *LOAD], env={**bridge.environment, "TERM": "xterm"}, cwd=ROOT, stdout=subprocess.PIPE, stderr=theirs, timeout=PATIENCE)
+        words, variables = [*package_launcher(strict=False), *LOAD], {**bridge.environment, "TERM": "xterm"}
+        done = subprocess.run(words, env=variables, cwd=ROOT, stdout=subprocess.PIPE, stderr=theirs, timeout=PATIENCE)
         seen = os.read(ours, 65536).decode()
     finally:
         os.close(theirs)
@@ -142,7 +143,8 @@ def test_load_without_streams_says_why(start, program_for):
 
 
 def test_load_interrupted_shows_what_there_is(bridge, served):
-    with subprocess.Popen([*package_launcher(), *LOAD, "--seconds", "600", "--json"], env=bridge.environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    words = [*package_launcher(), *LOAD, "--seconds", "600", "--json"]
+    with subprocess.Popen(words, env=bridge.environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert any("sending" in line for line in iter(process.stderr.readline, ""))
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=PATIENCE)
