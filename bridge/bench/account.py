@@ -133,7 +133,7 @@ class Result:
     latency: Latency  # from POST to the first arrival
     answers: Latency  # from POST to its 202
     errors: Mapping[str, int]
-    refusal: str  # the broker's first words of that kind
+    refusal: str  # what the broker said when it first said no; "" when it never did
     cpu_percent: float  # of the load itself, while it sent
 
     @property

@@ -40,7 +40,7 @@ class Publishers:
         self._pace = pace(settings.rate)
         self._has_room = asyncio.Event()
         self._over = asyncio.Event()
-        self.refusal = ""  # the broker's first words of that kind
+        self.refusal = ""  # what the broker said when it first said no
 
     def stop(self) -> None:
         """Send no more."""
@@ -60,8 +60,7 @@ class Publishers:
                 agent = self._agents[number % len(self._agents)]
                 try:
                     said = await caller.post(f"/agents/{segment(agent)}/send", BODY % number)
-                except BrokerUnreachable as error:
-                    self._note(str(error))
+                except BrokerUnreachable:
                     self._account.refuse(number, "send: no answer")
                     await self._pause(next(delays))
                     continue
@@ -87,7 +86,7 @@ class Publishers:
                     continue
                 if said.status != 200:
                     self._account.errors[f"acknowledge: {said.status}"] += 1
-                    self._note(said.detail)
+                    self.refusal = self.refusal or said.detail
                 self._account.release(number)
                 self._has_room.set()
         finally:
@@ -102,7 +101,7 @@ class Publishers:
         return not self.is_over
 
     async def _wait_out(self, number: int, said: Said, jitter: float) -> None:
-        self._note(said.detail)
+        self.refusal = self.refusal or said.detail
         self._account.refuse(number, f"send: {said.status}")
         await self._pause(said.retry_after + jitter)
 
@@ -116,9 +115,6 @@ class Publishers:
             await within(seconds, self._over.wait())
         except asyncio.TimeoutError:
             pass  # the usual case: it has slept
-
-    def _note(self, refusal: str) -> None:
-        self.refusal = self.refusal or refusal
 
 
 def pace(rate: int, clock: Callable[[], float] = time.monotonic) -> Iterator[float]:

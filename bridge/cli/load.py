@@ -67,7 +67,7 @@ def show(page: Page, result: Result) -> None:
     for name, count in result.errors.items():
         page.line(page.paint(f"error           {one_line(name)}: {count}", "red"))
     if result.refusal:
-        page.line(f"the first was   {one_line(result.refusal)}{advice(result.refusal)}")
+        page.line(f"the first no    {one_line(result.refusal)}{advice(result.refusal)}")
     page.line(f"the load's own  {result.cpu_percent:.0f} % of a core{'; it, and not the broker, may be the limit' if result.cpu_percent > BUSY else ''}")
 
 
