@@ -21,6 +21,7 @@ import signal
 import socket
 from typing import Any, Callable, Iterable, Mapping, Optional, Union
 
+from bridge import __version__
 from bridge.broker.agent_rows import AgentRows
 from bridge.broker.clock import Clock
 from bridge.broker.events import Events
@@ -124,7 +125,8 @@ class Server:
         if self.is_draining and "_start_serving" in context["message"]:
             return  # that second try, on the listener that we closed meanwhile
         if not isinstance(error, OSError) or "accept" not in context["message"]:
-            loop.default_exception_handler(context)
+            # Not the default handler: it shows the callback's arguments, and with them what peers have sent.
+            log.error("loop trouble message=%s", context["message"], exc_info=error)
         elif loop.time() - self._accept_failed_at > 1.0:
             self._accept_failed_at = loop.time()
             log.warning("cannot accept error=%s", error.strerror)
@@ -163,6 +165,7 @@ class Server:
     async def stop(self) -> None:
         """Drain, then close the store."""
         self.is_draining = True
+        log.info("draining connections=%d streams=%d", len(self.connections), self.services.metrics.streams_open)
         await self._stop_accepting()
         for connection in list(self.connections):
             connection.drain()
@@ -176,6 +179,7 @@ class Server:
         self.heartbeats.stop()
         self._expiry.stop()
         await self.services.journal.aclose()
+        log.info("stopped pending=%d cut=%d", self.services.hub.pending, len(self.connections))
         for connection in list(self.connections):
             connection.abort()
         await asyncio.sleep(0)  # the aborted transports close in the loop's next turn
@@ -255,6 +259,9 @@ async def serve(settings: BrokerSettings, ready: Callable[[str], None]) -> None:
     raise_descriptor_limit()
     calm_collector()
     server = Server(settings)
-    ready(await server.start())
+    url = await server.start()
+    ready(url)  # first: scripts read the first line
+    kept = (settings.db or default_db(), server.services.hub.pending, len(server.services.registry.agents))
+    log.info("started version=%s pid=%d url=%s db=%s pending=%d agents=%d", __version__, os.getpid(), url, *kept)
     await stopping.wait()
     await server.stop()
