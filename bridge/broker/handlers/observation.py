@@ -64,7 +64,7 @@ def _totals(services: Services) -> dict[str, object]:
         "pendingBytes": hub.pending_bytes,
         "oldestPendingAt": rfc3339(oldest.created_ms) if oldest else None,
         "streams": counted.streams_open,
-        "longpolls": hub.polls.total,
+        "longpolls": services.longpolls,
         "connections": counted.connections_open,
         "agents": len(services.registry.agents),
     }
