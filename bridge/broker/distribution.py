@@ -26,7 +26,7 @@ class Distribution:
         self.bins = [0] * (len(bounds) + 1)
         self.total = 0.0
 
-    # Hot: twice per ticket.
+    # Hot: twice per commit.
     def observe(self, value: float) -> None:
         self.bins[bisect_left(self.bounds, value)] += 1
         self.total += value
