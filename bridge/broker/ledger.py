@@ -17,7 +17,7 @@ import os
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Callable, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Generator, Mapping, NamedTuple, Optional
 
 from bridge.broker.body import canonical
 from bridge.broker.body import encode_text as quote
@@ -98,12 +98,13 @@ class Ledger:
         self.seq = seq = self.seq + 1
         ticket_id = draft.ticket_id or f"{self._id_prefix}{seq:08x}"
         created_ms = self._clock.wall_ms()
-        at = rfc3339(created_ms)
+        at, agent = rfc3339(created_ms), quote(agent_id)
         text = TICKET % (
-            quote(ticket_id), seq, quote(agent_id), quote(agent_id), quote(draft.origin), quote(draft.payload), quote(draft.metadata),
+            quote(ticket_id), seq, agent, agent, quote(draft.origin), quote(draft.payload), quote(draft.metadata),
             "true" if draft.expect_reply else "false", draft.timeout_ms, at, at,
         )  # fmt: skip
         entry = Entry(seq, ticket_id, agent_id, text.encode(), created_ms, draft.timeout_ms, draft.ttl_ms)
+        entry.accepted_at = self._clock.monotonic()
         self._held[ticket_id] = entry
         self._hub.backlog(agent_id).reserved += 1
         self._coming_bytes += len(entry.data)
@@ -142,6 +143,15 @@ class Ledger:
             raise PeerError(404, f"no ticket {ticket_id!r}: it was never accepted here, or its retention time is over")
         return entry
 
+    def read_before(self, seq: int) -> Generator[Entry, None, None]:
+        """What is kept, newest first, below the cursor; to be closed."""
+        return self._journal.read_before(seq) or self._remembered_before(seq)
+
+    def _remembered_before(self, seq: int) -> Generator[Entry, None, None]:
+        known = {**self._finished, **self._held}
+        found = [entry for entry in known.values() if entry.is_born and entry.seq < seq]
+        yield from sorted(found, key=lambda entry: entry.seq, reverse=True)
+
     def forget(self, before_ms: int) -> None:
         """Forget the tickets that were finished before then, as the journal does."""
         for entry in [entry for entry in self._finished.values() if entry.state.updated_ms < before_ms]:
@@ -171,8 +181,8 @@ class Ledger:
             self._hub.backlogs[entry.agent_id].reserved -= 1
             self._coming_bytes -= len(entry.data)
         if is_kept:
+            self._metrics.accepted(births, self._clock.monotonic())
             self._publish(births)
-            self._metrics.sent += len(births)
         else:
             self._unmake(births)
         for entry, state in changes:
@@ -197,7 +207,7 @@ class Ledger:
         before = entry.state
         if is_kept:
             entry.state = state
-            self._metrics.count_change(before.status, state.status)
+            self._metrics.changed(entry, before, self._clock.monotonic())
         if entry.next is state:
             entry.next = entry.commit = None  # settled: the answers that come now wait for nothing
         if entry.state.is_final and not before.is_final:

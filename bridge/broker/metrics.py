@@ -1,14 +1,22 @@
 """Counters and gauges, and the Prometheus text format 0.0.4 that shows them.
 
+Each stage of each ticket is told here, once, when it is true (accepted and
+changed: on disk). Whoever wants to hear of them sets `on_stage`; while nobody
+does, that costs one `if`.
+
 Label values come from fixed sets only, so the number of series is bounded.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from typing import Iterable, Union
+from typing import Any, Callable, Iterable, Mapping, Optional, Sequence, Union
 
+from bridge.broker.entry import Entry, State, new_stages
+from bridge.broker.timeline import ACKNOWLEDGED, INJECTED, STREAMED, Timeline
+from bridge.broker.timeline import DELIVERED as ALL_THE_WAY
 from bridge.ticket import DELIVERED, EXPIRED, RESPONDED
+from bridge.timestamp import parse_rfc3339, rfc3339
 
 FAILURE_WINDOW = 60.0  # seconds; "in the last minute" of /debug/connections
 FAILURES_MAX = 10000  # remembered at once
@@ -56,14 +64,49 @@ class Metrics:
         self.catchups = 0
         self.stream_failures = 0
         self.responses: Counter[int] = Counter()
+        self.timeline = Timeline()
+        self.on_stage: Optional[Callable[[Entry, Mapping[str, Any]], None]] = None
         self._failed_at: deque[float] = deque(maxlen=FAILURES_MAX)
 
-    def count_change(self, before: str, after: str) -> None:
-        """A ticket's status has changed, on disk."""
-        if before != after:
-            self.acknowledged += after == DELIVERED
-            self.replies += after == RESPONDED
-            self.expired += after == EXPIRED
+    # Hot, as the next two: once per commit group.
+    def accepted(self, births: Sequence[Entry], now: float) -> None:
+        """New tickets are on disk; nobody has been sent them."""
+        self.sent += len(births)
+        self.timeline.at(now).accepted += len(births)
+        if self.on_stage is not None:
+            for entry in births:
+                self.on_stage(entry, {"stage": "accepted", "at": rfc3339(entry.created_ms)})
+
+    def streamed(self, entry: Entry, tier: str, wall_ms: int, now: float) -> None:
+        """The ticket goes out to a subscriber, for the first time."""
+        entry.mark_streamed(wall_ms, tier)
+        self.timeline.observe(STREAMED, now - entry.accepted_at, now)
+        if self.on_stage is not None:
+            self.on_stage(entry, {"stage": "streamed", "at": rfc3339(wall_ms), "by": tier})
+
+    def changed(self, entry: Entry, before: State, now: float) -> None:
+        """The ticket's state is another one now, on disk."""
+        state = entry.state
+        if state.status != before.status:
+            if state.status == DELIVERED:
+                self.acknowledged += 1
+                self._measure(entry, state, now)
+            self.replies += state.status == RESPONDED
+            self.expired += state.status == EXPIRED
+        if self.on_stage is not None:
+            for stage in new_stages(before, state):
+                self.on_stage(entry, stage)
+
+    def _measure(self, entry: Entry, state: State, now: float) -> None:
+        """The hops of an acknowledged ticket. When it was typed is what its watcher says, by its own clock."""
+        self.timeline.at(now).acknowledged += 1
+        self.timeline.observe(ALL_THE_WAY, now - entry.accepted_at, now)
+        injected = state.stages[-2] if len(state.stages) > 1 else None
+        injected_ms = parse_rfc3339(injected["at"]) if injected and injected["stage"] == "injected" else None
+        if injected_ms is not None and entry.streamed_ms:
+            injected_ms = min(max(injected_ms, entry.streamed_ms), state.updated_ms)  # clocks may be apart
+            self.timeline.observe(INJECTED, (injected_ms - entry.streamed_ms) / 1000, now)
+            self.timeline.observe(ACKNOWLEDGED, (state.updated_ms - injected_ms) / 1000, now)
 
     def stream_failed(self, now: float) -> None:
         self.stream_failures += 1

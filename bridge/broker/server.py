@@ -20,7 +20,9 @@ import signal
 import socket
 from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
+from bridge.broker.agent_rows import AgentRows
 from bridge.broker.clock import Clock
+from bridge.broker.events import Events
 from bridge.broker.expiry import Expiry
 from bridge.broker.fronts.http import Connection
 from bridge.broker.fronts.responses import encode_reply
@@ -163,7 +165,8 @@ def _open_services(settings: BrokerSettings, clock: Clock) -> Services:
     ledger = Ledger(journal, hub, clock, metrics, bounds)
     registry, subscriptions = Registry(hub, settings.agents_max), Subscriptions(settings.agents_max)
     limits = SendLimits(settings.rate_limit)
-    return Services(settings, clock, journal, hub, ledger, registry, subscriptions, limits, metrics, clock.monotonic())
+    rows = AgentRows(registry, hub, clock)
+    return Services(settings, clock, journal, hub, ledger, registry, subscriptions, limits, metrics, rows, Events(metrics, rows), clock.monotonic())
 
 
 def _load(services: Services) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
+from bridge.broker.agent_rows import AgentRows
+from bridge.broker.events import Events
 from bridge.broker.expiry import Expiry
 from bridge.broker.fronts.heartbeats import Heartbeats
 from bridge.broker.fronts.http import Connection
@@ -26,7 +28,10 @@ def make_services(loop, journal=None, **settings: Any) -> Services:
     journal = journal or ScriptedJournal(loop)
     ledger = Ledger(journal, hub, clock, metrics, Bounds(rules.queue_max, rules.pending_bytes, rules.finished_max))
     registry, subscriptions = Registry(hub, rules.agents_max), Subscriptions(rules.agents_max)
-    services = Services(rules, clock, journal, hub, ledger, registry, subscriptions, SendLimits(rules.rate_limit), metrics, clock.monotonic())
+    rows = AgentRows(registry, hub, clock)
+    services = Services(
+        rules, clock, journal, hub, ledger, registry, subscriptions, SendLimits(rules.rate_limit), metrics, rows, Events(metrics, rows), clock.monotonic()
+    )
     ledger.on_time_to_live = Expiry(ledger, clock, loop).watch
     return services
 

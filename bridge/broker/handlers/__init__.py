@@ -9,4 +9,5 @@ turns into problem documents.
     streams.py   event streams
     replies.py   replies and waiting for them
     pages.py     health, metrics, debug
+    observation.py  overview, live events, search
 """

@@ -91,8 +91,18 @@ def heartbeat(request: Request, services: Services, name: str) -> Answer:
     presence = services.registry.presence(name)
     presence.heartbeat_at = services.clock.monotonic()
     if fields:
-        presence.report = {key: _cut(fields[key]) for key in REPORT_FIELDS if isinstance(fields.get(key), (str, int, float))}
+        presence.report = _report(fields)
     return json_reply(200, {"status": "ok", "lastHeartbeat": at})
+
+
+def _report(fields: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of a report: what we know, cut to a bound."""
+    report: dict[str, Any] = {key: _cut(fields[key]) for key in REPORT_FIELDS if isinstance(fields.get(key), (str, int, float))}
+    waiting = fields.get("waiting")
+    if isinstance(waiting, dict) and isinstance(waiting.get("reason"), str) and isinstance(waiting.get("sinceAt"), str):
+        ticket_id = waiting.get("ticketId")
+        report["waiting"] = {"ticketId": _cut(ticket_id) if isinstance(ticket_id, str) else None, "reason": _cut(waiting["reason"]), "sinceAt": _cut(waiting["sinceAt"])}
+    return report
 
 
 def _cut(said: Any) -> Any:

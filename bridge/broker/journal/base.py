@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import NamedTuple, Optional, Protocol
+from typing import Generator, NamedTuple, Optional, Protocol
 
 from bridge.broker.entry import Entry
 from bridge.errors import StoreBusy
@@ -75,6 +75,9 @@ class Journal(Protocol):
 
     def find(self, ticket_id: str) -> Optional[Entry]:
         """Read a ticket that memory no longer holds."""
+
+    def read_before(self, seq: int) -> Optional[Generator[Entry, None, None]]:
+        """Tickets with a smaller seq, newest first, read as they are asked for; to be closed. None: nothing is kept here."""
 
     def prune(self, before_ms: int) -> None:
         """Forget, in small steps, the tickets that were finished before then."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Optional
+from typing import Generator, Optional
 
 from bridge.broker.entry import Entry
 from bridge.broker.journal.base import AcceptRow, ChangeRow, Commits, Kept
@@ -37,6 +37,9 @@ class MemoryJournal:
         return self._groups.joined().future
 
     def find(self, ticket_id: str) -> Optional[Entry]:
+        return None
+
+    def read_before(self, seq: int) -> Optional[Generator[Entry, None, None]]:
         return None
 
     def prune(self, before_ms: int) -> None:

@@ -12,7 +12,7 @@ import fcntl
 import json
 import os
 import sqlite3
-from typing import Any, Iterator, Optional
+from typing import Any, Generator, Iterator, Optional
 from urllib.parse import quote
 
 from bridge.broker.entry import Entry
@@ -86,6 +86,14 @@ class SqliteJournal:
         # On the loop, by a unique index, beside the writer (WAL readers never wait): tens of microseconds.
         row = self._reader.execute(f"SELECT {schema.READ_COLUMNS} FROM tickets WHERE id = ?", (ticket_id,)).fetchone()
         return _entry(row, 0, 0.0) if row else None
+
+    def read_before(self, seq: int) -> Generator[Entry, None, None]:
+        cursor = self._reader.execute(f"SELECT {schema.READ_COLUMNS} FROM tickets WHERE seq < ? ORDER BY seq DESC", (seq,))
+        try:
+            for row in cursor:
+                yield _entry(row, 0, 0.0)
+        finally:
+            cursor.close()  # an open read would keep the WAL from being checkpointed
 
     def prune(self, before_ms: int) -> None:
         self.writer.put(PruneJob(before_ms))

@@ -11,6 +11,7 @@ import queue
 import sqlite3
 import threading
 import time
+from itertools import chain
 from typing import Callable, Optional, Union
 
 from bridge.broker.journal import schema
@@ -92,7 +93,7 @@ class Writer:
         self.commits = Commits(done.groups + 1, done.rows + len(group), done.seconds + time.perf_counter() - started)
 
     def _insert(self, rows: list[AcceptRow]) -> None:
-        self._connection.execute(_INSERTS[len(rows)], [value for row in rows for value in row])
+        self._connection.execute(_INSERTS[len(rows)], list(chain.from_iterable(rows)))
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:  # a full disk may have ended it already
