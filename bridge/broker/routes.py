@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Callable
 
-from bridge.broker.handlers import agents, observation, pages, replies, streams, tickets
+from bridge.broker.handlers import agents, observation, pages, replies, scrape, streams, tickets
 from bridge.broker.reply import Answer
 from bridge.broker.services import Services
 from bridge.errors import PeerError
@@ -35,7 +35,7 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "/overview": {"GET": observation.overview},
     "/events": {"GET": observation.events},
     "/health": {"GET": pages.health},
-    "/metrics": {"GET": pages.metrics},
+    "/metrics": {"GET": scrape.metrics},
     "/debug/connections": {"GET": pages.connections},
     "/debug/agent/{}/status": {"GET": pages.agent_status},
 }

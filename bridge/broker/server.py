@@ -26,6 +26,7 @@ from bridge.broker.events import Events
 from bridge.broker.expiry import Expiry
 from bridge.broker.fronts.http import Connection
 from bridge.broker.fronts.responses import encode_reply
+from bridge.broker.fronts.witness import Witness
 from bridge.broker.guard import Guard
 from bridge.broker.handlers.agents import restore
 from bridge.broker.fronts.heartbeats import Heartbeats
@@ -65,6 +66,7 @@ class Server:
         settings = self._listening.settings
         self.services = _open_services(settings, clock)
         self.guard = Guard(settings.host, settings.allowed_hosts, settings.allowed_origins)
+        self.witness = Witness(self.services.metrics, settings.log_refusals)
         self.heartbeats = Heartbeats(self._loop, clock, settings.sse_heartbeat / 1000)
         self.limits = Limits(head_max=settings.head_max, body_max=settings.body_max)
         allowed = {Stage.IDLE: settings.idle_timeout, Stage.HEAD: settings.head_timeout, Stage.BODY: settings.body_timeout}
@@ -100,8 +102,10 @@ class Server:
         transport = writer.transport
         room = min(self.services.settings.connections_max, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED_DESCRIPTORS)
         if len(self.connections) >= room:
-            refusal = problem(PeerError(503, f"the broker has {len(self.connections)} connections, as many as it may (BRIDGE_CONNECTIONS_MAX)", {"Retry-After": "5"}))
-            transport.write(encode_reply(refusal, int(self.services.clock.wall()), b"Connection: close\r\n", is_head=False))
+            detail = f"the broker has {len(self.connections)} connections, as many as it may (BRIDGE_CONNECTIONS_MAX)"
+            refusal = problem(PeerError(503, detail, {"Retry-After": "5"}, reason="connections_max"))
+            headers = self.witness.refused(refusal, transport)
+            transport.write(encode_reply(refusal, int(self.services.clock.wall()), b"Connection: close\r\n", False, headers))
             transport.close()
             return
         _set_probes(writer.get_extra_info("socket"))
@@ -120,13 +124,17 @@ class Server:
             log.warning("cannot accept error=%s", error.strerror)
 
     def _every(self, seconds: float, name: str, job: Callable[[], None]) -> None:
+        due = self._loop.time() + seconds
+
         def run() -> None:
+            self.services.metrics.loop_lag.observe(max(0.0, self._loop.time() - due))
             job()
             self._every(seconds, name, job)
 
         self._timers[name] = self._loop.call_later(seconds, run)
 
     def _sweep(self) -> None:
+        self.witness.sweep()
         now = self.services.clock.monotonic()
         for connection in list(self.timed):
             connection.sweep(now)
@@ -160,7 +168,7 @@ class Server:
 def _open_services(settings: BrokerSettings, clock: Clock) -> Services:
     path = settings.db or default_db()
     journal: Union[SqliteJournal, MemoryJournal] = MemoryJournal() if path == MEMORY else SqliteJournal(path)
-    hub, metrics = Hub(), Metrics()
+    hub, metrics = Hub(), Metrics(settings.metrics_agents)
     bounds = Bounds(settings.queue_max, settings.pending_bytes, settings.finished_max, settings.finished_bytes)
     ledger = Ledger(journal, hub, clock, metrics, bounds)
     registry, subscriptions = Registry(hub, settings.agents_max), Subscriptions(settings.agents_max)

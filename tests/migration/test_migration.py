@@ -193,8 +193,8 @@ def test_who_still_polls_is_seen_before_polling_is_switched_off(ours):
 
 def test_streams_off_at_the_broker_and_watchers_step_down_by_themselves(tmp_path):
     port, agent = free_port(), new_name()
-    broker = Broker(package_launcher(), tmp_path / "bridge.db", flags=["--port", str(port)])
-    with broker.start(), Program(broker.url, BRIDGE_RECONNECT_MAX=200, BRIDGE_PROBE_INTERVAL=300).running("watch", agent, "--print") as watch:
+    quick = {"BRIDGE_RECONNECT_MAX": 200, "BRIDGE_PROBE_INTERVAL": 300}
+    with Broker(package_launcher(), tmp_path / "bridge.db", flags=["--port", str(port)]) as broker, Program(broker.url, **quick).running("watch", agent, "--print") as watch:
         for number, disabled, connection in [(0, "false", "sse"), (1, "true", "longpoll"), (2, "false", "sse")]:
             if number:
                 broker.stop()

@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Callable, Optional, Union
 
 from bridge.broker.journal import schema
-from bridge.broker.journal.base import AcceptRow, Commits
+from bridge.broker.journal.base import AcceptRow
 from bridge.broker.journal.groups import Group
 from bridge.errors import StoreBusy
 
@@ -43,7 +43,6 @@ class Writer:
         self._report = report
         self._jobs: queue.SimpleQueue[Union[Group, PruneJob, None]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="bridge-journal", daemon=True)
-        self.commits = Commits()  # replaced whole by this thread, read by /metrics
 
     def start(self) -> None:
         self._thread.start()
@@ -89,8 +88,7 @@ class Writer:
             for sql, parameters in group.rest:
                 self._connection.execute(sql, parameters)
             self._connection.execute("COMMIT")
-        done = self.commits
-        self.commits = Commits(done.groups + 1, done.rows + len(group), done.seconds + time.perf_counter() - started)
+        group.seconds = time.perf_counter() - started
 
     def _insert(self, rows: list[AcceptRow]) -> None:
         self._connection.execute(_INSERTS[len(rows)], list(chain.from_iterable(rows)))
