@@ -21,16 +21,17 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def call(url: str, method: str, path: str, body=None):
-    """(status, JSON or None), as a client library does it."""
+    """(status, JSON or None), as a client library does it; of a failure `error`, where there is one."""
     data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(url + path, data, {"Content-Type": "application/json"}, method=method)
+    request = urllib.request.Request(url + path, data, {"Content-Type": "application/json", "Accept": "*/*", "User-Agent": "node"}, method=method)
     try:
         with DIRECT.open(request, timeout=20) as answer:
             text = answer.read()
             return answer.status, json.loads(text) if text else None
     except urllib.error.HTTPError as error:
         with error:
-            return error.code, None
+            text = error.read()
+            return error.code, json.loads(text)["error"] if text else None
 
 
 class OldBroker:
