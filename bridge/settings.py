@@ -74,6 +74,7 @@ class ClientSettings:
     broker_url: str = _set("http://127.0.0.1:5050", "BRIDGE_BROKER_URL", "where the broker is")
     connect_timeout: int = _set(5000, "BRIDGE_CONNECT_TIMEOUT", "ms to connect", 10)
     request_timeout: int = _set(30000, "BRIDGE_REQUEST_TIMEOUT", "ms to wait for an answer, beyond what a long-poll asks for", 10)
+    request_connections: int = _set(8, "BRIDGE_REQUEST_CONNECTIONS", "requests under way at a time, each on a connection of its own; more wait their turn, so that a hundred agents are no herd", 1, 1000)
     answer_max: int = _set(64 << 20, "BRIDGE_ANSWER_MAX", "bytes of one answer; well beyond the broker's own bound of a poll", 1024)
 
 
@@ -103,6 +104,17 @@ class WatcherSettings:
     exit_on_loss: bool = _set(False, "BRIDGE_EXIT_ON_LOSS", "end when the pane is lost, instead of looking for it until it is back")
     inject_rate: int = _set(100, "BRIDGE_INJECT_RATE", "injections a minute into one pane, so that an agent is never buried; 0 = no limit", 0, 6000)
     remembered: int = _set(4096, "BRIDGE_REMEMBERED", "finished tickets whose ids are remembered, so that a late repeat is known", 1)
+
+
+@dataclass(frozen=True)
+class SupervisorSettings:
+    """Whom a supervisor serves, and how it learns of changes."""
+
+    supervise_max: int = _set(1000, "BRIDGE_SUPERVISE_MAX", "agents served by one supervisor; each holds a few tickets, tasks and a file watch", 1)
+    file_check: int = _set(1000, "BRIDGE_FILE_CHECK", "ms between two looks whether --file has changed; 20 µs of CPU each", 10)
+    discover_interval: int = _set(60000, "BRIDGE_DISCOVER_INTERVAL", "ms between two looks at the broker's registry with --discover, beside one at each reconnect", 10)
+    sessions_interval: int = _set(5000, "BRIDGE_SESSIONS_INTERVAL", "ms between two looks at the tmux sessions with --sessions; 6 ms of CPU each", 10)
+    forget_after: int = _set(60000, "BRIDGE_FORGET_AFTER", "ms after which an agent of --sessions whose session has gone is no longer served; it is looked for until then")
 
 
 @dataclass(frozen=True)

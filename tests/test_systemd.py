@@ -94,12 +94,20 @@ def test_a_drain_that_takes_long_feeds_the_watchdog(tmp_path, start):
         assert broker.wait() == 0
 
 
-def test_a_watcher_says_so_too(manager):
-    command = [*package_launcher(), "watch", "lucy", "--print", "--broker-url", NOBODY]
+@pytest.mark.parametrize(
+    "words, status",
+    [
+        (["watch", "lucy", "--print"], f"STATUS=watching for lucy at {NOBODY}"),
+        (["supervise", "lucy", "--print", "--name", "box"], f"STATUS=supervising as box at {NOBODY}"),
+    ],
+    ids=["watch", "supervise"],
+)
+def test_a_watcher_and_a_supervisor_say_so_too(manager, words, status):
+    command = [*package_launcher(), *words, "--broker-url", NOBODY]
     given = environment(NOTIFY_SOCKET=manager.address, WATCHDOG_USEC=WATCHDOG)
     with subprocess.Popen(command, env=given, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as watcher:
         try:
-            assert manager.hear() == ["READY=1", f"STATUS=watching for lucy at {NOBODY}"], "a broker that is away is its business, not the manager's"
+            assert manager.hear() == ["READY=1", status], "a broker that is away is its business, not the manager's"
             manager.hear_until("WATCHDOG=1")
         finally:
             watcher.terminate()

@@ -30,6 +30,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "broker": Command("bridge.cli.broker", "run the broker", "broker --port 5050 --db ~/bridge.db"),
     "watch": Command("bridge.cli.watch", "receive an agent's tickets and type them into a tmux pane", "watch lucy dev-lucy 0"),
+    "supervise": Command("bridge.cli.supervise", "the same for many agents, on one connection to the broker", "supervise lucy=dev-lucy:0 bob=%7"),
     "send": Command("bridge.cli.send", "send a ticket to an agent", 'send lucy "run the tests, please" --wait'),
     "reply": Command("bridge.cli.reply", "answer a ticket", 'reply T42 "all green"'),
     "show": Command("bridge.cli.show", "print a whole ticket, safe to read in a terminal", "show T42"),

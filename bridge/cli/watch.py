@@ -14,6 +14,7 @@ import signal
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from typing import Callable, Sequence
 
 from bridge.cli.asking import add_broker_flags, checked_id
 from bridge.cli.flags import add_flags, load
@@ -72,7 +73,7 @@ async def watch(args: argparse.Namespace) -> None:
     client = BrokerClient(load(ClientSettings, args))
     async with AsyncExitStack() as owned:
         session = Session(args.agent, client, make_sink(args, settings, client.url, owned), settings)
-        stop_on_signals(session, manager)
+        stop_on(SIGNALS, manager.stopping, session.stop)
         manager.ready(f"watching for {args.agent} at {client.url}")
         await session.run()
 
@@ -105,15 +106,20 @@ def name_broker(settings: TmuxSettings, broker: str) -> TmuxSettings:
     return replace(settings, shell_command=command)
 
 
-def stop_on_signals(session: Session, manager: ServiceManager) -> None:
+def stop_on(signals: Sequence[int], *steps: Callable[[], None]) -> None:
+    """The first of these signals, unless our starter ignores it, takes the steps of a stop; the second ends the process."""
     loop = asyncio.get_running_loop()
 
     def on_signal(number: int) -> None:
-        manager.stopping()
-        session.stop()
+        for step in steps:
+            step()
         for each in heard:  # whoever asks twice does not want to wait
             loop.add_signal_handler(each, os._exit, 128 + number)
 
-    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup(1) ignores SIGHUP, and means it
+    heard = [number for number in signals if is_heard(number)]
     for number in heard:
         loop.add_signal_handler(number, on_signal, number)
+
+
+def is_heard(number: int) -> bool:
+    return signal.getsignal(number) is not signal.SIG_IGN  # nohup(1) ignores SIGHUP, and means it

@@ -14,7 +14,7 @@ import threading
 import pytest
 
 from raw_http import PATIENCE, Line
-from running import ROOT
+from running import ROOT, wait_until
 from service import ACTIVATE, Manager, listener
 
 UNITS = ROOT / "examples" / "systemd"
@@ -31,6 +31,11 @@ def entries(name: str, **specifiers: str) -> dict[str, list[str]]:
                 value = value.replace(f"%{letter}", str(text))
             found.setdefault(key, []).append(value)
     return found
+
+
+def printed(name: str) -> str:
+    """What the comment's printf writes into a file."""
+    return (UNITS / name).read_text().partition("printf '")[2].partition("'")[0].replace("\\n", "\n")
 
 
 def command(unit: dict[str, list[str]], program: str, **variables: str) -> list[str]:
@@ -78,8 +83,7 @@ def test_the_broker_on_the_socket_of_its_unit(program, tmp_path):
 
 
 def test_a_watcher_with_the_file_that_its_comment_makes(program, tmp_path):
-    text = (UNITS / "bridge-watch@.service").read_text()
-    made = text.partition("printf '")[2].partition("'")[0].replace("\\n", "\n").split()
+    made = printed("bridge-watch@.service").split()
     unit = entries("bridge-watch@.service", h=tmp_path, i="lucy")
     variables = dict(pair.split("=") for pair in made)
     words = command(unit, program, **variables)
@@ -90,13 +94,23 @@ def test_a_watcher_with_the_file_that_its_comment_makes(program, tmp_path):
         assert "STATUS=watching for lucy at http://127.0.0.1:9" in manager.said[0]
 
 
+def test_a_supervisor_with_the_file_that_its_comment_makes(program, tmp_path):
+    unit = entries("bridge-supervise.service", h=tmp_path)
+    (tmp_path / ".config" / "bridge").mkdir(parents=True)
+    (tmp_path / ".config" / "bridge" / "agents.json").write_text(printed("bridge-supervise.service"))
+    with Manager(str(tmp_path / "notify")) as manager:
+        with service(unit, command(unit, program), manager, HOME=str(tmp_path), TMUX_TMPDIR=str(tmp_path), BRIDGE_BROKER_URL="http://127.0.0.1:9") as said:
+            wait_until(lambda: all(f"watching agent={name} session=dev-{name} pane=0" in "".join(said) for name in ("lucy", "bob")), "both agents")
+        assert "STATUS=supervising as " in manager.said[0] and manager.said[0].endswith("at http://127.0.0.1:9")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_systemd_itself_finds_no_fault(name, tmp_path):
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed")
     for each in NAMES:
         (tmp_path / each).write_text((UNITS / each).read_text().replace("/usr/bin/python3", sys.executable))
-    of_a_user = ["--user"] if "@" in name else []
+    of_a_user = [] if name.startswith("bridge-broker") else ["--user"]
     checked = subprocess.run(
         ["systemd-analyze", *of_a_user, "verify", str(tmp_path / name)], capture_output=True, text=True, timeout=60, env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path)}
     )

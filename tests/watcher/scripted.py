@@ -47,6 +47,10 @@ class ScriptedSink:
     def owes(self, ticket_id: str) -> bool:
         return ticket_id == self.owed
 
+    async def check(self) -> None:
+        if self.lost is not None:
+            raise self.lost
+
     async def reason(self) -> str:
         if self.lost is not None:
             raise self.lost

@@ -11,12 +11,12 @@ import asyncio
 import json
 from typing import Optional
 
-from bridge.client.broker import BrokerClient
 from bridge.client.http import EventStream
 from bridge.errors import ConnectionLost, Refused, StreamError, TierUnfit
 from bridge.settings import WatcherSettings
 from bridge.ticket import Ticket
 from bridge.watcher.transport.base import unfit
+from bridge.watcher.transport.feed import Feed
 from bridge.wire.sse import Event
 
 STALE_HEARTBEATS = 2.5  # WIRE, Event streams
@@ -25,9 +25,8 @@ STALE_HEARTBEATS = 2.5  # WIRE, Event streams
 class Stream:
     """Tickets as they are published."""
 
-    def __init__(self, client: BrokerClient, agent: str, settings: WatcherSettings) -> None:
-        self._client = client
-        self._agent = agent
+    def __init__(self, feed: Feed, settings: WatcherSettings) -> None:
+        self._feed = feed
         self._first_byte = settings.first_byte / 1000
         self._silence = STALE_HEARTBEATS * settings.sse_heartbeat / 1000
         self._stream: Optional[EventStream] = None
@@ -36,20 +35,20 @@ class Stream:
     async def open(self, after: int) -> None:
         try:
             # Some proxies withhold the response's head, others only what follows.
-            self._stream = await self._client.stream_agent(self._agent, after, head_within=self._first_byte)
-            self._first = tickets_of(await self._stream.read_events(self._first_byte))
+            self._stream = await self._feed.open_stream(after, self._first_byte)
+            self._first = self._tickets_of(await self._stream.read_events(self._first_byte))
         except Refused as error:
             raise unfit(error, "the event stream", also=503) from None  # 503: DISABLE_SSE, or too many streams
         except asyncio.TimeoutError:
             raise TierUnfit(f"the event stream showed nothing within {self._first_byte:g} s: a proxy buffers it") from None
 
-    async def receive(self, room: int) -> list[Ticket]:
+    async def receive(self) -> list[Ticket]:
         assert self._stream is not None, "opened before it is read"
         if self._first:
             first, self._first = self._first, []
             return first
         try:
-            return tickets_of(await self._stream.read_events(self._silence))
+            return self._tickets_of(await self._stream.read_events(self._silence))
         except asyncio.TimeoutError:
             raise ConnectionLost(f"the event stream was silent for {self._silence:g} s, {STALE_HEARTBEATS} heartbeats") from None
 
@@ -57,14 +56,12 @@ class Stream:
         if self._stream is not None:
             await self._stream.aclose()
 
+    def _tickets_of(self, events: list[Event]) -> list[Ticket]:
+        """The tickets among events; other events (a heartbeat's, a later broker's) are passed over."""
+        return [self._ticket_of(event.data) for event in events if event.event == "ticket"]
 
-def tickets_of(events: list[Event]) -> list[Ticket]:
-    """The tickets among events; other events (a heartbeat's, a later broker's) are passed over."""
-    return [ticket_of(event.data) for event in events if event.event == "ticket"]
-
-
-def ticket_of(data: str) -> Ticket:
-    try:
-        return Ticket.from_json(json.loads(data))
-    except (ValueError, RecursionError) as error:
-        raise StreamError(f"an event holds no ticket: {error}") from None
+    def _ticket_of(self, data: str) -> Ticket:
+        try:
+            return self._feed.ticket_of(json.loads(data))
+        except (ValueError, RecursionError) as error:
+            raise StreamError(f"an event holds no ticket: {error}") from None
