@@ -31,7 +31,7 @@ class Metrics:
         self.expired = 0
         self.replies = 0
         self.streams_opened = 0
-        self.streams: set[Any] = set()  # the open ones' subscribers
+        self.streams_open = 0
         self.connections_open = 0
         self.catchups = 0
         self.stream_failures = 0
@@ -84,12 +84,12 @@ class Metrics:
             self.timeline.observe(INJECTED, (injected_ms - entry.streamed_ms) / 1000, now)
             self.timeline.observe(ACKNOWLEDGED, (state.updated_ms - injected_ms) / 1000, now)
 
-    def stream_opened(self, subscriber: object) -> None:
+    def stream_opened(self) -> None:
         self.streams_opened += 1
-        self.streams.add(subscriber)
+        self.streams_open += 1
 
-    def stream_closed(self, subscriber: object, has_failed: bool, now: float) -> None:
-        self.streams.discard(subscriber)
+    def stream_closed(self, has_failed: bool, now: float) -> None:
+        self.streams_open -= 1
         if has_failed:
             self.stream_failures += 1
             self._failed_at.append(now)

@@ -101,6 +101,10 @@ class Registry:
         fresh = seen is not None and now - seen.heartbeat_at < STALE_HEARTBEATS * agent.heartbeat_interval_ms / 1000
         return "online" if fresh else "offline"
 
+    def polled(self, now: float) -> int:
+        """How many agents were polled plainly a moment ago, whatever else reaches them."""
+        return sum(now - seen.polled_at < POLL_WINDOW for seen in self._presences.values())
+
     def tiers(self, now: float) -> Counter[str]:
         """How many agents are reached by each tier now."""
         return Counter(self.connection(agent_id, now) for agent_id in {*self._presences, *self._hub.streamed_agents()})

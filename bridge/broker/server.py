@@ -15,11 +15,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import resource
 import signal
 import socket
 from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
+from bridge import __version__
 from bridge.broker.agent_rows import AgentRows
 from bridge.broker.clock import Clock
 from bridge.broker.events import Events
@@ -118,7 +120,8 @@ class Server:
         if self.is_draining and "_start_serving" in context["message"]:
             return  # that second try, on the listener that we closed meanwhile
         if not isinstance(error, OSError) or "accept" not in context["message"]:
-            loop.default_exception_handler(context)
+            # Not the default handler: it shows the callback's arguments, and with them what peers have sent.
+            log.error("loop trouble message=%s", context["message"], exc_info=error)
         elif loop.time() - self._accept_failed_at > 1.0:
             self._accept_failed_at = loop.time()
             log.warning("cannot accept error=%s", error.strerror)
@@ -147,6 +150,7 @@ class Server:
     async def stop(self) -> None:
         """Drain, then close the store."""
         self.is_draining = True
+        log.info("draining connections=%d streams=%d", len(self.connections), self.services.metrics.streams_open)
         await self._listening.close()
         for connection in list(self.connections):
             connection.drain()
@@ -160,6 +164,7 @@ class Server:
         self.heartbeats.stop()
         self._expiry.stop()
         await self.services.journal.aclose()
+        log.info("stopped pending=%d cut=%d", self.services.hub.pending, len(self.connections))
         for connection in list(self.connections):
             connection.abort()
         await asyncio.sleep(0)  # the aborted transports close in the loop's next turn
@@ -233,8 +238,10 @@ async def serve(settings: BrokerSettings, ready: Callable[[str], None], manager:
     calm_collector()
     server = Server(settings, passed)
     url = await server.start()
-    ready(url)
+    ready(url)  # first: scripts read the first line
     manager.ready(f"ready on {url}")
+    kept = (settings.db or default_db(), server.services.hub.pending, len(server.services.registry.agents))
+    log.info("started version=%s pid=%d url=%s db=%s pending=%d agents=%d", __version__, os.getpid(), url, *kept)
     await stopping.wait()
     manager.stopping()
     await server.stop()

@@ -225,7 +225,7 @@ def test_eof_of_a_stream_forgets_it():
         assert house.services.hub.streams("lucy") == 1 and b":heartbeat" in line.received
         line.send_eof()
         await asyncio.sleep(0)
-        assert house.services.hub.streams("lucy") == 0 and not house.services.metrics.streams and not house.connections
+        assert house.services.hub.streams("lucy") == 0 and house.services.metrics.streams_open == 0 and not house.connections
 
     run(scenario)
 

@@ -18,8 +18,8 @@ def test_failures_of_the_last_minute(gaps, wait):
     metrics, now, times = Metrics(), 0.0, []
     for gap in gaps:
         now += gap
-        metrics.stream_closed(object(), True, now)
-        metrics.stream_closed(object(), False, now)
+        metrics.stream_closed(True, now)
+        metrics.stream_closed(False, now)
         times.append(now)
     now += wait
     assert metrics.failed_lately(now) == sum(now - each <= FAILURE_WINDOW for each in times)
@@ -29,7 +29,7 @@ def test_failures_of_the_last_minute(gaps, wait):
 def test_failures_are_remembered_within_a_bound():
     metrics = Metrics()
     for _ in range(FAILURES_MAX + 100):
-        metrics.stream_closed(object(), True, 1.0)
+        metrics.stream_closed(True, 1.0)
     assert metrics.failed_lately(1.0) == FAILURES_MAX and metrics.stream_failures == FAILURES_MAX + 100
 
 

@@ -224,8 +224,8 @@ class Connection(asyncio.BufferedProtocol):
         self._request = None
         house.timed.discard(self)
         self._outbox = StreamOutbox(self._transport, self._loop, house.services.clock, is_chunked, answer.heartbeat_as_event, house.services.settings.write_deadline / 1000)
+        house.services.metrics.stream_opened()
         self._outbox.open(head, answer.attach)
-        house.services.metrics.stream_opened(self._outbox.subscriber)
         house.heartbeats.add(self._outbox)
 
     def pause_writing(self) -> None:
@@ -294,6 +294,6 @@ class Connection(asyncio.BufferedProtocol):
         if self._stop_waiting is not None:
             self._stop_waiting()
         if self._outbox is not None:
-            house.services.metrics.stream_closed(self._outbox.subscriber, error is not None or self._is_cut, house.services.clock.monotonic())
+            house.services.metrics.stream_closed(error is not None or self._is_cut, house.services.clock.monotonic())
             house.witness.stream_closed(self._transport, error, self._is_cut)
             self._outbox.close()

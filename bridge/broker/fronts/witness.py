@@ -66,7 +66,7 @@ class Witness:
             self._metrics.refusals[reply.reason] += 1
             self._log_refusal(request_id, request, reply, transport)
         elif self._is_tracing:
-            log.debug("answered id=%s %s status=%d bytes=%d peer=%s", request_id, _what(request), reply.status, len(reply.body), _peer(transport))
+            log.debug("answered id=%s method=%s path=%s status=%d bytes=%d peer=%s", request_id, *_what(request), reply.status, len(reply.body), _peer(transport))
         return () if given else ((ID, request_id),)
 
     def _log_refusal(self, request_id: str, request: Optional[Request], reply: Reply, transport: asyncio.BaseTransport) -> None:
@@ -77,7 +77,7 @@ class Witness:
         if self._lines > self._lines_max:
             self._unlogged += 1
             return
-        log.log(level, "refused id=%s %s status=%d reason=%s peer=%s", request_id, _what(request), reply.status, reply.reason, _peer(transport))
+        log.log(level, "refused id=%s method=%s path=%s status=%d reason=%s peer=%s", request_id, *_what(request), reply.status, reply.reason, _peer(transport))
 
     def sweep(self) -> None:
         """A second has passed, or less."""
@@ -89,7 +89,7 @@ class Witness:
     def failed(self, request: Request) -> str:
         """A handler raised what it must not; called while the exception is handled. Returns the request's id."""
         request_id = self.request_id(request)
-        log.exception("handler failed id=%s %s", request_id, _what(request))
+        log.exception("handler failed id=%s method=%s path=%s", request_id, *_what(request))
         return request_id
 
     def stream_opened(self, request: Request, transport: asyncio.BaseTransport) -> Headers:
@@ -97,7 +97,7 @@ class Witness:
         if not self._is_tracing and "x-request-id" not in request.fields:
             return ()
         request_id = self.request_id(request)
-        log.debug("stream opened id=%s %s peer=%s", request_id, _what(request), _peer(transport))
+        log.debug("stream opened id=%s method=%s path=%s peer=%s", request_id, *_what(request), _peer(transport))
         return ((ID, request_id),)
 
     def stream_closed(self, transport: asyncio.BaseTransport, error: Optional[Exception], is_cut: bool) -> None:
@@ -105,8 +105,8 @@ class Witness:
             log.debug("stream closed peer=%s by=%s", _peer(transport), error or ("us" if is_cut else "either side"))
 
 
-def _what(request: Optional[Request]) -> str:
-    return f"method={request.method} path={request.path}" if request is not None else "method=- path=-"
+def _what(request: Optional[Request]) -> tuple[str, str]:
+    return (request.method, request.path) if request is not None else ("-", "-")
 
 
 def _peer(transport: asyncio.BaseTransport) -> str:

@@ -63,7 +63,7 @@ def _totals(services: Services) -> dict[str, object]:
         "pending": hub.pending,
         "pendingBytes": hub.pending_bytes,
         "oldestPendingAt": rfc3339(oldest.created_ms) if oldest else None,
-        "streams": len(counted.streams),
+        "streams": counted.streams_open,
         "longpolls": hub.polls.total,
         "connections": counted.connections_open,
         "agents": len(services.registry.agents),

@@ -15,12 +15,11 @@ def health(request: Request, services: Services, name: str) -> Answer:
 
 def connections(request: Request, services: Services, name: str) -> Answer:
     counted, hub, now = services.metrics, services.hub, services.clock.monotonic()
-    tiers = services.registry.tiers(now)
-    starting = sum(not subscriber.was_live for subscriber in counted.streams)
     content = {
-        "sse": {"active": len(counted.streams) - starting, "pending": starting, "failed": counted.failed_lately(now)},
-        "longpoll": {"active": tiers["longpoll"], "waiting": hub.polls.total},
-        "polling": {"active": tiers["poll"]},
+        # A request becomes a stream in one step of the loop: no page ever sees one in between.
+        "sse": {"active": counted.streams_open, "pending": 0, "failed": counted.failed_lately(now)},
+        "longpoll": {"active": services.registry.tiers(now)["longpoll"], "waiting": hub.polls.total},
+        "polling": {"active": services.registry.polled(now)},
     }
     return json_reply(200, content)
 

@@ -55,7 +55,7 @@ def _tickets(services: Services) -> Filled:
 
 def _connections(services: Services) -> Filled:
     counted, hub = services.metrics, services.hub
-    yield _one(families.STREAMS, len(counted.streams))
+    yield _one(families.STREAMS, counted.streams_open)
     yield _one(families.STREAMS_OPENED, counted.streams_opened)
     yield _one(families.CATCHUPS, counted.catchups)
     yield _one(families.STREAM_FAILURES, counted.stream_failures)

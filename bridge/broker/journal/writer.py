@@ -17,6 +17,7 @@ from typing import Callable, Optional, Union
 from bridge.broker.journal import schema
 from bridge.broker.journal.base import AcceptRow
 from bridge.broker.journal.groups import Group
+from bridge.broker.journal.trouble import Trouble
 from bridge.errors import StoreBusy
 
 log = logging.getLogger("bridge.broker")
@@ -41,6 +42,7 @@ class Writer:
     def __init__(self, connection: sqlite3.Connection, report: Callable[[Group, Optional[StoreBusy]], None]) -> None:
         self._connection = connection
         self._report = report
+        self._trouble = Trouble()
         self._jobs: queue.SimpleQueue[Union[Group, PruneJob, None]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="bridge-journal", daemon=True)
 
@@ -71,8 +73,10 @@ class Writer:
             self._write(group)
         except (sqlite3.Error, UnicodeEncodeError) as error:
             self._roll_back()
-            log.error("commit failed rows=%d error=%s", len(group), error)
+            self._trouble.failed(len(group), error)
             return StoreBusy(f"the store cannot be written now: {error}")
+        if self._trouble.failures:
+            self._trouble.worked()
         return None
 
     def _write(self, group: Group) -> None:
