@@ -148,6 +148,29 @@ class DoctorSettings:
     descriptors: int = _set(4096, "BRIDGE_DESCRIPTORS", "open files that a broker should be allowed: one for each connection")
 
 
+@dataclass(frozen=True)
+class BenchSettings:
+    """What `bench` starts, and for how long it looks."""
+
+    agents: int = _set(10, "BRIDGE_BENCH_AGENTS", "agents; the claims are about 10", 1, 500)
+    idle: int = _set(30, "BRIDGE_BENCH_IDLE", "seconds of the idle phase; of each way the whole number of its own periods that is nearest", 1, 3600)
+    tickets: int = _set(3, "BRIDGE_BENCH_TICKETS", "tickets to each agent, spread over one poll interval", 1, 50)
+    settle: int = _set(3000, "BRIDGE_BENCH_SETTLE", "ms between the last watcher's connecting and the idle phase; their first reports take 2000", 0, 60000)
+    arrival: int = _set(30000, "BRIDGE_BENCH_ARRIVAL", "ms that the last ticket has to arrive", 100)
+
+
+@dataclass(frozen=True)
+class LoadSettings:
+    """What `bench load` does to a running broker."""
+
+    streams: int = _set(100, "BRIDGE_LOAD_STREAMS", "event streams, each of an agent of its own", 1, 20000)
+    rate: int = _set(200, "BRIDGE_LOAD_RATE", "tickets a second, of all agents together; 0 = flat out", 0, 100000)
+    seconds: int = _set(10, "BRIDGE_LOAD_SECONDS", "seconds of sending; each ticket costs 29 bytes until the end", 1, 600)
+    publishers: int = _set(8, "BRIDGE_LOAD_PUBLISHERS", "connections that send, and as many that acknowledge", 1, 1000)
+    outstanding: int = _set(500, "BRIDGE_LOAD_OUTSTANDING", "tickets on their way or not yet acknowledged, beyond which sending waits; below the broker's BRIDGE_QUEUE_MAX", 1, 1 << 20)
+    drain: int = _set(5000, "BRIDGE_LOAD_DRAIN", "ms without any arrival after which a ticket that has not come counts as lost", 100)
+
+
 def load(cls: type[S], flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os.environ) -> S:
     """Read settings of class `cls`. Raises UsageError that names the setting, its value and its range."""
     values: dict[str, Any] = {}

@@ -30,6 +30,7 @@ class Reply(NamedTuple):
     content_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
     reason: str = ""  # of a refusal, in one word
+    cache: str = "no-store"  # Cache-Control
 
 
 class OnDisk(NamedTuple):

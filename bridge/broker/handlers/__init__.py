@@ -12,4 +12,5 @@ turns into problem documents.
     pages.py     health, debug
     scrape.py    metrics
     observation.py  overview, live events, search
+    web.py       the page: files of broker/web
 """
