@@ -14,6 +14,8 @@ from dataclasses import fields
 import pytest
 
 from bridge import settings
+from bridge.broker import families
+from bridge.broker.exposition import Family
 from bridge.cli.main import COMMANDS
 from proxies.conftest import free_port
 from raw_http import PATIENCE
@@ -88,11 +90,18 @@ def test_every_command_works_as_written(tmp_path):
     assert done.stdout.count("sound, version") == 3, "the store, its backup and what was recovered"
 
 
+def test_every_alert_leads_to_a_symptom():
+    alerts = re.findall(r"^ *- alert: (\w+)$", (ROOT / "examples" / "bridge-alerts.yml").read_text(), re.MULTILINE)
+    assert alerts and set(alerts) == set(re.findall(r"\bBridge[A-Z]\w+", GUIDES["RUNBOOK.md"]))
+
+
 @pytest.mark.parametrize("name", GUIDES)
 def test_a_guide_names_only_what_exists(name):
-    """Commands, settings and files; metrics are looked for at a running broker by the commands themselves."""
+    """Commands, settings, metrics and files."""
     known = {variable for cls in vars(settings).values() if isinstance(cls, type) and cls.__module__ == settings.__name__ for entry in fields(cls) for variable in entry.metadata["env"]}
     text = GUIDES[name]
     assert set(re.findall(r"python3 -m bridge ([a-z]+)", text)) <= set(COMMANDS)
     assert set(re.findall(r"`((?:BRIDGE|BROKER)_[A-Z_]+)[=`]", text)) <= known
+    shown = {family.name for family in vars(families).values() if isinstance(family, Family)}
+    assert {re.sub("_(total|bucket|count|sum)$", "", metric) for metric in re.findall(r"`((?:bridge|process)_[a-z_]+)`", text)} <= shown
     assert all((ROOT / path).exists() for path in re.findall(r"`((?:examples|tests)/[\w./-]+)`", text))
