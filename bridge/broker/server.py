@@ -187,6 +187,8 @@ def _load(services: Services) -> None:
     kept = services.journal.load(services.clock.wall_ms(), services.clock.monotonic())
     services.ledger.load(kept)
     services.subscriptions.load(kept.subscriptions)
+    for agent_id in services.hub.backlogs:
+        services.registry.note_named(agent_id)
     for record in kept.agents:
         agent = restore(record)
         services.registry.agents[agent.agent_id] = agent

@@ -34,6 +34,11 @@ class Services:
     events: Events
     started_at: float  # monotonic
 
+    @property
+    def longpolls(self) -> int:
+        """Long-polls that wait now, each counted once."""
+        return self.hub.polls.total + self.subscriptions.idle_polls
+
 
 def query_int(query: dict[str, str], name: str, default: int, low: int, high: int) -> int:
     """A whole number from the query string. Raises PeerError 400 that names the range."""

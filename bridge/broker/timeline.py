@@ -13,7 +13,7 @@ Times are monotonic seconds.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from typing import Iterable
 
 from bridge.broker.distribution import Distribution
@@ -33,7 +33,7 @@ class Step:
     def __init__(self) -> None:
         self.accepted = 0
         self.acknowledged = 0
-        self.hops: dict[str, Distribution] = {}
+        self.hops: defaultdict[str, Distribution] = defaultdict(Distribution)  # those that something was observed of
 
 
 class Timeline:
@@ -55,11 +55,7 @@ class Timeline:
     def observe(self, hop: str, seconds: float, now: float) -> None:
         if now >= self._ends_at:
             self._turn(now)
-        hops = self._current.hops
-        found = hops.get(hop)
-        if found is None:
-            found = hops[hop] = Distribution()
-        found.observe(seconds if seconds > 0.0 else 0.0)
+        self._current.hops[hop].observe(seconds if seconds > 0.0 else 0.0)
 
     def _turn(self, now: float) -> None:
         for hop, found in self._current.hops.items():

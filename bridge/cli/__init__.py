@@ -6,6 +6,7 @@
     asking.py   what the commands that ask a broker share
     one file per command or family: broker, watch, send, reply, show, tickets (pending, tail), agents (agents, register),
     ack, status, explain, doctor, bench (load.py: `bench load`; progress.py: how far it is), demo, pack
+    patient.py  log lines that wait for nobody
     panes.py    what the commands that look at a pane share
     width.py    long lines folded for a person's terminal, never for a program
 

@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    configure_logs(args)
+    configure_logs(args, is_patient=True)
     settings = load(BrokerSettings, args)
     manager, passed = ServiceManager.from_environment(os.environ), take_listeners(os.environ)
     with ExitStack() as owned:

@@ -35,6 +35,7 @@ def send(request: Request, services: Services, name: str) -> Answer:
         if known is not None:
             return _accepted(*known)
     services.limits.check(name, services.clock.monotonic())
+    services.registry.note_named(name)
     return _accepted(*services.ledger.accept(name, draft))
 
 
