@@ -151,6 +151,14 @@ class DoctorSettings:
 
 
 @dataclass(frozen=True)
+class TailSettings:
+    """How `tail` brings tickets and their stages into one order: they come over two streams."""
+
+    stage_hold: int = _set(500, "BRIDGE_STAGE_HOLD", "ms that a stage waits for its ticket's own line, which comes over another stream", 0)
+    stages_held: int = _set(1000, "BRIDGE_STAGES_HELD", "tickets whose stages may wait so, and whose lines are remembered", 1)
+
+
+@dataclass(frozen=True)
 class BenchSettings:
     """What `bench` starts, and for how long it looks."""
 

@@ -35,7 +35,7 @@ COMMANDS = {
     "reply": Command("bridge.cli.reply", "answer a ticket", 'reply T42 "all green"'),
     "show": Command("bridge.cli.show", "print a whole ticket, safe to read in a terminal", "show T42"),
     "pending": Command("bridge.cli.pending", "list what an agent has not received yet", "pending lucy --json"),
-    "tail": Command("bridge.cli.tail", "print tickets as they are sent, one line each", "tail lucy"),
+    "tail": Command("bridge.cli.tail", "print tickets and what becomes of them, one line each", "tail lucy"),
     "agents": Command("bridge.cli.agents", "list the registered agents", "agents --status online"),
     "register": Command("bridge.cli.register", "register an agent, so that replies come to it as tickets", "register lucy --type claude --session dev-lucy --pane 0"),
     "ack": Command("bridge.cli.ack", "acknowledge a ticket by hand", "ack T42"),
