@@ -38,6 +38,7 @@ COMMANDS = {
     "tail": Command("bridge.cli.tail", "print tickets and what becomes of them, one line each", "tail lucy"),
     "why": Command("bridge.cli.why", "a ticket's story: where it stands, and what it waits for", "why T42"),
     "search": Command("bridge.cli.search", "find tickets by a piece of text, newest first", 'search "the tests" --agent lucy'),
+    "top": Command("bridge.cli.top.command", "watch agents and tickets live, with what waits and why", "top"),
     "agents": Command("bridge.cli.agents", "list the registered agents", "agents --status online"),
     "register": Command("bridge.cli.register", "register an agent, so that replies come to it as tickets", "register lucy --type claude --session dev-lucy --pane 0"),
     "ack": Command("bridge.cli.ack", "acknowledge a ticket by hand", "ack T42"),
