@@ -151,6 +151,26 @@ class DoctorSettings:
 
 
 @dataclass(frozen=True)
+class TailSettings:
+    """How `tail` brings tickets and their stages into one order: they come over two streams."""
+
+    stage_hold: int = _set(500, "BRIDGE_STAGE_HOLD", "ms that a stage waits for its ticket's own line, which comes over another stream", 0)
+    stages_held: int = _set(1000, "BRIDGE_STAGES_HELD", "tickets whose stages may wait so, and whose lines are remembered", 1)
+
+
+@dataclass(frozen=True)
+class TopSettings:
+    """How often `top` looks and paints."""
+
+    top_refresh: int = _set(250, "BRIDGE_TOP_REFRESH", "ms between two paints when news come in; faster than anybody reads, slow enough for ssh", 20)
+    top_overview: int = _set(1000, "BRIDGE_TOP_OVERVIEW", "ms between two looks at everything while something moves; more where the broker needs long to answer", 50)
+    top_idle: int = _set(30000, "BRIDGE_TOP_IDLE", "ms between two such looks while nothing moves: events are a hint, looking is the truth", 100)
+    top_agents: int = _set(1000, "BRIDGE_TOP_AGENTS", "agents that are asked for and listed", 1, 10000)
+    top_tickets: int = _set(300, "BRIDGE_TOP_TICKETS", "latest tickets that are kept to look at", 1)
+    escape_delay: int = _set(50, "ESCDELAY", "ms after which an Escape is a key of its own and not the beginning of an arrow key's bytes (ncurses(3X))", 0, 2000)
+
+
+@dataclass(frozen=True)
 class BenchSettings:
     """What `bench` starts, and for how long it looks."""
 
