@@ -2,7 +2,8 @@
 
 The broker sends a comment at once, so a stream that stays silent at its start
 goes through a proxy that buffers: proof that the tier cannot work here. Later,
-2.5 heartbeats of silence mean that the connection is dead, whatever TCP says.
+2.5 heartbeats of silence mean that the connection is dead, whatever TCP says. How
+long a heartbeat is the broker announces; the setting serves where it does not.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class Stream:
         self._client = client
         self._agent = agent
         self._first_byte = settings.first_byte / 1000
-        self._silence = STALE_HEARTBEATS * settings.sse_heartbeat / 1000
+        self._heartbeat = settings.sse_heartbeat / 1000
+        self._silence = STALE_HEARTBEATS * self._heartbeat
         self._stream: Optional[EventStream] = None
         self._first: list[Ticket] = []
 
@@ -37,6 +39,7 @@ class Stream:
         try:
             # Some proxies withhold the response's head, others only what follows.
             self._stream = await self._client.stream_agent(self._agent, after, head_within=self._first_byte)
+            self._silence = STALE_HEARTBEATS * (self._stream.heartbeat or self._heartbeat)
             self._first = tickets_of(await self._stream.read_events(self._first_byte))
         except Refused as error:
             raise unfit(error, "the event stream", also=503) from None  # 503: DISABLE_SSE, or too many streams
