@@ -12,12 +12,14 @@ import time
 import pytest
 
 from bridge.errors import ControlBroken, PaneLost, TmuxError
-from bridge.tmux import control
+from bridge.tmux import anchor, control
 from bridge.tmux.activity import Activity
 from bridge.tmux.command import Tmux
 from bridge.tmux.control import ControlClient
 from bridge.tmux.injector import Injector
-from panes import PATIENCE, QUICK, Person, Server, deliver, run, ticket, until
+from panes import PATIENCE, QUICK, Person, Server, deliver, run, ticket, tmux_version, until
+
+pytestmark = pytest.mark.skipif(tmux_version() < anchor.VERSION_MIN, reason="no control client is attached to so old a tmux")
 
 
 @contextlib.asynccontextmanager
