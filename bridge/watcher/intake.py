@@ -135,7 +135,7 @@ class Intake:
 
     def _log_change(self, change: Optional[Change]) -> None:
         if change:
-            log.warning("tier changed agent=%s from=%s to=%s reason=%s", self._agent, change.before.value, change.after.value, change.reason)
+            log.warning("tier changed agent=%s from=%s to=%s changes=%d reason=%s", self._agent, change.before.value, change.after.value, self._ladder.changes, change.reason)
 
     def _new_delays(self) -> Iterator[float]:
         return full_jitter(self._settings.reconnect_base / 1000, self._settings.reconnect_max / 1000)

@@ -109,7 +109,7 @@ class Leases:
                 log.info("lease not renewed ticket=%s reason=%s", ticket_id, error)
 
     def _judge_unknown(self, ticket_id: str, error: Refused) -> bool:
-        if "title" in error.fields or "type" in error.fields:  # RFC 9457: our broker's 404, not a router's
+        if error.is_problem:
             log.warning("dropped ticket=%s reason=the broker no longer knows it", ticket_id)
             self._inbox.drop(ticket_id)
             return False

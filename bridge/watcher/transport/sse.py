@@ -14,7 +14,7 @@ from typing import Optional
 
 from bridge.client.broker import BrokerClient
 from bridge.client.http import EventStream
-from bridge.errors import ConnectionLost, Refused, StreamError, TierUnfit
+from bridge.errors import BrokerUnreachable, ConnectionLost, Refused, StreamError, TierUnfit
 from bridge.settings import WatcherSettings
 from bridge.ticket import Ticket
 from bridge.watcher.transport.base import unfit
@@ -42,9 +42,20 @@ class Stream:
             self._silence = STALE_HEARTBEATS * (self._stream.heartbeat or self._heartbeat)
             self._first = tickets_of(await self._stream.read_events(self._first_byte))
         except Refused as error:
+            if error.status >= 500 and not error.is_problem:
+                await self._blame(error)
             raise unfit(error, "the event stream", also=503) from None  # 503: DISABLE_SSE, or too many streams
         except asyncio.TimeoutError:
             raise TierUnfit(f"the event stream showed nothing within {self._first_byte:g} s: a proxy buffers it") from None
+
+    async def _blame(self, error: Refused) -> None:
+        """A proxy says 502, 503, 504 of a broker that is away, which proves nothing. Where plain requests get through, it is
+        evidence against the stream. Raises Refused or ConnectionLost."""
+        try:
+            await self._client.pending(self._agent, limit=1)
+        except (BrokerUnreachable, Refused):
+            raise error from None
+        raise ConnectionLost(f"the event stream is refused ({error.status} {error.detail}), and plain requests are not")
 
     async def receive(self, room: int) -> list[Ticket]:
         assert self._stream is not None, "opened before it is read"
