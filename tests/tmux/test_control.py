@@ -164,8 +164,9 @@ def test_a_cancelled_asker_does_not_shift_the_answers(own):
 
 async def wait_drawn(person: Person) -> int:
     """Wait until the person's terminal gets nothing any more; what it got so far."""
-    seen, since = -1, 0.0
+    seen, since, deadline = -1, 0.0, time.monotonic() + PATIENCE
     while time.monotonic() - since < 0.5:
+        assert time.monotonic() < deadline, "the person's terminal is never quiet"
         if person.seen_bytes != seen:
             seen, since = person.seen_bytes, time.monotonic()
         await asyncio.sleep(0.02)
