@@ -16,6 +16,7 @@ from soak.scene import Place, Scene
 
 from panes import Person  # noqa: E402  (soak.scene has shown the way to it)
 
+KILL_LINE = "\x15"
 BACKSPACE = "\x7f"
 READ = 5.0  # seconds a person waits for the screen to show their line
 
@@ -149,6 +150,8 @@ class Human(threading.Thread):
         empty = (self._place.prompt + self._place.placeholder).rstrip()
         while self._row() != empty and time.monotonic() < deadline:
             time.sleep(0.05)
+        if self._row() != empty and self._place.name != "agent":
+            self._press(KILL_LINE + "\r")  # keys typed ahead of a prompt take it away with them: an empty line brings another
 
     def _row(self) -> str:
         """The cursor's row, without the frame that the agent draws around it."""
