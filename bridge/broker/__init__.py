@@ -9,7 +9,12 @@
     subscriptions.py  which agents a shared stream carries
     journal/       durability: SQLite with group commit, or memory
     registry.py    agents, presence, reports            limits.py       sends a minute
-    metrics.py     counters                             expiry.py       tickets with a time to live
+    metrics.py     told of every stage; counters        timeline.py     the last two minutes, latency of each hop
+    reported.py    watchers' numbers, added up          distribution.py how many values fell into which bin
+    families.py    every metric by name                 exposition.py   Prometheus text and OpenMetrics
+    process.py     this process: CPU, memory
+    events.py      live events for who follows them     agent_rows.py   an agent at a glance
+    search.py      a bounded look through tickets       expiry.py       tickets with a time to live
     waiters.py     who is woken for a key               transitions.py  what may happen to a ticket: pure functions
 
 A ticket's way: front -> route -> handler `send` -> ledger.accept -> journal

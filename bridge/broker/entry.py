@@ -55,12 +55,22 @@ def with_stage(state: State, stage: dict[str, Any]) -> State:
     return replace(state, stages=kept + (stage,))
 
 
+def new_stages(before: State, after: State) -> list[dict[str, Any]]:
+    """The stages that a change added; beyond the bound it took others away (`with_stage`)."""
+    last, added = before.stages[-1] if before.stages else None, 0
+    for stage in reversed(after.stages):
+        if stage is last:
+            break
+        added += 1
+    return list(after.stages[len(after.stages) - added :])
+
+
 class Entry:
     """A ticket, its place in the order, and its state."""
 
     __slots__ = (
         "seq", "ticket_id", "agent_id", "data", "created_ms", "timeout_ms", "ttl_ms", "expires_at",
-        "state", "next", "commit", "is_born", "streamed_ms", "streamed_by",
+        "state", "next", "commit", "is_born", "streamed_ms", "streamed_by", "accepted_at",
     )  # fmt: skip
 
     def __init__(self, seq: int, ticket_id: str, agent_id: str, data: bytes, created_ms: int, timeout_ms: int, ttl_ms: int = 0) -> None:
@@ -78,6 +88,7 @@ class Entry:
         self.is_born = False  # on disk, therefore visible
         self.streamed_ms = 0
         self.streamed_by = ""
+        self.accepted_at = 0.0  # monotonic seconds, while it is pending
 
     @property
     def head(self) -> State:
@@ -125,6 +136,7 @@ class Entry:
         self.streamed_ms, self.streamed_by = kept.get("streamed") or (0, "")
         self.state = State(status, updated_ms, kept.get("response"), kept.get("responded") or 0, claim, tuple(kept.get("stages") or ()))
         self.is_born = True
+        self.accepted_at = now + (self.created_ms - wall_ms) / 1000
         if self.ttl_ms:
             self.expires_at = now + (self.created_ms + self.ttl_ms - wall_ms) / 1000
 

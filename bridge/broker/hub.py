@@ -13,7 +13,7 @@ that one answer carries all of it.
 
 from __future__ import annotations
 
-from typing import Protocol, Sequence
+from typing import Iterable, Optional, Protocol, Sequence
 
 from bridge.broker.backlog import Backlog
 from bridge.broker.entry import Entry
@@ -97,6 +97,15 @@ class Hub:
     def streams(self, agent_id: str) -> int:
         """How many open streams carry the agent by name."""
         return len(self._streams.get(agent_id, ()))
+
+    def streamed_agents(self) -> Iterable[str]:
+        """The agents that open streams carry by name."""
+        return self._streams.keys()
+
+    def oldest(self) -> Optional[Entry]:
+        """The ticket that has been pending for longest."""
+        found = [entry for entry in (backlog.oldest() for backlog in self.backlogs.values()) if entry is not None]
+        return min(found, key=lambda entry: entry.seq, default=None)
 
     def subscribe_everything(self, subscriber: Subscriber) -> None:
         self._everything.add(subscriber)

@@ -12,21 +12,20 @@ back from the journal, and the latest of them are remembered.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Callable, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Generator, Mapping, NamedTuple, Optional
 
 from bridge.broker.body import canonical
 from bridge.broker.body import encode_text as quote
 from bridge.broker.clock import Clock
 from bridge.broker.entry import Entry, State
 from bridge.broker.hub import Hub
-from bridge.broker.journal.base import AcceptRow, ChangeRow, Journal, Kept
+from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Journal, Kept
 from bridge.broker.metrics import Metrics
-from bridge.errors import PeerError, StoreBusy
+from bridge.errors import PeerError
 from bridge.timestamp import rfc3339
 
 # WIRE's Ticket as it is accepted, in one step: half the cost of encoding a dict (tests hold it against ticket.Ticket).
@@ -34,7 +33,7 @@ TICKET = (
     '{"ticketId":%s,"seq":%d,"agentId":%s,"targetAgent":%s,"originAgent":%s,"payload":%s,"metadata":%s,"status":"pending",'
     '"expectReply":%s,"timeoutMs":%d,"response":null,"createdAt":"%s","updatedAt":"%s"}'
 )
-Stored = Optional["asyncio.Future[Optional[StoreBusy]]"]  # resolves when it is on disk; None = it is
+Stored = Optional[Commit]  # resolves when it is on disk; None = it is
 
 
 class Draft(NamedTuple):
@@ -89,21 +88,24 @@ class Ledger:
                 429,
                 f"agent {agent_id!r} has {self._bounds.queue_max} pending tickets (BRIDGE_QUEUE_MAX); try again when some are acknowledged",
                 {"Retry-After": "5"},
+                reason="queue_full",
             )
         if self._hub.pending_bytes + self._coming_bytes > self._bounds.pending_bytes:
-            raise PeerError(503, f"pending tickets of all agents hold {self._bounds.pending_bytes} bytes (BRIDGE_PENDING_BYTES)", {"Retry-After": "30"})
+            raise PeerError(503, f"pending tickets of all agents hold {self._bounds.pending_bytes} bytes (BRIDGE_PENDING_BYTES)", {"Retry-After": "30"}, reason="pending_bytes")
         return self.accept_unbounded(agent_id, draft)
 
     def accept_unbounded(self, agent_id: str, draft: Draft) -> tuple[Entry, Stored]:
         self.seq = seq = self.seq + 1
         ticket_id = draft.ticket_id or f"{self._id_prefix}{seq:08x}"
+        ticket_name = quote(ticket_id) if draft.ticket_id else f'"{ticket_id}"'
         created_ms = self._clock.wall_ms()
-        at = rfc3339(created_ms)
+        at, agent = rfc3339(created_ms), quote(agent_id)
         text = TICKET % (
-            quote(ticket_id), seq, quote(agent_id), quote(agent_id), quote(draft.origin), quote(draft.payload), quote(draft.metadata),
+            ticket_name, seq, agent, agent, quote(draft.origin), quote(draft.payload), quote(draft.metadata),
             "true" if draft.expect_reply else "false", draft.timeout_ms, at, at,
         )  # fmt: skip
         entry = Entry(seq, ticket_id, agent_id, text.encode(), created_ms, draft.timeout_ms, draft.ttl_ms)
+        entry.accepted_at = self._clock.monotonic()
         self._held[ticket_id] = entry
         self._hub.backlog(agent_id).reserved += 1
         self._coming_bytes += len(entry.data)
@@ -142,13 +144,22 @@ class Ledger:
             raise PeerError(404, f"no ticket {ticket_id!r}: it was never accepted here, or its retention time is over")
         return entry
 
+    def read_before(self, seq: int) -> Generator[Entry, None, None]:
+        """What is kept, newest first, below the cursor; to be closed."""
+        return self._journal.read_before(seq) or self._remembered_before(seq)
+
+    def _remembered_before(self, seq: int) -> Generator[Entry, None, None]:
+        known = {**self._finished, **self._held}
+        found = [entry for entry in known.values() if entry.is_born and entry.seq < seq]
+        yield from sorted(found, key=lambda entry: entry.seq, reverse=True)
+
     def forget(self, before_ms: int) -> None:
         """Forget the tickets that were finished before then, as the journal does."""
         for entry in [entry for entry in self._finished.values() if entry.state.updated_ms < before_ms]:
             del self._finished[entry.ticket_id]
             self._finished_bytes -= len(entry.data)
 
-    def propose(self, entry: Entry, state: State) -> asyncio.Future[Optional[StoreBusy]]:
+    def propose(self, entry: Entry, state: State) -> Commit:
         """Make `state` the entry's next one, once it is on disk."""
         finished_ms = state.updated_ms if state.is_final else None
         row = ChangeRow(state.status, state.updated_ms, entry.memo(state), finished_ms, entry.seq)  # may raise: nothing is changed before
@@ -159,20 +170,20 @@ class Ledger:
         self._changes.append((entry, state))
         return commit
 
-    def _join(self, commit: asyncio.Future[Optional[StoreBusy]]) -> None:
+    def _join(self, commit: Commit) -> None:
         # One callback per group; it is the future's first, so states are true before any answer leaves.
         if commit is not self._group:
             self._group, self._births, self._changes = commit, [], []
             commit.add_done_callback(partial(self._apply, self._births, self._changes))
 
-    def _apply(self, births: list[Entry], changes: list[tuple[Entry, State]], commit: asyncio.Future[Optional[StoreBusy]]) -> None:
+    def _apply(self, births: list[Entry], changes: list[tuple[Entry, State]], commit: Commit) -> None:
         is_kept = commit.result() is None
         for entry in births:
             self._hub.backlogs[entry.agent_id].reserved -= 1
             self._coming_bytes -= len(entry.data)
         if is_kept:
+            self._metrics.accepted(births, self._clock.monotonic())
             self._publish(births)
-            self._metrics.sent += len(births)
         else:
             self._unmake(births)
         for entry, state in changes:
@@ -197,7 +208,7 @@ class Ledger:
         before = entry.state
         if is_kept:
             entry.state = state
-            self._metrics.count_change(before.status, state.status)
+            self._metrics.changed(entry, before, self._clock.monotonic())
         if entry.next is state:
             entry.next = entry.commit = None  # settled: the answers that come now wait for nothing
         if entry.state.is_final and not before.is_final:

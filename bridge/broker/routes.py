@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Callable
 
-from bridge.broker.handlers import agents, pages, replies, streams, tickets
+from bridge.broker.handlers import agents, observation, pages, replies, scrape, streams, tickets
 from bridge.broker.reply import Answer
 from bridge.broker.services import Services
 from bridge.errors import PeerError
@@ -23,6 +23,7 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "/agents/{}/subscribe": {"POST": agents.subscribe, "DELETE": agents.unsubscribe},
     "/agents/{}/tickets/pending": {"GET": tickets.pending},
     "/agents/{}/tickets/stream": {"GET": streams.stream},
+    "/tickets": {"GET": observation.find},
     "/tickets/stream": {"GET": streams.shared_stream},
     "/tickets/{}": {"GET": tickets.show},
     "/tickets/{}/claim": {"POST": tickets.claim},
@@ -31,8 +32,10 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "/replies/{}": {"GET": replies.get_reply},
     "/replies/{}/wait": {"GET": replies.wait_reply},
     "/replies/{}/stream": {"GET": replies.stream_reply},
+    "/overview": {"GET": observation.overview},
+    "/events": {"GET": observation.events},
     "/health": {"GET": pages.health},
-    "/metrics": {"GET": pages.metrics},
+    "/metrics": {"GET": scrape.metrics},
     "/debug/connections": {"GET": pages.connections},
     "/debug/agent/{}/status": {"GET": pages.agent_status},
 }

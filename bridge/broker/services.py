@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
+from bridge.broker.agent_rows import AgentRows
 from bridge.broker.clock import Clock
+from bridge.broker.events import Events
 from bridge.broker.hub import Hub
 from bridge.broker.journal.base import Journal
 from bridge.broker.ledger import Ledger
@@ -28,6 +30,8 @@ class Services:
     subscriptions: Subscriptions
     limits: SendLimits
     metrics: Metrics
+    rows: AgentRows
+    events: Events
     started_at: float  # monotonic
 
 

@@ -109,7 +109,7 @@ class StreamSubscriber:
 
     def _send(self, entry: Entry) -> None:
         if not entry.streamed_ms:
-            entry.mark_streamed(self._clock.wall_ms(), "sse")
+            self._metrics.streamed(entry, "sse", self._clock.wall_ms(), self._clock.monotonic())
         data = entry.data
         if self._is_shared:
             data = b'{"agentId":%b,"ticket":%b}' % (encode(entry.agent_id), data)

@@ -106,22 +106,28 @@ class Delivery:
             await asyncio.sleep(next(delays))
 
     async def _wait_and_explain(self) -> None:
-        """Wait for the sink; when that takes long, say why, now and then."""
-        waiting = asyncio.ensure_future(self._sink.wait_ready())
-        patience = self._settings.explain_after / 1000
+        """Wait for the sink; when that takes long, say why: at once when the reason is a new one, else now and then."""
+        waiting, clock = asyncio.ensure_future(self._sink.wait_ready()), asyncio.get_running_loop().time
+        said_at = float("-inf")
         try:
-            while not (await asyncio.wait({waiting}, timeout=patience))[0]:
+            while not (await asyncio.wait({waiting}, timeout=self._settings.explain_after / 1000))[0]:
                 if self._vitals.health == HEALTHY:
                     self._vitals.note(health=BUSY)
                 reason = await self._sink.reason()
-                if reason:
+                if reason and (self._head_waits(reason) or clock() - said_at > EXPLAIN_EVERY):
                     log.info("waiting for the pane session=%s pane=%s queued=%d reason=%s", self._vitals.session, self._vitals.pane, len(self._inbox), reason)
-                patience = EXPLAIN_EVERY
+                    said_at = clock()
             waiting.result()
         finally:
             await stop_all(waiting)
 
+    def _head_waits(self, reason: str) -> bool:
+        """Note why; True when the reason is a new one."""
+        head = self._head()
+        return head is not None and self._vitals.wait(head.ticket.ticket_id, reason)
+
     def _lose(self, error: BridgeError) -> None:
+        self._head_waits(str(error))
         if self._vitals.health != LOST:
             log.warning("pane lost session=%s pane=%s reason=%s", self._vitals.session, self._vitals.pane, error)
             self._vitals.note(health=LOST, session_failure=True)
@@ -144,9 +150,11 @@ class Delivery:
             if entry.stage is not Stage.INJECTED:
                 if not await self._leases.claim(entry):
                     self._intake.has_room.set()
+                    self._note_refused(entry)
                     return
                 evidence = await self._leases.keep_while(ticket.ticket_id, self._sink.deliver(ticket, self._leases.is_held))
                 self._inbox.inject(ticket.ticket_id, evidence)
+                self._vitals.go_on()
             await self._acknowledge(entry)
             self._forget_failures()
         except PaneNotReady as error:
@@ -154,12 +162,22 @@ class Delivery:
             self._hold(entry, next(self._not_ready_delays))
         except (BrokerUnreachable, Refused) as error:
             log.info("broker did not take a step ticket=%s reason=%s", ticket.ticket_id, error)
+            if isinstance(error, Refused):
+                self._vitals.wait(ticket.ticket_id, str(error))
             self._hold(entry, next(self._delays) + (error.retry_after if isinstance(error, Refused) else 0.0))
         except (PaneError, DeliveryFailed) as error:
             self._vitals.note(injection_error=True)
+            self._vitals.wait(ticket.ticket_id, str(error))
             pause = next(self._delays)
             log.warning("not delivered ticket=%s again_in=%.1fs reason=%s", ticket.ticket_id, pause, error)
             self._hold(entry, pause)
+
+    def _note_refused(self, entry: Entry) -> None:
+        """The claim was refused: the ticket is gone, or somebody else has it."""
+        if entry.stage is Stage.FINISHED:
+            self._vitals.go_on()
+        else:
+            self._vitals.wait(entry.ticket.ticket_id, "another watcher holds the ticket")
 
     def _hold(self, entry: Entry, pause: float) -> None:
         self._inbox.hold(entry.ticket.ticket_id, asyncio.get_running_loop().time() + pause)

@@ -1,5 +1,7 @@
 """What the watcher tells the broker about itself: WIRE's report, in the body of a heartbeat.
 
+`waiting` says why the head of the inbox is not typed yet, and since when.
+
 It is sent when something in it changed, at most once per interval, and never
 else: an idle watcher is silent, its open stream is presence enough. Only on the
 lowest tier, where nothing stands open, a heartbeat goes out now and then.
@@ -10,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import resource
 import sys
 import time
@@ -20,12 +23,36 @@ from bridge.client.broker import BrokerClient
 from bridge.errors import BrokerUnreachable, Refused
 from bridge.settings import WatcherSettings
 from bridge.tasks import within
+from bridge.timestamp import rfc3339
 from bridge.watcher.inbox import Inbox
 from bridge.watcher.ladder import Tier
 
 log = logging.getLogger("bridge.watcher")
 
 HEALTHY, BUSY, LOST = "healthy", "busy", "lost"
+
+
+_DIGITS = re.compile("[0-9]+([.][0-9]+)?")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Why a ticket is not typed yet. A reason that differs only in numbers ("… 1.2 s ago") or in what it quotes of
+    the screen (after a colon) is the same one: its `since_at` stays, and nothing is reported."""
+
+    ticket_id: str
+    reason: str
+    since_at: str
+
+    def is_same(self, ticket_id: str, reason: str) -> bool:
+        return self.ticket_id == ticket_id and _gist(self.reason) == _gist(reason)
+
+    def to_json(self) -> dict[str, object]:
+        return {"ticketId": self.ticket_id, "reason": self.reason, "sinceAt": self.since_at}
+
+
+def _gist(reason: str) -> str:
+    return _DIGITS.sub("#", reason.partition(": ")[0])
 
 
 @dataclass
@@ -39,6 +66,7 @@ class Vitals:
     reconnects: int = 0
     session_failures: int = 0
     injection_errors: int = 0
+    waiting: Optional[Waiting] = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def note(self, tier: Optional[Tier] = None, health: str = "", reconnect: bool = False, session_failure: bool = False, injection_error: bool = False) -> None:
@@ -48,6 +76,20 @@ class Vitals:
         self.session_failures += session_failure
         self.injection_errors += injection_error
         self.changed.set()
+
+    def wait(self, ticket_id: str, reason: str) -> bool:
+        """The ticket, the head of the inbox, waits. True when the reason is a new one."""
+        if self.waiting is not None and self.waiting.is_same(ticket_id, reason):
+            return False
+        self.waiting = Waiting(ticket_id, reason, rfc3339(int(time.time() * 1000)))
+        self.changed.set()
+        return True
+
+    def go_on(self) -> None:
+        """It waits no more."""
+        if self.waiting is not None:
+            self.waiting = None
+            self.changed.set()
 
 
 class Reporter:
@@ -95,6 +137,7 @@ class Reporter:
             "reconnects": vitals.reconnects,
             "sessionFailures": vitals.session_failures,
             "injectionErrors": vitals.injection_errors,
+            "waiting": vitals.waiting.to_json() if vitals.waiting else None,
         }
 
     async def _send(self, report: dict[str, object]) -> None:

@@ -3,9 +3,9 @@
 Rule 1: strict where leniency is an attack. What two parsers could read in two
 ways is refused, and after a refusal the parser reads nothing more: there is
 no second request in the rest of a bad one.
-Rule 2: one regular expression, `_HEAD`, says what a well-formed head is. A head
-that came whole is matched at once (the hot path); one that came in pieces is
-walked line by line first, only to refuse early, and then matched all the same.
+Rule 2: `read_head` says what a well-formed head is. A head that came whole is
+read at once (the hot path); one that came in pieces is walked line by line
+first, only to refuse early, and then read all the same.
 Rule 3: held memory is bounded by the limits and one feed, whatever comes.
 
     IDLE ──a byte──► HEAD ──empty line──► BODY ──last byte──► IDLE
@@ -15,30 +15,15 @@ Rule 3: held memory is bounded by the limits and one feed, whatever comes.
 from __future__ import annotations
 
 import enum
-import re
 
 from bridge.errors import PeerError
 from bridge.wire.chunked import ChunkedDecoder
-from bridge.wire.fields import (
-    FIELD_LINES,
-    TCHAR,
-    TOKEN,
-    HeadWalker,
-    Limits,
-    check_chunked,
-    parse_fields,
-    parse_length,
-    split_list,
-    wants_keep_alive,
-)
-from bridge.wire.target import ORIGIN, check_host, check_percent, decode_query, decode_segments, parse_target
+from bridge.wire.fields import HeadWalker, Limits, split_list
+from bridge.wire.head import RequestHead, check_request_line, read_head
+from bridge.wire.target import decode_query, decode_segments
 
 __all__ = ["Limits", "Request", "RequestParser", "Stage", "decode_query", "decode_segments"]
 
-_HEAD = re.compile(rf"([{TCHAR}]+) (?:{ORIGIN}|([!-~]+)) HTTP/1\.([0-9])\r\n({FIELD_LINES})")
-_VERSION = re.compile(r"HTTP/([0-9])\.[0-9]")
-_TARGET = re.compile("[!-~]+")
-_VERSIONS = {str(minor): (1, minor) for minor in range(10)}
 _BLANK_LINES = 4  # tolerated before a request: some old clients end a body with a CRLF too many (RFC 9112 section 2.2)
 
 
@@ -55,25 +40,15 @@ class Request:
 
     __slots__ = ("authority", "body", "fields", "keep_alive", "method", "path", "query", "version")
 
-    def __init__(
-        self,
-        method: str,
-        path: str,
-        query: str,
-        version: tuple[int, int],
-        fields: dict[str, str],
-        authority: str,
-        body: bytes,
-        keep_alive: bool,
-    ) -> None:
-        self.method = method
-        self.path = path  # raw, begins with "/"; "*" for OPTIONS *
-        self.query = query  # raw, without "?"
-        self.version = version
-        self.fields = fields  # names lowercased, repeated ones joined with ", "
-        self.authority = authority  # Host, or that of an absolute target; "" if HTTP/1.0 named none
-        self.body = body
-        self.keep_alive = keep_alive
+    def __init__(self, head: RequestHead) -> None:
+        self.method = head.method
+        self.path = head.path  # raw, begins with "/"; "*" for OPTIONS *
+        self.query = head.query  # raw, without "?"
+        self.version = head.version
+        self.fields = head.fields  # names lowercased, repeated ones joined with ", "; shared with other requests of the same head
+        self.authority = head.authority  # Host, or that of an absolute target; "" if HTTP/1.0 named none
+        self.keep_alive = head.keep_alive
+        self.body = b""
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.path} {len(self.body)} bytes>"
@@ -88,7 +63,7 @@ class RequestParser:
         self._limits = limits
         self._held: bytes | bytearray = b""
         self._pos = 0  # what lies before belongs to requests already taken
-        self._walker = HeadWalker(limits.head_max, _check_request_line)
+        self._walker = HeadWalker(limits.head_max, check_request_line)
         self._blank = 0  # empty lines seen before the current request
         self._open: Request | None = None  # its head is read, its body is not
         self._length = 0  # bytes of its body, if it is not chunked
@@ -160,16 +135,15 @@ class RequestParser:
             if end < 0:
                 return None
             end -= 2  # the walker gives the empty line, find gives the line end before it
-        head = held[pos : end + 2].decode("latin-1")
-        match = _HEAD.fullmatch(head)
-        if match is None:
+        head = read_head(bytes(held[pos : end + 2]))
+        if head is None:
             self._walker.restart()
             self._walker.walk(held, pos)
             raise PeerError(400, "a malformed head")
         self._walker.restart()
         self._blank = 0
         self._pos = end + 4
-        return self._open_request(match)
+        return self._open_request(head)
 
     def _skip_blank_lines(self) -> int:
         while self._blank < _BLANK_LINES and not self._walker.has_begun and self._held[self._pos : self._pos + 2] == b"\r\n":
@@ -177,41 +151,16 @@ class RequestParser:
             self._pos += 2
         return self._pos
 
-    def _open_request(self, match: re.Match[str]) -> Request:
-        """Make a request of a well-formed head; its body is still to be taken. Hot."""
-        method, path, query, other, minor, block = match.groups("")
-        fields = parse_fields(block)
-        version = _VERSIONS[minor]
-        authority = fields.get("host", "")
-        if "host" in fields:
-            check_host(authority)
-        elif version > (1, 0):
-            raise PeerError(400, "an HTTP/1.1 request needs a Host field (RFC 9112 section 3.2)")
-        if other or method == "CONNECT":
-            path, query, named = parse_target(method, other)
-            authority = named or authority
-        elif "%" in path or "%" in query:
-            check_percent(path)
-            check_percent(query)
-        keep_alive = wants_keep_alive(fields, version) if "connection" in fields else version > (1, 0)
-        request = Request(method, path, query, version, fields, authority, b"", keep_alive)
-        self._open_body(fields, version)
-        if "expect" in fields and version > (1, 0):
-            self._open_expectation(fields)
-        self._open = request
+    def _open_request(self, head: RequestHead) -> Request:
+        """Make a request of a well-formed head; its body is still to be taken (RFC 9112 section 6.3). Hot."""
+        self._length = head.length
+        self._chunks = ChunkedDecoder(self._limits.head_max, self._limits.body_max) if head.is_chunked else None
+        if self._length > self._limits.body_max:
+            raise PeerError(413, f"the body is larger than {self._limits.body_max} bytes")
+        if "expect" in head.fields and head.version > (1, 0):
+            self._open_expectation(head.fields)
+        self._open = request = Request(head)
         return request
-
-    def _open_body(self, fields: dict[str, str], version: tuple[int, int]) -> None:
-        """Decide how the body ends (RFC 9112 section 6.3)."""
-        self._chunks = None
-        self._length = 0
-        if "transfer-encoding" in fields:
-            check_chunked(fields, version)
-            self._chunks = ChunkedDecoder(self._limits.head_max, self._limits.body_max)
-        elif "content-length" in fields:
-            self._length = parse_length(fields["content-length"])
-            if self._length > self._limits.body_max:
-                raise PeerError(413, f"the body is larger than {self._limits.body_max} bytes")
 
     def _open_expectation(self, fields: dict[str, str]) -> None:
         """RFC 9110 section 10.1.1; an HTTP/1.0 client's Expect is ignored, as it says."""
@@ -255,19 +204,3 @@ class RequestParser:
         self._open = self._chunks = None
         self._asks = False
 
-
-def _check_request_line(line: str) -> None:
-    """Say what is wrong with a request line, if anything is (RFC 9112 section 3). Raises PeerError."""
-    parts = line.split(" ")
-    if len(parts) != 3:
-        raise PeerError(400, "a request line must be: method, one space, target, one space, version")
-    method, target, version = parts
-    if not TOKEN.fullmatch(method):
-        raise PeerError(400, "the method is no token")
-    match = _VERSION.fullmatch(version)
-    if match is None:
-        raise PeerError(400, "the version must be HTTP/1.1 or HTTP/1.0")
-    if match[1] != "1":
-        raise PeerError(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
-    if not _TARGET.fullmatch(target):
-        raise PeerError(400, "the request target holds what RFC 3986 does not allow")

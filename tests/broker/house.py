@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
+from bridge.broker.agent_rows import AgentRows
+from bridge.broker.events import Events
 from bridge.broker.expiry import Expiry
 from bridge.broker.fronts.heartbeats import Heartbeats
 from bridge.broker.fronts.http import Connection
+from bridge.broker.fronts.witness import Witness
 from bridge.broker.guard import Guard
 from bridge.broker.hub import Hub
 from bridge.broker.ledger import Bounds, Ledger
@@ -26,7 +29,10 @@ def make_services(loop, journal=None, **settings: Any) -> Services:
     journal = journal or ScriptedJournal(loop)
     ledger = Ledger(journal, hub, clock, metrics, Bounds(rules.queue_max, rules.pending_bytes, rules.finished_max))
     registry, subscriptions = Registry(hub, rules.agents_max), Subscriptions(rules.agents_max)
-    services = Services(rules, clock, journal, hub, ledger, registry, subscriptions, SendLimits(rules.rate_limit), metrics, clock.monotonic())
+    rows = AgentRows(registry, hub, clock)
+    services = Services(
+        rules, clock, journal, hub, ledger, registry, subscriptions, SendLimits(rules.rate_limit), metrics, rows, Events(metrics, rows), clock.monotonic()
+    )
     ledger.on_time_to_live = Expiry(ledger, clock, loop).watch
     return services
 
@@ -40,6 +46,7 @@ class SmallHouse:
         self.journal: Any = self.services.journal
         rules = self.services.settings
         self.guard = Guard("127.0.0.1", rules.allowed_hosts, rules.allowed_origins)
+        self.witness = Witness(self.services.metrics, 1000)
         self.heartbeats = Heartbeats(loop, self.services.clock, rules.sse_heartbeat / 1000)
         self.limits = Limits(head_max=rules.head_max, body_max=rules.body_max)
         self.patience = {Stage.IDLE: rules.idle_timeout / 1000, Stage.HEAD: rules.head_timeout / 1000, Stage.BODY: rules.body_timeout / 1000}

@@ -104,6 +104,9 @@ class ScriptedJournal:
                 return entry
         return None
 
+    def read_before(self, seq: int) -> None:
+        return None
+
     def load(self, wall_ms: int, now: float) -> Kept:
         return Kept()
 

@@ -28,6 +28,8 @@ class ScriptedSink:
         self.is_ready.set()
         self.lost: Optional[Exception] = None
         self.owed = ""
+        self.words = "the test says so"
+        self.looks = 0
         self._before = before
 
     async def wait_ready(self) -> None:
@@ -48,7 +50,8 @@ class ScriptedSink:
     async def reason(self) -> str:
         if self.lost is not None:
             raise self.lost
-        return "" if self.is_ready.is_set() else "the test says so"
+        self.looks += 1
+        return "" if self.is_ready.is_set() else self.words
 
 
 @contextlib.asynccontextmanager

@@ -10,6 +10,7 @@ from bridge.client.broker import BrokerClient
 from bridge.errors import DeliveryFailed, PaneLost, PaneNotReady, Uncertain
 from bridge.settings import ClientSettings, WatcherSettings
 from bridge.tasks import within
+from bridge.timestamp import parse_rfc3339
 from bridge.watcher.session import Session
 from fakes import HTML_404, PATIENCE, FakeBroker, Predecessor, encode, problem, wait_for
 from watcher.scripted import HANG_UP, QUICK, ScriptedSink, SmallBroker, watching
@@ -198,6 +199,65 @@ def test_the_log_says_why_a_ticket_waits(caplog):
             await wait_for(lambda: "reason=the test says so" in caplog.text, "the reason")
 
     caplog.set_level("INFO", "bridge.watcher")
+    asyncio.run(scenario())
+
+
+def test_the_report_says_why_the_head_waits_and_since_when_and_that_it_waits_no_more():
+    async def scenario():
+        small, sink = SmallBroker(), ScriptedSink()
+        sink.is_ready.clear()
+        async with FakeBroker(small) as broker, watching(broker.url, sink):
+            await small.add("T1")
+            await wait_for(lambda: small.reports and small.reports[-1]["waiting"], "the reason")
+            told = small.reports[-1]["waiting"]
+            assert (told["ticketId"], told["reason"]) == ("T1", "the test says so") and parse_rfc3339(told["sinceAt"])
+            sink.words = "a person typed here 1.5 s ago"
+            await wait_for(lambda: small.reports[-1]["waiting"]["reason"] == sink.words, "another reason")
+            since = small.reports[-1]["waiting"]["sinceAt"]
+            assert since >= told["sinceAt"]
+            sink.words = "a person typed here 2 s ago"
+            looks = sink.looks
+            await wait_for(lambda: sink.looks > looks + 2, "some more looks")
+            assert small.reports[-1]["waiting"] == {"ticketId": "T1", "reason": "a person typed here 1.5 s ago", "sinceAt": since}, "the same reason still"
+            sink.lost = PaneLost("no session dev-lucy")
+            await wait_for(lambda: small.reports[-1]["waiting"]["reason"] == "no session dev-lucy", "the loss as the reason")
+            sink.lost = None
+            sink.is_ready.set()
+            await wait_for(lambda: small.acknowledged and small.reports[-1]["waiting"] is None, "that nothing waits")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("failure", [DeliveryFailed("exit status 1"), Uncertain("who knows")])
+def test_the_report_says_that_a_delivery_failed(failure):
+    async def scenario():
+        small, failures = SmallBroker(), [failure]
+
+        async def fail(ticket):
+            if failures:
+                raise failures[0]
+
+        async with FakeBroker(small) as broker, watching(broker.url, ScriptedSink(fail)):
+            await small.add("T1")
+            await wait_for(lambda: small.reports and small.reports[-1]["waiting"], "the reason")
+            assert small.reports[-1]["waiting"]["reason"] == str(failure)
+            failures.clear()
+            await wait_for(lambda: small.reports[-1]["waiting"] is None, "that nothing waits")
+
+    asyncio.run(scenario())
+
+
+def test_the_report_says_that_another_watcher_has_the_ticket_until_it_is_gone():
+    async def scenario():
+        small, answers = SmallBroker(), [{"status": "pending", "leaseUntilAt": "2001-01-01T00:00:00.000Z"}]
+        small.faults["claim"] = lambda asked: encode(409, {"title": "Conflict", "detail": "no", **answers[-1]})
+        async with FakeBroker(small) as broker, watching(broker.url, ScriptedSink()):
+            await small.add("T1")
+            await wait_for(lambda: small.reports and small.reports[-1]["waiting"], "the reason")
+            assert "another watcher" in small.reports[-1]["waiting"]["reason"]
+            answers.append({"status": "delivered"})
+            await wait_for(lambda: small.reports[-1]["waiting"] is None and small.reports[-1]["queued"] == 0, "that nothing waits")
+
     asyncio.run(scenario())
 
 

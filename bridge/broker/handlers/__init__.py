@@ -8,5 +8,7 @@ turns into problem documents.
     tickets.py   send, poll, claim, acknowledge, show
     streams.py   event streams
     replies.py   replies and waiting for them
-    pages.py     health, metrics, debug
+    pages.py     health, debug
+    scrape.py    metrics
+    observation.py  overview, live events, search
 """

@@ -39,7 +39,10 @@ def send(request: Request, services: Services, name: str) -> Answer:
 
 def _accepted(entry: Entry, commit: Stored) -> Answer:
     ticket_id = entry.ticket_id
-    content = ACCEPTED % (body.encode_text(ticket_id), body.encode_text(f"/replies/{quote(ticket_id, safe='')}/stream"))
+    if ticket_id.isalnum() and ticket_id.isascii():  # as the broker makes them: nothing to quote
+        content = f'{{"ticketId":"{ticket_id}","status":"pending","waitEndpoint":"/replies/{ticket_id}/stream"}}'
+    else:
+        content = ACCEPTED % (body.encode_text(ticket_id), body.encode_text(f"/replies/{quote(ticket_id, safe='')}/stream"))
     return OnDisk(Reply(202, content.encode()), commit)
 
 
@@ -85,12 +88,13 @@ def pending(request: Request, services: Services, name: str) -> Answer:
 def _backlog(services: Services, agent_id: str, after: int, limit: int, tier: str) -> Reply:
     """The agent's pending tickets after the cursor, no more than fit one answer; the rest comes with the next poll."""
     parts: list[bytes] = []
-    size, wall_ms = 0, services.clock.wall_ms()
+    size, wall_ms, now = 0, services.clock.wall_ms(), services.clock.monotonic()
     for entry in services.hub.read(agent_id, after, limit):
         size += len(entry.data)
         if parts and size > services.settings.poll_bytes:
             break
-        entry.mark_streamed(wall_ms, tier)
+        if not entry.streamed_ms:
+            services.metrics.streamed(entry, tier, wall_ms, now)
         parts.append(entry.data)
     return Reply(200, b"[%b]" % b",".join(parts))
 

@@ -12,15 +12,15 @@ import fcntl
 import json
 import os
 import sqlite3
-from typing import Any, Iterator, Optional
+from typing import Any, Generator, Iterator, Optional
 from urllib.parse import quote
 
 from bridge.broker.entry import Entry
 from bridge.broker.journal import schema
-from bridge.broker.journal.base import AcceptRow, ChangeRow, Commits, Kept
+from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Commits, Kept
 from bridge.broker.journal.groups import Group, Groups
 from bridge.broker.journal.writer import STATEMENTS_KEPT, PruneJob, Writer
-from bridge.errors import StoreBusy, StoreError
+from bridge.errors import StoreError
 
 CHECKED_MAX = 256 << 20  # bytes; a larger store is opened without PRAGMA quick_check, which reads all of it
 
@@ -55,37 +55,45 @@ class SqliteJournal:
         return Kept(last[0] if last else 0, pending, agents, subscriptions)
 
     def commits(self) -> Commits:
-        return self.writer.commits
+        return self._groups.commits
 
-    def accept(self, row: AcceptRow) -> asyncio.Future[Optional[StoreBusy]]:
+    def accept(self, row: AcceptRow) -> Commit:
         group = self._groups.joined()
         group.accepts.append(row)
-        return group.future
+        return group.commit
 
-    def change(self, row: ChangeRow) -> asyncio.Future[Optional[StoreBusy]]:
+    def change(self, row: ChangeRow) -> Commit:
         group = self._groups.joined()
         group.changes.append(row)
-        return group.future
+        return group.commit
 
-    def put_agent(self, agent_id: str, record: Optional[str]) -> asyncio.Future[Optional[StoreBusy]]:
+    def put_agent(self, agent_id: str, record: Optional[str]) -> Commit:
         if record is None:
             return self._put(schema.DROP_AGENT, agent_id)
         return self._put(schema.PUT_AGENT, agent_id, record)
 
-    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: Optional[int]) -> asyncio.Future[Optional[StoreBusy]]:
+    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: Optional[int]) -> Commit:
         if owed_seq is None:
             return self._put(schema.DROP_SUBSCRIPTION, subscriber, agent_id)
         return self._put(schema.PUT_SUBSCRIPTION, subscriber, agent_id, owed_seq)
 
-    def _put(self, sql: str, *parameters: Any) -> asyncio.Future[Optional[StoreBusy]]:
+    def _put(self, sql: str, *parameters: Any) -> Commit:
         group = self._groups.joined()
         group.rest.append((sql, parameters))
-        return group.future
+        return group.commit
 
     def find(self, ticket_id: str) -> Optional[Entry]:
         # On the loop, by a unique index, beside the writer (WAL readers never wait): tens of microseconds.
         row = self._reader.execute(f"SELECT {schema.READ_COLUMNS} FROM tickets WHERE id = ?", (ticket_id,)).fetchone()
         return _entry(row, 0, 0.0) if row else None
+
+    def read_before(self, seq: int) -> Generator[Entry, None, None]:
+        cursor = self._reader.execute(f"SELECT {schema.READ_COLUMNS} FROM tickets WHERE seq < ? ORDER BY seq DESC", (seq,))
+        try:
+            for row in cursor:
+                yield _entry(row, 0, 0.0)
+        finally:
+            cursor.close()  # an open read would keep the WAL from being checkpointed
 
     def prune(self, before_ms: int) -> None:
         self.writer.put(PruneJob(before_ms))

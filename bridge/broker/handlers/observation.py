@@ -1,0 +1,124 @@
+"""What there is to see: the overview, live events, search. WIRE's ⊕ additions for people and their programs."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from bridge import __version__
+from bridge.broker import body
+from bridge.broker.events import EventReader
+from bridge.broker.handlers.streams import check_streams, heartbeat_as_event
+from bridge.broker.reply import Answer, EventStream, json_reply
+from bridge.broker.search import Wanted, search
+from bridge.broker.services import Services, query_int
+from bridge.broker.distribution import Distribution
+from bridge.broker.timeline import DELIVERED, HOPS, STEP_SECONDS
+from bridge.errors import PeerError
+from bridge.ticket import DELIVERED as ACKNOWLEDGED
+from bridge.ticket import EXPIRED, PENDING, RESPONDED, check_id
+from bridge.timestamp import rfc3339
+from bridge.wire.request import Request
+from bridge.wire.target import decode_query
+
+ROWS, ROWS_MAX = 1000, 10000  # agents of one overview
+FOUND, FOUND_MAX = 50, 200  # tickets of one search
+TEXT_MAX = 1000  # characters that are searched for
+STATUSES = (PENDING, ACKNOWLEDGED, RESPONDED, EXPIRED)
+
+
+def overview(request: Request, services: Services, name: str) -> Answer:
+    query = decode_query(request.query)
+    limit = query_int(query, "limit", ROWS, 1, ROWS_MAX)
+    names = _names(query.get("agent"), services)
+    content = {
+        "at": rfc3339(services.clock.wall_ms()),
+        "version": __version__,
+        "uptimeMs": int((services.clock.monotonic() - services.started_at) * 1000),
+        "totals": _totals(services),
+        "timeline": _timeline(services),
+        "latency": _latency(services),
+        "agents": [services.rows.row(agent_id).to_json() for agent_id in names[:limit]],
+        "truncated": len(names) > limit,
+    }
+    return json_reply(200, content)
+
+
+def _names(agent_id: Optional[str], services: Services) -> list[str]:
+    if agent_id is None:
+        return sorted(services.rows.names())
+    if not services.registry.is_known(agent_id):
+        raise PeerError(404, f"nobody ever named an agent {agent_id!r} here")
+    return [agent_id]
+
+
+def _totals(services: Services) -> dict[str, object]:
+    counted, hub = services.metrics, services.hub
+    oldest = hub.oldest()
+    return {
+        "accepted": counted.sent,
+        "acknowledged": counted.acknowledged,
+        "replied": counted.replies,
+        "expired": counted.expired,
+        "refused": sum(count for status, count in counted.responses.items() if status >= 400),
+        "pending": hub.pending,
+        "pendingBytes": hub.pending_bytes,
+        "oldestPendingAt": rfc3339(oldest.created_ms) if oldest else None,
+        "streams": counted.streams_open,
+        "longpolls": hub.polls.total,
+        "connections": counted.connections_open,
+        "agents": len(services.registry.agents),
+    }
+
+
+def _timeline(services: Services) -> dict[str, object]:
+    now, wall_ms, line = services.clock.monotonic(), services.clock.wall_ms(), services.metrics.timeline
+    steps = line.steps(now)
+    delivered = [step.hops.get(DELIVERED, Distribution()) for step in steps]
+    return {
+        "stepMs": int(STEP_SECONDS * 1000),
+        "fromAt": rfc3339(wall_ms - int(line.began_ago(now) * 1000)),
+        "accepted": [step.accepted for step in steps],
+        "acknowledged": [step.acknowledged for step in steps],
+        "p50Ms": [_ms(found, 0.5) for found in delivered],
+        "p99Ms": [_ms(found, 0.99) for found in delivered],
+    }
+
+
+def _latency(services: Services) -> dict[str, object]:
+    now, line = services.clock.monotonic(), services.metrics.timeline
+    found = {hop: line.lately(hop, now) for hop in HOPS}
+    return {hop: {"count": each.count, "p50Ms": _ms(each, 0.5), "p99Ms": _ms(each, 0.99)} for hop, each in found.items()}
+
+
+def _ms(found: Distribution, share: float) -> Optional[float]:
+    seconds = found.quantile(share)
+    return None if seconds is None else round(seconds * 1000, 3)
+
+
+def events(request: Request, services: Services, name: str) -> Answer:
+    check_streams(services)
+    query = decode_query(request.query)
+    agent, thread = query.get("agent"), query.get("thread")
+    if agent is not None:
+        check_id(agent, "agent")
+    if len(services.events) >= services.settings.events_max:
+        raise PeerError(503, f"{len(services.events)} readers follow the events already (BRIDGE_EVENTS_MAX)", {"Retry-After": "60"}, reason="events_max")
+    return EventStream(lambda outbox: EventReader(services.events, outbox, agent, thread), heartbeat_as_event(query))
+
+
+def find(request: Request, services: Services, name: str) -> Answer:
+    query, settings = decode_query(request.query), services.settings
+    limit = query_int(query, "limit", FOUND, 1, FOUND_MAX)
+    before = query_int(query, "before", body.INT_MAX, 0, body.INT_MAX)
+    found = search(services.ledger, _wanted(query), before, limit, settings.search_rows, settings.search_bytes)
+    content: dict[str, Any] = {"tickets": found.tickets, "nextBefore": found.next_before}
+    return json_reply(200, content)
+
+
+def _wanted(query: dict[str, str]) -> Wanted:
+    text, status = query.get("q", ""), query.get("status")
+    if len(text) > TEXT_MAX:
+        raise PeerError(400, f"q is {len(text)} characters long; at most {TEXT_MAX} are searched for")
+    if status is not None and status not in STATUSES:
+        raise PeerError(400, f"status must be one of {', '.join(STATUSES)}, not {status[:40]!r}")
+    return Wanted(text, query.get("agent"), query.get("origin"), query.get("thread"), status)

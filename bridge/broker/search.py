@@ -1,0 +1,69 @@
+"""Search over tickets, newest first, a bounded piece at a time.
+
+Rule 1: one search looks at so many tickets and so many bytes and no more,
+because it runs on the loop. Where it stopped is where the next one begins.
+Rule 2: the text is looked for in the ticket's JSON as it stands, as it was
+typed and as JSON would write it (`say "hi"` finds `say \\"hi\\"`).
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Optional
+
+from bridge.broker.body import encode_text
+from bridge.broker.entry import Entry
+from bridge.broker.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a ticket must have; None = anything."""
+
+    text: str = ""
+    agent: Optional[str] = None
+    origin: Optional[str] = None
+    thread: Optional[str] = None
+    status: Optional[str] = None
+
+
+class Found(NamedTuple):
+    tickets: list[dict[str, Any]]
+    next_before: Optional[int]  # None: searched to the end
+
+
+def search(ledger: Ledger, wanted: Wanted, before: int, limit: int, rows_max: int, bytes_max: int) -> Found:
+    tickets: list[dict[str, Any]] = []
+    needles = _needles(wanted.text)
+    rows = size = 0
+    with closing(ledger.read_before(before)) as entries:
+        for entry in entries:
+            if rows >= rows_max or size >= bytes_max or len(tickets) >= limit:
+                return Found(tickets, before)
+            rows, size, before = rows + 1, size + len(entry.data), entry.seq
+            fields = _match(entry, wanted, needles)
+            if fields is not None:
+                tickets.append(fields)
+    return Found(tickets, None)
+
+
+def _needles(text: str) -> set[str]:
+    """The text as it was typed, and as it stands in JSON."""
+    return {text.casefold(), encode_text(text)[1:-1].casefold()} if text else set()
+
+
+def _match(entry: Entry, wanted: Wanted, needles: set[str]) -> Optional[dict[str, Any]]:
+    """The ticket, if it is wanted."""
+    if wanted.agent not in (None, entry.agent_id) or wanted.status not in (None, entry.state.status):
+        return None
+    fields = entry.to_json()
+    if wanted.origin not in (None, fields["originAgent"]):
+        return None
+    if wanted.thread is not None and fields["metadata"].get("threadId") != wanted.thread:
+        return None
+    if needles:
+        text = encode_text(fields).casefold()
+        if not any(needle in text for needle in needles):
+            return None
+    return fields

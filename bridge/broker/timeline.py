@@ -1,0 +1,96 @@
+"""What happened lately, second by second, and how long each hop of a ticket took.
+
+    accepted ──streamed──► on a stream or in a poll ──injected──► typed ──acknowledged──► acknowledged
+        └────────────────────────────────delivered──────────────────────────────────────────┘
+
+Rule 1: telling it of one ticket costs the same whatever the load was: the step
+under way has a few counters, and a latency is a count in one of its bins.
+Rule 2: the last STEPS steps are kept, whatever happened in them; older ones
+live on in the totals only.
+
+Times are monotonic seconds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Iterable
+
+from bridge.broker.distribution import Distribution
+
+STEPS = 120  # kept, the one under way included
+STEP_SECONDS = 1.0
+WINDOW_STEPS = 60  # "the last minute"
+STREAMED, INJECTED, ACKNOWLEDGED, DELIVERED = "streamed", "injected", "acknowledged", "delivered"
+HOPS = (STREAMED, INJECTED, ACKNOWLEDGED, DELIVERED)
+
+
+class Step:
+    """One second."""
+
+    __slots__ = ("accepted", "acknowledged", "hops")
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        self.acknowledged = 0
+        self.hops: dict[str, Distribution] = {}
+
+
+class Timeline:
+    """The last steps, oldest first, and the totals since start."""
+
+    def __init__(self, now: float = 0.0) -> None:
+        self._steps: deque[Step] = deque((Step() for _ in range(STEPS)), maxlen=STEPS)
+        self._current = self._steps[-1]
+        self._ends_at = now + STEP_SECONDS
+        self._totals = {hop: Distribution() for hop in HOPS}  # without the step under way
+
+    def at(self, now: float) -> Step:
+        """The step under way."""
+        if now >= self._ends_at:
+            self._turn(now)
+        return self._current
+
+    # Hot: twice per ticket.
+    def observe(self, hop: str, seconds: float, now: float) -> None:
+        if now >= self._ends_at:
+            self._turn(now)
+        hops = self._current.hops
+        found = hops.get(hop)
+        if found is None:
+            found = hops[hop] = Distribution()
+        found.observe(seconds if seconds > 0.0 else 0.0)
+
+    def _turn(self, now: float) -> None:
+        for hop, found in self._current.hops.items():
+            self._totals[hop].add(found)
+        passed = int((now - self._ends_at) / STEP_SECONDS) + 1
+        self._ends_at += passed * STEP_SECONDS
+        for _ in range(min(passed, STEPS)):
+            self._steps.append(Step())
+        self._current = self._steps[-1]
+
+    def steps(self, now: float) -> list[Step]:
+        self.at(now)
+        return list(self._steps)
+
+    def began_ago(self, now: float) -> float:
+        """Seconds since the first of the steps began."""
+        self.at(now)
+        return now - (self._ends_at - STEPS * STEP_SECONDS)
+
+    def lately(self, hop: str, now: float) -> Distribution:
+        """The latencies of the last minute."""
+        return _sum(step.hops[hop] for step in self.steps(now)[-WINDOW_STEPS:] if hop in step.hops)
+
+    def total(self, hop: str) -> Distribution:
+        """The latencies since start."""
+        current = self._current.hops.get(hop)
+        return _sum([self._totals[hop], current] if current else [self._totals[hop]])
+
+
+def _sum(parts: Iterable[Distribution]) -> Distribution:
+    whole = Distribution()
+    for part in parts:
+        whole.add(part)
+    return whole

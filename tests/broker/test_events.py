@@ -1,0 +1,184 @@
+"""Readers of the live events at the byte seam: each stage once and in order, bounded, and nothing at all without a reader."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from bridge.broker import events as events_module
+from bridge.broker.events import EventReader, preview
+from bridge.broker.ledger import Draft
+from bridge.broker.transitions import acknowledged, claimed, replied
+from bridge.errors import StoreBusy
+from broker.house import make_services
+from broker.seams import BoundedOutbox
+from virtual_clock import run
+
+
+class Scene:
+    """A broker without front; its reader as `GET /events` would open it."""
+
+    def __init__(self, loop) -> None:
+        self.loop = loop
+        self.services = make_services(loop)
+        self.journal = self.services.journal
+
+    def open(self, limit=1000, agent=None, thread=None):
+        outbox = BoundedOutbox(limit)
+        return EventReader(self.services.events, outbox, agent, thread), outbox
+
+    async def accept(self, agent="lucy", payload="hello", **metadata):
+        entry, _ = self.services.ledger.accept_unbounded(agent, Draft(payload, metadata, metadata.get("origin", "ui")))
+        await self.settle()
+        return entry
+
+    async def change(self, entry, state):
+        self.services.ledger.propose(entry, state)
+        await self.settle()
+
+    async def settle(self):
+        self.journal.close_group()
+        while self.journal.unwritten:
+            self.journal.settle()
+        await asyncio.sleep(0)
+
+    def turn(self, outbox):
+        steps, outbox.steps = outbox.steps, []
+        for step in steps:
+            step()
+        return [(event.event, json.loads(event.data)) for event in outbox.events]
+
+
+def test_each_stage_is_told_once_in_order_with_its_status():
+    async def scenario(loop):
+        scene = Scene(loop)
+        reader, outbox = scene.open()
+        entry = await scene.accept(payload={"a": [1]}, threadId="T", origin="ann")
+        clock = scene.services.clock
+        scene.services.metrics.streamed(entry, "poll", clock.wall_ms(), clock.monotonic())
+        await scene.change(entry, claimed(entry.head, "w", 1000, clock.monotonic(), clock.wall_ms()))
+        await scene.change(entry, claimed(entry.head, "w", 1000, clock.monotonic(), clock.wall_ms()))  # renewed: no stage
+        await scene.change(entry, acknowledged(entry.head, "w", {"pane": "%1", "submittedAt": "2023-11-14T22:13:21.000Z"}, clock.wall_ms()))
+        await scene.change(entry, replied(entry.head, "done", {}, clock.wall_ms()))
+        told = scene.turn(outbox)
+        assert [name for name, _ in told] == ["stage"] * 6
+        assert [(each["stage"], each["status"]) for _, each in told] == [
+            ("accepted", "pending"), ("streamed", "pending"), ("claimed", "pending"), ("injected", "delivered"), ("acknowledged", "delivered"), ("replied", "responded"),
+        ]  # fmt: skip
+        for _, each in told:
+            assert (each["ticketId"], each["seq"], each["agentId"], each["originAgent"], each["threadId"]) == (entry.ticket_id, 1, "lucy", "ann", "T")
+        history = [{key: value for key, value in each.items() if key in ("stage", "at", "by", "evidence")} for _, each in told]
+        assert history == entry.history(), "live and afterwards it is one story"
+        assert {each["stage"]: each["preview"] for _, each in told if "preview" in each} == {"accepted": '{"a":[1]}', "replied": "done"}
+        reader.close()
+
+    run(scenario)
+
+
+def test_what_was_not_kept_is_not_told():
+    async def scenario(loop):
+        scene = Scene(loop)
+        reader, outbox = scene.open()
+        scene.services.ledger.accept_unbounded("lucy", Draft("lost", {}))
+        scene.journal.settle(StoreBusy("full"))
+        await asyncio.sleep(0)
+        assert scene.turn(outbox) == []
+        reader.close()
+
+    run(scenario)
+
+
+def test_a_reader_is_told_of_its_agent_or_its_thread_only():
+    async def scenario(loop):
+        scene = Scene(loop)
+        readers = {filters: scene.open(agent=filters[0], thread=filters[1]) for filters in [(None, None), ("ann", None), (None, "T"), ("ann", "T")]}
+        for agent, metadata in [("ann", {}), ("bob", {"threadId": "T"}), ("ann", {"threadId": "T"}), ("ann", {"threadId": ["T"]})]:
+            await scene.accept(agent, **metadata)
+        seen = {filters: [each["seq"] for name, each in scene.turn(outbox) if name == "stage"] for filters, (_, outbox) in readers.items()}
+        assert seen == {(None, None): [1, 2, 3, 4], ("ann", None): [1, 3, 4], (None, "T"): [2, 3], ("ann", "T"): [3]}
+        for reader, _ in readers.values():
+            reader.close()
+
+    run(scenario)
+
+
+def test_a_slow_reader_holds_nothing_and_is_told_how_much_it_missed():
+    async def scenario(loop):
+        scene = Scene(loop)
+        slow, narrow = scene.open(limit=1)
+        quick, wide = scene.open()
+        for _ in range(5):
+            await scene.accept()
+            scene.turn(narrow)
+        assert len(scene.turn(wide)) == 5 and len(scene.turn(narrow)) == 1 and not slow._held
+        narrow.read_all()
+        slow.catch_up()
+        assert scene.turn(narrow)[-1] == ("missed", {"events": 4})
+        narrow.read_all()
+        slow.catch_up()
+        await scene.accept()
+        assert [name for name, _ in scene.turn(narrow)] == ["stage", "missed", "stage"], "told once"
+        slow.close(), quick.close()
+
+    run(scenario)
+
+
+def test_the_events_of_one_turn_leave_in_one_write():
+    async def scenario(loop):
+        scene = Scene(loop)
+        reader, outbox = scene.open()
+        for _ in range(10):
+            scene.services.ledger.accept_unbounded("lucy", Draft("x", {}))
+        await scene.settle()
+        assert len(scene.turn(outbox)) == 10 and outbox.waiting == 1
+        for _ in range(10):
+            scene.services.ledger.accept_unbounded("lucy", Draft("x", {"much": "y" * events_module.HELD_MAX}))
+        await scene.settle()
+        assert reader._held_bytes <= events_module.HELD_MAX, "however much one turn brings"
+        reader.close()
+
+    run(scenario)
+
+
+def test_without_a_reader_nobody_is_told_and_no_timer_runs():
+    async def scenario(loop):
+        scene = Scene(loop)
+        assert scene.services.metrics.on_stage is None
+        first, _ = scene.open()
+        second, _ = scene.open()
+        first.close()
+        assert scene.services.metrics.on_stage is not None and len(scene.services.events) == 1
+        second.close()
+        second.close()
+        assert scene.services.metrics.on_stage is None and scene.services.events._timer is None and not scene.services.events._seen
+
+    run(scenario)
+
+
+def test_an_agent_is_told_of_when_something_in_its_state_changed_and_when_it_is_gone(monkeypatch):
+    monkeypatch.setattr(events_module, "LOOK_MAX", 3)  # so that few agents are several looks
+
+    async def scenario(loop):
+        scene = Scene(loop)
+        for number in range(10):
+            await scene.accept(f"known-{number}")
+        reader, outbox = scene.open()
+        entry = await scene.accept("new")
+        await scene.accept("known-1")
+        await asyncio.sleep(10)
+        rows = [row for name, row in scene.turn(outbox) if name == "agent"]
+        assert [(row["agentId"], row["pending"], row["registered"], row["status"]) for row in rows] == [("new", 1, False, "offline")]
+        scene.services.registry.presence("known-1").polled_at = loop.time()
+        await scene.change(entry, acknowledged(entry.head, "", {}, 1))
+        await asyncio.sleep(60)
+        rows = [(row["agentId"], row["connection"], row["pending"]) for name, row in scene.turn(outbox)[1:] if name == "agent"][1:]
+        assert sorted(rows[:2]) == [("known-1", "poll", 2), ("new", "none", 0)], "the poll, and the one that is gone"
+        assert rows[2:] == [("known-1", "none", 2)], "a poll is presence for a while"
+        assert "new" not in scene.services.events._seen
+        reader.close()
+
+    run(scenario)
+
+
+def test_a_preview_is_the_beginning_of_the_text():
+    assert preview("x" * 500) == "x" * 200 and preview({"a": "é"}) == '{"a":"é"}' and preview(None) == "null"
