@@ -74,6 +74,7 @@ class ClientSettings:
     broker_url: str = _set("http://127.0.0.1:5050", "BRIDGE_BROKER_URL", "where the broker is")
     connect_timeout: int = _set(5000, "BRIDGE_CONNECT_TIMEOUT", "ms to connect", 10)
     request_timeout: int = _set(30000, "BRIDGE_REQUEST_TIMEOUT", "ms to wait for an answer, beyond what a long-poll asks for", 10)
+    request_connections: int = _set(8, "BRIDGE_REQUEST_CONNECTIONS", "requests under way at a time, each on a connection of its own; more wait their turn, so that a hundred agents are no herd", 1, 1000)
     answer_max: int = _set(64 << 20, "BRIDGE_ANSWER_MAX", "bytes of one answer; well beyond the broker's own bound of a poll", 1024)
 
 
@@ -106,6 +107,17 @@ class WatcherSettings:
 
 
 @dataclass(frozen=True)
+class SupervisorSettings:
+    """Whom a supervisor serves, and how it learns of changes."""
+
+    supervise_max: int = _set(1000, "BRIDGE_SUPERVISE_MAX", "agents served by one supervisor; each holds a few tickets, tasks and a file watch", 1)
+    file_check: int = _set(1000, "BRIDGE_FILE_CHECK", "ms between two looks whether --file has changed; 20 µs of CPU each", 10)
+    discover_interval: int = _set(60000, "BRIDGE_DISCOVER_INTERVAL", "ms between two looks at the broker's registry with --discover, beside one at each reconnect", 10)
+    sessions_interval: int = _set(5000, "BRIDGE_SESSIONS_INTERVAL", "ms between two looks at the tmux sessions with --sessions; 6 ms of CPU each", 10)
+    forget_after: int = _set(60000, "BRIDGE_FORGET_AFTER", "ms after which an agent of --sessions whose session has gone is no longer served; it is looked for until then")
+
+
+@dataclass(frozen=True)
 class TmuxSettings:
     """How a ticket gets into a pane."""
 
@@ -134,6 +146,29 @@ class DoctorSettings:
     clock_apart: int = _set(5000, "BRIDGE_CLOCK_APART", "ms that the broker's clock and ours may be apart; beyond it times in histories mislead")
     disk_free: int = _set(256 << 20, "BRIDGE_DISK_FREE", "bytes that should be free where the store is; a full disk turns sends into 503")
     descriptors: int = _set(4096, "BRIDGE_DESCRIPTORS", "open files that a broker should be allowed: one for each connection")
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    """What `bench` starts, and for how long it looks."""
+
+    agents: int = _set(10, "BRIDGE_BENCH_AGENTS", "agents; the claims are about 10", 1, 500)
+    idle: int = _set(30, "BRIDGE_BENCH_IDLE", "seconds of the idle phase; of each way the whole number of its own periods that is nearest", 1, 3600)
+    tickets: int = _set(3, "BRIDGE_BENCH_TICKETS", "tickets to each agent, spread over one poll interval", 1, 50)
+    settle: int = _set(3000, "BRIDGE_BENCH_SETTLE", "ms between the last watcher's connecting and the idle phase; their first reports take 2000", 0, 60000)
+    arrival: int = _set(30000, "BRIDGE_BENCH_ARRIVAL", "ms that the last ticket has to arrive", 100)
+
+
+@dataclass(frozen=True)
+class LoadSettings:
+    """What `bench load` does to a running broker."""
+
+    streams: int = _set(100, "BRIDGE_LOAD_STREAMS", "event streams, each of an agent of its own", 1, 20000)
+    rate: int = _set(200, "BRIDGE_LOAD_RATE", "tickets a second, of all agents together; 0 = flat out", 0, 100000)
+    seconds: int = _set(10, "BRIDGE_LOAD_SECONDS", "seconds of sending; each ticket costs 29 bytes until the end", 1, 600)
+    publishers: int = _set(8, "BRIDGE_LOAD_PUBLISHERS", "connections that send, and as many that acknowledge", 1, 1000)
+    outstanding: int = _set(500, "BRIDGE_LOAD_OUTSTANDING", "tickets on their way or not yet acknowledged, beyond which sending waits; below the broker's BRIDGE_QUEUE_MAX", 1, 1 << 20)
+    drain: int = _set(5000, "BRIDGE_LOAD_DRAIN", "ms without any arrival after which a ticket that has not come counts as lost", 100)
 
 
 def load(cls: type[S], flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os.environ) -> S:

@@ -30,14 +30,23 @@ async def run_together(**jobs: Coroutine[Any, Any, None]) -> None:
 async def stop_all(*tasks: asyncio.Future[Any]) -> None:
     """Cancel tasks and wait until each has ended; their errors are retrieved here.
 
-    A task that lost the cancellation somewhere below (see above) is told again.
+    A task that lost the cancellation somewhere below (see above) is told again. And we leave nobody behind when we are
+    told again ourselves, by whoever owns us in the same way: that is passed on once all have ended.
     """
-    left = set(tasks)
+    left, told = set(tasks), False
     while left:
         for task in left:
             task.cancel()
-        _, left = await asyncio.wait(left, timeout=TELL_AGAIN)
-    await asyncio.gather(*tasks, return_exceptions=True)
+        try:
+            await asyncio.wait(left, timeout=TELL_AGAIN)
+        except asyncio.CancelledError:
+            told = True
+        left = {task for task in left if not task.done()}
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()
+    if told:
+        raise asyncio.CancelledError
 
 
 async def within(seconds: float, awaitable: Awaitable[T]) -> T:

@@ -3,6 +3,7 @@
     server.py      start, accept, sweep, drain          fronts/http.py  one connection
     routes.py      (method, path) -> handler            handlers/       (Request, Services) -> Reply
     guard.py       whose Host and Origin may ask        body.py         JSON in, within limits
+    web/           the page: files that handlers/web.py serves
     ledger.py      every ticket's state; each change goes to the journal first
     backlog.py     one agent's pending tickets          entry.py        one ticket as the broker holds it
     hub.py         who must be told of a ticket         subscriber.py   one open stream; reply_stream.py one awaited reply

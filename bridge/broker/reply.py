@@ -15,7 +15,6 @@ from bridge.broker.entry import Entry
 from bridge.broker.hub import Subscriber
 from bridge.broker.journal.base import Commit
 from bridge.broker.subscriber import Outbox
-from bridge.broker.waiters import Waiters
 from bridge.errors import PeerError
 
 JSON, PROBLEM = "application/json", "application/problem+json"
@@ -31,6 +30,7 @@ class Reply(NamedTuple):
     content_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
     reason: str = ""  # of a refusal, in one word
+    cache: str = "no-store"  # Cache-Control
 
 
 class OnDisk(NamedTuple):
@@ -39,10 +39,12 @@ class OnDisk(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """Answer with `answer()` when `waiters` wake `key`, or after `seconds`; `on_end` is called in any case."""
+    """Answer with `answer()` when woken, or after `seconds`; `on_end` is called in any case.
 
-    waiters: Waiters
-    key: str
+    `join` registers what wakes us, and returns what cancels that.
+    """
+
+    join: Callable[[Callable[[], None]], Callable[[], None]]
     seconds: float
     answer: Callable[[], Reply]
     on_end: Callable[[], None] = _nothing

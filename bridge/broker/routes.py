@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Callable
 
-from bridge.broker.handlers import agents, observation, pages, replies, scrape, streams, tickets
+from bridge.broker.handlers import agents, observation, pages, replies, scrape, streams, subscribers, tickets, web
 from bridge.broker.reply import Answer
 from bridge.broker.services import Services
 from bridge.errors import PeerError
@@ -15,6 +15,8 @@ from bridge.wire.target import decode_segments
 Handler = Callable[[Request, Services, str], Answer]
 
 ROUTES: dict[str, dict[str, Handler]] = {
+    "/": {"GET": web.page},
+    "/web/{}": {"GET": web.part},
     "/agents": {"GET": agents.list_agents},
     "/agents/register": {"POST": agents.register},
     "/agents/{}": {"GET": agents.show_agent, "DELETE": agents.remove},
@@ -23,6 +25,8 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "/agents/{}/subscribe": {"POST": agents.subscribe, "DELETE": agents.unsubscribe},
     "/agents/{}/tickets/pending": {"GET": tickets.pending},
     "/agents/{}/tickets/stream": {"GET": streams.stream},
+    "/subscribers/{}": {"GET": subscribers.show_subscriber},
+    "/subscribers/{}/tickets/pending": {"GET": subscribers.pending_of_subscriber},
     "/tickets": {"GET": observation.find},
     "/tickets/stream": {"GET": streams.shared_stream},
     "/tickets/{}": {"GET": tickets.show},

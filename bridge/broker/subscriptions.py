@@ -11,6 +11,7 @@ Rule 2: subscriptions are kept by the journal, like registrations.
 from __future__ import annotations
 
 from bridge.broker.subscriber import StreamSubscriber
+from bridge.broker.waiters import Waiters
 from bridge.errors import PeerError
 
 
@@ -19,6 +20,7 @@ class Subscriptions:
         self._owed: dict[str, dict[str, int]] = {}  # subscriber -> agent -> owed up to seq
         self._open: dict[str, set[StreamSubscriber]] = {}
         self._subscribers_max = subscribers_max
+        self.polls = Waiters()  # by subscriber: long-polls, woken when its agents change
 
     def load(self, rows: list[tuple[str, str, int]]) -> None:
         for name, agent_id, owed in rows:
@@ -30,6 +32,10 @@ class Subscriptions:
 
     def is_open(self, name: str) -> bool:
         return bool(self._open.get(name))
+
+    def receivers(self, name: str) -> int:
+        """How many streams and long-polls receive under the name now."""
+        return len(self._open.get(name, ())) + self.polls.count(name)
 
     def check_room(self, name: str, agent_id: str) -> None:
         """Raises PeerError 429 when there are as many subscribers, or agents of this one, as may be."""
@@ -44,6 +50,7 @@ class Subscriptions:
         agents = self._owed.setdefault(name, {})
         if agent_id not in agents or not self.is_open(name):
             agents[agent_id] = last_seq
+            self.polls.wake_all(name)
         return agents[agent_id]
 
     def discard(self, name: str, agent_id: str) -> None:
@@ -53,6 +60,7 @@ class Subscriptions:
             self._owed.pop(name, None)
         for subscriber in self._open.get(name, ()):
             subscriber.discard(agent_id)
+        self.polls.wake_all(name)
 
     def opened(self, name: str, subscriber: StreamSubscriber) -> None:
         self._open.setdefault(name, set()).add(subscriber)

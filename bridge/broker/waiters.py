@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from typing import Callable, Iterable
 
 
 class Waiters:
@@ -14,7 +14,11 @@ class Waiters:
 
     @property
     def total(self) -> int:
-        return sum(map(len, self._waiting.values()))
+        """How many wait, each counted once, for however many keys it waits."""
+        return len(set().union(*self._waiting.values()))
+
+    def count(self, key: str) -> int:
+        return len(self._waiting.get(key, ()))
 
     def wait(self, key: str, wake: Callable[[], None]) -> Callable[[], None]:
         """Call `wake` at the next `wake_all(key)`. Returns what cancels it."""
@@ -26,6 +30,21 @@ class Waiters:
                 waiting.discard(wake)
                 if not waiting:
                     del self._waiting[key]
+
+        return cancel
+
+    def wait_any(self, keys: Iterable[str], wake: Callable[[], None]) -> Callable[[], None]:
+        """The same for several keys at once: woken by the first of them, and then no more."""
+
+        def once() -> None:
+            cancel()
+            wake()
+
+        cancels = [self.wait(key, once) for key in keys]
+
+        def cancel() -> None:
+            for each in cancels:
+                each()
 
         return cancel
 

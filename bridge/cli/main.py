@@ -30,6 +30,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "broker": Command("bridge.cli.broker", "run the broker", "broker --port 5050 --db ~/bridge.db"),
     "watch": Command("bridge.cli.watch", "receive an agent's tickets and type them into a tmux pane", "watch lucy dev-lucy 0"),
+    "supervise": Command("bridge.cli.supervise", "the same for many agents, on one connection to the broker", "supervise lucy=dev-lucy:0 bob=%7"),
     "send": Command("bridge.cli.send", "send a ticket to an agent", 'send lucy "run the tests, please" --wait'),
     "reply": Command("bridge.cli.reply", "answer a ticket", 'reply T42 "all green"'),
     "show": Command("bridge.cli.show", "print a whole ticket, safe to read in a terminal", "show T42"),
@@ -41,6 +42,7 @@ COMMANDS = {
     "status": Command("bridge.cli.status", "how the broker, or one agent, is doing", "status lucy"),
     "explain": Command("bridge.cli.explain", "say what a watcher sees in a pane, and why a ticket waits", "explain dev-lucy 0 --follow"),
     "doctor": Command("bridge.cli.doctor", "look whether everything that bridge needs is there, and say how to mend what is not", "doctor"),
+    "bench": Command("bridge.cli.bench", "measure what pushing saves against polling; `bench load`: what a running broker bears", "bench --agents 10"),
     "demo": Command("bridge.cli.demo", "the main job in one command, leaves nothing behind", "demo"),
     "pack": Command("bridge.cli.pack", "write the whole program into one file", "pack bridge.pyz"),
 }

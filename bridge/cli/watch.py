@@ -14,6 +14,7 @@ import signal
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from typing import Callable, Sequence
 
 from bridge.cli.asking import add_broker_flags, checked_id
 from bridge.cli.flags import add_flags, load
@@ -104,13 +105,22 @@ def name_broker(settings: TmuxSettings, broker: str) -> TmuxSettings:
 
 
 def stop_on_signals(session: Session) -> None:
+    stop_on(SIGNALS, session.stop)
+
+
+def stop_on(signals: Sequence[int], stop: Callable[[], None]) -> None:
+    """The first of these signals, unless our starter ignores it, asks to stop; the second ends the process."""
     loop = asyncio.get_running_loop()
 
     def on_signal(number: int) -> None:
-        session.stop()
+        stop()
         for each in heard:  # whoever asks twice does not want to wait
             loop.add_signal_handler(each, os._exit, 128 + number)
 
-    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup(1) ignores SIGHUP, and means it
+    heard = [number for number in signals if is_heard(number)]
     for number in heard:
         loop.add_signal_handler(number, on_signal, number)
+
+
+def is_heard(number: int) -> bool:
+    return signal.getsignal(number) is not signal.SIG_IGN  # nohup(1) ignores SIGHUP, and means it

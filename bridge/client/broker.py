@@ -48,8 +48,11 @@ class BrokerClient:
         return self._object(await self.request("POST", f"/agents/{segment(agent)}/send", body, again=again))
 
     async def pending(self, agent: str, after: int = 0, wait_ms: int = 0, limit: Optional[int] = None) -> list[Ticket]:
+        return await self._pending(f"/agents/{segment(agent)}", after, wait_ms, limit)
+
+    async def _pending(self, whose: str, after: int, wait_ms: int, limit: Optional[int]) -> list[Ticket]:
         query = {"after": after or None, "waitMs": wait_ms or None, "limit": limit}
-        answer = await self.request("GET", f"/agents/{segment(agent)}/tickets/pending", query=query, wait=wait_ms / 1000)
+        answer = await self.request("GET", f"{whose}/tickets/pending", query=query, wait=wait_ms / 1000)
         return [Ticket.from_json(entry) for entry in self._list(answer)]
 
     async def claim(self, ticket: str, watcher: str, lease_ms: int) -> Json:
@@ -63,6 +66,21 @@ class BrokerClient:
     async def ticket(self, ticket: str) -> Json:
         """The ticket with its history."""
         return self._object(await self.request("GET", f"/tickets/{segment(ticket)}"))
+
+    # subscriptions: many agents under one name (WIRE, shared stream)
+
+    async def subscribe(self, agent: str, subscriber: str) -> None:
+        await self.request("POST", f"/agents/{segment(agent)}/subscribe", {"subscriber": subscriber}, again=True)
+
+    async def unsubscribe(self, agent: str, subscriber: str) -> None:
+        await self.request("DELETE", f"/agents/{segment(agent)}/subscribe", query={"subscriber": subscriber})
+
+    async def subscriber(self, subscriber: str) -> Json:
+        """Which agents the name has, and how many receive under it."""
+        return self._object(await self.request("GET", f"/subscribers/{segment(subscriber)}"))
+
+    async def pending_of(self, subscriber: str, after: int = 0, wait_ms: int = 0, limit: Optional[int] = None) -> list[Ticket]:
+        return await self._pending(f"/subscribers/{segment(subscriber)}", after, wait_ms, limit)
 
     # replies
 
@@ -105,6 +123,9 @@ class BrokerClient:
 
     async def stream_agent(self, agent: str, after: int, head_within: Optional[float] = None) -> EventStream:
         return await self._http.open_stream(f"/agents/{segment(agent)}/tickets/stream", str(after) if after else "", head_within=head_within)
+
+    async def stream_subscriber(self, subscriber: str, after: int, head_within: Optional[float] = None) -> EventStream:
+        return await self._http.open_stream("/tickets/stream", str(after) if after else "", {"subscriber": subscriber}, head_within)
 
     async def stream_all(self, after: int) -> EventStream:
         return await self._http.open_stream("/tickets/stream", str(after) if after else "")

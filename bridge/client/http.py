@@ -18,13 +18,13 @@ from urllib.parse import urlencode
 from bridge import __version__
 from bridge.client.address import BrokerAddress
 from bridge.client.connection import Connection, open_connection
+from bridge.turns import Turns
 from bridge.errors import BrokerUnreachable, ConnectionLost, Refused
 from bridge.settings import ClientSettings
 from bridge.tasks import within
 from bridge.wire.response import BodyData, ResponseHead, encode_request
 from bridge.wire.sse import HEARTBEAT_FIELD, Event, EventStreamDecoder
 
-IDLE_CONNECTIONS = 2  # kept for the next request; a watcher has one long-poll and one claim or ack under way
 HEARTBEAT_MAX = 3600.0  # seconds between two heartbeats that are believed; who says more is not our broker
 IDEMPOTENT = frozenset({"GET", "HEAD", "DELETE", "PUT"})  # RFC 9110 section 9.2.2
 Query = Mapping[str, object]
@@ -41,18 +41,26 @@ class Answer:
 
 
 class HttpClient:
-    """Asks one broker; any number of requests at a time, each on its own connection."""
+    """Asks one broker. Each request that is under way has a connection of its own, and of those there are
+    `request_connections` at most; what waits at the broker (a long-poll, a stream) comes on top."""
 
     def __init__(self, settings: ClientSettings) -> None:
         self.address = BrokerAddress.from_url(settings.broker_url)
         self._settings = settings
         self._idle: list[Connection] = []
+        self._turns = Turns(settings.request_connections)
 
     async def request(
         self, method: str, path: str, body: object = None, query: Optional[Query] = None, wait: float = 0.0, again: Optional[bool] = None
     ) -> Answer:
         """Ask once. `wait`: seconds that the broker was asked to wait. `again`: may be sent twice (default: by method)."""
         message = self._encode(method, path, body, query, {"Accept": "application/json"})
+        if wait:
+            return await self._ask(method, message, wait, again)
+        async with self._turns:
+            return await self._ask(method, message, wait, again)
+
+    async def _ask(self, method: str, message: bytes, wait: float, again: Optional[bool]) -> Answer:
         connection = self._take_idle()
         if connection is not None:
             try:
@@ -123,7 +131,7 @@ class HttpClient:
         except BaseException:
             connection.abort()
             raise
-        if head.keep_alive and len(self._idle) < IDLE_CONNECTIONS:
+        if head.keep_alive and len(self._idle) <= self._settings.request_connections:
             self._idle.append(connection)
         else:
             await connection.aclose()

@@ -19,12 +19,14 @@
     touching the world:
     terminal.py   termios and /proc: who reads this terminal, and how
     command.py    runs tmux: argv, deadline, locale
+    gathering.py  many looks in one process
     control.py    the same through one control client, where that is allowed and works
     control_connection.py   that client: questions and answers
     activity.py   has something been written to this terminal? (the kernel's word)
     waiting.py    when to look again at a pane that is not ready
     buffers.py    our paste buffers, and who sweeps up after a crash
     pane.py       finds a pane by name, holds its identity, looks at it
+    census.py     all panes of a server, counted once for everybody
     lookout.py    keeps an eye on one pane: finds, looks, judges, remembers
     injector.py   puts it all together: one ticket into one pane, once
 

@@ -15,8 +15,11 @@ from typing import Optional
 
 from bridge.errors import TmuxError
 from bridge.tasks import stop_all, within
+from bridge.tmux.gathering import Gathering, only_looks
+from bridge.turns import Turns
 
 LEAVE = 0.5  # seconds that a killed tmux has to end; more only where somebody else holds its pipes
+PROCESSES = 6  # at a time: a hundred at once would only be in one another's way, and miss their deadlines
 LOST = re.compile(r"no server running|error connecting|lost server|server exited|can't find (pane|window|session)|no current (session|target)|no sessions")
 
 
@@ -30,6 +33,8 @@ class Tmux:
         elif socket_name:
             self._prefix += ["-L", socket_name]
         self._deadline = deadline  # seconds for one call
+        self._looks = Gathering(self._run_process)
+        self._turns = Turns(PROCESSES)
         self._version: Optional[tuple[int, int]] = None
 
     @property
@@ -39,9 +44,29 @@ class Tmux:
 
     async def run(self, *argv: str, stdin: Optional[bytes] = None) -> str:
         """Run one tmux invocation and return what it printed. Raises TmuxError that names the subcommand."""
-        subcommand = argv[0] if argv else "?"
+        if stdin is None and argv and only_looks(argv):
+            return await self._looks.ask(argv)
+        out, complaint = await self._run_process(list(argv), stdin)
+        if complaint:
+            raise TmuxError(argv[0] if argv else "?", complaint)
+        return out
+
+    async def _run_process(self, argv: list[str], stdin: Optional[bytes] = None) -> tuple[str, str]:
+        """(what it printed, its complaint); a complaint that is not empty is a failure. Raises TmuxError when there is no outcome."""
+        async with self._turns:
+            process = await self._start(argv, stdin)
+            try:
+                out, err = await within(self._deadline, process.communicate(stdin))  # wait_for may lose a cancellation, see tasks.py
+            except asyncio.TimeoutError:
+                raise TmuxError(_subcommand(argv), f"no answer from {self.server} in {self._deadline:g} s") from None
+            finally:
+                await _end(process)
+        complaint = err.decode("utf-8", "replace") or "failed" if process.returncode else ""
+        return out.decode("utf-8", "replace"), complaint
+
+    async def _start(self, argv: list[str], stdin: Optional[bytes]) -> asyncio.subprocess.Process:
         try:
-            process = await asyncio.create_subprocess_exec(
+            return await asyncio.create_subprocess_exec(
                 *self._prefix,
                 *argv,
                 stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
@@ -51,16 +76,7 @@ class Tmux:
                 start_new_session=True,  # a Ctrl-C in our terminal is for us, and we may still have an injection to finish
             )
         except OSError as error:
-            raise TmuxError(subcommand, f"cannot start {self._prefix[0]} ({error.strerror}); is tmux installed?") from error
-        try:
-            out, err = await within(self._deadline, process.communicate(stdin))  # wait_for may lose a cancellation, see tasks.py
-        except asyncio.TimeoutError:
-            raise TmuxError(subcommand, f"no answer from {self.server} in {self._deadline:g} s") from None
-        finally:
-            await _end(process)
-        if process.returncode:
-            raise TmuxError(subcommand, err.decode("utf-8", "replace"))
-        return out.decode("utf-8", "replace")
+            raise TmuxError(_subcommand(argv), f"cannot start {self._prefix[0]} ({error.strerror}); is tmux installed?") from error
 
     async def version(self) -> tuple[int, int]:
         """(3, 3) for "tmux 3.3a", (3, 6) for "tmux next-3.6"; (99, 0) for one that does not say (master)."""
@@ -68,6 +84,10 @@ class Tmux:
             match = re.search(r"(\d+)\.(\d+)", await self.run("-V"))
             self._version = (int(match[1]), int(match[2])) if match else (99, 0)
         return self._version
+
+
+def _subcommand(argv: list[str]) -> str:
+    return argv[0] if argv else "?"
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

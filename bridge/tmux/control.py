@@ -28,12 +28,12 @@ from bridge.tmux.anchor import CLIENTS, SESSIONS, choose_anchor, hook_among, rea
 from bridge.tmux.command import Tmux
 from bridge.tmux.control_connection import ControlConnection
 from bridge.tmux.control_wire import control_line
+from bridge.tmux.gathering import only_looks
 
 log = logging.getLogger("bridge.tmux")
 RECHECK = 10.0  # seconds between two looks whether we may stay, or may come: options change without a notification
 BACKOFF_BASE, BACKOFF_CAP = 1.0, 60.0  # seconds between two connections that broke
 LINE_MAX = 16384  # characters of a line: a guarded sequence has 1500
-LOOKS = {"display-message", "list-panes", "list-clients", "list-buffers", "list-sessions", "list-windows", "capture-pane", "show-options", "show-hooks", "has-session"}
 
 Run = Callable[..., Awaitable[str]]
 
@@ -151,9 +151,3 @@ class ControlClient(Tmux):
 
     def _new_delays(self) -> Iterator[float]:
         return full_jitter(BACKOFF_BASE, BACKOFF_CAP)
-
-
-def only_looks(argv: tuple[str, ...]) -> bool:
-    """Does none of these commands change anything? Then it may be asked twice."""
-    starts = [argv[0], *(argv[index + 1] for index, word in enumerate(argv[:-1]) if word == ";")]
-    return all(word in LOOKS for word in starts)

@@ -24,8 +24,9 @@ from bridge.settings import TmuxSettings
 from bridge.ticket import Ticket
 from bridge.timestamp import rfc3339
 from bridge.tmux import forms
-from bridge.tmux.activity import Activity
+from bridge.tmux.activity import Activity, Armed
 from bridge.tmux.buffers import new_name
+from bridge.tmux.census import Census
 from bridge.tmux.command import Tmux
 from bridge.tmux.draft import Draft, squash
 from bridge.tmux.evidence import Evidence
@@ -44,13 +45,14 @@ _ENTER_DELAYS = (0.3, 0.6, 1.2)  # seconds given to each further Enter; the last
 class Injector:
     """Types tickets into the pane that `session` and `pane` name; finds it again by name when it was lost."""
 
-    def __init__(self, tmux: Tmux, session: str, pane: str, settings: TmuxSettings = TmuxSettings(), form: str = "auto", activity: Optional[Activity] = None) -> None:
+    def __init__(self, tmux: Tmux, session: str, pane: str, settings: TmuxSettings = TmuxSettings(), form: str = "auto", activity: Optional[Activity] = None, census: Optional[Census] = None) -> None:
         self._activity = activity  # None: no events, the pane is polled
-        self._lookout = Lookout(tmux, session, pane, settings, form)
+        self._lookout = Lookout(tmux, session, pane, settings, form, census)
         self._settings = settings
         self._template = forms.check_command(settings.shell_command)
         self._buffer = new_name()
         self._submitted = -1e9  # monotonic seconds of the last submission
+        self._looked: Armed = None  # done when something was written since the last idle look
         self._owed = ""  # mark of the ticket whose text keeps the pane from being ready
         self._turn: Optional[asyncio.Lock] = None  # made inside the loop: Python 3.9 binds it to the loop that it finds
 
@@ -68,6 +70,18 @@ class Injector:
     async def explain(self) -> Verdict:
         """May the pane be typed into now, and why or why not?"""
         return (await self.look())[2]
+
+    async def check(self) -> None:
+        """An idle look: is the pane there? Raises PaneLost, TmuxError.
+
+        Only when its program has written something since the last one, the screen is looked at, too: a screen that is
+        known to stand still need not be watched for that when a ticket comes.
+        """
+        pane = self._lookout.pane
+        await self._lookout.confirm()
+        if self._looked is None or self._looked.done() or pane is not self._lookout.pane:
+            self._looked = self._activity.arm(self._lookout.pane.tty) if self._activity and self._lookout.pane else None
+            await self.look()
 
     def preview(self, ticket: Ticket, state: PaneState) -> tuple[Sight, str]:
         """What the program was taken for, and the very text that `inject` would type; "" where nothing may be."""

@@ -13,21 +13,22 @@ from typing import Optional, Pattern
 
 from bridge.errors import PaneLost, PaneNotReady, TmuxError, UsageError
 from bridge.settings import TmuxSettings
-from bridge.tmux.buffers import sweep
+from bridge.tmux.census import Census
 from bridge.tmux.command import LOST, Tmux
 from bridge.tmux.guard import Guard
 from bridge.tmux.memory import Memory
-from bridge.tmux.pane import Pane, observe, resolve
+from bridge.tmux.pane import Pane, observe
 from bridge.tmux.program import Kind, Learned, Rules, Sight, sight_of
 from bridge.tmux.prompt import Verdict, judge
 from bridge.tmux.state import PaneState
 
 
 class Lookout:
-    def __init__(self, tmux: Tmux, session: str, pane: str, settings: TmuxSettings, form: str) -> None:
+    def __init__(self, tmux: Tmux, session: str, pane: str, settings: TmuxSettings, form: str, census: Optional[Census] = None) -> None:
         if form not in ("auto", "agent", "shell"):
             raise UsageError(f"--form is {form!r}; it must be one of auto, agent, shell")
         self._tmux = tmux
+        self._census = census or Census(tmux)
         self._names = (session, pane)
         self.rules = Rules(form, settings.quiet / 1000, settings.still / 1000, _compile(settings.ready_pattern), settings.allow_opaque)
         self.pane: Optional[Pane] = None
@@ -47,18 +48,32 @@ class Lookout:
         self.looked_at = time.monotonic()
         try:
             if self.pane is None:
-                self.pane = await resolve(self._tmux, *self._names)
-                await sweep(self._tmux)
+                self.pane = await self._census.find(*self._names)
             state = await observe(self._tmux, self.pane)
         except PaneLost:
-            self.pane = None
-            self._memory = Memory()
+            self._census.forget()  # it may have said where the pane was, not where it is
+            self._lose()
             raise
         if state.pane_pid != self.pane.pane_pid:  # respawned: another program, another prompt
             self.pane = replace(self.pane, pane_pid=state.pane_pid, tty=state.tty)
             self._memory = Memory()
         self._memory.see(state, sight_of(state, Learned(), self.rules).kind is Kind.SHELL, time.monotonic())
         return state
+
+    async def confirm(self) -> None:
+        """Is the pane there? Cheaper than a look, where many share the census. Raises PaneLost, TmuxError."""
+        try:
+            if self.pane is None:
+                self.pane = await self._census.find(*self._names)
+            else:
+                await self._census.confirm(self.pane)
+        except PaneLost:
+            self._lose()
+            raise
+
+    def _lose(self) -> None:
+        self.pane = None
+        self._memory = Memory()
 
     def judge(self, state: PaneState) -> Verdict:
         return judge(state, self._memory.learned(), self.rules)

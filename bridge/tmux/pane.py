@@ -64,22 +64,41 @@ class _Row:
         return f"{self.session}:{self.window_index}.{self.pane_index} ({self.pane_id})"
 
 
-async def resolve(tmux: Tmux, session: str, pane: str) -> Pane:
-    """Find the one pane that `session` and `pane` name: pane is "N", "window.pane" or "%N".
+@dataclass(frozen=True)
+class Listing:
+    """All panes of one server, as they were at one moment."""
 
-    Raises PaneLost, with the panes that there are, when none or several fit.
-    """
+    socket: str
+    per_pane: bool
+    rows: tuple[_Row, ...]
+
+
+async def list_panes(tmux: Tmux) -> Listing:
+    """Raises PaneLost when there is no server, TmuxError."""
     try:
         output = await tmux.run("list-panes", "-a", "-F", _LIST, ";", "display-message", "-p", "#{socket_path}")
     except TmuxError as error:
-        raise _lost(error, f"session {session!r}") from error
+        raise _lost(error, f"the server `{tmux.server}`") from error
     *lines, socket = output.rstrip("\n").split("\n")
-    rows = [_row(line) for line in lines if line.count(" ") >= 8]
-    found, warning = choose(rows, session, pane)
     per_pane = await tmux.version() >= (3, 0)
+    return Listing(socket, per_pane, tuple(_row(line) for line in lines if line.count(" ") >= 8))
+
+
+def pick(listing: Listing, session: str, pane: str) -> Pane:
+    """The one pane that `session` and `pane` name: pane is "N", "window.pane" or "%N"; "%N" needs no session.
+
+    Raises PaneLost, with the panes that there are, when none or several fit.
+    """
+    found, warning = choose(listing.rows, session, pane)
     return Pane(
-        socket, found.server_pid, found.start_time, found.pane_id, found.pane_pid, found.tty, found.session, found.window_index, found.pane_index, per_pane, warning
-    )
+        listing.socket, found.server_pid, found.start_time, found.pane_id, found.pane_pid, found.tty,
+        found.session, found.window_index, found.pane_index, listing.per_pane, warning,
+    )  # fmt: skip
+
+
+async def resolve(tmux: Tmux, session: str, pane: str) -> Pane:
+    """Look, and pick."""
+    return pick(await list_panes(tmux), session, pane)
 
 
 def _row(line: str) -> _Row:
@@ -90,8 +109,9 @@ def _row(line: str) -> _Row:
 def choose(rows: Iterable[_Row], session: str, pane: str) -> tuple[_Row, str]:
     """The row that is meant, and a warning where "N" had to be read as a pane of the active window."""
     # A pane of grouped or linked sessions is listed once for each of them.
-    inside = list({row.pane_id: row for row in rows if row.session == session}.values())
-    if not inside:
+    is_anywhere = not session and re.fullmatch(r"%\d+", pane) is not None
+    inside = list({row.pane_id: row for row in rows if row.session == session or is_anywhere}.values())
+    if not inside and not is_anywhere:
         raise PaneLost(f"no tmux session is named exactly {session!r}; there is {_listed(sorted({row.session for row in rows}))}")
     warning = ""
     if re.fullmatch(r"%\d+", pane):
@@ -106,7 +126,8 @@ def choose(rows: Iterable[_Row], session: str, pane: str) -> tuple[_Row, str]:
     else:
         raise PaneLost(f"pane {pane!r} is no pane's name; write an index (0), window.pane (0.1) or an id (%3)")
     if len(found) != 1:
-        raise PaneLost(f"{'no pane' if not found else 'more than one pane'} of session {session!r} is {pane!r}; there is {_listed([row.name for row in inside])}")
+        where = "any session" if is_anywhere else f"session {session!r}"
+        raise PaneLost(f"{'no pane' if not found else 'more than one pane'} of {where} is {pane!r}; there is {_listed([row.name for row in inside])}")
     return found[0], warning
 
 

@@ -20,8 +20,8 @@ from bridge.client.broker import BrokerClient
 from bridge.errors import BridgeError, BrokerUnreachable, DeliveryFailed, PaneError, PaneLost, PaneNotReady, Refused, TmuxError
 from bridge.settings import WatcherSettings
 from bridge.tasks import stop_all, within
+from bridge.watcher.arrivals import Arrivals
 from bridge.watcher.inbox import Entry, Inbox, Stage
-from bridge.watcher.intake import Intake
 from bridge.watcher.lease import Leases
 from bridge.watcher.report import BUSY, HEALTHY, LOST, Vitals
 from bridge.watcher.sinks.base import Sink
@@ -29,6 +29,7 @@ from bridge.watcher.sinks.base import Sink
 log = logging.getLogger("bridge.watcher")
 RETRY_BASE = 0.25  # seconds, ceiling of the first pause between two attempts
 NOT_READY_BASE, NOT_READY_CAP = 0.05, 1.0  # seconds; a pane that was ready a moment ago probably is again soon
+NEVER = 86400.0  # seconds; of a wait that only a ticket ends
 EXPLAIN_EVERY = 30.0  # seconds between two log lines that say why a ticket waits
 PASSING = frozenset({408, 425, 429})  # refusals of 4xx that another try may change; 5xx may, too
 
@@ -36,9 +37,9 @@ PASSING = frozenset({408, 425, 429})  # refusals of 4xx that another try may cha
 class Delivery:
     """Empties the inbox into the sink."""
 
-    def __init__(self, inbox: Inbox, intake: Intake, client: BrokerClient, sink: Sink, leases: Leases, vitals: Vitals, settings: WatcherSettings) -> None:
+    def __init__(self, inbox: Inbox, arrivals: Arrivals, client: BrokerClient, sink: Sink, leases: Leases, vitals: Vitals, settings: WatcherSettings) -> None:
         self._inbox = inbox
-        self._intake = intake
+        self._arrivals = arrivals
         self._client = client
         self._sink = sink
         self._leases = leases
@@ -64,16 +65,21 @@ class Delivery:
     async def _wait_head(self) -> Entry:
         await self._look()
         while True:
-            self._intake.arrived.clear()
+            self._arrivals.arrived.clear()
             head = self._head()
-            pause = self._pause_of(head) if head is not None else self._settings.pane_check / 1000
+            pause = self._pause_of(head) if head is not None else self._idle_pause()
             if head is not None and not pause:
                 return head
             try:
-                await within(pause, self._intake.arrived.wait())
+                await within(pause, self._arrivals.arrived.wait())
             except asyncio.TimeoutError:
                 if head is None:
                     await self._look()
+
+    def _idle_pause(self) -> float:
+        """Seconds between two looks at the sink while nothing comes. One without a session has nothing that could be lost,
+        and ten watchers that wake up for nothing are half of what they use."""
+        return self._settings.pane_check / 1000 if self._sink.session else NEVER
 
     def _head(self) -> Optional[Entry]:
         return self._inbox.head(self._sink.owes)
@@ -87,7 +93,7 @@ class Delivery:
     async def _look(self) -> None:
         """Nothing to deliver: is the pane still there?"""
         try:
-            await self._sink.reason()
+            await self._sink.check()
             if self._vitals.health != HEALTHY:
                 self._vitals.note(health=HEALTHY)
         except (PaneLost, TmuxError) as error:
@@ -149,7 +155,7 @@ class Delivery:
         try:
             if entry.stage is not Stage.INJECTED:
                 if not await self._leases.claim(entry):
-                    self._intake.has_room.set()
+                    self._arrivals.has_room.set()
                     self._note_refused(entry)
                     return
                 evidence = await self._leases.keep_while(ticket.ticket_id, self._sink.deliver(ticket, self._leases.is_held))
@@ -199,7 +205,7 @@ class Delivery:
             log.info("acknowledgement waits ticket=%s again_in=%.1fs reason=%s", ticket_id, pause, reason)
             await asyncio.sleep(pause)
         self._inbox.ack(ticket_id)
-        self._intake.has_room.set()
+        self._arrivals.has_room.set()
         self._vitals.note()
         log.info("delivered ticket=%s seq=%d from=%s", ticket_id, entry.ticket.seq, entry.ticket.origin)
 

@@ -9,8 +9,8 @@ Rule 1: the head is the urgent ticket with the lowest seq, else the one with the
 Rule 2: what is injected can never be injected again; the only way on is its acknowledgement.
 Rule 3: a head that must wait (another watcher holds its lease) makes its successors wait, or order would break.
 
-Bounds: `capacity` tickets are held; when full, `offer` says no, the intake stops
-reading, and the broker keeps the rest. Of finished tickets the last `remembered`
+Bounds: `capacity` tickets are held; when full, `offer` says no, and the broker
+keeps the rest (arrivals.py). Of finished tickets the last `remembered`
 ids are kept, because an answer that was on its way may name one of them again.
 """
 
@@ -80,6 +80,11 @@ class Inbox:
     @property
     def is_full(self) -> bool:
         return len(self._held) >= self._capacity
+
+    @property
+    def room(self) -> int:
+        """How many more tickets it may take."""
+        return self._capacity - len(self._held)
 
     def has_seen(self, ticket_id: str) -> bool:
         return ticket_id in self._held or ticket_id in self._finished

@@ -1,6 +1,7 @@
-"""Transport → inbox: receive, reconnect, change the tier, keep the cursor.
+"""Transport → inboxes: receive, reconnect, change the tier, keep the cursor.
 
-Rule 1: the cursor is the highest seq that lies in the inbox (or lay there); it serves all tiers.
+Rule 1: the cursor is the highest seq received; it serves all tiers and all recipients. What one recipient has no
+        room for it fetches by itself (arrivals.py), so nobody is waited for here.
 Rule 2: after each reconnect the whole backlog is looked at once, without the cursor. Being told is a hint,
         asking is the truth: the broker may have come back with another store, whose seq began anew.
 Rule 3: a failure is judged when it happens. A tier that had worked for `tier_holds` until then begins with a
@@ -12,37 +13,41 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from typing import Iterator, Optional
+from typing import Awaitable, Callable, Iterator, Mapping, Optional
 
 from bridge.backoff import full_jitter
-from bridge.client.broker import BrokerClient
 from bridge.errors import BridgeError, BrokerUnreachable, ConnectionLost, PeerError, Refused, TierUnfit
 from bridge.settings import WatcherSettings
 from bridge.tasks import run_together
 from bridge.ticket import Ticket
-from bridge.watcher.inbox import Inbox
-from bridge.watcher.ladder import Change, Ladder
-from bridge.watcher.report import Vitals
-from bridge.watcher.transport import Transport, make_transport
+from bridge.watcher.arrivals import Arrivals
+from bridge.watcher.ladder import Change, Ladder, Tier
+from bridge.watcher.transport import Feed, Transport, make_transport
 
 log = logging.getLogger("bridge.watcher")
 
 
-class Intake:
-    """Keeps one agent's tickets coming, whatever the network does."""
+async def _nothing() -> None:
+    return None
 
-    def __init__(self, agent: str, client: BrokerClient, inbox: Inbox, ladder: Ladder, vitals: Vitals, settings: WatcherSettings) -> None:
-        self._agent = agent
-        self._client = client
-        self._inbox = inbox
-        self._ladder = ladder
-        self._vitals = vitals
+
+class Intake:
+    """Keeps a feed's tickets coming, whatever the network does, for those in `recipients` (by agent; may change meanwhile)."""
+
+    def __init__(self, feed: Feed, recipients: Mapping[str, Arrivals], settings: WatcherSettings, before_open: Callable[[], Awaitable[None]] = _nothing, on_open: Callable[[], None] = lambda: None) -> None:
+        self._feed = feed
+        self._recipients = recipients
         self._settings = settings
-        self._cursor = 0
+        self._before_open = before_open
+        self._on_open = on_open
+        self._ladder = Ladder(first_tier(settings), settings.step_down_after)
         self._opened_at: Optional[float] = None
         self._delays = self._new_delays()
-        self.arrived = asyncio.Event()  # set when a ticket came in
-        self.has_room = asyncio.Event()  # set by the delivery when a ticket left
+        self.cursor = 0
+
+    @property
+    def tier(self) -> Tier:
+        return self._ladder.tier
 
     async def run(self) -> None:
         while True:
@@ -51,10 +56,11 @@ class Intake:
 
     async def _live(self) -> float:
         """One transport's life; returns the seconds to wait before the next one."""
-        transport = make_transport(self._ladder.tier, self._client, self._agent, self._settings)
+        transport = make_transport(self.tier, self._feed, self._settings)
         self._opened_at = None
         try:
-            await transport.open(self._cursor)
+            await self._before_open()
+            await transport.open(self.cursor)
             await self._serve(transport)
             return 0.0  # a better tier works, or the cursor was of another store
         except (BrokerUnreachable, PeerError, Refused, TierUnfit) as error:
@@ -64,9 +70,11 @@ class Intake:
 
     async def _serve(self, transport: Transport) -> None:
         self._opened_at = asyncio.get_running_loop().time()
-        log.info("receiving agent=%s tier=%s after=%d", self._agent, self._ladder.tier.value, self._cursor)
-        self._vitals.note(tier=self._ladder.tier)
-        if self._cursor and not await self._reconcile():
+        log.info(f"receiving {self._feed.kind}=%s tier=%s after=%d", self._feed.name, self.tier.value, self.cursor)
+        for arrivals in self._recipients.values():
+            arrivals.vitals.note(tier=self.tier)
+        self._on_open()
+        if self.cursor and not await self._reconcile():
             return
         jobs = {"receive": self._receive(transport)}
         if self._ladder.above is not None:
@@ -75,46 +83,42 @@ class Intake:
 
     async def _receive(self, transport: Transport) -> None:
         while True:
-            await self._wait_room()
-            for ticket in await transport.receive(self._settings.inbox_max - len(self._inbox)):
-                await self._take(ticket)
+            for ticket in await transport.receive():
+                self._take(ticket)
 
-    async def _take(self, ticket: Ticket) -> None:
-        while not self._inbox.offer(ticket):
-            await self._wait_room()
-        self._cursor = max(self._cursor, ticket.seq)
-        self.arrived.set()
-        self._vitals.note()
-
-    async def _wait_room(self) -> None:
-        # The socket is not read meanwhile; the broker's outbox fills and it goes on by cursor (WIRE rule 6).
-        while self._inbox.is_full:
-            self.has_room.clear()
-            await self.has_room.wait()
+    def _take(self, ticket: Ticket) -> None:
+        arrivals = self._recipients.get(self._feed.recipient(ticket))
+        if arrivals is not None:
+            arrivals.take(ticket)
+        self.cursor = max(self.cursor, ticket.seq)
 
     async def _reconcile(self) -> bool:
         """Look at the whole backlog (rule 2). False: the cursor is of another store and was forgotten."""
-        is_same_store = True
-        for ticket in await self._client.pending(self._agent, limit=self._settings.inbox_max):
-            if not self._inbox.has_seen(ticket.ticket_id) and 0 < ticket.seq <= self._cursor:
-                is_same_store = False
-        if not is_same_store:
-            log.warning("the broker has another store than before: receiving from its beginning agent=%s", self._agent)
-            self._cursor = 0
-        return is_same_store
+        if all(map(self._is_known, await self._feed.poll(0, self._settings.inbox_max))):
+            return True
+        log.warning(f"the broker has another store than before: receiving from its beginning {self._feed.kind}=%s", self._feed.name)
+        self.cursor = 0
+        for arrivals in self._recipients.values():
+            arrivals.forget()
+        return False
+
+    def _is_known(self, ticket: Ticket) -> bool:
+        """False: the cursor is past this ticket, and it was never received."""
+        arrivals = self._recipients.get(self._feed.recipient(ticket))
+        return arrivals is None or not 0 < ticket.seq <= self.cursor or arrivals.knows(ticket)
 
     async def _probe(self) -> None:
         """Return when the tier above was seen to work."""
         while True:
             await asyncio.sleep(self._settings.probe_interval / 1000 * random.uniform(0.5, 1.5))
             assert self._ladder.above is not None, "only started below the top"
-            transport = make_transport(self._ladder.above, self._client, self._agent, self._settings)
+            transport = make_transport(self._ladder.above, self._feed, self._settings)
             try:
-                await transport.open(self._cursor)
+                await transport.open(self.cursor)
                 self._log_change(self._ladder.climb())
                 return
             except BridgeError as error:
-                log.debug("probe failed agent=%s tier=%s reason=%s", self._agent, self._ladder.above.value, error)
+                log.debug(f"probe failed {self._feed.kind}=%s tier=%s reason=%s", self._feed.name, self._ladder.above.value, error)
             finally:
                 await transport.aclose()
 
@@ -123,8 +127,9 @@ class Intake:
         if self._opened_at is not None and asyncio.get_running_loop().time() - self._opened_at >= self._settings.tier_holds / 1000:
             self._ladder.hold()
             self._delays = self._new_delays()
-        self._vitals.note(reconnect=True)
-        log.info("not receiving agent=%s tier=%s reason=%s", self._agent, self._ladder.tier.value, error)
+        for arrivals in self._recipients.values():
+            arrivals.vitals.note(reconnect=True)
+        log.info(f"not receiving {self._feed.kind}=%s tier=%s reason=%s", self._feed.name, self.tier.value, error)
         change: Optional[Change] = None
         if isinstance(error, (TierUnfit, ConnectionLost, PeerError)):  # a broker that is not there proves nothing
             change = self._ladder.fail(str(error), is_proof=isinstance(error, TierUnfit))
@@ -135,7 +140,13 @@ class Intake:
 
     def _log_change(self, change: Optional[Change]) -> None:
         if change:
-            log.warning("tier changed agent=%s from=%s to=%s changes=%d reason=%s", self._agent, change.before.value, change.after.value, self._ladder.changes, change.reason)
+            log.warning(f"tier changed {self._feed.kind}=%s from=%s to=%s changes=%d reason=%s", self._feed.name, change.before.value, change.after.value, self._ladder.changes, change.reason)
 
     def _new_delays(self) -> Iterator[float]:
         return full_jitter(self._settings.reconnect_base / 1000, self._settings.reconnect_max / 1000)
+
+
+def first_tier(settings: WatcherSettings) -> Tier:
+    """BRIDGE_PUSH_MODE, and one step below the stream when that is switched off."""
+    tier = Tier(settings.push_mode)
+    return Tier.LONG_POLL if settings.disable_sse and tier is Tier.STREAM else tier

@@ -17,7 +17,7 @@ import resource
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Callable, Optional
 
 from bridge.client.broker import BrokerClient
 from bridge.errors import BrokerUnreachable, Refused
@@ -29,6 +29,7 @@ from bridge.watcher.ladder import Tier
 
 log = logging.getLogger("bridge.watcher")
 
+Share = Callable[[], float]  # which part of this process works for the agent: one of a hundred reports a hundredth, so that sums are true
 HEALTHY, BUSY, LOST = "healthy", "busy", "lost"
 
 
@@ -69,6 +70,11 @@ class Vitals:
     waiting: Optional[Waiting] = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def settle_in(self, session: str, pane: str) -> None:
+        """A life begins, with this sink."""
+        self.session, self.pane, self.health, self.waiting = session, pane, HEALTHY, None
+        self.changed.set()
+
     def note(self, tier: Optional[Tier] = None, health: str = "", reconnect: bool = False, session_failure: bool = False, injection_error: bool = False) -> None:
         self.tier = tier or self.tier
         self.health = health or self.health
@@ -95,7 +101,7 @@ class Vitals:
 class Reporter:
     """Sends the report; registers the agent when the broker does not know it."""
 
-    def __init__(self, agent: str, client: BrokerClient, inbox: Inbox, vitals: Vitals, settings: WatcherSettings) -> None:
+    def __init__(self, agent: str, client: BrokerClient, inbox: Inbox, vitals: Vitals, settings: WatcherSettings, share: Share = lambda: 1.0) -> None:
         self._agent = agent
         self._client = client
         self._inbox = inbox
@@ -104,6 +110,7 @@ class Reporter:
         self._heartbeat = settings.sse_heartbeat / 1000
         self._sent: Optional[dict[str, object]] = None
         self._meter = CpuMeter()
+        self._share = share
 
     async def run(self) -> None:
         self._vitals.changed.set()
@@ -141,7 +148,7 @@ class Reporter:
         }
 
     async def _send(self, report: dict[str, object]) -> None:
-        body = {**report, "cpuPercent": self._meter.percent(), "memoryBytes": memory_bytes()}
+        body = {**report, "cpuPercent": round(self._meter.percent() * self._share(), 2), "memoryBytes": int(memory_bytes() * self._share())}
         try:
             try:
                 await self._client.heartbeat(self._agent, body)

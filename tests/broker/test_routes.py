@@ -17,10 +17,14 @@ ROWS = {
     "DELETE /agents/{id}/subscribe": "unsubscribe", "POST /tickets/{id}/claim": "claim", "POST /tickets/{id}/acknowledge": "acknowledge",
     "GET /tickets/{id}": "show", "POST /replies": "reply", "GET /replies/{id}": "get_reply", "GET /replies/{id}/wait": "wait_reply",
     "GET /replies/{id}/stream": "stream_reply", "GET /health": "health", "GET /metrics": "metrics", "GET /debug/connections": "connections",
+    "GET /subscribers/{id}": "show_subscriber",
+    "GET /subscribers/{id}/tickets/pending": "pending_of_subscriber",
     "GET /overview": "overview",
     "GET /events": "events",
     "GET /tickets": "find",
     "GET /debug/agent/{id}/status": "agent_status",
+    "GET /": "page",
+    "GET /web/{id}": "part",
 }  # fmt: skip
 IDS = {"lucy": "lucy", "a%2Fb": "a/b", "a%252Fb": "a%2Fb", "%C3%A9": "é", "register": "register", "tickets": "tickets", "..": "..", "%7B%7D": "{}", "a+b": "a+b", "": ""}
 
@@ -61,7 +65,7 @@ def test_words_of_the_table_are_agents_too(called):
     assert dispatch(request_to("POST", "/agents/send/send"), None) == ("send", "send")
 
 
-@pytest.mark.parametrize("path", ["/", "//", "/agent", "/Agents", "/agents//", "/agents/lucy/", "/agents/a/b/send", "/agents/lucy/tickets", "/agents%2Flucy", "/replies/", "/health/", "/debug", "/agents/{}/nothing".replace("{}", "%7B%7D")])
+@pytest.mark.parametrize("path", ["//", "/web", "/page.html", "/agent", "/Agents", "/agents//", "/agents/lucy/", "/agents/a/b/send", "/agents/lucy/tickets", "/agents%2Flucy", "/replies/", "/health/", "/debug", "/agents/{}/nothing".replace("{}", "%7B%7D")])
 def test_nothing_lives_elsewhere(called, path):
     if path == "/replies/":
         assert dispatch(request_to("GET", path), None) == ("get_reply", "")

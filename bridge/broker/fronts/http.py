@@ -169,7 +169,7 @@ class Connection(asyncio.BufferedProtocol):
             self._read_on()
 
         self.deadline = FOREVER
-        cancel = wait.waiters.wait(wait.key, finish)
+        cancel = wait.join(finish)
         timer = self._loop.call_later(wait.seconds, finish)
         self._stop_waiting, self.finish_waiting = stop, finish
 

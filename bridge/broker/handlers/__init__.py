@@ -7,8 +7,10 @@ turns into problem documents.
     agents.py    registration, heartbeats, subscriptions
     tickets.py   send, poll, claim, acknowledge, show
     streams.py   event streams
+    subscribers.py  what is subscribed under a name, and polling all of it
     replies.py   replies and waiting for them
     pages.py     health, debug
     scrape.py    metrics
     observation.py  overview, live events, search
+    web.py       the page: files of broker/web
 """

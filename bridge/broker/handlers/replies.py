@@ -63,7 +63,7 @@ def get_reply(request: Request, services: Services, name: str) -> Answer:
     answer = partial(_reply_or, services, name, Reply(204))
     if entry.state.response is not None or not wait_ms:
         return answer()
-    return Wait(services.hub.replies, name, wait_ms / 1000, answer)
+    return Wait(partial(services.hub.replies.wait, name), wait_ms / 1000, answer)
 
 
 def wait_reply(request: Request, services: Services, name: str) -> Answer:
@@ -72,7 +72,7 @@ def wait_reply(request: Request, services: Services, name: str) -> Answer:
     answer = partial(_reply_or, services, name, late)
     if entry.state.response is not None or not entry.timeout_ms:
         return answer()
-    return Wait(services.hub.replies, name, entry.timeout_ms / 1000, answer)
+    return Wait(partial(services.hub.replies.wait, name), entry.timeout_ms / 1000, answer)
 
 
 def stream_reply(request: Request, services: Services, name: str) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple, Sequence
 from urllib.parse import quote
 
 from bridge.broker import body
@@ -65,31 +66,55 @@ def read_draft(fields: dict[str, object]) -> Draft:
     )
 
 
-def pending(request: Request, services: Services, name: str) -> Answer:
-    check_id(name, "agentId")
+class Poll(NamedTuple):
+    """What a poll asks for."""
+
+    wait_ms: int  # 0 = a plain poll
+    after: int
+    limit: int
+
+    @property
+    def tier(self) -> str:
+        return "longpoll" if self.wait_ms else "poll"
+
+
+def read_poll(request: Request, services: Services) -> Poll:
+    """Check a poll's query. Raises PeerError 400 that names the field."""
     query = decode_query(request.query)
     wait_ms = query_int(query, "waitMs", 0, 0, WAIT_MAX)
     after = query_int(query, "after", 0, 0, body.INT_MAX)
     limit = query_int(query, "limit", body.INT_MAX, 1, body.INT_MAX)
-    if after > services.ledger.seq:
-        after = 0  # a cursor of another store: everything is new to its owner
-    presence, now = services.registry.presence(name), services.clock.monotonic()
-    tier = "longpoll" if wait_ms else "poll"
-    if wait_ms:
+    # A cursor of another store: everything is new to its owner.
+    return Poll(wait_ms, after if after <= services.ledger.seq else 0, limit)
+
+
+def note_poll(services: Services, agent_id: str, poll: Poll) -> None:
+    presence, now = services.registry.presence(agent_id), services.clock.monotonic()
+    if poll.wait_ms:
         presence.longpolled_at = now
     else:
         presence.polled_at = now
-    answer = partial(_backlog, services, name, after, limit, tier)
-    if not wait_ms or services.hub.read(name, after, 1):
+
+
+def pending(request: Request, services: Services, name: str) -> Answer:
+    check_id(name, "agentId")
+    poll = read_poll(request, services)
+    note_poll(services, name, poll)
+    answer = partial(_backlog, services, name, poll)
+    if not poll.wait_ms or services.hub.read(name, poll.after, 1):
         return answer()
-    return Wait(services.hub.polls, name, wait_ms / 1000, answer)
+    return Wait(partial(services.hub.polls.wait, name), poll.wait_ms / 1000, answer)
 
 
-def _backlog(services: Services, agent_id: str, after: int, limit: int, tier: str) -> Reply:
-    """The agent's pending tickets after the cursor, no more than fit one answer; the rest comes with the next poll."""
+def _backlog(services: Services, agent_id: str, poll: Poll) -> Reply:
+    return list_tickets(services, services.hub.read(agent_id, poll.after, poll.limit), poll.tier)
+
+
+def list_tickets(services: Services, entries: Sequence[Entry], tier: str) -> Reply:
+    """Pending tickets, no more than fit one answer; the rest comes with the next poll."""
     parts: list[bytes] = []
     size, wall_ms, now = 0, services.clock.wall_ms(), services.clock.monotonic()
-    for entry in services.hub.read(agent_id, after, limit):
+    for entry in entries:
         size += len(entry.data)
         if parts and size > services.settings.poll_bytes:
             break

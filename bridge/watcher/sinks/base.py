@@ -24,5 +24,8 @@ class Sink(Protocol):
     def owes(self, ticket_id: str) -> bool:
         """Does the sink hold this ticket half delivered, so that it can take no other first? As `wait_ready` saw it last."""
 
+    async def check(self) -> None:
+        """Is it still there? Asked now and then while nothing is to be delivered. Raises PaneLost, TmuxError."""
+
     async def reason(self) -> str:
         """Why nothing is taken at the moment, in words for people; "" when there is no reason."""

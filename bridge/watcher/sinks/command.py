@@ -49,6 +49,9 @@ class CommandSink:
     def owes(self, ticket_id: str) -> bool:
         return False
 
+    async def check(self) -> None:
+        """Nothing that could be lost."""
+
     async def reason(self) -> str:
         return ""
 

@@ -29,6 +29,9 @@ class PaneSink:
     def owes(self, ticket_id: str) -> bool:
         return self._injector.owes(ticket_id)
 
+    async def check(self) -> None:
+        await self._injector.check()
+
     async def reason(self) -> str:
         verdict = await self._injector.explain()
         return "" if verdict.ready else verdict.reason

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from typing import Callable, TextIO
 
@@ -19,6 +20,7 @@ class PrintSink:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
+        self._turn = threading.Lock()  # one sink may serve many agents
 
     async def wait_ready(self) -> None:
         """A full pipe makes the write wait, not this."""
@@ -31,9 +33,13 @@ class PrintSink:
     def owes(self, ticket_id: str) -> bool:
         return False
 
+    async def check(self) -> None:
+        """Nothing that could be lost."""
+
     async def reason(self) -> str:
         return ""
 
     def _write(self, line: str) -> None:
-        self._out.write(line)
-        self._out.flush()
+        with self._turn:
+            self._out.write(line)
+            self._out.flush()

@@ -1,6 +1,7 @@
 """The three tiers: how tickets come from the broker, best first.
 
     base.py      Transport, the protocol that all three follow
+    feed.py      whose tickets: one agent's, or those of all agents subscribed under a name
     sse.py       one event stream; a ticket arrives within a millisecond
     longpoll.py  one request that waits up to 25 s; for proxies that break streams
     poll.py      one request every few seconds; works with anything, the predecessor's broker too
@@ -12,19 +13,19 @@ from __future__ import annotations
 
 from typing import Callable
 
-from bridge.client.broker import BrokerClient
 from bridge.settings import WatcherSettings
 from bridge.watcher.ladder import Tier
 from bridge.watcher.transport.base import Transport
+from bridge.watcher.transport.feed import AgentFeed, Feed, SubscriberFeed
 from bridge.watcher.transport.longpoll import LongPoll
 from bridge.watcher.transport.poll import Poll
 from bridge.watcher.transport.sse import Stream
 
-TRANSPORTS: dict[Tier, Callable[[BrokerClient, str, WatcherSettings], Transport]] = {Tier.STREAM: Stream, Tier.LONG_POLL: LongPoll, Tier.POLL: Poll}
+TRANSPORTS: dict[Tier, Callable[[Feed, WatcherSettings], Transport]] = {Tier.STREAM: Stream, Tier.LONG_POLL: LongPoll, Tier.POLL: Poll}
 
 
-def make_transport(tier: Tier, client: BrokerClient, agent: str, settings: WatcherSettings) -> Transport:
-    return TRANSPORTS[tier](client, agent, settings)
+def make_transport(tier: Tier, feed: Feed, settings: WatcherSettings) -> Transport:
+    return TRANSPORTS[tier](feed, settings)
 
 
-__all__ = ["Transport", "make_transport"]
+__all__ = ["AgentFeed", "Feed", "SubscriberFeed", "Transport", "make_transport"]

@@ -15,13 +15,13 @@ from bridge.ticket import Ticket
 
 
 class Transport(Protocol):
-    """One agent's tickets after a cursor."""
+    """A feed's tickets after a cursor."""
 
     async def open(self, after: int) -> None:
         """Return when tickets after `after` can be received; the tier has shown that it works."""
 
-    async def receive(self, room: int) -> list[Ticket]:
-        """The next tickets, `room` of them at most where the tier can say so; an empty list is a sign of life."""
+    async def receive(self) -> list[Ticket]:
+        """The next tickets, not many more than an inbox holds; an empty list is a sign of life."""
 
     async def aclose(self) -> None:
         """Let go of the connection."""

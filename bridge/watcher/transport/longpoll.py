@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 
-from bridge.client.broker import BrokerClient
 from bridge.errors import ConnectionLost, Refused, TierUnfit
 from bridge.settings import WatcherSettings
 from bridge.ticket import Ticket
 from bridge.watcher.transport.base import unfit
+from bridge.watcher.transport.feed import Feed
 
 PATIENCE = 0.5  # of the wait that was asked for; an empty answer before that came too early
 TRIAL_MS = 400  # the wait of the first request, which shows whether broker and proxies wait at all
@@ -22,32 +22,31 @@ TRIAL_MS = 400  # the wait of the first request, which shows whether broker and 
 class LongPoll:
     """Tickets as they are published, one answer at a time."""
 
-    def __init__(self, client: BrokerClient, agent: str, settings: WatcherSettings) -> None:
-        self._client = client
-        self._agent = agent
+    def __init__(self, feed: Feed, settings: WatcherSettings) -> None:
+        self._feed = feed
         self._wait_ms = settings.longpoll_wait
-        self._capacity = settings.inbox_max
+        self._limit = settings.inbox_max
         self._after = 0
         self._first: list[Ticket] = []
 
     async def open(self, after: int) -> None:
         self._after = after
         try:
-            self._first = await self._ask(min(TRIAL_MS, self._wait_ms), self._capacity)
+            self._first = await self._ask(min(TRIAL_MS, self._wait_ms))
         except TooEarly as error:
             raise TierUnfit(str(error)) from None
 
-    async def receive(self, room: int) -> list[Ticket]:
+    async def receive(self) -> list[Ticket]:
         if self._first:
             first, self._first = self._first, []
             return first
-        return await self._ask(self._wait_ms, room)
+        return await self._ask(self._wait_ms)
 
-    async def _ask(self, wait_ms: int, room: int) -> list[Ticket]:
+    async def _ask(self, wait_ms: int) -> list[Ticket]:
         clock = asyncio.get_running_loop().time
         asked = clock()
         try:
-            tickets = await self._client.pending(self._agent, self._after, wait_ms, room)
+            tickets = await self._feed.pending(self._after, wait_ms, self._limit)
         except Refused as error:
             raise unfit(error, "the long-poll") from None
         if not tickets and clock() - asked < PATIENCE * wait_ms / 1000:

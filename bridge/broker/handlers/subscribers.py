@@ -1,0 +1,74 @@
+"""What is subscribed under a name, and polling all of it at once: the tiers below the shared stream.
+
+A cursor says what the name's reader has seen of the agents that it had then. A stream adds what each agent is owed
+beyond that (subscriptions.py). A poll does not: an answer with what is owed, and not acknowledged yet, would come
+again at once, for ever. So who polls, and adds an agent, reads the backlog of that agent by itself.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Callable
+
+from bridge.broker.entry import Entry
+from bridge.broker.handlers.tickets import Poll, list_tickets, note_poll, read_poll
+from bridge.broker.reply import Answer, Reply, Wait, json_reply
+from bridge.broker.services import Services
+from bridge.ticket import check_id
+from bridge.wire.request import Request
+
+MERGED_MAX = 256  # tickets of one answer, and read from one backlog for it
+
+
+def show_subscriber(request: Request, services: Services, name: str) -> Answer:
+    check_id(name, "subscriber")
+    subscriptions = services.subscriptions
+    return json_reply(200, {"subscriber": name, "agents": sorted(subscriptions.agents(name)), "receivers": subscriptions.receivers(name)})
+
+
+def pending_of_subscriber(request: Request, services: Services, name: str) -> Answer:
+    check_id(name, "subscriber")
+    poll = read_poll(request, services)
+    for agent_id in services.subscriptions.agents(name):
+        note_poll(services, agent_id, poll)
+    answer = partial(_backlogs, services, name, poll)
+    if not poll.wait_ms or _has_any(services, name, poll.after):
+        return answer()
+    return Wait(partial(_join, services, name, poll.after), poll.wait_ms / 1000, answer)
+
+
+def _backlogs(services: Services, name: str, poll: Poll) -> Reply:
+    """The oldest after the cursor. What an agent holds beyond `limit` is newer than these, so they are complete and in order."""
+    limit = min(poll.limit, MERGED_MAX)
+    found = [entry for agent_id in services.subscriptions.agents(name) for entry in services.hub.read(agent_id, poll.after, limit)]
+    return list_tickets(services, sorted(found, key=_seq)[:limit], poll.tier)
+
+
+def _has_any(services: Services, name: str, after: int) -> bool:
+    return any(services.hub.read(agent_id, after, 1) for agent_id in services.subscriptions.agents(name))
+
+
+def _join(services: Services, name: str, after: int, wake: Callable[[], None]) -> Callable[[], None]:
+    """Wake when one of the agents has something after the cursor; they may change meanwhile."""
+    cancels: list[Callable[[], None]] = []
+
+    def look() -> None:
+        cancel()
+        if _has_any(services, name, after):
+            wake()
+        else:
+            register()
+
+    def register() -> None:
+        cancels[:] = [services.hub.polls.wait_any(services.subscriptions.agents(name), look), services.subscriptions.polls.wait(name, look)]
+
+    def cancel() -> None:
+        for each in cancels:
+            each()
+
+    register()
+    return cancel
+
+
+def _seq(entry: Entry) -> int:
+    return entry.seq

@@ -1,0 +1,143 @@
+"""`supervise`: receives the tickets of many agents, on one connection, until told to stop.
+
+SIGTERM and SIGINT let the tickets under way be finished (bounded), then it leaves with status 0; a second one leaves at
+once. SIGHUP has it look at once whether the agents have changed: file, registry, sessions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import os
+import signal
+import socket
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, fields, replace
+from typing import Callable, Optional
+
+from bridge.cli.asking import add_broker_flags, checked_id
+from bridge.cli.flags import add_flags, load
+from bridge.cli.logs import add_log_flags, configure_logs
+from bridge.cli.panes import add_form_flag, add_server_flags, control_of
+from bridge.cli.watch import is_heard, name_broker, stop_on
+from bridge.client.broker import BrokerClient
+from bridge.errors import UsageError
+from bridge.settings import ClientSettings, SupervisorSettings, TmuxSettings, WatcherSettings
+from bridge.tasks import run_together
+from bridge.ticket import ID_MAX
+from bridge.tmux.activity import Activity
+from bridge.tmux.census import Census
+from bridge.tmux.command import Tmux
+from bridge.tmux.injector import Injector
+from bridge.watcher.enrolment import Enrolment
+from bridge.watcher.roster import Assignment, read_words
+from bridge.watcher.sinks.base import Sink
+from bridge.watcher.sinks.command import CommandSink
+from bridge.watcher.sinks.pane import PaneSink
+from bridge.watcher.sinks.stdout import PrintSink
+from bridge.watcher.sources import FileSource, RegistrySource, SessionSource, Source
+from bridge.watcher.supervisor import Supervisor
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+RECEIVING = frozenset(entry.name for entry in fields(WatcherSettings)) - {"exit_on_loss"}  # one pane's loss ends nothing here
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("agents", metavar="AGENT=SESSION:PANE", nargs="*", help="whose tickets, and where they go: PANE is an index, window.pane, or a pane's id (AGENT=%%7); just AGENT with --print and --exec")
+    parser.add_argument("--file", metavar="PATH", help='further agents, as JSON: {"lucy": "dev-lucy:0", "bob": {"session": "dev-bob", "pane": "0", "form": "agent"}}; read again when it changes')
+    parser.add_argument("--discover", action="store_true", help="further agents: those registered at the broker with a session of this tmux server and a pane")
+    parser.add_argument("--sessions", metavar="PATTERN", help="further agents: with 'dev-*' each tmux session dev-NAME is agent NAME, in its first pane")
+    parser.add_argument("--name", help="the name under which the broker knows what we receive (default: made of host, user and tmux server, so that a restart finds it again)")
+    add_server_flags(parser)
+    add_form_flag(parser)
+    sink = parser.add_mutually_exclusive_group()
+    sink.add_argument("--print", dest="is_print", action="store_true", help="no panes: print each ticket as a line of JSON")
+    sink.add_argument("--exec", dest="exec_command", metavar="CMD", help="no panes: run CMD with the ticket as JSON on its stdin; done when it exits 0")
+    add_flags(parser, SupervisorSettings, "the agents")
+    add_flags(parser, WatcherSettings, "receiving", RECEIVING)
+    add_flags(parser, TmuxSettings, "the panes")
+    parser.add_argument("--no-control", dest="control", action="store_const", const="off", help="the same as --control off")
+    add_broker_flags(parser)
+    add_log_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    args.has_panes = not args.is_print and args.exec_command is None
+    if not (args.agents or args.file or args.discover or args.sessions):
+        raise UsageError("name an agent (lucy=dev-lucy:0), or use --file, --discover or --sessions")
+    if not args.has_panes and (args.discover or args.sessions):
+        raise UsageError("--discover and --sessions find panes; with --print and --exec name the agents, or use --file")
+    args.name = checked_id(args.name, "--name") if args.name is not None else default_name(args)
+    configure_logs(args)
+    asyncio.run(supervise(args))
+    return 0
+
+
+async def supervise(args: argparse.Namespace) -> None:
+    words = read_words(args.agents, not args.has_panes)
+    settings, limits = replace(load(WatcherSettings, args), exit_on_loss=False), load(SupervisorSettings, args)
+    client = BrokerClient(load(ClientSettings, args))
+    async with AsyncExitStack() as owned:
+        panes = open_panes(args, settings, client.url, owned) if args.has_panes else None
+        file = FileSource(args.file, not args.has_panes, limits.file_check / 1000) if args.file else None
+        known = {file.name: file.read()} if file else {}  # a mistake in it is an error now, and a line in the log later
+        supervisor = Supervisor(args.name, client, panes.make_sink if panes else shared_sink(args, settings), settings, limits.supervise_max)
+        enrolment = Enrolment(words, [*([file] if file else []), *other_sources(args, client, panes, limits)], supervisor.assign, known)
+        supervisor.on_open = enrolment.look_again
+        supervisor.assign(enrolment.roster)
+        stop_on(STOP_SIGNALS, supervisor.stop)
+        if is_heard(signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, enrolment.look_again)
+        await run_together(supervisor=supervisor.run(), enrolment=enrolment.run())
+
+
+@dataclass(frozen=True)
+class Panes:
+    """What all agents of one tmux server share."""
+
+    tmux: Tmux
+    census: Census
+    make_sink: Callable[[Assignment], Sink]
+
+
+def open_panes(args: argparse.Namespace, settings: WatcherSettings, broker: str, owned: AsyncExitStack) -> Panes:
+    """What is opened here is closed with `owned`."""
+    tmux_settings = load(TmuxSettings, args)
+    tmux, activity = control_of(args, tmux_settings), Activity()
+    census = Census(tmux, settings.pane_check / 2000)
+    owned.push_async_callback(tmux.aclose)
+    owned.callback(activity.close)
+    owned.push_async_callback(census.aclose)
+    typing = name_broker(tmux_settings, broker)
+
+    def make_sink(assignment: Assignment) -> Sink:
+        injector = Injector(tmux, assignment.session, assignment.pane, typing, assignment.form or args.form, activity, census)
+        return PaneSink(injector, assignment.session, assignment.pane, settings.inject_rate)
+
+    return Panes(tmux, census, make_sink)
+
+
+def shared_sink(args: argparse.Namespace, settings: WatcherSettings) -> Callable[[Assignment], Sink]:
+    """One for all of them: stdout is one, and a command is started per ticket."""
+    shared: Sink = PrintSink(sys.stdout) if args.is_print else CommandSink(args.exec_command, settings.exec_timeout / 1000)
+    return lambda assignment: shared
+
+
+def other_sources(args: argparse.Namespace, client: BrokerClient, panes: Optional[Panes], limits: SupervisorSettings) -> list[Source]:
+    found: list[Source] = []
+    if panes is not None and args.discover:
+        found.append(RegistrySource(client, panes.census, limits.discover_interval / 1000))
+    if panes is not None and args.sessions is not None:
+        found.append(SessionSource(args.sessions, panes.census, limits.sessions_interval / 1000, limits.forget_after / 1000))
+    return found
+
+
+def default_name(args: argparse.Namespace) -> str:
+    """The same after a restart, another one for another user, host, or tmux server."""
+    where = "print" if args.is_print else "exec" if args.exec_command is not None else args.socket_path or args.socket_name or "default"
+    name = f"supervisor:{socket.gethostname()}:{os.getuid()}:{where}"
+    if len(name) > ID_MAX or not name.isprintable():
+        name = f"supervisor:{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()}"
+    return name

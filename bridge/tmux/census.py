@@ -1,0 +1,66 @@
+"""All panes of one tmux server, counted once for everybody who asks.
+
+A hundred agents that each look whether their pane is still there would run tmux a hundred times. So one listing answers
+whoever asks while it is fresh, and while one is under way those who come wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Optional
+
+from bridge.errors import PaneLost
+from bridge.tasks import stop_all
+from bridge.tmux.buffers import sweep
+from bridge.tmux.command import Tmux
+from bridge.tmux.pane import Listing, Pane, list_panes, pick
+
+RECENT = 0.5  # seconds: as old a listing may be by which a name becomes a pane; whoever types looks at the pane itself
+
+
+class Census:
+    """Used inside one event loop. `fresh`: seconds for which a listing says that a pane is there."""
+
+    def __init__(self, tmux: Tmux, fresh: float = RECENT) -> None:
+        self._tmux = tmux
+        self._fresh = fresh
+        self._latest: Optional[Listing] = None
+        self._ids: frozenset[tuple[int, int, str]] = frozenset()
+        self._counted_at = 0.0
+        self._counting: Optional[asyncio.Future[Listing]] = None
+
+    async def find(self, session: str, pane: str) -> Pane:
+        """The pane of that name. Raises PaneLost, TmuxError."""
+        return pick(await self.listing(min(self._fresh, RECENT)), session, pane)
+
+    async def confirm(self, pane: Pane) -> None:
+        """Raises PaneLost when the pane is gone, TmuxError."""
+        await self.listing(self._fresh)
+        if (pane.server_pid, pane.start_time, pane.pane_id) not in self._ids:
+            raise PaneLost(f"pane {pane.label} is gone")
+
+    async def listing(self, fresh: float) -> Listing:
+        """A listing that is not older than that. Raises PaneLost when there is no server, TmuxError."""
+        clock = asyncio.get_running_loop().time
+        if self._latest is not None and clock() - self._counted_at <= fresh:
+            return self._latest
+        if self._counting is None or self._counting.done():
+            self._counting = asyncio.ensure_future(self._count())
+        return await asyncio.shield(self._counting)
+
+    def forget(self) -> None:
+        """The latest listing is known to be wrong."""
+        self._latest = None
+
+    async def aclose(self) -> None:
+        if self._counting is not None:
+            await stop_all(self._counting)
+
+    async def _count(self) -> Listing:
+        self._latest = None
+        began = asyncio.get_running_loop().time()
+        listing = await list_panes(self._tmux)
+        if not self._ids.issuperset(ids := frozenset((row.server_pid, row.start_time, row.pane_id) for row in listing.rows)):
+            await sweep(self._tmux)  # panes that we did not know: somebody may have left a buffer behind for one of them
+        self._latest, self._ids, self._counted_at = listing, ids, began
+        return listing

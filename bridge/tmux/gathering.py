@@ -1,0 +1,116 @@
+"""Many looks, few processes: what is asked while tmux is running goes into its next run together.
+
+    look ─► a process is free? ─► runs at once, alone
+                  │no
+                  └─► waits with the others ─► one process for all of them ─► each gets its part
+
+A process costs 4 ms of CPU whatever it is asked. With one pane nothing is ever gathered; with a hundred busy ones twenty
+looks share a process, and the more there is to do the more do. Only commands that change nothing are gathered:
+an error ends a command list, so those behind the one that failed are asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections import deque
+from dataclasses import dataclass
+from typing import Awaitable, Callable, Deque
+
+from bridge.errors import TmuxError
+
+AT_A_TIME = 2  # processes that look; more would only take the CPU from one another
+LIST_MAX = 12000  # characters of one command list: tmux takes 16 KiB
+SERVER_GONE = re.compile(r"no server running|error connecting|lost server|server exited")
+LOOKS = {"display-message", "list-panes", "list-clients", "list-buffers", "list-sessions", "list-windows", "capture-pane", "show-options", "show-hooks", "has-session"}
+
+RunList = Callable[["list[str]"], Awaitable["tuple[str, str]"]]  # argv -> (what it printed, what it complained of; "" = it went well)
+
+
+def only_looks(argv: tuple[str, ...]) -> bool:
+    """Does none of these commands change anything? Then it may be asked twice."""
+    starts = [argv[0], *(argv[index + 1] for index, word in enumerate(argv[:-1]) if word == ";")]
+    return all(word in LOOKS for word in starts)
+
+
+@dataclass(eq=False)
+class _Look:
+    argv: tuple[str, ...]
+    answer: asyncio.Future[str]
+
+
+class Gathering:
+    """Used inside one event loop. `run_list` starts a process; raises TmuxError when there is no outcome at all."""
+
+    def __init__(self, run_list: RunList) -> None:
+        self._run_list = run_list
+        self._waiting: Deque[_Look] = deque()
+        self._running: set[asyncio.Future[None]] = set()
+
+    async def ask(self, argv: tuple[str, ...]) -> str:
+        """What the look prints. Raises TmuxError."""
+        look = _Look(argv, asyncio.get_running_loop().create_future())
+        self._waiting.append(look)
+        self._start()
+        return await look.answer
+
+    def _start(self) -> None:
+        while self._waiting and len(self._running) < AT_A_TIME:
+            looks = self._take()
+            if looks:
+                running = asyncio.ensure_future(self._run(looks))
+                self._running.add(running)
+                running.add_done_callback(self._ended)
+
+    def _take(self) -> list[_Look]:
+        taken: list[_Look] = []
+        length = 0
+        while self._waiting:
+            look = self._waiting[0]
+            length += sum(map(len, look.argv)) + 100
+            if taken and length > LIST_MAX:
+                break
+            self._waiting.popleft()
+            if not look.answer.done():  # done: its asker was cancelled
+                taken.append(look)
+        return taken
+
+    async def _run(self, looks: list[_Look]) -> None:
+        word = secrets.token_hex(16)
+        argv: list[str] = []
+        for look in looks:
+            argv += [*look.argv, ";", "display-message", "-p", word, ";"]
+        try:
+            out, complaint = await self._run_list(argv[:-1])
+        except TmuxError as error:
+            for look in looks:
+                settle(look.answer, error)
+            return
+        parts = out.split(word + "\n")
+        for look, part in zip(looks, parts[:-1]):
+            settle(look.answer, part)
+        if complaint:
+            self._fail(looks[len(parts) - 1 :], complaint)
+
+    def _fail(self, looks: list[_Look], complaint: str) -> None:
+        """The first of these failed; the others were not asked, and are the next."""
+        hopeless = len(looks) if SERVER_GONE.search(complaint) else 1
+        for look in looks[:hopeless]:
+            settle(look.answer, TmuxError(look.argv[0], complaint))
+        self._waiting.extendleft(reversed(looks[hopeless:]))
+
+    def _ended(self, running: asyncio.Future[None]) -> None:
+        self._running.discard(running)
+        if not running.cancelled():
+            running.result()
+        self._start()
+
+
+def settle(answer: asyncio.Future[str], outcome: object) -> None:
+    if answer.done():
+        return
+    if isinstance(outcome, Exception):
+        answer.set_exception(outcome)
+    else:
+        answer.set_result(str(outcome))

@@ -1,0 +1,51 @@
+"""All that one agent has of its own, whoever brings its tickets: `watch` has one of these, `supervise` a hundred.
+
+    arrivals    inbox ◄─ the intake; catches up when the inbox was full
+    delivery    inbox ─► claim ─► sink ─► acknowledge
+    report      tells the broker
+
+`run` is one life, with one sink. What the inbox holds and remembers outlives it: after a crash, or when the agent has
+moved to another pane, the next life goes on with it, and what a sink has taken is never given to a sink again.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from bridge.client.broker import BrokerClient
+from bridge.settings import WatcherSettings
+from bridge.tasks import run_together
+from bridge.watcher.arrivals import Arrivals
+from bridge.watcher.delivery import Delivery
+from bridge.watcher.inbox import Inbox
+from bridge.watcher.ladder import Tier
+from bridge.watcher.lease import Leases
+from bridge.watcher.report import Reporter, Share, Vitals
+from bridge.watcher.sinks.base import Sink
+
+log = logging.getLogger("bridge.watcher")
+
+
+class AgentWatch:
+    """Made inside a running loop. `share`: which part of the process is this agent's, for its report."""
+
+    def __init__(self, agent: str, client: BrokerClient, settings: WatcherSettings, watcher: str, tier: Tier, share: Share = lambda: 1.0) -> None:
+        self.agent = agent
+        self.vitals = Vitals("", "", tier)
+        self._inbox = Inbox(settings.inbox_max, settings.remembered)
+        self.arrivals = Arrivals(agent, client, self._inbox, self.vitals, settings)
+        self._client = client
+        self._settings = settings
+        self._watcher = watcher
+        self._share = share
+
+    async def run(self, sink: Sink) -> None:
+        """Deliver until cancelled, or until something fails."""
+        self.vitals.settle_in(sink.session, sink.pane)
+        log.info("watching agent=%s session=%s pane=%s broker=%s watcher=%s", self.agent, sink.session, sink.pane, self._client.url, self._watcher)
+        leases = Leases(self._client, self._inbox, self._settings.lease, self._watcher)
+        await run_together(
+            delivery=Delivery(self._inbox, self.arrivals, self._client, sink, leases, self.vitals, self._settings).run(),
+            arrivals=self.arrivals.run(),
+            report=Reporter(self.agent, self._client, self._inbox, self.vitals, self._settings, self._share).run(),
+        )

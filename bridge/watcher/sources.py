@@ -1,0 +1,154 @@
+"""Where agents are named, beside the command line: a file, the broker's registry, the names of tmux sessions.
+
+Each source is looked at now and then, and says whom it names at that moment. It raises a BridgeError when it cannot tell;
+what it said before holds then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from typing import Mapping, Optional, Protocol
+
+from bridge.client.broker import BrokerClient
+from bridge.errors import PaneLost, PeerError, UsageError
+from bridge.ticket import check_id
+from bridge.tmux.census import Census
+from bridge.tmux.pane import Listing
+from bridge.watcher.roster import Assignment, Roster, read_file
+
+FILE_MAX = 4 << 20  # bytes: a thousand agents need 100 KiB
+
+
+class Source(Protocol):
+    name: str
+    interval: float  # seconds between two looks
+
+    async def look(self) -> Roster:
+        """Whom it names now. Raises BridgeError."""
+
+
+class FileSource:
+    """Read again when its modification time, size or inode has changed: editors write a new file and rename it."""
+
+    def __init__(self, path: str, is_bare: bool, interval: float) -> None:
+        self.name = path
+        self.interval = interval
+        self._is_bare = is_bare
+        self._seen: Optional[tuple[int, int, int]] = None
+        self._roster: Roster = {}
+
+    async def look(self) -> Roster:
+        return self.read()
+
+    def read(self) -> Roster:
+        """Raises UsageError that names the file, and the line where one is wrong."""
+        try:
+            status = os.stat(self.name)
+            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+            if stamp != self._seen:
+                self._seen = None
+                self._roster = read_file(self._text(), self.name, self._is_bare)
+                self._seen = stamp
+        except OSError as error:
+            raise UsageError(f"{self.name} cannot be read: {error.strerror}") from None
+        return self._roster
+
+    def _text(self) -> str:
+        with open(self.name, "rb") as file:
+            data = file.read(FILE_MAX + 1)
+        if len(data) > FILE_MAX:
+            raise UsageError(f"{self.name} is larger than {FILE_MAX} bytes")
+        try:
+            return data.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            raise UsageError(f"{self.name} line {line}: this is no UTF-8 text") from None
+
+
+class RegistrySource:
+    """Agents that were registered with a session and a pane, as the predecessor's script does it, if that session is on our server.
+
+    One that was seen here stays, also while its session is gone, as long as it is registered.
+    """
+
+    name = "the broker's registry"
+
+    def __init__(self, client: BrokerClient, census: Census, interval: float) -> None:
+        self.interval = interval
+        self._client = client
+        self._census = census
+        self._roster: dict[str, Assignment] = {}
+
+    async def look(self) -> Roster:
+        registered = [assignment for entry in await self._client.agents() for assignment in [registered_pane(entry)] if assignment]
+        here = sessions_of(await listing_or_none(self._census, self.interval))
+        self._roster = {each.agent: each for each in registered if each.session in here or self._roster.get(each.agent) == each}
+        return self._roster
+
+
+def registered_pane(entry: Mapping[str, object]) -> Optional[Assignment]:
+    """The pane that an agent was registered with; None where it has none."""
+    metadata, agent = entry.get("metadata"), entry.get("agentId")
+    if not isinstance(metadata, dict) or not isinstance(agent, str):
+        return None
+    session, pane = metadata.get("session"), metadata.get("paneId")
+    if not isinstance(session, str) or not session or isinstance(pane, bool) or not isinstance(pane, (str, int)):
+        return None
+    return Assignment(agent, session, str(pane))
+
+
+class SessionSource:
+    """Each session `dev-NAME` is agent NAME, served in its first pane. One that has gone is forgotten after a while."""
+
+    def __init__(self, pattern: str, census: Census, interval: float, forget_after: float) -> None:
+        before, star, after = pattern.partition("*")
+        if not star or "*" in after:
+            raise UsageError(f"--sessions {pattern!r} must hold one *, which stands for the agent's name: 'dev-*'")
+        self.name = f"sessions {pattern}"
+        self.interval = interval
+        self._pattern = re.compile(re.escape(before) + "(.+)" + re.escape(after), re.DOTALL)
+        self._census = census
+        self._forget_after = forget_after
+        self._roster: dict[str, Assignment] = {}
+        self._seen_at: dict[str, float] = {}
+
+    async def look(self) -> Roster:
+        listing, now = await listing_or_none(self._census, self.interval / 2), asyncio.get_running_loop().time()
+        for session, pane in first_panes(listing).items():
+            match = self._pattern.fullmatch(session)
+            if match and is_id(match[1]):
+                self._roster[match[1]] = Assignment(match[1], session, pane)
+                self._seen_at[match[1]] = now
+        for agent in [agent for agent, seen in self._seen_at.items() if now - seen > self._forget_after]:
+            del self._seen_at[agent], self._roster[agent]
+        return dict(self._roster)
+
+
+def is_id(name: str) -> bool:
+    try:
+        return bool(check_id(name, "the agent's name"))
+    except PeerError:
+        return False
+
+
+async def listing_or_none(census: Census, fresh: float) -> Optional[Listing]:
+    """The panes; None when no server runs, which is no error here. Raises TmuxError."""
+    try:
+        return await census.listing(fresh)
+    except PaneLost:
+        return None
+
+
+def sessions_of(listing: Optional[Listing]) -> set[str]:
+    return {row.session for row in listing.rows} if listing else set()
+
+
+def first_panes(listing: Optional[Listing]) -> dict[str, str]:
+    """Each session's first pane, as window.pane: "0" would be another pane whenever the active window changes."""
+    first: dict[str, tuple[int, int]] = {}
+    for row in listing.rows if listing else ():
+        place = (row.window_index, row.pane_index)
+        first[row.session] = min(place, first.get(row.session, place))
+    return {session: f"{window}.{pane}" for session, (window, pane) in first.items()}

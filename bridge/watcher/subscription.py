@@ -1,0 +1,117 @@
+"""Keeps what is subscribed under our name what it should be.
+
+Before each connection, and whenever the agents change, the broker is asked what the name has; what is missing is
+subscribed, what is too much is given up. So a broker that came back with another store, or without its memory, is told
+anew, and what an earlier run of ours left behind is cleared away.
+
+Rule 1: an agent that joins when the cursor has moved reads its backlog by itself, and only once it is subscribed: what
+        is sent after that comes through the connection, what was sent before lies in the backlog.
+Rule 2: somebody else may receive under the same name (a supervisor started twice). Then nothing is given up: it may be
+        his. Tickets of agents that are not ours are passed over by the intake.
+Rule 3: one agent's refusal is its own matter: it is tried again, and the others go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Callable, Iterable, Iterator, Mapping, Optional
+
+from bridge.backoff import full_jitter
+from bridge.client.broker import BrokerClient
+from bridge.errors import BrokerUnreachable, PeerError, Refused
+from bridge.settings import WatcherSettings
+from bridge.watcher.arrivals import Arrivals
+from bridge.watcher.transport.base import UNFIT_STATUSES
+
+log = logging.getLogger("bridge.watcher")
+
+
+class Subscription:
+    """Made inside a running loop. `recipients` are the agents that we want; `cursor` is the intake's."""
+
+    def __init__(self, name: str, client: BrokerClient, recipients: Mapping[str, Arrivals], settings: WatcherSettings, cursor: Callable[[], int]) -> None:
+        self.changed = asyncio.Event()  # to be set when `recipients` have changed
+        self._name = name
+        self._client = client
+        self._recipients = recipients
+        self._settings = settings
+        self._cursor = cursor
+        self._joined: dict[str, Arrivals] = {}
+        self._turn = asyncio.Lock()
+        self._has_company = False
+
+    async def before_open(self) -> None:
+        """Nothing of ours is open. Raises BrokerUnreachable, Refused."""
+        if not await self._settle(own=0):
+            self.changed.set()  # `keep` goes on trying
+
+    async def keep(self) -> None:
+        """Follow the changes of `recipients`, for ever."""
+        delays = self._new_delays()
+        while True:
+            await self.changed.wait()
+            try:
+                is_settled = await self._settle(own=1)
+            except (BrokerUnreachable, PeerError, Refused) as error:
+                log.info("subscriptions not settled subscriber=%s reason=%s", self._name, error)
+                is_settled = False
+            if is_settled:
+                delays = self._new_delays()
+            else:
+                await asyncio.sleep(next(delays))
+                self.changed.set()
+
+    async def _settle(self, own: int) -> bool:
+        """One pass; `own`: how many receive under our name because of us. False: something was refused."""
+        async with self._turn:
+            self.changed.clear()
+            listed, receivers = await self._list()
+            self._note_company(receivers is not None and receivers > own)
+            done = await self._each(self._join, listed, [agent for agent, arrivals in self._recipients.items() if agent not in listed or self._joined.get(agent) is not arrivals])
+            if receivers is not None and not self._has_company:
+                done += await self._each(self._leave, listed, [agent for agent in listed if agent not in self._recipients])
+            return all(done)
+
+    async def _list(self) -> tuple[set[str], Optional[int]]:
+        """What is subscribed, and how many receive; (nothing, None) from a broker that does not tell."""
+        try:
+            answer = await self._client.subscriber(self._name)
+        except Refused as error:
+            if error.status in UNFIT_STATUSES:
+                return set(), None
+            raise
+        agents, receivers = answer.get("agents"), answer.get("receivers")
+        return set(agents) if isinstance(agents, list) else set(), receivers if isinstance(receivers, int) else None
+
+    async def _each(self, step: Callable, listed: set[str], agents: Iterable[str]) -> list[bool]:  # type: ignore[type-arg]
+        return list(await asyncio.gather(*(step(agent, agent in listed) for agent in agents)))
+
+    async def _join(self, agent: str, is_listed: bool) -> bool:
+        if not is_listed:
+            try:
+                await self._client.subscribe(agent, self._name)
+            except Refused as error:
+                if error.status not in UNFIT_STATUSES:
+                    log.warning("subscription refused agent=%s status=%d reason=%s", agent, error.status, error)
+                    return False
+                log.debug("the broker knows no subscriptions: its agents are polled one by one agent=%s", agent)
+        arrivals = self._recipients.get(agent)
+        if arrivals is not None:
+            self._joined[agent] = arrivals
+            if self._cursor():
+                arrivals.fall_behind()
+        return True
+
+    async def _leave(self, agent: str, is_listed: bool) -> bool:
+        self._joined.pop(agent, None)
+        await self._client.unsubscribe(agent, self._name)
+        return True
+
+    def _note_company(self, has_company: bool) -> None:
+        if has_company and not self._has_company:
+            log.warning("another process receives under the same name: both go on, and no ticket is typed twice; give each its own --name subscriber=%s", self._name)
+        self._has_company = has_company
+
+    def _new_delays(self) -> Iterator[float]:
+        return full_jitter(self._settings.reconnect_base / 1000, self._settings.reconnect_max / 1000)

@@ -1,0 +1,169 @@
+"""`supervise`: many agents on one connection. Each agent has its own tasks, and its own troubles.
+
+    intake         one stream (or long-poll, or poll) for all      ends only by failure of ours
+    subscription   tells the broker whose tickets we want          ends only by failure of ours
+    members        one task for each agent                         never end the others
+    stop           waits for stop()                                ends first when all is well
+
+    assign({agent: pane}) ─► new: a member, subscribed · other pane: its next life · gone: finishes, unsubscribed
+
+A member whose tasks crash is logged, counted, and begins anew after a pause with full jitter. What its inbox holds
+and remembers outlives the crash (agent_watch.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+from typing import Callable, Iterator, Optional
+
+from bridge.backoff import full_jitter
+from bridge.client.broker import BrokerClient
+from bridge.errors import BridgeError
+from bridge.settings import WatcherSettings
+from bridge.tasks import run_together, stop_all
+from bridge.watcher.agent_watch import AgentWatch
+from bridge.watcher.arrivals import Arrivals
+from bridge.watcher.intake import Intake
+from bridge.watcher.lease import watcher_name
+from bridge.watcher.roster import Assignment, Roster
+from bridge.watcher.sinks.base import Sink
+from bridge.watcher.subscription import Subscription
+from bridge.watcher.transport import SubscriberFeed
+
+log = logging.getLogger("bridge.watcher")
+MakeSink = Callable[[Assignment], Sink]
+
+
+class Member:
+    """One agent that is served."""
+
+    def __init__(self, assignment: Assignment, watch: AgentWatch) -> None:
+        self.assignment = assignment
+        self.watch = watch
+        self.moved = asyncio.Event()
+        self.crashes = 0
+        self.task: Optional[asyncio.Future[None]] = None
+
+
+class Supervisor:
+    """Serves whom `assign` named, until stopped. Made inside a running loop (3.9 binds its events there)."""
+
+    def __init__(self, name: str, client: BrokerClient, make_sink: MakeSink, settings: WatcherSettings, agents_max: int) -> None:
+        self._client = client
+        self._make_sink = make_sink
+        self._settings = settings
+        self._agents_max = agents_max
+        self._refused: set[str] = set()
+        self._watcher = watcher_name()
+        self._members: dict[str, Member] = {}
+        self._leaving: dict[str, asyncio.Future[None]] = {}
+        self._recipients: dict[str, Arrivals] = {}
+        self._subscription = Subscription(name, client, self._recipients, settings, lambda: self._intake.cursor)
+        feed = SubscriberFeed(client, name, lambda: self._recipients)
+        self._intake = Intake(feed, self._recipients, settings, self._subscription.before_open, lambda: self.on_open())
+        self.on_open: Callable[[], None] = lambda: None  # called with each new connection
+        self._stop = asyncio.Event()
+        self._fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        log.info("supervising subscriber=%s broker=%s watcher=%s", name, client.url, self._watcher)
+
+    @property
+    def agents(self) -> dict[str, Assignment]:
+        return {agent: member.assignment for agent, member in self._members.items()}
+
+    async def run(self) -> None:
+        """Return after stop(); raise what ended all of it otherwise."""
+        try:
+            await run_together(stop=self._wait_stop(), intake=self._intake.run(), subscription=self._subscription.keep(), fatal=self._wait_fatal())
+        finally:
+            await stop_all(*self._leaving.values(), *(member.task for member in self._members.values() if member.task))
+            await self._client.aclose()
+
+    def stop(self) -> None:
+        """Finish what is under way, then let run() return."""
+        self._stop.set()
+
+    def assign(self, roster: Roster) -> None:
+        """Serve these, and no others; who stays as he is notices nothing."""
+        for agent in [agent for agent in self._members if agent not in roster]:
+            self._dismiss(agent)
+        self._refused.intersection_update(roster)
+        for agent, assignment in roster.items():
+            member = self._members.get(agent)
+            if member is None:
+                self._engage_if_room(assignment)
+            elif member.assignment != assignment:
+                log.info("moved agent=%s session=%s pane=%s", agent, assignment.session, assignment.pane)
+                member.assignment = assignment
+                member.moved.set()
+
+    def _engage_if_room(self, assignment: Assignment) -> None:
+        if len(self._members) < self._agents_max:
+            self._refused.discard(assignment.agent)
+            self._engage(assignment)
+        elif assignment.agent not in self._refused:
+            self._refused.add(assignment.agent)
+            log.warning("not served, there are %d agents already (BRIDGE_SUPERVISE_MAX) agent=%s", self._agents_max, assignment.agent)
+
+    def _engage(self, assignment: Assignment) -> None:
+        agent = assignment.agent
+        watch = AgentWatch(agent, self._client, self._settings, self._watcher, self._intake.tier, lambda: 1 / max(1, len(self._members)))
+        member = self._members[agent] = Member(assignment, watch)
+        self._recipients[agent] = watch.arrivals
+        member.task = asyncio.ensure_future(self._attend(member))
+        self._subscription.changed.set()
+
+    def _dismiss(self, agent: str) -> None:
+        log.info("no longer served agent=%s", agent)
+        member = self._members.pop(agent)
+        del self._recipients[agent]
+        if member.task is not None:
+            self._leaving[agent] = member.task
+            member.task.add_done_callback(partial(self._left, agent))
+            member.task.cancel()
+        self._subscription.changed.set()
+
+    def _left(self, agent: str, task: asyncio.Future[None]) -> None:
+        if self._leaving.get(agent) is task:
+            del self._leaving[agent]
+
+    async def _attend(self, member: Member) -> None:
+        """One life after the other."""
+        if member.assignment.agent in self._leaving:  # it was here before, and finishes a delivery: its claims bear our name, too
+            await asyncio.wait({self._leaving[member.assignment.agent]})
+        delays, clock = self._new_delays(), asyncio.get_running_loop().time
+        while True:
+            member.moved.clear()
+            began = clock()
+            try:
+                await run_together(life=member.watch.run(self._make_sink(member.assignment)), moved=_wait(member.moved))
+                delays = self._new_delays()
+                continue
+            except BrokenPipeError as error:  # stdout is everybody's
+                if not self._fatal.done():
+                    self._fatal.set_exception(error)
+                return
+            except BridgeError as error:
+                member.crashes += 1
+                log.warning("agent failed agent=%s failures=%d reason=%s", member.assignment.agent, member.crashes, error)
+            except Exception:  # the outermost seam: one agent's bug must not end the others
+                member.crashes += 1
+                log.exception("agent crashed agent=%s crashes=%d", member.assignment.agent, member.crashes)
+            if clock() - began >= self._settings.tier_holds / 1000:
+                delays = self._new_delays()
+            await asyncio.sleep(next(delays))
+
+    async def _wait_stop(self) -> None:
+        await self._stop.wait()
+        log.info("stopping agents=%d", len(self._members))
+
+    async def _wait_fatal(self) -> None:
+        await self._fatal
+
+    def _new_delays(self) -> Iterator[float]:
+        return full_jitter(self._settings.reconnect_base / 1000, self._settings.reconnect_max / 1000)
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()

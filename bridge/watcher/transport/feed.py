@@ -1,0 +1,100 @@
+"""Whose tickets a tier asks for: one agent's, or those of every agent subscribed under a name.
+
+The three tiers are the same for both; they differ in three questions to the broker, and in how an event names
+its ticket. So each tier is given a feed, and asks that.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Iterable, Protocol
+
+from bridge.client.broker import BrokerClient
+from bridge.client.http import EventStream
+from bridge.errors import Refused
+from bridge.ticket import Ticket
+from bridge.watcher.transport.base import UNFIT_STATUSES
+
+
+class Feed(Protocol):
+    """What a tier asks of the broker."""
+
+    kind: str  # what `name` names, for logs: agent or subscriber
+    name: str
+
+    async def open_stream(self, after: int, head_within: float) -> EventStream:
+        """Raises as BrokerClient.stream_agent does."""
+
+    async def pending(self, after: int, wait_ms: int, limit: int) -> list[Ticket]:
+        """Raises Refused, BrokerUnreachable."""
+
+    async def poll(self, after: int, limit: int) -> list[Ticket]:
+        """As `pending` without a wait, with whatever a broker of any age can do."""
+
+    def ticket_of(self, event: object) -> Ticket:
+        """The ticket in an event's JSON. Raises PeerError."""
+
+    def recipient(self, ticket: Ticket) -> str:
+        """For which agent it is."""
+
+
+class AgentFeed:
+    """One agent's tickets."""
+
+    kind = "agent"
+
+    def __init__(self, client: BrokerClient, agent: str) -> None:
+        self.name = agent
+        self._client = client
+
+    async def open_stream(self, after: int, head_within: float) -> EventStream:
+        return await self._client.stream_agent(self.name, after, head_within)
+
+    async def pending(self, after: int, wait_ms: int, limit: int) -> list[Ticket]:
+        return await self._client.pending(self.name, after, wait_ms, limit)
+
+    async def poll(self, after: int, limit: int) -> list[Ticket]:
+        return await self.pending(after, 0, limit)
+
+    def ticket_of(self, event: object) -> Ticket:
+        return Ticket.from_json(event)
+
+    def recipient(self, ticket: Ticket) -> str:
+        return self.name
+
+
+class SubscriberFeed:
+    """The tickets of all agents subscribed under `name`; `agents` says whom to ask for where a broker knows no subscribers."""
+
+    kind = "subscriber"
+
+    def __init__(self, client: BrokerClient, name: str, agents: Callable[[], Iterable[str]]) -> None:
+        self.name = name
+        self._client = client
+        self._agents = agents
+        self._is_known = True  # until the broker shows that it does not know such a page
+
+    async def open_stream(self, after: int, head_within: float) -> EventStream:
+        return await self._client.stream_subscriber(self.name, after, head_within)
+
+    async def pending(self, after: int, wait_ms: int, limit: int) -> list[Ticket]:
+        return await self._client.pending_of(self.name, after, wait_ms, limit)
+
+    async def poll(self, after: int, limit: int) -> list[Ticket]:
+        if self._is_known:
+            try:
+                return await self.pending(after, 0, limit)
+            except Refused as error:
+                if error.status not in UNFIT_STATUSES:
+                    raise
+                self._is_known = False
+        found: list[Ticket] = []
+        for agent in list(self._agents()):  # one after the other: that broker is not to be stormed
+            # Without the cursor: it would step over what one agent holds beyond `limit`.
+            found += await self._client.pending(agent, 0, 0, limit)
+        return found
+
+    def ticket_of(self, event: object) -> Ticket:
+        return Ticket.from_json(event.get("ticket") if isinstance(event, dict) else None)
+
+    def recipient(self, ticket: Ticket) -> str:
+        return ticket.agent_id

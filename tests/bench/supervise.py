@@ -1,0 +1,154 @@
+"""What one supervisor costs while a hundred panes idle, and what it does to a ticket's time when all are busy.
+
+    python3 tests/bench/supervise.py [--agents 100] [--idle 60] [--rounds 10] [--control off|auto|on] [--json]
+
+A broker with its durable store, a private tmux server with one bash pane for each agent, one supervisor of them all.
+Idle: CPU (proc(5) stat, and that of its children), RSS, and the requests that the broker answered meanwhile.
+Busy: each round sends a ticket to every agent within a second, at random moments; the time runs from POST until the pane's
+shell has run its command, which writes to a FIFO that this script reads. Alone: the same, one agent at a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+import random
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:1] = [str(TESTS), str(TESTS.parent), str(TESTS / "tmux")]
+
+from panes import Server  # noqa: E402
+from raw_http import Line  # noqa: E402
+from running import ROOT, Broker, environment, package_launcher, wait_until  # noqa: E402
+
+TICK = os.sysconf("SC_CLK_TCK")
+PATIENCE = 60.0
+
+
+class Fifo:
+    """Where the panes' shells hand on what was submitted; remembers when each word came."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.moments: dict[str, float] = {}
+        os.mkfifo(path)
+        self._descriptor = os.open(path, os.O_RDWR)  # also for writing: no end of file when a shell closes it
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        while True:
+            data = os.read(self._descriptor, 65536)
+            moment = time.perf_counter()
+            for word in data.decode(errors="replace").split():
+                self.moments.setdefault(word, moment)
+
+
+class Bench:
+    def __init__(self, folder: pathlib.Path, agents: int, control: str) -> None:
+        self.folder, self.agents, self.control = folder, [f"a{number:03}" for number in range(agents)], control
+        self.tmux = Server(folder)
+        self.broker = Broker(package_launcher(strict=False), str(folder / "bench.db"), BRIDGE_RATE_LIMIT=0)
+        self.fifo = Fifo(folder / "fifo")
+        self.numbers = 0
+
+    def __enter__(self) -> Bench:
+        self.broker.start()
+        for agent in self.agents:
+            self.tmux("new-session", "-d", "-s", f"dev-{agent}", "-x", "100", "-y", "20", "-c", str(self.folder), "exec bash --norc --noprofile")
+        words = ["supervise", "--sessions", "dev-*", "-L", self.tmux.name, "--control", self.control, "--shell-command", f"echo {{id}} > {self.folder}/fifo", "--log-level", "warning"]
+        began = time.perf_counter()
+        self.supervisor = subprocess.Popen([*package_launcher(strict=False), *words], env=environment(BRIDGE_BROKER_URL=self.broker.url), cwd=ROOT)
+        wait_until(lambda: len([each for each in self.broker.ask("GET", "/agents?status=online").json]) == len(self.agents), "all agents online", PATIENCE)
+        self.started = time.perf_counter() - began
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.supervisor.terminate()
+        self.supervisor.wait(PATIENCE)
+        programs = [int(pid) for pid in self.tmux("list-panes", "-a", "-F", "#{pane_pid}").split()]
+        self.tmux.stop()
+        self.broker.stop(check=False)
+        for program in programs:  # a shell still writes its history into our folder
+            wait_until(lambda program=program: not os.path.exists(f"/proc/{program}"), "the end of the panes")
+
+    def cpu(self) -> tuple[float, float]:
+        """Seconds of CPU so far: the supervisor's own, and that of the tmux clients it ran."""
+        fields = pathlib.Path(f"/proc/{self.supervisor.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICK, (int(fields[13]) + int(fields[14])) / TICK
+
+    def responses(self) -> float:
+        return sum(value for name, value in self.broker.metrics().items() if name.startswith("bridge_http_responses_total"))
+
+    def idle(self, seconds: float) -> dict[str, float]:
+        own, children = self.cpu()
+        answered = self.responses()
+        time.sleep(seconds)
+        own_after, children_after = self.cpu()
+        status = pathlib.Path(f"/proc/{self.supervisor.pid}/status").read_text()
+        return {
+            "seconds": seconds,
+            "start_s": round(self.started, 2),
+            "cpu_percent": round(100 * (own_after - own) / seconds, 2),
+            "tmux_clients_percent": round(100 * (children_after - children) / seconds, 2),
+            "rss_mib": round(int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024, 1),
+            "requests": self.responses() - answered - 1,  # our own look at the metrics
+        }
+
+    def send(self, agent: str, pause: float) -> float:
+        """Milliseconds from POST to submitted, after a pause."""
+        time.sleep(pause)
+        self.numbers += 1
+        ticket_id = f"{agent}-{self.numbers}-{random.randrange(10**9)}"
+        with Line(self.broker.port) as line:
+            began = time.perf_counter()
+            assert line.ask("POST", f"/agents/{agent}/send", {"payload": "x" * 200, "ticketId": ticket_id}).status == 202
+        wait_until(lambda: ticket_id in self.fifo.moments, f"{ticket_id} in its pane", PATIENCE)
+        return 1000 * (self.fifo.moments[ticket_id] - began)
+
+    def alone(self, count: int) -> list[float]:
+        return [self.send(random.choice(self.agents), 0.2) for _ in range(count)]
+
+    def busy(self, rounds: int, spread: float) -> list[float]:
+        taken: list[float] = []
+        with ThreadPoolExecutor(len(self.agents)) as pool:
+            for _ in range(rounds):
+                time.sleep(0.5)
+                taken += pool.map(lambda agent: self.send(agent, random.uniform(0, spread)), self.agents)
+        return taken
+
+
+def summarise(values: list[float]) -> dict[str, float]:
+    ordered = sorted(values)
+    return {"tickets": len(values), "p50_ms": round(statistics.median(values), 1), "p99_ms": round(ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))], 1)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--agents", type=int, default=100)
+    parser.add_argument("--idle", type=float, default=60.0, help="seconds (default 60)")
+    parser.add_argument("--rounds", type=int, default=5, help="of one ticket to each agent (default 5)")
+    parser.add_argument("--spread", type=float, default=1.0, help="seconds over which a round's tickets are sent; 0 = all at once (default 1)")
+    parser.add_argument("--control", default="off", help="as the supervisor's flag")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bridge-bench-") as name:
+        with Bench(pathlib.Path(name), options.agents, options.control) as bench:
+            time.sleep(3.0)  # what the start has to do
+            results = {"idle": bench.idle(options.idle)} if options.idle else {}
+            results["alone"] = summarise(bench.alone(50))
+            results["busy"] = summarise(bench.busy(options.rounds, options.spread))
+            results["busy"]["p99_times_alone"] = round(results["busy"]["p99_ms"] / results["alone"]["p99_ms"], 2)
+    print(json.dumps(results, indent=2) if options.json else "\n".join(f"{name:6} {row}" for name, row in results.items()))
+
+
+if __name__ == "__main__":
+    main()
