@@ -215,7 +215,8 @@ class Connection(asyncio.BufferedProtocol):
         request, house = self._request, self._house
         assert request is not None
         is_chunked = request.version > (1, 0)
-        head = encode_stream_head(is_chunked, house.witness.stream_opened(request, self._transport) + cors_headers(request, house.guard))
+        told = house.witness.stream_opened(request, self._transport) + cors_headers(request, house.guard)
+        head = encode_stream_head(is_chunked, house.services.settings.sse_heartbeat, told)
         if request.method == "HEAD":
             self._transport.write(head)
             self._linger()
