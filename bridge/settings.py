@@ -82,7 +82,7 @@ class WatcherSettings:
 
     push_mode: str = _set("sse", "BRIDGE_PUSH_MODE", "first tier", choices=("sse", "longpoll", "poll"))
     disable_sse: bool = _set(False, "DISABLE_SSE", "start below the stream tier")
-    sse_heartbeat: int = _set(30000, "BRIDGE_SSE_HEARTBEAT", "ms between the broker's heartbeats; 2.5 of them without a byte = stale", 10)
+    sse_heartbeat: int = _set(30000, "BRIDGE_SSE_HEARTBEAT", "ms between the heartbeats of a broker that does not announce them; 2.5 of them without a byte = stale", 10)
     reconnect_base: int = _set(250, "BRIDGE_RECONNECT_BASE", "ms, ceiling of the first backoff delay", 1)
     reconnect_max: int = _set(30000, "BRIDGE_RECONNECT_MAX", "ms, cap of the backoff; below common proxy limits", 1)
     poll_interval: int = _set(5000, "POLL_INTERVAL_MS", "ms between plain polls", 10)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import re
 import sys
 import time
 
 from bridge.cli.text import one_line
 from bridge.timestamp import rfc3339
 
+_NAMED = re.compile(r"(?:(\w+)=)?%(?!%)[-#0-9.]*[a-z]")  # a conversion of a log call's template, and the name before it
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -39,10 +41,25 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """One object per line: at, level, logger, message."""
+    """One object per line: at, level, logger, message, and what the message names, each as a field of its own.
+
+    log.info("delivered ticket=%s seq=%d", ...)  ->  {..., "message": "delivered ticket=T1 seq=7", "event": "delivered", "ticket": "T1", "seq": 7}
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = {"at": rfc3339(int(record.created * 1000)), "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        fields = {**named(record), "at": rfc3339(int(record.created * 1000)), "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
         return json.dumps(fields)
+
+
+def named(record: logging.LogRecord) -> dict[str, object]:
+    """The event (the template's words before its first name) and each `name=%s` with its value."""
+    template, values = str(record.msg), record.args if isinstance(record.args, tuple) else ()
+    names = [match[1] for match in _NAMED.finditer(template)]
+    event = re.split(r"\w+=", template, maxsplit=1)[0].strip()
+    fields: dict[str, object] = {} if "%" in event else {"event": event}
+    for name, value in zip(names, values):
+        if name:
+            fields[name] = value if isinstance(value, (bool, int, float)) or value is None else str(value)
+    return fields

@@ -9,7 +9,6 @@ tail, the comparison fails, and no Enter is pressed on their half of the line.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Optional
@@ -37,12 +36,20 @@ class Draft:
         """Does the text end where the cursor is (or, with a hidden cursor, in the last input row)?"""
         state = sight.state
         if not state.cursor_shown:
-            region = "\n".join(empty_or_last_input(state.rows))
-            return self.tail in squash(region) or bool(re.search(sight.profile.folded.pattern.rstrip("$"), region, re.I))
+            return self._ends_a_row(empty_or_last_input(state.rows), sight)
         if sight.profile.folded.search(unframed(state.left).rstrip()):
             return True
         above = state.rows[max(0, state.cursor_y - ROWS_BACK) : state.cursor_y]
         return squash("\n".join([*above, state.left])).endswith(self.tail)
+
+    def _ends_a_row(self, rows: tuple[str, ...], sight: Sight) -> bool:
+        """Where the input ends cannot be told without a cursor; but what a person has written behind the text would follow in its row."""
+        seen = ""
+        for row in rows:
+            seen += squash(row)
+            if seen.endswith(self.tail) or sight.profile.folded.search(unframed(row).rstrip()):
+                return True
+        return False
 
     def is_told(self, state: PaneState) -> bool:
         """Does the transcript show the text? Only a hint: a screen forgets."""

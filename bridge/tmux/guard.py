@@ -24,7 +24,6 @@ _FIELDS = (
     "pid pane_id pane_pid pane_dead pane_in_mode pane_input_off pane_synchronized cursor_x cursor_y cursor_flag alternate_on pane_width pane_height"
 ).split()
 FIELD_COUNT = len(_FIELDS) + 3  # and the two marks, and the command, last: its name may hold anything
-_PLAIN = re.compile(r"[^\x00-\x1f\x7f]*")
 
 
 def snapshot_format(pane_id: str, per_pane: bool) -> str:

@@ -139,8 +139,9 @@ def test_the_buffer_of_a_watcher_that_died_is_swept(server):
     assert f"bridge-{gone.pid}-0" not in names and f"bridge-{os.getpid()}-999999" in names and "bridge-mine" in names
 
 
-def test_a_persons_key_in_the_pasted_draft_is_not_sent_with_it(server):
-    pane = server.agent()
+@pytest.mark.parametrize("flags", [[], ["--hidden"], ["--hidden", "--box"]], ids=" ".join)
+def test_a_persons_key_in_the_pasted_draft_is_not_sent_with_it(server, flags):
+    pane = server.agent(*flags)
 
     class Meddling(Tmux):
         pasted = False

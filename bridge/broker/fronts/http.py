@@ -216,7 +216,7 @@ class Connection(asyncio.BufferedProtocol):
         metrics = house.services.metrics
         metrics.responses[200] += 1
         is_chunked = request.version > (1, 0)
-        head = encode_stream_head(is_chunked, cors_headers(request, house.guard))
+        head = encode_stream_head(is_chunked, house.services.settings.sse_heartbeat, cors_headers(request, house.guard))
         if request.method == "HEAD":
             self._transport.write(head)
             self._linger()
