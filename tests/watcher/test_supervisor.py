@@ -222,7 +222,7 @@ def test_what_an_earlier_run_left_is_cleared_away_unless_somebody_receives_under
 def test_two_supervisors_of_the_same_agents_share_and_never_double(served, names):
     async def scenario():
         tag, agents, crews = new_name(), [new_name() for _ in range(3)], [Crew(), Crew()]
-        async with supervising(served.url, crews[0], agents, f"{tag}-{names[0]}", lease=300), supervising(served.url, crews[1], agents, f"{tag}-{names[1]}", lease=300):
+        async with supervising(served.url, crews[0], agents, f"{tag}-{names[0]}", lease=10000), supervising(served.url, crews[1], agents, f"{tag}-{names[1]}", lease=10000):
             sent = {agent: await send(served, agent, 4) for agent in agents}
             await wait_for(lambda: all(len(crews[0].taken(agent) + crews[1].taken(agent)) == 4 for agent in agents), "all")
         for agent in agents:
