@@ -39,7 +39,8 @@ class PeerError(BridgeError):
     """The other side broke the protocol or asked for what cannot be; `status` is the answer.
 
     `headers` are added to the response (Allow, Retry-After, ...), `extra` to the
-    problem document (RFC 9457 section 3.2, extension members).
+    problem document (RFC 9457 section 3.2, extension members). `reason` is one
+    word for whoever counts refusals, where the status alone does not say it.
     """
 
     def __init__(
@@ -48,8 +49,10 @@ class PeerError(BridgeError):
         detail: str,
         headers: Optional[Mapping[str, str]] = None,
         extra: Optional[Mapping[str, object]] = None,
+        reason: str = "",
     ) -> None:
         super().__init__(detail)
+        self.reason = reason
         self.status = status
         self.detail = detail
         self.headers = dict(headers or {})

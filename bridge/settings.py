@@ -58,6 +58,8 @@ class BrokerSettings:
     finished_bytes: int = _set(64 << 20, "BRIDGE_FINISHED_BYTES", "bytes of finished tickets that are remembered in memory")
     finished_max: int = _set(10000, "BRIDGE_FINISHED_MAX", "finished tickets that are remembered in memory; with --db :memory: there are no others", 1)
     drain_timeout: int = _set(5000, "BRIDGE_DRAIN_TIMEOUT", "ms that requests in flight have on SIGTERM", 0)
+    log_refusals: int = _set(20, "BRIDGE_LOG_REFUSALS", "lines about refused requests a second; of those beyond it one line gives the number", 0)
+    metrics_agents: int = _set(100, "BRIDGE_METRICS_AGENTS", "agents with series of their own in GET /metrics; the others are summed as agent=\"other\"", 0)
     events_max: int = _set(100, "BRIDGE_EVENTS_MAX", "open readers of GET /events, each of which makes every ticket a little dearer; beyond it 503", 0)
     search_rows: int = _set(1000, "BRIDGE_SEARCH_ROWS", "tickets that one request to GET /tickets looks at; its nextBefore goes on from there", 1)
     search_bytes: int = _set(2 << 20, "BRIDGE_SEARCH_BYTES", "bytes of tickets that one request to GET /tickets looks at", 1024)
@@ -144,6 +146,29 @@ class DoctorSettings:
     clock_apart: int = _set(5000, "BRIDGE_CLOCK_APART", "ms that the broker's clock and ours may be apart; beyond it times in histories mislead")
     disk_free: int = _set(256 << 20, "BRIDGE_DISK_FREE", "bytes that should be free where the store is; a full disk turns sends into 503")
     descriptors: int = _set(4096, "BRIDGE_DESCRIPTORS", "open files that a broker should be allowed: one for each connection")
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    """What `bench` starts, and for how long it looks."""
+
+    agents: int = _set(10, "BRIDGE_BENCH_AGENTS", "agents; the claims are about 10", 1, 500)
+    idle: int = _set(30, "BRIDGE_BENCH_IDLE", "seconds of the idle phase; of each way the whole number of its own periods that is nearest", 1, 3600)
+    tickets: int = _set(3, "BRIDGE_BENCH_TICKETS", "tickets to each agent, spread over one poll interval", 1, 50)
+    settle: int = _set(3000, "BRIDGE_BENCH_SETTLE", "ms between the last watcher's connecting and the idle phase; their first reports take 2000", 0, 60000)
+    arrival: int = _set(30000, "BRIDGE_BENCH_ARRIVAL", "ms that the last ticket has to arrive", 100)
+
+
+@dataclass(frozen=True)
+class LoadSettings:
+    """What `bench load` does to a running broker."""
+
+    streams: int = _set(100, "BRIDGE_LOAD_STREAMS", "event streams, each of an agent of its own", 1, 20000)
+    rate: int = _set(200, "BRIDGE_LOAD_RATE", "tickets a second, of all agents together; 0 = flat out", 0, 100000)
+    seconds: int = _set(10, "BRIDGE_LOAD_SECONDS", "seconds of sending; each ticket costs 29 bytes until the end", 1, 600)
+    publishers: int = _set(8, "BRIDGE_LOAD_PUBLISHERS", "connections that send, and as many that acknowledge", 1, 1000)
+    outstanding: int = _set(500, "BRIDGE_LOAD_OUTSTANDING", "tickets on their way or not yet acknowledged, beyond which sending waits; below the broker's BRIDGE_QUEUE_MAX", 1, 1 << 20)
+    drain: int = _set(5000, "BRIDGE_LOAD_DRAIN", "ms without any arrival after which a ticket that has not come counts as lost", 100)
 
 
 def load(cls: type[S], flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os.environ) -> S:

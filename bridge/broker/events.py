@@ -53,6 +53,7 @@ class EventReader:
         """Write the event at the end of the loop's turn, or count it as missed."""
         if not self._outbox.has_room():
             self._missed += 1
+            self._events.count_missed()
             return
         if not self._held:
             self._outbox.again(self._flush)
@@ -112,6 +113,9 @@ class Events:
             self._timer, self._metrics.on_stage = None, None
             self._about.clear()
             self._seen.clear()
+
+    def count_missed(self) -> None:
+        self._metrics.events_missed += 1
 
     def _tell_stage(self, entry: Entry, stage: Mapping[str, Any]) -> None:
         readers = [reader for reader in self._readers if reader.agent in (None, entry.agent_id)]

@@ -12,7 +12,6 @@ back from the journal, and the latest of them are remembered.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -24,9 +23,9 @@ from bridge.broker.body import encode_text as quote
 from bridge.broker.clock import Clock
 from bridge.broker.entry import Entry, State
 from bridge.broker.hub import Hub
-from bridge.broker.journal.base import AcceptRow, ChangeRow, Journal, Kept
+from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Journal, Kept
 from bridge.broker.metrics import Metrics
-from bridge.errors import PeerError, StoreBusy
+from bridge.errors import PeerError
 from bridge.timestamp import rfc3339
 
 # WIRE's Ticket as it is accepted, in one step: half the cost of encoding a dict (tests hold it against ticket.Ticket).
@@ -34,7 +33,7 @@ TICKET = (
     '{"ticketId":%s,"seq":%d,"agentId":%s,"targetAgent":%s,"originAgent":%s,"payload":%s,"metadata":%s,"status":"pending",'
     '"expectReply":%s,"timeoutMs":%d,"response":null,"createdAt":"%s","updatedAt":"%s"}'
 )
-Stored = Optional["asyncio.Future[Optional[StoreBusy]]"]  # resolves when it is on disk; None = it is
+Stored = Optional[Commit]  # resolves when it is on disk; None = it is
 
 
 class Draft(NamedTuple):
@@ -89,18 +88,20 @@ class Ledger:
                 429,
                 f"agent {agent_id!r} has {self._bounds.queue_max} pending tickets (BRIDGE_QUEUE_MAX); try again when some are acknowledged",
                 {"Retry-After": "5"},
+                reason="queue_full",
             )
         if self._hub.pending_bytes + self._coming_bytes > self._bounds.pending_bytes:
-            raise PeerError(503, f"pending tickets of all agents hold {self._bounds.pending_bytes} bytes (BRIDGE_PENDING_BYTES)", {"Retry-After": "30"})
+            raise PeerError(503, f"pending tickets of all agents hold {self._bounds.pending_bytes} bytes (BRIDGE_PENDING_BYTES)", {"Retry-After": "30"}, reason="pending_bytes")
         return self.accept_unbounded(agent_id, draft)
 
     def accept_unbounded(self, agent_id: str, draft: Draft) -> tuple[Entry, Stored]:
         self.seq = seq = self.seq + 1
         ticket_id = draft.ticket_id or f"{self._id_prefix}{seq:08x}"
+        ticket_name = quote(ticket_id) if draft.ticket_id else f'"{ticket_id}"'
         created_ms = self._clock.wall_ms()
         at, agent = rfc3339(created_ms), quote(agent_id)
         text = TICKET % (
-            quote(ticket_id), seq, agent, agent, quote(draft.origin), quote(draft.payload), quote(draft.metadata),
+            ticket_name, seq, agent, agent, quote(draft.origin), quote(draft.payload), quote(draft.metadata),
             "true" if draft.expect_reply else "false", draft.timeout_ms, at, at,
         )  # fmt: skip
         entry = Entry(seq, ticket_id, agent_id, text.encode(), created_ms, draft.timeout_ms, draft.ttl_ms)
@@ -158,7 +159,7 @@ class Ledger:
             del self._finished[entry.ticket_id]
             self._finished_bytes -= len(entry.data)
 
-    def propose(self, entry: Entry, state: State) -> asyncio.Future[Optional[StoreBusy]]:
+    def propose(self, entry: Entry, state: State) -> Commit:
         """Make `state` the entry's next one, once it is on disk."""
         finished_ms = state.updated_ms if state.is_final else None
         row = ChangeRow(state.status, state.updated_ms, entry.memo(state), finished_ms, entry.seq)  # may raise: nothing is changed before
@@ -169,13 +170,13 @@ class Ledger:
         self._changes.append((entry, state))
         return commit
 
-    def _join(self, commit: asyncio.Future[Optional[StoreBusy]]) -> None:
+    def _join(self, commit: Commit) -> None:
         # One callback per group; it is the future's first, so states are true before any answer leaves.
         if commit is not self._group:
             self._group, self._births, self._changes = commit, [], []
             commit.add_done_callback(partial(self._apply, self._births, self._changes))
 
-    def _apply(self, births: list[Entry], changes: list[tuple[Entry, State]], commit: asyncio.Future[Optional[StoreBusy]]) -> None:
+    def _apply(self, births: list[Entry], changes: list[tuple[Entry, State]], commit: Commit) -> None:
         is_kept = commit.result() is None
         for entry in births:
             self._hub.backlogs[entry.agent_id].reserved -= 1

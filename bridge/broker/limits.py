@@ -33,11 +33,12 @@ class SendLimits:
                 429,
                 f"agent {agent_id!r} is sent more than {self._per_minute} tickets a minute (BRIDGE_RATE_LIMIT); try again in {wait:.1f} s",
                 {"Retry-After": str(math.ceil(wait))},
+                reason="rate_limit",
             )
 
     def _make(self, now: float) -> TokenBucket:
         if len(self._buckets) >= BUCKETS_MAX:
             self._buckets = {agent: bucket for agent, bucket in self._buckets.items() if not bucket.is_full(now)}
             if len(self._buckets) >= BUCKETS_MAX:
-                raise PeerError(429, "sends to too many different agents within a minute; try again in 60 s", {"Retry-After": "60"})
+                raise PeerError(429, "sends to too many different agents within a minute; try again in 60 s", {"Retry-After": "60"}, reason="rate_limit")
         return TokenBucket(self._per_minute, self._per_minute / 60, now)

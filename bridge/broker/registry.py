@@ -7,13 +7,12 @@ agent that somebody named, registered or not; it is memory only.
 
 from __future__ import annotations
 
-import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from functools import partial
 from typing import Any, Mapping, Optional
 
 from bridge.broker.hub import Hub
-from bridge.errors import StoreBusy
+from bridge.broker.journal.base import Commit
 from bridge.ticket import Agent
 
 STALE_HEARTBEATS = 2.5  # as on the event stream
@@ -45,12 +44,12 @@ class Registry:
         """The agent as it will be when everything on its way is on disk."""
         return self._coming[agent_id] if agent_id in self._coming else self.agents.get(agent_id)
 
-    def propose(self, agent_id: str, agent: Optional[Agent], commit: asyncio.Future[Optional[StoreBusy]]) -> None:
+    def propose(self, agent_id: str, agent: Optional[Agent], commit: Commit) -> None:
         """Register the agent, or remove it (None), once that is on disk."""
         self._coming[agent_id] = agent
         commit.add_done_callback(partial(self._settle, agent_id, agent))
 
-    def _settle(self, agent_id: str, agent: Optional[Agent], commit: asyncio.Future[Optional[StoreBusy]]) -> None:
+    def _settle(self, agent_id: str, agent: Optional[Agent], commit: Commit) -> None:
         if agent_id in self._coming and self._coming[agent_id] is agent:
             del self._coming[agent_id]
         if commit.result() is not None:
@@ -102,6 +101,10 @@ class Registry:
         fresh = seen is not None and now - seen.heartbeat_at < STALE_HEARTBEATS * agent.heartbeat_interval_ms / 1000
         return "online" if fresh else "offline"
 
-    def count(self, connection: str, now: float) -> int:
-        """How many agents are reached by that tier."""
-        return sum(self.connection(agent_id, now) == connection for agent_id in self._presences)
+    def polled(self, now: float) -> int:
+        """How many agents were polled plainly a moment ago, whatever else reaches them."""
+        return sum(now - seen.polled_at < POLL_WINDOW for seen in self._presences.values())
+
+    def tiers(self, now: float) -> Counter[str]:
+        """How many agents are reached by each tier now."""
+        return Counter(self.connection(agent_id, now) for agent_id in {*self._presences, *self._hub.streamed_agents()})

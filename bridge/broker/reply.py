@@ -8,16 +8,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Callable, Mapping, NamedTuple, Optional, Union
 
 from bridge.broker import body
 from bridge.broker.entry import Entry
 from bridge.broker.hub import Subscriber
+from bridge.broker.journal.base import Commit
 from bridge.broker.subscriber import Outbox
-from bridge.errors import PeerError, StoreBusy
+from bridge.errors import PeerError
 
-JSON, PROBLEM, TEXT = "application/json", "application/problem+json", "text/plain; version=0.0.4; charset=utf-8"
+JSON, PROBLEM = "application/json", "application/problem+json"
 
 
 def _nothing() -> None:
@@ -29,11 +29,13 @@ class Reply(NamedTuple):
     body: bytes = b""
     content_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
+    reason: str = ""  # of a refusal, in one word
+    cache: str = "no-store"  # Cache-Control
 
 
 class OnDisk(NamedTuple):
     reply: Reply
-    commit: Optional[asyncio.Future[Optional[StoreBusy]]]  # None = it is on disk already
+    commit: Optional[Commit]  # None = it is on disk already
 
 
 class Wait(NamedTuple):
@@ -72,7 +74,7 @@ def problem(error: PeerError) -> Reply:
         "error": error.detail,
         **error.extra,
     }
-    return Reply(error.status, body.encode(content), PROBLEM, tuple(error.headers.items()))
+    return Reply(error.status, body.encode(content), PROBLEM, tuple(error.headers.items()), error.reason or REASONS.get(error.status, "other"))
 
 
 def refused(error: PeerError, entry: Entry) -> Answer:
@@ -80,6 +82,14 @@ def refused(error: PeerError, entry: Entry) -> Answer:
     return OnDisk(problem(error), entry.commit)
 
 
+# Why a request was refused, where the PeerError does not say it more exactly; the label of bridge_refusals_total.
+REASONS = {
+    400: "malformed", 403: "origin", 404: "not_found", 405: "method", 408: "timeout", 409: "conflict", 413: "too_large", 414: "too_large",
+    417: "expectation", 421: "host", 429: "limit", 431: "too_large", 500: "internal", 501: "method", 503: "unavailable", 505: "version",
+}  # fmt: skip
+REFUSALS = frozenset(REASONS.values()) | {  # all that there are: the label has no other values
+    "agents_max", "connections_max", "events_max", "no_reply", "other", "pending_bytes", "queue_full", "rate_limit", "store", "streams_off", "subscribers_max",
+}  # fmt: skip
 TITLES = {
     400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout", 409: "Conflict",
     413: "Content Too Large", 414: "URI Too Long", 417: "Expectation Failed", 421: "Misdirected Request", 429: "Too Many Requests",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Callable
 
-from bridge.broker.handlers import agents, observation, pages, replies, streams, subscribers, tickets
+from bridge.broker.handlers import agents, observation, pages, replies, scrape, streams, subscribers, tickets, web
 from bridge.broker.reply import Answer
 from bridge.broker.services import Services
 from bridge.errors import PeerError
@@ -15,6 +15,8 @@ from bridge.wire.target import decode_segments
 Handler = Callable[[Request, Services, str], Answer]
 
 ROUTES: dict[str, dict[str, Handler]] = {
+    "/": {"GET": web.page},
+    "/web/{}": {"GET": web.part},
     "/agents": {"GET": agents.list_agents},
     "/agents/register": {"POST": agents.register},
     "/agents/{}": {"GET": agents.show_agent, "DELETE": agents.remove},
@@ -37,7 +39,7 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "/overview": {"GET": observation.overview},
     "/events": {"GET": observation.events},
     "/health": {"GET": pages.health},
-    "/metrics": {"GET": pages.metrics},
+    "/metrics": {"GET": scrape.metrics},
     "/debug/connections": {"GET": pages.connections},
     "/debug/agent/{}/status": {"GET": pages.agent_status},
 }

@@ -21,12 +21,14 @@ import signal
 import socket
 from typing import Any, Callable, Iterable, Mapping, Optional, Union
 
+from bridge import __version__
 from bridge.broker.agent_rows import AgentRows
 from bridge.broker.clock import Clock
 from bridge.broker.events import Events
 from bridge.broker.expiry import Expiry
 from bridge.broker.fronts.http import Connection
 from bridge.broker.fronts.responses import encode_reply
+from bridge.broker.fronts.witness import Witness
 from bridge.broker.guard import Guard
 from bridge.broker.handlers.agents import restore
 from bridge.broker.fronts.heartbeats import Heartbeats
@@ -65,6 +67,7 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self.services = _open_services(settings, clock)
         self.guard = Guard(settings.host, settings.allowed_hosts, settings.allowed_origins)
+        self.witness = Witness(self.services.metrics, settings.log_refusals)
         self.heartbeats = Heartbeats(self._loop, clock, settings.sse_heartbeat / 1000)
         self.limits = Limits(head_max=settings.head_max, body_max=settings.body_max)
         allowed = {Stage.IDLE: settings.idle_timeout, Stage.HEAD: settings.head_timeout, Stage.BODY: settings.body_timeout}
@@ -106,8 +109,10 @@ class Server:
         transport = writer.transport
         room = min(self.services.settings.connections_max, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED_DESCRIPTORS)
         if self.is_draining or len(self.connections) >= room:
-            refusal = problem(PeerError(503, f"the broker has {len(self.connections)} connections, as many as it may (BRIDGE_CONNECTIONS_MAX)", {"Retry-After": "5"}))
-            transport.write(encode_reply(refusal, int(self.services.clock.wall()), b"Connection: close\r\n", is_head=False))
+            detail = f"the broker has {len(self.connections)} connections, as many as it may (BRIDGE_CONNECTIONS_MAX)"
+            refusal = problem(PeerError(503, detail, {"Retry-After": "5"}, reason="connections_max"))
+            headers = self.witness.refused(refusal, transport)
+            transport.write(encode_reply(refusal, int(self.services.clock.wall()), b"Connection: close\r\n", False, headers))
             transport.close()
             return
         _set_probes(writer.get_extra_info("socket"))
@@ -120,19 +125,24 @@ class Server:
         if self.is_draining and "_start_serving" in context["message"]:
             return  # that second try, on the listener that we closed meanwhile
         if not isinstance(error, OSError) or "accept" not in context["message"]:
-            loop.default_exception_handler(context)
+            # Not the default handler: it shows the callback's arguments, and with them what peers have sent.
+            log.error("loop trouble message=%s", context["message"], exc_info=error)
         elif loop.time() - self._accept_failed_at > 1.0:
             self._accept_failed_at = loop.time()
             log.warning("cannot accept error=%s", error.strerror)
 
     def _every(self, seconds: float, name: str, job: Callable[[], None]) -> None:
+        due = self._loop.time() + seconds
+
         def run() -> None:
+            self.services.metrics.loop_lag.observe(max(0.0, self._loop.time() - due))
             job()
             self._every(seconds, name, job)
 
         self._timers[name] = self._loop.call_later(seconds, run)
 
     def _sweep(self) -> None:
+        self.witness.sweep()
         now = self.services.clock.monotonic()
         for connection in list(self.timed):
             connection.sweep(now)
@@ -155,6 +165,7 @@ class Server:
     async def stop(self) -> None:
         """Drain, then close the store."""
         self.is_draining = True
+        log.info("draining connections=%d streams=%d", len(self.connections), self.services.metrics.streams_open)
         await self._stop_accepting()
         for connection in list(self.connections):
             connection.drain()
@@ -168,6 +179,7 @@ class Server:
         self.heartbeats.stop()
         self._expiry.stop()
         await self.services.journal.aclose()
+        log.info("stopped pending=%d cut=%d", self.services.hub.pending, len(self.connections))
         for connection in list(self.connections):
             connection.abort()
         await asyncio.sleep(0)  # the aborted transports close in the loop's next turn
@@ -176,7 +188,7 @@ class Server:
 def _open_services(settings: BrokerSettings, clock: Clock) -> Services:
     path = settings.db or default_db()
     journal: Union[SqliteJournal, MemoryJournal] = MemoryJournal() if path == MEMORY else SqliteJournal(path)
-    hub, metrics = Hub(), Metrics()
+    hub, metrics = Hub(), Metrics(settings.metrics_agents)
     bounds = Bounds(settings.queue_max, settings.pending_bytes, settings.finished_max, settings.finished_bytes)
     ledger = Ledger(journal, hub, clock, metrics, bounds)
     registry, subscriptions = Registry(hub, settings.agents_max), Subscriptions(settings.agents_max)
@@ -247,6 +259,9 @@ async def serve(settings: BrokerSettings, ready: Callable[[str], None]) -> None:
     raise_descriptor_limit()
     calm_collector()
     server = Server(settings)
-    ready(await server.start())
+    url = await server.start()
+    ready(url)  # first: scripts read the first line
+    kept = (settings.db or default_db(), server.services.hub.pending, len(server.services.registry.agents))
+    log.info("started version=%s pid=%d url=%s db=%s pending=%d agents=%d", __version__, os.getpid(), url, *kept)
     await stopping.wait()
     await server.stop()

@@ -41,9 +41,9 @@ class Subscriptions:
         """Raises PeerError 429 when there are as many subscribers, or agents of this one, as may be."""
         agents = self._owed.get(name)
         if agents is None and len(self._owed) >= self._subscribers_max:
-            raise PeerError(429, f"there are {self._subscribers_max} subscribers already (BRIDGE_AGENTS_MAX)", {"Retry-After": "60"})
+            raise PeerError(429, f"there are {self._subscribers_max} subscribers already (BRIDGE_AGENTS_MAX)", {"Retry-After": "60"}, reason="subscribers_max")
         if agents and agent_id not in agents and len(agents) >= self._subscribers_max:
-            raise PeerError(429, f"subscriber {name!r} has {self._subscribers_max} agents already (BRIDGE_AGENTS_MAX)", {"Retry-After": "60"})
+            raise PeerError(429, f"subscriber {name!r} has {self._subscribers_max} agents already (BRIDGE_AGENTS_MAX)", {"Retry-After": "60"}, reason="subscribers_max")
 
     def add(self, name: str, agent_id: str, last_seq: int) -> int:
         """Subscribe; return the seq up to which the agent is owed."""

@@ -5,10 +5,7 @@
 
 Rule 1: telling it of one ticket costs the same whatever the load was: the step
 under way has a few counters, and a latency is a count in one of its bins.
-Rule 2: quantiles come from the bins. Those are ten to a decade (Renard's R10
-series, so that the bounds are decimal numbers), a quarter apart; within a bin
-we interpolate.
-Rule 3: the last STEPS steps are kept, whatever happened in them; older ones
+Rule 2: the last STEPS steps are kept, whatever happened in them; older ones
 live on in the totals only.
 
 Times are monotonic seconds.
@@ -16,50 +13,16 @@ Times are monotonic seconds.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import deque
-from typing import Iterable, Optional
+from typing import Iterable
+
+from bridge.broker.distribution import Distribution
 
 STEPS = 120  # kept, the one under way included
 STEP_SECONDS = 1.0
 WINDOW_STEPS = 60  # "the last minute"
 STREAMED, INJECTED, ACKNOWLEDGED, DELIVERED = "streamed", "injected", "acknowledged", "delivered"
 HOPS = (STREAMED, INJECTED, ACKNOWLEDGED, DELIVERED)
-_R10 = ("1", "1.25", "1.6", "2", "2.5", "3.15", "4", "5", "6.3", "8")
-BOUNDS = [float(f"{digits}e{power}") for power in range(-5, 5) for digits in _R10]  # seconds: 10 µs to a day
-
-
-class Distribution:
-    """How many latencies fell into each bin; the last bin has no upper bound."""
-
-    __slots__ = ("bins", "count", "total")
-
-    def __init__(self) -> None:
-        self.bins = [0] * (len(BOUNDS) + 1)
-        self.count = 0
-        self.total = 0.0
-
-    # Hot: twice per ticket.
-    def observe(self, seconds: float) -> None:
-        self.bins[bisect_left(BOUNDS, seconds)] += 1
-        self.count += 1
-        self.total += seconds
-
-    def add(self, other: Distribution) -> None:
-        self.bins = [mine + theirs for mine, theirs in zip(self.bins, other.bins)]
-        self.count += other.count
-        self.total += other.total
-
-    def quantile(self, share: float) -> Optional[float]:
-        """The latency that `share` of them do not exceed; None when there is none."""
-        wanted, seen = share * self.count, 0
-        for index, found in enumerate(self.bins):
-            if found and seen + found >= wanted:
-                low = BOUNDS[index - 1] if index else 0.0
-                high = BOUNDS[index] if index < len(BOUNDS) else low
-                return low + (high - low) * (wanted - seen) / found
-            seen += found
-        return None
 
 
 class Step:
@@ -90,7 +53,9 @@ class Timeline:
 
     # Hot: twice per ticket.
     def observe(self, hop: str, seconds: float, now: float) -> None:
-        hops = self.at(now).hops
+        if now >= self._ends_at:
+            self._turn(now)
+        hops = self._current.hops
         found = hops.get(hop)
         if found is None:
             found = hops[hop] = Distribution()

@@ -5,7 +5,7 @@
 
 Rule 1: everything is done by the program's own commands, as processes, the way a
 person would: what the demo shows is what the commands do.
-Rule 2: nobody's settings, store, panes or tmux server are touched (scene.py).
+Rule 2: nobody's settings, store, panes or tmux server are touched (bridge/scene.py).
 
 Without tmux it says so, and a watcher that prints takes the pane's place.
 """
@@ -16,7 +16,6 @@ import abc
 import argparse
 import json
 import os
-import re
 import shlex
 import shutil
 import statistics
@@ -24,13 +23,11 @@ import subprocess
 from datetime import datetime
 from typing import Any, Mapping, Optional, Sequence
 
-from bridge.cli.scene import Scene, own_command, wait_for
 from bridge.cli.text import Page, one_line, payload_text
-from bridge.errors import BridgeError, BrokerUnreachable
+from bridge.errors import BridgeError
+from bridge.scene import START_DEADLINE, Scene, own_command, start_broker, wait_for
 
 AGENT = "demo"
-READY = re.compile(r"^bridge broker ready on (\S+)$", re.MULTILINE)
-START_DEADLINE = 30.0  # seconds for the broker and for the watcher; a slow machine's Python needs several
 ARRIVAL_DEADLINE = 30.0  # seconds for one ticket to arrive
 LINES_SHOWN = 80  # of the pane; what scrolled away is left out
 
@@ -52,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     has_tmux = shutil.which("tmux") is not None
     if not has_tmux:
         page.line("tmux is not installed here: a watcher that prints takes the pane's place")
-    with Scene() as scene, scene.action():
+    with Scene(AGENT) as scene, scene.action():
         stage = PaneStage(scene) if has_tmux and not args.is_print else PrintStage(scene)
         play(scene, page, stage)
     page.line(f"Stopped and removed: broker, watcher, store{stage.removed}.")
@@ -61,13 +58,13 @@ def run(args: argparse.Namespace) -> int:
 
 def play(scene: Scene, page: Page, stage: Stage) -> None:
     """Start everything, send the tickets one by one, show what became of each."""
-    url = start_broker(scene)
+    _, url = start_broker(scene)
     scene.variables["BRIDGE_BROKER_URL"] = url
     page.line(f"broker   {url} with a temporary store")
     watcher = stage.open()
     page.line(f"watcher  {stage.description}")
     if not wait_for(lambda: is_listening(scene) or watcher.poll() is not None, START_DEADLINE) or watcher.poll() is not None:
-        raise BridgeError(f"the demo's watcher does not listen: {last_words(scene, 'watch')}")
+        raise BridgeError(f"the demo's watcher does not listen: {scene.last_words('watch')}")
     page.line("")
     latencies = []
     for number, payload in enumerate(PAYLOADS, 1):
@@ -80,21 +77,6 @@ def play(scene: Scene, page: Page, stage: Stage) -> None:
         page.line("  │ " + one_line(line))
     page.line("")
     page.line(f"{len(latencies)} of {len(PAYLOADS)} tickets arrived, median {statistics.median(latencies):.0f} ms.")
-
-
-def start_broker(scene: Scene) -> str:
-    """Start it on a free port; returns its URL, read off the ready line."""
-    process = scene.start("broker", [*own_command(), "broker", "--host", "127.0.0.1", "--port", "0", "--db", scene.path("bridge.db")])
-    wait_for(lambda: READY.search(scene.read("broker.err")) or process.poll() is not None, START_DEADLINE)
-    ready = READY.search(scene.read("broker.err"))
-    if ready is None:
-        raise BrokerUnreachable(f"the demo's broker did not start: {last_words(scene, 'broker')}")
-    return ready[1]
-
-
-def last_words(scene: Scene, name: str) -> str:
-    lines = scene.read(name + ".err").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
 
 
 def ask(scene: Scene, *words: str) -> Any:
@@ -121,7 +103,7 @@ def send_and_wait(scene: Scene, payload: object) -> Mapping[str, Any]:
 
     found: Optional[Mapping[str, Any]] = wait_for(delivered, ARRIVAL_DEADLINE)
     if found is None:
-        raise BridgeError(f"ticket {ticket_id} did not arrive within {ARRIVAL_DEADLINE:.0f} s; the watcher said: {last_words(scene, 'watch')}")
+        raise BridgeError(f"ticket {ticket_id} did not arrive within {ARRIVAL_DEADLINE:.0f} s; the watcher said: {scene.last_words('watch')}")
     return found
 
 

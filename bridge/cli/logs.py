@@ -1,4 +1,10 @@
-"""Where log lines go: standard error, as text or as one JSON object per line."""
+"""Where log lines go: standard error, one line an event, as text or as a JSON object.
+
+Everything that logs in this process ends here, asyncio too. An event is a
+phrase and `key=value` pairs; as JSON the pairs are fields of their own, with
+numbers as numbers. (The broker's ready line is no event: scripts wait for it,
+and it looks the same in both formats.)
+"""
 
 from __future__ import annotations
 
@@ -8,11 +14,11 @@ import logging
 import re
 import sys
 import time
+from typing import Any
 
 from bridge.cli.text import one_line
 from bridge.timestamp import rfc3339
 
-_NAMED = re.compile(r"(?:(\w+)=)?%(?!%)[-#0-9.]*[a-z]")  # a conversion of a log call's template, and the name before it
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -25,10 +31,8 @@ def add_log_flags(parser: argparse.ArgumentParser) -> None:
 def configure_logs(args: argparse.Namespace) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if args.log_format == "json" else TextLines())
-    logger = logging.getLogger("bridge")
-    logger.handlers = [handler]
-    logger.setLevel(args.log_level.upper())
-    logger.propagate = False
+    logging.getLogger().handlers = [handler]
+    logging.getLogger("bridge").setLevel(args.log_level.upper())
 
 
 class TextLines(logging.Formatter):
@@ -37,29 +41,29 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         moment = time.strftime("%H:%M:%S", time.localtime(record.created))
         line = f"{moment}.{int(record.msecs):03d} {record.levelname.lower()} {one_line(record.getMessage())}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        # One line all the same: what collects lines would make twenty events of a traceback.
+        return f"{line} | {one_line(' | '.join(self.formatException(record.exc_info).splitlines()))}" if record.exc_info else line
 
 
 class JsonLines(logging.Formatter):
-    """One object per line: at, level, logger, message, and what the message names, each as a field of its own.
-
-    log.info("delivered ticket=%s seq=%d", ...)  ->  {..., "message": "delivered ticket=T1 seq=7", "event": "delivered", "ticket": "T1", "seq": 7}
-    """
+    """One object per line: at, level, logger, message, and as far as there are any fields and traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = {**named(record), "at": rfc3339(int(record.created * 1000)), "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        said: dict[str, Any] = {"at": rfc3339(int(record.created * 1000)), "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        fields = fields_of(record)
+        if fields:
+            said["fields"] = fields
         if record.exc_info:
-            fields["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(fields)
+            said["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(said)
 
 
-def named(record: logging.LogRecord) -> dict[str, object]:
-    """The event (the template's words before its first name) and each `name=%s` with its value."""
-    template, values = str(record.msg), record.args if isinstance(record.args, tuple) else ()
-    names = [match[1] for match in _NAMED.finditer(template)]
-    event = re.split(r"\w+=", template, maxsplit=1)[0].strip()
-    fields: dict[str, object] = {} if "%" in event else {"event": event}
-    for name, value in zip(names, values):
-        if name:
-            fields[name] = value if isinstance(value, (bool, int, float)) or value is None else str(value)
-    return fields
+_SPECIFIER = re.compile(r"(?:(\w+)=)?%(?:%|[-#0 +]*[0-9]*(?:\.[0-9]+)?[a-zA-Z])")
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """The pairs of `log.info("refused status=%d reason=%s", 429, "rate_limit")`: {"status": 429, "reason": "rate_limit"}."""
+    if not isinstance(record.msg, str) or not isinstance(record.args, tuple):
+        return {}
+    names = [match[1] for match in _SPECIFIER.finditer(record.msg) if not match[0].endswith("%%")]
+    return {name: value if isinstance(value, (int, float, str)) else str(value) for name, value in zip(names, record.args) if name}

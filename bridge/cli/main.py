@@ -42,6 +42,7 @@ COMMANDS = {
     "status": Command("bridge.cli.status", "how the broker, or one agent, is doing", "status lucy"),
     "explain": Command("bridge.cli.explain", "say what a watcher sees in a pane, and why a ticket waits", "explain dev-lucy 0 --follow"),
     "doctor": Command("bridge.cli.doctor", "look whether everything that bridge needs is there, and say how to mend what is not", "doctor"),
+    "bench": Command("bridge.cli.bench", "measure what pushing saves against polling; `bench load`: what a running broker bears", "bench --agents 10"),
     "demo": Command("bridge.cli.demo", "the main job in one command, leaves nothing behind", "demo"),
     "pack": Command("bridge.cli.pack", "write the whole program into one file", "pack bridge.pyz"),
 }

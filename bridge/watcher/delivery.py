@@ -29,6 +29,7 @@ from bridge.watcher.sinks.base import Sink
 log = logging.getLogger("bridge.watcher")
 RETRY_BASE = 0.25  # seconds, ceiling of the first pause between two attempts
 NOT_READY_BASE, NOT_READY_CAP = 0.05, 1.0  # seconds; a pane that was ready a moment ago probably is again soon
+NEVER = 86400.0  # seconds; of a wait that only a ticket ends
 EXPLAIN_EVERY = 30.0  # seconds between two log lines that say why a ticket waits
 PASSING = frozenset({408, 425, 429})  # refusals of 4xx that another try may change; 5xx may, too
 
@@ -66,7 +67,7 @@ class Delivery:
         while True:
             self._arrivals.arrived.clear()
             head = self._head()
-            pause = self._pause_of(head) if head is not None else self._settings.pane_check / 1000
+            pause = self._pause_of(head) if head is not None else self._idle_pause()
             if head is not None and not pause:
                 return head
             try:
@@ -74,6 +75,11 @@ class Delivery:
             except asyncio.TimeoutError:
                 if head is None:
                     await self._look()
+
+    def _idle_pause(self) -> float:
+        """Seconds between two looks at the sink while nothing comes. One without a session has nothing that could be lost,
+        and ten watchers that wake up for nothing are half of what they use."""
+        return self._settings.pane_check / 1000 if self._sink.session else NEVER
 
     def _head(self) -> Optional[Entry]:
         return self._inbox.head(self._sink.owes)

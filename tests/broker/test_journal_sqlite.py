@@ -66,7 +66,7 @@ def test_a_group_of_any_size_is_one_commit(tmp_path, count):
     async def scenario(journal):
         commits = {journal.accept(row(seq)) for seq in range(1, count + 1)}
         assert len(commits) == 1 and await commits.pop() is None
-        assert (journal.commits().groups, journal.commits().rows) == (1, count)
+        assert (journal.commits().sizes.count, journal.commits().sizes.total) == (1, count)
 
     with_store(tmp_path / "a.db", scenario)
     kept = load(tmp_path / "a.db")
@@ -80,7 +80,7 @@ def test_what_comes_while_a_group_is_written_goes_into_the_next_one(tmp_path):
         later = [journal.accept(row(seq)) for seq in (2, 3)]
         assert later[0] is later[1] is not first
         assert await first is None and await later[0] is None
-        assert journal.commits().groups == 2
+        assert journal.commits().durations.count == 2
 
     with_store(tmp_path / "a.db", scenario)
 

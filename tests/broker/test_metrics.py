@@ -1,58 +1,16 @@
-"""The Prometheus text, read back by the format's own rules, and the window of the failures."""
+"""What is counted: the stages of a ticket, the hops that they measure, and the window of the failures."""
 
 from __future__ import annotations
 
-import re
-
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.broker.metrics import FAILURE_WINDOW, FAILURES_MAX, HELP, Metrics, exposition, label
-
-SAMPLE = re.compile(r'(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(?P<key>[a-z]+)="(?P<value>(?:[^"\\\n]|\\[\\n"])*)"\})? (?P<number>\S+)')
-ESCAPES = {"\\\\": "\\", "\\n": "\n", '\\"': '"'}
-
-
-def read_back(text: str) -> list:
-    """Samples of an exposition; HELP and TYPE must come once, before the first sample of their name."""
-    assert text.endswith("\n")
-    found, described, typed = [], [], []
-    for line in text[:-1].split("\n"):
-        if line.startswith("# HELP "):
-            described.append(line.split(" ")[2])
-        elif line.startswith("# TYPE "):
-            typed.append(line.split(" ")[2])
-            assert line.split(" ")[3] in ("counter", "gauge") and typed == described
-        else:
-            match = SAMPLE.fullmatch(line)
-            assert match and match["name"] == described[-1], line
-            value = match["value"] and re.sub(r'\\[\\n"]', lambda found: ESCAPES[found[0]], match["value"])
-            found.append((match["name"], value, float(match["number"])))
-    assert len(set(described)) == len(described)
-    return found
-
-
-names = st.sampled_from(sorted(HELP))
-numbers = st.integers(0, 2**60) | st.floats(0, 1e18)
-
-
-@given(st.dictionaries(names, st.lists(st.tuples(st.text(), numbers), min_size=1, max_size=3), max_size=6))
-def test_it_reads_back(groups):
-    samples = [(name, f'agent="{label(text)}"', number) for name, its in groups.items() for text, number in its]
-    wanted = [(name, text, float(number)) for name, its in groups.items() for text, number in its]
-    if samples:
-        assert read_back(exposition(samples)) == wanted
-
-
-@given(names, numbers)
-def test_without_labels(name, number):
-    assert read_back(exposition([(name, "", number)])) == [(name, None, float(number))]
-
-
-def test_every_name_is_well_made():
-    for name, (kind, text) in HELP.items():
-        assert name.startswith("bridge_") and text.endswith(".") and "\n" not in text and "\\" not in text
-        assert (kind == "counter") == name.endswith("_total"), name
+from bridge.broker.metrics import FAILURE_WINDOW, FAILURES_MAX, Metrics
+from bridge.broker.timeline import ACKNOWLEDGED, DELIVERED, INJECTED, STREAMED
+from bridge.broker.transitions import acknowledged, expired, replied
+from bridge.timestamp import rfc3339
+from broker.seams import WALL_MS, make_entry
 
 
 @given(st.lists(st.floats(0, 50), max_size=30), st.floats(0, 200))
@@ -60,7 +18,8 @@ def test_failures_of_the_last_minute(gaps, wait):
     metrics, now, times = Metrics(), 0.0, []
     for gap in gaps:
         now += gap
-        metrics.stream_failed(now)
+        metrics.stream_closed(True, now)
+        metrics.stream_closed(False, now)
         times.append(now)
     now += wait
     assert metrics.failed_lately(now) == sum(now - each <= FAILURE_WINDOW for each in times)
@@ -70,5 +29,57 @@ def test_failures_of_the_last_minute(gaps, wait):
 def test_failures_are_remembered_within_a_bound():
     metrics = Metrics()
     for _ in range(FAILURES_MAX + 100):
-        metrics.stream_failed(1.0)
+        metrics.stream_closed(True, 1.0)
     assert metrics.failed_lately(1.0) == FAILURES_MAX and metrics.stream_failures == FAILURES_MAX + 100
+
+
+def change(metrics, entry, state, now):
+    before, entry.state = entry.state, state
+    metrics.changed(entry, before, now)
+
+
+def hops(metrics):
+    return {hop: (found.count, round(found.total, 3)) for hop in (STREAMED, INJECTED, ACKNOWLEDGED, DELIVERED) for found in [metrics.timeline.total(hop)] if found.count}
+
+
+def test_each_hop_is_measured_once():
+    metrics, entry = Metrics(), make_entry(1)
+    entry.accepted_at = 10.0
+    metrics.accepted([entry], 10.0)
+    metrics.streamed(entry, "sse", WALL_MS + 500, 10.5)
+    change(metrics, entry, acknowledged(entry.state, "w", {"submittedAt": rfc3339(WALL_MS + 2500)}, WALL_MS + 3500), 13.5)
+    assert hops(metrics) == {STREAMED: (1, 0.5), INJECTED: (1, 2.0), ACKNOWLEDGED: (1, 1.0), DELIVERED: (1, 3.5)}
+    change(metrics, entry, replied(entry.state, "ok", {}, WALL_MS + 9000), 19.0)
+    assert hops(metrics)[DELIVERED] == (1, 3.5)
+    assert (metrics.sent, metrics.acknowledged, metrics.replies, metrics.expired) == (1, 1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    "submitted_at, injected, acknowledged_after",
+    [
+        (rfc3339(WALL_MS - 86_400_000), 0.0, 3.0),  # the watcher's clock is a day behind
+        (rfc3339(WALL_MS + 86_400_000), 3.0, 0.0),  # or ahead
+        ("2023-11-14T23:13:21.500+01:00", 1.0, 2.0),  # another zone's words for the same instant
+    ],
+)
+def test_clocks_that_are_apart_make_no_nonsense(submitted_at, injected, acknowledged_after):
+    metrics, entry = Metrics(), make_entry(1)
+    metrics.streamed(entry, "sse", WALL_MS + 500, 0.5)
+    change(metrics, entry, acknowledged(entry.state, "w", {"submittedAt": submitted_at}, WALL_MS + 3500), 3.5)
+    assert hops(metrics)[INJECTED] == (1, injected) and hops(metrics)[ACKNOWLEDGED] == (1, acknowledged_after)
+
+
+@pytest.mark.parametrize("evidence", [{}, {"pane": "%1"}, {"submittedAt": "yesterday"}, {"submittedAt": "2023-11-14T22:13:20"}, {"submittedAt": "9999-99-99T99:99:99Z"}, {"submittedAt": "Z"}, {"submittedAt": 7}])
+def test_what_nobody_said_is_not_measured(evidence):
+    metrics, entry = Metrics(), make_entry(1)
+    metrics.streamed(entry, "poll", WALL_MS + 500, 0.5)
+    change(metrics, entry, acknowledged(entry.state, "", evidence, WALL_MS + 1000), 1.0)
+    assert hops(metrics) == {STREAMED: (1, 0.5), DELIVERED: (1, 1.0)}
+
+
+def test_what_was_never_acknowledged_was_not_delivered():
+    metrics = Metrics()
+    for number, make in enumerate([lambda state: replied(state, 1, {}, WALL_MS), lambda state: expired(state, WALL_MS)], 1):
+        entry = make_entry(number)
+        change(metrics, entry, make(entry.state), 1.0)
+    assert not hops(metrics) and (metrics.replies, metrics.expired, metrics.acknowledged) == (1, 1, 0)

@@ -23,6 +23,8 @@ ROWS = {
     "GET /events": "events",
     "GET /tickets": "find",
     "GET /debug/agent/{id}/status": "agent_status",
+    "GET /": "page",
+    "GET /web/{id}": "part",
 }  # fmt: skip
 IDS = {"lucy": "lucy", "a%2Fb": "a/b", "a%252Fb": "a%2Fb", "%C3%A9": "é", "register": "register", "tickets": "tickets", "..": "..", "%7B%7D": "{}", "a+b": "a+b", "": ""}
 
@@ -63,7 +65,7 @@ def test_words_of_the_table_are_agents_too(called):
     assert dispatch(request_to("POST", "/agents/send/send"), None) == ("send", "send")
 
 
-@pytest.mark.parametrize("path", ["/", "//", "/agent", "/Agents", "/agents//", "/agents/lucy/", "/agents/a/b/send", "/agents/lucy/tickets", "/agents%2Flucy", "/replies/", "/health/", "/debug", "/agents/{}/nothing".replace("{}", "%7B%7D")])
+@pytest.mark.parametrize("path", ["//", "/web", "/page.html", "/agent", "/Agents", "/agents//", "/agents/lucy/", "/agents/a/b/send", "/agents/lucy/tickets", "/agents%2Flucy", "/replies/", "/health/", "/debug", "/agents/{}/nothing".replace("{}", "%7B%7D")])
 def test_nothing_lives_elsewhere(called, path):
     if path == "/replies/":
         assert dispatch(request_to("GET", path), None) == ("get_reply", "")

@@ -7,7 +7,9 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.broker.timeline import BOUNDS, DELIVERED, HOPS, STEP_SECONDS, STEPS, WINDOW_STEPS, Distribution, Timeline
+from bridge.broker.distribution import LATENCY_BOUNDS as BOUNDS
+from bridge.broker.distribution import Distribution
+from bridge.broker.timeline import DELIVERED, HOPS, STEP_SECONDS, STEPS, WINDOW_STEPS, Timeline
 
 latencies = st.floats(0, 2e5) | st.sampled_from(BOUNDS)
 shares = st.sampled_from([0.01, 0.5, 0.9, 0.99, 1.0])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pathlib
 import signal
 import subprocess
 import threading
+import uuid
 
 import pytest
 
@@ -98,3 +100,53 @@ def bridge(served) -> Program:
 @pytest.fixture
 def program_for():
     return Program
+
+
+class Play:
+    """A command that starts others, whose every descendant can be told by a variable in its environment."""
+
+    def __init__(self, words, launcher, folder, path=None) -> None:
+        self.mark, self.folder = f"play-{uuid.uuid4()}", folder
+        settings = {"PLAY_MARK": self.mark, "TMPDIR": folder, "PYTHONIOENCODING": "utf-8", "PYTHONPYCACHEPREFIX": ""}
+        settings.update({"PATH": path} if path is not None else {}, **({"PYTHONPATH": ""} if launcher[-1].endswith(".pyz") else {}))
+        self.process = subprocess.Popen([*launcher, *words], env=environment(**settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
+
+    def finish(self) -> tuple[int, str, str]:
+        try:
+            out, err = self.process.communicate(timeout=90)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        assert self.descendants() == [], "a process was left behind"
+        assert os.listdir(self.folder) == [], "a file was left behind"
+        return self.process.returncode, out, err
+
+    def descendants(self) -> list[tuple[int, str]]:
+        found = []
+        for entry in pathlib.Path("/proc").iterdir():
+            try:
+                if entry.name.isdigit() and self.mark.encode() in (entry / "environ").read_bytes() and (entry / "stat").read_text().split()[-50:][0] != "Z":
+                    found.append((int(entry.name), (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()))
+            except OSError:
+                continue  # it has ended while we looked
+        return [(pid, words) for pid, words in found if pid != self.process.pid]
+
+    def wait_for(self, word: str) -> int:
+        (pid,) = wait_until(lambda: [pid for pid, words in self.descendants() if word in words], f"a process {word!r}")[:1]
+        return pid
+
+
+@pytest.fixture
+def play(tmp_path):
+    """play("demo", ...): start it; whatever it is, it is ended with the test."""
+    started = []
+
+    def start(*words, launcher=package_launcher(), path=None) -> Play:
+        started.append(Play(words, list(launcher), str(tmp_path), path))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if not one.process.stdout.closed:
+            one.process.kill()
+            one.process.communicate()

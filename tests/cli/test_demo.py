@@ -3,67 +3,21 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import re
 import signal
 import subprocess
 import sys
-import uuid
 
 import pytest
 
-from running import environment, wait_until
+from running import environment, package_launcher
 
 ROW = re.compile(r"^\d  \S+  accepted → injected +(\d+) ms  ", re.MULTILINE)
 
 
-class Demo:
-    """A demo whose every descendant can be told by a variable in its environment."""
-
-    def __init__(self, launcher, folder, flags=(), path=None) -> None:
-        self.mark, self.folder = f"demo-{uuid.uuid4()}", folder
-        settings = {"DEMO_MARK": self.mark, "TMPDIR": folder, "PYTHONIOENCODING": "utf-8", "PYTHONPYCACHEPREFIX": ""}
-        settings.update({"PATH": path} if path is not None else {}, **({"PYTHONPATH": ""} if launcher[-1].endswith(".pyz") else {}))
-        self.process = subprocess.Popen([*launcher, "demo", *flags], env=environment(**settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
-
-    def finish(self) -> tuple[int, str, str]:
-        try:
-            out, err = self.process.communicate(timeout=90)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            raise
-        assert self.descendants() == [], "a process was left behind"
-        assert os.listdir(self.folder) == [], "a file was left behind"
-        return self.process.returncode, out, err
-
-    def descendants(self) -> list[tuple[int, str]]:
-        found = []
-        for entry in pathlib.Path("/proc").iterdir():
-            try:
-                if entry.name.isdigit() and self.mark.encode() in (entry / "environ").read_bytes() and (entry / "stat").read_text().split()[-50:][0] != "Z":
-                    found.append((int(entry.name), (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()))
-            except OSError:
-                continue  # it has ended while we looked
-        return [(pid, words) for pid, words in found if pid != self.process.pid]
-
-    def wait_for(self, word: str) -> int:
-        (pid,) = wait_until(lambda: [pid for pid, words in self.descendants() if word in words], f"a process {word!r}")[:1]
-        return pid
-
-
 @pytest.fixture
-def demo(tmp_path):
-    started = []
-
-    def start(launcher=(sys.executable, "-X", "dev", "-W", "error", "-m", "bridge"), **options) -> Demo:
-        started.append(Demo(list(launcher), str(tmp_path), **options))
-        return started[-1]
-
-    yield start
-    for one in started:
-        if not one.process.stdout.closed:
-            one.process.kill()
-            one.process.communicate()
+def demo(play):
+    return lambda launcher=package_launcher(), flags=(), path=None: play("demo", *flags, launcher=launcher, path=path)
 
 
 def test_demo_in_a_pane(demo, launcher):

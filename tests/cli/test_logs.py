@@ -1,23 +1,44 @@
-"""Log lines as JSON: each thing that a line names is a field."""
+"""One line an event, whatever is in it, as text and as JSON."""
 
 from __future__ import annotations
 
+import json
 import logging
+import sys
 
 import pytest
 
-from bridge.cli.logs import named
+from bridge.cli.logs import JsonLines, TextLines
+
+HOSTILE = "a\nb\x1b[31m\r\u2028 100%s %d"
 
 
-@pytest.mark.parametrize(
-    ("template", "values", "fields"),
-    [
-        ("tier changed agent=%s reason=%s", ("lucy", "a b=c"), {"event": "tier changed", "agent": "lucy", "reason": "a b=c"}),
-        ("not delivered ticket=%s again_in=%.1fs server=%r", ("T1", 0.25, "x"), {"event": "not delivered", "ticket": "T1", "again_in": 0.25, "server": "x"}),
-        ("at 100%% in %s level=%d", ("x", 3), {"level": 3}),
-        ("stopping", (), {"event": "stopping"}),
-        ("too few a=%s b=%s", ("x",), {"event": "too few", "a": "x"}),
-    ],
-)
-def test_what_a_log_call_names_is_a_field_of_its_own(template, values, fields):
-    assert named(logging.LogRecord("bridge", logging.INFO, "", 0, template, values, None)) == fields
+def record(message, *args, error=None):
+    try:
+        if error is not None:
+            raise error
+    except Exception:
+        return logging.LogRecord("bridge.broker", logging.ERROR, __file__, 1, message, args, sys.exc_info())
+    return logging.LogRecord("bridge.broker", logging.INFO, __file__, 1, message, args, None)
+
+
+@pytest.mark.parametrize("error", [None, ValueError(HOSTILE)])
+def test_text_is_one_line_without_control_characters(error):
+    line = TextLines().format(record("it failed ticket=%s", HOSTILE, error=error))
+    assert line.isprintable() and line[2] == ":" and ("info" if error is None else "error") in line
+    assert (error is not None) == ("Traceback" in line)
+
+
+@pytest.mark.parametrize("error", [None, ValueError(HOSTILE)])
+def test_json_is_one_object_a_line(error):
+    line = JsonLines().format(record("it failed ticket=%s", HOSTILE, error=error))
+    said = json.loads(line)
+    assert line.isprintable() and said["message"] == f"it failed ticket={HOSTILE}" and said["fields"] == {"ticket": HOSTILE}
+    assert set(said) == {"at", "level", "logger", "message", "fields"} | ({"traceback"} if error else set())
+
+
+def test_pairs_become_fields_and_numbers_stay_numbers():
+    said = record("100%% done, for %s: status=%d after=%.1fs server=%r reason=%s", "nobody", 429, 1.25, ["x"], ValueError("full"))
+    assert json.loads(JsonLines().format(said))["fields"] == {"status": 429, "after": 1.25, "server": "['x']", "reason": "full"}
+    assert "fields" not in json.loads(JsonLines().format(record("plain")))
+    assert "fields" not in json.loads(JsonLines().format(record("given as a mapping x=%(x)s", {"x": 1})))

@@ -161,7 +161,7 @@ def test_log_lines_as_json(bridge, served):
         watch.wait_said("receiving")
         first, second = json.loads(watch.said[0]), json.loads(watch.said[1])
         assert first["level"] == "info" and "watching agent=" in first["message"]
-        assert (second["event"], second["tier"], second["after"]) == ("receiving", "sse", 0)
+        assert (second["fields"]["tier"], second["fields"]["after"]) == ("sse", 0)
 
 
 # Real panes

@@ -29,7 +29,7 @@ class ScriptedSink:
         self.lost: Optional[Exception] = None
         self.owed = ""
         self.words = "the test says so"
-        self.looks = 0
+        self.looks = self.checks = 0
         self._before = before
 
     async def wait_ready(self) -> None:
@@ -48,6 +48,7 @@ class ScriptedSink:
         return ticket_id == self.owed
 
     async def check(self) -> None:
+        self.checks += 1
         if self.lost is not None:
             raise self.lost
 

@@ -190,6 +190,17 @@ def test_an_idle_watcher_sees_that_its_pane_is_lost_and_that_it_is_back():
     asyncio.run(scenario())
 
 
+def test_a_sink_that_cannot_be_lost_is_not_looked_at_while_nothing_comes():
+    async def scenario():
+        small, paned, plain = SmallBroker(), ScriptedSink(), ScriptedSink()
+        plain.session = ""
+        async with FakeBroker(small) as broker, watching(broker.url, paned), watching(broker.url, plain, agent="bob"):
+            await wait_for(lambda: paned.checks >= 4, "some looks at the pane")
+            assert plain.checks == 1  # at its beginning
+
+    asyncio.run(scenario())
+
+
 def test_the_log_says_why_a_ticket_waits(caplog):
     async def scenario():
         small, sink = SmallBroker(), ScriptedSink()

@@ -4,6 +4,7 @@
     responses.py    Reply -> bytes
     outbox.py       where an event stream's bytes go
     heartbeats.py   one timer for the heartbeats of every stream
+    witness.py      what is counted and logged of each answer; request ids
     stuck.py        a peer that reads nothing
     cors.py         what a browser on another origin may read
 """

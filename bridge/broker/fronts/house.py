@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Mapping, Protocol
 
 from bridge.broker.fronts.heartbeats import Heartbeats
+from bridge.broker.fronts.witness import Witness
 from bridge.broker.guard import Guard
 from bridge.broker.services import Services
 from bridge.wire.request import Limits, Stage
@@ -13,6 +14,7 @@ from bridge.wire.request import Limits, Stage
 class House(Protocol):
     services: Services
     guard: Guard
+    witness: Witness
     heartbeats: Heartbeats
     limits: Limits
     receive_buffer: memoryview  # filled and read in one step, so one serves all

@@ -25,9 +25,11 @@ from bridge.broker.fronts.house import House
 from bridge.broker.fronts.outbox import StreamOutbox
 from bridge.broker.fronts.responses import encode_reply, encode_stream_head
 from bridge.broker.fronts.stuck import WriteProgress
+from bridge.broker.fronts.witness import ID
+from bridge.broker.journal.base import Commit
 from bridge.broker.reply import Answer, EventStream, OnDisk, Reply, Wait, problem
 from bridge.broker.routes import dispatch
-from bridge.errors import PeerError, StoreBusy
+from bridge.errors import PeerError
 from bridge.wire.request import Request, RequestParser, Stage
 
 log = logging.getLogger("bridge.broker")
@@ -130,8 +132,9 @@ class Connection(asyncio.BufferedProtocol):
         except PeerError as error:
             return problem(error)
         except Exception:  # the outermost seam: one bad request must not end the others
-            log.exception("handler failed request=%r", self._request)
-            return problem(PeerError(500, "the broker failed to answer; its log says why"))
+            assert self._request is not None
+            request_id = self._house.witness.failed(self._request)
+            return problem(PeerError(500, f"the broker failed to answer; its log says why, see id={request_id}", {ID: request_id}))
 
     def _give(self, answer: Answer) -> None:
         if isinstance(answer, OnDisk):
@@ -147,10 +150,10 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._stream(answer)
 
-    def _on_disk(self, reply: Reply, commit: asyncio.Future[Optional[StoreBusy]]) -> None:
+    def _on_disk(self, reply: Reply, commit: Commit) -> None:
         if self.state is State.ANSWERING:
             error = commit.result()
-            self._send(reply if error is None else problem(PeerError(503, f"{error}; nothing was kept, try again", {"Retry-After": "2"})))
+            self._send(reply if error is None else problem(PeerError(503, f"{error}; nothing was kept, try again", {"Retry-After": "2"}, reason="store")))
             self._read_on()
 
     def _wait(self, wait: Wait) -> None:
@@ -173,10 +176,9 @@ class Connection(asyncio.BufferedProtocol):
     def _send(self, reply: Reply) -> None:
         house, request = self._house, self._request
         assert request is not None
-        house.services.metrics.responses[reply.status] += 1
         keep = request.keep_alive and not house.is_draining and not self._has_eof
         connection = b"" if keep and request.version > (1, 0) else b"Connection: keep-alive\r\n" if keep else b"Connection: close\r\n"
-        headers = cors_headers(request, house.guard)
+        headers = house.witness.answered(request, reply, self._transport) + cors_headers(request, house.guard)
         second = int(house.services.clock.wall())
         self._transport.write(encode_reply(reply, second, connection, request.method == "HEAD", headers))
         self._request = None
@@ -191,9 +193,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def _refuse(self, error: PeerError) -> None:
         """The peer broke the protocol: what it sent cannot be trusted to have an end."""
-        self._house.services.metrics.responses[error.status] += 1
-        second = int(self._house.services.clock.wall())
-        self._transport.write(encode_reply(problem(error), second, b"Connection: close\r\n", False))
+        reply, second = problem(error), int(self._house.services.clock.wall())
+        headers = self._house.witness.refused(reply, self._transport)
+        self._transport.write(encode_reply(reply, second, b"Connection: close\r\n", False, headers))
         self._linger()
 
     def _linger(self) -> None:
@@ -213,10 +215,9 @@ class Connection(asyncio.BufferedProtocol):
     def _stream(self, answer: EventStream) -> None:
         request, house = self._request, self._house
         assert request is not None
-        metrics = house.services.metrics
-        metrics.responses[200] += 1
         is_chunked = request.version > (1, 0)
-        head = encode_stream_head(is_chunked, house.services.settings.sse_heartbeat, cors_headers(request, house.guard))
+        told = house.witness.stream_opened(request, self._transport) + cors_headers(request, house.guard)
+        head = encode_stream_head(is_chunked, house.services.settings.sse_heartbeat, told)
         if request.method == "HEAD":
             self._transport.write(head)
             self._linger()
@@ -224,9 +225,8 @@ class Connection(asyncio.BufferedProtocol):
         self.state = State.STREAMING
         self._request = None
         house.timed.discard(self)
-        metrics.streams_opened += 1
-        metrics.streams_open += 1
         self._outbox = StreamOutbox(self._transport, self._loop, house.services.clock, is_chunked, answer.heartbeat_as_event, house.services.settings.write_deadline / 1000)
+        house.services.metrics.stream_opened()
         self._outbox.open(head, answer.attach)
         house.heartbeats.add(self._outbox)
 
@@ -293,7 +293,6 @@ class Connection(asyncio.BufferedProtocol):
         if self._stop_waiting is not None:
             self._stop_waiting()
         if self._outbox is not None:
-            house.services.metrics.streams_open -= 1
-            if error is not None or self._is_cut:
-                house.services.metrics.stream_failed(house.services.clock.monotonic())
+            house.services.metrics.stream_closed(error is not None or self._is_cut, house.services.clock.monotonic())
+            house.witness.stream_closed(self._transport, error, self._is_cut)
             self._outbox.close()

@@ -21,9 +21,9 @@ NO_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
 @lru_cache(maxsize=64)
-def _start(status: int, content_type: str) -> bytes:
-    """Status line and the fields that depend on these two only, without the empty line."""
-    fields = {"Cache-Control": "no-store"} if status in NO_BODY else {"Content-Type": content_type, "Cache-Control": "no-store"}
+def _start(status: int, content_type: str, cache: str) -> bytes:
+    """Status line and the fields that depend on these only, without the empty line."""
+    fields = {"Cache-Control": cache} if status in NO_BODY else {"Content-Type": content_type, "Cache-Control": cache}
     return encode_response_head(status, fields)[:-2]
 
 
@@ -36,7 +36,7 @@ def date_field(second: int) -> bytes:
 def encode_reply(reply: Reply, second: int, connection: bytes, is_head: bool, headers: Iterable[tuple[str, str]] = ()) -> bytes:
     """`connection` is a whole Connection field line or nothing; `headers` are added to the reply's own."""
     extra = b"".join(_field(name, value) for name, value in (*reply.headers, *headers)) if reply.headers or headers else b""
-    start = _start(reply.status, reply.content_type) + date_field(second) + connection + extra
+    start = _start(reply.status, reply.content_type, reply.cache) + date_field(second) + connection + extra
     if reply.status in NO_BODY:
         return start + b"\r\n"
     body = b"" if is_head else reply.body

@@ -9,6 +9,8 @@ turns into problem documents.
     streams.py   event streams
     subscribers.py  what is subscribed under a name, and polling all of it
     replies.py   replies and waiting for them
-    pages.py     health, metrics, debug
+    pages.py     health, debug
+    scrape.py    metrics
     observation.py  overview, live events, search
+    web.py       the page: files of broker/web
 """

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from functools import partial
-from typing import Any, Optional
+from typing import Any
 
 from bridge.broker import body
+from bridge.broker.journal.base import Commit
 from bridge.broker.reply import Answer, OnDisk, Reply, json_reply
 from bridge.broker.services import Services
-from bridge.errors import PeerError, StoreBusy
+from bridge.errors import PeerError
 from bridge.ticket import Agent, check_id
 from bridge.timestamp import rfc3339
 from bridge.wire.request import Request
@@ -27,7 +27,7 @@ def register(request: Request, services: Services, name: str) -> Answer:
     agent_id = check_id(fields.get("agentId"), "agentId")
     known = services.registry.head(agent_id)
     if known is None and not services.registry.has_room(services.settings.agents_max):
-        raise PeerError(429, f"there are {services.settings.agents_max} registered agents (BRIDGE_AGENTS_MAX); remove one first", {"Retry-After": "60"})
+        raise PeerError(429, f"there are {services.settings.agents_max} registered agents (BRIDGE_AGENTS_MAX); remove one first", {"Retry-After": "60"}, reason="agents_max")
     base = known or Agent(agent_id)
     agent = Agent(
         agent_id=agent_id,
@@ -79,7 +79,13 @@ def remove(request: Request, services: Services, name: str) -> Answer:
     _registered(services, name)
     commit = services.journal.put_agent(name, None)
     services.registry.propose(name, None, commit)
+    commit.add_done_callback(partial(_removed, services, name))
     return OnDisk(Reply(204), commit)
+
+
+def _removed(services: Services, agent_id: str, commit: Commit) -> None:
+    if agent_id not in services.registry.agents:
+        services.metrics.reported.forget(agent_id)
 
 
 def heartbeat(request: Request, services: Services, name: str) -> Answer:
@@ -92,6 +98,7 @@ def heartbeat(request: Request, services: Services, name: str) -> Answer:
     presence.heartbeat_at = services.clock.monotonic()
     if fields:
         presence.report = _report(fields)
+        services.metrics.reported.take(name, presence.report)
     return json_reply(200, {"status": "ok", "lastHeartbeat": at})
 
 
@@ -120,7 +127,7 @@ def subscribe(request: Request, services: Services, name: str) -> Answer:
     return OnDisk(Reply(204), commit)
 
 
-def _subscribed(services: Services, subscriber: str, agent_id: str, commit: asyncio.Future[Optional[StoreBusy]]) -> None:
+def _subscribed(services: Services, subscriber: str, agent_id: str, commit: Commit) -> None:
     if commit.result() is None:
         owed = services.subscriptions.add(subscriber, agent_id, services.ledger.seq)
         for stream in services.subscriptions.streams(subscriber):
@@ -135,6 +142,6 @@ def unsubscribe(request: Request, services: Services, name: str) -> Answer:
     return OnDisk(Reply(204), commit)
 
 
-def _unsubscribed(services: Services, subscriber: str, agent_id: str, commit: asyncio.Future[Optional[StoreBusy]]) -> None:
+def _unsubscribed(services: Services, subscriber: str, agent_id: str, commit: Commit) -> None:
     if commit.result() is None:
         services.subscriptions.discard(subscriber, agent_id)

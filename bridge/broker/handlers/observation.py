@@ -11,7 +11,8 @@ from bridge.broker.handlers.streams import check_streams, heartbeat_as_event
 from bridge.broker.reply import Answer, EventStream, json_reply
 from bridge.broker.search import Wanted, search
 from bridge.broker.services import Services, query_int
-from bridge.broker.timeline import DELIVERED, HOPS, STEP_SECONDS, Distribution
+from bridge.broker.distribution import Distribution
+from bridge.broker.timeline import DELIVERED, HOPS, STEP_SECONDS
 from bridge.errors import PeerError
 from bridge.ticket import DELIVERED as ACKNOWLEDGED
 from bridge.ticket import EXPIRED, PENDING, RESPONDED, check_id
@@ -101,7 +102,7 @@ def events(request: Request, services: Services, name: str) -> Answer:
     if agent is not None:
         check_id(agent, "agent")
     if len(services.events) >= services.settings.events_max:
-        raise PeerError(503, f"{len(services.events)} readers follow the events already (BRIDGE_EVENTS_MAX)", {"Retry-After": "60"})
+        raise PeerError(503, f"{len(services.events)} readers follow the events already (BRIDGE_EVENTS_MAX)", {"Retry-After": "60"}, reason="events_max")
     return EventStream(lambda outbox: EventReader(services.events, outbox, agent, thread), heartbeat_as_event(query))
 
 

@@ -68,7 +68,7 @@ def get_reply(request: Request, services: Services, name: str) -> Answer:
 
 def wait_reply(request: Request, services: Services, name: str) -> Answer:
     entry = services.ledger.get(name)
-    late = problem(PeerError(408, f"no reply to ticket {name!r} within its {entry.timeout_ms} ms; it stays as it is, ask again"))
+    late = problem(PeerError(408, f"no reply to ticket {name!r} within its {entry.timeout_ms} ms; it stays as it is, ask again", reason="no_reply"))
     answer = partial(_reply_or, services, name, late)
     if entry.state.response is not None or not entry.timeout_ms:
         return answer()

@@ -17,7 +17,7 @@ from bridge.wire.target import decode_query
 def check_streams(services: Services) -> None:
     """Raises PeerError 503 when streams are switched off."""
     if services.settings.disable_sse:
-        raise PeerError(503, "event streams are switched off (DISABLE_SSE); use GET /agents/{id}/tickets/pending?waitMs=", {"Retry-After": "60"})
+        raise PeerError(503, "event streams are switched off (DISABLE_SSE); use GET /agents/{id}/tickets/pending?waitMs=", {"Retry-After": "60"}, reason="streams_off")
 
 
 def heartbeat_as_event(query: dict[str, str]) -> bool:

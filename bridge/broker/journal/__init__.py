@@ -4,5 +4,6 @@
     groups.py   which rows travel together, and when a group leaves
     sqlite.py   the store of `--db PATH`: schema, migrations, locks, reads
     writer.py   the one thread that writes
+    trouble.py  what is said while it cannot
     memory.py   `--db :memory:`: keeps nothing
 """

@@ -1,8 +1,8 @@
 """The seam between the ledger and the disk.
 
-Rule 1: every write joins the open group and gets that group's future. The
-future's result is None when the whole group is on disk (fsync), or the
-StoreBusy that says why none of it is.
+Rule 1: every write joins the open group and gets that group's Commit. Its
+result is None when the whole group is on disk (fsync), or the StoreBusy that
+says why none of it is.
 Rule 2: groups are committed in the order in which their rows came.
 """
 
@@ -10,10 +10,57 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Generator, NamedTuple, Optional, Protocol
+from typing import Any, Callable, Generator, NamedTuple, Optional, Protocol
 
+from bridge.broker.distribution import Distribution
 from bridge.broker.entry import Entry
 from bridge.errors import StoreBusy
+
+SIZE_BOUNDS = tuple(1 << power for power in range(12))  # rows of a group: 1 to 2048
+
+
+class Commit:
+    """The outcome of one group, once: an asyncio.Future but for its callbacks, which run in one go, in the order in which they came.
+
+    A future gives each callback a turn of the loop's queue and a context of its own; that is dear, once per ticket.
+    """
+
+    __slots__ = ("_loop", "_callbacks", "_error", "_is_done")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._callbacks: list[Callable[[Commit], None]] = []
+        self._error: Optional[StoreBusy] = None
+        self._is_done = False
+
+    def result(self) -> Optional[StoreBusy]:
+        """None when it is on disk, else why it is not. Asked only when it is done."""
+        assert self._is_done, "asked before it is known"
+        return self._error
+
+    # Hot: once per ticket.
+    def add_done_callback(self, callback: Callable[[Commit], None]) -> None:
+        """Call `callback(self)` when the outcome is known; in the loop's next turn when it is already."""
+        if self._is_done:
+            self._loop.call_soon(callback, self)
+        else:
+            self._callbacks.append(callback)
+
+    def set_result(self, error: Optional[StoreBusy]) -> None:
+        self._error, self._is_done = error, True
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            try:
+                callback(self)
+            except Exception as failure:  # as the loop does: one callback must not take the others' answers with it
+                self._loop.call_exception_handler({"message": "a commit's callback failed", "exception": failure})
+
+    def __await__(self) -> Generator[Any, None, Optional[StoreBusy]]:
+        """`await commit` is its result, once that is known."""
+        known: asyncio.Future[None] = self._loop.create_future()
+        self.add_done_callback(lambda commit: None if known.done() else known.set_result(None))  # done: whoever waited was cancelled
+        yield from known
+        return self._error
 
 
 class AcceptRow(NamedTuple):
@@ -48,13 +95,17 @@ class Kept:
     subscriptions: list[tuple[str, str, int]] = field(default_factory=list)  # (subscriber, agent, owed up to seq)
 
 
-@dataclass(frozen=True)
 class Commits:
     """What group commit has done since start."""
 
-    groups: int = 0
-    rows: int = 0
-    seconds: float = 0.0
+    def __init__(self) -> None:
+        self.sizes = Distribution(SIZE_BOUNDS)  # rows
+        self.durations = Distribution()  # seconds
+        self.failures = 0
+
+    def count(self, rows: int, seconds: float) -> None:
+        self.sizes.observe(rows)
+        self.durations.observe(seconds)
 
 
 class Journal(Protocol):
@@ -63,14 +114,14 @@ class Journal(Protocol):
 
     def commits(self) -> Commits: ...
 
-    def accept(self, row: AcceptRow) -> asyncio.Future[Optional[StoreBusy]]: ...
+    def accept(self, row: AcceptRow) -> Commit: ...
 
-    def change(self, row: ChangeRow) -> asyncio.Future[Optional[StoreBusy]]: ...
+    def change(self, row: ChangeRow) -> Commit: ...
 
-    def put_agent(self, agent_id: str, record: Optional[str]) -> asyncio.Future[Optional[StoreBusy]]:
+    def put_agent(self, agent_id: str, record: Optional[str]) -> Commit:
         """Keep an agent's registration as JSON; None removes it."""
 
-    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: Optional[int]) -> asyncio.Future[Optional[StoreBusy]]:
+    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: Optional[int]) -> Commit:
         """Keep a subscription; None removes it."""
 
     def find(self, ticket_id: str) -> Optional[Entry]:

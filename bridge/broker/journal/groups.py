@@ -5,7 +5,7 @@ cost of one fsync is shared by all who came in the meantime and falls, per
 ticket, as load rises. With no write under way a group leaves at the end of the
 loop's turn, with everything that the turn brought.
 
-    open group --writer idle, end of turn--> on its way --on disk--> future resolved
+    open group --writer idle, end of turn--> on its way --on disk--> commit settled
          ^ rows join                              '-- then the next one leaves
 """
 
@@ -14,20 +14,21 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Callable, Optional
 
-from bridge.broker.journal.base import AcceptRow, ChangeRow
+from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Commits
 from bridge.errors import StoreBusy
 
 
 class Group:
     """Rows of one commit. `rest` are (sql, parameters) of the rare kinds, kept in order."""
 
-    __slots__ = ("accepts", "changes", "rest", "future")
+    __slots__ = ("accepts", "changes", "rest", "commit", "seconds")
 
-    def __init__(self, future: asyncio.Future[Optional[StoreBusy]]) -> None:
+    def __init__(self, commit: Commit) -> None:
         self.accepts: list[AcceptRow] = []
         self.changes: list[ChangeRow] = []
         self.rest: list[tuple[str, tuple[Any, ...]]] = []
-        self.future = future
+        self.commit = commit
+        self.seconds = 0.0  # that writing it took
 
     def __len__(self) -> int:
         return len(self.accepts) + len(self.changes) + len(self.rest)
@@ -41,11 +42,12 @@ class Groups:
         self._write = write
         self._open: Optional[Group] = None
         self._writing: Optional[Group] = None
+        self.commits = Commits()
 
     def joined(self) -> Group:
         """The open group; a new one starts here when there is none."""
         if self._open is None:
-            self._open = Group(self._loop.create_future())
+            self._open = Group(Commit(self._loop))
             if self._writing is None:
                 self._loop.call_soon(self._leave)
         return self._open
@@ -60,7 +62,11 @@ class Groups:
         """Called on the loop when the group is on disk, or is not."""
         self._writing = None
         self._leave()
-        group.future.set_result(error)
+        if error is None:
+            self.commits.count(len(group), group.seconds)
+        else:
+            self.commits.failures += 1
+        group.commit.set_result(error)
 
     async def flush(self) -> None:
         """Wait until nothing is open and nothing is on its way."""
@@ -68,4 +74,4 @@ class Groups:
             group = self._open if self._open is not None else self._writing  # a group of no rows is false
             if group is None:
                 return
-            await asyncio.shield(group.future)
+            await group.commit

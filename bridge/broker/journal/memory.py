@@ -6,9 +6,8 @@ import asyncio
 from typing import Generator, Optional
 
 from bridge.broker.entry import Entry
-from bridge.broker.journal.base import AcceptRow, ChangeRow, Commits, Kept
+from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Commits, Kept
 from bridge.broker.journal.groups import Group, Groups
-from bridge.errors import StoreBusy
 
 
 class MemoryJournal:
@@ -22,19 +21,19 @@ class MemoryJournal:
         return Kept()
 
     def commits(self) -> Commits:
-        return Commits()
+        return self._groups.commits
 
-    def accept(self, row: AcceptRow) -> asyncio.Future[Optional[StoreBusy]]:
-        return self._groups.joined().future
+    def accept(self, row: AcceptRow) -> Commit:
+        return self._groups.joined().commit
 
-    def change(self, row: ChangeRow) -> asyncio.Future[Optional[StoreBusy]]:
-        return self._groups.joined().future
+    def change(self, row: ChangeRow) -> Commit:
+        return self._groups.joined().commit
 
-    def put_agent(self, agent_id: str, record: Optional[str]) -> asyncio.Future[Optional[StoreBusy]]:
-        return self._groups.joined().future
+    def put_agent(self, agent_id: str, record: Optional[str]) -> Commit:
+        return self._groups.joined().commit
 
-    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: Optional[int]) -> asyncio.Future[Optional[StoreBusy]]:
-        return self._groups.joined().future
+    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: Optional[int]) -> Commit:
+        return self._groups.joined().commit
 
     def find(self, ticket_id: str) -> Optional[Entry]:
         return None

@@ -17,10 +17,10 @@ from urllib.parse import quote
 
 from bridge.broker.entry import Entry
 from bridge.broker.journal import schema
-from bridge.broker.journal.base import AcceptRow, ChangeRow, Commits, Kept
+from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Commits, Kept
 from bridge.broker.journal.groups import Group, Groups
 from bridge.broker.journal.writer import STATEMENTS_KEPT, PruneJob, Writer
-from bridge.errors import StoreBusy, StoreError
+from bridge.errors import StoreError
 
 CHECKED_MAX = 256 << 20  # bytes; a larger store is opened without PRAGMA quick_check, which reads all of it
 
@@ -55,32 +55,32 @@ class SqliteJournal:
         return Kept(last[0] if last else 0, pending, agents, subscriptions)
 
     def commits(self) -> Commits:
-        return self.writer.commits
+        return self._groups.commits
 
-    def accept(self, row: AcceptRow) -> asyncio.Future[Optional[StoreBusy]]:
+    def accept(self, row: AcceptRow) -> Commit:
         group = self._groups.joined()
         group.accepts.append(row)
-        return group.future
+        return group.commit
 
-    def change(self, row: ChangeRow) -> asyncio.Future[Optional[StoreBusy]]:
+    def change(self, row: ChangeRow) -> Commit:
         group = self._groups.joined()
         group.changes.append(row)
-        return group.future
+        return group.commit
 
-    def put_agent(self, agent_id: str, record: Optional[str]) -> asyncio.Future[Optional[StoreBusy]]:
+    def put_agent(self, agent_id: str, record: Optional[str]) -> Commit:
         if record is None:
             return self._put(schema.DROP_AGENT, agent_id)
         return self._put(schema.PUT_AGENT, agent_id, record)
 
-    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: Optional[int]) -> asyncio.Future[Optional[StoreBusy]]:
+    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: Optional[int]) -> Commit:
         if owed_seq is None:
             return self._put(schema.DROP_SUBSCRIPTION, subscriber, agent_id)
         return self._put(schema.PUT_SUBSCRIPTION, subscriber, agent_id, owed_seq)
 
-    def _put(self, sql: str, *parameters: Any) -> asyncio.Future[Optional[StoreBusy]]:
+    def _put(self, sql: str, *parameters: Any) -> Commit:
         group = self._groups.joined()
         group.rest.append((sql, parameters))
-        return group.future
+        return group.commit
 
     def find(self, ticket_id: str) -> Optional[Entry]:
         # On the loop, by a unique index, beside the writer (WAL readers never wait): tens of microseconds.

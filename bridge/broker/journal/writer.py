@@ -15,8 +15,9 @@ from itertools import chain
 from typing import Callable, Optional, Union
 
 from bridge.broker.journal import schema
-from bridge.broker.journal.base import AcceptRow, Commits
+from bridge.broker.journal.base import AcceptRow
 from bridge.broker.journal.groups import Group
+from bridge.broker.journal.trouble import Trouble
 from bridge.errors import StoreBusy
 
 log = logging.getLogger("bridge.broker")
@@ -41,9 +42,9 @@ class Writer:
     def __init__(self, connection: sqlite3.Connection, report: Callable[[Group, Optional[StoreBusy]], None]) -> None:
         self._connection = connection
         self._report = report
+        self._trouble = Trouble()
         self._jobs: queue.SimpleQueue[Union[Group, PruneJob, None]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="bridge-journal", daemon=True)
-        self.commits = Commits()  # replaced whole by this thread, read by /metrics
 
     def start(self) -> None:
         self._thread.start()
@@ -72,8 +73,10 @@ class Writer:
             self._write(group)
         except (sqlite3.Error, UnicodeEncodeError) as error:
             self._roll_back()
-            log.error("commit failed rows=%d error=%s", len(group), error)
+            self._trouble.failed(len(group), error)
             return StoreBusy(f"the store cannot be written now: {error}")
+        if self._trouble.failures:
+            self._trouble.worked()
         return None
 
     def _write(self, group: Group) -> None:
@@ -89,8 +92,7 @@ class Writer:
             for sql, parameters in group.rest:
                 self._connection.execute(sql, parameters)
             self._connection.execute("COMMIT")
-        done = self.commits
-        self.commits = Commits(done.groups + 1, done.rows + len(group), done.seconds + time.perf_counter() - started)
+        group.seconds = time.perf_counter() - started
 
     def _insert(self, rows: list[AcceptRow]) -> None:
         self._connection.execute(_INSERTS[len(rows)], list(chain.from_iterable(rows)))

@@ -1,18 +1,21 @@
-"""What a demo starts and makes, and that all of it is gone in the end.
+"""What `demo` and `bench` start and make, and that all of it is gone in the end.
 
     Scene ──► action() { making() { folder, process, on_end(...) } … } ──► the ends in reverse, whatever happened
+                  └── start_broker(scene) · run_loop(scene, coroutine): the same inside an event loop
 
 Rule 1: a signal between making a thing and settling its end would leave that thing
 behind; so a signal that comes in between waits until the end is settled.
-Rule 2: each process gets a session of its own: Ctrl-C is for the demo alone, which
-ends the others in order, with a deadline, and kills what does not leave.
+Rule 2: each process gets a session of its own: Ctrl-C is for us alone, and we
+end the others in order, with a deadline, and kill what does not leave.
 Rule 3: nobody's settings reach what is started here.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,10 +23,14 @@ import sys
 import tempfile
 import time
 from types import FrameType
-from typing import Any, Callable, Iterator, Optional, Sequence
+from typing import Any, Callable, Coroutine, Iterator, Optional, Sequence, TypeVar
 
 import bridge
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, BrokerUnreachable
+
+T = TypeVar("T")
+READY = re.compile(r"^bridge broker ready on (\S+)$", re.MULTILINE)
+START_DEADLINE = 30.0  # seconds for a broker or a watcher to be there; a slow machine's Python needs several
 
 STOP_DEADLINE = 10.0  # seconds that a process has to leave by itself; the broker drains for 5
 RUN_DEADLINE = 30.0  # seconds for a command that ends by itself; a slow machine's Python needs several
@@ -33,16 +40,22 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 OURS = ("BRIDGE_", "BROKER_", "TMUX", "DISABLE_SSE", "POLL_INTERVAL_MS")  # variables of the person's own set-up
 
 
-class Scene:
-    """Owns every process and every file of a demo."""
+def interrupt() -> None:
+    raise KeyboardInterrupt
 
-    def __init__(self) -> None:
+
+class Scene:
+    """Owns every process and every file of one command."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.folder = ""
         self.variables: dict[str, str] = {}  # what each process gets beside the person's environment
+        self.interrupt: Callable[[], None] = interrupt  # what the first signal does; `run_loop` has another way
         self._ends = contextlib.ExitStack()  # runs all of them, in reverse, also when one fails
         self._handlers: dict[int, Any] = {}
         self._making = 0  # how deep
-        self._is_interrupted = False
+        self.is_interrupted = False
         self._is_ending = False
 
     def __enter__(self) -> Scene:
@@ -63,17 +76,17 @@ class Scene:
         """What may be interrupted. Once it is left, the end is under way: it is bounded, and no second Ctrl-C may cut it short."""
         try:
             with self.making():
-                self.folder = make_folder()
+                self.folder = make_folder(self.name)
                 self.on_end(lambda: shutil.rmtree(self.folder, ignore_errors=True))
             yield
         finally:
             self._is_ending = True
 
     def _on_signal(self, number: int, frame: Optional[FrameType]) -> None:
-        is_first = not self._is_interrupted and not self._is_ending
-        self._is_interrupted = True
+        is_first = not self.is_interrupted and not self._is_ending
+        self.is_interrupted = True
         if is_first and not self._making:
-            raise KeyboardInterrupt
+            self.interrupt()
 
     @contextlib.contextmanager
     def making(self) -> Iterator[None]:
@@ -83,8 +96,8 @@ class Scene:
             yield
         finally:
             self._making -= 1
-            if self._is_interrupted and not self._making and not self._is_ending:
-                raise KeyboardInterrupt
+            if self.is_interrupted and not self._making and not self._is_ending:
+                self.interrupt()
 
     def on_end(self, end: Callable[[], object]) -> None:
         self._ends.callback(end)
@@ -101,10 +114,15 @@ class Scene:
         kept["PYTHONPATH"] = os.pathsep.join(filter(None, [package_folder(), kept.get("PYTHONPATH", "")]))
         return {**kept, **self.variables}
 
-    def start(self, name: str, words: Sequence[str]) -> subprocess.Popen[bytes]:
-        """Start a program; what it prints goes to NAME.out and NAME.err."""
+    def start(self, name: str, words: Sequence[str], stdout: Optional[int] = None) -> subprocess.Popen[bytes]:
+        """Start a program; what it prints goes to NAME.out (or into the descriptor `stdout`) and NAME.err."""
         with self.making(), open(self.path(name + ".out"), "wb") as out, open(self.path(name + ".err"), "wb") as err:
-            return self._spawn(words, out, err)
+            return self._spawn(words, out if stdout is None else stdout, err)
+
+    def last_words(self, name: str) -> str:
+        """The last line that the program NAME said on stderr."""
+        lines = self.read(name + ".err").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
 
     def run(self, words: Sequence[str], name: str = "run") -> tuple[int, str, str]:
         """Run a program to its end: exit status, stdout, stderr. Raises BridgeError when it takes too long."""
@@ -120,6 +138,45 @@ class Scene:
             process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=self.environment(), start_new_session=True)
             self.on_end(lambda: leave(process))
         return process
+
+
+def start_broker(scene: Scene) -> tuple[subprocess.Popen[bytes], str]:
+    """Start a broker with a store of its own on a free port; the process, and its URL off the ready line."""
+    process = scene.start("broker", [*own_command(), "broker", "--host", "127.0.0.1", "--port", "0", "--db", scene.path("bridge.db")])
+    wait_for(lambda: READY.search(scene.read("broker.err")) or process.poll() is not None, START_DEADLINE)
+    ready = READY.search(scene.read("broker.err"))
+    if ready is None:
+        raise BrokerUnreachable(f"the {scene.name}'s broker did not start: {scene.last_words('broker')}")
+    return process, ready[1]
+
+
+def run_loop(scene: Scene, work: Coroutine[Any, Any, T]) -> T:
+    """asyncio.run within a scene: the first signal cancels `work`, which may tidy up, and is a KeyboardInterrupt afterwards."""
+
+    async def guarded() -> T:
+        loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+
+        def cancel() -> None:
+            loop.call_soon_threadsafe(task.cancel)
+
+        scene.interrupt = cancel
+        beginning.close()
+        try:
+            return await task
+        finally:
+            scene.interrupt = lambda: None  # the loop is about to close; what comes now is seen below
+
+    with contextlib.ExitStack() as beginning:
+        beginning.enter_context(scene.making())  # a signal waits until there is a task to cancel
+        try:
+            result = asyncio.run(guarded())
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
+        finally:
+            scene.interrupt = interrupt
+    if scene.is_interrupted:
+        raise KeyboardInterrupt
+    return result
 
 
 def wait_for(look: Callable[[], Any], seconds: float) -> Any:
@@ -145,11 +202,11 @@ def leave(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def make_folder() -> str:
-    folder = tempfile.mkdtemp(prefix="bridge-demo-")
+def make_folder(name: str) -> str:
+    folder = tempfile.mkdtemp(prefix=f"bridge-{name}-")
     if len(folder) + len("/tmux") > SOCKET_PATH_MAX:
         os.rmdir(folder)
-        folder = tempfile.mkdtemp(prefix="bridge-demo-", dir="/tmp")
+        folder = tempfile.mkdtemp(prefix=f"bridge-{name}-", dir="/tmp")
     return folder
 
 

@@ -1,0 +1,92 @@
+"""The streams of a load: each of an agent of its own, opened again whenever it ends.
+
+A ticket that arrives goes into the account and, the first time, into the queue of those that are to be
+acknowledged. A stream that broke is an error of the run; it goes on after the last ticket that it gave.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Iterator, Sequence
+
+from bridge.backoff import full_jitter
+from bridge.bench.account import Account
+from bridge.bench.line import Dialler, Stream
+from bridge.client.address import segment
+from bridge.errors import BrokerUnreachable, Refused
+from bridge.tasks import stop_all
+from bridge.wire.sse import Event
+
+RETRY_BASE, RETRY_CAP = 0.05, 1.0  # seconds; a benchmark has little time
+
+
+class Listeners:
+    def __init__(self, dialler: Dialler, account: Account, agents: Sequence[str], arrived: asyncio.Queue[tuple[str, int]]) -> None:
+        self._dialler = dialler
+        self._account = account
+        self._agents = agents
+        self._arrived = arrived
+        self._connections = 0
+        self._tasks: list[asyncio.Future[None]] = []
+        self.heard_at = 0.0  # loop time of the last arrival
+
+    @property
+    def opened(self) -> int:
+        return len(self._tasks)
+
+    async def open_some(self, count: int) -> None:
+        """Open the next `count` streams side by side. Raises BrokerUnreachable, Refused."""
+        agents = self._agents[self.opened : self.opened + count]
+        opening = [asyncio.ensure_future(self._open(agent, "")) for agent in agents]
+        try:
+            streams = await asyncio.gather(*opening)
+        finally:
+            await stop_all(*opening)
+        self._tasks += [asyncio.ensure_future(self._keep(agent, stream)) for agent, stream in zip(agents, streams)]
+
+    async def aclose(self) -> None:
+        await stop_all(*self._tasks)
+
+    async def _open(self, agent: str, cursor: str) -> Stream:
+        self._connections += 1
+        return await self._dialler.open_stream(Stream(self._connections, self._on_event), f"/agents/{segment(agent)}/tickets/stream", cursor)
+
+    async def _keep(self, agent: str, stream: Stream) -> None:
+        cursor, delays = "", full_jitter(RETRY_BASE, RETRY_CAP)
+        try:
+            while True:
+                await stream.ended.wait()
+                self._account.errors["stream: broken"] += 1
+                cursor = stream.cursor or cursor
+                stream = await self._reopen(agent, cursor, delays)
+        finally:
+            stream.close()
+
+    async def _reopen(self, agent: str, cursor: str, delays: Iterator[float]) -> Stream:
+        while True:
+            await asyncio.sleep(next(delays))
+            try:
+                return await self._open(agent, cursor)
+            except BrokerUnreachable:
+                continue  # it is being waited for; the break itself is counted
+            except Refused as error:
+                self._account.errors[f"stream: {error.status}"] += 1
+
+    def _on_event(self, stream: Stream, event: Event) -> None:
+        """Hot: once per ticket."""
+        if event.event != "ticket":
+            return
+        self.heard_at = asyncio.get_running_loop().time()
+        ticket_id, number = read_event(event)
+        if self._account.receive(number, stream.number, self.heard_at):
+            self._arrived.put_nowait((ticket_id, number))
+
+
+def read_event(event: Event) -> tuple[str, int]:
+    """The ticket's id and our number of it; -1 when it is none of ours."""
+    try:
+        ticket = json.loads(event.data)
+        return str(ticket["ticketId"]), int(ticket["payload"]["bench"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return "", -1

@@ -1,0 +1,129 @@
+"""A load on a running broker: streams that listen, publishers that send, and nothing left behind.
+
+    publishers ──POST──► broker ──streams──► listeners ─► account
+                            ▲                     │
+                            └──acknowledge────────┘
+
+    open streams ─► send for so many seconds ─► drain ─► tidy up ─► Result
+
+Rule: each stream is of an agent of its own with a name that nobody else has, and what is left pending
+in the end is acknowledged: the broker holds no more tickets than before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Callable
+
+from bridge.bench.account import Account, Result
+from bridge.bench.line import Dialler
+from bridge.bench.listeners import Listeners
+from bridge.bench.publishers import Publishers
+from bridge.client.broker import BrokerClient
+from bridge.errors import BrokerUnreachable, Refused, UsageError
+from bridge.settings import ClientSettings, LoadSettings
+from bridge.tasks import stop_all
+
+OPEN_AT_ONCE = 50  # streams that are being opened at a time: below a usual listen backlog
+STEP = 1.0  # seconds between two words of progress
+LOOK = 0.02  # seconds between two looks at what is outstanding
+DESCRIPTORS_BESIDE = 64  # open files of the process itself
+
+
+@dataclass(frozen=True)
+class Sending:
+    """How long it was, and what of a core it took here."""
+
+    seconds: float
+    cpu_percent: float
+
+
+class Load:
+    """One run. Made inside a running loop (3.9 binds its events there)."""
+
+    def __init__(self, client: ClientSettings, settings: LoadSettings, tell: Callable[[str, str], None]) -> None:
+        self._client = client
+        self._settings = settings
+        self._tell = tell
+        self._account = Account()
+        self._agents = [f"bench-{secrets.token_hex(4)}-{number}" for number in range(1, settings.streams + 1)]
+        self._dialler = Dialler(client)
+        arrived: asyncio.Queue[tuple[str, int]] = asyncio.Queue()  # bounded by `outstanding`
+        self._listeners = Listeners(self._dialler, self._account, self._agents, arrived)
+        self._publishers = Publishers(self._dialler, self._account, self._agents, arrived, settings)
+
+    def stop(self) -> None:
+        """Send no more; what is on its way is still waited for."""
+        self._publishers.stop()
+
+    async def run(self) -> Result:
+        """Raises BrokerUnreachable or Refused when the streams cannot be opened, UsageError."""
+        check_descriptors(self._settings.streams + 2 * self._settings.publishers + DESCRIPTORS_BESIDE)
+        async with BrokerClient(self._client) as client:
+            await (await client.stream_agent(self._agents[0], 0)).aclose()  # a refusal says why, in the broker's words
+            acknowledging = [asyncio.ensure_future(self._publishers.acknowledge()) for _ in range(self._settings.publishers)]
+            try:
+                await self._open()
+                sending = await self._send()
+                await self._drain()
+            finally:
+                await stop_all(*acknowledging)
+                await self._listeners.aclose()
+            lost_pending = await self._tidy_up(client) if self._account.outstanding else 0
+        return self._account.close(str(self._dialler.address), self._settings, sending.seconds, sending.cpu_percent, lost_pending, self._publishers.refusal)
+
+    async def _open(self) -> None:
+        while self._listeners.opened < len(self._agents) and not self._publishers.is_over:
+            self._tell("opening streams", f"{self._listeners.opened} of {len(self._agents)}")
+            await self._listeners.open_some(OPEN_AT_ONCE)
+
+    async def _send(self) -> Sending:
+        began, cpu = time.monotonic(), time.process_time()
+        timer = asyncio.get_running_loop().call_later(self._settings.seconds, self.stop)
+        publishing = [asyncio.ensure_future(self._publishers.publish()) for _ in range(self._settings.publishers)]
+        try:
+            while not all(each.done() for each in publishing):
+                done = f"{time.monotonic() - began:.0f} of {self._settings.seconds} s"
+                self._tell("sending", f"{done}, {self._account.posted} sent, {self._account.received} arrived")
+                await asyncio.wait(publishing, timeout=STEP)
+            for each in publishing:
+                each.result()
+        finally:
+            timer.cancel()
+            await stop_all(*publishing)
+        seconds = max(time.monotonic() - began, 1e-9)
+        return Sending(seconds, 100 * (time.process_time() - cpu) / seconds)
+
+    async def _drain(self) -> None:
+        """Wait for what is on its way, until nothing has come for a while."""
+        clock, began = asyncio.get_running_loop().time, asyncio.get_running_loop().time()
+        while self._account.outstanding and clock() < max(began, self._listeners.heard_at) + self._settings.drain / 1000:
+            self._tell("draining", f"{self._account.outstanding} outstanding")
+            await asyncio.sleep(LOOK)
+
+    async def _tidy_up(self, client: BrokerClient) -> int:
+        """Acknowledge what the broker still holds for our agents; how many of it had come to nobody."""
+        lost, found = set(self._account.lost()), 0
+        try:
+            for number, agent in enumerate(self._agents):
+                self._tell("tidying up", f"{number} of {len(self._agents)}")
+                for ticket in await client.pending(agent):
+                    found += isinstance(ticket.payload, dict) and ticket.payload.get("bench") in lost
+                    await client.acknowledge(ticket.ticket_id)
+        except (BrokerUnreachable, Refused) as error:
+            self._account.errors[f"tidying up: {error}"] += 1
+        return found
+
+
+def check_descriptors(needed: int) -> None:
+    """Allow ourselves that many open files, or say who could."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise UsageError(f"{needed} open files are needed, {hard} are allowed here; say `ulimit -n {needed}`, or fewer --streams")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

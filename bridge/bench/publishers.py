@@ -1,0 +1,126 @@
+"""Who sends in a load, and who acknowledges: as many connections of each as were asked for.
+
+Rule 1: a rate is kept by an open schedule, and a debt of more than DEBT seconds is forgiven: what was
+not sent in time is not sent in a burst.
+Rule 2: what is refused is counted by status and waited out as the broker asks (Retry-After): a limit is
+a finding, not a reason to hammer. A broker that goes away is waited for, too.
+Rule 3: beyond `outstanding` tickets nothing is sent until some are acknowledged, so that the broker's
+backlogs stay short and no bound of it is met by accident.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Callable, Iterator, Sequence
+
+from bridge.backoff import full_jitter
+from bridge.bench.account import Account
+from bridge.bench.line import Caller, Dialler, Said
+from bridge.bench.listeners import RETRY_BASE, RETRY_CAP
+from bridge.client.address import segment
+from bridge.errors import BrokerUnreachable
+from bridge.settings import LoadSettings
+from bridge.tasks import within
+
+BODY = b'{"payload":{"bench":%d,"text":"' + b"x" * 150 + b'"},"expectReply":false}'  # about 200 bytes, as the push design's benchmark has them
+DEBT = 0.1  # seconds that the schedule may be behind
+SHORT = 0.1  # seconds that may be slept although the sending ends meanwhile
+
+
+class Publishers:
+    """Made inside a running loop (3.9 binds its events there)."""
+
+    def __init__(self, dialler: Dialler, account: Account, agents: Sequence[str], arrived: asyncio.Queue[tuple[str, int]], settings: LoadSettings) -> None:
+        self._dialler = dialler
+        self._account = account
+        self._agents = agents
+        self._arrived = arrived
+        self._outstanding = settings.outstanding
+        self._pace = pace(settings.rate)
+        self._has_room = asyncio.Event()
+        self._over = asyncio.Event()
+        self.refusal = ""  # what the broker said when it first said no
+
+    def stop(self) -> None:
+        """Send no more."""
+        self._over.set()
+        self._has_room.set()
+
+    @property
+    def is_over(self) -> bool:
+        return self._over.is_set()
+
+    async def publish(self) -> None:
+        """One connection: a ticket, its answer, the next, until stop()."""
+        caller, clock, delays = Caller(self._dialler), asyncio.get_running_loop().time, full_jitter(RETRY_BASE, RETRY_CAP)
+        try:
+            while await self._wait_turn():
+                number = self._account.post(clock())
+                agent = self._agents[number % len(self._agents)]
+                try:
+                    said = await caller.post(f"/agents/{segment(agent)}/send", BODY % number)
+                except BrokerUnreachable:
+                    self._account.refuse(number, "send: no answer")
+                    await self._pause(next(delays))
+                    continue
+                if said.status == 202:
+                    self._account.accept(number, clock())
+                else:
+                    await self._wait_out(number, said, next(delays))
+        finally:
+            caller.close()
+
+    async def acknowledge(self) -> None:
+        """One connection: acknowledges what arrived, as a watcher would, until cancelled."""
+        caller, delays = Caller(self._dialler), full_jitter(RETRY_BASE, RETRY_CAP)
+        try:
+            while True:
+                ticket_id, number = await self._arrived.get()
+                try:
+                    said = await caller.post(f"/tickets/{segment(ticket_id)}/acknowledge", b"")
+                except BrokerUnreachable:
+                    self._account.errors["acknowledge: no answer"] += 1
+                    self._arrived.put_nowait((ticket_id, number))
+                    await asyncio.sleep(next(delays))
+                    continue
+                if said.status != 200:
+                    self._account.errors[f"acknowledge: {said.status}"] += 1
+                    self.refusal = self.refusal or said.detail
+                self._account.release(number)
+                self._has_room.set()
+        finally:
+            caller.close()
+
+    async def _wait_turn(self) -> bool:
+        """True when the next ticket may be sent, False when there is none."""
+        await self._pause(next(self._pace))
+        while self._account.outstanding >= self._outstanding and not self.is_over:
+            self._has_room.clear()
+            await self._has_room.wait()
+        return not self.is_over
+
+    async def _wait_out(self, number: int, said: Said, jitter: float) -> None:
+        self.refusal = self.refusal or said.detail
+        self._account.refuse(number, f"send: {said.status}")
+        await self._pause(said.retry_after + jitter)
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, but not longer than the sending lasts."""
+        if seconds <= SHORT:
+            if seconds > 0:
+                await asyncio.sleep(seconds)
+            return
+        try:
+            await within(seconds, self._over.wait())
+        except asyncio.TimeoutError:
+            pass  # the usual case: it has slept
+
+
+def pace(rate: int, clock: Callable[[], float] = time.monotonic) -> Iterator[float]:
+    """Seconds until the next ticket is due, for ever: one each 1/rate (rule 1); 0 = flat out."""
+    due = clock()
+    while True:
+        due = max(due, clock() - DEBT)
+        yield max(0.0, due - clock()) if rate else 0.0
+        due += 1 / rate if rate else 0.0

@@ -1,0 +1,114 @@
+"""What is counted and logged of each answer, and the id by which an answer and its log line find each other.
+
+Rule 1: an answer has an `X-Request-Id` when its request had one (if that is
+sane, the same), and when it is a refusal. Other answers have none and are not
+logged, unless the log is at DEBUG: that keeps the usual request free of it.
+Rule 2: a refusal is one line at INFO. What happens in ordinary traffic (no such
+ticket, no reply in time, somebody else's claim) is one at DEBUG.
+Rule 3: whoever makes refusals must not fill the log: at most so many lines
+between two sweeps, and one that says how many more there were.
+Rule 4: no line holds a request's body, a reply's text or a query: paths and
+reasons only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+from typing import Optional
+
+from bridge.broker.metrics import Metrics
+from bridge.broker.reply import Reply
+from bridge.wire.request import Request
+
+log = logging.getLogger("bridge.broker")
+
+ORDINARY = frozenset({"not_found", "no_reply", "timeout", "conflict"})
+SANE = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+ID = "X-Request-Id"
+Headers = tuple[tuple[str, str], ...]
+
+
+class Witness:
+    """One for all connections."""
+
+    def __init__(self, metrics: Metrics, lines_max: int) -> None:
+        self._metrics = metrics
+        self._lines_max = lines_max
+        self._lines = 0  # since the last sweep
+        self._unlogged = 0
+        self._is_tracing = log.isEnabledFor(logging.DEBUG)
+
+    def request_id(self, request: Optional[Request]) -> str:
+        """The request's own id, if it is sane, or a new one."""
+        given = request.fields.get("x-request-id", "") if request is not None else ""
+        return given if SANE.fullmatch(given) else secrets.token_hex(4)
+
+    # Hot: once per request.
+    def answered(self, request: Request, reply: Reply, transport: asyncio.BaseTransport) -> Headers:
+        """Count an answer; return the header fields that it gets."""
+        self._metrics.responses[reply.status] += 1
+        if not reply.reason and not self._is_tracing and "x-request-id" not in request.fields:
+            return ()
+        return self._told(request, reply, transport)
+
+    def refused(self, reply: Reply, transport: asyncio.BaseTransport) -> Headers:
+        """Count a refusal of what was no request."""
+        self._metrics.responses[reply.status] += 1
+        return self._told(None, reply, transport)
+
+    def _told(self, request: Optional[Request], reply: Reply, transport: asyncio.BaseTransport) -> Headers:
+        given = dict(reply.headers).get(ID)
+        request_id = given or self.request_id(request)
+        if reply.reason:
+            self._metrics.refusals[reply.reason] += 1
+            self._log_refusal(request_id, request, reply, transport)
+        elif self._is_tracing:
+            log.debug("answered id=%s method=%s path=%s status=%d bytes=%d peer=%s", request_id, *_what(request), reply.status, len(reply.body), _peer(transport))
+        return () if given else ((ID, request_id),)
+
+    def _log_refusal(self, request_id: str, request: Optional[Request], reply: Reply, transport: asyncio.BaseTransport) -> None:
+        level = logging.DEBUG if reply.reason in ORDINARY else logging.INFO
+        if not log.isEnabledFor(level):
+            return
+        self._lines += 1
+        if self._lines > self._lines_max:
+            self._unlogged += 1
+            return
+        log.log(level, "refused id=%s method=%s path=%s status=%d reason=%s peer=%s", request_id, *_what(request), reply.status, reply.reason, _peer(transport))
+
+    def sweep(self) -> None:
+        """A second has passed, or less."""
+        self._lines = 0
+        if self._unlogged:
+            log.info("refused, and not logged one by one count=%d", self._unlogged)
+            self._unlogged = 0
+
+    def failed(self, request: Request) -> str:
+        """A handler raised what it must not; called while the exception is handled. Returns the request's id."""
+        request_id = self.request_id(request)
+        log.exception("handler failed id=%s method=%s path=%s", request_id, *_what(request))
+        return request_id
+
+    def stream_opened(self, request: Request, transport: asyncio.BaseTransport) -> Headers:
+        self._metrics.responses[200] += 1
+        if not self._is_tracing and "x-request-id" not in request.fields:
+            return ()
+        request_id = self.request_id(request)
+        log.debug("stream opened id=%s method=%s path=%s peer=%s", request_id, *_what(request), _peer(transport))
+        return ((ID, request_id),)
+
+    def stream_closed(self, transport: asyncio.BaseTransport, error: Optional[Exception], is_cut: bool) -> None:
+        if self._is_tracing:
+            log.debug("stream closed peer=%s by=%s", _peer(transport), error or ("us" if is_cut else "either side"))
+
+
+def _what(request: Optional[Request]) -> tuple[str, str]:
+    return (request.method, request.path) if request is not None else ("-", "-")
+
+
+def _peer(transport: asyncio.BaseTransport) -> str:
+    peer = transport.get_extra_info("peername")
+    return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) and len(peer) > 1 else "-"

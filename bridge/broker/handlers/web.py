@@ -1,0 +1,90 @@
+"""The page that a person opens, and its parts: the files of bridge/broker/web, the same bytes for everyone.
+
+Rule 1: what is served stands in FILES; no path of a request reaches a file system.
+Rule 2: nobody's text is put into a page here. The page asks for texts as JSON and shows them as text, and
+its policy (POLICY) refuses whatever else a text could become: a script, a style, a frame, an address elsewhere.
+Rule 3: the files are read together, once, so that a page never mixes two versions of itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pkgutil
+from functools import lru_cache
+from typing import NamedTuple
+
+from bridge.broker.reply import Answer, Reply
+from bridge.broker.services import Services
+from bridge.errors import PeerError
+from bridge.wire.request import Request
+
+HTML, CSS, SCRIPT, SVG = "text/html; charset=utf-8", "text/css; charset=utf-8", "text/javascript; charset=utf-8", "image/svg+xml"
+PAGE = "page.html"
+FILES = {
+    PAGE: HTML,
+    "icon.svg": SVG,
+    **dict.fromkeys(["theme.css", "layout.css", "parts.css", "story.css"], CSS),
+    **dict.fromkeys(
+        [
+            "agent.js", "agents.js", "api.js", "chart.js", "charts.js", "connection.js", "dialogs.js", "dom.js", "figures.js", "format.js", "keys.js",
+            "live.js", "main.js", "painter.js", "pulse.js", "route.js", "search.js", "send.js", "stages.js", "state.js", "story.js", "text.js",
+            "theme.js", "ticker.js", "ticket.js", "tickets.js",
+        ],
+        SCRIPT,
+    ),
+}  # fmt: skip
+POLICY = "; ".join(
+    [
+        "default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "img-src 'self'", "base-uri 'none'", "form-action 'none'",
+        "frame-ancestors 'none'", "require-trusted-types-for 'script'", "trusted-types 'none'",
+    ]
+)  # fmt: skip
+HEADERS = (
+    ("Content-Security-Policy", POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+REVALIDATE = "no-cache"  # kept by the browser, and asked about each time: a new version shows at once
+
+
+class WebFile(NamedTuple):
+    body: bytes
+    content_type: str
+    etag: str
+
+
+@lru_cache(maxsize=1)
+def _files() -> dict[str, WebFile]:
+    return {name: _read(name, content_type) for name, content_type in FILES.items()}
+
+
+def _read(name: str, content_type: str) -> WebFile:
+    body = pkgutil.get_data("bridge.broker.web", name)  # also out of a zip
+    assert body is not None  # only a loader without get_data gives None
+    return WebFile(body, content_type, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+
+
+def page(request: Request, services: Services, name: str) -> Answer:
+    return _answer(request, PAGE)
+
+
+def part(request: Request, services: Services, name: str) -> Answer:
+    if name not in FILES or name == PAGE:
+        raise PeerError(404, f"the page has no part {name[:64]!r}")
+    return _answer(request, name)
+
+
+def _answer(request: Request, name: str) -> Reply:
+    file = _files()[name]
+    headers = (*HEADERS, ("ETag", file.etag))
+    if _is_known(request.fields.get("if-none-match", ""), file.etag):
+        return Reply(304, headers=headers, cache=REVALIDATE)
+    return Reply(200, file.body, file.content_type, headers, cache=REVALIDATE)
+
+
+def _is_known(asked: str, etag: str) -> bool:
+    """If-None-Match (RFC 9110 section 13.1.2): a list, compared weakly, or `*`."""
+    tags = [tag.strip() for tag in asked.split(",")]
+    return "*" in tags or any(tag in (etag, f"W/{etag}") for tag in tags)

@@ -1,0 +1,24 @@
+/* What the address says is open: #ticket/ID, #agent/ID, #search/TEXT. So rows are plain links, "back" closes what
+   "forward" opened, and a ticket's address can be given to somebody else.
+
+   Rule: an address is made and read here, and nowhere else; an id is one percent-encoded segment. */
+
+const KINDS = new Set(["ticket", "agent", "search"]);
+
+export const address = (kind, id) => `#${kind}/${encodeURIComponent(id)}`;
+
+/** {kind, id}; kind is "" for anything that is no address of ours. */
+export function read(hash = location.hash) {
+  const [, kind, encoded] = /^#([a-z]+)\/([^/]+)$/.exec(hash) ?? [];
+  if (!KINDS.has(kind)) return { kind: "", id: "" };
+  try {
+    return { kind, id: decodeURIComponent(encoded) };
+  } catch {
+    return { kind: "", id: "" };
+  }
+}
+
+/** Change the address without a new entry in the history. */
+export function replace(hash) {
+  history.replaceState(null, "", hash || location.pathname + location.search);
+}

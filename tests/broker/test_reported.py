@@ -1,0 +1,61 @@
+"""What watchers report, added up: bounded, never going down, and no nonsense let through."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.broker.reported import COUNTED, NUMBER_MAX, OTHER, Reported, number
+
+agents = st.sampled_from(["ann", "bob", "cyd", "dan", OTHER])
+reports = st.fixed_dictionaries({}, optional={field: st.integers(-3, 10) | st.sampled_from([None, True, "7", [1], 2**70, 1e300, 1.5]) for field in COUNTED})
+steps = st.lists(st.tuples(agents, reports | st.none()), max_size=40)  # None: the registration is removed
+
+
+@given(steps, st.integers(0, 3))
+def test_counts_go_up_and_are_what_was_counted(steps, agents_max):
+    reported = Reported(agents_max)
+    last, own_total, before = {}, {}, {}
+    for agent, report in steps:
+        if report is None:
+            reported.forget(agent)
+            last.pop(agent, None)
+            own_total.pop(agent, None)
+            before = {key: value for key, value in before.items() if key[1] != agent or agent == OTHER}
+            continue
+        reported.take(agent, report)
+        for field in COUNTED:
+            value = number(report, field)
+            if value is not None:
+                known = last.setdefault(agent, {}).get(field, 0)
+                gained = value - known if value >= known else value
+                own_total.setdefault(agent, {}).setdefault(field, 0)
+                own_total[agent][field] += gained
+                last[agent][field] = value
+        names = {name for totals in reported.totals.values() for name in totals}
+        assert len(names - {OTHER}) <= agents_max, "bounded"
+        for field, totals in reported.totals.items():
+            for name, count in totals.items():
+                assert count >= before.get((field, name), 0), "never down"
+                before[field, name] = count
+                if name != OTHER:
+                    assert count == own_total[name][field]
+
+
+def test_one_named_other_is_one_of_the_others():
+    reported = Reported(5)
+    reported.take(OTHER, {"reconnects": 2})
+    reported.take("ann", {"reconnects": 3})
+    assert reported.totals["reconnects"] == {OTHER: 2, "ann": 3}
+
+
+def test_a_watcher_that_was_started_anew_goes_on_adding():
+    reported = Reported(5)
+    for count in (3, 5, 0, 2):
+        reported.take("ann", {"reconnects": count})
+    assert reported.totals["reconnects"]["ann"] == 7
+
+
+def test_what_is_no_number_for_a_counter():
+    assert [number({"x": value}, "x") for value in (0, 1.5, NUMBER_MAX)] == [0, 1.5, NUMBER_MAX]
+    assert {number({"x": value}, "x") for value in (True, "1", None, -1, NUMBER_MAX * 2, 10**400, float("inf"), float("nan"))} == {None}

@@ -1,0 +1,311 @@
+"""The page in a real browser, as a person uses it: looking, keys, sending, replying, searching, themes."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from page.conftest import open_page, wait_live
+from page.contrast import CONTRAST
+from running import Broker, new_name, wait_until
+
+
+def row(ticket_id: str) -> str:
+    """The row of a ticket, as an expression."""
+    return f"document.querySelector({json.dumps(f'a[data-ticket={json.dumps(ticket_id)}]')})"
+
+
+def wait_row(page, ticket_id: str, text: str) -> None:
+    page.wait(f"({row(ticket_id)}?.textContent ?? '').includes({json.dumps(text)})")
+
+
+def test_an_empty_broker_says_how_to_begin(start, tab):
+    broker = start(db=":memory:")
+    open_page(tab, broker)
+    tab.wait_text("#welcome", "python3 -m bridge watch lucy dev-lucy 0")
+    assert not tab.evaluate("document.querySelector('#agents').offsetHeight")
+    broker.send("lucy", "the first one")
+    tab.wait("document.querySelector('#welcome').hidden && document.querySelector('#agents').offsetHeight > 0")
+
+
+def test_a_ticket_shows_at_once_and_moves_on_in_place(page, served):
+    agent = new_name()
+    ticket_id = served.send(agent, "run the tests", metadata={"origin": "planner"})
+    wait_row(page, ticket_id, "run the tests")
+    assert page.evaluate(f"{row(ticket_id)}.innerText").replace("\n", " ").startswith(f"planner → {agent}")
+    page.evaluate(f"window.node = {row(ticket_id)}")
+    for act, label in [
+        (lambda: served.pending(agent), "on its way"),
+        (lambda: served.ask("POST", f"/tickets/{ticket_id}/claim", {"watcher": "w"}), "being typed"),
+        (lambda: served.acknowledge(ticket_id), "delivered"),
+        (lambda: served.ask("POST", "/replies", {"ticketId": ticket_id, "payload": "done"}), "replied"),
+    ]:
+        act()
+        wait_row(page, ticket_id, label)
+    assert page.evaluate(f"window.node === {row(ticket_id)}"), "the row is the same, only its state is new"
+
+
+def test_agents_show_presence_tier_health_backlog_and_why_they_wait(page, served):
+    agent = new_name()
+    served.register(agent, metadata={"session": "dev", "paneId": "%7"})
+    line = f"[...document.querySelectorAll('#agents-rows tr')].find((row) => row.querySelector('a').textContent === {json.dumps(agent)})?.innerText ?? ''"
+    page.evaluate(f"document.querySelector('#agents-filter').value = {json.dumps(agent)}, document.querySelector('#agents-filter').dispatchEvent(new Event('input'))")
+    page.wait(f"({line}).includes('not connected') && ({line}).includes('dev %7')")
+    with served.agent_stream(agent) as stream:
+        stream.read_block()
+        page.wait(f"({line}).includes('● online') && ({line}).includes('stream')")
+        served.send(agent, 1), served.send(agent, 2)
+        page.wait(f"/(^|\\s)2\\s/.test({line})")
+        waiting = {"ticketId": None, "reason": "the pane is at a password prompt", "sinceAt": "2026-01-01T00:00:00.000Z"}
+        served.ask("POST", f"/agents/{agent}/heartbeat", {"health": "busy", "waiting": waiting})
+        page.wait(f"({line}).includes('busy') && ({line}).includes('at a password prompt')")
+        served.ask("POST", f"/agents/{agent}/heartbeat", {"health": "lost"})
+        page.wait(f"({line}).includes('lost') && !({line}).includes('password')")
+    page.wait(f"({line}).includes('not connected')")
+
+
+def test_a_story_by_keyboard_alone(page, served):
+    agent = new_name()
+    ticket_id = served.send(agent, "look at the log\nand tell", metadata={"origin": "planner", "threadId": "th-1"})
+    wait_row(page, ticket_id, "look at the log")
+    page.press("j")
+    page.wait(f"document.activeElement === {row(ticket_id)}")
+    page.press("Enter")
+    page.wait("document.querySelector('#story').open && document.querySelectorAll('#story-stages li').length === 1")
+    assert page.evaluate("location.hash") == f"#ticket/{ticket_id}"
+    assert page.text("#story-title") == f"planner → {agent}" and page.text("#story-message") == "look at the log\nand tell"
+    assert "nobody watches" in page.text("#story-now") and "th-1" in page.text("#story-details")
+    served.pending(agent)
+    evidence = {"pane": "%7", "form": "agent", "submittedAt": "2026-01-01T00:00:00.000Z", "verified": True}
+    served.acknowledge(ticket_id, {"watcher": "lucy@host", "evidence": evidence})
+    page.wait("[...document.querySelectorAll('#story-stages b')].map((node) => node.innerText).join() === 'accepted,streamed,injected,acknowledged'")
+    told = page.text("#story-stages")
+    assert "lucy@host" in told and "%7" in told and told.count("seen on the screen") == 1, "the same evidence is shown once"
+    page.wait_text("#story-now", "Delivered")
+    page.press("Escape")
+    page.wait(f"!document.querySelector('#story').open && document.activeElement === {row(ticket_id)} && location.hash === ''")
+
+
+def test_the_list_holds_still_for_whoever_reads_it(page, served):
+    first = served.send(new_name(), "first")
+    wait_row(page, first, "first")
+    page.press("j")
+    page.wait("document.querySelector('#tickets-rows').contains(document.activeElement)")
+    top = page.evaluate("document.querySelector('#tickets-rows a').dataset.ticket")
+    second = served.send(new_name(), "second")
+    page.wait_text("#tickets-newer", "1 new")
+    assert page.evaluate("document.querySelector('#tickets-rows a').dataset.ticket") == top
+    page.click("#tickets-newer")
+    page.wait(f"document.querySelector('#tickets-rows a').dataset.ticket === {json.dumps(second)}")
+    page.press("p")
+    page.wait_text("#tickets-count", "paused")
+    third = served.send(new_name(), "third")
+    page.wait_text("#tickets-newer", "1 new")
+    page.press("p")
+    page.wait(f"document.querySelector('#tickets-rows a').dataset.ticket === {json.dumps(third)}")
+
+
+def test_sending_and_replying(page, served):
+    sender, agent = new_name(), new_name()
+    served.register(sender), served.register(agent)
+    page.press("s")
+    page.wait("document.querySelector('#send').open && document.activeElement.id === 'send-agent'")
+    page.write(agent)
+    page.press("Tab")
+    page.wait("document.activeElement.id === 'send-text'")
+    page.write("please review\nthe change")
+    page.evaluate(f"document.querySelector('#send-origin').value = {json.dumps(sender)}")
+    page.press("Enter", 2)
+    page.wait("!document.querySelector('#send').open")
+    (ticket,) = served.pending(agent)
+    assert ticket["payload"] == "please review\nthe change" and ticket["originAgent"] == sender and ticket["expectReply"]
+    page.click(".toast button")
+    page.wait_text("#story-message", "please review")
+    page.click("#reply-text")
+    page.write("<b>looks good</b>")
+    page.click("#reply [type=submit]")
+    page.wait_text("#story-response", "<b>looks good</b>")
+    page.wait_text("#story-now", "Replied after")
+    assert served.ticket(ticket["ticketId"])["response"]["payload"] == "<b>looks good</b>"
+    (answer,) = served.pending(sender)
+    assert answer["metadata"]["replyTo"] == ticket["ticketId"], "the reply is a ticket to whoever sent it"
+    assert page.evaluate("document.querySelector('#reply').hidden"), "a second reply is not possible"
+
+
+def test_a_refusal_is_one_line_and_keeps_what_was_written(start, tab):
+    broker = start(db=":memory:", BRIDGE_QUEUE_MAX=1)
+    broker.send("full", 1)
+    open_page(tab, broker)
+    tab.press("s")
+    tab.write("full")
+    tab.press("Tab")
+    tab.write("one more")
+    tab.press("Enter", 2)
+    tab.wait_text("#send-problem", "try again in")
+    assert tab.evaluate("document.querySelector('#send-text').value") == "one more" and tab.evaluate("document.querySelector('#send').open")
+    broker.acknowledge(broker.pending("full")[0]["ticketId"])
+    tab.press("Enter", 2)
+    tab.wait("!document.querySelector('#send').open")
+    assert [ticket["payload"] for ticket in broker.pending("full")] == ["one more"]
+    tab.forgive("status of 429")
+
+
+def test_a_lost_answer_makes_no_second_ticket(page, served):
+    agent = new_name()
+    page.press("s")
+    page.write(agent)
+    page.press("Tab")
+    page.write("only once")
+    with page.losing_answers("/send"):
+        page.press("Enter", 2)
+        page.wait_text("#send-problem", "does not answer")
+    assert len(served.pending(agent)) == 1, "it had arrived"
+    page.press("Enter", 2)
+    page.wait("!document.querySelector('#send').open")
+    assert [ticket["payload"] for ticket in served.pending(agent)] == ["only once"]
+    page.forgive("ERR_CONNECTION_RESET")
+
+
+def test_charts_are_drawn_and_can_be_read_by_key_and_ear(page, served):
+    agent = new_name()
+    for _ in range(5):
+        served.acknowledge(served.send(agent, 1))
+    label = "document.querySelector('#throughput .plot').getAttribute('aria-label')"
+    page.wait(f"/accepted [1-9]/.test({label} ?? '')")
+    pixels = "(id) => { const canvas = document.querySelector(`${id} canvas`), data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data; let seen = 0;"
+    pixels += " for (let at = 0; at < data.length; at += 4) seen += data[at + 2] > 150 && data[at] < 90; return seen }"
+    page.prefer(color_scheme="light")
+    page.wait(f"['#throughput', '#latency'].every((id) => ({pixels})(id) > 3)")
+    page.evaluate("document.querySelector('#latency .plot').focus()")
+    page.press("ArrowLeft")
+    page.wait("/^[0-9]{2}:[0-9]{2}:[0-9]{2}$/.test(document.querySelector('#latency .when').textContent)")
+    page.wait("document.querySelector('#latency .plot').getAttribute('aria-label').includes('p99')")
+
+
+def test_search(page, served):
+    agent = new_name()
+    wanted = [served.send(agent, f"needle number {number}") for number in range(3)]
+    served.send(agent, "hay")
+    page.press("/")
+    page.write("NEEDLE")
+    found = "[...document.querySelectorAll('#tickets-rows a')].map((node) => node.dataset.ticket).join()"
+    page.wait(f"{found} === {json.dumps(','.join(reversed(wanted)))}")
+    assert page.evaluate("location.hash") == "#search/NEEDLE" and "3 found" in page.text("#tickets-count")
+    served.acknowledge(wanted[0])
+    wait_row(page, wanted[0], "delivered")
+    served.send(new_name(), "a newer needle")
+    page.wait_text("#tickets-newer", "1 new: search again")
+    page.click("#tickets-newer")
+    page.wait("document.querySelectorAll('#tickets-rows a').length === 4")
+    page.evaluate("document.querySelector('#tickets-status').value = 'delivered', document.querySelector('#tickets-status').dispatchEvent(new Event('change'))")
+    page.wait(f"{found} === {json.dumps(wanted[0])}")
+    page.evaluate("document.querySelector('#query').select()")
+    page.press("/")
+    page.write("no such text anywhere")
+    page.wait_text("#tickets-empty", "Nothing found")
+    page.click("#tickets-empty button")
+    page.wait_text("#tickets-count", "live")
+    assert page.evaluate("location.hash") == "" and page.evaluate("document.querySelector('#query').value") == ""
+
+
+def test_an_agents_own_tickets(page, served):
+    agent, other = new_name(), new_name()
+    mine = served.send(agent, "mine")
+    wait_row(page, served.send(other, "not mine"), "not mine")
+    page.evaluate(f"location.hash = '#agent/{agent}'")
+    page.wait(f"[...document.querySelectorAll('#tickets-rows a')].map((node) => node.dataset.ticket).join() === {json.dumps(mine)}")
+    page.click("#tickets-chips .chip:nth-child(2)")
+    page.wait(f"document.querySelector('#send-agent').value === {json.dumps(agent)}")
+
+
+def test_an_address_opens_a_story_and_an_unknown_one_says_so(tab, served):
+    ticket_id = served.send(new_name(), "linked")
+    open_page(tab, served, f"#ticket/{ticket_id}")
+    tab.wait_text("#story-message", "linked")
+    tab.evaluate("location.hash = '#ticket/no-such-ticket'")
+    tab.wait_text("#story-problem", "No such ticket")
+    tab.forgive("status of 404")
+
+
+def test_themes(page):
+    theme = "document.documentElement.dataset.theme"
+    for preferred in ("dark", "light"):
+        page.prefer(color_scheme=preferred)
+        page.wait(f"{theme} === {json.dumps(preferred)}")
+    seen = []
+    for choice in ("light", "dark"):
+        page.press("t")
+        page.wait(f"document.documentElement.dataset.choice === {json.dumps(choice)} && {theme} === {json.dumps(choice)}")
+        seen.append(page.evaluate("getComputedStyle(document.body).color"))
+    assert len(set(seen)) == 2
+    page.call("Page.reload")
+    page.wait(f"document.readyState === 'complete' && {theme} === 'dark'")
+    wait_live(page)
+    page.click("#theme")
+    page.wait("document.documentElement.dataset.choice === 'automatic'")
+
+
+def test_every_text_can_be_read_in_both_themes(page, served):
+    """WCAG 1.4.3, AA, on what is shown: rows of every kind, a story, the send box, the help."""
+    agents = [new_name() for _ in range(4)]
+    for agent, health in zip(agents, ("healthy", "busy", "lost", None)):
+        served.register(agent)
+        served.ask("POST", f"/agents/{agent}/heartbeat", {"health": health, "waiting": {"ticketId": None, "reason": "a dialog", "sinceAt": "2026-01-01T00:00:00Z"}})
+    tickets = [served.send(agent, "text") for agent in agents]
+    served.pending(agents[1]), served.acknowledge(tickets[2])
+    wait_row(page, tickets[2], "delivered")
+    for scheme in ("light", "dark"):
+        page.prefer(color_scheme=scheme, reduced_motion="reduce")
+        page.wait(f"document.documentElement.dataset.theme === {json.dumps(scheme)}")
+        for opened in ("", "story", "send", "help"):
+            if opened:
+                page.evaluate(f"document.getElementById({json.dumps(opened)}).showModal()")
+            assert page.evaluate(CONTRAST) == [], f"{scheme} {opened}"
+            if opened:
+                page.evaluate(f"document.getElementById({json.dumps(opened)}).close()")
+
+
+def test_whoever_hears_the_page_finds_everything(page, served):
+    """The browser's own accessibility tree: landmarks, a table with its headers, and a name on whatever can be used."""
+    wait_row(page, served.send(new_name(), "heard"), "heard")
+    page.wait("document.querySelectorAll('#agents-rows tr').length")
+    nodes = [node for node in page.call("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]]
+    roles = [node["role"]["value"] for node in nodes]
+    assert {"banner", "main", "search", "contentinfo", "table", "columnheader", "rowheader", "status"} <= set(roles), sorted(set(roles))
+    used = ("button", "link", "textbox", "searchbox", "combobox", "checkbox", "table", "region", "list")
+    nameless = [node["role"]["value"] for node in nodes if node["role"]["value"] in used and not node.get("name", {}).get("value")]
+    assert not nameless
+    page.resize(400, 800)
+    page.wait("document.documentElement.clientWidth === 400")
+    assert "rowheader" in [node["role"]["value"] for node in page.call("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]], "a table on a phone too"
+
+
+def test_single_keys_can_be_switched_off(page):
+    page.press("?")
+    page.wait("document.querySelector('#help').open")
+    page.press("s")
+    assert not page.evaluate("document.querySelector('#send').open"), "no key acts under an open box"
+    page.click("#keys-on")
+    page.press("Escape")
+    page.wait("!document.querySelector('#help').open")
+    page.press("s")
+    assert not page.evaluate("document.querySelector('#send').open")
+    page.evaluate("localStorage.removeItem('bridge.keys')")
+
+
+def test_it_works_from_the_one_file_program(tab, program, tmp_path):
+    with Broker([sys.executable, "-X", "dev", "-W", "error", program], ":memory:", cwd=str(tmp_path), PYTHONPATH="") as broker:
+        open_page(tab, broker)
+        wait_row(tab, broker.send("lucy", "from the archive"), "from the archive")
+        tab.go("about:blank")
+
+
+def test_another_sites_page_cannot_send(chromium, served):
+    """A real browser's request from elsewhere: it arrives, and is refused for its Origin."""
+    agent = new_name()
+    before = served.metrics().get('bridge_http_responses_total{code="403"}', 0)
+    with chromium.tab() as elsewhere:
+        post = f"fetch('{served.url}/agents/{agent}/send', {{method: 'POST', mode: 'no-cors', body: JSON.stringify({{payload: 'forged'}})}}).then(() => 'sent', String)"
+        elsewhere.evaluate(post)
+    wait_until(lambda: served.metrics().get('bridge_http_responses_total{code="403"}', 0) == before + 1, "the refusal")
+    assert served.pending(agent) == []
