@@ -26,7 +26,9 @@ def _set(default: Any, env: str, doc: str, low: float = 0, high: float = UNBOUND
 
 def default_db(environ: Mapping[str, str] = os.environ) -> str:
     """$XDG_STATE_HOME/bridge/bridge.db, by default ~/.local/state/bridge/bridge.db."""
-    home = environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    home = environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(home):  # unset; or relative, which the XDG base directory specification says to ignore
+        home = os.path.join(os.path.expanduser("~"), ".local", "state")
     return os.path.join(home, "bridge", "bridge.db")
 
 

@@ -78,4 +78,6 @@ def describe_moment(moment: Mapping[str, Any], with_evidence: bool) -> str:
     evidence = moment.get("evidence")
     if with_evidence and isinstance(evidence, dict):
         words += [f"{name}={payload_text(value)}" for name, value in evidence.items()]
+    elif with_evidence and evidence is not None:
+        words.append(payload_text(evidence))
     return " ".join(words)

@@ -25,6 +25,7 @@ from bridge.errors import UsageError
 from bridge.settings import ClientSettings, TmuxSettings, WatcherSettings
 from bridge.tmux.activity import Activity
 from bridge.tmux.injector import Injector
+from bridge.tmux.pane import PANE_NAME
 from bridge.watcher.session import Session
 from bridge.watcher.sinks.base import Sink
 from bridge.watcher.sinks.command import CommandSink
@@ -65,6 +66,8 @@ def check_sink(args: argparse.Namespace) -> None:
             raise UsageError("--print and --exec need no SESSION and no PANE")
     elif args.session is None or args.pane is None:
         raise UsageError("name SESSION and PANE, or use --print or --exec CMD")
+    elif not PANE_NAME.fullmatch(args.pane):
+        raise UsageError(f"PANE is {args.pane!r}; write an index (0), window.pane (0.1) or an id (%3)")
 
 
 async def watch(args: argparse.Namespace) -> None:

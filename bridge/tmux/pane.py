@@ -22,6 +22,7 @@ from bridge.tmux.terminal import read_terminal
 
 # Free text last: a session's name may hold blanks.
 _LIST = "#{pid} #{start_time} #{pane_id} #{pane_pid} #{pane_tty} #{window_index} #{window_active} #{pane_index} #{session_name}"
+PANE_NAME = re.compile(r"%\d+|\d+\.\d+|\d+")  # what a person may write for one
 _CANDIDATES_SHOWN = 8  # in an error: enough to spot the right one, short enough for one line
 
 

@@ -141,7 +141,7 @@ def claim(request: Request, services: Services, name: str) -> Answer:
 def acknowledge(request: Request, services: Services, name: str) -> Answer:
     fields = body.decode_object(request.body, services.settings.json_depth)
     watcher = "" if fields.get("watcher") is None else check_id(fields["watcher"], "watcher")
-    evidence = body.take_object(fields, "evidence")
+    evidence = fields.get("evidence")
     entry = services.ledger.get(name)
     commit = entry.commit
     if not entry.head.is_final:
