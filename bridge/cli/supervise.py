@@ -117,6 +117,7 @@ def open_panes(args: argparse.Namespace, settings: WatcherSettings, broker: str,
         injector = Injector(tmux, assignment.session, assignment.pane, typing, assignment.form or args.form, activity, census)
         return PaneSink(injector, assignment.session, assignment.pane, settings.inject_rate)
 
+    make_sink(Assignment(""))  # a pattern or a command that is wrong is an error now, not the trouble of each agent
     return Panes(tmux, census, make_sink)
 
 

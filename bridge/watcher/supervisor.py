@@ -26,6 +26,7 @@ from bridge.tasks import run_together, stop_all
 from bridge.watcher.agent_watch import AgentWatch
 from bridge.watcher.arrivals import Arrivals
 from bridge.watcher.intake import Intake
+from bridge.watcher.ladder import Tier
 from bridge.watcher.lease import watcher_name
 from bridge.watcher.roster import Assignment, Roster
 from bridge.watcher.sinks.base import Sink
@@ -60,7 +61,7 @@ class Supervisor:
         self._members: dict[str, Member] = {}
         self._leaving: dict[str, asyncio.Future[None]] = {}
         self._recipients: dict[str, Arrivals] = {}
-        self._subscription = Subscription(name, client, self._recipients, settings, lambda: self._intake.cursor)
+        self._subscription = Subscription(name, client, self._recipients, settings, lambda: self._intake.cursor, lambda: self._intake.tier is not Tier.POLL)
         feed = SubscriberFeed(client, name, lambda: self._recipients)
         self._intake = Intake(feed, self._recipients, settings, self._subscription.before_open, lambda: self.on_open())
         self.on_open: Callable[[], None] = lambda: None  # called with each new connection
@@ -85,7 +86,9 @@ class Supervisor:
         self._stop.set()
 
     def assign(self, roster: Roster) -> None:
-        """Serve these, and no others; who stays as he is notices nothing."""
+        """Serve these, and no others; who stays as he is notices nothing. Nobody is taken on any more when we are stopping."""
+        if self._stop.is_set():
+            return
         for agent in [agent for agent in self._members if agent not in roster]:
             self._dismiss(agent)
         self._refused.intersection_update(roster)
