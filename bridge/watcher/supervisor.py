@@ -59,7 +59,7 @@ class Supervisor:
         self._refused: set[str] = set()
         self._watcher = watcher_name()
         self._members: dict[str, Member] = {}
-        self._leaving: dict[str, asyncio.Future[None]] = {}
+        self._leaving: dict[str, set[asyncio.Future[None]]] = {}  # tasks of dismissed members that finish a delivery
         self._recipients: dict[str, Arrivals] = {}
         self._subscription = Subscription(name, client, self._recipients, settings, lambda: self._intake.cursor, lambda: self._intake.tier is not Tier.POLL)
         feed = SubscriberFeed(client, name, lambda: self._recipients)
@@ -78,7 +78,7 @@ class Supervisor:
         try:
             await run_together(stop=self._wait_stop(), intake=self._intake.run(), subscription=self._subscription.keep(), fatal=self._wait_fatal())
         finally:
-            await stop_all(*self._leaving.values(), *(member.task for member in self._members.values() if member.task))
+            await stop_all(*set().union(*self._leaving.values()), *(member.task for member in self._members.values() if member.task))
             await self._client.aclose()
 
     def stop(self) -> None:
@@ -122,19 +122,21 @@ class Supervisor:
         member = self._members.pop(agent)
         del self._recipients[agent]
         if member.task is not None:
-            self._leaving[agent] = member.task
+            self._leaving.setdefault(agent, set()).add(member.task)
             member.task.add_done_callback(partial(self._left, agent))
             member.task.cancel()
         self._subscription.changed.set()
 
     def _left(self, agent: str, task: asyncio.Future[None]) -> None:
-        if self._leaving.get(agent) is task:
+        self._leaving[agent].discard(task)
+        if not self._leaving[agent]:
             del self._leaving[agent]
 
     async def _attend(self, member: Member) -> None:
         """One life after the other."""
-        if member.assignment.agent in self._leaving:  # it was here before, and finishes a delivery: its claims bear our name, too
-            await asyncio.wait({self._leaving[member.assignment.agent]})
+        before = self._leaving.get(member.assignment.agent)
+        if before:  # it was here before, and finishes a delivery: its claims bear our name, too
+            await asyncio.wait(set(before))
         delays, clock = self._new_delays(), asyncio.get_running_loop().time
         while True:
             member.moved.clear()
