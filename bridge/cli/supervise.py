@@ -84,8 +84,9 @@ async def supervise(args: argparse.Namespace) -> None:
         panes = open_panes(args, settings, client.url, owned) if args.has_panes else None
         file = FileSource(args.file, not args.has_panes, limits.file_check / 1000) if args.file else None
         known = {file.name: file.read()} if file else {}  # a mistake in it is an error now, and a line in the log later
+        sources = [*([file] if file else []), *other_sources(args, client, panes, limits)]
         supervisor = Supervisor(args.name, client, panes.make_sink if panes else shared_sink(args, settings), settings, limits.supervise_max)
-        enrolment = Enrolment(words, [*([file] if file else []), *other_sources(args, client, panes, limits)], supervisor.assign, known)
+        enrolment = Enrolment(words, sources, supervisor.assign, known)
         supervisor.on_open = enrolment.look_again
         supervisor.assign(enrolment.roster)
         stop_on(STOP_SIGNALS, manager.stopping, supervisor.stop)
@@ -118,6 +119,7 @@ def open_panes(args: argparse.Namespace, settings: WatcherSettings, broker: str,
         injector = Injector(tmux, assignment.session, assignment.pane, typing, assignment.form or args.form, activity, census)
         return PaneSink(injector, assignment.session, assignment.pane, settings.inject_rate)
 
+    make_sink(Assignment(""))  # a pattern or a command that is wrong is an error now, not the trouble of each agent
     return Panes(tmux, census, make_sink)
 
 
