@@ -79,6 +79,20 @@ class Gathering:
         return taken
 
     async def _run(self, looks: list[_Look]) -> None:
+        if len(looks) == 1:
+            await self._run_alone(looks[0])
+        else:
+            await self._run_together(looks)
+
+    async def _run_alone(self, look: _Look) -> None:
+        try:
+            out, complaint = await self._run_list(list(look.argv))
+        except TmuxError as error:
+            settle(look.answer, error)
+            return
+        settle(look.answer, TmuxError(look.argv[0], complaint) if complaint else out)
+
+    async def _run_together(self, looks: list[_Look]) -> None:
         word = secrets.token_hex(16)
         argv: list[str] = []
         for look in looks:
@@ -92,8 +106,8 @@ class Gathering:
         parts = out.split(word + "\n")
         for look, part in zip(looks, parts[:-1]):
             settle(look.answer, TmuxError(look.argv[0], complaint) if look.tells and not part else part)
-        if complaint:
-            self._fail(looks[len(parts) - 1 :], complaint)
+        if len(parts) <= len(looks):
+            self._fail(looks[len(parts) - 1 :], complaint or f"an answer that is not tmux's: {out[-80:]!r}")
 
     def _fail(self, looks: list[_Look], complaint: str) -> None:
         """The first of these failed; the others were not asked, and are the next."""
