@@ -84,6 +84,11 @@ class Refused(BridgeError):
         self.fields = dict(fields or {})
         self.retry_after = retry_after  # seconds; 0 = the broker did not say
 
+    @property
+    def is_problem(self) -> bool:
+        """RFC 9457: said by our broker itself, not by the predecessor's router or a proxy before it."""
+        return "title" in self.fields or "type" in self.fields
+
 
 class StoreError(BridgeError):
     """The store cannot be used: held by another broker, corrupt, too new, read-only."""

@@ -86,7 +86,7 @@ class WatcherSettings:
 
     push_mode: str = _set("sse", "BRIDGE_PUSH_MODE", "first tier", choices=("sse", "longpoll", "poll"))
     disable_sse: bool = _set(False, "DISABLE_SSE", "start below the stream tier")
-    sse_heartbeat: int = _set(30000, "BRIDGE_SSE_HEARTBEAT", "ms between the broker's heartbeats; 2.5 of them without a byte = stale", 10)
+    sse_heartbeat: int = _set(30000, "BRIDGE_SSE_HEARTBEAT", "ms between the heartbeats of a broker that does not announce them; 2.5 of them without a byte = stale", 10)
     reconnect_base: int = _set(250, "BRIDGE_RECONNECT_BASE", "ms, ceiling of the first backoff delay", 1)
     reconnect_max: int = _set(30000, "BRIDGE_RECONNECT_MAX", "ms, cap of the backoff; below common proxy limits", 1)
     poll_interval: int = _set(5000, "POLL_INTERVAL_MS", "ms between plain polls", 10)
@@ -148,6 +148,26 @@ class DoctorSettings:
     clock_apart: int = _set(5000, "BRIDGE_CLOCK_APART", "ms that the broker's clock and ours may be apart; beyond it times in histories mislead")
     disk_free: int = _set(256 << 20, "BRIDGE_DISK_FREE", "bytes that should be free where the store is; a full disk turns sends into 503")
     descriptors: int = _set(4096, "BRIDGE_DESCRIPTORS", "open files that a broker should be allowed: one for each connection")
+
+
+@dataclass(frozen=True)
+class TailSettings:
+    """How `tail` brings tickets and their stages into one order: they come over two streams."""
+
+    stage_hold: int = _set(500, "BRIDGE_STAGE_HOLD", "ms that a stage waits for its ticket's own line, which comes over another stream", 0)
+    stages_held: int = _set(1000, "BRIDGE_STAGES_HELD", "tickets whose stages may wait so, and whose lines are remembered", 1)
+
+
+@dataclass(frozen=True)
+class TopSettings:
+    """How often `top` looks and paints."""
+
+    top_refresh: int = _set(250, "BRIDGE_TOP_REFRESH", "ms between two paints when news come in; faster than anybody reads, slow enough for ssh", 20)
+    top_overview: int = _set(1000, "BRIDGE_TOP_OVERVIEW", "ms between two looks at everything while something moves; more where the broker needs long to answer", 50)
+    top_idle: int = _set(30000, "BRIDGE_TOP_IDLE", "ms between two such looks while nothing moves: events are a hint, looking is the truth", 100)
+    top_agents: int = _set(1000, "BRIDGE_TOP_AGENTS", "agents that are asked for and listed", 1, 10000)
+    top_tickets: int = _set(300, "BRIDGE_TOP_TICKETS", "latest tickets that are kept to look at", 1)
+    escape_delay: int = _set(50, "ESCDELAY", "ms after which an Escape is a key of its own and not the beginning of an arrow key's bytes (ncurses(3X))", 0, 2000)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from dataclasses import dataclass
 from typing import Mapping, Optional
 from urllib.parse import urlencode
@@ -22,8 +23,9 @@ from bridge.errors import BrokerUnreachable, ConnectionLost, Refused
 from bridge.settings import ClientSettings
 from bridge.tasks import within
 from bridge.wire.response import BodyData, ResponseHead, encode_request
-from bridge.wire.sse import Event, EventStreamDecoder
+from bridge.wire.sse import HEARTBEAT_FIELD, Event, EventStreamDecoder
 
+HEARTBEAT_MAX = 3600.0  # seconds between two heartbeats that are believed; who says more is not our broker
 IDEMPOTENT = frozenset({"GET", "HEAD", "DELETE", "PUT"})  # RFC 9110 section 9.2.2
 Query = Mapping[str, object]
 
@@ -84,7 +86,7 @@ class HttpClient:
             head = await (reading if head_within is None else within(head_within, reading))
             kind = head.fields.get("content-type", "").partition(";")[0].strip().lower()
             if head.status == 200 and kind == "text/event-stream":
-                return EventStream(connection, str(self.address))
+                return EventStream(connection, str(self.address), announced_heartbeat(head.fields))
             answer = await self._read_answer(connection, head, deadline)
         except BaseException:
             connection.abort()
@@ -168,7 +170,8 @@ class HttpClient:
 class EventStream:
     """An open event stream. Any byte counts as a sign of life, events or not."""
 
-    def __init__(self, connection: Connection, name: str) -> None:
+    def __init__(self, connection: Connection, name: str, heartbeat: Optional[float]) -> None:
+        self.heartbeat = heartbeat  # seconds after which the broker breaks its silence; None: it did not say
         self._connection = connection
         self._decoder = EventStreamDecoder()
         self._name = name
@@ -184,6 +187,13 @@ class EventStream:
 
     async def aclose(self) -> None:
         self._connection.abort()  # the stream has no end of ours to wait for
+
+
+def announced_heartbeat(fields: Mapping[str, str]) -> Optional[float]:
+    """Seconds, as the head of a stream announces them; None where it does not, or nonsense."""
+    told = fields.get(HEARTBEAT_FIELD.lower(), "")
+    seconds = int(told) / 1000 if re.fullmatch(r"[0-9]{1,9}", told) else 0.0
+    return seconds if 0 < seconds <= HEARTBEAT_MAX else None
 
 
 def refusal(answer: Answer) -> Refused:

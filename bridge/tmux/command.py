@@ -10,13 +10,16 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 from typing import Optional
 
 from bridge.errors import TmuxError
-from bridge.tasks import within
+from bridge.tasks import stop_all, within
 from bridge.tmux.gathering import Gathering, only_looks
+from bridge.tmux.guard import is_guarded
 from bridge.turns import Turns
 
+LEAVE = 0.5  # seconds that a killed tmux has to end; more only where somebody else holds its pipes
 PROCESSES = 6  # at a time: a hundred at once would only be in one another's way, and miss their deadlines
 LOST = re.compile(r"no server running|error connecting|lost server|server exited|can't find (pane|window|session)|no current (session|target)|no sessions")
 
@@ -42,8 +45,9 @@ class Tmux:
 
     async def run(self, *argv: str, stdin: Optional[bytes] = None) -> str:
         """Run one tmux invocation and return what it printed. Raises TmuxError that names the subcommand."""
-        if stdin is None and argv and only_looks(argv):
-            return await self._looks.ask(argv)
+        tells = is_guarded(argv)
+        if stdin is None and argv and (tells or only_looks(argv)):
+            return await self._looks.ask(argv, tells)
         out, complaint = await self._run_process(list(argv), stdin)
         if complaint:
             raise TmuxError(argv[0] if argv else "?", complaint)
@@ -71,6 +75,7 @@ class Tmux:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 env=dict(os.environ, LC_ALL="C.UTF-8"),
+                start_new_session=True,  # a Ctrl-C in our terminal is for us, and we may still have an injection to finish
             )
         except OSError as error:
             raise TmuxError(_subcommand(argv), f"cannot start {self._prefix[0]} ({error.strerror}); is tmux installed?") from error
@@ -88,10 +93,20 @@ def _subcommand(argv: list[str]) -> str:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Leave no child behind, whatever ended the wait: a deadline, or a cancelled caller."""
-    if process.returncode is None:
-        try:
-            process.kill()
-        except ProcessLookupError:
-            return
-        await process.wait()
+    """Leave no child behind, whatever ended the wait: a deadline, or a cancelled caller.
+
+    From Python 3.11 on `wait` waits for the pipes, too, and a wrapper may have started what holds them: all of its session is
+    ended with it, and what has left that session is not waited for.
+    """
+    if process.returncode is not None:
+        return
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # it ended in this very moment
+    transport: asyncio.SubprocessTransport = process._transport  # type: ignore[attr-defined]  # no public way to let go of the pipes
+    ended = asyncio.ensure_future(process.wait())
+    if not (await asyncio.wait({ended}, timeout=LEAVE))[0]:
+        transport.close()
+        await asyncio.wait({ended}, timeout=LEAVE)
+        await stop_all(ended)

@@ -2,14 +2,14 @@
 
 Asked between paste and Enter, and after a crash. The screen shows text wrapped, framed, indented and without
 its odd characters, so both sides are reduced to letters, digits and punctuation ("squashed") before the
-body's tail is compared with what stands left of the cursor. A composer that folds long pastes shows a
-mark of its own instead: "[Pasted text #1 +12 lines]". A person's key in the meantime stands behind the
-tail, the comparison fails, and no Enter is pressed on their half of the line.
+body's tail is compared with what stands left of the cursor. Prompt glyphs go, too: aider begins each row of a
+draft with one. A composer that folds long pastes shows a mark of its own instead: "[Pasted text #1 +12 lines]".
+A person's key in the meantime stands behind the tail, the comparison fails, and no Enter is pressed on their half
+of the line.
 """
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Optional
@@ -19,6 +19,8 @@ from bridge.tmux.prompt import menu_rows, tmux_objection
 from bridge.tmux.screen import empty_or_last_input, unframed
 from bridge.tmux.state import PaneState
 
+GLYPHS = ">❯›»▌"  # of prompts, in composers
+IGNORED = "|\ufffd" + GLYPHS
 TAIL = 24  # characters compared: enough to be no accident, few enough for a narrow or scrolling input
 HEAD = 120  # characters of the header, which names the ticket: what a transcript is searched for
 ROWS_BACK = 12  # rows above the cursor that the tail may wrap over
@@ -28,21 +30,33 @@ ROWS_BACK = 12  # rows above the cursor that the tail may wrap over
 class Draft:
     tail: str  # squashed end of the pasted text
     whole: str  # squashed text
+    last: str  # its last line
 
     @classmethod
     def of(cls, text: str) -> Draft:
-        return cls(squash(text)[-TAIL:], squash(text))
+        return cls(squash(text)[-TAIL:], squash(text), unframed(text.rpartition("\n")[2]).strip())
 
     def is_shown(self, sight: Sight) -> bool:
         """Does the text end where the cursor is (or, with a hidden cursor, in the last input row)?"""
         state = sight.state
         if not state.cursor_shown:
-            region = "\n".join(empty_or_last_input(state.rows))
-            return self.tail in squash(region) or bool(re.search(sight.profile.folded.pattern.rstrip("$"), region, re.I))
-        if sight.profile.folded.search(unframed(state.left).rstrip()):
+            return self._ends_a_row(empty_or_last_input(state.rows), sight)
+        left = unframed(state.left).strip()
+        if sight.profile.folded.search(left):
             return True
+        if left in GLYPHS and left not in ("", self.last):
+            return False  # an empty input, under a transcript that may end with the very same words
         above = state.rows[max(0, state.cursor_y - ROWS_BACK) : state.cursor_y]
         return squash("\n".join([*above, state.left])).endswith(self.tail)
+
+    def _ends_a_row(self, rows: tuple[str, ...], sight: Sight) -> bool:
+        """Where the input ends cannot be told without a cursor; but what a person has written behind the text would follow in its row."""
+        seen = ""
+        for row in rows:
+            seen += squash(row)
+            if seen.endswith(self.tail) or sight.profile.folded.search(unframed(row).rstrip()):
+                return True
+        return False
 
     def is_told(self, state: PaneState) -> bool:
         """Does the transcript show the text? Only a hint: a screen forgets."""
@@ -60,13 +74,13 @@ class Draft:
         objection = tmux_objection(sight)
         if objection is not None:
             return objection
-        rows = [row for row in menu_rows(sight) if squash(row).lstrip(">❯›»") not in self.whole]
+        rows = [row for row in menu_rows(sight) if squash(row) not in self.whole]
         return f"a dialog is open: {' '.join(unframed(rows[0]).split())!r}" if rows else None
 
 
 def squash(text: str) -> str:
-    """Letters, digits and punctuation only: what survives wrapping, framing and any terminal's idea of emoji."""
-    return "".join(char for char in text if char not in "|\ufffd" and _KEPT.get(unicodedata.category(char), False))
+    """Letters, digits and punctuation only: what survives wrapping, framing, prompting and any terminal's idea of emoji."""
+    return "".join(char for char in text if char not in IGNORED and _KEPT.get(unicodedata.category(char), False))
 
 
 _KEPT = dict.fromkeys(("Lu", "Ll", "Lt", "Lo", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm", "Sc", "Sk"), True)

@@ -12,7 +12,7 @@ class Evidence:
     pane: str
     form: str
     submitted_at: str
-    verified: bool  # the screen showed the text before Enter, and that Enter was taken
+    verified: bool  # the screen showed the text before Enter, and that Enter was taken; no person's key fell in between
 
     def to_json(self) -> dict[str, object]:
         return {"pane": self.pane, "form": self.form, "submittedAt": self.submitted_at, "verified": self.verified}

@@ -25,7 +25,7 @@ from bridge.ticket import Ticket
 from bridge.timestamp import rfc3339
 from bridge.tmux import forms
 from bridge.tmux.activity import Activity, Armed
-from bridge.tmux.buffers import new_name
+from bridge.tmux.buffers import is_argument, new_name
 from bridge.tmux.census import Census
 from bridge.tmux.command import Tmux
 from bridge.tmux.draft import Draft, squash
@@ -146,12 +146,17 @@ class Injector:
         text = self._text(ticket, sight)
         mark = mark_of(ticket.ticket_id)
         pasted, buffer = add_mark(state.pasted, mark, str(state.pane_pid)), self._buffer
-        await self._lookout.run("load-buffer", "-b", buffer, "-", stdin=text.encode("utf-8"))
+        looked = self._lookout.looked_at
+        if sight.one_step and is_argument(text):
+            load = ["set-buffer", "-b", buffer, "--", text, ";"]  # one process for all of it
+        else:
+            load = []
+            await self._lookout.run("load-buffer", "-b", buffer, "-", stdin=text.encode("utf-8"))
         if sight.one_step:
             now = _now_ms()
-            await self._lookout.guarded(self._lookout.guard(state).paste_and_enter(buffer, pasted, add_mark(state.sent, mark, f"{sight.form}-{now}")))
+            await self._lookout.guarded([*load, *self._lookout.guard(state).paste_and_enter(buffer, pasted, add_mark(state.sent, mark, f"{sight.form}-{now}"))])
             self._submitted = time.monotonic()
-            return self._evidence(sight.form, now, await _or_false(self._is_echoed(text)))
+            return self._evidence(sight.form, now, await self._is_confirmed(looked, lambda: self._is_echoed(text)))
         await self._lookout.guarded(self._lookout.guard(state).paste(buffer, pasted))
         return await self._submit(ticket, Draft.of(text))
 
@@ -181,11 +186,21 @@ class Injector:
     async def _submit(self, ticket: Ticket, draft: Draft) -> Evidence:
         """The text is in the input, or on its way: see it there, press Enter, see it leave."""
         state = await self._wait_draft(draft)
-        now = _now_ms()
+        looked, now = self._lookout.looked_at, _now_ms()
         form = self._lookout.sight(state).form or "agent"
         await self._lookout.guarded(self._lookout.guard(state).enter(add_mark(state.sent, mark_of(ticket.ticket_id), f"{form}-{now}")))
         self._submitted = time.monotonic()
-        return self._evidence(form, now, await _or_false(self._wait_taken(draft, state)))
+        return self._evidence(form, now, await self._is_confirmed(looked, lambda: self._wait_taken(draft, state)))
+
+    async def _is_confirmed(self, looked: float, taken: Callable[[], Awaitable[bool]]) -> bool:
+        """Was the text taken, and it alone? A key that a person pressed after our last look may stand unseen behind it,
+        and went with it. After Enter the ticket IS submitted: a pane that is lost now only leaves it unconfirmed."""
+        try:
+            state = await self._lookout.observe()
+            alone = state.human_idle is None or state.human_idle >= self._lookout.looked_at - looked
+            return await taken() and alone
+        except PaneError:
+            return False
 
     async def _wait_draft(self, draft: Draft) -> PaneState:
         """Wait until the pasted text stands in the input, whole and still. Raises PaneNotReady: a later call resumes."""

@@ -32,6 +32,7 @@ class Lookout:
         self._names = (session, pane)
         self.rules = Rules(form, settings.quiet / 1000, settings.still / 1000, _compile(settings.ready_pattern), settings.allow_opaque)
         self.pane: Optional[Pane] = None
+        self.looked_at = 0.0  # monotonic seconds at which the last look began
         self._memory = Memory()
 
     @property
@@ -44,6 +45,7 @@ class Lookout:
         return self._memory.still
 
     async def observe(self) -> PaneState:
+        self.looked_at = time.monotonic()
         try:
             if self.pane is None:
                 self.pane = await self._census.find(*self._names)
@@ -55,7 +57,7 @@ class Lookout:
         if state.pane_pid != self.pane.pane_pid:  # respawned: another program, another prompt
             self.pane = replace(self.pane, pane_pid=state.pane_pid, tty=state.tty)
             self._memory = Memory()
-        self._memory.see(state, sight_of(state, Learned(), self.rules).kind is Kind.SHELL, time.monotonic())
+        self._memory.see(state, sight_of(state, Learned(), self.rules).kind is Kind.SHELL, self.looked_at, time.monotonic())
         return state
 
     async def confirm(self) -> None:

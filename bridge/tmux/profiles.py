@@ -68,16 +68,21 @@ _BUSY = re.compile(
     re.I,
 )
 # A menu cannot be mistaken: its pointer stands before a number or it says which keys it takes.
-_MENU = re.compile(r"^\W{0,6}[❯›>▶●]\s*\d+[.)]\s|[\[(]y(es)?\s*/\s*n(o)?\b|\(y\)es|\b(enter|return) to (confirm|select|continue|submit|accept)\b", re.I)
+_POINTED = r"^\W{0,6}[❯›>▶●]\s*\d+[.)]\s|\b(enter|return) to (confirm|select|continue|submit|accept)\b"
+_YES_NO = r"[\[(]y(es)?\s*/\s*n(o)?\b|\(y\)es"
+_MENU = re.compile(f"{_POINTED}|{_YES_NO}", re.I)
 # A question is a dialog only in the rows that touch the input; elsewhere it is what an idle agent last said.
-_QUESTION = re.compile(r"\b(do|would) you (want|trust|like)\b|\bare you sure\b|\ballow\b.{0,60}\?|\bproceed\b.{0,20}\?|\bpress (enter|any key|return)\b", re.I)
+_ASKED = r"\b(do|would) you (want|trust|like)\b|\bare you sure\b|\ballow\b.{0,60}\?|\bproceed\b.{0,20}\?|\bpress (enter|any key|return)\b"
+_QUESTION = re.compile(_ASKED, re.I)
+# An agent that asks in its transcript leaves the answered question standing there: open is only what touches the input.
+_POINTED_MENU, _INLINE_QUESTION = re.compile(_POINTED, re.I), re.compile(f"{_ASKED}|{_YES_NO}", re.I)
 _FOLDED = re.compile(r"\[\s*pasted\b[^\]]*\]$", re.I)
 
 PROFILES = (
     Profile("claude", frozenset({"claude"}), re.compile(r"\s*[>❯]\s?"), _BUSY, _MENU, _QUESTION, _FOLDED, re.compile(r'Try ".*')),
     Profile("codex", frozenset({"codex"}), re.compile(r"\s*[›>▌]\s?"), _BUSY, _MENU, _QUESTION, _FOLDED, re.compile(r"Ask Codex .*")),
     Profile("gemini", frozenset({"gemini"}), re.compile(r"\s*[>❯]\s{0,2}"), _BUSY, _MENU, _QUESTION, _FOLDED, re.compile(r"Type your message.*")),
-    Profile("aider", frozenset({"aider"}), re.compile(r"((ask|architect|code|help|multi|diff|whole)( multi)?)?> ?"), _BUSY, _MENU, _QUESTION, _FOLDED),
+    Profile("aider", frozenset({"aider"}), re.compile(r"((ask|architect|code|help|multi|diff|whole)( multi)?)?> ?"), _BUSY, _POINTED_MENU, _INLINE_QUESTION, _FOLDED),
 )
 GENERIC = Profile("generic", frozenset(), re.compile(r"\s*([>❯›»➜λ▌]|>>>)\s{0,2}"), _BUSY, _MENU, _QUESTION, _FOLDED)
 

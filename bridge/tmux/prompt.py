@@ -175,9 +175,9 @@ def _repl_prompt(sight: Sight) -> Optional[str]:
 
 
 def _draft(sight: Sight) -> str:
-    if not sight.state.cursor_shown:
-        return "the cursor is hidden and no empty input row is in sight"
-    if not unframed(sight.state.left).strip():
+    if not sight.state.cursor_shown and not empty_or_last_input(sight.state.rows):
+        return "the cursor is hidden and no input row is in sight"
+    if sight.state.cursor_shown and not unframed(sight.state.left).strip():
         return "no prompt is in the cursor's row"
     return "the input is not empty: somebody has written a draft, or the prompt is an unusual one (see --ready-pattern)"
 

@@ -70,7 +70,7 @@ class Intake:
 
     async def _serve(self, transport: Transport) -> None:
         self._opened_at = asyncio.get_running_loop().time()
-        log.info("receiving %s tier=%s after=%d", self._feed.label, self.tier.value, self.cursor)
+        log.info(f"receiving {self._feed.kind}=%s tier=%s after=%d", self._feed.name, self.tier.value, self.cursor)
         for arrivals in self._recipients.values():
             arrivals.vitals.note(tier=self.tier)
         self._on_open()
@@ -96,7 +96,7 @@ class Intake:
         """Look at the whole backlog (rule 2). False: the cursor is of another store and was forgotten."""
         if all(map(self._is_known, await self._feed.poll(0, self._settings.inbox_max))):
             return True
-        log.warning("the broker has another store than before: receiving from its beginning %s", self._feed.label)
+        log.warning(f"the broker has another store than before: receiving from its beginning {self._feed.kind}=%s", self._feed.name)
         self.cursor = 0
         for arrivals in self._recipients.values():
             arrivals.forget()
@@ -118,7 +118,7 @@ class Intake:
                 self._log_change(self._ladder.climb())
                 return
             except BridgeError as error:
-                log.debug("probe failed %s tier=%s reason=%s", self._feed.label, self._ladder.above.value, error)
+                log.debug(f"probe failed {self._feed.kind}=%s tier=%s reason=%s", self._feed.name, self._ladder.above.value, error)
             finally:
                 await transport.aclose()
 
@@ -129,7 +129,7 @@ class Intake:
             self._delays = self._new_delays()
         for arrivals in self._recipients.values():
             arrivals.vitals.note(reconnect=True)
-        log.info("not receiving %s tier=%s reason=%s", self._feed.label, self.tier.value, error)
+        log.info(f"not receiving {self._feed.kind}=%s tier=%s reason=%s", self._feed.name, self.tier.value, error)
         change: Optional[Change] = None
         if isinstance(error, (TierUnfit, ConnectionLost, PeerError)):  # a broker that is not there proves nothing
             change = self._ladder.fail(str(error), is_proof=isinstance(error, TierUnfit))
@@ -140,7 +140,7 @@ class Intake:
 
     def _log_change(self, change: Optional[Change]) -> None:
         if change:
-            log.warning("tier changed %s from=%s to=%s reason=%s", self._feed.label, change.before.value, change.after.value, change.reason)
+            log.warning(f"tier changed {self._feed.kind}=%s from=%s to=%s changes=%d reason=%s", self._feed.name, change.before.value, change.after.value, self._ladder.changes, change.reason)
 
     def _new_delays(self) -> Iterator[float]:
         return full_jitter(self._settings.reconnect_base / 1000, self._settings.reconnect_max / 1000)

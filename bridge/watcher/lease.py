@@ -4,6 +4,9 @@
     409  another watcher holds it: wait    404 of the predecessor  it knows no claims: go on without
     409  it is no longer pending: drop it
 
+Whoever holds a ticket usually acknowledges it long before his lease is over, and nobody tells us; so it is asked for
+again after growing pauses, and when the lease is over at the latest.
+
 A watcher's name is new for each process: a second watcher of the same pane must
 not pass for the first one.
 """
@@ -18,6 +21,7 @@ import secrets
 import socket
 from typing import Any, Coroutine, Optional, TypeVar
 
+from bridge.backoff import full_jitter
 from bridge.client.broker import BrokerClient
 from bridge.errors import BrokerUnreachable, Refused
 from bridge.tasks import stop_all, within
@@ -29,6 +33,7 @@ T = TypeVar("T")
 RENEWALS = 3  # per lease: one may be lost on the way and another be late
 RELEASE_SECONDS = 1.0  # for giving a claim back at the end; it runs out by itself soon enough
 SOONEST = 0.05  # seconds; a lease that is over by the broker's clock is still not asked for in a tight loop
+ASK_BASE, ASK_CAP = 0.2, 2.0  # seconds between two questions after a ticket that another watcher holds
 
 
 def watcher_name() -> str:
@@ -48,6 +53,7 @@ class Leases:
         self._claimed: Optional[Entry] = None  # the last one
         self._fresh_until = 0.0  # until when its claim needs no renewal
         self._held_until = 0.0  # until when nobody else can have it; counted from before we asked, so never too long
+        self._refused, self._pauses = "", full_jitter(ASK_BASE, ASK_CAP)  # the ticket that another watcher had last, and when to ask again
 
     async def claim(self, entry: Entry) -> bool:
         """True: deliver it now. False: it was dropped, or must wait. Raises BrokerUnreachable, Refused."""
@@ -103,7 +109,7 @@ class Leases:
                 log.info("lease not renewed ticket=%s reason=%s", ticket_id, error)
 
     def _judge_unknown(self, ticket_id: str, error: Refused) -> bool:
-        if "title" in error.fields or "type" in error.fields:  # RFC 9457: our broker's 404, not a router's
+        if error.is_problem:
             log.warning("dropped ticket=%s reason=the broker no longer knows it", ticket_id)
             self._inbox.drop(ticket_id)
             return False
@@ -118,8 +124,10 @@ class Leases:
             log.info("dropped ticket=%s reason=%s", ticket_id, error)
             self._inbox.drop(ticket_id)
             return
-        pause = min(max(SOONEST, seconds_until(until)), self._lease_ms / 1000)
-        log.info("held by another watcher ticket=%s again_in=%.1fs", ticket_id, pause)
+        if ticket_id != self._refused:
+            self._refused, self._pauses = ticket_id, full_jitter(ASK_BASE, ASK_CAP)
+            log.info("held by another watcher ticket=%s until=%s", ticket_id, until)
+        pause = max(SOONEST, min(seconds_until(until), next(self._pauses)))
         self._inbox.hold(ticket_id, asyncio.get_running_loop().time() + pause)
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from bridge.errors import StreamError
 
 HEARTBEAT = b":heartbeat\n\n"
+HEARTBEAT_FIELD = "Bridge-Heartbeat-Ms"  # in the head of a stream: how long its silences are
 
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(b"\r\n|\r|\n")

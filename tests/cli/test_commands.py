@@ -194,7 +194,8 @@ def test_a_closed_stdout_is_quiet(bridge, served):
         assert first.encode() in process.stdout.readline()
         process.stdout.close()
         served.send(agent)
-        assert process.stderr.read() == b"" and process.wait(20) == 141
+        said = [line for line in process.stderr.read().splitlines() if not line.startswith(b"Executing")]  # asyncio's debug mode, on a loaded machine
+        assert said == [] and process.wait(20) == 141
 
 
 @pytest.mark.parametrize("settings, coloured", [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.cli.flags import add_flags, load
 from bridge.errors import UsageError
-from bridge.settings import BrokerSettings, ClientSettings, TmuxSettings, WatcherSettings, default_db
+from bridge.settings import BrokerSettings, ClientSettings, SupervisorSettings, TmuxSettings, WatcherSettings, default_db
 
 
 def parser_for(cls) -> argparse.ArgumentParser:
@@ -18,7 +18,7 @@ def parser_for(cls) -> argparse.ArgumentParser:
     return parser
 
 
-@pytest.mark.parametrize("cls", [BrokerSettings, ClientSettings, WatcherSettings, TmuxSettings])
+@pytest.mark.parametrize("cls", [BrokerSettings, ClientSettings, SupervisorSettings, WatcherSettings, TmuxSettings])
 def test_each_field_has_a_flag_with_its_words_and_defaults_hold(cls, monkeypatch):
     for entry in fields(cls):
         for variable in entry.metadata["env"]:

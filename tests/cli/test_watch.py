@@ -159,7 +159,9 @@ def test_the_lower_tiers(bridge, served, settings):
 def test_log_lines_as_json(bridge, served):
     with bridge.running("watch", new_name(), "--print", "--log-format", "json") as watch:
         watch.wait_said("receiving")
-        assert json.loads(watch.said[0])["level"] == "info" and "watching agent=" in json.loads(watch.said[0])["message"]
+        first, second = json.loads(watch.said[0]), json.loads(watch.said[1])
+        assert first["level"] == "info" and "watching agent=" in first["message"]
+        assert (second["fields"]["tier"], second["fields"]["after"]) == ("sse", 0)
 
 
 # Real panes

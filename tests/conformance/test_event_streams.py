@@ -18,6 +18,7 @@ def test_the_head_and_the_opening(broker, version):
         assert stream.head.field("content-type") == "text/event-stream"
         assert stream.head.field("cache-control") == "no-cache, no-transform"
         assert stream.head.field("x-accel-buffering") == "no"
+        assert stream.head.field("bridge-heartbeat-ms") == "30000"
         assert stream.head.field("content-length") is None
         if version == "1.0":
             assert stream.head.field("transfer-encoding") is None, "nginx speaks HTTP/1.0: close-delimited, never chunked"

@@ -100,7 +100,8 @@ class Book:
         for pid, mark, entered in self._human.lines:
             died = any(life.doomed - DYING <= entered <= life.died + 0.5 for life in self._place.lives)
             if counts[mark] > 1 or (not counts[mark] and not died):
-                wrong.append(f"the person's line {mark!r} is {counts[mark]} times there")
+                lives = [(life.pid, f"{entered - life.born:.1f} s old", f"{life.doomed - entered:.1f} s before its end") for life in self._place.lives if life.pid == pid]
+                wrong.append(f"the person's line {mark!r} is {counts[mark]} times there; entered into {lives}")
         return wrong
 
 

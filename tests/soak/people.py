@@ -16,6 +16,7 @@ from soak.scene import Place, Scene
 
 from panes import Person  # noqa: E402  (soak.scene has shown the way to it)
 
+KILL_LINE = "\x15"
 BACKSPACE = "\x7f"
 READ = 5.0  # seconds a person waits for the screen to show their line
 
@@ -56,7 +57,7 @@ class Human(threading.Thread):
     def _write_a_line(self, life: int) -> None:
         self._number += 1
         mark = f"human-{self._place.name}-{self._number}"
-        line = mark if self._place.name == "agent" else f"sh record {self._place.name} {mark}"
+        line = mark if self._place.name == "agent" else f"sh record {mark}"
         if self._type(line):
             with self._scene.lock:  # a program that dies under the Enter may or may not have had it
                 self._press("\r")
@@ -64,10 +65,11 @@ class Human(threading.Thread):
             self._see_it_taken(line)
 
     def _see_it_taken(self, line: str) -> None:
-        """Some agents swallow an Enter: press it again, as long as the very line stands there."""
+        """Some agents swallow an Enter: press it again, as long as the very line stands there. It is entered when it leaves."""
         deadline = time.monotonic() + READ
         pressed = time.monotonic()
         while self._row() == self._place.prompt + line and time.monotonic() < deadline:
+            self.lines[-1] = (*self.lines[-1][:2], time.time())
             if time.monotonic() - pressed > 1.0:
                 self._press("\r")
                 pressed = time.monotonic()
@@ -149,9 +151,11 @@ class Human(threading.Thread):
         empty = (self._place.prompt + self._place.placeholder).rstrip()
         while self._row() != empty and time.monotonic() < deadline:
             time.sleep(0.05)
+        if self._row() != empty and self._place.name != "agent":
+            self._press(KILL_LINE + "\r")  # keys typed ahead of a prompt take it away with them: an empty line brings another
 
     def _row(self) -> str:
         """The cursor's row, without the frame that the agent draws around it."""
         cursor, *rows = self._tmux("display-message", "-p", "-t", self._place.id, "#{cursor_y}", ";", "capture-pane", "-p", "-t", self._place.id).split("\n")
-        row = rows[int(cursor)] if int(cursor) < len(rows) else ""
+        row = rows[int(cursor)] if cursor.isdigit() and int(cursor) < len(rows) else ""  # of a pane that is gone tmux prints a blank
         return row.strip("│").strip() if self._place.name == "agent" else row.rstrip()

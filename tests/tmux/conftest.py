@@ -1,8 +1,9 @@
-"""A private tmux server for each test module."""
+"""A private tmux server for each test module; and a bound on each test, whatever it waits for."""
 
 from __future__ import annotations
 
 import pathlib
+import signal
 import sys
 
 import pytest
@@ -10,6 +11,23 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from panes import Server  # noqa: E402
+
+LONGEST = 180.0  # seconds that a test may take on a machine with twenty times more to do than it can
+AGAIN = 20.0  # seconds until what hangs while the test is being ended is told once more
+
+
+@pytest.fixture(autouse=True)
+def bound():
+    """A test that hangs fails where it hangs, instead of holding up the run: asyncio's own end has no bound."""
+
+    def bark(*_: object) -> None:
+        raise AssertionError(f"the test took longer than {LONGEST:g} s")
+
+    before = signal.signal(signal.SIGALRM, bark)
+    signal.setitimer(signal.ITIMER_REAL, LONGEST, AGAIN)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,7 @@
-"""A private tmux server for tests, driven as a person drives one; and what it shows, read back."""
+"""A private tmux server for tests, driven as a person drives one; and what it shows, read back.
+
+The tmux that comes first in the PATH is the one that is tested: `PATH=/opt/tmux-3.5a/bin:$PATH python -m pytest tests/tmux`.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,10 @@ from bridge.tmux.injector import Evidence, Injector
 AGENTS = pathlib.Path(__file__).parent / "agents"
 PATIENCE = 15.0  # seconds a condition may take: two cores, shared by everything
 QUICK = TmuxSettings(poll_min=20, poll_max=60, cool_down=0)
+
+
+def tmux_version() -> tuple[int, int]:
+    return asyncio.run(Tmux().version())
 
 
 def until(condition, what: str, patience: float = PATIENCE):
@@ -81,7 +88,8 @@ class PaneHandle:
         self.log = server.folder / "none"
 
     def screen(self) -> str:
-        return self.server("capture-pane", "-p", "-J", "-t", self.id)
+        rows = self.server("capture-pane", "-p", "-J", "-t", self.id).split("\n")
+        return "\n".join(row.rstrip() for row in rows)  # before tmux 3.2 -J keeps blanks that nobody wrote
 
     def is_shown(self, text: str) -> bool:
         return text in self.screen()

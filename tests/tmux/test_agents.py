@@ -27,6 +27,7 @@ AGENTS = {
     "folds-long-pastes": ["--fold", "2"],
     "folds-long-pastes-hidden": ["--fold", "2", "--hidden"],
     "angle-glyph": ["--glyph", ">"],
+    "glyph-in-each-row": ["--glyph", ">", "--each-row"],
     "works-after-each": ["--busy", "0.7"],
     "asked-in-its-last-words": ["--question", "Done. Would you like me to commit it?"],
 }
@@ -64,7 +65,7 @@ def test_an_agent_takes_each_message_once_and_whole(server, name):
         (["--busy-at-start", "60", "--still-spinner"], "working"),
         (["--busy-at-start", "60", "--spinner", "counting sheep"], ""),
         (["--busy-at-start", "60", "--hidden"], "working"),
-        (["--placeholder", "whatever I say", "--hidden"], "hidden"),
+        (["--placeholder", "whatever I say", "--hidden"], "not empty"),
     ],
 )
 def test_an_agent_that_is_not_ready_is_not_touched(server, flags, reason):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import stat
 
 import pytest
@@ -14,7 +15,7 @@ from bridge.tmux.injector import Injector
 from bridge.tmux.marks import read_mark
 from bridge.tmux.pane import resolve
 from bridge.tmux.terminal import read_terminal
-from panes import QUICK, deliver, run, ticket, until
+from panes import PATIENCE, QUICK, deliver, run, ticket, until
 
 
 @pytest.fixture
@@ -54,6 +55,28 @@ def test_a_server_that_hangs_is_left_at_the_deadline(program, tmp_path):
     with pytest.raises(TmuxError, match="no answer"):
         run(tmux.run("list-panes"))
     assert not is_alive(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.parametrize("started", ["sleep 60 | cat", "setsid sleep 60"], ids=["child", "daemon"])
+def test_what_a_wrapper_of_tmux_has_started_holds_nobody_up(program, tmp_path, started):
+    """It holds our pipes open: waiting for their end would take as long as it lives."""
+    tmux = Tmux(program=program(f"{started} &\necho $! > {tmp_path}/pid\nwait"), deadline=0.5)
+
+    async def scenario():
+        with pytest.raises(TmuxError, match="no answer"):
+            await asyncio.wait_for(tmux.run("list-panes"), PATIENCE)
+
+    run(scenario())
+    pid = int((tmp_path / "pid").read_text())
+    if started.startswith("setsid"):  # it has left the session that we can end
+        os.kill(pid, signal.SIGKILL)
+    else:
+        until(lambda: not is_alive(pid), "the end of the child")
+
+
+def test_a_ctrl_c_in_our_terminal_is_not_tmux_s(program):
+    """An injection under way is finished: the call that types must not be ended half-way by the signal that tells us to stop."""
+    assert int(run(Tmux(program=program("exec ps -o sid= -p $$")).run("list-panes"))) != os.getsid(0)
 
 
 def test_a_cancelled_caller_leaves_no_child_behind(program, tmp_path):

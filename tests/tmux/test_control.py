@@ -12,12 +12,14 @@ import time
 import pytest
 
 from bridge.errors import ControlBroken, PaneLost, TmuxError
-from bridge.tmux import control
+from bridge.tmux import anchor, control
 from bridge.tmux.activity import Activity
 from bridge.tmux.command import Tmux
 from bridge.tmux.control import ControlClient
 from bridge.tmux.injector import Injector
-from panes import PATIENCE, QUICK, Person, Server, deliver, run, ticket, until
+from panes import PATIENCE, QUICK, Person, Server, deliver, run, ticket, tmux_version, until
+
+pytestmark = pytest.mark.skipif(tmux_version() < anchor.VERSION_MIN, reason="no control client is attached to so old a tmux")
 
 
 @contextlib.asynccontextmanager
@@ -162,8 +164,9 @@ def test_a_cancelled_asker_does_not_shift_the_answers(own):
 
 async def wait_drawn(person: Person) -> int:
     """Wait until the person's terminal gets nothing any more; what it got so far."""
-    seen, since = -1, 0.0
+    seen, since, deadline = -1, 0.0, time.monotonic() + PATIENCE
     while time.monotonic() - since < 0.5:
+        assert time.monotonic() < deadline, "the person's terminal is never quiet"
         if person.seen_bytes != seen:
             seen, since = person.seen_bytes, time.monotonic()
         await asyncio.sleep(0.02)

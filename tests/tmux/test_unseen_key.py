@@ -8,6 +8,7 @@ import pytest
 
 from bridge.errors import PaneNotReady
 from bridge.tmux.command import Tmux
+from bridge.tmux.guard import is_guarded
 from bridge.tmux.injector import Injector
 from panes import QUICK, Person, deliver, run, ticket, until
 
@@ -41,5 +42,35 @@ def test_no_enter_while_a_key_may_be_on_its_way_to_the_screen(server):
         assert run(scenario()).form == "agent"
         until(lambda: pane.messages(), "the message")
         assert len(pane.messages()) == 1 and pane.messages()[0].endswith("hello from a peer")
+    finally:
+        person.leave()
+
+
+@pytest.mark.parametrize("program", ["agent", "shell"])
+def test_what_may_hold_a_persons_key_is_not_called_verified(server, program):
+    """The key comes after our last look, and the program has not shown it: the Enter takes it along, and we say that we do not know."""
+    pane = server.agent("--slow", "0.5") if program == "agent" else server.open("bash --norc --noprofile")
+    person = Person(pane)
+
+    def last_key() -> int:
+        return int(server("list-clients", "-t", f"={pane.session}", "-F", "#{client_activity}"))
+
+    class Meddling(Tmux):
+        async def run(self, *argv, stdin=None):
+            if is_guarded(argv) and " Enter " in argv[-2]:
+                before = last_key()  # at least two seconds old, or nothing would be typed
+                person.press("h" if program == "agent" else "\x15")  # the latter leaves nothing on the screen
+                until(lambda: last_key() > before, "tmux hearing of the key")
+            return await super().run(*argv, stdin=stdin)
+
+    async def scenario():
+        injector = Injector(Meddling(socket_name=server.name), pane.session, "0", QUICK)
+        await injector.wait_ready()
+        return await injector.inject(ticket())
+
+    try:
+        assert not run(scenario()).verified
+        if program == "agent":
+            assert until(pane.messages, "the message") == ["".join(pane.messages())] and pane.messages()[0].endswith("hello from a peerh")
     finally:
         person.leave()

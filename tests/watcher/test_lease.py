@@ -10,7 +10,7 @@ import pytest
 from bridge.errors import BrokerUnreachable, Refused
 from bridge.ticket import Ticket, check_id
 from bridge.watcher.inbox import Inbox
-from bridge.watcher.lease import Leases, seconds_until, watcher_name
+from bridge.watcher.lease import ASK_BASE, ASK_CAP, SOONEST, Leases, seconds_until, watcher_name
 from virtual_clock import run
 
 
@@ -73,6 +73,36 @@ def test_a_renewal_that_is_refused_ends_the_claim_and_one_that_is_lost_does_not(
         broker.answers = [answer]
         await leases.keep_while("T-1", asyncio.sleep(4.0))
         assert broker.asked == 2 and leases.is_held() is held
+
+    run(scenario)
+
+
+def test_what_another_watcher_has_finished_is_noticed_before_his_lease_is_over():
+    async def scenario(loop):
+        broker = ClaimsOnly()
+        broker.answers = [Refused(409, "held", {"status": "pending", "leaseUntilAt": "2999-01-01T00:00:00.000Z"})] * 20 + [Refused(409, "done", {"status": "delivered"})]
+        leases, inbox = leases_of(broker, 60000)
+        pauses = []
+        while len(inbox):
+            assert not await leases.claim(inbox.head())
+            if len(inbox):
+                pauses.append(inbox.head().held_until - loop.time())
+                await asyncio.sleep(pauses[-1])
+        assert len(pauses) == 20 and all(0.99 * SOONEST < pause < 1.01 * ASK_CAP for pause in pauses), "asked now and then, not in a tight loop"
+        assert max(pauses) > ASK_BASE, "less and less often"
+
+    run(scenario)
+
+
+def test_a_lease_that_ends_soon_is_asked_for_when_it_ends():
+    async def scenario(loop):
+        broker = ClaimsOnly()
+        broker.answers = [Refused(409, "held", {"status": "pending", "leaseUntilAt": "2001-01-01T00:00:00.000Z"})]
+        leases, inbox = leases_of(broker)
+        assert not await leases.claim(inbox.head())
+        assert inbox.head().held_until - loop.time() == pytest.approx(SOONEST)
+        await asyncio.sleep(SOONEST)
+        assert await leases.claim(inbox.head())
 
     run(scenario)
 

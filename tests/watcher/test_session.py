@@ -438,6 +438,30 @@ def test_a_tier_that_is_refused_is_left_and_climbed_back_to(refusal):
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("is_away", [True, False], ids=["broker-away", "stream-refused"])
+def test_what_a_proxy_says_of_a_broker_that_is_away_is_no_evidence_against_the_stream(is_away):
+    async def scenario():
+        small, sink, refused = SmallBroker(), ScriptedSink(), []
+
+        def refuse(asked):
+            refused.append(asked)
+            return encode(503, b"<html>no server is available</html>", "text/html")
+
+        faults = {"stream": refuse, **({word: refuse for word in ("pending", "heartbeat")} if is_away else {})}
+        small.faults.update(faults)
+        async with FakeBroker(small) as broker, watching(broker.url, sink, step_down_after=3):
+            if is_away:
+                await wait_for(lambda: len(refused) >= 10, "ten refusals")
+                small.faults.clear()
+            await small.add("T1")
+            await wait_for(lambda: small.acknowledged, "the ticket")
+            await wait_for(lambda: small.reports and small.reports[-1]["tier"] == ("sse" if is_away else "longpoll"), "the tier")
+            assert bool(small.cursors) is is_away
+            assert is_away or sum(asked.path[-1] == "stream" for asked in refused) == 3
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("fault", ["reset", "silence"])
 def test_repeated_resets_and_repeated_silence_lead_one_step_down(fault):
     async def scenario():

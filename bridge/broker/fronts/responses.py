@@ -9,6 +9,7 @@ from typing import Iterable
 
 from bridge.broker.reply import Reply
 from bridge.wire.response import encode_response_head
+from bridge.wire.sse import HEARTBEAT_FIELD
 
 SSE_FIELDS = {
     "Content-Type": "text/event-stream",
@@ -47,9 +48,9 @@ def _field(name: str, value: str) -> bytes:
     return encode_response_head(200, {name: value}).split(b"\r\n", 1)[1][:-2]
 
 
-def encode_stream_head(is_chunked: bool, headers: Iterable[tuple[str, str]] = ()) -> bytes:
+def encode_stream_head(is_chunked: bool, heartbeat_ms: int, headers: Iterable[tuple[str, str]] = ()) -> bytes:
     """HTTP/1.0 gets a stream that ends with the connection, never chunks (nginx speaks it by default)."""
-    fields = {**SSE_FIELDS, **dict(headers)}
+    fields = {**SSE_FIELDS, HEARTBEAT_FIELD: str(heartbeat_ms), **dict(headers)}
     if is_chunked:
         fields["Transfer-Encoding"] = "chunked"
     return encode_response_head(200, fields)

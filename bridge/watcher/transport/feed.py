@@ -18,7 +18,8 @@ from bridge.watcher.transport.base import UNFIT_STATUSES
 class Feed(Protocol):
     """What a tier asks of the broker."""
 
-    label: str  # for logs
+    kind: str  # what `name` names, for logs: agent or subscriber
+    name: str
 
     async def open_stream(self, after: int, head_within: float) -> EventStream:
         """Raises as BrokerClient.stream_agent does."""
@@ -39,16 +40,17 @@ class Feed(Protocol):
 class AgentFeed:
     """One agent's tickets."""
 
+    kind = "agent"
+
     def __init__(self, client: BrokerClient, agent: str) -> None:
-        self.label = f"agent={agent}"
-        self._agent = agent
+        self.name = agent
         self._client = client
 
     async def open_stream(self, after: int, head_within: float) -> EventStream:
-        return await self._client.stream_agent(self._agent, after, head_within)
+        return await self._client.stream_agent(self.name, after, head_within)
 
     async def pending(self, after: int, wait_ms: int, limit: int) -> list[Ticket]:
-        return await self._client.pending(self._agent, after, wait_ms, limit)
+        return await self._client.pending(self.name, after, wait_ms, limit)
 
     async def poll(self, after: int, limit: int) -> list[Ticket]:
         return await self.pending(after, 0, limit)
@@ -57,24 +59,25 @@ class AgentFeed:
         return Ticket.from_json(event)
 
     def recipient(self, ticket: Ticket) -> str:
-        return self._agent
+        return self.name
 
 
 class SubscriberFeed:
     """The tickets of all agents subscribed under `name`; `agents` says whom to ask for where a broker knows no subscribers."""
 
+    kind = "subscriber"
+
     def __init__(self, client: BrokerClient, name: str, agents: Callable[[], Iterable[str]]) -> None:
-        self.label = f"subscriber={name}"
-        self._name = name
+        self.name = name
         self._client = client
         self._agents = agents
         self._is_known = True  # until the broker shows that it does not know such a page
 
     async def open_stream(self, after: int, head_within: float) -> EventStream:
-        return await self._client.stream_subscriber(self._name, after, head_within)
+        return await self._client.stream_subscriber(self.name, after, head_within)
 
     async def pending(self, after: int, wait_ms: int, limit: int) -> list[Ticket]:
-        return await self._client.pending_of(self._name, after, wait_ms, limit)
+        return await self._client.pending_of(self.name, after, wait_ms, limit)
 
     async def poll(self, after: int, limit: int) -> list[Ticket]:
         if self._is_known:

@@ -23,6 +23,7 @@ flags.add_argument("--no-bracket", action="store_true", help="does not ask for b
 flags.add_argument("--main-screen", action="store_true", help="stays on the normal screen")
 flags.add_argument("--box", action="store_true", help="draws a frame around the input")
 flags.add_argument("--glyph", default="❯")
+flags.add_argument("--each-row", action="store_true", help="begins every row of a draft with the glyph")
 flags.add_argument("--placeholder", default="")
 flags.add_argument("--hidden", action="store_true", help="hides the cursor and leaves it elsewhere")
 flags.add_argument("--slow", type=float, default=0.0, help="seconds before a key shows")
@@ -67,12 +68,13 @@ class Agent:
         text = options.glyph + " " + self.shown
         inner = width - (4 if options.box else 0)
         rows = []
+        again = options.glyph + " " if options.each_row else ""
         for line in text.replace("\t", "    ").split("\n"):
-            row = ""
+            row = again if rows else ""
             for char in line:
                 if columns(row + char) > inner:
                     rows.append(row)
-                    row = ""
+                    row = again
                 row += char
             rows.append(row)
         return rows

@@ -1,0 +1,132 @@
+"""From a pane that becomes ready to the watcher that knows it: the injector's own wait, nothing of the broker's.
+
+    python3 tests/bench/readiness.py [--rounds 100] [--control off|on]
+
+A bash whose every prompt first writes the time into a FIFO runs `sleep` for a random while; measured is from that time to
+the end of `wait_ready`. Each round over the limit is printed with what happened when, so that a tail can be told from a
+machine that was busy with something else: `event` (the kernel's word that the prompt was written), `look` and `seen` (one
+question to tmux, a process unless --control on).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import pathlib
+import random
+import statistics
+import sys
+import tempfile
+import time
+from typing import Any, List, Tuple
+
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:1] = [str(TESTS), str(TESTS.parent), str(TESTS / "tmux")]
+
+from bridge.settings import TmuxSettings  # noqa: E402
+from bridge.tmux.activity import Activity  # noqa: E402
+from bridge.tmux.control import ControlClient  # noqa: E402
+from bridge.tmux.injector import Injector  # noqa: E402
+from panes import PaneHandle, Server  # noqa: E402
+
+LIMIT = 50.0  # ms: what the watcher promises
+
+
+class Trace:
+    """What happened when, in seconds of the wall clock: the shell knows no other."""
+
+    def __init__(self) -> None:
+        self.notes: List[Tuple[float, str]] = []
+
+    def note(self, what: str) -> None:
+        self.notes.append((time.time(), what))
+
+    def since(self, moment: float) -> str:
+        return " ".join(f"{what}{1000 * (at - moment):+.0f}" for at, what in self.notes if at > moment - 0.05)
+
+
+class TracedActivity(Activity):
+    trace: Trace
+
+    def _hear(self) -> None:
+        self.trace.note("event")
+        super()._hear()
+
+
+class TracedTmux(ControlClient):
+    trace: Trace
+
+    async def run(self, *argv: str, **options: Any) -> str:
+        self.trace.note("look")
+        try:
+            return await super().run(*argv, **options)
+        finally:
+            self.trace.note("seen")
+
+
+class Bench:
+    def __init__(self, server: Server, folder: pathlib.Path, policy: str) -> None:
+        self.trace = Trace()
+        self.tmux, self.activity = TracedTmux(socket_name=server.name, policy=policy), TracedActivity()
+        self.tmux.trace = self.activity.trace = self.trace
+        self.fifo = str(folder / "prompts")
+        os.mkfifo(self.fifo)
+        self.reader = os.open(self.fifo, os.O_RDWR | os.O_NONBLOCK)
+        self.pane: PaneHandle = server.open("bash --norc --noprofile")
+        self.pane.type(f"PROMPT_COMMAND='echo $EPOCHREALTIME > {self.fifo}'")
+        self.pane.keys("Enter")
+        self.injector = Injector(self.tmux, self.pane.session, "0", TmuxSettings(), activity=self.activity)
+
+    def read_prompt(self) -> float:
+        """When the last prompt was about to be written; 0.0 when there was none."""
+        try:
+            return float(os.read(self.reader, 65536).split()[-1])
+        except BlockingIOError:
+            return 0.0
+
+    async def measure(self) -> float:
+        """Milliseconds from a prompt to its being known."""
+        await self.injector.wait_ready()
+        await asyncio.sleep(0.2)
+        self.read_prompt()
+        self.pane.type(f"sleep {random.uniform(0.3, 2.0):.3f}")
+        self.pane.keys("Enter")
+        while (await self.injector.explain()).ready:
+            await asyncio.sleep(0.01)
+        self.trace.notes.clear()
+        await self.injector.wait_ready()
+        known, written = time.time(), self.read_prompt()
+        taken = 1000 * (known - written)
+        if taken > LIMIT:
+            print(f"{taken:7.1f} ms, load {os.getloadavg()[0]:.1f}: {self.trace.since(written)}", flush=True)
+        return taken
+
+
+async def measure_all(server: Server, folder: pathlib.Path, options: argparse.Namespace) -> List[float]:
+    bench = Bench(server, folder, options.control)
+    try:
+        return sorted([await bench.measure() for _ in range(options.rounds)])
+    finally:
+        bench.activity.close()
+        await bench.tmux.aclose()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=100, help="about 1.5 s each (default 100)")
+    parser.add_argument("--control", choices=("off", "on"), default="off")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bridge-bench-") as name:
+        server = Server(pathlib.Path(name))
+        try:
+            taken = asyncio.run(measure_all(server, pathlib.Path(name), options))
+        finally:
+            server.stop()
+    at = {share: taken[min(len(taken) - 1, int(share / 100 * len(taken)))] for share in (90, 99)}
+    over = sum(each > LIMIT for each in taken)
+    print(f"{len(taken)} prompts: p50 {statistics.median(taken):.1f} ms, p90 {at[90]:.1f}, p99 {at[99]:.1f}, most {taken[-1]:.1f}; {over} over {LIMIT:g} ms; load {os.getloadavg()[0]:.1f}")
+
+
+if __name__ == "__main__":
+    main()

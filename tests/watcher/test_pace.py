@@ -1,0 +1,48 @@
+"""How many tickets a pane gets a minute: a bucket of them at once, and then one each time that its share of the minute is over."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bridge.ticket import Ticket
+from bridge.tmux.evidence import Evidence
+from bridge.watcher.sinks.pane import PaneSink
+from virtual_clock import run
+
+
+class QuickInjector:
+    """An injector whose pane takes everything at once."""
+
+    def __init__(self) -> None:
+        self.taken_at: list[float] = []
+
+    async def inject(self, ticket, is_ours):
+        self.taken_at.append(asyncio.get_running_loop().time())
+        return Evidence("dev:0.0 (%0)", "agent", "now", True)
+
+
+async def take(count: int, rate: int) -> list[float]:
+    injector = QuickInjector()
+    sink = PaneSink(injector, "dev", "0", rate)
+    began = asyncio.get_running_loop().time()
+    for number in range(count):
+        await sink.deliver(Ticket(f"T-{number}", number, "lucy", "text"), lambda: True)
+    return [moment - began for moment in injector.taken_at]
+
+
+def test_what_goes_beyond_the_bucket_waits_for_its_share_of_the_minute():
+    async def scenario(loop):
+        taken = await take(9, rate=6)
+        assert taken[:6] == pytest.approx([0.0] * 6)
+        assert taken[6:] == pytest.approx([10.0, 20.0, 30.0])
+
+    run(scenario)
+
+
+def test_a_rate_of_nought_is_no_limit():
+    async def scenario(loop):
+        assert await take(500, rate=0) == pytest.approx([0.0] * 500)
+
+    run(scenario)
