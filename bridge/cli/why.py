@@ -2,7 +2,7 @@
 
     GET /tickets/{id} ─► history ─┐
     GET /overview?agent= ─────────┼─► Facts ─► stand (story.py) ─► lines
-    GET /tickets?agent=&status= ──┘
+    GET /search?agent=&status= ──┘
          only where it is pending; an older broker is asked its page of one agent instead
 
 To look is not to receive: nothing that is asked here makes an agent look as if

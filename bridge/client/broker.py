@@ -135,7 +135,7 @@ class BrokerClient:
     async def search(self, text: Optional[str] = None, before: Optional[int] = None, limit: Optional[int] = None, **filters: Optional[str]) -> Found:
         """One page of tickets, newest first; filters are agent, origin, thread, status."""
         query = {"q": text, "before": before, "limit": limit, **filters}
-        return Found.from_json(self._object(await self.request("GET", "/tickets", query=query)))
+        return Found.from_json(self._object(await self.request("GET", "/search", query=query)))
 
     async def stream_events(self, agent: Optional[str] = None, thread: Optional[str] = None) -> EventStream:
         return await self._http.open_stream("/events", query={"agent": agent, "thread": thread})

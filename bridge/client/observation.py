@@ -1,4 +1,4 @@
-"""What `GET /overview`, `GET /events` and `GET /tickets` say, as values.
+"""What `GET /overview`, `GET /events` and `GET /search` say, as values.
 
 Rule 1: whoever looks on must get along with a broker that is newer: a field that is not there, or is something
         else than expected, reads as "not known"; only what is no object at all is an error (PeerError 502).

@@ -205,7 +205,7 @@ def test_without_streams_there_are_no_events(start):
 
 
 def search(broker, query=""):
-    answer = broker.ask("GET", f"/tickets{query}")
+    answer = broker.ask("GET", f"/search{query}")
     assert answer.status == 200, answer
     assert set(answer.json) == {"tickets", "nextBefore"}
     for ticket in answer.json["tickets"]:
@@ -268,7 +268,7 @@ def test_search_looks_at_a_bounded_number_of_bytes(start):
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=201", "before=-1", "before=x", "status=lost", "q=" + "x" * 1001, "q=a&q=b"])
 def test_search_refuses_what_it_cannot_mean(broker, query):
-    check_problem(broker.ask("GET", "/tickets?" + query), 400)
+    check_problem(broker.ask("GET", "/search?" + query), 400)
 
 
 def test_whoever_only_looks_on_receives_nothing(broker):

@@ -94,8 +94,8 @@ def exchange(broker, secret):
     broker.ask("POST", "/replies", {"ticketId": ticket, "payload": secret + "2"})
     for body in (b'{"payload": "' + secret.encode() + b'"', {"payload": secret, "timeoutMs": secret}, {"payload": secret, "metadata": [secret]}, [secret], secret.encode() + b"\xff"):
         assert broker.ask("POST", "/agents/lucy/send", body).status == 400
-    broker.ask("GET", f"/tickets?q={secret}")
-    broker.ask("GET", f"/tickets?limit=0&q={secret}")
+    broker.ask("GET", f"/search?q={secret}")
+    broker.ask("GET", f"/search?limit=0&q={secret}")
     broker.ask("POST", "/agents/lucy/send", b'{"payload":"' + secret.encode() * 100_000 + b'"}')
 
 
