@@ -119,7 +119,7 @@ def test_the_pane_of_a_real_watcher_at_a_password_prompt(bridge, served, run, tm
     server, agent = Server(tmp_path), new_name()
     try:
         pane = server.open("env " + shlex.quote("PS1=$ ") + " bash --norc --noprofile")
-        pane.wait_shown("$ ")
+        pane.wait_shown("$")
         pane.keys("read -s -p 'Secret: ' secret", "Enter")
         pane.wait_shown("Secret:")
         with bridge.running("watch", agent, pane.session, "0", "-L", server.name, "--explain-after", "10", "--report-interval", "10"):

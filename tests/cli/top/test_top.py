@@ -47,7 +47,7 @@ class Top:
     def __init__(self, server: Server, url: str, *flags: str, width: int = 80, height: int = 24, **environment: str) -> None:
         self.server = server
         self.pane = server.open("env 'PS1=$ ' bash --norc --noprofile", width, height)
-        self.pane.wait_shown("$ ")
+        self.pane.wait_shown("$")
         self.pane.type("echo before; stty -a | grep -v rows >one")
         self.pane.keys("Enter")
         settings = {"PYTHONPATH": str(ROOT), "BRIDGE_BROKER_URL": url, **environment}
