@@ -104,7 +104,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         pass  # it ended in this very moment
     transport: asyncio.SubprocessTransport = process._transport  # type: ignore[attr-defined]  # no public way to let go of the pipes
     ended = asyncio.ensure_future(process.wait())
-    if not (await asyncio.wait({ended}, timeout=LEAVE))[0]:
-        transport.close()
-        await asyncio.wait({ended}, timeout=LEAVE)
-        await stop_all(ended)
+    await asyncio.wait({ended}, timeout=LEAVE)
+    transport.close()
+    await asyncio.wait({ended}, timeout=LEAVE)
+    await stop_all(ended)

@@ -83,15 +83,15 @@ class Gathering:
             argv += [*look.argv, ";", "display-message", "-p", word, ";"]
         try:
             out, complaint = await self._run_list(argv[:-1])
-        except TmuxError as error:
+        except (TmuxError, ValueError) as error:  # ValueError: an argument that no process can have
             for look in looks:
-                settle(look.answer, error)
+                settle(look.answer, error if isinstance(error, TmuxError) else TmuxError(look.argv[0], str(error)))
             return
         parts = out.split(word + "\n")
         for look, part in zip(looks, parts[:-1]):
             settle(look.answer, part)
-        if complaint:
-            self._fail(looks[len(parts) - 1 :], complaint)
+        if len(parts) <= len(looks):  # also without a complaint: whoever asked must not wait for ever
+            self._fail(looks[len(parts) - 1 :], complaint or "it ended without an answer")
 
     def _fail(self, looks: list[_Look], complaint: str) -> None:
         """The first of these failed; the others were not asked, and are the next."""
