@@ -26,7 +26,9 @@ def _set(default: Any, env: str, doc: str, low: float = 0, high: float = UNBOUND
 
 def default_db(environ: Mapping[str, str] = os.environ) -> str:
     """$XDG_STATE_HOME/bridge/bridge.db, by default ~/.local/state/bridge/bridge.db."""
-    home = environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    home = environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(home):  # unset; or relative, which the XDG base directory specification says to ignore
+        home = os.path.join(os.path.expanduser("~"), ".local", "state")
     return os.path.join(home, "bridge", "bridge.db")
 
 
@@ -61,8 +63,8 @@ class BrokerSettings:
     log_refusals: int = _set(20, "BRIDGE_LOG_REFUSALS", "lines about refused requests a second; of those beyond it one line gives the number", 0)
     metrics_agents: int = _set(100, "BRIDGE_METRICS_AGENTS", "agents with series of their own in GET /metrics; the others are summed as agent=\"other\"", 0)
     events_max: int = _set(100, "BRIDGE_EVENTS_MAX", "open readers of GET /events, each of which makes every ticket a little dearer; beyond it 503", 0)
-    search_rows: int = _set(1000, "BRIDGE_SEARCH_ROWS", "tickets that one request to GET /tickets looks at; its nextBefore goes on from there", 1)
-    search_bytes: int = _set(2 << 20, "BRIDGE_SEARCH_BYTES", "bytes of tickets that one request to GET /tickets looks at", 1024)
+    search_rows: int = _set(1000, "BRIDGE_SEARCH_ROWS", "tickets that one request to GET /search looks at; its nextBefore goes on from there", 1)
+    search_bytes: int = _set(2 << 20, "BRIDGE_SEARCH_BYTES", "bytes of tickets that one request to GET /search looks at", 1024)
     allowed_hosts: str = _set("", "BRIDGE_ALLOWED_HOSTS", "further names the broker goes by, comma separated (Host header; else 421)")
     allowed_origins: str = _set("", "BRIDGE_ALLOWED_ORIGINS", "web origins that may call, comma separated (Origin header; else 403)")
 
@@ -146,6 +148,26 @@ class DoctorSettings:
     clock_apart: int = _set(5000, "BRIDGE_CLOCK_APART", "ms that the broker's clock and ours may be apart; beyond it times in histories mislead")
     disk_free: int = _set(256 << 20, "BRIDGE_DISK_FREE", "bytes that should be free where the store is; a full disk turns sends into 503")
     descriptors: int = _set(4096, "BRIDGE_DESCRIPTORS", "open files that a broker should be allowed: one for each connection")
+
+
+@dataclass(frozen=True)
+class TailSettings:
+    """How `tail` brings tickets and their stages into one order: they come over two streams."""
+
+    stage_hold: int = _set(500, "BRIDGE_STAGE_HOLD", "ms that a stage waits for its ticket's own line, which comes over another stream", 0)
+    stages_held: int = _set(1000, "BRIDGE_STAGES_HELD", "tickets whose stages may wait so, and whose lines are remembered", 1)
+
+
+@dataclass(frozen=True)
+class TopSettings:
+    """How often `top` looks and paints."""
+
+    top_refresh: int = _set(250, "BRIDGE_TOP_REFRESH", "ms between two paints when news come in; faster than anybody reads, slow enough for ssh", 20)
+    top_overview: int = _set(1000, "BRIDGE_TOP_OVERVIEW", "ms between two looks at everything while something moves; more where the broker needs long to answer", 50)
+    top_idle: int = _set(30000, "BRIDGE_TOP_IDLE", "ms between two such looks while nothing moves: events are a hint, looking is the truth", 100)
+    top_agents: int = _set(1000, "BRIDGE_TOP_AGENTS", "agents that are asked for and listed", 1, 10000)
+    top_tickets: int = _set(300, "BRIDGE_TOP_TICKETS", "latest tickets that are kept to look at", 1)
+    escape_delay: int = _set(50, "ESCDELAY", "ms after which an Escape is a key of its own and not the beginning of an arrow key's bytes (ncurses(3X))", 0, 2000)
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ class Broker:
     def __init__(self, launcher: list[str], db: str, cwd: str | None = None, flags=(), **settings: object) -> None:
         self.launcher, self.db, self.cwd, self.flags = launcher, str(db), cwd, list(flags)
         self.settings = settings
+        self.pass_fds: tuple[int, ...] = ()  # descriptors that the process inherits
         self.process: subprocess.Popen | None = None
         self.stderr: list[str] = []
         self.port = 0
@@ -90,7 +91,7 @@ class Broker:
         self.port, self.stderr = 0, []
         arguments = [*self.launcher, "broker", "--port", "0", "--db", self.db, *self.flags]
         self.process = subprocess.Popen(
-            arguments, cwd=self.cwd or str(ROOT), env=environment(**self.settings), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            arguments, cwd=self.cwd or str(ROOT), env=environment(**self.settings), pass_fds=self.pass_fds, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         for limit, value in (limits or {}).items():
             resource.prlimit(self.process.pid, limit, (value, value))

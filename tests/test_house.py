@@ -23,6 +23,7 @@ FLOORS = {
     "bridge.errors": 0,
     "bridge.ticket": 0,
     "bridge.settings": 1,
+    "bridge.systemd": 1,
     "bridge.backoff": 1,
     "bridge.bucket": 1,
     "bridge.scene": 1,
@@ -63,6 +64,7 @@ FLOORS = {
     "bridge.broker.handlers.*": 5,
     "bridge.broker.routes": 6,
     "bridge.broker.fronts.*": 7,
+    "bridge.broker.listening": 8,
     "bridge.broker.server": 8,
     "bridge.watcher": 3,
     "bridge.watcher.ladder": 3,
@@ -118,6 +120,7 @@ FLOORS = {
     "bridge.bench.*": 9,
     "bridge.__main__": 10,
     "bridge.cli.*": 10,
+    "bridge.cli.top.*": 11,  # a folder of its own over what the other commands share; main.py imports by name
 }
 
 PURE_FLOORS = (0, 2, 3)

@@ -1,6 +1,7 @@
 """The broker: takes tickets over HTTP, keeps them on disk, pushes them to whoever waits.
 
-    server.py      start, accept, sweep, drain          fronts/http.py  one connection
+    server.py      start, sweep, drain                  fronts/http.py  one connection
+    listening.py   where it listens, also on passed sockets
     routes.py      (method, path) -> handler            handlers/       (Request, Services) -> Reply
     guard.py       whose Host and Origin may ask        body.py         JSON in, within limits
     web/           the page: files that handlers/web.py serves

@@ -68,8 +68,10 @@ def decode(data: bytes, depth: int) -> Any:
     try:
         content, end = _raw_decode(text) if text[:1] == "{" else (None, -1)
         return content if end == len(text) else _decoder.decode(text)  # white space around it, or not an object
-    except (ValueError, RecursionError) as error:  # JSONDecodeError, or an integer of too many digits
+    except (json.JSONDecodeError, RecursionError) as error:
         raise PeerError(400, f"the body is not JSON: {error}") from None
+    except ValueError:  # more digits than the interpreter reads
+        raise PeerError(400, "an integer in the body has too many digits") from None
 
 
 def _depth(text: str) -> int:

@@ -10,6 +10,8 @@ quarter apart and are decimal numbers.
 from __future__ import annotations
 
 from bisect import bisect_left
+from itertools import accumulate
+from operator import add
 from typing import Iterator, Optional, Sequence
 
 _R10 = ("1", "1.25", "1.6", "2", "2.5", "3.15", "4", "5", "6.3", "8")
@@ -24,7 +26,7 @@ class Distribution:
         self.bins = [0] * (len(bounds) + 1)
         self.total = 0.0
 
-    # Hot: twice per ticket.
+    # Hot: twice per commit.
     def observe(self, value: float) -> None:
         self.bins[bisect_left(self.bounds, value)] += 1
         self.total += value
@@ -35,19 +37,20 @@ class Distribution:
 
     def add(self, other: Distribution) -> None:
         """Count what the other has counted, too. Both must have the same bounds."""
-        self.bins = [mine + theirs for mine, theirs in zip(self.bins, other.bins)]
+        self.bins = list(map(add, self.bins, other.bins))
         self.total += other.total
 
     def quantile(self, share: float) -> Optional[float]:
         """The value that `share` of them do not exceed; None when there is none."""
-        wanted, seen = share * self.count, 0
-        for index, found in enumerate(self.bins):
-            if found and seen + found >= wanted:
-                low = self.bounds[index - 1] if index else 0.0
-                high = self.bounds[index] if index < len(self.bounds) else low
-                return low + (high - low) * (wanted - seen) / found
-            seen += found
-        return None
+        seen = list(accumulate(self.bins))
+        if not seen[-1]:
+            return None
+        wanted = share * seen[-1]
+        index = bisect_left(seen, max(wanted, 1e-9))  # the first bin with so many up to it, and not an empty one before all
+        low = self.bounds[index - 1] if index else 0.0
+        high = self.bounds[index] if index < len(self.bounds) else low
+        before = seen[index - 1] if index else 0
+        return low + (high - low) * (wanted - before) / self.bins[index]
 
     def counts_up_to(self, shown: Sequence[float]) -> Iterator[tuple[float, int]]:
         """(bound, how many do not exceed it) for those of our bounds that are shown, ascending."""

@@ -15,6 +15,7 @@ turn, so that many agents are looked at less often instead of holding up the loo
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from typing import Any, Iterator, Mapping, NamedTuple, Optional
 
@@ -24,6 +25,8 @@ from bridge.broker.entry import Entry
 from bridge.broker.metrics import Metrics
 from bridge.broker.subscriber import Outbox
 from bridge.wire.sse import encode_event
+
+log = logging.getLogger("bridge.broker")
 
 PREVIEW = 200  # characters of a payload
 LOOK_EVERY = 0.5  # seconds between two looks at agents
@@ -35,6 +38,7 @@ HELD_MAX = 65536  # bytes that wait for the end of the loop's turn, to leave in 
 class About(NamedTuple):
     origin: str
     thread: Optional[str]
+    preview: str
 
 
 class EventReader:
@@ -118,6 +122,13 @@ class Events:
         self._metrics.events_missed += 1
 
     def _tell_stage(self, entry: Entry, stage: Mapping[str, Any]) -> None:
+        try:
+            self._tell(entry, stage)
+        except Exception:  # called in the middle of a ticket's way: who looks on must never cost anybody a ticket
+            log.exception("event not told ticket=%s stage=%s", entry.ticket_id, stage.get("stage"))
+            self.count_missed()
+
+    def _tell(self, entry: Entry, stage: Mapping[str, Any]) -> None:
         readers = [reader for reader in self._readers if reader.agent in (None, entry.agent_id)]
         if not readers:
             return
@@ -132,7 +143,8 @@ class Events:
         if about is None:
             fields = entry.decoded()
             thread = fields["metadata"].get("threadId")
-            about = self._about[entry.ticket_id] = About(fields["originAgent"], thread if isinstance(thread, str) else None)
+            about = About(fields["originAgent"], thread if isinstance(thread, str) else None, preview(fields["payload"]))
+            self._about[entry.ticket_id] = about
             if len(self._about) > ABOUT_MAX:
                 self._about.popitem(last=False)
         return about
@@ -177,7 +189,7 @@ def _stage(entry: Entry, about: About, stage: Mapping[str, Any]) -> dict[str, An
         **stage,
     }
     if stage["stage"] == "accepted":
-        told["preview"] = preview(entry.decoded()["payload"])
+        told["preview"] = about.preview
     elif stage["stage"] == "replied" and entry.state.response is not None:
         told["preview"] = preview(entry.state.response["payload"])
     return told

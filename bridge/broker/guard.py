@@ -62,12 +62,12 @@ def _list(text: str) -> list[str]:
 
 def _bare(name: str) -> str:
     """As `_host_name` gives it: without an IPv6 address' brackets and without the dot of a rooted name."""
-    return name.lower().strip("[]").rstrip(".")
+    return name.lower().strip("[]").removesuffix(".")
 
 
 def _host_name(authority: str) -> str:
     try:
-        return (urlsplit(f"//{authority}").hostname or "").rstrip(".").lower()
+        return (urlsplit(f"//{authority}").hostname or "").removesuffix(".").lower()
     except ValueError:
         raise PeerError(400, "the Host header is no host name") from None
 

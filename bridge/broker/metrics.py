@@ -15,8 +15,9 @@ from bridge.broker.entry import Entry, State, new_stages
 from bridge.broker.reported import Reported
 from bridge.broker.timeline import ACKNOWLEDGED, INJECTED, STREAMED, Timeline
 from bridge.broker.timeline import DELIVERED as ALL_THE_WAY
+from bridge.broker.transitions import submitted_ms
 from bridge.ticket import DELIVERED, EXPIRED, RESPONDED
-from bridge.timestamp import parse_rfc3339, rfc3339
+from bridge.timestamp import rfc3339
 
 FAILURE_WINDOW = 60.0  # seconds; "in the last minute" of /debug/connections
 FAILURES_MAX = 10000  # remembered at once
@@ -77,8 +78,7 @@ class Metrics:
         """The hops of an acknowledged ticket. When it was typed is what its watcher says, by its own clock."""
         self.timeline.at(now).acknowledged += 1
         self.timeline.observe(ALL_THE_WAY, now - entry.accepted_at, now)
-        submitted_at = state.stages[-1].get("evidence", {}).get("submittedAt")
-        injected_ms = parse_rfc3339(submitted_at) if isinstance(submitted_at, str) else None
+        injected_ms = submitted_ms(state.stages[-1].get("evidence"))
         if injected_ms is not None and entry.streamed_ms:
             injected_ms = min(max(injected_ms, entry.streamed_ms), state.updated_ms)  # clocks may be apart
             self.timeline.observe(INJECTED, (injected_ms - entry.streamed_ms) / 1000, now)

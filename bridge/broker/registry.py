@@ -76,6 +76,15 @@ class Registry:
             self._presences.move_to_end(agent_id)
         return known
 
+    # Hot: once per ticket.
+    def note_named(self, agent_id: str) -> None:
+        """Somebody sends to the agent: it is known from now on, also when it has nothing pending any more.
+
+        Where there is no room nobody gives way for it: who sends says less of an agent than who receives for it.
+        """
+        if agent_id not in self._presences and len(self._presences) < self._presences_max:
+            self.presence(agent_id)
+
     def report(self, agent_id: str) -> Mapping[str, Any]:
         """What the agent's watcher said last. To look is not to name: a page must not make others give way."""
         known = self._presences.get(agent_id)
@@ -88,10 +97,10 @@ class Registry:
         """The tier by which the agent is reached now: sse, longpoll, poll or none."""
         if self._hub.streams(agent_id):
             return "sse"
-        seen = self._presences.get(agent_id) or Presence()
-        if agent_id in self._hub.polls or now - seen.longpolled_at < POLL_WINDOW:
+        seen = self._presences.get(agent_id)
+        if agent_id in self._hub.polls or (seen is not None and now - seen.longpolled_at < POLL_WINDOW):
             return "longpoll"
-        return "poll" if now - seen.polled_at < POLL_WINDOW else "none"
+        return "poll" if seen is not None and now - seen.polled_at < POLL_WINDOW else "none"
 
     def status(self, agent: Agent, now: float) -> str:
         """Either online or offline."""

@@ -90,6 +90,7 @@ REASONS = {
 REFUSALS = frozenset(REASONS.values()) | {  # all that there are: the label has no other values
     "agents_max", "connections_max", "events_max", "no_reply", "other", "pending_bytes", "queue_full", "rate_limit", "store", "streams_off", "subscribers_max",
 }  # fmt: skip
+ORDINARY = frozenset({"not_found", "no_reply", "timeout", "conflict"})  # what happens when nothing is wrong: no reply yet, somebody else's claim
 TITLES = {
     400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout", 409: "Conflict",
     413: "Content Too Large", 414: "URI Too Long", 417: "Expectation Failed", 421: "Misdirected Request", 429: "Too Many Requests",

@@ -27,7 +27,7 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "/agents/{}/tickets/stream": {"GET": streams.stream},
     "/subscribers/{}": {"GET": subscribers.show_subscriber},
     "/subscribers/{}/tickets/pending": {"GET": subscribers.pending_of_subscriber},
-    "/tickets": {"GET": observation.find},
+    "/search": {"GET": observation.find},
     "/tickets/stream": {"GET": streams.shared_stream},
     "/tickets/{}": {"GET": tickets.show},
     "/tickets/{}/claim": {"POST": tickets.claim},

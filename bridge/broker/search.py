@@ -3,7 +3,8 @@
 Rule 1: one search looks at so many tickets and so many bytes and no more,
 because it runs on the loop. Where it stopped is where the next one begins.
 Rule 2: the text is looked for in the ticket's JSON as it stands, as it was
-typed and as JSON would write it (`say "hi"` finds `say \\"hi\\"`).
+typed and as JSON would write it (`say "hi"` finds `say \\"hi\\"`). A text that
+spans several of its members may not be found.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple, Optional
 from bridge.broker.body import encode_text
 from bridge.broker.entry import Entry
 from bridge.broker.ledger import Ledger
+from bridge.timestamp import rfc3339
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,28 @@ def _match(entry: Entry, wanted: Wanted, needles: set[str]) -> Optional[dict[str
     """The ticket, if it is wanted."""
     if wanted.agent not in (None, entry.agent_id) or wanted.status not in (None, entry.state.status):
         return None
+    if needles and not _holds(_traces(entry), needles):
+        return None
     fields = entry.to_json()
     if wanted.origin not in (None, fields["originAgent"]):
         return None
     if wanted.thread is not None and fields["metadata"].get("threadId") != wanted.thread:
         return None
-    if needles:
-        text = encode_text(fields).casefold()
-        if not any(needle in text for needle in needles):
-            return None
+    if needles and not _holds(encode_text(fields), needles):
+        return None
     return fields
+
+
+def _holds(text: str, needles: set[str]) -> bool:
+    folded = text.casefold()
+    return any(needle in folded for needle in needles)
+
+
+def _traces(entry: Entry) -> str:
+    """Each member that the ticket's JSON has, and some that it had, for a tenth of the price: most tickets need no more to be told apart."""
+    text, state = entry.data.decode(), entry.state
+    if state.updated_ms:
+        text += f' "status":"{state.status}" "updatedAt":"{rfc3339(state.updated_ms)}"'
+    if state.response is not None:
+        text += f' "response":{encode_text(state.response)} "latencyMs":{max(0, state.responded_ms - entry.created_ms)}'
+    return text

@@ -6,8 +6,8 @@
 Draining: stop accepting, end streams cleanly, answer what waits, let what is
 being stored finish (BRIDGE_DRAIN_TIMEOUT), close the store.
 
-asyncio.start_server accepts; its callback hands each transport to a Connection
-at once. So no stream reader, no task and no queue is kept per connection.
+listening.py accepts, and hands each transport to a Connection at once. So no
+stream reader, no task and no queue is kept per connection.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import os
 import resource
 import signal
 import socket
-from typing import Any, Callable, Iterable, Mapping, Optional, Union
+from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
 from bridge import __version__
 from bridge.broker.agent_rows import AgentRows
@@ -37,6 +37,7 @@ from bridge.broker.journal.memory import MemoryJournal
 from bridge.broker.journal.sqlite import SqliteJournal
 from bridge.broker.ledger import Bounds, Ledger
 from bridge.broker.limits import SendLimits
+from bridge.broker.listening import Listening
 from bridge.broker.metrics import Metrics
 from bridge.broker.registry import Registry
 from bridge.broker.reply import problem
@@ -44,14 +45,12 @@ from bridge.broker.services import Services
 from bridge.broker.subscriptions import Subscriptions
 from bridge.errors import PeerError, UsageError
 from bridge.settings import BrokerSettings, default_db
+from bridge.systemd import ServiceManager
 from bridge.wire.request import Limits, Stage
 
 log = logging.getLogger("bridge.broker")
 
 MEMORY = ":memory:"
-ACCEPT_BACKLOG = 4096  # connections that may wait in the kernel: a herd of watchers after a restart
-ACCEPTS_PER_TURN = 128  # of them in one turn of the loop
-ACCEPT_TURNS = 4  # turns of the loop from accept(2) to our callback, and one to spare
 RESERVED_DESCRIPTORS = 24  # of the process' limit: the store, the log, the loop
 RECEIVE_BUFFER = 65536  # bytes read at a time
 SWEEP_MAX = 1.0  # seconds between sweeps; a quarter of the shortest deadline where that is less
@@ -63,8 +62,10 @@ PROBES = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 3))
 class Server:
     """Serves from `start` to `stop`. Made on a running loop; opening the store may raise StoreError."""
 
-    def __init__(self, settings: BrokerSettings, clock: Clock = Clock()) -> None:
+    def __init__(self, settings: BrokerSettings, passed: Sequence[socket.socket] = (), clock: Clock = Clock()) -> None:
         self._loop = asyncio.get_running_loop()
+        self._listening = Listening(settings, passed)
+        settings = self._listening.settings
         self.services = _open_services(settings, clock)
         self.guard = Guard(settings.host, settings.allowed_hosts, settings.allowed_origins)
         self.witness = Witness(self.services.metrics, settings.log_refusals)
@@ -79,7 +80,6 @@ class Server:
         self._expiry = Expiry(self.services.ledger, clock, self._loop)
         self.services.ledger.on_time_to_live = self._expiry.watch
         _load(self.services)
-        self._listener: Optional[asyncio.base_events.Server] = None
         shortest_ms = min(settings.head_timeout, settings.body_timeout, settings.idle_timeout, settings.write_deadline)
         self._sweep_interval = min(SWEEP_MAX, shortest_ms / 4000)
         self._accept_failed_at = float("-inf")
@@ -87,28 +87,23 @@ class Server:
 
     async def start(self) -> str:
         """Listen; return the URL. Raises UsageError when the address cannot be bound."""
-        settings = self.services.settings
         self._expiry.run()
         await self.services.journal.flush()  # nobody sees as pending what expired while the broker was down
         self._loop.set_exception_handler(self._on_loop_error)
         try:
-            self._listener = await asyncio.start_server(self._accept, settings.host, settings.port, backlog=ACCEPTS_PER_TURN)
-        except (OSError, UnicodeError) as error:
+            url = await self._listening.open(self._accept)
+        except UsageError:
             await self.services.journal.aclose()
-            reason = getattr(error, "strerror", None) or error
-            raise UsageError(f"cannot listen on {settings.host} port {settings.port}: {reason}; give another --host or --port") from None
-        _deepen_backlog(self._listener.sockets)
+            raise
         self._every(self._sweep_interval, "sweep", self._sweep)
         self._prune()
-        self._every(settings.prune_interval / 1000, "prune", self._prune)
-        port = self._listener.sockets[0].getsockname()[1]
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(settings.host, settings.host)
-        return f"http://[{host}]:{port}" if ":" in host and not host.startswith("[") else f"http://{host}:{port}"
+        self._every(self.services.settings.prune_interval / 1000, "prune", self._prune)
+        return url
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         transport = writer.transport
         room = min(self.services.settings.connections_max, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED_DESCRIPTORS)
-        if self.is_draining or len(self.connections) >= room:
+        if len(self.connections) >= room:
             detail = f"the broker has {len(self.connections)} connections, as many as it may (BRIDGE_CONNECTIONS_MAX)"
             refusal = problem(PeerError(503, detail, {"Retry-After": "5"}, reason="connections_max"))
             headers = self.witness.refused(refusal, transport)
@@ -152,21 +147,11 @@ class Server:
         self.services.journal.prune(before_ms)
         self.services.ledger.forget(before_ms)
 
-    async def _stop_accepting(self) -> None:
-        # asyncio makes the transport of an accepted connection in a task of its own, and fails in it when the
-        # listener was closed in between: so look no more, let those tasks end, and close then.
-        if self._listener is not None:
-            for listener in self._listener.sockets:
-                self._loop.remove_reader(listener.fileno())
-            for _ in range(ACCEPT_TURNS):
-                await asyncio.sleep(0)
-            self._listener.close()
-
     async def stop(self) -> None:
         """Drain, then close the store."""
         self.is_draining = True
         log.info("draining connections=%d streams=%d", len(self.connections), self.services.metrics.streams_open)
-        await self._stop_accepting()
+        await self._listening.close()
         for connection in list(self.connections):
             connection.drain()
         deadline = self._loop.time() + self.services.settings.drain_timeout / 1000
@@ -202,16 +187,11 @@ def _load(services: Services) -> None:
     kept = services.journal.load(services.clock.wall_ms(), services.clock.monotonic())
     services.ledger.load(kept)
     services.subscriptions.load(kept.subscriptions)
+    for agent_id in services.hub.backlogs:
+        services.registry.note_named(agent_id)
     for record in kept.agents:
         agent = restore(record)
         services.registry.agents[agent.agent_id] = agent
-
-
-def _deepen_backlog(listeners: Iterable[socket.socket]) -> None:
-    """asyncio's one number is both the kernel's backlog and the accepts of one turn; the first should be large, the second small."""
-    for listener in listeners:
-        with socket.socket(fileno=os.dup(listener.fileno())) as same:
-            same.listen(ACCEPT_BACKLOG)
 
 
 def _set_probes(peer: Optional[socket.socket]) -> None:
@@ -243,7 +223,7 @@ def raise_descriptor_limit() -> None:
             log.debug("descriptor limit not raised error=%s", error)
 
 
-async def serve(settings: BrokerSettings, ready: Callable[[str], None]) -> None:
+async def serve(settings: BrokerSettings, ready: Callable[[str], None], manager: ServiceManager, passed: Sequence[socket.socket]) -> None:
     """Run a broker until SIGTERM or SIGINT; `ready` is called with its URL. Raises StoreError, UsageError."""
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
@@ -258,10 +238,12 @@ async def serve(settings: BrokerSettings, ready: Callable[[str], None]) -> None:
         loop.add_signal_handler(number, on_signal)
     raise_descriptor_limit()
     calm_collector()
-    server = Server(settings)
+    server = Server(settings, passed)
     url = await server.start()
     ready(url)  # first: scripts read the first line
+    manager.ready(f"ready on {url}")
     kept = (settings.db or default_db(), server.services.hub.pending, len(server.services.registry.agents))
     log.info("started version=%s pid=%d url=%s db=%s pending=%d agents=%d", __version__, os.getpid(), url, *kept)
     await stopping.wait()
+    manager.stopping()
     await server.stop()

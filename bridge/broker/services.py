@@ -34,6 +34,11 @@ class Services:
     events: Events
     started_at: float  # monotonic
 
+    @property
+    def longpolls(self) -> int:
+        """Long-polls that wait now, each counted once."""
+        return self.hub.polls.total + self.subscriptions.idle_polls
+
 
 def query_int(query: dict[str, str], name: str, default: int, low: int, high: int) -> int:
     """A whole number from the query string. Raises PeerError 400 that names the range."""
@@ -43,3 +48,8 @@ def query_int(query: dict[str, str], name: str, default: int, low: int, high: in
     if not (text.isascii() and text.isdigit() and len(text) <= 16 and low <= int(text) <= high):
         raise PeerError(400, f"{name} must be a whole number from {low} to {high}, not {text[:40]!r}")
     return int(text)
+
+
+def only_looks(query: dict[str, str]) -> bool:
+    """`?observe=1`: somebody looks on and receives nothing, so neither presence nor a ticket's history changes."""
+    return query_int(query, "observe", 0, 0, 1) == 1

@@ -48,16 +48,18 @@ class Outbox(Protocol):
 class StreamSubscriber:
     """A stream of the agents in `agents`, or of every agent when that is None.
 
-    `after` is the cursor; `on_close` is called when the connection is gone.
+    `after` is the cursor; `on_close` is called when the connection is gone. Whoever `only_looks` receives nothing:
+    what it was shown is not "streamed" for that.
     """
 
-    def __init__(self, hub: Hub, clock: Clock, metrics: Metrics, outbox: Outbox, is_shared: bool, after: int) -> None:
+    def __init__(self, hub: Hub, clock: Clock, metrics: Metrics, outbox: Outbox, is_shared: bool, after: int, only_looks: bool = False) -> None:
         self.agents: set[str] = set()
         self.is_everything = False
         self.is_live = False
         self.was_live = False
         self._hub, self._clock, self._metrics, self._outbox = hub, clock, metrics, outbox
         self._is_shared = is_shared
+        self._only_looks = only_looks
         self.on_close: Callable[[], None] = _nothing
         self._sent = after
         self._late: dict[str, tuple[int, int]] = {}  # agent -> (cursor, bound)
@@ -108,7 +110,7 @@ class StreamSubscriber:
             self._metrics.catchups += 1
 
     def _send(self, entry: Entry) -> None:
-        if not entry.streamed_ms:
+        if not entry.streamed_ms and not self._only_looks:
             self._metrics.streamed(entry, "sse", self._clock.wall_ms(), self._clock.monotonic())
         data = entry.data
         if self._is_shared:

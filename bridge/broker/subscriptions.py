@@ -37,6 +37,11 @@ class Subscriptions:
         """How many streams and long-polls receive under the name now."""
         return len(self._open.get(name, ())) + self.polls.count(name)
 
+    @property
+    def idle_polls(self) -> int:
+        """Long-polls under names that have no agents: nothing but a subscription wakes them."""
+        return sum(self.polls.count(name) for name in self.polls.keys() if name not in self._owed)
+
     def check_room(self, name: str, agent_id: str) -> None:
         """Raises PeerError 429 when there are as many subscribers, or agents of this one, as may be."""
         agents = self._owed.get(name)

@@ -12,12 +12,12 @@ Times come in as arguments: `now` monotonic seconds, `wall_ms` the same instant 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional
 
 from bridge.broker.entry import Claim, State, with_stage
 from bridge.errors import PeerError
 from bridge.ticket import DELIVERED, EXPIRED, PENDING, RESPONDED
-from bridge.timestamp import rfc3339
+from bridge.timestamp import parse_rfc3339, rfc3339
 
 
 def claimed(state: State, watcher: str, lease_ms: int, now: float, wall_ms: int) -> State:
@@ -34,16 +34,23 @@ def claimed(state: State, watcher: str, lease_ms: int, now: float, wall_ms: int)
     return with_stage(replace(state, claim=claim), {"stage": "claimed", "at": rfc3339(wall_ms), "by": watcher})
 
 
-def acknowledged(state: State, watcher: str, evidence: Mapping[str, Any], wall_ms: int) -> State:
-    """The ticket was injected; its evidence says when and how. `state` must be pending."""
+def acknowledged(state: State, watcher: str, evidence: object, wall_ms: int) -> State:
+    """The ticket was injected; its evidence, any JSON value, may say when and how. `state` must be pending."""
     said: dict[str, Any] = {"by": watcher} if watcher else {}
-    if evidence:
+    if evidence not in (None, {}):
         said["evidence"] = evidence
-        submitted_at = evidence.get("submittedAt")
-        at = submitted_at if isinstance(submitted_at, str) else rfc3339(wall_ms)
-        state = with_stage(state, {"stage": "injected", "at": at, **said})
+        submitted = submitted_ms(evidence)
+        # A watcher's clock may be ahead of ours: nothing in a history lies in the future.
+        state = with_stage(state, {"stage": "injected", "at": rfc3339(wall_ms if submitted is None else min(submitted, wall_ms)), **said})
     state = with_stage(state, {"stage": "acknowledged", "at": rfc3339(wall_ms), **said})
     return replace(state, status=DELIVERED, updated_ms=wall_ms, claim=None)
+
+
+def submitted_ms(evidence: object) -> Optional[int]:
+    """When the watcher says that the text was submitted; None where it says nothing that is an instant."""
+    said = evidence.get("submittedAt") if isinstance(evidence, dict) else None
+    moment = parse_rfc3339(said) if isinstance(said, str) else None
+    return moment if moment is not None and moment >= 0 else None
 
 
 def replied(state: State, payload: Any, metadata: Mapping[str, Any], wall_ms: int) -> State:

@@ -17,6 +17,10 @@ class Waiters:
         """How many wait, each counted once, for however many keys it waits."""
         return len(set().union(*self._waiting.values()))
 
+    def keys(self) -> Iterable[str]:
+        """What somebody waits for."""
+        return self._waiting.keys()
+
     def count(self, key: str) -> int:
         return len(self._waiting.get(key, ()))
 

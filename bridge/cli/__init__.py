@@ -4,8 +4,13 @@
     flags.py    flags from settings classes
     text.py     what is printed: safe in a terminal, coloured only on one
     asking.py   what the commands that ask a broker share
-    one file per command or family: broker, watch, send, reply, show, tickets (pending, tail), agents (agents, register),
-    ack, status, explain, doctor, bench (load.py: `bench load`; progress.py: how far it is), demo, pack
+    one file per command or family: broker, watch, send, reply, show, tickets (pending, tail, search), agents (agents,
+    register), ack, status, explain, doctor, bench (load.py: `bench load`; progress.py: how far it is), demo, pack
+    why.py      a ticket's story as `why` and `top` tell it; story.py says where it stands
+    top/        agents and tickets live, in a terminal
+    moment.py   times on the local clock; cells.py: text in a terminal's cells
+    interleaved.py  tail's two streams in one order
+    patient.py  log lines that wait for nobody
     panes.py    what the commands that look at a pane share
     width.py    long lines folded for a person's terminal, never for a program
 

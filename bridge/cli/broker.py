@@ -1,15 +1,18 @@
-"""`broker`: runs the broker until SIGTERM or SIGINT."""
+"""`broker`: runs the broker until SIGTERM or SIGINT; a service manager may pass it its sockets and be told how it is."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
+from contextlib import ExitStack
 
 from bridge.broker.server import serve
 from bridge.cli.flags import add_flags, load
 from bridge.cli.logs import add_log_flags, configure_logs
 from bridge.settings import BrokerSettings
+from bridge.systemd import ServiceManager, take_listeners
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,9 +21,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    configure_logs(args)
+    configure_logs(args, is_patient=True)
     settings = load(BrokerSettings, args)
-    asyncio.run(serve(settings, say_ready))
+    manager, passed = ServiceManager.from_environment(os.environ), take_listeners(os.environ)
+    with ExitStack() as owned:
+        for listener in passed:
+            owned.enter_context(listener)
+        asyncio.run(serve(settings, say_ready, manager, passed))
     return 0
 
 

@@ -16,6 +16,7 @@ import sys
 import time
 from typing import Any
 
+from bridge.cli.patient import PatientHandler
 from bridge.cli.text import one_line
 from bridge.timestamp import rfc3339
 
@@ -28,8 +29,9 @@ def add_log_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--log-format", choices=("text", "json"), default="text", help="lines for people or for programs (default text)")
 
 
-def configure_logs(args: argparse.Namespace) -> None:
-    handler = logging.StreamHandler(sys.stderr)
+def configure_logs(args: argparse.Namespace, is_patient: bool = False) -> None:
+    """`is_patient`: nobody who does not read the log may hold up who writes it."""
+    handler = PatientHandler(sys.stderr.fileno()) if is_patient else logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if args.log_format == "json" else TextLines())
     logging.getLogger().handlers = [handler]
     logging.getLogger("bridge").setLevel(args.log_level.upper())

@@ -13,7 +13,7 @@ import argparse
 import importlib
 import os
 import sys
-from typing import NamedTuple, Optional, Sequence
+from typing import NamedTuple, NoReturn, Optional, Sequence
 
 from bridge import __version__
 from bridge.errors import BridgeError, BrokerUnreachable, PaneError, PeerError, Refused, StoreBusy, StoreError, UsageError
@@ -35,7 +35,10 @@ COMMANDS = {
     "reply": Command("bridge.cli.reply", "answer a ticket", 'reply T42 "all green"'),
     "show": Command("bridge.cli.show", "print a whole ticket, safe to read in a terminal", "show T42"),
     "pending": Command("bridge.cli.pending", "list what an agent has not received yet", "pending lucy --json"),
-    "tail": Command("bridge.cli.tail", "print tickets as they are sent, one line each", "tail lucy"),
+    "tail": Command("bridge.cli.tail", "print tickets and what becomes of them, one line each", "tail lucy"),
+    "why": Command("bridge.cli.why", "a ticket's story: where it stands, and what it waits for", "why T42"),
+    "search": Command("bridge.cli.search", "find tickets by a piece of text, newest first", 'search "the tests" --agent lucy'),
+    "top": Command("bridge.cli.top.command", "watch agents and tickets live, with what waits and why", "top"),
     "agents": Command("bridge.cli.agents", "list the registered agents", "agents --status online"),
     "register": Command("bridge.cli.register", "register an agent, so that replies come to it as tickets", "register lucy --type claude --session dev-lucy --pane 0"),
     "ack": Command("bridge.cli.ack", "acknowledge a ticket by hand", "ack T42"),
@@ -64,6 +67,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         print(f"bridge: {one_sentence(error)}", file=sys.stderr)
         return status_of(error)
     except OSError as error:  # a full disk behind stdout, no more processes: the system's words say enough
+        leave_closed_stdout()
         print(f"bridge: {error}", file=sys.stderr)
         return UNEXPECTED
 
@@ -85,7 +89,7 @@ def run_command(words: Sequence[str]) -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     """All commands by name; for --help, --version and wrong words."""
-    parser = argparse.ArgumentParser(prog="bridge", description="Delivers messages between coding agents that live in tmux panes.", epilog=EPILOG, formatter_class=Help)
+    parser = Parser(prog="bridge", description="Delivers messages between coding agents that live in tmux panes.", epilog=EPILOG, formatter_class=Help)
     parser.add_argument("--version", action="version", version=f"bridge {__version__}")
     choices = parser.add_subparsers(metavar="COMMAND", title="commands")
     for name, command in COMMANDS.items():
@@ -97,7 +101,7 @@ def make_command_parser(name: str) -> argparse.ArgumentParser:
     command = COMMANDS[name]
     example = f"example:\n  python3 -m bridge {command.example}"
     summary = command.summary[0].upper() + command.summary[1:] + "."
-    return argparse.ArgumentParser(prog=f"bridge {name}", description=summary, epilog=example, formatter_class=Help, allow_abbrev=False)
+    return Parser(prog=f"bridge {name}", description=summary, epilog=example, formatter_class=Help, allow_abbrev=False)
 
 
 EPILOG = """Start with `python3 -m bridge demo`. Each command has its own --help.
@@ -106,6 +110,13 @@ exit statuses:
   0 ok · 1 unexpected error · 2 usage · 3 broker not reachable · 4 not found · 5 refused by the broker
   6 store cannot be used · 7 no reply in time (--wait) · 8 tmux or pane · 130 interrupted · 141 stdout closed
 """
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with the words; argparse would print the whole usage, twenty flags long, before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE, f"{self.prog}: {one_sentence(message)}; see --help\n")
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
@@ -128,14 +139,20 @@ def status_of(error: BridgeError) -> int:
     return PANE if isinstance(error, PaneError) else UNEXPECTED
 
 
-def one_sentence(error: BridgeError) -> str:
+def one_sentence(error: object) -> str:
     """One line, whatever a peer put into it; the texts come from brokers and terminals."""
     text = " ".join(str(error).split()) or type(error).__name__
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def leave_closed_stdout() -> None:
-    """Whoever read our output has gone. The interpreter flushes stdout at its end and must find a place for that."""
+    """Where stdout takes nothing more (its reader has gone, its disk is full), what is held for it goes nowhere:
+    the interpreter flushes at its end, and would complain."""
+    try:
+        sys.stdout.flush()
+        return
+    except OSError:
+        pass
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, 1)
     os.close(devnull)

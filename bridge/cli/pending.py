@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     agent = checked_id(args.agent, "AGENT")
-    tickets = ask(args, lambda client: client.pending(agent, args.after, limit=args.limit))
+    tickets = ask(args, lambda client: client.pending(agent, args.after, limit=args.limit, observe=True))
     page = Page()
     if args.json:
         page.json([ticket.to_json() for ticket in tickets])

@@ -10,7 +10,7 @@ import argparse
 from typing import Any, Mapping
 
 from bridge.cli.asking import add_broker_flags, add_json_flag, add_ticket_argument, ask, ticket_argument
-from bridge.cli.text import Page, one_line, payload_text, visible
+from bridge.cli.text import Page, evidence_words, one_line, payload_text, visible
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +75,4 @@ def describe_moment(moment: Mapping[str, Any], with_evidence: bool) -> str:
     words = [str(moment.get("at") or ""), str(moment.get("stage") or "")]
     if moment.get("by"):
         words.append(f"by {moment['by']}")
-    evidence = moment.get("evidence")
-    if with_evidence and isinstance(evidence, dict):
-        words += [f"{name}={payload_text(value)}" for name, value in evidence.items()]
-    return " ".join(words)
+    return " ".join(words + (evidence_words(moment.get("evidence")) if with_evidence else []))

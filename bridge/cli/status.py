@@ -7,7 +7,8 @@ from typing import Any, Mapping
 
 from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id
 from bridge.cli.text import Page, one_line, payload_text
-from bridge.client.broker import BrokerClient
+from bridge.client.broker import ABSENT, BrokerClient
+from bridge.errors import Refused
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     agent = checked_id(args.agent, "AGENT") if args.agent is not None else None
-    found = ask(args, lambda client: client.agent_status(agent) if agent is not None else broker_status(client))
+    found = ask(args, lambda client: agent_status(client, agent) if agent is not None else broker_status(client))
     page = Page()
     if args.json:
         page.json(found)
@@ -32,6 +33,18 @@ def run(args: argparse.Namespace) -> int:
 
 async def broker_status(client: BrokerClient) -> Mapping[str, Any]:
     return {"url": client.url, **await client.health(), "connections": await client.connections()}
+
+
+async def agent_status(client: BrokerClient, agent: str) -> Mapping[str, Any]:
+    """The push design's page, and what the agent waits for where the broker tells that."""
+    found = dict(await client.agent_status(agent))
+    try:
+        rows = (await client.overview_json(agent)).get("agents") or [{}]
+    except Refused as error:
+        if error.status not in ABSENT:
+            raise
+        return found
+    return {**found, "waiting": rows[0].get("waiting")}
 
 
 def flatten(fields: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

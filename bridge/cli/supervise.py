@@ -25,6 +25,7 @@ from bridge.cli.watch import is_heard, name_broker, stop_on
 from bridge.client.broker import BrokerClient
 from bridge.errors import UsageError
 from bridge.settings import ClientSettings, SupervisorSettings, TmuxSettings, WatcherSettings
+from bridge.systemd import ServiceManager
 from bridge.tasks import run_together
 from bridge.ticket import ID_MAX
 from bridge.tmux.activity import Activity
@@ -76,20 +77,22 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def supervise(args: argparse.Namespace) -> None:
-    words = read_words(args.agents, not args.has_panes)
+    words, manager = read_words(args.agents, not args.has_panes), ServiceManager.from_environment(os.environ)
     settings, limits = replace(load(WatcherSettings, args), exit_on_loss=False), load(SupervisorSettings, args)
     client = BrokerClient(load(ClientSettings, args))
     async with AsyncExitStack() as owned:
         panes = open_panes(args, settings, client.url, owned) if args.has_panes else None
         file = FileSource(args.file, not args.has_panes, limits.file_check / 1000) if args.file else None
         known = {file.name: file.read()} if file else {}  # a mistake in it is an error now, and a line in the log later
+        sources = [*([file] if file else []), *other_sources(args, client, panes, limits)]
         supervisor = Supervisor(args.name, client, panes.make_sink if panes else shared_sink(args, settings), settings, limits.supervise_max)
-        enrolment = Enrolment(words, [*([file] if file else []), *other_sources(args, client, panes, limits)], supervisor.assign, known)
+        enrolment = Enrolment(words, sources, supervisor.assign, known)
         supervisor.on_open = enrolment.look_again
         supervisor.assign(enrolment.roster)
-        stop_on(STOP_SIGNALS, supervisor.stop)
+        stop_on(STOP_SIGNALS, manager.stopping, supervisor.stop)
         if is_heard(signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, enrolment.look_again)
+        manager.ready(f"supervising as {args.name} at {client.url}")
         await run_together(supervisor=supervisor.run(), enrolment=enrolment.run())
 
 
@@ -116,6 +119,7 @@ def open_panes(args: argparse.Namespace, settings: WatcherSettings, broker: str,
         injector = Injector(tmux, assignment.session, assignment.pane, typing, assignment.form or args.form, activity, census)
         return PaneSink(injector, assignment.session, assignment.pane, settings.inject_rate)
 
+    make_sink(Assignment(""))  # a pattern or a command that is wrong is an error now, not the trouble of each agent
     return Panes(tmux, census, make_sink)
 
 

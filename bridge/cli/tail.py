@@ -1,7 +1,12 @@
-"""`tail [AGENT]`: tickets as they are sent, one line each, until interrupted.
+"""`tail [AGENT]`: tickets and their stages as they happen, one line each, until interrupted.
 
-It reads the shared stream, also for one agent: an agent's own stream would make
-that agent look as if somebody received for it.
+    GET /tickets/stream ─► tickets, whole, by cursor: what is pending is never missed ─────┐
+                                                                                           ├─► Interleaved ─► lines
+    GET /events ─► stages, agents: live only; what happens while we are away is missed ────┘
+
+Rule 1: the ticket's own line stands for its stage "accepted"; the stages that follow come after it.
+Rule 2: to look is not to receive: an agent's own stream would make that agent look as if somebody received for it.
+Rule 3: a broker without /events gets the old tail, tickets alone; `--no-stages` asks for that.
 """
 
 from __future__ import annotations
@@ -9,86 +14,163 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-from typing import Any, Optional
+import time
+from typing import Any, Awaitable, Callable, Optional
 
-from bridge.backoff import full_jitter
 from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id
 from bridge.cli.flags import add_flags, load
-from bridge.cli.text import Page, excerpt, one_line
+from bridge.cli.interleaved import Interleaved
+from bridge.cli.moment import clock, local, since
+from bridge.cli.text import Page, evidence_words, excerpt, one_line
 from bridge.client.broker import BrokerClient
+from bridge.client.following import Following
 from bridge.client.http import EventStream
-from bridge.errors import BrokerUnreachable, ConnectionLost, StreamError
-from bridge.settings import WatcherSettings
+from bridge.client.observation import AgentView, Missed, StageEvent, decode_event
+from bridge.errors import BrokerUnreachable, Refused, StreamError
+from bridge.settings import TailSettings, WatcherSettings
+from bridge.tasks import run_together
 from bridge.ticket import Ticket
+from bridge.wire.sse import Event
 
 EXCERPT = 120  # characters of a body on a line
-STALE_HEARTBEATS = 2.5  # WIRE, Event streams
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("agent", metavar="AGENT", nargs="?", help="only this agent's tickets")
+    parser.add_argument("--thread", metavar="ID", help="only tickets of this thread (metadata.threadId)")
     parser.add_argument("--after", type=int, default=0, metavar="SEQ", help="begin after this cursor (default: with what is pending)")
+    parser.add_argument("--no-stages", action="store_true", help="tickets only, not what becomes of them")
     add_json_flag(parser)
     add_flags(parser, WatcherSettings, "the stream", only=frozenset({"sse_heartbeat", "reconnect_base", "reconnect_max"}))
+    add_flags(parser, TailSettings, "the order")
     add_broker_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     agent = checked_id(args.agent, "AGENT") if args.agent is not None else None
-    ask(args, lambda client: Tail(client, load(WatcherSettings, args), Page(), agent, args.json, args.after).run())
+    ask(args, lambda client: tail(client, args, agent))
     return 0
 
 
-class Tail:
-    """Follows the shared stream across reconnects. The first connection must succeed."""
+async def tail(client: BrokerClient, args: argparse.Namespace, agent: Optional[str]) -> None:
+    """Until cancelled. The first connection must succeed. Raises Refused, BrokerUnreachable."""
+    settings, printer = load(WatcherSettings, args), Printer(Page(), args.json, agent, args.thread)
+    order = Interleaved(load(TailSettings, args))
+    tickets = TicketLines(order, printer, args.after)
+    first = await client.stream_all(args.after)
+    jobs = {"tickets": Following(lambda: client.stream_all(tickets.cursor), settings, tickets).run(first)}
+    if not args.no_stages:
+        jobs["order"] = order.run()
+        jobs["stages"] = follow_stages(lambda: client.stream_events(agent, args.thread), settings, StageLines(order, printer))
+    await run_together(**jobs)
 
-    def __init__(self, client: BrokerClient, settings: WatcherSettings, page: Page, agent: Optional[str], is_json: bool, after: int) -> None:
-        self._client = client
-        self._silence = STALE_HEARTBEATS * settings.sse_heartbeat / 1000
-        self._settings = settings
-        self._page = page
-        self._agent = agent
-        self._is_json = is_json
-        self._cursor = after
 
-    async def run(self) -> None:
-        stream = await self._client.stream_all(self._cursor)
-        while True:
-            try:
-                await self._follow(stream)
-            except asyncio.TimeoutError:
-                self._page.complain(f"the stream was silent for {self._silence:g} s; connecting again")
-            except (ConnectionLost, StreamError) as error:
-                self._page.complain(f"{error}; connecting again")
-            finally:
-                await stream.aclose()
-            stream = await self._reopen()
+async def follow_stages(open_stream: Callable[[], Awaitable[EventStream]], settings: WatcherSettings, lines: StageLines) -> None:
+    """The stages, as long as the broker tells them; where it does not (rule 3) the tickets go on alone."""
+    try:
+        try:
+            first: Optional[EventStream] = await open_stream()
+        except BrokerUnreachable:  # just gone; it is tried again
+            first = None
+        await Following(open_stream, settings, lines).run(first)
+    except Refused as error:
+        lines.end(f"tickets only: the broker tells no stages ({error})")
+        await asyncio.Event().wait()
 
-    async def _reopen(self) -> EventStream:
-        for delay in full_jitter(self._settings.reconnect_base / 1000, self._settings.reconnect_max / 1000):
-            await asyncio.sleep(delay)
-            try:
-                return await self._client.stream_all(self._cursor)
-            except BrokerUnreachable:
-                continue
-        raise AssertionError("full_jitter never ends")
 
-    async def _follow(self, stream: EventStream) -> None:
-        while True:
-            for event in await stream.read_events(self._silence):
-                if event.event == "ticket":
-                    self._print(decode(event.data))
+class TicketLines:
+    """Hears the shared stream; keeps its cursor."""
 
-    def _print(self, fields: dict[str, Any]) -> None:
-        ticket = Ticket.from_json(fields)
-        self._cursor = max(self._cursor, ticket.seq)
-        if self._agent not in (None, ticket.agent_id):
+    def __init__(self, order: Interleaved, printer: Printer, after: int) -> None:
+        self.cursor = after
+        self._order, self._printer = order, printer
+
+    def opened(self) -> None:
+        """By its cursor the stream has missed nothing."""
+
+    def heard(self, event: Event) -> None:
+        if event.event != "ticket":
             return
+        fields = decode(event.data)
+        ticket = Ticket.from_json(fields)
+        self.cursor = max(self.cursor, ticket.seq)
+        if self._printer.wants(ticket):
+            self._order.ticket(ticket.ticket_id, lambda: self._printer.ticket(ticket, fields))
+
+    def lost(self, reason: str) -> None:
+        self._printer.complain(f"{reason}; connecting again")
+
+
+class StageLines:
+    """Hears /events."""
+
+    def __init__(self, order: Interleaved, printer: Printer) -> None:
+        self._order, self._printer = order, printer
+        self._was_lost = False
+
+    def opened(self) -> None:
+        if self._was_lost:
+            self._printer.missed("connected again; stages may have been missed meanwhile, and tickets that are finished already", None)
+
+    def heard(self, event: Event) -> None:
+        told = decode_event(event.event, event.data)
+        if isinstance(told, StageEvent):
+            self._order.stage(told.ticket_id, told.stage == "accepted", lambda: self._printer.stage(told, event.data), time.monotonic())
+        elif isinstance(told, AgentView):
+            self._printer.agent(told, event.data)
+        elif isinstance(told, Missed):
+            self._printer.missed(f"{told.events} events were not sent to us, because we read too slowly", told.events)
+
+    def lost(self, reason: str) -> None:
+        self._was_lost = True
+
+    def end(self, reason: str) -> None:
+        self._printer.complain(reason)
+
+
+class Printer:
+    """What is wanted, as lines for people or for programs."""
+
+    def __init__(self, page: Page, is_json: bool, agent: Optional[str], thread: Optional[str]) -> None:
+        self._page, self._is_json, self._agent, self._thread = page, is_json, agent, thread
+        self.complain = page.complain
+
+    def wants(self, ticket: Ticket) -> bool:
+        in_thread = self._thread is None or self._thread == ticket.metadata.get("threadId")
+        return in_thread and self._agent in (None, ticket.agent_id)
+
+    def ticket(self, ticket: Ticket, fields: dict[str, Any]) -> None:
         if self._is_json:
             self._page.json(fields, is_compact=True)
             return
-        head = f"{ticket.created_at} {ticket.seq} {ticket.origin} > {ticket.agent_id} {ticket.ticket_id}"
-        self._page.line(f"{self._page.paint(one_line(head), 'dim')} {excerpt(ticket.payload, EXCERPT)}")
+        self._line(ticket.created_at, f"{ticket.seq} {ticket.origin} > {ticket.agent_id} {ticket.ticket_id}", excerpt(ticket.payload, EXCERPT))
+
+    def stage(self, event: StageEvent, data: str) -> None:
+        if self._is_json:
+            self._page.json({"event": "stage", **json.loads(data)}, is_compact=True)
+            return
+        words = [event.stage] + ([f"by {event.by}"] if event.by else []) + evidence_words(event.evidence)
+        text = excerpt(" ".join(words), EXCERPT) + (f" {excerpt(event.preview, EXCERPT)}" if event.preview is not None else "")
+        self._line(event.at, f"{event.seq} {event.origin} > {event.agent_id} {event.ticket_id}", text)
+
+    def agent(self, agent: AgentView, data: str) -> None:
+        if self._thread is not None:
+            return  # an agent is in no thread
+        if self._is_json:
+            self._page.json({"event": "agent", **json.loads(data)}, is_compact=True)
+            return
+        facts = [f"{agent.status}{f' ({agent.connection})' if agent.is_connected else ''}", agent.health, f"{agent.pending} pending" if agent.pending else ""]
+        now = time.time()
+        waits = f"; waits: {agent.waiting.reason} {since(agent.waiting.since_at, now)}" if agent.waiting else ""
+        self._page.line(f"{self._page.paint(clock(now, now, milliseconds=True), 'dim')} {one_line(agent.agent_id + ' is ' + ', '.join(filter(None, facts)) + waits)}")
+
+    def missed(self, text: str, events: Optional[int]) -> None:
+        self.complain(text)
+        if self._is_json:
+            self._page.json({"event": "missed", "events": events}, is_compact=True)
+
+    def _line(self, at: str, head: str, text: str) -> None:
+        self._page.line(f"{self._page.paint(one_line(f'{local(at, time.time(), milliseconds=True)} {head}'), 'dim')} {text}")
 
 
 def decode(data: str) -> dict[str, Any]:

@@ -18,7 +18,9 @@ import json
 import os
 import re
 import sys
-from typing import Iterable, Sequence, TextIO
+from typing import Iterable, Optional, Sequence, TextIO
+
+from bridge.cli.cells import fit, text_width
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f]")
 # Cc above ASCII; Cf that reorders or hides (bidi, zero width, tags, BOM, soft hyphen); Zl, Zp; surrogates; interlinear marks
@@ -45,6 +47,13 @@ def payload_text(payload: object) -> str:
     return payload if isinstance(payload, str) else json.dumps(payload, indent=2, ensure_ascii=False)
 
 
+def evidence_words(evidence: object) -> list[str]:
+    """What a watcher says of an injection: mostly an object, but any JSON value may come. Not yet made visible."""
+    if isinstance(evidence, dict):
+        return [f"{name}={payload_text(value)}" for name, value in evidence.items()]
+    return [] if evidence is None else [payload_text(evidence)]
+
+
 def excerpt(payload: object, length: int) -> str:
     """The beginning of a payload for a list: one line."""
     text = payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
@@ -54,9 +63,9 @@ def excerpt(payload: object, length: int) -> str:
 class Page:
     """Standard output for one command. Colour only on a terminal, and not with NO_COLOR (no-color.org)."""
 
-    def __init__(self, out: TextIO = sys.stdout) -> None:
-        self._out = out
-        self._is_coloured = out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    def __init__(self, out: Optional[TextIO] = None) -> None:
+        self._out = out or sys.stdout
+        self._is_coloured = self._out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
     def line(self, text: str = "") -> None:
         """Print text that has been made visible already."""
@@ -76,9 +85,9 @@ class Page:
         return f"\x1b[{COLOURS[colour]}m{text}\x1b[0m" if self._is_coloured else text
 
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Columns as wide as their widest cell; the last one is not padded."""
+        """Columns as wide as their widest cell, by the cells of a terminal; the last one is not padded."""
         cells = [[one_line("" if cell is None else str(cell)) for cell in row] for row in rows]
-        widths = [max([len(head), *(len(row[index]) for row in cells)]) for index, head in enumerate(heads)]
+        widths = [max([len(head), *(text_width(row[index]) for row in cells)]) for index, head in enumerate(heads)]
         self.line(self.paint("  ".join(head.ljust(width) for head, width in zip(heads, widths)).rstrip(), "dim"))
         for row in cells:
-            self.line("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+            self.line("  ".join(fit(cell, width) for cell, width in zip(row, widths)).rstrip())

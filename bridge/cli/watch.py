@@ -23,8 +23,10 @@ from bridge.cli.panes import add_form_flag, add_server_flags, control_of
 from bridge.client.broker import BrokerClient
 from bridge.errors import UsageError
 from bridge.settings import ClientSettings, TmuxSettings, WatcherSettings
+from bridge.systemd import ServiceManager
 from bridge.tmux.activity import Activity
 from bridge.tmux.injector import Injector
+from bridge.tmux.pane import PANE_NAME
 from bridge.watcher.session import Session
 from bridge.watcher.sinks.base import Sink
 from bridge.watcher.sinks.command import CommandSink
@@ -65,14 +67,17 @@ def check_sink(args: argparse.Namespace) -> None:
             raise UsageError("--print and --exec need no SESSION and no PANE")
     elif args.session is None or args.pane is None:
         raise UsageError("name SESSION and PANE, or use --print or --exec CMD")
+    elif not PANE_NAME.fullmatch(args.pane):
+        raise UsageError(f"PANE is {args.pane!r}; write an index (0), window.pane (0.1) or an id (%3)")
 
 
 async def watch(args: argparse.Namespace) -> None:
-    settings = load(WatcherSettings, args)
+    settings, manager = load(WatcherSettings, args), ServiceManager.from_environment(os.environ)
     client = BrokerClient(load(ClientSettings, args))
     async with AsyncExitStack() as owned:
         session = Session(args.agent, client, make_sink(args, settings, client.url, owned), settings)
-        stop_on_signals(session)
+        stop_on(SIGNALS, manager.stopping, session.stop)
+        manager.ready(f"watching for {args.agent} at {client.url}")
         await session.run()
 
 
@@ -104,16 +109,13 @@ def name_broker(settings: TmuxSettings, broker: str) -> TmuxSettings:
     return replace(settings, shell_command=command)
 
 
-def stop_on_signals(session: Session) -> None:
-    stop_on(SIGNALS, session.stop)
-
-
-def stop_on(signals: Sequence[int], stop: Callable[[], None]) -> None:
-    """The first of these signals, unless our starter ignores it, asks to stop; the second ends the process."""
+def stop_on(signals: Sequence[int], *steps: Callable[[], None]) -> None:
+    """The first of these signals, unless our starter ignores it, takes the steps of a stop; the second ends the process."""
     loop = asyncio.get_running_loop()
 
     def on_signal(number: int) -> None:
-        stop()
+        for step in steps:
+            step()
         for each in heard:  # whoever asks twice does not want to wait
             loop.add_signal_handler(each, os._exit, 128 + number)
 

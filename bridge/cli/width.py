@@ -8,14 +8,14 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from typing import TextIO
+from typing import Optional, TextIO
 
 NARROWEST = 40  # columns; below this a folded line helps nobody
 
 
-def page_width(out: TextIO = sys.stdout) -> int:
-    """Columns of the terminal that `out` is; 0 when it is none (`COLUMNS` wins, as everywhere)."""
-    return max(NARROWEST, shutil.get_terminal_size().columns) if out.isatty() else 0
+def page_width(out: Optional[TextIO] = None) -> int:
+    """Columns of the terminal that `out`, else standard output, is; 0 when it is none (`COLUMNS` wins, as everywhere)."""
+    return max(NARROWEST, shutil.get_terminal_size().columns) if (out or sys.stdout).isatty() else 0
 
 
 def hanging(label: str, text: str, width: int) -> str:

@@ -9,11 +9,13 @@ from typing import Any, Mapping, Optional
 
 from bridge.client.address import segment
 from bridge.client.http import Answer, EventStream, HttpClient, Query, check
+from bridge.client.observation import Found, Overview
 from bridge.errors import ConnectionLost
 from bridge.settings import ClientSettings
 from bridge.ticket import Ticket
 
 Json = Mapping[str, Any]
+ABSENT = frozenset({404, 405})  # how a broker that is too old for a question refuses it
 
 
 class BrokerClient:
@@ -47,11 +49,12 @@ class BrokerClient:
         again = "ticketId" in body  # the idempotency key, WIRE rule 2
         return self._object(await self.request("POST", f"/agents/{segment(agent)}/send", body, again=again))
 
-    async def pending(self, agent: str, after: int = 0, wait_ms: int = 0, limit: Optional[int] = None) -> list[Ticket]:
-        return await self._pending(f"/agents/{segment(agent)}", after, wait_ms, limit)
+    async def pending(self, agent: str, after: int = 0, wait_ms: int = 0, limit: Optional[int] = None, observe: bool = False) -> list[Ticket]:
+        """`observe`: a look that is no reception, as far as the broker knows the difference."""
+        return await self._pending(f"/agents/{segment(agent)}", after, wait_ms, limit, observe)
 
-    async def _pending(self, whose: str, after: int, wait_ms: int, limit: Optional[int]) -> list[Ticket]:
-        query = {"after": after or None, "waitMs": wait_ms or None, "limit": limit}
+    async def _pending(self, whose: str, after: int, wait_ms: int, limit: Optional[int], observe: bool = False) -> list[Ticket]:
+        query = {"after": after or None, "waitMs": wait_ms or None, "limit": limit, "observe": 1 if observe else None}
         answer = await self.request("GET", f"{whose}/tickets/pending", query=query, wait=wait_ms / 1000)
         return [Ticket.from_json(entry) for entry in self._list(answer)]
 
@@ -119,6 +122,24 @@ class BrokerClient:
     async def connections(self) -> Json:
         return self._object(await self.request("GET", "/debug/connections"))
 
+    # looking on: a broker that is older has none of these (404)
+
+    async def overview(self, agent: Optional[str] = None, limit: Optional[int] = None) -> Overview:
+        """Everything at this moment, or one agent (404: nobody ever named it)."""
+        return Overview.from_json(await self.overview_json(agent, limit))
+
+    async def overview_json(self, agent: Optional[str] = None, limit: Optional[int] = None) -> Json:
+        """The same as the broker put it."""
+        return self._object(await self.request("GET", "/overview", query={"agent": agent, "limit": limit}))
+
+    async def search(self, text: Optional[str] = None, before: Optional[int] = None, limit: Optional[int] = None, **filters: Optional[str]) -> Found:
+        """One page of tickets, newest first; filters are agent, origin, thread, status."""
+        query = {"q": text, "before": before, "limit": limit, **filters}
+        return Found.from_json(self._object(await self.request("GET", "/search", query=query)))
+
+    async def stream_events(self, agent: Optional[str] = None, thread: Optional[str] = None) -> EventStream:
+        return await self._http.open_stream("/events", query={"agent": agent, "thread": thread})
+
     # streams
 
     async def stream_agent(self, agent: str, after: int, head_within: Optional[float] = None) -> EventStream:
@@ -128,7 +149,8 @@ class BrokerClient:
         return await self._http.open_stream("/tickets/stream", str(after) if after else "", {"subscriber": subscriber}, head_within)
 
     async def stream_all(self, after: int) -> EventStream:
-        return await self._http.open_stream("/tickets/stream", str(after) if after else "")
+        """Every agent's tickets, to look at them."""
+        return await self._http.open_stream("/tickets/stream", str(after) if after else "", query={"observe": 1})
 
     def _object(self, answer: Answer) -> Json:
         if not isinstance(answer.json, dict):

@@ -23,7 +23,7 @@ from bridge.tasks import within
 T = TypeVar("T")
 NOBODY = "bridge-doctor"  # a subscriber's name
 TRACES = ("via", "x-cache", "cf-ray", "x-served-by")  # fields that only something in between adds (RFC 9110 section 7.6.3)
-_BUILD = re.compile(r'^bridge_build_info\{version="([^"]{1,64})"\} 1$', re.M)
+_BUILD = re.compile(r'^bridge_build_info\{(?:[^}\n]*,)?version="([^"]{1,64})"[^}\n]*\} 1$', re.M)
 START = "start one (python3 -m bridge broker), or name the right one with --broker-url or BRIDGE_BROKER_URL"
 UNBUFFER = "nginx: proxy_buffering off, and let X-Accel-Buffering pass; haproxy: option http-no-delay; until then watchers use long-polls"
 

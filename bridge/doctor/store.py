@@ -22,7 +22,7 @@ from bridge.doctor.finding import Finding, Setup, fail, ok, size, warn
 
 STEPS = 10000  # of SQLite's virtual machine between two looks at the clock: a millisecond or so
 LOCK_WAIT = 1.0  # seconds; readers of a WAL store wait for nobody but a recovery
-REPLACE = "stop the broker, and move the file away or restore a copy of it (sqlite3 FILE .recover may save what is in it)"
+REPLACE = "stop the broker, and move the file away or restore a copy of it (sqlite3 FILE .dump may save most of what is in it)"
 ELSEWHERE = "give --db (or BRIDGE_DB) the broker's own path"
 
 

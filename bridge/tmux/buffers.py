@@ -14,7 +14,13 @@ from bridge.errors import TmuxError
 from bridge.tmux.command import Tmux
 
 _NUMBERS = itertools.count()
+_ARGUMENT = re.compile(r"[ -~]{0,3999}[ -:<-\[\]-~]")  # printable ASCII, the last one no semicolon and no backslash
 _OURS = re.compile(r"bridge-(\d+)-\d+")
+
+
+def is_argument(text: str) -> bool:
+    """May it be given to set-buffer as an argument, whole? tmux takes a semicolon at the end for its own, and 16 KiB at most."""
+    return _ARGUMENT.fullmatch(text) is not None
 
 
 def new_name() -> str:

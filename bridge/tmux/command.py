@@ -16,6 +16,7 @@ from typing import Optional
 from bridge.errors import TmuxError
 from bridge.tasks import stop_all, within
 from bridge.tmux.gathering import Gathering, only_looks
+from bridge.tmux.guard import is_guarded
 from bridge.turns import Turns
 
 LEAVE = 0.5  # seconds that a killed tmux has to end; more only where somebody else holds its pipes
@@ -44,8 +45,9 @@ class Tmux:
 
     async def run(self, *argv: str, stdin: Optional[bytes] = None) -> str:
         """Run one tmux invocation and return what it printed. Raises TmuxError that names the subcommand."""
-        if stdin is None and argv and only_looks(argv):
-            return await self._looks.ask(argv)
+        tells = is_guarded(argv)
+        if stdin is None and argv and (tells or only_looks(argv)):
+            return await self._looks.ask(argv, tells)
         out, complaint = await self._run_process(list(argv), stdin)
         if complaint:
             raise TmuxError(argv[0] if argv else "?", complaint)
@@ -75,6 +77,8 @@ class Tmux:
                 env=dict(os.environ, LC_ALL="C.UTF-8"),
                 start_new_session=True,  # a Ctrl-C in our terminal is for us, and we may still have an injection to finish
             )
+        except ValueError as error:  # an argument that no process can have
+            raise TmuxError(_subcommand(argv), str(error)) from error
         except OSError as error:
             raise TmuxError(_subcommand(argv), f"cannot start {self._prefix[0]} ({error.strerror}); is tmux installed?") from error
 

@@ -5,8 +5,9 @@
                   └─► waits with the others ─► one process for all of them ─► each gets its part
 
 A process costs 4 ms of CPU whatever it is asked. With one pane nothing is ever gathered; with a hundred busy ones twenty
-looks share a process, and the more there is to do the more do. Only commands that change nothing are gathered:
-an error ends a command list, so those behind the one that failed are asked again.
+looks share a process, and the more there is to do the more do. An error ends a command list: those behind the one that
+failed were not run, and are asked again. A command that changes something may be gathered if its output says that it
+was done (guard.py): whether an error inside an if-shell ends the list around it, too, is then of no importance.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def only_looks(argv: tuple[str, ...]) -> bool:
 class _Look:
     argv: tuple[str, ...]
     answer: asyncio.Future[str]
+    tells: bool  # must it print something to have succeeded?
 
 
 class Gathering:
@@ -48,9 +50,9 @@ class Gathering:
         self._waiting: Deque[_Look] = deque()
         self._running: set[asyncio.Future[None]] = set()
 
-    async def ask(self, argv: tuple[str, ...]) -> str:
-        """What the look prints. Raises TmuxError."""
-        look = _Look(argv, asyncio.get_running_loop().create_future())
+    async def ask(self, argv: tuple[str, ...], tells: bool = False) -> str:
+        """What the command prints; `tells`: to print nothing is to have failed. Raises TmuxError."""
+        look = _Look(argv, asyncio.get_running_loop().create_future(), tells)
         self._waiting.append(look)
         self._start()
         return await look.answer
@@ -77,21 +79,35 @@ class Gathering:
         return taken
 
     async def _run(self, looks: list[_Look]) -> None:
+        if len(looks) == 1:
+            await self._run_alone(looks[0])
+        else:
+            await self._run_together(looks)
+
+    async def _run_alone(self, look: _Look) -> None:
+        try:
+            out, complaint = await self._run_list(list(look.argv))
+        except TmuxError as error:
+            settle(look.answer, error)
+            return
+        settle(look.answer, TmuxError(look.argv[0], complaint) if complaint else out)
+
+    async def _run_together(self, looks: list[_Look]) -> None:
         word = secrets.token_hex(16)
         argv: list[str] = []
         for look in looks:
             argv += [*look.argv, ";", "display-message", "-p", word, ";"]
         try:
             out, complaint = await self._run_list(argv[:-1])
-        except (TmuxError, ValueError) as error:  # ValueError: an argument that no process can have
+        except TmuxError as error:
             for look in looks:
-                settle(look.answer, error if isinstance(error, TmuxError) else TmuxError(look.argv[0], str(error)))
+                settle(look.answer, error)
             return
         parts = out.split(word + "\n")
         for look, part in zip(looks, parts[:-1]):
-            settle(look.answer, part)
-        if len(parts) <= len(looks):  # also without a complaint: whoever asked must not wait for ever
-            self._fail(looks[len(parts) - 1 :], complaint or "it ended without an answer")
+            settle(look.answer, TmuxError(look.argv[0], complaint) if look.tells and not part else part)
+        if len(parts) <= len(looks):
+            self._fail(looks[len(parts) - 1 :], complaint or f"an answer that is not tmux's: {out[-80:]!r}")
 
     def _fail(self, looks: list[_Look], complaint: str) -> None:
         """The first of these failed; the others were not asked, and are the next."""

@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Sequence
 
 from bridge.tmux.marks import option_names
 
 _FIELDS = (
     "pid pane_id pane_pid pane_dead pane_in_mode pane_input_off pane_synchronized cursor_x cursor_y cursor_flag alternate_on pane_width pane_height"
 ).split()
+DONE, NOT_DONE = "display-message -p OK", "display-message -p NO"
 FIELD_COUNT = len(_FIELDS) + 3  # and the two marks, and the command, last: its name may hold anything
 
 
@@ -30,6 +32,11 @@ def snapshot_format(pane_id: str, per_pane: bool) -> str:
     """The format whose value is the pane's state; SNAPSHOT is what tmux prints for it."""
     pasted, sent = option_names(pane_id, per_pane)
     return "/".join("#{%s}" % name for name in [*_FIELDS, pasted, sent, "pane_current_command"])
+
+
+def is_guarded(argv: Sequence[str]) -> bool:
+    """Is it one of our sequences, perhaps with its buffer set before it? Its output says what became of it."""
+    return len(argv) >= 7 and tuple(argv[-7:-5]) == ("if-shell", "-F") and argv[-2].endswith(DONE) and argv[-1].endswith(NOT_DONE)
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ class Guard:
         return f'set-option {where} {name} "{ring}"'
 
     def _sequence(self, steps: list[str], otherwise: list[str]) -> list[str]:
-        yes, no = " ; ".join([*steps, "display-message -p OK"]), " ; ".join([*otherwise, "display-message -p NO"])
+        yes, no = " ; ".join([*steps, DONE]), " ; ".join([*otherwise, NOT_DONE])
         return ["if-shell", "-F", "-t", self.pane_id, self._condition(), yes, no]
 
     def paste(self, buffer: str, pasted: str) -> list[str]:

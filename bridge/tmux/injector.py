@@ -25,7 +25,7 @@ from bridge.ticket import Ticket
 from bridge.timestamp import rfc3339
 from bridge.tmux import forms
 from bridge.tmux.activity import Activity, Armed
-from bridge.tmux.buffers import new_name
+from bridge.tmux.buffers import is_argument, new_name
 from bridge.tmux.census import Census
 from bridge.tmux.command import Tmux
 from bridge.tmux.draft import Draft, squash
@@ -147,10 +147,14 @@ class Injector:
         mark = mark_of(ticket.ticket_id)
         pasted, buffer = add_mark(state.pasted, mark, str(state.pane_pid)), self._buffer
         looked = self._lookout.looked_at
-        await self._lookout.run("load-buffer", "-b", buffer, "-", stdin=text.encode("utf-8"))
+        if sight.one_step and is_argument(text):
+            load = ["set-buffer", "-b", buffer, "--", text, ";"]  # one process for all of it
+        else:
+            load = []
+            await self._lookout.run("load-buffer", "-b", buffer, "-", stdin=text.encode("utf-8"))
         if sight.one_step:
             now = _now_ms()
-            await self._lookout.guarded(self._lookout.guard(state).paste_and_enter(buffer, pasted, add_mark(state.sent, mark, f"{sight.form}-{now}")))
+            await self._lookout.guarded([*load, *self._lookout.guard(state).paste_and_enter(buffer, pasted, add_mark(state.sent, mark, f"{sight.form}-{now}"))])
             self._submitted = time.monotonic()
             return self._evidence(sight.form, now, await self._is_confirmed(looked, lambda: self._is_echoed(text)))
         await self._lookout.guarded(self._lookout.guard(state).paste(buffer, pasted))

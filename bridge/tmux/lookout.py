@@ -57,7 +57,7 @@ class Lookout:
         if state.pane_pid != self.pane.pane_pid:  # respawned: another program, another prompt
             self.pane = replace(self.pane, pane_pid=state.pane_pid, tty=state.tty)
             self._memory = Memory()
-        self._memory.see(state, sight_of(state, Learned(), self.rules).kind is Kind.SHELL, time.monotonic())
+        self._memory.see(state, sight_of(state, Learned(), self.rules).kind is Kind.SHELL, self.looked_at, time.monotonic())
         return state
 
     async def confirm(self) -> None:

@@ -26,10 +26,12 @@ class Memory:
         self._seen: tuple[str, ...] = ()  # text left of the cursor after each of the last commands
         self._prompts: tuple[str, ...] = ()
 
-    def see(self, state: PaneState, is_shell: bool, now: float) -> None:
+    def see(self, state: PaneState, is_shell: bool, asked: float, now: float) -> None:
+        """One look: when it was asked for, and when its answer came. The screen was seen somewhere in between, and on a
+        busy machine these are far apart; so that a stillness is never too long it runs from an answer to a question."""
         if state.picture != self._picture:
             self._picture, self._since = state.picture, now
-        self.still = now - self._since
+        self.still = max(0.0, asked - self._since)
         self._learn(state, is_shell, now)
 
     def _learn(self, state: PaneState, is_shell: bool, now: float) -> None:

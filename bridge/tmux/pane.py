@@ -22,6 +22,7 @@ from bridge.tmux.terminal import read_terminal
 
 # Free text last: a session's name may hold blanks.
 _LIST = "#{pid} #{start_time} #{pane_id} #{pane_pid} #{pane_tty} #{window_index} #{window_active} #{pane_index} #{session_name}"
+PANE_NAME = re.compile(r"%\d+|\d+\.\d+|\d+")  # what a person may write for one
 _CANDIDATES_SHOWN = 8  # in an error: enough to spot the right one, short enough for one line
 
 
@@ -143,6 +144,7 @@ def _lost(error: TmuxError, what: str) -> Exception:
 
 async def observe(tmux: Tmux, pane: Pane, now: Callable[[], float] = time.time) -> PaneState:
     """Look at the pane: one tmux call, one termios read. Raises PaneLost when it, or its server, is gone."""
+    asked = now()  # a key that is pressed while tmux answers may be missing in the answer: count from before
     try:
         output = await tmux.run(
             *("display-message", "-p", "-t", pane.pane_id, snapshot_format(pane.pane_id, pane.per_pane), ";"),
@@ -159,7 +161,7 @@ async def observe(tmux: Tmux, pane: Pane, now: Callable[[], float] = time.time) 
     return PaneState(
         **state,  # type: ignore[arg-type]
         rows=tuple(lines[end_of_clients + 1 : -1]),
-        human_idle=human_idle(lines[:end_of_clients], pane.pane_id, now()),
+        human_idle=human_idle(lines[:end_of_clients], pane.pane_id, asked),
         tty=tty,
         terminal=read_terminal(tty, int(str(state["pane_pid"]))),
     )

@@ -104,26 +104,28 @@ class Delivery:
         delays = self._new_delays()
         while True:
             try:
-                await self._wait_and_explain()
+                if await self._wait_and_explain():
+                    self._vitals.go_on()
                 self._vitals.note(health=HEALTHY)
                 return
             except (PaneLost, TmuxError) as error:
                 self._lose(error)
             await asyncio.sleep(next(delays))
 
-    async def _wait_and_explain(self) -> None:
-        """Wait for the sink; when that takes long, say why: at once when the reason is a new one, else now and then."""
+    async def _wait_and_explain(self) -> bool:
+        """Wait for the sink; when that takes long, say why: at once when the reason is a new one, else now and then. True if it was said."""
         waiting, clock = asyncio.ensure_future(self._sink.wait_ready()), asyncio.get_running_loop().time
         said_at = float("-inf")
         try:
             while not (await asyncio.wait({waiting}, timeout=self._settings.explain_after / 1000))[0]:
-                if self._vitals.health == HEALTHY:
-                    self._vitals.note(health=BUSY)
                 reason = await self._sink.reason()
+                if self._vitals.health == HEALTHY:
+                    self._vitals.note(health=BUSY)  # no await until the reason is noted too: they travel in one report
                 if reason and (self._head_waits(reason) or clock() - said_at > EXPLAIN_EVERY):
                     log.info("waiting for the pane session=%s pane=%s queued=%d reason=%s", self._vitals.session, self._vitals.pane, len(self._inbox), reason)
                     said_at = clock()
             waiting.result()
+            return said_at > float("-inf")
         finally:
             await stop_all(waiting)
 

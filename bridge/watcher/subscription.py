@@ -21,6 +21,7 @@ from bridge.backoff import full_jitter
 from bridge.client.broker import BrokerClient
 from bridge.errors import BrokerUnreachable, PeerError, Refused
 from bridge.settings import WatcherSettings
+from bridge.tasks import within
 from bridge.watcher.arrivals import Arrivals
 from bridge.watcher.transport.base import UNFIT_STATUSES
 
@@ -28,15 +29,17 @@ log = logging.getLogger("bridge.watcher")
 
 
 class Subscription:
-    """Made inside a running loop. `recipients` are the agents that we want; `cursor` is the intake's."""
+    """Made inside a running loop. `recipients` are the agents that we want; `cursor` is the intake's; `is_seen`: does the
+    broker count us among those who receive? A plain poller it does not."""
 
-    def __init__(self, name: str, client: BrokerClient, recipients: Mapping[str, Arrivals], settings: WatcherSettings, cursor: Callable[[], int]) -> None:
+    def __init__(self, name: str, client: BrokerClient, recipients: Mapping[str, Arrivals], settings: WatcherSettings, cursor: Callable[[], int], is_seen: Callable[[], bool]) -> None:
         self.changed = asyncio.Event()  # to be set when `recipients` have changed
         self._name = name
         self._client = client
         self._recipients = recipients
         self._settings = settings
         self._cursor = cursor
+        self._is_seen = is_seen
         self._joined: dict[str, Arrivals] = {}
         self._turn = asyncio.Lock()
         self._has_company = False
@@ -50,9 +53,9 @@ class Subscription:
         """Follow the changes of `recipients`, for ever."""
         delays = self._new_delays()
         while True:
-            await self.changed.wait()
+            await self._wait_change()
             try:
-                is_settled = await self._settle(own=1)
+                is_settled = await self._settle(own=int(self._is_seen()))
             except (BrokerUnreachable, PeerError, Refused) as error:
                 log.info("subscriptions not settled subscriber=%s reason=%s", self._name, error)
                 is_settled = False
@@ -61,6 +64,15 @@ class Subscription:
             else:
                 await asyncio.sleep(next(delays))
                 self.changed.set()
+
+    async def _wait_change(self) -> None:
+        """Wait for a change. Who is not seen may lose his agents to another one of his name, and looks now and then."""
+        while not self.changed.is_set():
+            try:
+                await within(self._settings.probe_interval / 1000, self.changed.wait())
+            except asyncio.TimeoutError:
+                if not self._is_seen():
+                    return
 
     async def _settle(self, own: int) -> bool:
         """One pass; `own`: how many receive under our name because of us. False: something was refused."""

@@ -26,6 +26,7 @@ from bridge.tasks import run_together, stop_all
 from bridge.watcher.agent_watch import AgentWatch
 from bridge.watcher.arrivals import Arrivals
 from bridge.watcher.intake import Intake
+from bridge.watcher.ladder import Tier
 from bridge.watcher.lease import watcher_name
 from bridge.watcher.roster import Assignment, Roster
 from bridge.watcher.sinks.base import Sink
@@ -58,9 +59,9 @@ class Supervisor:
         self._refused: set[str] = set()
         self._watcher = watcher_name()
         self._members: dict[str, Member] = {}
-        self._leaving: dict[str, asyncio.Future[None]] = {}
+        self._leaving: dict[str, set[asyncio.Future[None]]] = {}  # tasks of dismissed members that finish a delivery
         self._recipients: dict[str, Arrivals] = {}
-        self._subscription = Subscription(name, client, self._recipients, settings, lambda: self._intake.cursor)
+        self._subscription = Subscription(name, client, self._recipients, settings, lambda: self._intake.cursor, lambda: self._intake.tier is not Tier.POLL)
         feed = SubscriberFeed(client, name, lambda: self._recipients)
         self._intake = Intake(feed, self._recipients, settings, self._subscription.before_open, lambda: self.on_open())
         self.on_open: Callable[[], None] = lambda: None  # called with each new connection
@@ -77,7 +78,7 @@ class Supervisor:
         try:
             await run_together(stop=self._wait_stop(), intake=self._intake.run(), subscription=self._subscription.keep(), fatal=self._wait_fatal())
         finally:
-            await stop_all(*self._leaving.values(), *(member.task for member in self._members.values() if member.task))
+            await stop_all(*set().union(*self._leaving.values()), *(member.task for member in self._members.values() if member.task))
             await self._client.aclose()
 
     def stop(self) -> None:
@@ -85,7 +86,9 @@ class Supervisor:
         self._stop.set()
 
     def assign(self, roster: Roster) -> None:
-        """Serve these, and no others; who stays as he is notices nothing."""
+        """Serve these, and no others; who stays as he is notices nothing. Nobody is taken on any more when we are stopping."""
+        if self._stop.is_set():
+            return
         for agent in [agent for agent in self._members if agent not in roster]:
             self._dismiss(agent)
         self._refused.intersection_update(roster)
@@ -119,19 +122,21 @@ class Supervisor:
         member = self._members.pop(agent)
         del self._recipients[agent]
         if member.task is not None:
-            self._leaving[agent] = member.task
+            self._leaving.setdefault(agent, set()).add(member.task)
             member.task.add_done_callback(partial(self._left, agent))
             member.task.cancel()
         self._subscription.changed.set()
 
     def _left(self, agent: str, task: asyncio.Future[None]) -> None:
-        if self._leaving.get(agent) is task:
+        self._leaving[agent].discard(task)
+        if not self._leaving[agent]:
             del self._leaving[agent]
 
     async def _attend(self, member: Member) -> None:
         """One life after the other."""
-        if member.assignment.agent in self._leaving:  # it was here before, and finishes a delivery: its claims bear our name, too
-            await asyncio.wait({self._leaving[member.assignment.agent]})
+        before = self._leaving.get(member.assignment.agent)
+        if before:  # it was here before, and finishes a delivery: its claims bear our name, too
+            await asyncio.wait(set(before))
         delays, clock = self._new_delays(), asyncio.get_running_loop().time
         while True:
             member.moved.clear()

@@ -22,7 +22,6 @@ import sys
 import tempfile
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:1] = [str(TESTS), str(TESTS.parent), str(TESTS / "tmux")]
@@ -103,27 +102,38 @@ class Bench:
             "requests": self.responses() - answered - 1,  # our own look at the metrics
         }
 
-    def send(self, agent: str, pause: float) -> float:
-        """Milliseconds from POST to submitted, after a pause."""
-        time.sleep(pause)
+    def send(self, line: Line, agent: str) -> tuple[str, float]:
+        """Send one ticket; its id, and when."""
         self.numbers += 1
         ticket_id = f"{agent}-{self.numbers}-{random.randrange(10**9)}"
-        with Line(self.broker.port) as line:
-            began = time.perf_counter()
-            assert line.ask("POST", f"/agents/{agent}/send", {"payload": "x" * 200, "ticketId": ticket_id}).status == 202
-        wait_until(lambda: ticket_id in self.fifo.moments, f"{ticket_id} in its pane", PATIENCE)
-        return 1000 * (self.fifo.moments[ticket_id] - began)
+        began = time.perf_counter()
+        assert line.ask("POST", f"/agents/{agent}/send", {"payload": "x" * 200, "ticketId": ticket_id}).status == 202
+        return ticket_id, began
+
+    def taken(self, sent: list[tuple[str, float]]) -> list[float]:
+        """Milliseconds from POST to submitted, of each."""
+        wait_until(lambda: all(ticket_id in self.fifo.moments for ticket_id, _ in sent), "every ticket in its pane", PATIENCE)
+        return [1000 * (self.fifo.moments[ticket_id] - began) for ticket_id, began in sent]
 
     def alone(self, count: int) -> list[float]:
-        return [self.send(random.choice(self.agents), 0.2) for _ in range(count)]
+        found: list[float] = []
+        with Line(self.broker.port) as line:
+            for _ in range(count):
+                time.sleep(0.2)
+                found += self.taken([self.send(line, random.choice(self.agents))])
+        return found
 
     def busy(self, rounds: int, spread: float) -> list[float]:
-        taken: list[float] = []
-        with ThreadPoolExecutor(len(self.agents)) as pool:
+        found: list[float] = []
+        with Line(self.broker.port) as line:
             for _ in range(rounds):
                 time.sleep(0.5)
-                taken += pool.map(lambda agent: self.send(agent, random.uniform(0, spread)), self.agents)
-        return taken
+                began, sent = time.perf_counter(), []
+                for moment, agent in sorted((random.uniform(0, spread), agent) for agent in self.agents):
+                    time.sleep(max(0.0, began + moment - time.perf_counter()))
+                    sent.append(self.send(line, agent))
+                found += self.taken(sent)
+        return found
 
 
 def summarise(values: list[float]) -> dict[str, float]:
@@ -145,7 +155,10 @@ def main() -> None:
             time.sleep(3.0)  # what the start has to do
             results = {"idle": bench.idle(options.idle)} if options.idle else {}
             results["alone"] = summarise(bench.alone(50))
+            before = bench.cpu()
             results["busy"] = summarise(bench.busy(options.rounds, options.spread))
+            own, children = (1000 * (after - earlier) / (options.rounds * options.agents) for after, earlier in zip(bench.cpu(), before))
+            results["busy"].update(cpu_ms=round(own, 2), tmux_clients_cpu_ms=round(children, 2))  # for one ticket
             results["busy"]["p99_times_alone"] = round(results["busy"]["p99_ms"] / results["alone"]["p99_ms"], 2)
     print(json.dumps(results, indent=2) if options.json else "\n".join(f"{name:6} {row}" for name, row in results.items()))
 

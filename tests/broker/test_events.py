@@ -88,6 +88,18 @@ def test_what_was_not_kept_is_not_told():
     run(scenario)
 
 
+def test_a_reader_that_fails_costs_nobody_a_ticket(monkeypatch, caplog):
+    async def scenario(loop):
+        scene = Scene(loop)
+        reader, outbox = scene.open()
+        monkeypatch.setattr(scene.services.events, "_about_of", lambda entry: 1 / 0)
+        entry = await scene.accept()
+        assert scene.services.hub.read("lucy", 0, 9) == [entry] and "event not told" in caplog.text and scene.services.metrics.events_missed == 1
+        reader.close()
+
+    run(scenario)
+
+
 def test_a_reader_is_told_of_its_agent_or_its_thread_only():
     async def scenario(loop):
         scene = Scene(loop)

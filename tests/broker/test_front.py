@@ -346,6 +346,7 @@ def test_draining_answers_what_waits_and_ends_what_streams():
     async def scenario(loop):
         house = SmallHouse(loop)
         poll, stream, idle, storing = (house.connect() for _ in range(4))
+        await asyncio.sleep(1)
         poll.send(POLL)
         stream.send(request("GET", "/tickets/stream"))
         storing.send(SEND)
@@ -360,6 +361,24 @@ def test_draining_answers_what_waits_and_ends_what_streams():
         assert statuses(storing, 1) == [202] and storing.has_written_eof
         await asyncio.sleep(5)
         assert not house.connections and house.services.metrics.connections_open == 0
+
+    run(scenario)
+
+
+def test_who_has_just_connected_may_ask_when_the_broker_stops_and_who_asks_nothing_is_closed():
+    async def scenario(loop):
+        house = SmallHouse(loop)
+        asking, silent = house.connect(), house.connect()
+        house.is_draining = True
+        for _ in range(20):
+            for connection in list(house.connections):
+                connection.drain()
+            if not asking.received:
+                assert not asking.is_closing() and not silent.is_closing(), "their requests may be on the way"
+                asking.send(HEALTH)
+            await asyncio.sleep(0.02)
+        assert statuses(asking, 1) == [200] and b"Connection: close" in asking.received
+        assert silent.is_lost and not silent.received and not house.connections
 
     run(scenario)
 

@@ -35,7 +35,7 @@ def test_own_names(host):
 @pytest.mark.parametrize(
     "host",
     ["evil.example", "evil.example:5050", "localhost.evil.example", "evil-localhost", "127.0.0.1.evil.example", "127.0.0.2", "2130706433", "0x7f.1", "127.1", "0.0.0.0", "[::]", "[::2]",
-     "[::ffff:127.0.0.1]", "localhost%2e", "%6cocalhost", ".", "..", "localhost..evil", "[::1].evil"],
+     "[::ffff:127.0.0.1]", "localhost%2e", "%6cocalhost", ".", "..", "localhost..", "127.0.0.1..", "localhost..evil", "[::1].evil"],
 )  # fmt: skip
 def test_foreign_names(host):
     assert ask(LOCAL, host) in (400, 421)

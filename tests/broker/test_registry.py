@@ -83,6 +83,16 @@ def test_to_look_at_reports_pushes_nobody_out():
     assert not registry.is_known("x")
 
 
+def test_names_that_are_only_sent_to_push_nobody_out():
+    registry = Registry(Hub(), 3)
+    registry.note_named("sent-1")
+    for name in ("ann", "bob"):
+        registry.presence(name).heartbeat_at = 1.0
+    for number in range(10):
+        registry.note_named(f"sent-{number}")
+    assert [registry.is_known(name) for name in ("sent-1", "ann", "bob", "sent-2")] == [True, True, True, False]
+
+
 @pytest.mark.parametrize("interval_ms", [1000, 30000])
 def test_a_heartbeat_counts_for_two_and_a_half_intervals(interval_ms):
     registry, agent = Registry(Hub(), 5), Agent("ann", heartbeat_interval_ms=interval_ms)

@@ -21,7 +21,7 @@ ROWS = {
     "GET /subscribers/{id}/tickets/pending": "pending_of_subscriber",
     "GET /overview": "overview",
     "GET /events": "events",
-    "GET /tickets": "find",
+    "GET /search": "find",
     "GET /debug/agent/{id}/status": "agent_status",
     "GET /": "page",
     "GET /web/{id}": "part",

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridge.timestamp import rfc3339
+from bridge.timestamp import parse_rfc3339, rfc3339
 
 SHAPE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -29,3 +29,17 @@ def test_it_reads_back_to_the_millisecond(wall_ms):
 def test_order_of_text_is_order_of_time(times):
     """Also across the cache of seconds."""
     assert [rfc3339(each) for each in sorted(times)] == sorted(map(rfc3339, times))
+
+
+@given(st.integers(0, 253_402_300_799_999))
+def test_parse_is_the_way_back(wall_ms):
+    assert parse_rfc3339(rfc3339(wall_ms)) == wall_ms
+
+
+@given(st.text() | st.text(st.sampled_from("0123456789-:.TZ+ "), max_size=40))
+@example("0001-01-01T00:00:00+23:59")
+@example("9999-12-31T23:59:59-23:59")
+@example("2023-11-14T22:13:20")  # of no zone: no instant
+def test_whatever_a_watcher_says_is_an_instant_or_none(text):
+    found = parse_rfc3339(text)
+    assert found is None or isinstance(found, int)

@@ -78,11 +78,27 @@ def test_a_late_claim_is_told_which_status_was_reached(status):
 
 
 def test_evidence_says_when_it_was_injected():
-    state = acknowledged(NEW, "w", {"submittedAt": "2026-01-01T00:00:00.000Z", "x": 1}, WALL_MS)
+    state = acknowledged(NEW, "w", {"submittedAt": "2023-01-01T00:00:00.000Z", "x": 1}, WALL_MS)
     injected, acked = state.stages
-    assert (injected["stage"], injected["at"], injected["by"]) == ("injected", "2026-01-01T00:00:00.000Z", "w")
+    assert (injected["stage"], injected["at"], injected["by"]) == ("injected", "2023-01-01T00:00:00.000Z", "w")
     assert acked["stage"] == "acknowledged" and acked["evidence"] == injected["evidence"]
-    assert [each["stage"] for each in acknowledged(NEW, "", {}, WALL_MS).stages] == ["acknowledged"]
+    for nothing in ({}, None):
+        assert [each["stage"] for each in acknowledged(NEW, "", nothing, WALL_MS).stages] == ["acknowledged"]
+
+
+@pytest.mark.parametrize("evidence", [
+    "seen on the screen", ["%1", 3], 0, False, {"submittedAt": "yesterday"}, {"submittedAt": 5}, {"submittedAt": "2026-01-01T00:00:00"},
+    {"submittedAt": "0001-01-01T00:00:00Z"}, {"submittedAt": "9999-12-31T23:59:59.999Z"}, {"submittedAt": "1969-12-31T23:59:59.000Z"},
+], ids=repr)  # fmt: skip
+def test_any_evidence_is_kept_and_its_moment_is_one(evidence):
+    """What stands in `at` is an instant of the past, whatever a watcher says; its own words stay in the evidence."""
+    injected, acked = acknowledged(NEW, "w", evidence, WALL_MS).stages
+    assert injected == {"stage": "injected", "at": transitions.rfc3339(WALL_MS), "by": "w", "evidence": evidence}
+    assert acked == {**injected, "stage": "acknowledged"}
+
+
+def test_a_moment_of_another_time_zone_is_told_in_utc():
+    assert acknowledged(NEW, "w", {"submittedAt": "2020-01-01T02:00:00.500+02:00"}, WALL_MS).stages[0]["at"] == "2020-01-01T00:00:00.500Z"
 
 
 @given(st.integers(0, 3 * STAGES_MAX))

@@ -88,6 +88,10 @@ class Running:
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
+    def complaints(self) -> list[str]:
+        """What it said, without what asyncio's debug mode says of a loaded machine."""
+        return [line for line in self.said if not line.startswith("Executing")]
+
     def wait_said(self, text: str) -> None:
         wait_until(lambda: any(text in line for line in self.said), f"{text!r} on stderr: {self.said}")
 

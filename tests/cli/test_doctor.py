@@ -191,6 +191,8 @@ def test_a_proxy_that_buffers_is_named_as_one(silent):
         (broker.version, "/metrics", MISSING, "warn", "predecessor"),
         (broker.version, "/metrics", (200, {}, b"process_cpu_seconds 1\n"), "warn", "does not say"),
         (broker.version, "/metrics", (200, {}, b'bridge_build_info{version="9.9.9"} 1\n'), "warn", "9.9.9"),
+        (broker.version, "/metrics", (200, {}, b'bridge_build_info{python="3.9.18",version="9.9.9",sqlite="3.40.1"} 1\n'), "warn", "9.9.9"),
+        (broker.version, "/metrics", (200, {}, b'bridge_build_info{python_version="9.9.9"} 1\n'), "warn", "does not say"),
         (broker.proxy, "/health", (200, {"Via": "1.1 box", "Server": "nginx/1.24.0"}, b"{}"), "ok", "nginx/1.24.0"),
         (broker.stream, "/tickets/stream", MISSING, "warn", "no event streams"),
         (broker.stream, "/tickets/stream", (503, {}, b""), "warn", "503"),

@@ -48,6 +48,17 @@ def test_the_same_watcher_renews(broker):
     assert claim(broker, ticket_id, "w-2").json["leaseUntilAt"] == again.json["leaseUntilAt"]
 
 
+def test_the_last_claim_in_the_history_says_how_long_it_lasts(broker):
+    ticket_id = broker.send(new_name(), 1)
+    claim(broker, ticket_id, "w-1", leaseMs=1)
+    wait_until(lambda: claim(broker, ticket_id, "w-2", leaseMs=1000).status == 200, "the first lease's end")
+    renewed = claim(broker, ticket_id, "w-2", leaseMs=60000)
+    claims = [(entry["by"], entry.get("evidence")) for entry in broker.ticket(ticket_id)["history"] if entry["stage"] == "claimed"]
+    assert claims == [("w-1", None), ("w-2", {"leaseUntilAt": renewed.json["leaseUntilAt"]})], "renewals are no stages of their own"
+    broker.acknowledge(ticket_id)
+    assert not any("evidence" in entry for entry in broker.ticket(ticket_id)["history"]), "once it is done there is no lease"
+
+
 def test_a_lease_that_runs_out_frees_it(broker):
     ticket_id = broker.send(new_name(), 1)
     claim(broker, ticket_id, "w-1", leaseMs=150)

@@ -44,7 +44,7 @@ def test_405_names_what_is_allowed(broker, path, methods):
         assert methods <= allowed and method not in allowed and allowed <= methods | {"HEAD", "OPTIONS"}, (method, path, allowed)
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/agents/", "/agents/a/b", "/agents/a/tickets", "/tickets", "/replies/", "/health/", "/HEALTH", "/agents//send", "//health", "/debug", "/../health", "/agents/a/tickets/pending/"])
+@pytest.mark.parametrize("path", ["/", "/nothing", "/agents/", "/agents/a/b", "/agents/a/tickets", "/tickets/", "/tickets", "/replies/", "/health/", "/HEALTH", "/agents//send", "//health", "/debug", "/../health", "/agents/a/tickets/pending/"])
 def test_unknown_paths_are_404(broker, path):
     answer = broker.ask("GET", path)
     if path == "/" and answer.status == 200:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from conformance.shapes import STAGES, check_problem, check_ticket, is_at, is_count
-from running import new_name, wait_until
+from running import new_name, stages, wait_until
 
 ROW_KEYS = {
     "agentId", "type", "registered", "status", "connection", "health", "session", "pane", "pending",
@@ -205,7 +205,7 @@ def test_without_streams_there_are_no_events(start):
 
 
 def search(broker, query=""):
-    answer = broker.ask("GET", f"/tickets{query}")
+    answer = broker.ask("GET", f"/search{query}")
     assert answer.status == 200, answer
     assert set(answer.json) == {"tickets", "nextBefore"}
     for ticket in answer.json["tickets"]:
@@ -268,4 +268,18 @@ def test_search_looks_at_a_bounded_number_of_bytes(start):
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=201", "before=-1", "before=x", "status=lost", "q=" + "x" * 1001, "q=a&q=b"])
 def test_search_refuses_what_it_cannot_mean(broker, query):
-    check_problem(broker.ask("GET", "/tickets?" + query), 400)
+    check_problem(broker.ask("GET", "/search?" + query), 400)
+
+
+def test_whoever_only_looks_on_receives_nothing(broker):
+    agent = new_name()
+    ticket = broker.send(agent, "hello")
+    with broker.stream("/tickets/stream?observe=1") as stream:
+        while json.loads(stream.read_event().data)["agentId"] != agent:
+            pass
+        assert [each["ticketId"] for each in broker.pending(agent, "?observe=1")] == [ticket]
+        assert row_of(broker, agent)["connection"] == "none" and stages(broker.ticket(ticket)) == ["accepted"]
+    broker.pending(agent)
+    assert row_of(broker, agent)["connection"] == "poll" and stages(broker.ticket(ticket)) == ["accepted", "streamed"]
+    for path in ("/tickets/stream?observe=x", f"/agents/{agent}/tickets/pending?observe=2"):
+        check_problem(broker.ask("GET", path), 400)

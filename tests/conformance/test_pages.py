@@ -66,8 +66,15 @@ def test_debug_agent_status(broker):
             assert broker.ask("GET", path).json["connection"] == "sse", "the best one counts"
 
 
-def test_an_agent_that_was_only_sent_to_has_been_named(broker):
-    agent = new_name()
-    broker.send(agent, 1)
-    answer = broker.ask("GET", f"/debug/agent/{agent}/status")
-    assert answer.status == 200 and answer.json["pendingMessages"] == 1 and answer.json["connection"] == "none"
+def test_an_agent_that_was_only_sent_to_has_been_named(start):
+    """Also when it has nothing pending any more, and by a broker that was started anew meanwhile."""
+    broker = start()
+    first, second = broker.send("ann", 1), broker.send("bob", 1)
+    for agent, ticket, restarts in (("ann", first, False), ("bob", second, True)):
+        if restarts:
+            broker.stop()
+            broker.start()
+        for pending in (1, 0):
+            answer = broker.ask("GET", f"/debug/agent/{agent}/status")
+            assert answer.status == 200 and answer.json["pendingMessages"] == pending and answer.json["connection"] == "none"
+            broker.acknowledge(ticket)

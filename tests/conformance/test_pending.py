@@ -164,6 +164,17 @@ def test_acknowledge_with_evidence_is_in_the_history(broker):
     assert "injected" in stages(ticket) and stages(ticket)[-1] == "acknowledged"
 
 
+@pytest.mark.parametrize("evidence", ["seen on the screen", ["%1"], {"submittedAt": "garbage"}, 7], ids=repr)
+def test_evidence_is_any_json_value(broker, evidence):
+    ticket_id = broker.send(new_name(), 1)
+    assert broker.acknowledge(ticket_id, {"watcher": "w-1", "evidence": evidence}).status == 200
+    ticket = broker.ticket(ticket_id)
+    check_ticket(ticket, with_history=True)
+    assert stages(ticket) == ["accepted", "injected", "acknowledged"]
+    assert [entry.get("evidence") for entry in ticket["history"]] == [None, evidence, evidence]
+    assert broker.ask("GET", "/metrics").status == 200
+
+
 @pytest.mark.parametrize("body", [b"{", b"[]", b"5", {"watcher": 5}, {"watcher": "a\nb"}, {"watcher": ""}], ids=repr)
 def test_acknowledge_refuses_a_bad_body(broker, body):
     agent = new_name()

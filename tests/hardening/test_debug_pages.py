@@ -25,7 +25,7 @@ class Scene:
     def __init__(self, broker) -> None:
         self.broker = broker
         self.streams: list = []  # (stream, agents that it carries by name)
-        self.polls: list = []  # (line, agent)
+        self.polls: list = []  # (line, agents that wake it)
         self.polled, self.longpolled = set(), set()
         self.opened = self.closed = self.failed = 0
         self.pending: dict[str, list[str]] = {agent: [] for agent in AGENTS}
@@ -67,9 +67,10 @@ class Scene:
 
     def longpoll(self, chance) -> None:
         agent, line = chance.choice(AGENTS), self.broker.line()
-        line.request("GET", f"/agents/{agent}/tickets/pending?waitMs=60000&after={self.broker.last}")
-        self.polls.append((line, agent))
-        self.longpolled.add(agent)
+        path, agents = chance.choice([(f"/agents/{agent}", {agent}), ("/subscribers/some", {"ann", "bob"}), ("/subscribers/nobody", set())])
+        line.request("GET", f"{path}/tickets/pending?waitMs=60000&after={self.broker.last}")
+        self.polls.append((line, agents))
+        self.longpolled |= agents
 
     def drop_poll(self, chance) -> None:
         if self.polls:
@@ -86,10 +87,10 @@ class Scene:
         agent = chance.choice(AGENTS)
         self.pending[agent].append(self.broker.send(agent, "x"))
         self.broker.last += 1
-        for line, _ in [each for each in self.polls if each[1] == agent]:
+        for line, _ in [each for each in self.polls if agent in each[1]]:
             assert line.read_answer().status == 200
             line.close()
-        self.polls = [each for each in self.polls if each[1] != agent]
+        self.polls = [each for each in self.polls if agent not in each[1]]
 
     def acknowledge(self, chance) -> None:
         agent = chance.choice(AGENTS)

@@ -6,10 +6,12 @@ import json
 import re
 import resource
 import signal
+import subprocess
 
 import pytest
 
-from running import wait_until
+from raw_http import Line
+from running import environment, package_launcher, wait_until
 
 SECRET = "the-secret-text"
 REFUSED = re.compile(r"refused id=(\S+) method=(\S+) path=(\S+) status=(\d+) reason=(\S+) peer=127\.0\.0\.1:\d+")
@@ -92,8 +94,8 @@ def exchange(broker, secret):
     broker.ask("POST", "/replies", {"ticketId": ticket, "payload": secret + "2"})
     for body in (b'{"payload": "' + secret.encode() + b'"', {"payload": secret, "timeoutMs": secret}, {"payload": secret, "metadata": [secret]}, [secret], secret.encode() + b"\xff"):
         assert broker.ask("POST", "/agents/lucy/send", body).status == 400
-    broker.ask("GET", f"/tickets?q={secret}")
-    broker.ask("GET", f"/tickets?limit=0&q={secret}")
+    broker.ask("GET", f"/search?q={secret}")
+    broker.ask("GET", f"/search?limit=0&q={secret}")
     broker.ask("POST", "/agents/lucy/send", b'{"payload":"' + secret.encode() * 100_000 + b'"}')
 
 
@@ -143,3 +145,40 @@ def test_what_goes_wrong_inside_is_one_line_too(start, log_format):
     (line,) = wait_until(lambda: [line for line in broker.stderr if f"handler failed id={request_id}" in line], "its line")
     assert "Traceback" in line and (log_format == "text" or json.loads(line)["fields"]["path"] == "/tickets/unknown-1")
     broker.kill()
+
+
+def test_a_log_that_nobody_reads_holds_up_nobody():
+    """The pipe takes 64 KiB; what comes then is dropped and counted, and the broker goes on."""
+    words = [*package_launcher(), "broker", "--port", "0", "--db", ":memory:", "--log-refusals", "100000", "--log-level", "debug"]
+    process = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True)
+    try:
+        port = int(process.stderr.readline().rpartition(":")[2])
+        with Line(port) as line:
+            for _ in range(4000):  # some 500 KB of lines
+                assert line.ask("GET", "/tickets/none").status == 404
+        said = process.stderr.read(100_000)
+        assert said.count("refused id=") > 300
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+        assert process.wait(20) == 0
+        assert re.search(r"log lines lost, nobody read them count=\d+", rest) and "info stopped" in rest
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def test_a_log_whose_reader_is_gone_holds_up_nobody():
+    words = [*package_launcher(), "broker", "--port", "0", "--db", ":memory:", "--log-refusals", "100000", "--log-level", "debug"]
+    process = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True)
+    try:
+        port = int(process.stderr.readline().rpartition(":")[2])
+        process.stderr.close()
+        with Line(port) as line:
+            for _ in range(50):
+                assert line.ask("GET", "/tickets/none").status == 404
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()

@@ -16,6 +16,7 @@ import tempfile
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:1] = [str(TESTS), str(TESTS.parent)]
 
+from soak.scene import CREWS  # noqa: E402
 from soak.soaking import soak  # noqa: E402
 
 
@@ -24,13 +25,14 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600.0, help="of chaos in each run (default 600)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="of the first run (default: a random one)")
     parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--crew", default="", choices=sorted(CREWS), help="who watches (default: by the seed)")
     parser.add_argument("--quiet", action="store_true", help="only the outcome of each run")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: nothing that we started is left behind
     failed = 0
     for seed in range(options.seed, options.seed + options.runs):
         folder = pathlib.Path(tempfile.mkdtemp(prefix=f"bridge-soak-{seed}-"))
-        outcome = soak(str(seed), options.seconds, folder, (lambda text: None) if options.quiet else lambda text: print(text, flush=True))
+        outcome = soak(str(seed), options.seconds, folder, (lambda text: None) if options.quiet else lambda text: print(text, flush=True), options.crew)
         print(f"seed {seed}: {'FAILED, see ' + str(folder) if outcome.wrongs else 'holds'}\n{outcome.summary}", flush=True)
         for wrong in outcome.wrongs:
             print("  WRONG:", wrong, flush=True)

@@ -57,7 +57,7 @@ class Human(threading.Thread):
     def _write_a_line(self, life: int) -> None:
         self._number += 1
         mark = f"human-{self._place.name}-{self._number}"
-        line = mark if self._place.name == "agent" else f"sh record {self._place.name} {mark}"
+        line = mark if self._place.name == "agent" else f"sh record {mark}"
         if self._type(line):
             with self._scene.lock:  # a program that dies under the Enter may or may not have had it
                 self._press("\r")

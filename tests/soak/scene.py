@@ -8,6 +8,7 @@ of its own. Beside each pane lies a second one in the same window, which nobody 
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import random
@@ -83,19 +84,17 @@ class Place:
 
 
 class Watcher:
-    """A `watch` process; killed, stopped, continued and started again as fate wills."""
+    """A process that watches one place, or supervises all; killed, stopped, continued and started again as fate wills."""
 
-    def __init__(self, place: Place, number: int, scene: Scene) -> None:
-        self.name = f"{place.name}#{number}"
-        self.place = place
+    def __init__(self, name: str, words: list[str], scene: Scene) -> None:
+        self.name = name
         self._scene = scene
-        self._log = open(scene.folder / f"watch-{place.name}-{number}.log", "ab")
+        self._words = [*words, "-L", scene.tmux.name, "--log-level", "debug"]
+        self._log = open(scene.folder / f"{name}.log", "ab")
         self.process: subprocess.Popen | None = None
 
     def start(self) -> None:
-        recorder = f"sh record {self.place.name} {{id}}"
-        form = ["--form", "agent"] if self.place.name == "agent" else []
-        words = ["watch", self.place.name, self.place.name, "0", "-L", self._scene.tmux.name, "--shell-command", recorder, "--log-level", "debug", *form]
+        words = self._words
         settings = environment(BRIDGE_BROKER_URL=self._scene.proxy.url, **WATCHER)
         self.process = subprocess.Popen([*package_launcher(), *words], env=settings, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
 
@@ -124,8 +123,9 @@ class Watcher:
 class Scene:
     """All of it, built up and taken down."""
 
-    def __init__(self, folder: pathlib.Path, seed: object) -> None:
+    def __init__(self, folder: pathlib.Path, seed: object, crew: str = "") -> None:
         self.folder = folder
+        self.crew = crew or random.Random(f"crew {seed}").choice(sorted(CREWS))
         self.proxy = Proxy(seed)
         self.broker = Broker(package_launcher(), str(folder / "soak.db"), **BROKER)
         self.broker_starts: list[str] = []  # what each broker before the present one said
@@ -135,19 +135,20 @@ class Scene:
         habits = chance.choice(AGENT_HABITS)
         agent = f"{sys.executable} {AGENTS / 'agent.py'} --log messages.$$ {habits}"
         other = chance.choice(OTHER_SHELLS)
-        self.cast = f"agent {habits}; other: {other}"
+        self.cast = f"{self.crew}; agent {habits}; other: {other}"
         self.places = {
             place.name: place
             for place in (
-                Place("bash", "dev$ ", SHELL + "bash --norc --noprofile"),
+                Place("bash", "dev$ ", SHELL + "PLACE=bash bash --norc --noprofile"),
                 Place("agent", "> " if "--glyph" in habits else "❯ ", "exec " + agent, placeholder=PLACEHOLDER if "--placeholder" in habits else ""),
-                Place("other", "dev$ ", SHELL + other),
+                Place("other", "dev$ ", SHELL + "PLACE=other " + other),
             )
         }
-        self.watchers = [Watcher(self.places[name], number, self) for name, number in (("bash", 1), ("bash", 2), ("agent", 1), ("agent", 2), ("other", 1))]
+        self.watchers = CREWS[self.crew](self)
 
     def __enter__(self) -> Scene:
-        (self.folder / "record").write_text('#!/bin/sh\nname=$1; shift\nprintf "%s %s\\n" "$PPID" "$*" >> "$name.log"\n')
+        # Which place a shell stands in it says itself: a supervisor types the same command into all of them.
+        (self.folder / "record").write_text('#!/bin/sh\nprintf "%s %s\\n" "$PPID" "$*" >> "$PLACE.log"\n')
         self.proxy.start()
         try:
             self.start_broker()
@@ -213,6 +214,31 @@ class Scene:
 
     def handle(self, place: Place) -> PaneHandle:
         return PaneHandle(self.tmux, place.name, place.id)
+
+
+RECORDER = ["--shell-command", "sh record {id}"]
+
+
+def watchers(scene: Scene) -> list[Watcher]:
+    """Two for each of two places, who share; one for the third."""
+    form = {"agent": ["--form", "agent"]}
+    pairs = (("bash", 1), ("bash", 2), ("agent", 1), ("agent", 2), ("other", 1))
+    return [Watcher(f"watch-{name}-{number}", ["watch", name, name, "0", *RECORDER, *form.get(name, [])], scene) for name, number in pairs]
+
+
+def supervisors(scene: Scene, *names: str) -> list[Watcher]:
+    """Two for all places, who share."""
+    roster = {name: {"session": name, "pane": "0", **({"form": "agent"} if name == "agent" else {})} for name in scene.places}
+    (scene.folder / "roster.json").write_text(json.dumps(roster))
+    words = ["supervise", "--file", str(scene.folder / "roster.json"), *RECORDER]
+    return [Watcher(f"supervise-{number}", [*words, "--name", name], scene) for number, name in enumerate(names)]
+
+
+CREWS = {
+    "watchers": watchers,
+    "supervisors of one name": lambda scene: supervisors(scene, "same", "same"),
+    "supervisors of two names": lambda scene: supervisors(scene, "one", "other"),
+}
 
 
 def is_alive(pid: int) -> bool:

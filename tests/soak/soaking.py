@@ -27,13 +27,13 @@ class Outcome:
     summary: str
 
 
-def soak(seed: object, seconds: float, folder: pathlib.Path, say=lambda text: None) -> Outcome:
+def soak(seed: object, seconds: float, folder: pathlib.Path, say=lambda text: None, crew: str = "") -> Outcome:
     began = time.time()
 
     def tell(text: str) -> None:
         say(f"{time.time() - began:7.1f} s  {text}")
 
-    with Scene(folder, seed) as scene:
+    with Scene(folder, seed, crew) as scene:
         stopping = threading.Event()
         publishers = [Publisher(scene, name, seed, stopping) for name in scene.places]
         humans = [Human(scene, place, seed, stopping) for place in scene.places.values()]

@@ -214,14 +214,14 @@ def test_a_prompt_is_learned_from_the_ends_of_two_commands(first, second, idle, 
     for left in (first, second):
         for state in (shell_state("", busy=True), shell_state(left), shell_state(left)):
             now += 0.5
-            memory.see(replace(state, human_idle=idle), True, now)
+            memory.see(replace(state, human_idle=idle), True, now, now)
     assert (second in memory.learned().prompts) is learned
 
 
 def test_a_prompt_that_has_not_stood_yet_is_not_learned():
     memory = Memory()
     for now, state in enumerate([shell_state("", busy=True), shell_state("abc$ "), shell_state("", busy=True), shell_state("abc$ ")]):
-        memory.see(state, True, now * 0.1)
+        memory.see(state, True, now * 0.1, now * 0.1)
     assert memory.learned().prompts == ()
 
 
@@ -231,3 +231,14 @@ def test_who_sat_at_the_pane_last():
     assert human_idle(["990 1 %1"], "%1", now) is None  # a control client has no keys
     assert human_idle(["990 0 %1", "997 0 %1"], "%1", now) == 2.0
     assert human_idle(["1001 0 %1"], "%1", now) == 0.0  # a clock that was set back
+
+
+def test_a_screen_is_never_said_to_have_stood_still_for_longer_than_it_was_seen_to():
+    """The first answer came late, the second question was early: what lies between them is all that is known."""
+    memory, state = Memory(), PaneState("", 1, "%0", 2)
+    memory.see(state, True, asked=1.0, now=5.0)
+    assert memory.still == 0
+    memory.see(state, True, asked=4.0, now=6.0)
+    assert memory.still == 0
+    memory.see(state, True, asked=5.25, now=9.0)
+    assert memory.still == 0.25

@@ -8,6 +8,7 @@ import pytest
 
 from bridge.errors import PaneNotReady
 from bridge.tmux.command import Tmux
+from bridge.tmux.guard import is_guarded
 from bridge.tmux.injector import Injector
 from panes import QUICK, Person, deliver, run, ticket, until
 
@@ -56,7 +57,7 @@ def test_what_may_hold_a_persons_key_is_not_called_verified(server, program):
 
     class Meddling(Tmux):
         async def run(self, *argv, stdin=None):
-            if argv[0] == "if-shell" and " Enter " in argv[5]:
+            if is_guarded(argv) and " Enter " in argv[-2]:
                 before = last_key()  # at least two seconds old, or nothing would be typed
                 person.press("h" if program == "agent" else "\x15")  # the latter leaves nothing on the screen
                 until(lambda: last_key() > before, "tmux hearing of the key")

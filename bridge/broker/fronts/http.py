@@ -34,6 +34,7 @@ from bridge.wire.request import Request, RequestParser, Stage
 
 log = logging.getLogger("bridge.broker")
 
+ASKING = 0.25  # seconds that who has just connected has for its request when the broker stops: it is on its way
 LINGER = 2.0  # seconds that a refused peer has to read its answer (RFC 9112 section 9.6)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 FOREVER = float("inf")
@@ -179,8 +180,7 @@ class Connection(asyncio.BufferedProtocol):
         keep = request.keep_alive and not house.is_draining and not self._has_eof
         connection = b"" if keep and request.version > (1, 0) else b"Connection: keep-alive\r\n" if keep else b"Connection: close\r\n"
         headers = house.witness.answered(request, reply, self._transport) + cors_headers(request, house.guard)
-        second = int(house.services.clock.wall())
-        self._transport.write(encode_reply(reply, second, connection, request.method == "HEAD", headers))
+        self._transport.write(encode_reply(reply, int(house.services.clock.wall()), connection, request.method == "HEAD", headers))
         self._request = None
         if not keep:
             self._linger()
@@ -194,8 +194,7 @@ class Connection(asyncio.BufferedProtocol):
     def _refuse(self, error: PeerError) -> None:
         """The peer broke the protocol: what it sent cannot be trusted to have an end."""
         reply, second = problem(error), int(self._house.services.clock.wall())
-        headers = self._house.witness.refused(reply, self._transport)
-        self._transport.write(encode_reply(reply, second, b"Connection: close\r\n", False, headers))
+        self._transport.write(encode_reply(reply, second, b"Connection: close\r\n", False, self._house.witness.refused(reply, self._transport)))
         self._linger()
 
     def _linger(self) -> None:
@@ -277,8 +276,11 @@ class Connection(asyncio.BufferedProtocol):
             self._outbox.subscriber.end()
         elif self._stop_waiting is not None:
             self.finish_waiting()
-        elif self.state is State.LINGERING or (self.state is State.READING and self._stage is Stage.IDLE):
+        elif self.state is State.LINGERING or (self.state is State.READING and self._stage is Stage.IDLE and self._idle_for() >= ASKING):
             self._transport.close()
+
+    def _idle_for(self) -> float:
+        return self._house.services.clock.monotonic() - (self.deadline - self._house.patience[Stage.IDLE])
 
     def abort(self) -> None:
         self._is_cut = True

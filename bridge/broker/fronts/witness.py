@@ -20,12 +20,11 @@ import secrets
 from typing import Optional
 
 from bridge.broker.metrics import Metrics
-from bridge.broker.reply import Reply
+from bridge.broker.reply import ORDINARY, Reply
 from bridge.wire.request import Request
 
 log = logging.getLogger("bridge.broker")
 
-ORDINARY = frozenset({"not_found", "no_reply", "timeout", "conflict"})
 SANE = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 ID = "X-Request-Id"
 Headers = tuple[tuple[str, str], ...]

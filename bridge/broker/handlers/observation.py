@@ -8,7 +8,7 @@ from bridge import __version__
 from bridge.broker import body
 from bridge.broker.events import EventReader
 from bridge.broker.handlers.streams import check_streams, heartbeat_as_event
-from bridge.broker.reply import Answer, EventStream, json_reply
+from bridge.broker.reply import ORDINARY, Answer, EventStream, json_reply
 from bridge.broker.search import Wanted, search
 from bridge.broker.services import Services, query_int
 from bridge.broker.distribution import Distribution
@@ -59,12 +59,12 @@ def _totals(services: Services) -> dict[str, object]:
         "acknowledged": counted.acknowledged,
         "replied": counted.replies,
         "expired": counted.expired,
-        "refused": sum(count for status, count in counted.responses.items() if status >= 400),
+        "refused": sum(count for reason, count in counted.refusals.items() if reason not in ORDINARY),
         "pending": hub.pending,
         "pendingBytes": hub.pending_bytes,
         "oldestPendingAt": rfc3339(oldest.created_ms) if oldest else None,
         "streams": counted.streams_open,
-        "longpolls": hub.polls.total,
+        "longpolls": services.longpolls,
         "connections": counted.connections_open,
         "agents": len(services.registry.agents),
     }
@@ -73,7 +73,7 @@ def _totals(services: Services) -> dict[str, object]:
 def _timeline(services: Services) -> dict[str, object]:
     now, wall_ms, line = services.clock.monotonic(), services.clock.wall_ms(), services.metrics.timeline
     steps = line.steps(now)
-    delivered = [step.hops.get(DELIVERED, Distribution()) for step in steps]
+    delivered = [step.hops.get(DELIVERED) for step in steps]
     return {
         "stepMs": int(STEP_SECONDS * 1000),
         "fromAt": rfc3339(wall_ms - int(line.began_ago(now) * 1000)),
@@ -90,8 +90,8 @@ def _latency(services: Services) -> dict[str, object]:
     return {hop: {"count": each.count, "p50Ms": _ms(each, 0.5), "p99Ms": _ms(each, 0.99)} for hop, each in found.items()}
 
 
-def _ms(found: Distribution, share: float) -> Optional[float]:
-    seconds = found.quantile(share)
+def _ms(found: Optional[Distribution], share: float) -> Optional[float]:
+    seconds = found.quantile(share) if found is not None else None
     return None if seconds is None else round(seconds * 1000, 3)
 
 

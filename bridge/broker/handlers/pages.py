@@ -14,11 +14,11 @@ def health(request: Request, services: Services, name: str) -> Answer:
 
 
 def connections(request: Request, services: Services, name: str) -> Answer:
-    counted, hub, now = services.metrics, services.hub, services.clock.monotonic()
+    counted, now = services.metrics, services.clock.monotonic()
     content = {
         # A request becomes a stream in one step of the loop: no page ever sees one in between.
         "sse": {"active": counted.streams_open, "pending": 0, "failed": counted.failed_lately(now)},
-        "longpoll": {"active": services.registry.tiers(now)["longpoll"], "waiting": hub.polls.total},
+        "longpoll": {"active": services.registry.tiers(now)["longpoll"], "waiting": services.longpolls},
         "polling": {"active": services.registry.polled(now)},
     }
     return json_reply(200, content)

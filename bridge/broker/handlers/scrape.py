@@ -54,12 +54,12 @@ def _tickets(services: Services) -> Filled:
 
 
 def _connections(services: Services) -> Filled:
-    counted, hub = services.metrics, services.hub
+    counted = services.metrics
     yield _one(families.STREAMS, counted.streams_open)
     yield _one(families.STREAMS_OPENED, counted.streams_opened)
     yield _one(families.CATCHUPS, counted.catchups)
     yield _one(families.STREAM_FAILURES, counted.stream_failures)
-    yield _one(families.LONGPOLLS, hub.polls.total)
+    yield _one(families.LONGPOLLS, services.longpolls)
     yield _one(families.CONNECTIONS, counted.connections_open)
     tiers = services.registry.tiers(services.clock.monotonic())
     yield families.TIERS, [plain(families.TIERS, tiers[tier], ("tier", tier)) for tier in ("sse", "longpoll", "poll")]

@@ -6,7 +6,7 @@ from functools import partial
 
 from bridge.broker import body
 from bridge.broker.reply import Answer, EventStream
-from bridge.broker.services import Services, query_int
+from bridge.broker.services import Services, only_looks, query_int
 from bridge.broker.subscriber import Outbox, StreamSubscriber
 from bridge.errors import PeerError
 from bridge.ticket import check_id
@@ -55,14 +55,14 @@ def shared_stream(request: Request, services: Services, name: str) -> Answer:
     check_streams(services)
     query = decode_query(request.query)
     after = _cursor(request, query, services)
-    attach = partial(_attach_everything, services, after)
+    attach = partial(_attach_everything, services, after, only_looks(query))
     if "subscriber" in query:
         attach = partial(_attach_named, services, check_id(query["subscriber"], "subscriber"), after)
     return EventStream(attach, heartbeat_as_event(query))
 
 
-def _attach_everything(services: Services, after: int, outbox: Outbox) -> StreamSubscriber:
-    subscriber = StreamSubscriber(services.hub, services.clock, services.metrics, outbox, is_shared=True, after=after)
+def _attach_everything(services: Services, after: int, looks: bool, outbox: Outbox) -> StreamSubscriber:
+    subscriber = StreamSubscriber(services.hub, services.clock, services.metrics, outbox, True, after, looks)
     subscriber.add_everything()
     return subscriber
 

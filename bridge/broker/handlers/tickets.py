@@ -10,7 +10,7 @@ from bridge.broker import body
 from bridge.broker.entry import Entry
 from bridge.broker.ledger import Draft, Stored
 from bridge.broker.reply import Answer, OnDisk, Reply, Wait, json_reply, refused
-from bridge.broker.services import Services, query_int
+from bridge.broker.services import Services, only_looks, query_int
 from bridge.broker.transitions import acknowledged, claimed
 from bridge.errors import PeerError
 from bridge.ticket import check_id
@@ -35,6 +35,7 @@ def send(request: Request, services: Services, name: str) -> Answer:
         if known is not None:
             return _accepted(*known)
     services.limits.check(name, services.clock.monotonic())
+    services.registry.note_named(name)
     return _accepted(*services.ledger.accept(name, draft))
 
 
@@ -72,10 +73,12 @@ class Poll(NamedTuple):
     wait_ms: int  # 0 = a plain poll
     after: int
     limit: int
+    looks: bool = False  # somebody looks on, and receives nothing
 
     @property
     def tier(self) -> str:
-        return "longpoll" if self.wait_ms else "poll"
+        """By which tier it receives; "" by none."""
+        return "" if self.looks else "longpoll" if self.wait_ms else "poll"
 
 
 def read_poll(request: Request, services: Services) -> Poll:
@@ -84,11 +87,14 @@ def read_poll(request: Request, services: Services) -> Poll:
     wait_ms = query_int(query, "waitMs", 0, 0, WAIT_MAX)
     after = query_int(query, "after", 0, 0, body.INT_MAX)
     limit = query_int(query, "limit", body.INT_MAX, 1, body.INT_MAX)
-    # A cursor of another store: everything is new to its owner.
-    return Poll(wait_ms, after if after <= services.ledger.seq else 0, limit)
+    looks = only_looks(query)
+    # A cursor of another store: everything is new to its owner. Who waits is there, so who only looks does not wait.
+    return Poll(0 if looks else wait_ms, after if after <= services.ledger.seq else 0, limit, looks)
 
 
 def note_poll(services: Services, agent_id: str, poll: Poll) -> None:
+    if poll.looks:
+        return
     presence, now = services.registry.presence(agent_id), services.clock.monotonic()
     if poll.wait_ms:
         presence.longpolled_at = now
@@ -111,14 +117,14 @@ def _backlog(services: Services, agent_id: str, poll: Poll) -> Reply:
 
 
 def list_tickets(services: Services, entries: Sequence[Entry], tier: str) -> Reply:
-    """Pending tickets, no more than fit one answer; the rest comes with the next poll."""
+    """Pending tickets, no more than fit one answer; the rest comes with the next poll. `tier` "": nobody receives them."""
     parts: list[bytes] = []
     size, wall_ms, now = 0, services.clock.wall_ms(), services.clock.monotonic()
     for entry in entries:
         size += len(entry.data)
         if parts and size > services.settings.poll_bytes:
             break
-        if not entry.streamed_ms:
+        if tier and not entry.streamed_ms:
             services.metrics.streamed(entry, tier, wall_ms, now)
         parts.append(entry.data)
     return Reply(200, b"[%b]" % b",".join(parts))
@@ -141,7 +147,7 @@ def claim(request: Request, services: Services, name: str) -> Answer:
 def acknowledge(request: Request, services: Services, name: str) -> Answer:
     fields = body.decode_object(request.body, services.settings.json_depth)
     watcher = "" if fields.get("watcher") is None else check_id(fields["watcher"], "watcher")
-    evidence = body.take_object(fields, "evidence")
+    evidence = fields.get("evidence")
     entry = services.ledger.get(name)
     commit = entry.commit
     if not entry.head.is_final:
@@ -151,4 +157,13 @@ def acknowledge(request: Request, services: Services, name: str) -> Answer:
 
 def show(request: Request, services: Services, name: str) -> Answer:
     entry = services.ledger.get(name)
-    return json_reply(200, {**entry.to_json(), "history": entry.history()})
+    return json_reply(200, {**entry.to_json(), "history": _with_lease(entry)})
+
+
+def _with_lease(entry: Entry) -> list[dict[str, object]]:
+    """The history, the last claim's with the end of its lease as evidence: renewals are no stages of their own."""
+    stages, claim = entry.history(), entry.state.claim
+    last = max((index for index, stage in enumerate(stages) if stage["stage"] == "claimed"), default=None)
+    if claim is not None and last is not None:
+        stages[last] = {**stages[last], "evidence": {"leaseUntilAt": rfc3339(claim.until_ms)}}
+    return stages

@@ -57,7 +57,7 @@ const query = (fields) => {
 };
 
 export const overview = (fields = {}) => ask(`overview${query(fields)}`);
-export const tickets = (fields = {}) => ask(`tickets${query(fields)}`);
+export const tickets = (fields = {}) => ask(`search${query(fields)}`);
 export const ticket = async (id) => ask(`tickets/${segment(id)}`);
 export const send = async (agentId, content) => post(`agents/${segment(agentId)}/send`, content);
 export const reply = (content) => post("replies", content);

@@ -1,4 +1,4 @@
-/* Asks GET /tickets for what a person looks for, page by page, newest first.
+/* Asks GET /search for what a person looks for, page by page, newest first.
 
    Rule 1: the broker looks at a bounded number of tickets for one request; a round asks on until it has ENOUGH new
    ones, or has asked ROUND times. Then it is the person's turn to say "further".

@@ -63,7 +63,7 @@ export class State {
     else if (event.stage === "accepted") this._keep(newTicket(event, event.preview ?? "", "accepted", event.at));
   }
 
-  /** Take tickets as GET /tickets lists them. */
+  /** Take tickets as GET /search lists them. */
   takeTickets(tickets) {
     for (const ticket of tickets) {
       const made = fromTicket(ticket), known = this.tickets.get(made.id);
@@ -130,7 +130,7 @@ function newTicket(source, preview, stage, acceptedAt) {
   };
 }
 
-/** A ticket of GET /tickets as the lists show it. */
+/** A ticket of GET /search as the lists show it. */
 export function fromTicket(ticket) {
   const payload = typeof ticket.payload === "string" ? ticket.payload : JSON.stringify(ticket.payload) ?? "";
   const made = newTicket({ ...ticket, threadId: ticket.metadata?.threadId }, payload.slice(0, 200), STAGE_OF[ticket.status] ?? "accepted", ticket.createdAt);

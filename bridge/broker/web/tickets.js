@@ -1,7 +1,7 @@
 /* The list of tickets: live, or what a search found.
 
    no filter ──► live: the newest tickets as they come, at most KEPT
-   a filter  ──► search: what GET /tickets finds; new ones since then are counted, not mixed in
+   a filter  ──► search: what GET /search finds; new ones since then are counted, not mixed in
 
    Rule 1: nothing slips from under a reader: while the list is paused, scrolled, or has the focus or the pointer,
    new tickets are counted on a button, and those that are shown go on changing in place.

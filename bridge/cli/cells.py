@@ -1,0 +1,51 @@
+"""Text in a terminal's cells: a wide character takes two, a combining one none.
+
+Cut and padded by cells, columns stay columns whatever language an agent's name
+is in. What goes in has been made visible already (text.py).
+"""
+
+from __future__ import annotations
+
+from bridge.tmux.state import char_width, text_width
+
+ELLIPSIS = "…"
+
+
+def cut(text: str, width: int, ellipsis: str = ELLIPSIS) -> str:
+    """The beginning of `text`, at most `width` cells; the ellipsis says that there was more."""
+    if text_width(text) <= width:
+        return text
+    room = width - text_width(ellipsis)
+    if room < 0:
+        return ""
+    used = 0
+    for index, letter in enumerate(text):
+        used += char_width(letter)
+        if used > room:
+            return text[:index] + ellipsis
+    return text
+
+
+def fit(text: str, width: int, ellipsis: str = ELLIPSIS, is_right: bool = False) -> str:
+    """Exactly `width` cells: cut, or padded with blanks."""
+    kept = cut(text, width, ellipsis)
+    blanks = " " * (width - text_width(kept))
+    return blanks + kept if is_right else kept + blanks
+
+
+def fold(text: str, width: int, indent: int = 0) -> list[str]:
+    """One line as several of at most `width` cells, at blanks where there are any; the later ones indented."""
+    lines, rest, room = [], text, width
+    indent = max(0, min(indent, width // 2, width - 2))
+    while text_width(rest) > room:
+        head = cut(rest, room, "") or rest[:1]  # a wide character where there is one cell
+        blank = head.rfind(" ", len(head) // 2) if rest[len(head) : len(head) + 1] != " " else len(head)
+        end = blank if blank > 0 else len(head)
+        lines.append(rest[:end])
+        rest = rest[end:].lstrip(" ")
+        room = width - indent
+    lines.append(rest)
+    return lines[:1] + [" " * indent + line for line in lines[1:] if line]
+
+
+__all__ = ["ELLIPSIS", "char_width", "cut", "fit", "fold", "text_width"]

@@ -1,0 +1,211 @@
+"""A ticket's story: the stages behind it, where it stands now, and what it waits for.
+
+Rule 1: nothing is guessed. A ticket's history, its agent's row of the overview and the tickets before it are
+        the facts; each answer below is a check of them, from the certain to the likely, and the first that
+        applies is given.
+Rule 2: what the broker only has from the agent's watcher is told as the watcher's word.
+
+    responded? expired? delivered?       the end of its way
+    typed right now (under a lease)?     nothing to wait for
+    is anybody there to receive it?      no watcher, or nobody ever
+    does the watcher see its pane?       lost
+    is it this one's turn?               tickets before it
+    is the pane ready?                   what the watcher says, since when
+"""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from dataclasses import dataclass
+from typing import Callable, Mapping, Optional, Sequence
+
+from bridge.cli.moment import local, read_at, since, span
+from bridge.client.observation import AgentView, Waiting
+from bridge.ticket import DELIVERED, EXPIRED, RESPONDED, Ticket
+
+TIERS = {"sse": "an event stream", "longpoll": "long-polls", "poll": "plain polls"}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One stage of a ticket's history."""
+
+    stage: str
+    at: str
+    by: str
+    evidence: object  # any JSON value; None = none
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, object]) -> Moment:
+        return cls(str(fields.get("stage") or "?"), str(fields.get("at") or ""), str(fields.get("by") or ""), fields.get("evidence"))
+
+    @property
+    def lease_until(self) -> str:
+        """Of the last claim: when its lease ends."""
+        return str(self.evidence.get("leaseUntilAt") or "") if isinstance(self.evidence, dict) else ""
+
+
+@dataclass(frozen=True)
+class Before:
+    """The tickets that are delivered before this one."""
+
+    count: int = 0
+    first: str = ""  # the id of the one whose turn it is
+    is_complete: bool = True  # False: there may be more
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that there is to know about a ticket."""
+
+    ticket: Ticket
+    moments: tuple[Moment, ...]
+    agent: Optional[AgentView] = None  # None = the broker says that nobody ever named it
+    before: Optional[Before] = None  # None = the broker cannot be asked that
+    names: tuple[str, ...] = ()  # of the registered agents; asked for when nobody receives for ours
+    up_since: str = ""  # presence is not kept longer than the broker runs
+    tells_waiting: bool = True  # False: a broker that is too old to pass on what its watchers wait for
+
+    def last(self, stage: str) -> Optional[Moment]:
+        return next((moment for moment in reversed(self.moments) if moment.stage == stage), None)
+
+    @property
+    def name(self) -> str:
+        return self.ticket.agent_id
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a ticket is now."""
+
+    state: str  # one word for programs
+    text: str  # a sentence for people; not yet made visible
+    since_at: str = ""
+    mend: str = ""  # what a person may do about it
+
+
+def stand(facts: Facts, now: float) -> Standing:
+    """The first answer that applies."""
+    for check in CHECKS:
+        found = check(facts, now)
+        if found is not None:
+            return found
+    raise AssertionError("the last check always answers")
+
+
+# Checks: each returns the answer, or None where it does not apply. `now` is the wall clock.
+
+
+def _responded(facts: Facts, now: float) -> Optional[Standing]:
+    if facts.ticket.status != RESPONDED:
+        return None
+    at = str((facts.ticket.response or {}).get("at") or facts.ticket.updated_at)
+    took = "" if facts.ticket.latency_ms is None else f", {span(facts.ticket.latency_ms / 1000)} after it was sent"
+    return Standing("responded", f"{facts.name} answered it at {local(at, now)}{took}", at)
+
+
+def _expired(facts: Facts, now: float) -> Optional[Standing]:
+    if facts.ticket.status != EXPIRED:
+        return None
+    at = facts.ticket.updated_at
+    return Standing("expired", f"it expired undelivered at {local(at, now)}: its sender gave it only so long to live (ttlMs)", at)
+
+
+def _delivered(facts: Facts, now: float) -> Optional[Standing]:
+    if facts.ticket.status != DELIVERED:
+        return None
+    arrived = facts.last("injected") or facts.last("acknowledged")
+    at = arrived.at if arrived else facts.ticket.updated_at
+    if not facts.ticket.expect_reply:
+        return Standing("delivered", f"{facts.name} got it at {local(at, now)}; no reply is expected", at)
+    seconds = read_at(at)
+    has_had = "" if seconds is None else f"; {facts.name} has had it for {span(now - seconds)}"
+    return Standing("unanswered", f"delivered at {local(at, now)} but not answered{has_had}", at)
+
+
+def _held(facts: Facts, now: float) -> Optional[Standing]:
+    claim = facts.last("claimed")
+    until = read_at(claim.lease_until) if claim else None
+    if claim is None or until is None or until < now:
+        return None
+    return Standing("held", f"the watcher {claim.by} is about to type it, and holds it until {local(claim.lease_until, now)}", claim.at)
+
+
+def _nobody(facts: Facts, now: float) -> Optional[Standing]:
+    if facts.agent is not None and facts.agent.is_connected:
+        return None
+    name, streamed = facts.name, facts.last("streamed")
+    mend = f"python3 -m bridge watch {shlex.quote(name)} SESSION PANE"
+    seen = facts.agent.last_heartbeat if facts.agent is not None else ""
+    if streamed is not None:
+        said = f"{_received(streamed, now)}{f', last seen {local(seen, now)}' if seen else ''}"
+        return Standing("no-watcher", f"no watcher is connected for {name} ({said})", seen or streamed.at, mend)
+    if name in facts.names:
+        last = f"last seen {local(seen, now)}" if seen else "it is registered, and was not seen yet"
+        return Standing("no-watcher", f"no watcher is connected for {name} ({last})", seen, mend)
+    alike = difflib.get_close_matches(name, [other for other in facts.names if other != name], 3)
+    guess = f"; is one of these meant: {', '.join(alike)}?" if alike else ""
+    ever = f"since the broker started at {local(facts.up_since, now)}" if facts.up_since else "as far as the broker remembers"
+    return Standing("never-asked", f"nobody by the name of {name} ever asked for tickets, {ever}{guess}", facts.ticket.created_at, mend)
+
+
+def _received(streamed: Moment, now: float) -> str:
+    how = TIERS.get(streamed.by, streamed.by)
+    return f"one received it at {local(streamed.at, now)}{f' by {how}' if how else ''}"
+
+
+def _lost(facts: Facts, now: float) -> Optional[Standing]:
+    agent = facts.agent
+    if agent is None or agent.health != "lost":
+        return None
+    where = f"tmux session {agent.session}" + (f", pane {agent.pane}" if agent.pane else "") if agent.session else "its tmux session"
+    ago = f" {since(agent.waiting.since_at, now)}" if agent.waiting else ""
+    why = f": {agent.waiting.reason}" if agent.waiting else ""
+    text = f"{facts.name}'s watcher is connected, but has lost its pane ({where}){ago}{why}; it looks for it again and again"
+    return Standing("pane-lost", text, agent.waiting.since_at if agent.waiting else "", "tmux list-panes -a")
+
+
+def _behind(facts: Facts, now: float) -> Optional[Standing]:
+    before, agent = facts.before, facts.agent
+    if before is None or not before.count:
+        return None
+    count = f"{before.count}{'' if before.is_complete else ' or more'} ticket{'s are' if before.count > 1 else ' is'} before it"
+    reason = f"; {before.first} is first" if before.first else ""
+    if agent is not None and agent.waiting is not None:
+        reason += f" and waits: {_says(facts.name, agent.waiting, now)}"
+    return Standing("behind", count + reason, agent.waiting.since_at if agent and agent.waiting else "", _look(agent))
+
+
+def _pane(facts: Facts, now: float) -> Optional[Standing]:
+    agent = facts.agent
+    if agent is None or agent.waiting is None:
+        return None
+    return Standing("pane", _says(facts.name, agent.waiting, now), agent.waiting.since_at, _look(agent))
+
+
+def _under_way(facts: Facts, now: float) -> Standing:
+    streamed, agent = facts.last("streamed"), facts.agent
+    tier = agent.connection if agent is not None else "none"
+    if streamed is None:
+        return Standing("not-received", f"{facts.name} is connected by {TIERS.get(tier, tier)} and has not been given it yet", facts.ticket.created_at)
+    unknown = "has not said what it waits for" if facts.tells_waiting else "waits for its pane, or for its turn; this broker is too old to say which"
+    if agent is not None and agent.health == "busy":
+        unknown = "says that its pane is busy"
+    return Standing("received", f"{facts.name}'s watcher has had it {since(streamed.at, now)} and {unknown}", streamed.at, _look(agent))
+
+
+CHECKS: Sequence[Callable[[Facts, float], Optional[Standing]]] = (_responded, _expired, _delivered, _held, _nobody, _lost, _behind, _pane, _under_way)
+
+
+def _says(name: str, waiting: Waiting, now: float) -> str:
+    """The watcher's sentence with its agent's name in it: "lucy's pane is at a password prompt since 12:04:11 (3 m)"."""
+    subject, ago = "the pane ", since(waiting.since_at, now)
+    text = f"{name}'s pane {waiting.reason[len(subject) :]}" if waiting.reason.startswith(subject) else f"{name}'s watcher waits: {waiting.reason}"
+    return f"{text}{f', {ago}' if '(' in text or ':' in text else f' {ago}'}" if ago else text
+
+
+def _look(agent: Optional[AgentView]) -> str:
+    if agent is None or not agent.session or not agent.pane:
+        return ""
+    return f"python3 -m bridge explain {shlex.quote(agent.session)} {shlex.quote(agent.pane)}"

@@ -1,0 +1,67 @@
+"""One line of the screen: spans of text, each in a style, never wider than it may be.
+
+A style says what a text means; what that looks like (colour, or without colours bold, reverse) is screen.py's
+to say. A meaning is never in the style alone: whoever sees no colours reads the same words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from bridge.cli.cells import ELLIPSIS, cut, fit, text_width
+from bridge.cli.text import one_line
+
+STYLES = ("plain", "dim", "bold", "good", "warn", "bad", "head", "chosen", "chart")
+
+
+class Span(NamedTuple):
+    text: str
+    style: str = "plain"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the terminal can show."""
+
+    is_unicode: bool = True
+
+    @property
+    def ellipsis(self) -> str:
+        return ELLIPSIS if self.is_unicode else "~"
+
+    def mark(self, unicode: str, ascii: str) -> str:
+        return unicode if self.is_unicode else ascii
+
+    def safe(self, text: str) -> str:
+        """Somebody's text as one line that this terminal can show."""
+        shown = one_line(text)
+        return shown if self.is_unicode else shown.encode("ascii", "backslashreplace").decode("ascii")
+
+    def cut(self, text: str, width: int) -> str:
+        return cut(text, width, self.ellipsis)
+
+    def fit(self, text: str, width: int, is_right: bool = False) -> str:
+        return fit(text, width, self.ellipsis, is_right)
+
+
+def line_of(width: int, look: Look, *spans: tuple[str, str]) -> tuple[Span, ...]:
+    """A line of these spans, cut where the width ends."""
+    placed, left = [], width
+    for text, style in spans:
+        kept = look.cut(text, left)
+        if kept:
+            placed.append(Span(kept, style))
+            left -= text_width(kept)
+        if kept != text:
+            break
+    return tuple(placed)
+
+
+def first_that_fits(width: int, *variants: str) -> str:
+    """The longest of several wordings that has room; the last one has to be cut."""
+    return next((text for text in variants if text_width(text) <= width), variants[-1])
+
+
+def text_of(line: tuple[Span, ...]) -> str:
+    return "".join(span.text for span in line)

@@ -1,0 +1,122 @@
+"""What `top` knows: the latest overview, what events have changed since, and how the line to the broker is.
+
+Events are a hint, looking is the truth: an overview replaces every row of an agent. Tickets are known
+from their stages; the latest `tickets_max` of them are kept.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Optional, Sequence
+
+from bridge.cli.moment import read_at
+from bridge.cli.text import payload_text
+from bridge.client.observation import AgentView, Overview, StageEvent
+from bridge.ticket import Ticket
+
+MOVES_FOR = 120.0  # seconds after the last stage in which the charts still move: the length of the timeline
+
+
+PREVIEW = 200  # characters of a ticket's text, as many as its events bring
+
+
+class Link(enum.Enum):
+    """How the broker is heard."""
+
+    CONNECTING = "connecting"
+    LIVE = "live"
+    POLLING = "polling"  # it streams nothing (DISABLE_SSE): looked at now and then
+    LOST = "lost"
+
+
+@dataclass(frozen=True)
+class TicketLine:
+    """A ticket as far as its stages tell."""
+
+    ticket_id: str
+    agent_id: str
+    origin: str
+    stage: str
+    at: str
+    preview: str = ""
+
+    @classmethod
+    def from_ticket(cls, ticket: Ticket) -> TicketLine:
+        preview = payload_text(ticket.payload)[:PREVIEW]
+        return cls(ticket.ticket_id, ticket.agent_id, ticket.origin, ticket.status, ticket.updated_at or ticket.created_at, preview)
+
+
+class Model:
+    """Changed by the feed, read by the view. No method waits; `now` is the wall clock in seconds."""
+
+    def __init__(self, url: str, tickets_max: int) -> None:
+        self.url = url
+        self.overview = Overview()
+        self.agents: dict[str, AgentView] = {}
+        self.tickets: OrderedDict[str, TicketLine] = OrderedDict()  # latest last
+        self.link = Link.CONNECTING
+        self.link_since = 0.0
+        self.link_reason = ""
+        self.missed = 0
+        self._tickets_max = tickets_max
+        self._moved_at = float("-inf")
+
+    def take_overview(self, overview: Overview) -> None:
+        self.overview = overview
+        self.agents = {agent.agent_id: agent for agent in overview.agents}
+
+    def take_agent(self, agent: AgentView) -> None:
+        if agent.is_gone:
+            self.agents.pop(agent.agent_id, None)
+        else:
+            self.agents[agent.agent_id] = agent
+
+    def take_stage(self, event: StageEvent, now: float) -> None:
+        known = self.tickets.pop(event.ticket_id, None)
+        text = event.preview if event.preview is not None and event.stage == "accepted" else known.preview if known else ""
+        self.tickets[event.ticket_id] = TicketLine(event.ticket_id, event.agent_id, event.origin, event.stage, event.at, text)
+        while len(self.tickets) > self._tickets_max:
+            self.tickets.popitem(last=False)
+        self._moved_at = now
+
+    def take_found(self, tickets: Sequence[Ticket]) -> None:
+        """Tickets of a search, newest first: for a start, so that there is something to look at."""
+        for ticket in reversed(tickets):
+            if ticket.ticket_id not in self.tickets:
+                self.tickets[ticket.ticket_id] = TicketLine.from_ticket(ticket)
+        self.tickets = OrderedDict(sorted(self.tickets.items(), key=lambda item: item[1].at)[-self._tickets_max :])
+
+    def take_missed(self, events: int) -> None:
+        self.missed += events
+
+    def take_link(self, link: Link, now: float, reason: str = "") -> None:
+        if link is not self.link:
+            self.link, self.link_since = link, now
+        self.link_reason = reason
+
+    def is_moving(self, now: float) -> bool:
+        """Whether what is shown changes by mere time: charts and ages."""
+        moved_at = max(self._moved_at, read_at(self.overview.at) or 0.0 if any(self.overview.timeline.accepted + self.overview.timeline.acknowledged) else 0.0)
+        return now - moved_at < MOVES_FOR or any(agent.pending or agent.waiting for agent in self.agents.values())
+
+    def rate(self, now: float) -> float:
+        """Tickets accepted a second, over the last ten whole steps."""
+        return sum(self.accepted(now)[-11:-1]) / 10 / (self.overview.timeline.step_ms / 1000)
+
+    def accepted(self, now: float) -> tuple[float, ...]:
+        return self._until(self.overview.timeline.accepted, now, 0.0)
+
+    def p99(self, now: float) -> tuple[Optional[float], ...]:
+        return self._until(self.overview.timeline.p99_ms, now, None)
+
+    def _until(self, row: Sequence[Optional[float]], now: float, nothing: Optional[float]) -> tuple:  # type: ignore[type-arg]
+        """A row of the timeline, moved on to the present: what came after the overview is nothing, or it would have been asked again."""
+        timeline = self.overview.timeline
+        began = read_at(timeline.from_at)
+        if began is None or not row:
+            return tuple(row)
+        steps = int((now - began) / (timeline.step_ms / 1000)) + 1 - len(row)
+        passed = max(0, min(len(row), steps))
+        return tuple(row[passed:]) + (nothing,) * passed

@@ -1,0 +1,189 @@
+"""What the person looks at, and what each key does: pure, (Ui, key, rows) -> Ui.
+
+    MAIN ──Enter──► AGENT ──Enter──► TICKET       Escape goes back, q quits, ? helps anywhere
+      └─────────────Enter───────────────^         typing a filter takes every key until Enter or Escape
+
+A selection is a name, not a row number: rows move, what was selected stays selected. None selected is
+the first row, whatever comes to stand there.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+from typing import Callable, Mapping, Optional, Sequence
+
+from bridge.cli.top.columns import COLUMNS, DEFAULT_SORT
+
+FILTER_MAX = 128  # characters, as an id's
+
+
+class View(enum.Enum):
+    MAIN = "main"
+    AGENT = "agent"
+    TICKET = "ticket"
+
+
+class Pane(enum.Enum):
+    """Which of the main view's tables the keys move in."""
+
+    AGENTS = "agents"
+    TICKETS = "tickets"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What stands in the list that the keys move in: names in order, and how many fit."""
+
+    names: Sequence[str] = ()
+    height: int = 1
+
+
+@dataclass(frozen=True)
+class Ui:
+    view: View = View.MAIN
+    pane: Pane = Pane.AGENTS
+    sort: str = DEFAULT_SORT
+    is_reversed: bool = False
+    filter: str = ""
+    typing: Optional[str] = None  # the filter while it is typed
+    agent: Optional[str] = None  # selected in the main view; shown in AGENT
+    ticket: Optional[str] = None  # selected in the main view's tickets or in AGENT's; shown in TICKET
+    came_from: View = View.MAIN  # where Escape leads from TICKET
+    scroll: int = 0  # first line shown in TICKET and in the help
+    is_paused: bool = False
+    is_helping: bool = False
+    is_over: bool = False  # q
+
+    @property
+    def moves_in_tickets(self) -> bool:
+        return self.view is View.AGENT or (self.view is View.MAIN and self.pane is Pane.TICKETS)
+
+    @property
+    def scrolls(self) -> bool:
+        return self.is_helping or self.view is View.TICKET
+
+    @property
+    def selected(self) -> Optional[str]:
+        return self.ticket if self.moves_in_tickets else self.agent
+
+
+def press(ui: Ui, key: str, rows: Rows) -> Ui:
+    """What the screen is to show after a key. Keys that mean nothing change nothing."""
+    if ui.typing is not None:
+        return _type(ui, ui.typing, key)
+    action = KEYS.get(key)
+    return action(ui, rows) if action is not None else ui
+
+
+def _type(ui: Ui, text: str, key: str) -> Ui:
+    if key == "enter":
+        return replace(ui, filter=text, typing=None)
+    if key == "escape":
+        return replace(ui, filter="", typing=None)
+    if key == "backspace":
+        return replace(ui, typing=text[:-1], filter=text[:-1])
+    if len(key) == 1 and key.isprintable() and len(text) < FILTER_MAX:
+        return replace(ui, typing=text + key, filter=text + key)  # what is shown follows each letter
+    return ui
+
+
+def index_of(name: Optional[str], names: Sequence[str]) -> int:
+    return names.index(name) if name in names else 0
+
+
+def _move(by: Callable[[Rows], int]) -> Callable[[Ui, Rows], Ui]:
+    def move(ui: Ui, rows: Rows) -> Ui:
+        if ui.scrolls:
+            return replace(ui, scroll=max(0, ui.scroll + by(rows)))  # the view knows how far down there is something
+        if not rows.names:
+            return ui
+        chosen = rows.names[max(0, min(len(rows.names) - 1, index_of(ui.selected, rows.names) + by(rows)))]
+        return replace(ui, ticket=chosen) if ui.moves_in_tickets else replace(ui, agent=chosen)
+
+    return move
+
+
+def _open(ui: Ui, rows: Rows) -> Ui:
+    if ui.is_helping or ui.view is View.TICKET or not rows.names:
+        return ui
+    chosen = rows.names[index_of(ui.selected, rows.names)]
+    if ui.moves_in_tickets:
+        return replace(ui, view=View.TICKET, ticket=chosen, came_from=ui.view, scroll=0)
+    return replace(ui, view=View.AGENT, agent=chosen, ticket=None)
+
+
+def _back(ui: Ui, rows: Rows) -> Ui:
+    if ui.is_helping:
+        return replace(ui, is_helping=False, scroll=0)
+    if ui.view is View.TICKET:
+        return replace(ui, view=ui.came_from, scroll=0)
+    if ui.view is View.AGENT:
+        return replace(ui, view=View.MAIN, ticket=None)
+    return replace(ui, filter="")
+
+
+def _sort_by(step: int) -> Callable[[Ui, Rows], Ui]:
+    def sort(ui: Ui, rows: Rows) -> Ui:
+        keys = [column.key for column in COLUMNS]
+        return replace(ui, sort=keys[(keys.index(ui.sort) + step) % len(keys)], is_reversed=False)
+
+    return sort
+
+
+def _on_main(change: Callable[[Ui, Rows], Ui]) -> Callable[[Ui, Rows], Ui]:
+    """A key that has a meaning in the main view alone."""
+    return lambda ui, rows: change(ui, rows) if ui.view is View.MAIN and not ui.is_helping else ui
+
+
+def _other_pane(ui: Ui, rows: Rows) -> Ui:
+    return replace(ui, pane=Pane.AGENTS if ui.pane is Pane.TICKETS else Pane.TICKETS)
+
+
+_UP, _DOWN = _move(lambda rows: -1), _move(lambda rows: 1)
+_PAGE_UP, _PAGE_DOWN = _move(lambda rows: -max(1, rows.height - 1)), _move(lambda rows: max(1, rows.height - 1))
+_FIRST, _LAST = _move(lambda rows: -1_000_000), _move(lambda rows: 1_000_000)
+_HELP: Callable[[Ui, Rows], Ui] = lambda ui, rows: replace(ui, is_helping=not ui.is_helping, scroll=0)
+
+KEYS: Mapping[str, Callable[[Ui, Rows], Ui]] = {
+    "q": lambda ui, rows: replace(ui, is_over=True),
+    "Q": lambda ui, rows: replace(ui, is_over=True),
+    "?": _HELP,
+    "h": _HELP,
+    "up": _UP,
+    "k": _UP,
+    "down": _DOWN,
+    "j": _DOWN,
+    "pageup": _PAGE_UP,
+    "pagedown": _PAGE_DOWN,
+    "home": _FIRST,
+    "g": _FIRST,
+    "end": _LAST,
+    "G": _LAST,
+    "enter": _open,
+    "right": _open,
+    "escape": _back,
+    "left": _back,
+    "backspace": _back,
+    "tab": _on_main(_other_pane),
+    "s": _on_main(_sort_by(1)),
+    ">": _on_main(_sort_by(1)),
+    "<": _on_main(_sort_by(-1)),
+    "S": _on_main(_sort_by(-1)),
+    "r": _on_main(lambda ui, rows: replace(ui, is_reversed=not ui.is_reversed)),
+    "/": _on_main(lambda ui, rows: replace(ui, typing=ui.filter)),
+    " ": lambda ui, rows: replace(ui, is_paused=not ui.is_paused),
+}
+
+HELP = (
+    ("up down j k", "move; also page up, page down, home, end"),
+    ("enter", "open an agent, or a ticket's story"),
+    ("escape", "back; in the list: drop the filter"),
+    ("tab", "agents or tickets"),
+    ("s > S <", "sort by the next, or the previous column"),
+    ("r", "the other way round"),
+    ("/", "filter agents and tickets; enter keeps it, escape drops it"),
+    ("space", "hold the picture, and let it go on"),
+    ("? h", "this help"),
+    ("q", "quit"),
+)

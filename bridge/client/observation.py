@@ -1,0 +1,254 @@
+"""What `GET /overview`, `GET /events` and `GET /search` say, as values.
+
+Rule 1: whoever looks on must get along with a broker that is newer: a field that is not there, or is something
+        else than expected, reads as "not known"; only what is no object at all is an error (PeerError 502).
+Rule 2: nothing is made visible here: every text is somebody's, and whoever prints it sees to that.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Mapping, Optional, Sequence, Union
+
+from bridge.errors import PeerError
+from bridge.ticket import Ticket
+
+Fields = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Why the head of an agent's inbox is not typed yet, in its watcher's words."""
+
+    reason: str
+    since_at: str = ""
+    ticket_id: str = ""  # "" = the watcher did not say which
+
+
+@dataclass(frozen=True)
+class AgentView:
+    """One agent as the broker sees it. "" and None: the broker does not know."""
+
+    agent_id: str
+    type: str = ""
+    status: str = "offline"  # or online
+    connection: str = "none"  # sse, longpoll, poll
+    health: str = ""  # healthy, busy, lost
+    session: str = ""
+    pane: str = ""
+    pending: int = 0
+    oldest_at: str = ""
+    waiting: Optional[Waiting] = None
+    queued: Optional[int] = None
+    last_heartbeat: str = ""
+    is_registered: bool = True
+
+    @property
+    def is_gone(self) -> bool:
+        """An event of such an agent says that it has left the overview."""
+        return not self.is_registered and not self.pending and not self.is_connected
+
+    @property
+    def is_connected(self) -> bool:
+        return self.connection != "none"
+
+    @classmethod
+    def from_json(cls, content: object) -> AgentView:
+        fields = _object(content, "an agent")
+        return cls(
+            agent_id=_text(fields, "agentId"),
+            type=_text(fields, "type"),
+            status=_text(fields, "status") or "offline",
+            connection=_text(fields, "connection") or "none",
+            health=_text(fields, "health"),
+            session=_text(fields, "session"),
+            pane=_text(fields, "pane"),
+            pending=_count(fields, "pending") or 0,
+            oldest_at=_text(fields, "oldestPendingAt"),
+            waiting=_waiting(fields.get("waiting")),
+            queued=_count(fields, "queued"),
+            last_heartbeat=_text(fields, "lastHeartbeat"),
+            is_registered=fields.get("registered") is not False,
+        )
+
+    @classmethod
+    def from_status(cls, agent_id: str, fields: Fields) -> AgentView:
+        """The push design's page of one agent: all that a broker without /overview tells."""
+        connection = _text(fields, "connection") or "none"
+        return cls(
+            agent_id=agent_id,
+            status="offline" if connection == "none" else "online",
+            connection=connection,
+            health=_text(fields, "sessionHealth"),
+            session=_text(fields, "tmuxSession"),
+            pending=_count(fields, "pendingMessages") or 0,
+            last_heartbeat=_text(fields, "lastHeartbeat"),
+        )
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """What happened in each of the last steps, oldest first."""
+
+    step_ms: int = 1000
+    from_at: str = ""
+    accepted: tuple[float, ...] = ()
+    acknowledged: tuple[float, ...] = ()
+    p50_ms: tuple[Optional[float], ...] = ()  # accepted to acknowledged; None = none in that step
+    p99_ms: tuple[Optional[float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Hop:
+    """Latency of one step of the way, over the last minute."""
+
+    count: int = 0
+    p50_ms: Optional[float] = None
+    p99_ms: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Everything at one moment."""
+
+    at: str = ""
+    version: str = ""
+    uptime_ms: int = 0
+    totals: Mapping[str, int] = field(default_factory=dict)  # accepted, pending, streams, agents, ...
+    oldest_at: str = ""
+    timeline: Timeline = Timeline()
+    latency: Mapping[str, Hop] = field(default_factory=dict)  # streamed, injected, acknowledged, delivered
+    agents: tuple[AgentView, ...] = ()
+    is_truncated: bool = False
+
+    @classmethod
+    def from_json(cls, content: object) -> Overview:
+        fields = _object(content, "an overview")
+        totals, latency, agents = fields.get("totals"), fields.get("latency"), fields.get("agents")
+        totals = totals if isinstance(totals, dict) else {}
+        return cls(
+            at=_text(fields, "at"),
+            version=_text(fields, "version"),
+            uptime_ms=_count(fields, "uptimeMs") or 0,
+            totals={name: int(value) for name, value in totals.items() if _is_number(value)},
+            oldest_at=_text(totals, "oldestPendingAt"),
+            timeline=_timeline(fields.get("timeline")),
+            latency={name: _hop(value) for name, value in latency.items()} if isinstance(latency, dict) else {},
+            agents=tuple(map(AgentView.from_json, agents)) if isinstance(agents, list) else (),
+            is_truncated=fields.get("truncated") is True,
+        )
+
+
+@dataclass(frozen=True)
+class StageEvent:
+    """A ticket has come one stage further."""
+
+    ticket_id: str
+    seq: int
+    agent_id: str
+    origin: str
+    stage: str
+    at: str
+    status: str = ""
+    thread_id: str = ""
+    by: str = ""
+    evidence: object = None  # any JSON value
+    preview: Optional[str] = None  # the payload's beginning, in accepted and replied only
+
+    @classmethod
+    def from_json(cls, content: object) -> StageEvent:
+        fields = _object(content, "a stage")
+        preview = fields.get("preview")
+        return cls(
+            ticket_id=_text(fields, "ticketId"),
+            seq=_count(fields, "seq") or 0,
+            agent_id=_text(fields, "agentId"),
+            origin=_text(fields, "originAgent"),
+            stage=_text(fields, "stage"),
+            at=_text(fields, "at"),
+            status=_text(fields, "status"),
+            thread_id=_text(fields, "threadId"),
+            by=_text(fields, "by"),
+            evidence=fields.get("evidence"),
+            preview=preview if isinstance(preview, str) else None,
+        )
+
+
+@dataclass(frozen=True)
+class Missed:
+    """The broker did not send us `events` events: we read too slowly."""
+
+    events: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """One page of a search, newest first."""
+
+    tickets: tuple[Ticket, ...]
+    next_before: Optional[int]  # the search goes on before this seq; None = searched to the end
+
+    @classmethod
+    def from_json(cls, content: object) -> Found:
+        fields = _object(content, "a search")
+        tickets = fields.get("tickets")
+        return cls(tuple(map(Ticket.from_json, tickets)) if isinstance(tickets, list) else (), _count(fields, "nextBefore"))
+
+
+def decode_event(name: str, data: str) -> Union[StageEvent, AgentView, Missed, None]:
+    """One event of /events; None for one of a kind that a later broker may have added. Raises PeerError 502."""
+    if name not in ("stage", "agent", "missed"):
+        return None
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise PeerError(502, f"the broker sent an event that is no JSON: {error}") from None
+    if name == "missed":
+        return Missed(_count(_object(content, "an event"), "events") or 0)
+    return StageEvent.from_json(content) if name == "stage" else AgentView.from_json(content)
+
+
+def _waiting(content: object) -> Optional[Waiting]:
+    if not isinstance(content, dict) or not content.get("reason"):
+        return None
+    return Waiting(str(content["reason"]), _text(content, "sinceAt"), _text(content, "ticketId"))
+
+
+def _timeline(content: object) -> Timeline:
+    fields = content if isinstance(content, dict) else {}
+    rows = {name: _numbers(fields.get(name)) for name in ("accepted", "acknowledged", "p50Ms", "p99Ms")}
+    counts = {name: tuple(value or 0 for value in rows[name]) for name in ("accepted", "acknowledged")}
+    return Timeline(_count(fields, "stepMs") or 1000, _text(fields, "fromAt"), counts["accepted"], counts["acknowledged"], rows["p50Ms"], rows["p99Ms"])
+
+
+def _hop(content: object) -> Hop:
+    fields = content if isinstance(content, dict) else {}
+    p50, p99 = _numbers([fields.get("p50Ms"), fields.get("p99Ms")])
+    return Hop(_count(fields, "count") or 0, p50, p99)
+
+
+def _numbers(content: object) -> tuple[Optional[float], ...]:
+    values: Sequence[object] = content if isinstance(content, list) else ()
+    return tuple(value if _is_number(value) else None for value in values)  # type: ignore[misc]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)  # Python's json reads Infinity
+
+
+def _object(content: object, what: str) -> Fields:
+    if not isinstance(content, dict):
+        raise PeerError(502, f"the broker sent something else than {what}; is it a bridge broker?")
+    return content
+
+
+def _text(fields: Fields, name: str) -> str:
+    value = fields.get(name)
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def _count(fields: Fields, name: str) -> Optional[int]:
+    value = fields.get(name)
+    return int(value) if _is_number(value) else None  # type: ignore[call-overload]

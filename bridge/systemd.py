@@ -1,0 +1,121 @@
+"""What a service manager and its service say to one another: sd_notify(3), sd_listen_fds(3), by hand.
+
+    manager ─► us   $LISTEN_FDS, $LISTEN_PID, $LISTEN_FDNAMES: sockets, already listening, from descriptor 3 on
+                    $NOTIFY_SOCKET: where to say how we are; $WATCHDOG_USEC: how often at least
+    us ─► manager   READY=1, WATCHDOG=1, STOPPING=1, STATUS=words: one datagram each time
+
+Rule 1: without these variables every call here does nothing, so nobody need ask whether there is a manager.
+Rule 2: they are taken out of the environment: a program that we start is no service of that manager's.
+Rule 3: the watchdog is fed from the event loop and from nowhere else: a loop that hangs falls silent.
+Rule 4: a manager that does not listen never stops the service; that is one warning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from contextlib import ExitStack
+from typing import MutableMapping, Optional
+
+from bridge.errors import UsageError
+
+log = logging.getLogger("bridge.systemd")
+
+FIRST_DESCRIPTOR = 3  # SD_LISTEN_FDS_START
+PASSED_MAX = 64  # sockets; no broker needs more, and a slip of the pen is no reason to look at a million descriptors
+WATCHDOG_MAX = (1 << 64) - 1  # microseconds, as sd_watchdog_enabled(3) has them
+FED_PER_PERIOD = 2  # sd_watchdog_enabled(3): at half of the time
+PATIENCE = 1.0  # seconds that a datagram may wait for room in the manager's queue
+
+
+class ServiceManager:
+    """Whoever started us and wants to hear how we are. Feeding the watchdog needs a running loop."""
+
+    def __init__(self, address: str = "", watchdog: float = 0.0) -> None:
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+        self._interval = watchdog / FED_PER_PERIOD
+        self._is_deaf = False
+
+    @classmethod
+    def from_environment(cls, environ: MutableMapping[str, str]) -> ServiceManager:
+        """Takes the variables out of `environ`. Raises UsageError when they make no sense."""
+        address, usec, pid = (environ.pop(name, "") for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"))
+        if address and address[0] not in "/@":
+            raise UsageError(f"NOTIFY_SOCKET is {address!r}; it must be a path, or @ and an abstract name (sd_notify(3))")
+        is_ours = address and usec and pid in ("", str(os.getpid()))
+        return cls(address, _whole_number("WATCHDOG_USEC", usec, WATCHDOG_MAX) / 1e6 if is_ours else 0.0)
+
+    def ready(self, status: str) -> None:
+        """The service works from now on; the watchdog is fed until the loop ends."""
+        self._tell("READY=1", _status(status))
+        if self._interval:
+            self._feed()
+
+    def stopping(self) -> None:
+        self._tell("STOPPING=1", _status("stopping"))
+
+    def _feed(self) -> None:
+        self._tell("WATCHDOG=1")
+        asyncio.get_running_loop().call_later(self._interval, self._feed)
+
+    def _tell(self, *assignments: str) -> None:
+        if not self._address:
+            return
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+                line.settimeout(PATIENCE)
+                line.sendto("\n".join(assignments).encode(), self._address)
+        except OSError as error:
+            if not self._is_deaf:
+                log.warning("the service manager does not hear us error=%s", error)
+            self._is_deaf = True
+
+
+def take_listeners(environ: MutableMapping[str, str]) -> list[socket.socket]:
+    """The listening TCP sockets that were passed to this process. Raises UsageError for anything else that was."""
+    count, pid, names = (environ.pop(name, "") for name in ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"))
+    if not count or pid != str(os.getpid()):
+        return []  # sd_listen_fds(3): they were meant for another process, and we inherited the words only
+    passed = _whole_number("LISTEN_FDS", count, PASSED_MAX)
+    named = names.split(":") + [""] * passed
+    with ExitStack() as opened:
+        listeners = [opened.enter_context(_listener(FIRST_DESCRIPTOR + number, named[number])) for number in range(passed)]
+        opened.pop_all()  # all of them are what they should be: the caller's now
+    return listeners
+
+
+def _listener(descriptor: int, name: str) -> socket.socket:
+    where = f"descriptor {descriptor}" + (f" ({name})" if name else "")
+    try:
+        os.set_inheritable(descriptor, False)
+        passed = socket.socket(fileno=descriptor)
+    except OSError as error:
+        raise UsageError(f"LISTEN_FDS passes {where}, which is no socket: {error.strerror}") from None
+    wrong = _unfit(passed)
+    if wrong:
+        passed.close()
+        raise UsageError(f"LISTEN_FDS passes {where}, which is {wrong}; a broker needs listening TCP sockets, as ListenStream=127.0.0.1:5050 makes them")
+    return passed
+
+
+def _unfit(passed: socket.socket) -> Optional[str]:
+    """Why no broker can listen there, in words."""
+    if passed.family not in (socket.AF_INET, socket.AF_INET6):
+        return "a Unix socket" if passed.family == socket.AF_UNIX else "no internet socket"
+    if passed.type != socket.SOCK_STREAM:
+        return "no stream socket"
+    if not passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        return "not listening (Accept=yes in the socket unit?)"
+    return None
+
+
+def _whole_number(variable: str, text: str, high: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(high)) and int(text) <= high):
+        raise UsageError(f"{variable} is {text!r}; a service manager sets it to a whole number, here up to {high}")
+    return int(text)
+
+
+def _status(words: str) -> str:
+    return "STATUS=" + " ".join(words.split())  # a line end would begin an assignment of its own

@@ -1,0 +1,81 @@
+"""A stream followed across whatever its broker does, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bridge.client.broker import BrokerClient
+from bridge.client.following import Following
+from bridge.errors import PeerError, Refused
+from bridge.settings import ClientSettings, WatcherSettings
+from bridge.tasks import stop_all
+from fakes import FakeBroker, problem, wait_for
+
+QUICK = WatcherSettings(reconnect_base=1, reconnect_max=5, sse_heartbeat=40)
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+
+
+class Listener:
+    def __init__(self, refused: str = "") -> None:
+        self.heard_of: list[str] = []
+        self._refused = refused
+
+    def opened(self) -> None:
+        self.heard_of.append("opened")
+
+    def heard(self, event) -> None:
+        if event.data == self._refused:
+            raise PeerError(502, "makes no sense")
+        self.heard_of.append(event.data)
+
+    def lost(self, reason: str) -> None:
+        self.heard_of.append(f"lost: {reason}")
+
+
+def follow(answers, until, listener=None):
+    """Follow a broker that gives these answers in turn, until so much was heard; what was heard."""
+    listener = listener or Listener()
+
+    async def handler(asked, writer):
+        answer = answers.pop(0) if answers else HEAD
+        writer.write(answer)
+        await writer.drain()
+        if not answer.startswith(HEAD) or answer.endswith(b"end\n\n"):
+            return None
+        await asyncio.Event().wait()
+
+    async def run():
+        async with FakeBroker(handler) as broker:
+            async with BrokerClient(ClientSettings(broker_url=broker.url)) as client:
+                task = asyncio.ensure_future(Following(client.stream_events, QUICK, listener).run())
+                try:
+                    await wait_for(lambda: task.done() or len(listener.heard_of) >= until, f"{until} events: {listener.heard_of}")
+                    if task.done():
+                        task.result()
+                finally:
+                    await stop_all(task)
+        return listener.heard_of
+
+    return asyncio.run(run())
+
+
+def test_it_goes_on_after_an_end():
+    heard = follow([HEAD + b"data: one\n\ndata: end\n\n", HEAD + b"data: two\n\n"], 6)
+    assert heard[:3] == ["opened", "one", "end"] and heard[3].startswith("lost: ") and heard[4:] == ["opened", "two"]
+
+
+def test_it_goes_on_after_silence_and_after_what_makes_no_sense():
+    heard = follow([HEAD + b"data: bad\n\n", HEAD + b"data: one\n\n", HEAD + b"data: two\n\n"], 7, Listener(refused="bad"))
+    assert heard == ["opened", "lost: makes no sense", "opened", "one", "lost: the stream was silent for 0.1 s", "opened", "two"]
+
+
+@pytest.mark.parametrize("status", [503, 429])
+def test_it_asks_again_where_the_no_may_pass(status):
+    assert follow([problem(status, "not now"), HEAD + b"data: one\n\n"], 3) == ["lost: not now", "opened", "one"]
+
+
+def test_it_ends_where_the_no_will_stay():
+    with pytest.raises(Refused, match="no such thing"):
+        follow([problem(404, "no such thing")], 99)

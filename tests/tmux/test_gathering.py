@@ -1,0 +1,185 @@
+"""Many looks in few processes: each gets its own answer, also when others of its company fail; and the census of panes."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from panes import run
+
+from bridge.errors import PaneLost, TmuxError
+from bridge.tmux.census import Census
+from bridge.tmux.command import Tmux
+from bridge.tmux.gathering import LIST_MAX, Gathering, only_looks
+
+
+class FakeTmux:
+    """Runs command lists as tmux does: in order, and an error ends the list. `print X`, `fail`, `change X`."""
+
+    def __init__(self) -> None:
+        self.lists: list[list[str]] = []
+        self.changes: list[str] = []
+
+    async def run_list(self, argv):
+        await asyncio.sleep(0.001)
+        self.lists.append(argv)
+        assert sum(map(len, argv)) <= 2 * LIST_MAX
+        out = ""
+        for is_end, words in itertools.groupby(argv, lambda word: word == ";"):
+            command = list(words)
+            if is_end:
+                continue
+            if command[0] == "fail":
+                return out, "it failed"
+            if command[0] == "gone":
+                return out, "no server running on /tmp/x"
+            if command[0] == "change":
+                self.changes.append(command[1])
+            out += command[-1] + "\n"
+        return out, ""
+
+
+async def ask_all(gathering, commands):
+    answers = await asyncio.gather(*(gathering.ask(tuple(command.split()), command.startswith("change")) for command in commands), return_exceptions=True)
+    return [str(answer).strip() for answer in answers]
+
+
+@given(st.lists(st.sampled_from(["print", "fail", "change"]), max_size=60))
+def test_each_gets_its_own_answer_and_a_change_is_made_once(kinds):
+    async def scenario():
+        tmux = FakeTmux()
+        commands = [kind if kind == "fail" else f"{kind} {number}" for number, kind in enumerate(kinds)]
+        answers = await ask_all(Gathering(tmux.run_list), commands)
+        assert answers == ["tmux fail: it failed" if kind == "fail" else str(number) for number, kind in enumerate(kinds)]
+        assert sorted(tmux.changes, key=int) == [str(number) for number, kind in enumerate(kinds) if kind == "change"]
+
+    asyncio.run(scenario())
+
+
+def test_what_comes_while_processes_run_shares_the_next_ones():
+    async def scenario():
+        tmux = FakeTmux()
+        assert await ask_all(Gathering(tmux.run_list), [f"print {number}" for number in range(50)]) == [str(number) for number in range(50)]
+        assert len(tmux.lists) <= 6
+
+    asyncio.run(scenario())
+
+
+def test_a_list_never_grows_beyond_what_tmux_takes():
+    async def scenario():
+        tmux = FakeTmux()
+        long = "x" * (LIST_MAX // 3)
+        assert await ask_all(Gathering(tmux.run_list), [f"print {long}{number}" for number in range(20)]) == [f"{long}{number}" for number in range(20)]
+        assert len(tmux.lists) > 6
+
+    asyncio.run(scenario())
+
+
+def test_a_server_that_is_gone_is_gone_for_all_who_ask():
+    async def scenario():
+        tmux = FakeTmux()
+        answers = await ask_all(Gathering(tmux.run_list), ["print 0", "print 1", *["gone"] * 20])
+        assert answers[:2] == ["0", "1"] and all("no server running" in answer for answer in answers[2:]) and len(tmux.lists) <= 4
+
+    asyncio.run(scenario())
+
+
+def test_who_no_longer_waits_is_not_asked_for():
+    async def scenario():
+        tmux = FakeTmux()
+        gathering = Gathering(tmux.run_list)
+        first = [asyncio.ensure_future(gathering.ask(("print", str(number)))) for number in range(2)]
+        await asyncio.sleep(0)
+        late = asyncio.ensure_future(gathering.ask(("change", "late"), True))
+        await asyncio.sleep(0)
+        late.cancel()
+        await asyncio.gather(*first)
+        assert await gathering.ask(("print", "2")) == "2\n" and not tmux.changes
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("argv, looks", [(("list-panes", "-a"), True), (("list-panes", ";", "send-keys", "x"), False), (("load-buffer", "-"), False), (("display-message", "-p", ";;"), True)])
+def test_what_only_looks(argv, looks):
+    assert only_looks(argv) is looks
+
+
+def test_real_panes_each_by_its_own_answer_and_the_lost_one_by_its_error(server):
+    handles = [server.open("cat") for _ in range(12)]
+    server("kill-session", "-t", f"={handles[5].session}")
+
+    async def scenario():
+        tmux = Tmux(socket_name=server.name)
+        answers = await asyncio.gather(*(tmux.run("display-message", "-p", "hello", ";", "list-panes", "-t", handle.id, "-F", "#{session_name}") for handle in handles), return_exceptions=True)
+        for number, (handle, answer) in enumerate(zip(handles, answers)):
+            if number == 5:
+                assert isinstance(answer, TmuxError) and "can't find" in str(answer)
+            else:
+                assert answer == f"hello\n{handle.session}\n"
+
+    run(scenario())
+
+
+def test_real_guarded_sequences_share_a_process_and_one_that_cannot_be_done_fails_alone(server):
+    handles = [server.open("cat") for _ in range(8)]
+
+    async def scenario():
+        tmux = Tmux(socket_name=server.name)
+
+        def sequence(number):
+            target = "%99999" if number == 3 else handles[number].id
+            broken = "paste-buffer -b no-such-buffer -t %s ; " % handles[number].id if number == 5 else ""
+            return ["if-shell", "-F", "-t", target, "1", f"{broken}send-keys -t {target} x{number}y Enter ; display-message -p OK", "display-message -p NO"]
+
+        answers = await asyncio.gather(*(tmux.run(*sequence(number)) for number in range(8)), return_exceptions=True)
+        assert [isinstance(answer, TmuxError) for answer in answers] == [number in (3, 5) for number in range(8)]
+
+    run(scenario())
+    for number, handle in enumerate(handles):
+        if number not in (3, 5):
+            handle.wait_shown(f"x{number}y")
+            assert handle.screen().count(f"x{number}y") == 2, "typed once, echoed once"
+
+
+# The census
+
+
+def test_one_listing_answers_all_who_ask_and_a_lost_pane_is_seen(server):
+    handles = [server.open("cat") for _ in range(3)]
+
+    async def scenario():
+        tmux = Tmux(socket_name=server.name)
+        asked = []
+        ask, tmux.run = tmux.run, lambda *argv, **options: asked.append(argv[0]) or ask(*argv, **options)
+        census = Census(tmux, fresh=1000.0)
+        panes = await asyncio.gather(*(census.find(handle.session, "0") for handle in handles))
+        assert [pane.pane_id for pane in panes] == [handle.id for handle in handles] and asked.count("list-panes") == 1
+        await asyncio.gather(*map(census.confirm, panes))
+        assert asked.count("list-panes") == 1
+        server("kill-session", "-t", f"={handles[0].session}")
+        await census.confirm(panes[0])
+        census.forget()
+        with pytest.raises(PaneLost):
+            await census.confirm(panes[0])
+        await census.confirm(panes[1])
+        assert asked.count("list-panes") == 2
+        assert (await census.find("", handles[2].id)).session == handles[2].session
+        with pytest.raises(PaneLost):
+            await census.find("", "0")
+        await census.aclose()
+
+    run(scenario())
+
+
+def test_no_server_is_a_loss_and_found_again():
+    async def scenario():
+        census = Census(Tmux(socket_name="bridge-test-no-such-server"))
+        for _ in range(2):
+            with pytest.raises(PaneLost):
+                await census.listing(10.0)
+        await census.aclose()
+
+    run(scenario())

@@ -1,0 +1,89 @@
+"""Who is to be served: words, files, and which of two holds."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.errors import UsageError
+from bridge.watcher.roster import Assignment, merge, read_file, read_words
+
+
+@pytest.mark.parametrize(
+    "word, expected",
+    [
+        ("lucy=dev-lucy:0", Assignment("lucy", "dev-lucy", "0")),
+        ("lucy=dev-lucy:1.2", Assignment("lucy", "dev-lucy", "1.2")),
+        ("lucy=dev-lucy:%7", Assignment("lucy", "dev-lucy", "%7")),
+        ("bob=%7", Assignment("bob", "", "%7")),
+        ("bob=a session = two:0", Assignment("bob", "a session = two", "0")),
+    ],
+)
+def test_a_word(word, expected):
+    assert read_words([word], False) == {expected.agent: expected}
+
+
+@pytest.mark.parametrize("word", ["lucy", "lucy=", "lucy=dev-lucy", "lucy=:0", "lucy=dev-lucy:", "=dev-lucy:0", "lucy=7", "a\nb=dev:0", "x" * 129 + "=dev:0"])
+def test_a_wrong_word_says_so(word):
+    with pytest.raises(UsageError):
+        read_words([word], False)
+
+
+def test_bare_words_and_repeated_ones():
+    assert read_words(["lucy", "a=b"], True) == {"lucy": Assignment("lucy"), "a=b": Assignment("a=b")}
+    with pytest.raises(UsageError, match="twice"):
+        read_words(["lucy", "lucy"], True)
+
+
+def test_a_file():
+    text = '\n{"lucy": "dev-lucy:0",\n "bob": {"session": "dev-bob", "pane": "0.1", "form": "agent"}, "cy": {"pane": "%3"}\n}\n'
+    assert read_file(text, "f") == {"lucy": Assignment("lucy", "dev-lucy", "0"), "bob": Assignment("bob", "dev-bob", "0.1", "agent"), "cy": Assignment("cy", "", "%3")}
+    assert read_file(" {} ", "f") == {}
+    assert read_file('{"lucy": null, "bob": "dev:0"}', "f", is_bare=True) == {"lucy": Assignment("lucy"), "bob": Assignment("bob")}
+
+
+@pytest.mark.parametrize(
+    "text, line",
+    [
+        ("", 1),
+        ("[]", 1),
+        ('{"a": "s:0"', 1),
+        ('{"a": "s:0",\n}', 2),
+        ('{"a": "s:0"\n "b": "s:1"}', 2),
+        ('{\n"a": "s:0",\n"b" "s:1"}', 3),
+        ('{\n"a": "s:0",\n"b": nonsense}', 3),
+        ('{\n"a": "s:0",\n"b": "nopane"}', 3),
+        ('{\n"a": "s:0",\n"a": "s:1"}', 3),
+        ('{\n"a": "s:0",\n\n"b": 5}', 4),
+        ('{\n"a": {"session": "s", "pane": "0", "form": "big"}}', 2),
+        ('{\n"a": {"session": "s", "pane": 0}}', 2),
+        ('{\n"a": {"session": "s", "pane": "0", "colour": "red"}}', 2),
+        ('{\n"": "s:0"}', 2),
+        ('{"a": "s:0"}\n{}', 2),
+        ('{"a": "s:0", "unclosed', 1),
+    ],
+)
+def test_a_mistake_in_a_file_names_its_line(text, line):
+    with pytest.raises(UsageError, match=f"^agents.json line {line}: "):
+        read_file(text, "agents.json")
+
+
+def test_a_file_nested_without_end_is_refused():
+    with pytest.raises(UsageError):
+        read_file('{"a": ' + "[" * 100_000, "f")
+
+
+@given(st.text(alphabet='{}[]":,\\ \nab0%n\u0000', max_size=40))
+def test_whatever_is_in_a_file_only_a_usage_error_comes_out(text):
+    try:
+        assert set(read_file(text, "f")) == set(json.loads(text))
+    except UsageError:
+        pass
+
+
+def test_the_earlier_source_holds():
+    one, other = Assignment("a", "one", "0"), Assignment("a", "other", "0")
+    assert merge({"a": one}, {"a": other, "b": other}) == {"a": one, "b": other}

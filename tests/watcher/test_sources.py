@@ -1,0 +1,188 @@
+"""Where agents are named: each source alone, and what holds when several speak."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+
+import pytest
+
+from bridge.errors import PaneLost, TmuxError, UsageError
+from bridge.tmux.pane import Listing, _Row
+from bridge.watcher.enrolment import Enrolment
+from bridge.watcher.roster import Assignment
+from bridge.watcher.sources import FileSource, RegistrySource, SessionSource, registered_pane
+from virtual_clock import run
+
+
+def row(session: str, window: int = 0, pane: int = 0) -> _Row:
+    return _Row(1, 1, f"%{window}{pane}", 1, "/dev/null", window, True, pane, session)
+
+
+class FakeCensus:
+    def __init__(self, *rows: _Row) -> None:
+        self.rows = list(rows)
+        self.error: Exception | None = None
+
+    async def listing(self, fresh):
+        if self.error is not None:
+            raise self.error
+        return Listing("socket", True, tuple(self.rows))
+
+
+# Files
+
+
+def test_a_file_is_read_again_only_when_it_has_changed(tmp_path):
+    path = tmp_path / "agents.json"
+    path.write_text('{"a": "s:0"}')
+    source = FileSource(str(path), False, 1.0)
+    first = source.read()
+    assert source.read() is first and first == {"a": Assignment("a", "s", "0")}
+    other = tmp_path / "other"
+    other.write_text('{"b": "s:0"}')  # as long as the first, and as old
+    os.utime(other, ns=(os.stat(path).st_atime_ns, os.stat(path).st_mtime_ns))
+    os.replace(other, path)
+    assert set(source.read()) == {"b"}
+
+
+def test_a_file_that_was_wrong_is_looked_at_again(tmp_path):
+    path = tmp_path / "agents.json"
+    source = FileSource(str(path), False, 1.0)
+    for content, says in [(None, "cannot be read"), (b'{\n"a": 1}', "line 2"), (b'{\n\n"a\xff": "s:0"}', "line 3: this is no UTF-8"), (b" " * (4 << 20) + b"{}", "larger")]:
+        if content is not None:
+            path.write_bytes(content)
+        for _ in range(2):
+            with pytest.raises(UsageError, match=says):
+                source.read()
+    path.write_bytes(b'\xef\xbb\xbf{"a": "s:0"}')
+    assert set(source.read()) == {"a"}
+
+
+# The registry
+
+
+@pytest.mark.parametrize(
+    "metadata, expected",
+    [
+        ({"session": "dev-lucy", "paneId": "0"}, Assignment("lucy", "dev-lucy", "0")),
+        ({"session": "dev-lucy", "paneId": 1, "more": True}, Assignment("lucy", "dev-lucy", "1")),
+        ({"session": "dev-lucy", "paneId": "%3"}, Assignment("lucy", "dev-lucy", "%3")),
+        ({"session": "dev-lucy"}, None),
+        ({"session": "", "paneId": "print"}, None),
+        ({"session": 5, "paneId": "0"}, None),
+        ({"session": "dev-lucy", "paneId": True}, None),
+        (None, None),
+    ],
+)
+def test_what_an_agent_was_registered_with(metadata, expected):
+    assert registered_pane({"agentId": "lucy", "metadata": metadata}) == expected
+
+
+def test_the_registry_gives_those_whose_session_is_here_and_keeps_them_while_it_is_gone():
+    class Client:
+        agents_now = [{"agentId": name, "metadata": {"session": session, "paneId": "0"}} for name, session in (("a", "here"), ("b", "there"))]
+
+        async def agents(self):
+            return self.agents_now
+
+    async def scenario(loop):
+        census, client = FakeCensus(row("here")), Client()
+        source = RegistrySource(client, census, 1.0)
+        assert set(await source.look()) == {"a"}
+        census.rows = [row("there")]
+        assert set(await source.look()) == {"a", "b"}
+        census.error = PaneLost("no server")
+        assert set(await source.look()) == {"a", "b"}
+        client.agents_now = client.agents_now[1:]
+        assert set(await source.look()) == {"b"}
+
+    run(scenario)
+
+
+# Sessions
+
+
+def test_a_session_is_the_agent_that_its_name_says_in_its_first_pane():
+    async def scenario(loop):
+        census = FakeCensus(row("dev-lucy", 1, 2), row("dev-lucy", 1, 1), row("dev-lucy", 2, 0), row("dev-"), row("other"), row("dev-ö ü"), row("dev-" + "x" * 200), row("dev-a\x7fb"))
+        assert await SessionSource("dev-*", census, 1.0, 60.0).look() == {"lucy": Assignment("lucy", "dev-lucy", "1.1"), "ö ü": Assignment("ö ü", "dev-ö ü", "0.0")}
+        assert set(await SessionSource("d*y", census, 1.0, 60.0).look()) == {"ev-luc"}
+
+    run(scenario)
+
+
+def test_a_session_that_has_gone_is_waited_for_and_then_forgotten():
+    async def scenario(loop):
+        census = FakeCensus(row("dev-a"), row("dev-b"))
+        source = SessionSource("dev-*", census, 1.0, 60.0)
+        assert set(await source.look()) == {"a", "b"}
+        census.rows = [row("dev-b")]
+        await asyncio.sleep(59)
+        assert set(await source.look()) == {"a", "b"}
+        await asyncio.sleep(2)
+        assert set(await source.look()) == {"b"}
+        census.error = PaneLost("no server")
+        await asyncio.sleep(59)
+        assert set(await source.look()) == {"b"}
+        census.error = TmuxError("list-panes", "no answer")
+        with pytest.raises(TmuxError):
+            await source.look()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("pattern", ["dev", "", "*-*"])
+def test_a_pattern_holds_one_star(pattern):
+    with pytest.raises(UsageError):
+        SessionSource(pattern, FakeCensus(), 1.0, 60.0)
+
+
+# All of them
+
+
+class Spoken:
+    """A source that says what the test says."""
+
+    def __init__(self, name: str, *agents: str) -> None:
+        self.name, self.interval, self.looks = name, 1.0, 0
+        self.roster = {agent: Assignment(agent, name, "0") for agent in agents}
+        self.error: Exception | None = None
+
+    async def look(self):
+        self.looks += 1
+        if self.error is not None:
+            raise self.error
+        return dict(self.roster)
+
+
+def test_the_earlier_holds_and_who_cannot_tell_leaves_things_as_they_are(caplog):
+    async def scenario(loop):
+        file, sessions, assigned = Spoken("file", "a", "b"), Spoken("sessions", "b", "c"), []
+        enrolment = Enrolment({"a": Assignment("a", "words", "0")}, [file, sessions], assigned.append, {"file": file.roster})
+        assert {agent: each.session for agent, each in enrolment.roster.items()} == {"a": "words", "b": "file"}
+        running = asyncio.ensure_future(enrolment.run())
+        await asyncio.sleep(0.5)
+        assert {agent: each.session for agent, each in assigned[-1].items()} == {"a": "words", "b": "file", "c": "sessions"}
+        count = len(assigned)
+        file.error = UsageError("line 3 is wrong")
+        await asyncio.sleep(5)
+        assert len(assigned) == count and caplog.text.count("line 3 is wrong") == 1
+        file.error, file.roster = None, {}
+        await asyncio.sleep(1)
+        assert {agent: each.session for agent, each in assigned[-1].items()} == {"a": "words", "b": "sessions", "c": "sessions"}
+        looks = file.looks
+        enrolment.look_again()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+        assert file.looks == looks + 1
+        running.cancel()
+
+    run(scenario)
+
+
+def test_a_file_of_a_thousand_agents_is_within_its_bounds(tmp_path):
+    path = tmp_path / "agents.json"
+    path.write_text(json.dumps({f"agent-{number}": {"session": f"dev-{number}", "pane": "0"} for number in range(1000)}))
+    assert len(FileSource(str(path), False, 1.0).read()) == 1000
