@@ -77,6 +77,8 @@ class Tmux:
                 env=dict(os.environ, LC_ALL="C.UTF-8"),
                 start_new_session=True,  # a Ctrl-C in our terminal is for us, and we may still have an injection to finish
             )
+        except ValueError as error:  # an argument that no process can have
+            raise TmuxError(_subcommand(argv), str(error)) from error
         except OSError as error:
             raise TmuxError(_subcommand(argv), f"cannot start {self._prefix[0]} ({error.strerror}); is tmux installed?") from error
 
@@ -106,7 +108,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         pass  # it ended in this very moment
     transport: asyncio.SubprocessTransport = process._transport  # type: ignore[attr-defined]  # no public way to let go of the pipes
     ended = asyncio.ensure_future(process.wait())
-    if not (await asyncio.wait({ended}, timeout=LEAVE))[0]:
-        transport.close()
-        await asyncio.wait({ended}, timeout=LEAVE)
-        await stop_all(ended)
+    await asyncio.wait({ended}, timeout=LEAVE)
+    transport.close()
+    await asyncio.wait({ended}, timeout=LEAVE)
+    await stop_all(ended)
