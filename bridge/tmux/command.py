@@ -35,6 +35,7 @@ class Tmux:
             self._prefix += ["-L", socket_name]
         self._deadline = deadline  # seconds for one call
         self._looks = Gathering(self._run_process)
+        self._changes = Gathering(self._run_process)  # apart: between a look and what it permits no other look may come
         self._turns = Turns(PROCESSES)
         self._version: Optional[tuple[int, int]] = None
 
@@ -45,9 +46,10 @@ class Tmux:
 
     async def run(self, *argv: str, stdin: Optional[bytes] = None) -> str:
         """Run one tmux invocation and return what it printed. Raises TmuxError that names the subcommand."""
-        tells = is_guarded(argv)
-        if stdin is None and argv and (tells or only_looks(argv)):
-            return await self._looks.ask(argv, tells)
+        if is_guarded(argv):
+            return await self._changes.ask(argv, tells=True)
+        if stdin is None and argv and only_looks(argv):
+            return await self._looks.ask(argv)
         out, complaint = await self._run_process(list(argv), stdin)
         if complaint:
             raise TmuxError(argv[0] if argv else "?", complaint)
