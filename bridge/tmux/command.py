@@ -35,6 +35,7 @@ class Tmux:
             self._prefix += ["-L", socket_name]
         self._deadline = deadline  # seconds for one call
         self._looks = Gathering(self._run_process)
+        self._changes = Gathering(self._run_process)  # apart: between a look and what it permits no other look may come
         self._turns = Turns(PROCESSES)
         self._version: Optional[tuple[int, int]] = None
 
@@ -45,9 +46,10 @@ class Tmux:
 
     async def run(self, *argv: str, stdin: Optional[bytes] = None) -> str:
         """Run one tmux invocation and return what it printed. Raises TmuxError that names the subcommand."""
-        tells = is_guarded(argv)
-        if stdin is None and argv and (tells or only_looks(argv)):
-            return await self._looks.ask(argv, tells)
+        if is_guarded(argv):
+            return await self._changes.ask(argv, tells=True)
+        if stdin is None and argv and only_looks(argv):
+            return await self._looks.ask(argv)
         out, complaint = await self._run_process(list(argv), stdin)
         if complaint:
             raise TmuxError(argv[0] if argv else "?", complaint)
@@ -77,6 +79,8 @@ class Tmux:
                 env=dict(os.environ, LC_ALL="C.UTF-8"),
                 start_new_session=True,  # a Ctrl-C in our terminal is for us, and we may still have an injection to finish
             )
+        except ValueError as error:  # an argument that no process can have
+            raise TmuxError(_subcommand(argv), str(error)) from error
         except OSError as error:
             raise TmuxError(_subcommand(argv), f"cannot start {self._prefix[0]} ({error.strerror}); is tmux installed?") from error
 
@@ -106,7 +110,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         pass  # it ended in this very moment
     transport: asyncio.SubprocessTransport = process._transport  # type: ignore[attr-defined]  # no public way to let go of the pipes
     ended = asyncio.ensure_future(process.wait())
-    if not (await asyncio.wait({ended}, timeout=LEAVE))[0]:
-        transport.close()
-        await asyncio.wait({ended}, timeout=LEAVE)
-        await stop_all(ended)
+    await asyncio.wait({ended}, timeout=LEAVE)
+    transport.close()
+    await asyncio.wait({ended}, timeout=LEAVE)
+    await stop_all(ended)

@@ -5,7 +5,8 @@ may die. A tmux command queue runs to its end without going back to its event lo
 
     if-shell -F '<nothing changed>' 'paste ; mark ; Enter ; say OK' 'say NO'
 
-cannot be interrupted by any of these. NO is no error: look again later. The same guard keeps us from
+cannot be interrupted by any of these. A person's key moves session_activity to the present second, whether the program has
+shown it or not, and whoever is typed for has not touched a key for longer. NO is no error: look again later. The same guard keeps us from
 pasting into a dead pane, which kills the whole server before tmux 3.4 (tmux issue 3830).
 
 Nothing but ids, numbers and marks enters the command string, so nothing in it needs quoting; the
@@ -22,7 +23,7 @@ from typing import Sequence
 from bridge.tmux.marks import option_names
 
 _FIELDS = (
-    "pid pane_id pane_pid pane_dead pane_in_mode pane_input_off pane_synchronized cursor_x cursor_y cursor_flag alternate_on pane_width pane_height"
+    "pid pane_id pane_pid pane_dead pane_in_mode pane_input_off pane_synchronized cursor_x cursor_y cursor_flag alternate_on pane_width pane_height session_activity"
 ).split()
 DONE, NOT_DONE = "display-message -p OK", "display-message -p NO"
 FIELD_COUNT = len(_FIELDS) + 3  # and the two marks, and the command, last: its name may hold anything

@@ -190,9 +190,9 @@ def _read_snapshot(snapshot: str, pane: Pane) -> dict[str, object]:
         alternate=bool(number[10]),
         width=number[11],
         height=number[12],
-        pasted=parts[13],
-        sent=parts[14],
-        command=parts[15],
+        pasted=parts[14],
+        sent=parts[15],
+        command=parts[16],
     )
 
 

@@ -73,7 +73,8 @@ def pictures(scene: Scene) -> str:
     """The last rows of each pane, and why its watchers wait: what one needs to know when the account does not hold."""
     text = ""
     for place in scene.places.values():
-        rows = [row for row in scene.handle(place).screen().split("\n") if row.strip()]
+        screen = scene.tmux("capture-pane", "-p", "-t", place.id, check=False) or "(the pane is gone)"
+        rows = [row for row in screen.split("\n") if row.strip()]
         text += f"\n  {place.name}: " + "\n      | ".join(["", *rows[-6:]])
     for watcher in scene.watchers:
         said = [line for line in watcher.said().splitlines() if "reason=" in line]
@@ -91,7 +92,7 @@ def part(scene: Scene) -> list[str]:
         if status not in (0, -signal.SIGTERM):
             statuses.append(f"{watcher.name} ended with status {status}")
     for place in scene.places.values():
-        scene.handle(place).keys("")  # after this, what was sent before has been written to the program
+        scene.tmux("send-keys", "-t", place.id, "", check=False)  # after this, what was sent before has been written to the program
     time.sleep(0.5)
     return statuses
 

@@ -76,7 +76,22 @@ def test_what_a_wrapper_of_tmux_has_started_holds_nobody_up(program, tmp_path, s
 
 def test_a_ctrl_c_in_our_terminal_is_not_tmux_s(program):
     """An injection under way is finished: the call that types must not be ended half-way by the signal that tells us to stop."""
-    assert int(run(Tmux(program=program("exec ps -o sid= -p $$")).run("list-panes"))) != os.getsid(0)
+    assert int(run(Tmux(program=program("exec ps -o sid= -p $$")).run("set-option"))) != os.getsid(0)
+
+
+@pytest.mark.parametrize("body", ["exit 0", "echo something else", "echo no such thing >&2; exit 1"])
+def test_no_look_waits_for_an_answer_that_does_not_come(program, body):
+    """Many at once are asked together, and what answers may be no tmux."""
+    tmux = Tmux(program=program(body))
+
+    async def scenario():
+        looks = [asyncio.ensure_future(tmux.run("list-panes")) for _ in range(5)]
+        outcomes = await asyncio.gather(*looks, return_exceptions=True)
+        assert all(isinstance(outcome, TmuxError) or outcome in ("", "something else\n") for outcome in outcomes)
+        with pytest.raises(TmuxError, match="null byte"):
+            await tmux.run("list-panes", "-t", "a\0b")
+
+    run(scenario())
 
 
 def test_a_cancelled_caller_leaves_no_child_behind(program, tmp_path):
@@ -99,7 +114,7 @@ def test_a_cancellation_is_never_lost(program):
 
     async def forever():
         while True:
-            await tmux.run("list-panes")
+            await tmux.run("set-option")
 
     async def scenario():
         for moment in range(160):
