@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import time
 from typing import Any, Awaitable, Callable, Optional
 
@@ -48,34 +49,39 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     agent = checked_id(args.agent, "AGENT") if args.agent is not None else None
-    ask(args, lambda client: tail(client, args, agent))
+    try:
+        ask(args, lambda client: tail(client, args, agent))
+    except asyncio.CancelledError:  # by cancel_on_interrupt
+        raise KeyboardInterrupt from None
     return 0
+
+
+def cancel_on_interrupt() -> None:
+    """Ctrl-C cancels the task that runs. Before Python 3.11 it would strike anywhere, also between a coroutine's making and
+    its awaiting, and asyncio would say so on the way out."""
+    task = asyncio.current_task()
+    if task is not None and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)
 
 
 async def tail(client: BrokerClient, args: argparse.Namespace, agent: Optional[str]) -> None:
     """Until cancelled. The first connection must succeed. Raises Refused, BrokerUnreachable."""
+    cancel_on_interrupt()
     settings, printer = load(WatcherSettings, args), Printer(Page(), args.json, agent, args.thread)
     order = Interleaved(load(TailSettings, args))
     tickets = TicketLines(order, printer, args.after)
     first = await client.stream_all(args.after)
-    jobs = {"tickets": Following(lambda: client.stream_all(tickets.cursor), settings, tickets).run(first)}
-    if not args.no_stages:
-        jobs["order"] = order.run()
-        jobs["stages"] = follow_stages(lambda: client.stream_events(agent, args.thread), settings, StageLines(order, printer))
-    await run_together(**jobs)
-
-
-async def follow_stages(open_stream: Callable[[], Awaitable[EventStream]], settings: WatcherSettings, lines: StageLines) -> None:
-    """The stages, as long as the broker tells them; where it does not (rule 3) the tickets go on alone."""
+    stages = StageLines(order, printer, lambda: client.stream_events(agent, args.thread))
     try:
-        try:
-            first: Optional[EventStream] = await open_stream()
-        except BrokerUnreachable:  # just gone; it is tried again
-            first = None
-        await Following(open_stream, settings, lines).run(first)
-    except Refused as error:
-        lines.end(f"tickets only: the broker tells no stages ({error})")
-        await asyncio.Event().wait()
+        if not args.no_stages:
+            await stages.open()  # before a ticket is read: then none of its stages is missed
+    except BaseException:
+        await first.aclose()
+        raise
+    jobs = {"tickets": Following(lambda: client.stream_all(tickets.cursor), settings, tickets).run(first)}
+    if stages.is_told:
+        jobs.update(order=order.run(), stages=stages.follow(settings))
+    await run_together(**jobs)
 
 
 class TicketLines:
@@ -102,11 +108,33 @@ class TicketLines:
 
 
 class StageLines:
-    """Hears /events."""
+    """Hears /events, as long as the broker has them; where it has not (rule 3) the tickets go on alone."""
 
-    def __init__(self, order: Interleaved, printer: Printer) -> None:
-        self._order, self._printer = order, printer
+    def __init__(self, order: Interleaved, printer: Printer, open_stream: Callable[[], Awaitable[EventStream]]) -> None:
+        self.is_told = False
+        self._order, self._printer, self._open_stream = order, printer, open_stream
+        self._first: Optional[EventStream] = None
         self._was_lost = False
+
+    async def open(self) -> None:
+        try:
+            self._first = await self._open_stream()
+        except Refused as error:
+            self._end(error)
+            return
+        except BrokerUnreachable:
+            pass  # gone in this moment; `follow` tries again
+        self.is_told = True
+
+    async def follow(self, settings: WatcherSettings) -> None:
+        try:
+            await Following(self._open_stream, settings, self).run(self._first)
+        except Refused as error:
+            self._end(error)
+            await asyncio.Event().wait()
+
+    def _end(self, error: Refused) -> None:
+        self._printer.complain(f"tickets only: the broker tells no stages ({error})")
 
     def opened(self) -> None:
         if self._was_lost:
@@ -123,9 +151,6 @@ class StageLines:
 
     def lost(self, reason: str) -> None:
         self._was_lost = True
-
-    def end(self, reason: str) -> None:
-        self._printer.complain(reason)
 
 
 class Printer:

@@ -38,7 +38,7 @@ class Following:
     def __init__(self, open_stream: Callable[[], Awaitable[EventStream]], settings: WatcherSettings, listener: Listener) -> None:
         self._open_stream = open_stream
         self._listener = listener
-        self._silence = STALE_HEARTBEATS * settings.sse_heartbeat / 1000
+        self._heartbeat = settings.sse_heartbeat / 1000  # of a broker that does not announce its own
         self._backoff = (settings.reconnect_base / 1000, settings.reconnect_max / 1000)
         self._holds = settings.tier_holds / 1000
 
@@ -68,10 +68,11 @@ class Following:
 
     async def _read(self, stream: EventStream) -> str:
         """Hand events on until the stream falls silent. Raises ConnectionLost, PeerError."""
+        silence = STALE_HEARTBEATS * (stream.heartbeat or self._heartbeat)
         while True:
             try:
-                events = await stream.read_events(self._silence)
+                events = await stream.read_events(silence)
             except asyncio.TimeoutError:
-                return f"the stream was silent for {self._silence:g} s"
+                return f"the stream was silent for {silence:g} s"
             for event in events:
                 self._listener.heard(event)

@@ -14,7 +14,8 @@ from bridge.tasks import stop_all
 from fakes import FakeBroker, problem, wait_for
 
 QUICK = WatcherSettings(reconnect_base=1, reconnect_max=5, sse_heartbeat=40)
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+HEAD = OK + b"\r\n"
 
 
 class Listener:
@@ -34,7 +35,7 @@ class Listener:
         self.heard_of.append(f"lost: {reason}")
 
 
-def follow(answers, until, listener=None):
+def follow(answers, until, listener=None, settings=QUICK):
     """Follow a broker that gives these answers in turn, until so much was heard; what was heard."""
     listener = listener or Listener()
 
@@ -42,14 +43,14 @@ def follow(answers, until, listener=None):
         answer = answers.pop(0) if answers else HEAD
         writer.write(answer)
         await writer.drain()
-        if not answer.startswith(HEAD) or answer.endswith(b"end\n\n"):
+        if not answer.startswith(OK) or answer.endswith(b"end\n\n"):
             return None
         await asyncio.Event().wait()
 
     async def run():
         async with FakeBroker(handler) as broker:
             async with BrokerClient(ClientSettings(broker_url=broker.url)) as client:
-                task = asyncio.ensure_future(Following(client.stream_events, QUICK, listener).run())
+                task = asyncio.ensure_future(Following(client.stream_events, settings, listener).run())
                 try:
                     await wait_for(lambda: task.done() or len(listener.heard_of) >= until, f"{until} events: {listener.heard_of}")
                     if task.done():
@@ -69,6 +70,12 @@ def test_it_goes_on_after_an_end():
 def test_it_goes_on_after_silence_and_after_what_makes_no_sense():
     heard = follow([HEAD + b"data: bad\n\n", HEAD + b"data: one\n\n", HEAD + b"data: two\n\n"], 7, Listener(refused="bad"))
     assert heard == ["opened", "lost: makes no sense", "opened", "one", "lost: the stream was silent for 0.1 s", "opened", "two"]
+
+
+def test_it_believes_the_broker_how_long_a_silence_may_be():
+    patient = WatcherSettings(reconnect_base=1, reconnect_max=5, sse_heartbeat=60000)
+    heard = follow([OK + b"Bridge-Heartbeat-Ms: 40\r\n\r\ndata: one\n\n"], 4, settings=patient)
+    assert heard == ["opened", "one", "lost: the stream was silent for 0.1 s", "opened"]
 
 
 @pytest.mark.parametrize("status", [503, 429])
