@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Callable, Iterable, Iterator, Mapping, Optional
+from typing import Awaitable, Callable, Iterable, Iterator, Mapping, Optional
 
 from bridge.backoff import full_jitter
 from bridge.client.broker import BrokerClient
@@ -78,6 +78,8 @@ class Subscription:
         """One pass; `own`: how many receive under our name because of us. False: something was refused."""
         async with self._turn:
             self.changed.clear()
+            for agent in [agent for agent in self._joined if agent not in self._recipients]:
+                del self._joined[agent]
             listed, receivers = await self._list()
             self._note_company(receivers is not None and receivers > own)
             done = await self._each(self._join, listed, [agent for agent, arrivals in self._recipients.items() if agent not in listed or self._joined.get(agent) is not arrivals])
@@ -96,8 +98,13 @@ class Subscription:
         agents, receivers = answer.get("agents"), answer.get("receivers")
         return set(agents) if isinstance(agents, list) else set(), receivers if isinstance(receivers, int) else None
 
-    async def _each(self, step: Callable, listed: set[str], agents: Iterable[str]) -> list[bool]:  # type: ignore[type-arg]
-        return list(await asyncio.gather(*(step(agent, agent in listed) for agent in agents)))
+    async def _each(self, step: Callable[[str, bool], Awaitable[bool]], listed: set[str], agents: Iterable[str]) -> list[bool]:
+        """What the step said of each. All of them end before the first error is raised: nothing goes on behind our back."""
+        outcomes = await asyncio.gather(*(step(agent, agent in listed) for agent in agents), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return [outcome is True for outcome in outcomes]
 
     async def _join(self, agent: str, is_listed: bool) -> bool:
         if not is_listed:
@@ -116,7 +123,6 @@ class Subscription:
         return True
 
     async def _leave(self, agent: str, is_listed: bool) -> bool:
-        self._joined.pop(agent, None)
         await self._client.unsubscribe(agent, self._name)
         return True
 
