@@ -79,12 +79,20 @@ class Broker:
     def start(self, limits: dict[int, int] | None = None) -> Broker:
         self.spawn(limits)
         try:
-            wait_until(lambda: self.port or self.process.poll() is not None, "the ready line", START_DEADLINE)
+            self._wait_ready()
             assert self.port, f"the broker did not start: {self.said()}"
         except BaseException:
             self.kill()
             raise
         return self
+
+    def _wait_ready(self) -> None:
+        try:
+            wait_until(lambda: self.port or self.process.poll() is not None, "the ready line", START_DEADLINE)
+        except AssertionError:
+            self.signal(signal.SIGABRT)  # under -X dev it says where it stands
+            self.wait()
+            raise AssertionError(f"no ready line in {START_DEADLINE:g} s: {self.said()}") from None
 
     def spawn(self, limits: dict[int, int] | None = None) -> Broker:
         """Start the process, and do not wait for the ready line."""
