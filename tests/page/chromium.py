@@ -113,6 +113,7 @@ class Tab:
     def __init__(self, browser: Chromium, target: str, session: str, width: int, height: int) -> None:
         self._browser, self._target, self._session = browser, target, session
         self.problems: list[str] = []
+        self._forgiven: list[str] = []
         self._lost, self._paused = "", 0
         browser.tabs[session] = self
         for domain in ("Page", "Runtime", "Log", "Audits", "Network"):
@@ -131,13 +132,13 @@ class Tab:
 
     def hear(self, method: str, params: dict) -> None:
         if method == "Runtime.exceptionThrown":
-            self.problems.append(json.dumps(params["exceptionDetails"]))
+            self._note(json.dumps(params["exceptionDetails"]))
         elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "assert"):
-            self.problems.append(json.dumps(params["args"]))
+            self._note(json.dumps(params["args"]))
         elif method == "Log.entryAdded" and params["entry"]["level"] == "error":
-            self.problems.append(f"{params['entry']['source']}: {params['entry']['text']} {params['entry'].get('url', '')}")
+            self._note(f"{params['entry']['source']}: {params['entry']['text']} {params['entry'].get('url', '')}")
         elif method == "Audits.issueAdded" and "SecurityPolicy" in params["issue"]["code"]:
-            self.problems.append(json.dumps(params["issue"]))
+            self._note(json.dumps(params["issue"]))
         elif method == "Fetch.requestPaused":
             self._paused += 1
             asked, reason = {"requestId": params["requestId"]}, {"errorReason": "ConnectionReset"}
@@ -146,11 +147,15 @@ class Tab:
             else:
                 self._browser.tell("Fetch.continueRequest", asked, self._session)
         elif method == "Page.javascriptDialogOpening":
-            self.problems.append(f"a dialog: {params['message']}")
+            self._note(f"a dialog: {params['message']}")
+
+    def _note(self, problem: str) -> None:
+        if not any(text in problem for text in self._forgiven):
+            self.problems.append(problem)
 
     def forgive(self, text: str) -> None:
-        """Take away what the browser itself says about an answer that the test provoked."""
-        self.evaluate("0")  # all that it had to say until now has been heard
+        """Pass over what the browser itself says, now or later, about an answer that the test provoked: its network process is in no hurry."""
+        self._forgiven.append(text)
         self.problems = [problem for problem in self.problems if text not in problem]
 
     # -- looking ------------------------------------------------------------------
