@@ -233,12 +233,14 @@ class Injector:
         return False
 
     async def _wait_gone(self, draft: Draft, wait: float) -> Sight:
-        """Look until the draft is gone, twice in a row: a look may fall into the middle of a redraw."""
-        deadline, gone = time.monotonic() + wait, 0
+        """Look until the draft has been gone for as long as a paste must stand: a shorter absence may be a redraw, of a program that
+        swallowed the Enter, on a busy machine."""
+        seen, gone, deadline = time.monotonic(), 0, time.monotonic() + wait
         while True:
             sight = self._lookout.sight(await self._lookout.observe())
-            gone = 0 if draft.is_shown(sight) else gone + 1
-            if gone == 2 or time.monotonic() >= deadline:
+            now = time.monotonic()
+            seen, gone = (now, 0) if draft.is_shown(sight) else (seen, gone + 1)
+            if (gone >= 2 and now - seen >= self._settings.settle / 1000) or now >= deadline:
                 return sight
             await asyncio.sleep(_STEP)
 

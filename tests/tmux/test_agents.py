@@ -23,6 +23,7 @@ AGENTS = {
     "placeholder": ["--placeholder", 'Try "fix the tests"'],
     "boxed-placeholder": ["--box", "--placeholder", "Type your message or @path/to/file"],
     "swallows-an-enter": ["--swallow", "1"],
+    "swallows-an-enter-and-redraws": ["--swallow", "1", "--blank", "0.25"],
     "burst-rule": ["--no-bracket", "--burst", "0.12"],
     "folds-long-pastes": ["--fold", "2"],
     "folds-long-pastes-hidden": ["--fold", "2", "--hidden"],
@@ -42,8 +43,8 @@ def body_of(message: str) -> str:
 @pytest.mark.parametrize("name", AGENTS)
 def test_an_agent_takes_each_message_once_and_whole(server, name):
     settings = QUICK
-    if name == "swallows-an-enter":
-        settings = replace(QUICK, enter_wait=400)
+    if name.startswith("swallows-an-enter"):
+        settings = replace(QUICK, enter_wait=900, settle=500)  # gone is gone when it has been so for longer than a redraw
     pane = server.agent(*AGENTS[name])
 
     async def scenario():

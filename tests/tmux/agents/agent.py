@@ -32,6 +32,7 @@ flags.add_argument("--busy-at-start", type=float, default=0.0)
 flags.add_argument("--spinner", default="✻ Thinking… (esc to interrupt)")
 flags.add_argument("--still-spinner", action="store_true", help="the spinner does not turn")
 flags.add_argument("--swallow", type=int, default=0, help="Enters that each draft swallows")
+flags.add_argument("--blank", type=float, default=0.0, help="seconds that a swallowed Enter leaves the screen blank")
 flags.add_argument("--burst", type=float, default=0.0, help="an Enter within these seconds after a key is part of the text")
 flags.add_argument("--fold", type=int, default=0, help="a paste of more lines shows as a mark")
 flags.add_argument("--dialog", action="store_true", help="a permission dialog is open; any Enter answers it")
@@ -128,6 +129,9 @@ class Agent:
             return
         if self.swallow:
             self.swallow -= 1
+            if options.blank:
+                os.write(1, b"\x1b[H\x1b[2J")
+                time.sleep(options.blank)
             return
         self.swallow = options.swallow
         self.take(self.draft)
