@@ -162,7 +162,7 @@ class Reporter:
             self._sent = None  # the next change, or the reconnect that is sure to come, sends it again
             log.debug("report not sent agent=%s reason=%s", self._agent, error)
         except Refused as error:
-            self._sent = report
+            self._sent = None if error.status >= 500 else report  # a proxy's word for a broker that is away: as above
             log.warning("report refused agent=%s status=%d reason=%s", self._agent, error.status, error)
 
 
