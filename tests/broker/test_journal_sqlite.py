@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sqlite3
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -77,12 +78,38 @@ def test_what_comes_while_a_group_is_written_goes_into_the_next_one(tmp_path):
     async def scenario(journal):
         first = journal.accept(row(1))
         await asyncio.sleep(0)  # it has left
-        later = [journal.accept(row(seq)) for seq in (2, 3)]
-        assert later[0] is later[1] is not first
-        assert await first is None and await later[0] is None
+        later = journal.accept(row(2))
+        changed = journal.change(change_of(entry_of(row(2)), acknowledged(NEW, "w", {}, WALL_MS)))
+        assert changed is later is not first
+        assert await first is None and await later is None
         assert journal.commits().durations.count == 2
 
     with_store(tmp_path / "a.db", scenario)
+
+
+def test_the_first_row_that_finds_the_writer_idle_sends_what_is_open_ahead(tmp_path):
+    """A busy turn of the loop: the group before is on disk, and nobody has heard of it yet. What belongs together is not torn."""
+
+    async def scenario(journal):
+        commits = [journal.accept(row(1))]
+        await asyncio.sleep(0)  # it has left
+        for seq in range(2, 2000):
+            commits.append(journal.accept(row(seq)))
+            assert journal.change(change_of(entry_of(row(seq)), acknowledged(NEW, "w", {}, WALL_MS))) is commits[-1]
+            time.sleep(0.001)  # the loop does something else
+            if len(dict.fromkeys(commits)) >= 4:
+                break
+        groups = list(dict.fromkeys(commits))
+        assert len(groups) >= 4 and commits == sorted(commits, key=groups.index), "in their order, and more than one turn would send"
+        assert [await commit for commit in commits] == [None] * len(commits)
+        return len(commits)
+
+    count = with_store(tmp_path / "a.db", scenario)
+
+    async def find(journal):
+        return [journal.find(f"t{seq}").state.status for seq in range(2, count + 1)]
+
+    assert with_store(tmp_path / "a.db", find) == ["delivered"] * (count - 1)
 
 
 @pytest.mark.parametrize("count", [2, CHUNK + 5])

@@ -6,13 +6,15 @@ ticket, as load rises. With no write under way a group leaves at the end of the
 loop's turn, with everything that the turn brought.
 
     open group --writer idle, end of turn--> on its way --on disk--> commit settled
-         ^ rows join                              '-- then the next one leaves
+         ^ rows join                              '-- then the next one leaves, or before, with the first
+                                                      row that finds the writer idle
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Callable, Optional
+from collections import deque
+from typing import Any, Callable, Deque, Optional
 
 from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Commits
 from bridge.errors import StoreBusy
@@ -21,7 +23,7 @@ from bridge.errors import StoreBusy
 class Group:
     """Rows of one commit. `rest` are (sql, parameters) of the rare kinds, kept in order."""
 
-    __slots__ = ("accepts", "changes", "rest", "commit", "seconds")
+    __slots__ = ("accepts", "changes", "rest", "commit", "seconds", "is_written")
 
     def __init__(self, commit: Commit) -> None:
         self.accepts: list[AcceptRow] = []
@@ -29,39 +31,52 @@ class Group:
         self.rest: list[tuple[str, tuple[Any, ...]]] = []
         self.commit = commit
         self.seconds = 0.0  # that writing it took
+        self.is_written = False  # or has failed; set by the writer's thread, before he tells the loop
 
     def __len__(self) -> int:
         return len(self.accepts) + len(self.changes) + len(self.rest)
 
 
 class Groups:
-    """Hands one group at a time to `write`, which must end in `written(group, error)`."""
+    """Hands the groups in their order to `write`, each of which must end in `written(group, error)`."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, write: Callable[[Group], None]) -> None:
         self._loop = loop
         self._write = write
         self._open: Optional[Group] = None
-        self._writing: Optional[Group] = None
+        self._under_way: Deque[Group] = deque()
         self.commits = Commits()
 
     def joined(self) -> Group:
         """The open group; a new one starts here when there is none."""
         if self._open is None:
             self._open = Group(Commit(self._loop))
-            if self._writing is None:
+            if not self._under_way:
                 self._loop.call_soon(self._leave)
         return self._open
+
+    # Hot: once per ticket.
+    def joined_anew(self) -> Group:
+        """The same for the first row of a change: what is open leaves before it, when the writer has nothing to do.
+
+        His word that a group is on disk waits for its turn in the loop, and a busy turn is as long as a sync. Rows that
+        belong together stay together: only the first of them may come here.
+        """
+        if self._open is not None and self._under_way and self._under_way[-1].is_written:
+            self._leave()
+        return self.joined()
 
     def _leave(self) -> None:
         group, self._open = self._open, None
         if group is not None:
-            self._writing = group
+            self._under_way.append(group)
             self._write(group)
 
     def written(self, group: Group, error: Optional[StoreBusy]) -> None:
         """Called on the loop when the group is on disk, or is not."""
-        self._writing = None
-        self._leave()
+        self._under_way.popleft()
+        if not self._under_way:
+            self._leave()
         if error is None:
             self.commits.count(len(group), group.seconds)
         else:
@@ -71,7 +86,7 @@ class Groups:
     async def flush(self) -> None:
         """Wait until nothing is open and nothing is on its way."""
         while True:
-            group = self._open if self._open is not None else self._writing  # a group of no rows is false
-            if group is None:
+            last = self._open if self._open is not None else self._under_way[-1] if self._under_way else None  # a group of no rows is false
+            if last is None:
                 return
-            await group.commit
+            await last.commit

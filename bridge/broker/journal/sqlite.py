@@ -58,7 +58,7 @@ class SqliteJournal:
         return self._groups.commits
 
     def accept(self, row: AcceptRow) -> Commit:
-        group = self._groups.joined()
+        group = self._groups.joined_anew()
         group.accepts.append(row)
         return group.commit
 

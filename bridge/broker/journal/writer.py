@@ -66,7 +66,9 @@ class Writer:
             if isinstance(job, PruneJob):
                 self._prune(job)
             else:
-                self._report(job, self._commit(job))
+                error = self._commit(job)
+                job.is_written = True
+                self._report(job, error)
 
     def _commit(self, group: Group) -> Optional[StoreBusy]:
         try:
