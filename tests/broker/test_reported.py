@@ -29,8 +29,9 @@ def test_counts_go_up_and_are_what_was_counted(steps, agents_max):
             if value is not None:
                 known = last.setdefault(agent, {}).get(field, 0)
                 gained = value - known if value >= known else value
-                own_total.setdefault(agent, {}).setdefault(field, 0)
-                own_total[agent][field] += gained
+                if reported.name(agent) == agent:  # what was counted among the others stays theirs, also when a place becomes free
+                    own_total.setdefault(agent, {}).setdefault(field, 0)
+                    own_total[agent][field] += gained
                 last[agent][field] = value
         names = {name for totals in reported.totals.values() for name in totals}
         assert len(names - {OTHER}) <= agents_max, "bounded"
