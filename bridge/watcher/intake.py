@@ -49,6 +49,11 @@ class Intake:
     def tier(self) -> Tier:
         return self._ladder.tier
 
+    @property
+    def receiving(self) -> Optional[Tier]:
+        """By which tier it receives now; None: nothing is open."""
+        return self.tier if self._opened_at is not None else None
+
     async def run(self) -> None:
         while True:
             pause = await self._live()
@@ -57,7 +62,6 @@ class Intake:
     async def _live(self) -> float:
         """One transport's life; returns the seconds to wait before the next one."""
         transport = make_transport(self.tier, self._feed, self._settings)
-        self._opened_at = None
         try:
             await self._before_open()
             await transport.open(self.cursor)
@@ -66,6 +70,7 @@ class Intake:
         except (BrokerUnreachable, PeerError, Refused, TierUnfit) as error:
             return self._judge(error)
         finally:
+            self._opened_at = None
             await transport.aclose()
 
     async def _serve(self, transport: Transport) -> None:

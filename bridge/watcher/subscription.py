@@ -1,13 +1,15 @@
 """Keeps what is subscribed under our name what it should be.
 
-Before each connection, and whenever the agents change, the broker is asked what the name has; what is missing is
-subscribed, what is too much is given up. So a broker that came back with another store, or without its memory, is told
-anew, and what an earlier run of ours left behind is cleared away.
+Before each connection, when one has held for a while, and whenever the agents change, the broker is asked what the
+name has. What is missing is subscribed. What is too much is given up, but never before a connection: so a broker that
+came back with another store, or without its memory, is told anew, and what an earlier run left behind is cleared away.
 
 Rule 1: an agent that joins when the cursor has moved reads its backlog by itself, and only once it is subscribed: what
         is sent after that comes through the connection, what was sent before lies in the backlog.
 Rule 2: somebody else may receive under the same name (a supervisor started twice). Then nothing is given up: it may be
-        his. Tickets of agents that are not ours are passed over by the intake.
+        his. Nor before we are counted ourselves: one who has subscribed and is about to connect looks like a run that
+        is over, and so would we to him. Who was taken for one all the same finds out when his connection has held.
+        Tickets of agents that are not ours are passed over by the intake.
 Rule 3: one agent's refusal is its own matter: it is tried again, and the others go on.
 """
 
@@ -23,31 +25,38 @@ from bridge.errors import BrokerUnreachable, PeerError, Refused
 from bridge.settings import WatcherSettings
 from bridge.tasks import within
 from bridge.watcher.arrivals import Arrivals
+from bridge.watcher.ladder import Tier
 from bridge.watcher.transport.base import UNFIT_STATUSES
 
 log = logging.getLogger("bridge.watcher")
 
 
 class Subscription:
-    """Made inside a running loop. `recipients` are the agents that we want; `cursor` is the intake's; `is_seen`: does the
-    broker count us among those who receive? A plain poller it does not."""
+    """Made inside a running loop. `recipients` are the agents that we want; `cursor` and `receiving` are the intake's."""
 
-    def __init__(self, name: str, client: BrokerClient, recipients: Mapping[str, Arrivals], settings: WatcherSettings, cursor: Callable[[], int], is_seen: Callable[[], bool]) -> None:
+    def __init__(self, name: str, client: BrokerClient, recipients: Mapping[str, Arrivals], settings: WatcherSettings, cursor: Callable[[], int], receiving: Callable[[], Optional[Tier]]) -> None:
         self.changed = asyncio.Event()  # to be set when `recipients` have changed
         self._name = name
         self._client = client
         self._recipients = recipients
         self._settings = settings
         self._cursor = cursor
-        self._is_seen = is_seen
+        self._receiving = receiving
         self._joined: dict[str, Arrivals] = {}
         self._turn = asyncio.Lock()
         self._has_company = False
+        self._held: Optional[asyncio.TimerHandle] = None
 
     async def before_open(self) -> None:
-        """Nothing of ours is open. Raises BrokerUnreachable, Refused."""
-        if not await self._settle(own=0):
+        """Nothing of ours is open; nothing is given up. Raises BrokerUnreachable, Refused."""
+        if not await self._settle(may_leave=False):
             self.changed.set()  # `keep` goes on trying
+
+    def opened(self) -> None:
+        """A connection of ours is open: look again when it has held."""
+        if self._held is not None:
+            self._held.cancel()
+        self._held = asyncio.get_running_loop().call_later(self._settings.tier_holds / 1000, self.changed.set)
 
     async def keep(self) -> None:
         """Follow the changes of `recipients`, for ever."""
@@ -55,7 +64,7 @@ class Subscription:
         while True:
             await self._wait_change()
             try:
-                is_settled = await self._settle(own=int(self._is_seen()))
+                is_settled = await self._settle(may_leave=True)
             except (BrokerUnreachable, PeerError, Refused) as error:
                 log.info("subscriptions not settled subscriber=%s reason=%s", self._name, error)
                 is_settled = False
@@ -66,24 +75,23 @@ class Subscription:
                 self.changed.set()
 
     async def _wait_change(self) -> None:
-        """Wait for a change. Who is not seen may lose his agents to another one of his name, and looks now and then."""
+        """Wait for a change. A plain poller is not counted, may lose his agents to another one of his name, and looks now and then."""
         while not self.changed.is_set():
             try:
                 await within(self._settings.probe_interval / 1000, self.changed.wait())
             except asyncio.TimeoutError:
-                if not self._is_seen():
+                if self._receiving() is Tier.POLL:
                     return
 
-    async def _settle(self, own: int) -> bool:
-        """One pass; `own`: how many receive under our name because of us. False: something was refused."""
+    async def _settle(self, may_leave: bool) -> bool:
+        """One pass. False: something was refused."""
         async with self._turn:
             self.changed.clear()
             for agent in [agent for agent in self._joined if agent not in self._recipients]:
                 del self._joined[agent]
             listed, receivers = await self._list()
-            self._note_company(receivers is not None and receivers > own)
             done = await self._each(self._join, listed, [agent for agent, arrivals in self._recipients.items() if agent not in listed or self._joined.get(agent) is not arrivals])
-            if receivers is not None and not self._has_company:
+            if may_leave and receivers is not None and not self._finds_company(receivers):
                 done += await self._each(self._leave, listed, [agent for agent in listed if agent not in self._recipients])
             return all(done)
 
@@ -126,10 +134,13 @@ class Subscription:
         await self._client.unsubscribe(agent, self._name)
         return True
 
-    def _note_company(self, has_company: bool) -> None:
+    def _finds_company(self, receivers: int) -> bool:
+        own = int(self._receiving() not in (None, Tier.POLL))  # how many of them the broker counts because of us
+        has_company = receivers > own
         if has_company and not self._has_company:
             log.warning("another process receives under the same name: both go on, and no ticket is typed twice; give each its own --name subscriber=%s", self._name)
         self._has_company = has_company
+        return has_company
 
     def _new_delays(self) -> Iterator[float]:
         return full_jitter(self._settings.reconnect_base / 1000, self._settings.reconnect_max / 1000)

@@ -26,7 +26,6 @@ from bridge.tasks import run_together, stop_all
 from bridge.watcher.agent_watch import AgentWatch
 from bridge.watcher.arrivals import Arrivals
 from bridge.watcher.intake import Intake
-from bridge.watcher.ladder import Tier
 from bridge.watcher.lease import watcher_name
 from bridge.watcher.roster import Assignment, Roster
 from bridge.watcher.sinks.base import Sink
@@ -61,9 +60,9 @@ class Supervisor:
         self._members: dict[str, Member] = {}
         self._leaving: dict[str, set[asyncio.Future[None]]] = {}  # tasks of dismissed members that finish a delivery
         self._recipients: dict[str, Arrivals] = {}
-        self._subscription = Subscription(name, client, self._recipients, settings, lambda: self._intake.cursor, lambda: self._intake.tier is not Tier.POLL)
+        self._subscription = Subscription(name, client, self._recipients, settings, lambda: self._intake.cursor, lambda: self._intake.receiving)
         feed = SubscriberFeed(client, name, lambda: self._recipients)
-        self._intake = Intake(feed, self._recipients, settings, self._subscription.before_open, lambda: self.on_open())
+        self._intake = Intake(feed, self._recipients, settings, self._subscription.before_open, self._opened)
         self.on_open: Callable[[], None] = lambda: None  # called with each new connection
         self._stop = asyncio.Event()
         self._fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -80,6 +79,10 @@ class Supervisor:
         finally:
             await stop_all(*set().union(*self._leaving.values()), *(member.task for member in self._members.values() if member.task))
             await self._client.aclose()
+
+    def _opened(self) -> None:
+        self._subscription.opened()
+        self.on_open()
 
     def stop(self) -> None:
         """Finish what is under way, then let run() return."""

@@ -210,13 +210,44 @@ def test_what_an_earlier_run_left_is_cleared_away_unless_somebody_receives_under
             await wait_subscribed(served, name, new)
             crew = Crew()
             async with supervising(served.url, crew, [theirs], name):
+                await wait_for(lambda: caplog.text.count("another process receives under the same name") == 1, "the warning")
                 await wait_subscribed(served, name, new, theirs)
                 sent = await send(served, theirs)
                 await wait_for(lambda: crew.taken(theirs) == sent, "the other's")
-                assert "another process receives under the same name" in caplog.text
             await wait_subscribed(served, name, new, theirs)  # it may be wanted again in a moment; the next one to connect clears it away
 
     caplog.set_level("INFO", "bridge.watcher")
+    asyncio.run(scenario())
+
+
+def test_taken_for_an_earlier_run_just_before_it_connected_it_subscribes_again(served):
+    """Another one of the name saw it subscribe, and nobody receive."""
+
+    async def scenario():
+        name, mine = new_name(), new_name()
+        crew = Crew()
+        async with supervising(served.url, crew, [mine], name, tier_holds=1000):
+            for _ in range(1000):
+                if (await ask(served, f"/subscribers/{name}"))["receivers"]:
+                    break
+                await asyncio.sleep(0.01)
+            await ask(served, f"/agents/{mine}/subscribe?subscriber={name}", "DELETE")
+            assert (await ask(served, f"/subscribers/{name}"))["agents"] == []
+            sent = await send(served, mine)
+            await wait_for(lambda: crew.taken(mine) == sent, "the ticket")
+
+    asyncio.run(scenario())
+
+
+def test_who_has_subscribed_and_is_about_to_connect_is_not_taken_for_an_earlier_run(served):
+    async def scenario():
+        name, mine, theirs = (new_name() for _ in range(3))
+        await ask(served, f"/agents/{theirs}/subscribe", "POST", {"subscriber": name})
+        async with supervising(served.url, Crew(), [mine], name, tier_holds=60000):
+            await wait_subscribed(served, name, mine, theirs)
+            await asyncio.sleep(0.1)
+            await wait_subscribed(served, name, mine, theirs)
+
     asyncio.run(scenario())
 
 
