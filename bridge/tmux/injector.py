@@ -156,7 +156,7 @@ class Injector:
             now = _now_ms()
             await self._lookout.guarded([*load, *self._lookout.guard(state).paste_and_enter(buffer, pasted, add_mark(state.sent, mark, f"{sight.form}-{now}"))])
             self._submitted = time.monotonic()
-            return self._evidence(sight.form, now, await self._is_confirmed(looked, lambda: self._is_echoed(text)))
+            return self._evidence(sight.form, now, await self._is_confirmed(looked, lambda state: self._is_echoed(text, state)))
         await self._lookout.guarded(self._lookout.guard(state).paste(buffer, pasted))
         return await self._submit(ticket, Draft.of(text))
 
@@ -190,15 +190,15 @@ class Injector:
         form = self._lookout.sight(state).form or "agent"
         await self._lookout.guarded(self._lookout.guard(state).enter(add_mark(state.sent, mark_of(ticket.ticket_id), f"{form}-{now}")))
         self._submitted = time.monotonic()
-        return self._evidence(form, now, await self._is_confirmed(looked, lambda: self._wait_taken(draft, state)))
+        return self._evidence(form, now, await self._is_confirmed(looked, lambda _: self._wait_taken(draft, state)))
 
-    async def _is_confirmed(self, looked: float, taken: Callable[[], Awaitable[bool]]) -> bool:
+    async def _is_confirmed(self, looked: float, taken: Callable[[PaneState], Awaitable[bool]]) -> bool:
         """Was the text taken, and it alone? A key that a person pressed after our last look may stand unseen behind it,
         and went with it. After Enter the ticket IS submitted: a pane that is lost now only leaves it unconfirmed."""
         try:
             state = await self._lookout.observe()
             alone = state.human_idle is None or state.human_idle >= self._lookout.looked_at - looked
-            return await taken() and alone
+            return await taken(state) and alone
         except PaneError:
             return False
 
@@ -252,15 +252,15 @@ class Injector:
         draft = Draft.of(self._text(ticket, sight))
         return await self._wait_taken(draft, state) if draft.is_shown(sight) else draft.is_told(state)
 
-    async def _is_echoed(self, text: str) -> bool:
+    async def _is_echoed(self, text: str, state: PaneState) -> bool:
         """Does the screen show the command that a line editor was given? It was sent whatever the answer."""
         deadline = time.monotonic() + self._settings.settle / 1000
-        while time.monotonic() < deadline:
-            state = await self._lookout.observe()
-            if squash(text) in squash("".join(state.rows)):  # a long line wraps
-                return True
+        while squash(text) not in squash("".join(state.rows)):  # a long line wraps
+            if time.monotonic() >= deadline:
+                return False
             await asyncio.sleep(_STEP)
-        return False
+            state = await self._lookout.observe()
+        return True
 
     def _cooling(self) -> float:
         """Seconds until the next ticket may be typed."""
