@@ -46,6 +46,39 @@ def test_no_enter_while_a_key_may_be_on_its_way_to_the_screen(server):
         person.leave()
 
 
+def test_no_enter_while_a_person_s_words_stand_behind_a_folded_paste(server):
+    """However long ago they were typed. Of the ticket only a mark is to be seen."""
+    pane = server.agent("--fold", "2")
+    person = Person(pane)
+    body = "one\ntwo\nthree\nfour"
+
+    class Meddling(Tmux):
+        pressed = False
+
+        async def run(self, *argv, stdin=None):
+            result = await super().run(*argv, stdin=stdin)
+            if "[Pasted text" in result and not self.pressed:
+                self.pressed = True
+                person.press("half a line")
+            return result
+
+    async def scenario():
+        injector = Injector(Meddling(socket_name=server.name), pane.session, "0", replace(QUICK, quiet=200, verify_timeout=2000))
+        await injector.wait_ready()
+        with pytest.raises(PaneNotReady, match="waits for its Enter"):
+            await injector.inject(ticket(body))
+        assert pane.messages() == [] and pane.is_shown("lines]half a line")
+        person.press("\x7f" * len("half a line"))
+        return await deliver(injector, ticket(body))
+
+    try:
+        assert run(scenario()).form == "agent"
+        until(lambda: pane.messages(), "the message")
+        assert len(pane.messages()) == 1 and pane.messages()[0].endswith(body)
+    finally:
+        person.leave()
+
+
 @pytest.mark.parametrize(("program", "word"), [("agent", "paste-buffer"), ("agent", "send-keys"), ("shell", "paste-buffer")])
 def test_a_key_after_the_last_look_stops_the_typing_though_no_program_has_shown_it(server, program, word):
     """Found by the soak: a half line that came in the same moment went with the ticket. tmux itself has heard of the key."""

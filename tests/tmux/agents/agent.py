@@ -53,7 +53,8 @@ SPIN = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 class Agent:
     def __init__(self) -> None:
         self.transcript = ["BRIDGE-TEST-AGENT"] + ([options.question] if options.question else [])
-        self.draft, self.shown, self.folded = "", "", False
+        self.draft, self.shown = "", ""
+        self.paste_start, self.fold = 0, (0, 0)  # what of the draft shows as a mark; what stands before and behind it shows
         self.swallow = options.swallow
         self.state = DIALOG if options.dialog else BUSY if options.busy_at_start else IDLE
         self.busy_until = time.monotonic() + options.busy_at_start
@@ -136,8 +137,7 @@ class Agent:
         self.swallow = options.swallow
         self.take(self.draft)
         self.transcript += ["> " + self.draft, ""]
-        self.draft = ""
-        self.folded = False
+        self.draft, self.fold = "", (0, 0)
         if options.busy:
             self.state, self.busy_until = BUSY, time.monotonic() + options.busy
 
@@ -167,7 +167,8 @@ class Agent:
                 self.pasting, self.paste_start = True, len(self.draft)
             elif part == "\x1b[201~":
                 self.pasting = False
-                self.folded = bool(options.fold) and self.draft.count("\n") >= options.fold
+                if options.fold and self.draft.count("\n", self.paste_start) >= options.fold:
+                    self.fold = (self.paste_start, len(self.draft))
             else:
                 for char in part:
                     self.key(char, now)
@@ -176,7 +177,11 @@ class Agent:
         self.redraw_at = now + options.slow  # slow 0: drawn in this very turn
 
     def sync(self) -> None:
-        self.shown = f"[Pasted text #1 +{self.draft.count(chr(10))} lines]" if self.folded else self.draft
+        start, end = self.fold
+        if len(self.draft) < end:
+            start, end = self.fold = (0, 0)  # somebody has deleted into it
+        mark = f"[Pasted text #1 +{self.draft.count(chr(10), start, end)} lines]" if end else ""
+        self.shown = self.draft[:start] + mark + self.draft[end:]
 
     def run(self) -> None:
         held = b""
