@@ -7,10 +7,11 @@ A control client has to be attached to some session, and to be attached changes 
     focus-events on                       ESC [ I is typed into the program in the pane: "you have the focus"
     hooks (client-attached, ...)          run for us
     a status line that counts clients     counts us
-    `tmux display-message` from a script  goes to the client that came, or typed, last: to us, until a person types
+    `tmux display-message` from a script  goes to the client that came, or typed, last
 
-The first is never accepted. "auto" accepts none but the last, which cannot be seen from outside and is why the default is
-"off"; "on" is for those who know that their sessions have none of it.
+The first is never accepted. "auto" accepts none. For the last one our client comes early and attaches late (gate.py): it
+attaches where a person has typed most recently, after it came, and leaves when nobody there has. "on" is for those who
+know that their sessions have none of it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Iterable, Optional
 
 VERSION_MIN = (3, 2)  # attach-session -f ignore-size,no-output
 SESSIONS = "session #{version} #{session_id} #{destroy-unattached} #{exit-unattached} #{focus-events} #{m:*attached*,#{status-left}#{status-right}#{status-format}}"
-CLIENTS = "client #{client_control_mode} #{session_id}"
+CLIENTS = "client #{client_control_mode} #{session_id} #{client_activity}"
 _HOOK = re.compile(r"(client-(?:attached|detached|session-changed)|after-attach-session)(?:\[\d+\])? +\S.*")
 _OFF = {"0", "off", ""}
 
@@ -36,43 +37,50 @@ class Grounds:
     exits_unattached: bool
     tells_focus: bool
     counts_clients: bool
-    has_person: bool
+    typed_at: int  # when a person did something here last, in seconds of tmux's clock; 0: nobody is attached
 
-    def objection(self, policy: str) -> Optional[str]:
-        """Why no control client may be attached here; None when it may."""
+    def objection(self, policy: str, came_at: int = 0) -> Optional[str]:
+        """Why no control client may be attached here; None when it may. `came_at`: when ours came, once it has."""
         if self.version < VERSION_MIN:
             return f"tmux {self.version[0]}.{self.version[1]} is older than {VERSION_MIN[0]}.{VERSION_MIN[1]}"
         if self.exits_unattached or self.destroys_unattached:
             return "exit-unattached or destroy-unattached is on: being attached would keep alive what a person has let go"
         if policy == "on":
             return None
-        if not self.has_person:
+        if not self.typed_at:
             return "nobody is attached: bells would no longer mark the window"
         if self.tells_focus:
             return "focus-events is on: the program in the pane would be told that it has the focus"
         if self.counts_clients:
             return "the status line counts clients"
+        if came_at and self.typed_at <= came_at:
+            return "nobody has typed since our client came: tmux would show it what a script has to say"
         return None
 
 
 def read_grounds(lines: Iterable[str]) -> list[Grounds]:
-    """Read what SESSIONS and CLIENTS printed."""
+    """Read what SESSIONS and CLIENTS printed; where a person typed last comes first."""
     rows = [line.split(" ") for line in lines]
-    people = {row[2] for row in rows if row[0] == "client" and row[1:2] == ["0"]}
-    return [
-        Grounds(row[2], _version(row[1]), row[3] not in _OFF, row[4] not in _OFF, row[5] not in _OFF, row[6] not in _OFF, row[2] in people)
+    typed: dict[str, int] = {}
+    for row in rows:
+        if row[:2] == ["client", "0"] and len(row) == 4:
+            typed[row[2]] = max(typed.get(row[2], 0), int(row[3]))
+    found = [
+        Grounds(row[2], _version(row[1]), row[3] not in _OFF, row[4] not in _OFF, row[5] not in _OFF, row[6] not in _OFF, typed.get(row[2], 0))
         for row in rows
         if row[0] == "session" and len(row) == 7
     ]
+    return sorted(found, key=lambda session: -session.typed_at)
 
 
-def choose_anchor(sessions: list[Grounds], policy: str) -> tuple[str, str]:
-    """(session id, "") of the first session that may be attached to, else ("", why none may)."""
-    objections = [(session.session_id, session.objection(policy)) for session in sessions]
-    for session_id, objection in objections:
+def choose_anchor(sessions: list[Grounds], policy: str, came_at: int = 0) -> tuple[Optional[Grounds], str]:
+    """(the first session that may be attached to, ""), else (None, why none may). "auto" takes that where a person typed last,
+    or none: to be attached to makes any other one the latest, for tmux."""
+    objections = [(session, session.objection(policy, came_at)) for session in (sessions if policy == "on" else sessions[:1])]
+    for session, objection in objections:
         if objection is None:
-            return session_id, ""
-    return "", str(objections[0][1]) if objections else "there is no session"
+            return session, ""
+    return None, str(objections[0][1]) if objections else "there is no session"
 
 
 def hook_among(lines: Iterable[str]) -> str:

@@ -4,8 +4,8 @@
                │no                               │broken, and the command only looks
                └──────────► a process ◄──────────┘
 
-One connection for one tmux server. It is opened when it is first useful, only where `anchor` allows it, and given up
-at once when that changes (a keeper task asks after every notification that matters, and every RECHECK seconds), when an
+One connection for one tmux server. It is opened when it is first useful, only where `anchor` allows it and behind a
+`gate` until a person has typed (policy "auto"), and given up at once when that changes (a keeper task asks after every notification that matters, and every RECHECK seconds), when an
 answer is late, or when tmux says what control mode does not say. Then processes take its place, and
 another connection is tried with growing pauses. Every such change is one log line.
 
@@ -24,13 +24,15 @@ from typing import Awaitable, Callable, Iterator, Optional
 from bridge.backoff import full_jitter
 from bridge.errors import ControlBroken, TmuxError
 from bridge.tasks import stop_all, within
-from bridge.tmux.anchor import CLIENTS, SESSIONS, choose_anchor, hook_among, read_grounds
+from bridge.tmux.anchor import CLIENTS, SESSIONS, Grounds, choose_anchor, hook_among, read_grounds
 from bridge.tmux.command import Tmux
 from bridge.tmux.control_connection import ControlConnection
 from bridge.tmux.control_wire import control_line
+from bridge.tmux.gate import Gate
 from bridge.tmux.gathering import only_looks
 
 log = logging.getLogger("bridge.tmux")
+TYPED_STEP = 2.0  # seconds between two looks whether somebody has typed
 RECHECK = 10.0  # seconds between two looks whether we may stay, or may come: options change without a notification
 BACKOFF_BASE, BACKOFF_CAP = 1.0, 60.0  # seconds between two connections that broke
 LINE_MAX = 16384  # characters of a line: a guarded sequence has 1500
@@ -46,6 +48,7 @@ class ControlClient(Tmux):
         self._policy = policy
         self._connection: Optional[ControlConnection] = None
         self._keeper: Optional[asyncio.Future[None]] = None
+        self._comer: Optional[tuple[ControlConnection, Gate]] = None  # the one that waits at its gate
         self._is_opening = False
         self._not_before = 0.0  # monotonic seconds; no connection is tried earlier
         self._delays = self._new_delays()
@@ -74,6 +77,7 @@ class ControlClient(Tmux):
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
             await stop_all(keeper)
+        await self._turn_away()
 
     async def _reach(self) -> Optional[ControlConnection]:
         """The connection; None when there is none and none can be had now."""
@@ -93,16 +97,57 @@ class ControlClient(Tmux):
     async def _open(self) -> Optional[ControlConnection]:
         if self._keeper is not None and not self._keeper.done():
             return None  # the one before is still leaving
-        session_id, objection = await self._anchor(super().run, "")
-        if objection:
+        anchor, objection = await self._anchor(super().run, "")
+        if anchor is None:
+            await self._turn_away()
             self._wait(objection, RECHECK)
             return None
-        connection = await ControlConnection.open(self._prefix, session_id, self._deadline)
-        self._connection = connection
-        self._keeper = asyncio.ensure_future(self._keep(connection))
-        self._said = ""
-        log.info("control client attached server=%r session=%s", self.server, session_id)
+        connection = await self._attach(anchor)
+        if connection is not None:
+            self._connection = connection
+            self._keeper = asyncio.ensure_future(self._keep(connection))
+            self._said = ""
+            log.info("control client attached server=%r session=%s", self.server, anchor.session_id)
         return connection
+
+    async def _attach(self, anchor: Grounds) -> Optional[ControlConnection]:
+        """None: ours stands at the gate, until a person has typed. Raises ControlBroken."""
+        session_id = anchor.session_id
+        if self._policy == "on":
+            return await ControlConnection.open(self._prefix, session_id, self._deadline)
+        if self._comer is not None and (self._comer[0].broken or self._comer[0].session_id != session_id):
+            await self._turn_away()
+        if self._comer is None:
+            gate = Gate(session_id)
+            self._comer = await ControlConnection.come(self._prefix, gate, session_id, self._deadline), gate
+        connection, gate = self._comer
+        objection = anchor.objection(self._policy, connection.came_at)
+        if objection:
+            self._wait(objection, TYPED_STEP)
+            return None
+        self._comer = None
+        try:
+            await super().run(*gate.open)
+            await connection.confirm()
+            await connection.ask(gate.clear[0], control_line(gate.clear) or "")
+        except BaseException:
+            await connection.aclose()
+            raise
+        return connection
+
+    async def _turn_away(self) -> None:
+        """Whoever waits at a gate goes."""
+        comer, self._comer = self._comer, None
+        if comer is None:
+            return
+        connection, gate = comer
+        try:
+            if not connection.broken:
+                await super().run(*gate.close)
+        except TmuxError as error:
+            log.debug("the gate did not close reason=%s", error)
+        finally:
+            await connection.aclose()
 
     async def _keep(self, connection: ControlConnection) -> None:
         """Own the connection: leave when we may not stay, and clean up when it has broken."""
@@ -129,19 +174,19 @@ class ControlClient(Tmux):
             return await connection.ask(argv[0], control_line(argv) or "")
 
         try:
-            return (await self._anchor(ask, connection.session_id))[1]
+            return (await self._anchor(ask, connection.session_id, connection.came_at))[1]
         except TmuxError as error:
             return str(error)
 
-    async def _anchor(self, run: Run, only: str) -> tuple[str, str]:
-        """(session to attach to, why not); `only` that session when it is given."""
+    async def _anchor(self, run: Run, only: str, came_at: int = 0) -> tuple[Optional[Grounds], str]:
+        """(where to attach, why not); `only` that session when it is given."""
         lines = (await run("list-sessions", "-F", SESSIONS, ";", "list-clients", "-F", CLIENTS)).split("\n")
         sessions = [session for session in read_grounds(lines) if only in ("", session.session_id)]
-        session_id, objection = choose_anchor(sessions, self._policy)
-        if objection or self._policy == "on":
-            return session_id, objection
-        hook = hook_among((await run("show-hooks", "-g", ";", "show-hooks", "-t", session_id)).split("\n"))
-        return session_id, f"the hook {hook} would run for us" if hook else ""
+        anchor, objection = choose_anchor(sessions, self._policy, came_at)
+        if anchor is None or self._policy == "on":
+            return anchor, objection
+        hook = hook_among((await run("show-hooks", "-g", ";", "show-hooks", "-t", anchor.session_id)).split("\n"))
+        return (None, f"the hook {hook} would run for us") if hook else (anchor, "")
 
     def _wait(self, reason: str, pause: float) -> None:
         self._not_before = time.monotonic() + pause

@@ -16,6 +16,7 @@ import asyncio
 import os
 import secrets
 import signal
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Deque, Sequence
@@ -23,6 +24,7 @@ from typing import Deque, Sequence
 from bridge.errors import ControlBroken, TmuxError
 from bridge.tasks import stop_all, within
 from bridge.tmux.control_wire import Block, ControlParser, Notification, Said
+from bridge.tmux.gate import ATTACH, Gate
 
 READ = 1 << 16  # bytes at a time
 LEAVE = 0.4  # seconds that a client has to end when its input does; tmux needs some ms, and who waits for us is patient for 0.5 s
@@ -37,43 +39,81 @@ class _Question:
 
 
 class ControlConnection:
-    """A running `tmux -C attach`; broken once, broken for ever."""
+    """A running `tmux -C`; broken once, broken for ever."""
 
-    def __init__(self, process: asyncio.subprocess.Process, session_id: str, deadline: float) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, words: asyncio.StreamReader, pipe: asyncio.ReadTransport, session_id: str, deadline: float) -> None:
         self.session_id = session_id
+        self.came_at = 0  # seconds of the clock; 0: attached without a gate
         self.broken = ""  # why it cannot be used any more
         self.news = asyncio.Event()  # something happened that may forbid us to stay; set when broken, too
-        self._process = process
+        self._process, self._words, self._pipe = process, words, pipe
         self._deadline = deadline
         self._questions: Deque[_Question] = deque()
         self._nonce, self._asked = secrets.token_hex(16), 0
+        self._greeted = asyncio.Event()  # tmux has said something; set when broken, too
         self._reader = asyncio.ensure_future(self._read())
 
     @classmethod
     async def open(cls, prefix: Sequence[str], session_id: str, deadline: float) -> ControlConnection:
-        """Attach. -E: else our environment would become the session's (update-environment). Raises ControlBroken."""
-        argv = [*prefix, "-C", "attach-session", "-E", "-t", session_id, "-f", "ignore-size,no-output"]
+        """Attach at once. Raises ControlBroken."""
+        connection = await cls._start(prefix, session_id, deadline, [*ATTACH, session_id])
+        await connection.confirm()
+        return connection
+
+    @classmethod
+    async def come(cls, prefix: Sequence[str], gate: Gate, session_id: str, deadline: float) -> ControlConnection:
+        """Come to the gate, and wait there. Raises ControlBroken."""
+        connection = await cls._start(prefix, session_id, deadline, gate.wait)
         try:
-            process = await asyncio.create_subprocess_exec(
-                *argv,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                env=dict(os.environ, LC_ALL="C.UTF-8"),
-                start_new_session=True,  # a Ctrl-C in our terminal is for us, and we may still have an injection to finish
-            )
-        except OSError as error:
-            raise ControlBroken(f"cannot start {prefix[0]} ({error.strerror})") from error
-        connection = cls(process, session_id, deadline)
-        try:
-            await connection.ask("display-message", "display-message -p ok")
-        except TmuxError as error:
+            await within(deadline, connection._greeted.wait())
+            if connection.broken:
+                raise ControlBroken(connection.broken)
+        except asyncio.TimeoutError:
             await connection.aclose()
-            raise ControlBroken(str(error)) from error
+            raise ControlBroken(f"no answer in {deadline:g} s") from None
         except BaseException:
             await connection.aclose()
             raise
+        connection.came_at = int(time.time())
         return connection
+
+    @classmethod
+    async def _start(cls, prefix: Sequence[str], session_id: str, deadline: float, argv: Sequence[str]) -> ControlConnection:
+        """The client itself holds the other end of its stdout, too: one whose words nobody can read any more never leaves (tmux 3.5a)."""
+        ours, theirs = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *prefix,
+                "-C",
+                *argv,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=theirs,
+                stderr=asyncio.subprocess.DEVNULL,
+                pass_fds=(ours,),
+                env=dict(os.environ, LC_ALL="C.UTF-8"),
+                start_new_session=True,  # a Ctrl-C in our terminal is for us, and we may still have an injection to finish
+            )
+        except BaseException as error:
+            os.close(ours)
+            if isinstance(error, OSError):
+                raise ControlBroken(f"cannot start {prefix[0]} ({error.strerror})") from error
+            raise
+        finally:
+            os.close(theirs)
+        words = asyncio.StreamReader()
+        pipe, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(words), os.fdopen(ours, "rb", 0))
+        return cls(process, words, pipe, session_id, deadline)
+
+    async def confirm(self) -> None:
+        """See that it is attached; closed when it is not. Raises ControlBroken."""
+        try:
+            await self.ask("display-message", "display-message -p ok")
+        except TmuxError as error:
+            await self.aclose()
+            raise ControlBroken(str(error)) from error
+        except BaseException:
+            await self.aclose()
+            raise
 
     async def ask(self, subcommand: str, line: str) -> str:
         """What the commands of `line` print. Raises TmuxError as tmux says it, ControlBroken when the outcome is unknown."""
@@ -107,6 +147,7 @@ class ControlConnection:
                 self._kill()
             await asyncio.wait({exit_status})
             await stop_all(self._reader)
+            self._pipe.close()
 
     def _kill(self) -> None:
         """The client, and whatever it may have started: it leads a session of its own."""
@@ -117,10 +158,9 @@ class ControlConnection:
 
     async def _read(self) -> None:
         parser = ControlParser()
-        assert self._process.stdout is not None
         try:
             while True:
-                data = await self._process.stdout.read(READ)
+                data = await self._words.read(READ)
                 if not data:
                     self._break("it ended")
                     return
@@ -128,8 +168,8 @@ class ControlConnection:
                     self._hear(said)
         except ControlBroken as error:
             self._break(str(error))
-        while await self._process.stdout.read(READ):
-            continue  # nobody wants it; but asyncio says that a process has ended only when its pipes have
+        while await self._words.read(READ):
+            continue  # nobody wants it; but it can end only when it has said it all
 
     def _hear(self, said: Said) -> None:
         if isinstance(said, Block):
@@ -143,8 +183,9 @@ class ControlConnection:
                 self.news.set()
 
     def _hear_block(self, block: Block) -> None:
+        self._greeted.set()
         if not self._questions:
-            return  # the block of the attach itself, when nothing was asked yet
+            return  # a block of the command line itself, when nothing was asked yet
         question = self._questions[0]
         if block.lines != (question.word,):
             question.blocks.append(block)
@@ -157,6 +198,7 @@ class ControlConnection:
         """Everybody who waits learns that his answer will not come."""
         self.broken = self.broken or reason
         self.news.set()
+        self._greeted.set()
         while self._questions:
             question = self._questions.popleft()
             if not question.answer.done():

@@ -151,7 +151,7 @@ class Person:
 
     def __init__(self, handle: PaneHandle, *flags: str) -> None:
         self._server, self._master = handle.server, 0
-        self.seen_bytes = 0  # what the terminal was sent so far
+        self.seen = bytearray()  # what the terminal was sent so far
         self._process, self._master = self._attach(handle, flags)
         self._reader = threading.Thread(target=self._drain, daemon=True)
         self._reader.start()
@@ -173,9 +173,13 @@ class Person:
                 data = os.read(self._master, 65536)
                 if not data:
                     return
-                self.seen_bytes += len(data)
+                self.seen += data
             except OSError:
                 return
+
+    @property
+    def seen_bytes(self) -> int:
+        return len(self.seen)
 
     def press(self, keys: str) -> None:
         os.write(self._master, keys.encode())

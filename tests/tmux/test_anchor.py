@@ -6,11 +6,16 @@ import pytest
 
 from bridge.tmux.anchor import choose_anchor, hook_among, read_grounds
 
-PERSON = "client 0 $1"
+PERSON = "client 0 $1 1000"
+
+
+def choose(rows: list[str], policy: str, came_at: int = 0) -> tuple[str, str]:
+    anchor, objection = choose_anchor(read_grounds(rows), policy, came_at)
+    return anchor.session_id if anchor else "", objection
 
 
 def judge(session: str, policy: str, *clients: str):
-    return choose_anchor(read_grounds([session, *clients, ""]), policy)
+    return choose([session, *clients, ""], policy)
 
 
 def test_a_session_that_a_person_has_and_nothing_else_is_accepted():
@@ -21,8 +26,8 @@ def test_a_session_that_a_person_has_and_nothing_else_is_accepted():
     ("session", "clients", "words"),
     [
         ("session 3.3a $1 0 0 0 0", [], "nobody is attached"),
-        ("session 3.3a $1 0 0 0 0", ["client 1 $1"], "nobody is attached"),  # somebody's control client is no person
-        ("session 3.3a $1 0 0 0 0", ["client 0 $2"], "nobody is attached"),
+        ("session 3.3a $1 0 0 0 0", ["client 1 $1 1000"], "nobody is attached"),  # somebody's control client is no person
+        ("session 3.3a $1 0 0 0 0", ["client 0 $2 1000"], "nobody is attached"),
         ("session 3.3a $1 0 0 1 0", [PERSON], "focus-events"),
         ("session 3.3a $1 0 0 0 1", [PERSON], "counts clients"),
     ],
@@ -47,10 +52,21 @@ def test_what_would_change_the_life_of_a_session_counts_always(session, words):
         assert words in judge(session, policy, PERSON)[1]
 
 
-def test_the_first_session_that_fits_is_taken_and_none_is_said():
-    rows = ["session 3.3a $0 1 0 0 0", "session next-3.6 $4 0 0 0 0", "session master $5 0 0 0 0", "client 0 $5", "client 0 $4"]
-    assert choose_anchor(read_grounds(rows), "auto") == ("$4", "")
-    assert choose_anchor([], "on") == ("", "there is no session")
+ROWS = ["session 3.3a $0 0 0 0 0", "session next-3.6 $4 0 0 0 0", "session master $5 0 0 0 0", "client 0 $5 1700", "client 0 $4 1600", "client 0 $4 1800", "client 1 $0 1900"]
+
+
+def test_auto_takes_the_session_in_which_a_person_typed_last_or_none():
+    assert choose(ROWS, "auto") == ("$4", "")
+    assert choose([row.replace("next-3.6 $4 0", "next-3.6 $4 1") for row in ROWS], "auto")[0] == ""
+    assert choose([row.replace("next-3.6 $4 0", "next-3.6 $4 1") for row in ROWS], "on") == ("$5", "")
+    assert choose([], "on") == ("", "there is no session")
+
+
+@pytest.mark.parametrize(("came_at", "may_stay"), [(1799, True), (1800, False), (1801, False)])
+def test_a_client_that_came_later_than_the_person_typed_does_not_attach(came_at, may_stay):
+    session, objection = choose(ROWS, "auto", came_at)
+    assert (session == "$4") is may_stay and ("nobody has typed" in objection) is not may_stay
+    assert choose(ROWS, "on", came_at) == ("$4", "")
 
 
 @pytest.mark.parametrize(
