@@ -31,8 +31,7 @@ log = logging.getLogger("bridge.watcher")
 
 Share = Callable[[], float]  # which part of this process works for the agent: one of a hundred reports a hundredth, so that sums are true
 HEALTHY, BUSY, LOST = "healthy", "busy", "lost"
-
-
+SETTLE = 0.2  # seconds between a change and the look at what has become of it
 _DIGITS = re.compile("[0-9]+([.][0-9]+)?")
 
 
@@ -116,6 +115,8 @@ class Reporter:
         self._vitals.changed.set()
         while True:
             is_due = await self._wait_change()
+            if self._sent is not None:
+                await asyncio.sleep(min(SETTLE, self._interval))  # a ticket that is delivered at once changes nothing
             self._vitals.changed.clear()
             report = self._report()
             if report != self._sent or is_due:
