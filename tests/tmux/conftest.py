@@ -35,3 +35,11 @@ def server(tmp_path_factory):
     started = Server(tmp_path_factory.mktemp("home"))
     yield started
     started.stop()
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A server for one test alone."""
+    started = Server(tmp_path)
+    yield started
+    started.stop()

@@ -1,0 +1,172 @@
+"""A control client against a real tmux gives way by itself: when it breaks, misbehaves, or is thrown out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import stat
+import time
+
+import pytest
+
+from bridge.errors import ControlBroken, TmuxError
+from bridge.tmux import anchor, control
+from bridge.tmux.control import ControlClient
+from controlling import client_of, connect, controls, wait_until
+from panes import PATIENCE, run, tmux_version
+
+pytestmark = pytest.mark.skipif(tmux_version() < anchor.VERSION_MIN, reason="no control client is attached to so old a tmux")
+
+
+def test_it_survives_a_rename_and_a_killed_session(own, monkeypatch):
+    monkeypatch.setattr(control, "BACKOFF_BASE", 0.01)
+    one, two = own.open("sleep 60"), own.open("sleep 60")
+
+    async def scenario():
+        async with client_of(own) as client:
+            await connect(client)
+            own("rename-session", "-t", f"={one.session}", "renamed $weird; name")
+            assert await client.run("display-message", "-p", "x") == "x\n" and client.is_connected
+            own("kill-session", "-t", one.id)
+            assert two.session in await client.run("list-sessions")
+            await wait_until(lambda: not client.is_connected, "noticing the end")
+            await reconnect(client)
+            assert controls(own) == [two.session]
+
+    run(scenario())
+
+
+async def reconnect(client: ControlClient) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not client.is_connected:
+        assert time.monotonic() < deadline, "it did not come back"
+        await client.run("list-sessions")
+        await asyncio.sleep(0.02)
+
+
+def test_it_survives_a_restart_of_the_server(own, monkeypatch):
+    monkeypatch.setattr(control, "BACKOFF_BASE", 0.01)
+    monkeypatch.setattr(control, "RECHECK", 0.05)
+    own.open("sleep 60")
+
+    async def scenario():
+        async with client_of(own) as client:
+            await connect(client)
+            own.stop()
+            with pytest.raises(TmuxError, match="no server running|error connecting|server exited|ended"):
+                await client.run("send-keys", "-t", "%0", "x")
+            again = own.open("sleep 60")
+            await reconnect(client)
+            assert again.session in await client.run("list-sessions")
+
+    run(scenario())
+
+
+def test_a_person_may_throw_it_out(own, monkeypatch):
+    monkeypatch.setattr(control, "BACKOFF_BASE", 0.01)
+    own.open("sleep 60")
+
+    async def scenario():
+        async with client_of(own) as client:
+            await connect(client)
+            own("detach-client", "-s", own("list-sessions", "-F", "#{session_name}").strip())
+            assert await client.run("display-message", "-p", "x") == "x\n"
+            await reconnect(client)
+
+    run(scenario())
+
+
+BAD = {
+    "mute": "cat >/dev/null",
+    "ends at once": "exit 1",
+    "talks nonsense": "echo hello; cat >/dev/null",
+    "never answers whole": "printf '%%begin 1 2 0\\nx\\n'; cat >/dev/null",
+    "floods": "head -c 20000000 /dev/zero; cat >/dev/null",
+    "ends by itself": "echo '%exit server said so'; cat >/dev/null",
+}
+
+
+# Answers two questions, those of `connect`, as tmux does: a block with nothing but the word that each second line wants printed.
+ANSWERS_TWO = """for i in 1 2; do read -r line; read -r ask; word=$(printf %s "$ask" | cut -d"'" -f2); printf '%%begin 1 2 1\\n%s\\n%%end 1 2 1\\n' "$word"; done; """
+
+
+@pytest.fixture
+def program(tmp_path):
+    """A tmux whose control mode misbehaves, and whose every other call is right."""
+
+    def write(body: str) -> str:
+        path = tmp_path / "tmux"
+        path.write_text(f'#!/bin/sh\ncase " $* " in *" -C "*) {body} ;; *) exec {shutil.which("tmux")} "$@" ;; esac\n')
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        return str(path)
+
+    return write
+
+
+@pytest.mark.parametrize("how", BAD)
+def test_a_control_mode_that_misbehaves_is_done_without(own, program, how):
+    own.open("sleep 60")
+
+    async def scenario():
+        async with client_of(own, program=program(BAD[how]), deadline=1.0) as client:
+            for _ in range(3):
+                assert await client.run("display-message", "-p", "answered") == "answered\n"
+            assert not client.is_connected
+
+    run(scenario())
+
+
+def test_a_change_whose_answer_is_lost_is_not_made_twice(own, program):
+    """The stand-in answers as tmux does until it is connected, and then falls silent."""
+    own.open("sleep 60")
+    own("set-option", "-g", "@count", "0")
+    body = ANSWERS_TWO + "cat >/dev/null"
+
+    async def scenario():
+        async with client_of(own, program=program(body), deadline=1.0) as client:
+            await connect(client)
+            with pytest.raises(ControlBroken, match="no answer"):
+                await client.run("set-option", "-g", "@count", "1")
+            assert own("show-options", "-gv", "@count").strip() == "0"
+            assert await client.run("show-options", "-gv", "@count") == "0\n"  # by a process
+
+    run(scenario())
+
+
+def test_a_look_whose_answer_is_lost_is_taken_by_a_process(own, program):
+    own.open("sleep 60")
+    body = ANSWERS_TWO + "read -r line; exit 0"
+
+    async def scenario():
+        async with client_of(own, program=program(body), deadline=1.0) as client:
+            await connect(client)
+            assert await client.run("display-message", "-p", "seen", ";", "list-panes", "-a", "-F", "x") == "seen\nx\n"
+
+    run(scenario())
+
+
+def test_off_is_off(own):
+    own.open("sleep 60")
+
+    async def scenario():
+        async with client_of(own, policy="off") as client:
+            assert await client.run("display-message", "-p", "x") == "x\n"
+            assert not client.is_connected and not controls(own)
+
+    run(scenario())
+
+
+def test_it_leaves_nothing_behind(own):
+    own.open("sleep 60")
+
+    async def scenario():
+        async with client_of(own) as client:
+            await connect(client)
+            pid = client._connection._process.pid
+        assert not os.path.exists(f"/proc/{pid}")
+        await wait_until(lambda: not controls(own), "leaving")
+        await client.aclose()  # twice is as good as once
+        assert await client.run("display-message", "-p", "x") == "x\n" and not client.is_connected
+
+    run(scenario())

@@ -1,0 +1,195 @@
+"""A control client against a real tmux: nobody notices that it comes, is there, and leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+import pytest
+
+from bridge.errors import TmuxError
+from bridge.tmux import anchor, control, gate
+from controlling import client_of, connect_behind, controls, wait_until
+from panes import PATIENCE, Person, run, tmux_version, until
+
+pytestmark = pytest.mark.skipif(tmux_version() < anchor.VERSION_MIN, reason="no control client is attached to so old a tmux")
+
+
+async def wait_drawn(person: Person) -> int:
+    """Wait until the person's terminal gets nothing any more; what it got so far."""
+    seen, since, deadline = -1, 0.0, time.monotonic() + PATIENCE
+    while time.monotonic() - since < 0.5:
+        assert time.monotonic() < deadline, "the person's terminal is never quiet"
+        if person.seen_bytes != seen:
+            seen, since = person.seen_bytes, time.monotonic()
+        await asyncio.sleep(0.02)
+    return seen
+
+
+def test_a_person_sees_and_loses_nothing(own):
+    """No byte goes to his terminal when we come, ask and leave; the window keeps its size, and still follows his."""
+    pane = own.open("sh -c 'stty -echo; cat >/dev/null'", width=100, height=24)
+    person = Person(pane)
+    own("set-environment", "-t", pane.session, "SSH_AUTH_SOCK", "/of/the/person")
+
+    def size() -> str:
+        return pane.get("window_width") + "x" + pane.get("window_height")
+
+    async def scenario():
+        async with client_of(own, policy="auto") as client:
+            before, seen = size(), await wait_drawn(person)
+            await connect_behind(client, person)
+            await client.run("list-panes", "-a")
+            assert await wait_drawn(person) == seen and size() == before
+            person.resize(30, 90)
+            await wait_until(lambda: pane.get("window_width") == "90", "the window following the person's terminal")
+            seen = await wait_drawn(person)
+            await client.aclose()
+            await wait_until(lambda: not controls(own), "leaving")
+            assert await wait_drawn(person) == seen
+        assert "/of/the/person" in own("show-environment", "-t", pane.session, "SSH_AUTH_SOCK")
+
+    run(scenario())
+    person.leave()
+
+
+def test_what_a_script_shows_goes_to_the_person_and_not_to_our_client(own):
+    """From within a pane and from outside, before it attaches and after."""
+    pane = own.open("bash --norc --noprofile")
+    person = Person(pane)
+
+    async def shown(words: str) -> None:
+        await wait_until(lambda: words.encode() in person.seen, f"{words!r} on the person's terminal")
+
+    async def scenario():
+        async with client_of(own, policy="auto") as client:
+            own("display-message", "before it comes")
+            await shown("before it comes")
+            await client.run("list-sessions")
+            assert not client.is_connected and not controls(own)
+            own("display-message", "while it waits")
+            await shown("while it waits")
+            await connect_behind(client, person)
+            assert controls(own) == [pane.session]
+            own("display-message", "from outside")
+            await shown("from outside")
+            pane.keys("C-u", "tmux display-message 'from'' within'", "Enter")
+            await shown("from within")
+            await client.run("list-panes", "-a")
+            own("display-message", "and later")
+            await shown("and later")
+
+    run(scenario())
+    person.leave()
+
+
+def test_whoever_waits_at_the_gate_leaves_nothing(own):
+    pane = own.open("sleep 60")
+    person = Person(pane)
+
+    async def scenario():
+        async with client_of(own, policy="auto") as client:
+            await client.run("list-sessions")
+            pid = client._comer[0]._process.pid
+            assert os.path.exists(f"/proc/{pid}") and not controls(own)
+        assert not os.path.exists(f"/proc/{pid}") and not controls(own)
+        assert "@bridge-" not in own("show-options", "-s")
+        async with client_of(own, policy="auto") as client:
+            await connect_behind(client, person)
+            assert "@bridge-" not in own("show-options", "-s")
+            person.leave()
+            await wait_until(lambda: not controls(own), "leaving with the person")
+            client._not_before = 0.0
+            await client.run("list-sessions")
+            assert client._comer is None
+
+    run(scenario())
+
+
+def test_whoever_waits_at_the_gate_does_not_wait_for_ever(own, monkeypatch):
+    """We may have been killed, and it hears of nothing."""
+    monkeypatch.setattr(gate, "STAY", 1)
+    person = Person(own.open("sleep 60"))
+
+    async def scenario():
+        async with client_of(own, policy="auto") as client:
+            await client.run("list-sessions")
+            comer = client._comer[0]
+            await wait_until(lambda: comer.broken, "leaving")
+            monkeypatch.setattr(gate, "STAY", 60)
+            await connect_behind(client, person)  # another one comes
+        person.leave()
+
+    run(scenario())
+
+
+def test_a_server_that_ends_while_it_waits_at_the_gate(own, monkeypatch):
+    monkeypatch.setattr(control, "BACKOFF_BASE", 0.01)
+    monkeypatch.setattr(control, "RECHECK", 0.05)
+    monkeypatch.setattr(control, "TYPED_STEP", 0.05)
+    person = Person(own.open("sleep 60"))
+
+    async def scenario():
+        async with client_of(own, policy="auto") as client:
+            await client.run("list-sessions")
+            own.stop()
+            person.leave()
+            with pytest.raises(TmuxError):
+                await client.run("list-sessions")
+            again = Person(own.open("sleep 60"))
+            await connect_behind(client, again)
+            again.leave()
+
+    run(scenario())
+
+
+def test_auto_comes_with_a_person_and_leaves_with_him(own):
+    pane = own.open("bash --norc")
+
+    async def scenario():
+        async with client_of(own, policy="auto") as client:
+            await client.run("list-sessions")
+            assert not client.is_connected and not controls(own)
+            person = Person(pane)
+            await connect_behind(client, person)
+            assert controls(own) == [pane.session]
+            person.leave()
+            await wait_until(lambda: not controls(own), "leaving with the person")
+            assert await client.run("display-message", "-p", "still here") == "still here\n"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("policy", ["auto", "on"])
+def test_a_session_that_goes_when_it_is_left_goes(own, monkeypatch, policy):
+    """destroy-unattached, set while we are attached: the person's leaving is what counts."""
+    pane = own.open("cat")
+    other = own.open("cat")  # keeps the server
+    person = Person(pane)
+
+    async def scenario():
+        async with client_of(own, policy=policy) as client:
+            await connect_behind(client, person)
+            assert controls(own) == [pane.session]
+            own("set-option", "-t", pane.session, "destroy-unattached", "on")
+            person.leave()
+            await wait_until(lambda: pane.session not in own("list-sessions", "-F", "#{session_name}"), "the session going")
+
+    run(scenario())
+    assert other.session in own("list-sessions", "-F", "#{session_name}")
+
+
+def test_a_session_with_destroy_unattached_is_never_attached_to(own):
+    pane = own.open("cat")
+    person = Person(pane)
+    own("set-option", "-t", pane.session, "destroy-unattached", "on")
+
+    async def scenario():
+        async with client_of(own) as client:
+            await client.run("list-sessions")
+            assert not client.is_connected and not controls(own)
+
+    run(scenario())
+    person.leave()
+    until(lambda: pane.session not in own("list-sessions", "-F", "#{session_name}", check=False), "the session going")
