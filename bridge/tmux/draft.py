@@ -42,7 +42,7 @@ class Draft:
         if not state.cursor_shown:
             return self._ends_a_row(empty_or_last_input(state.rows), sight)
         left = unframed(state.left).strip()
-        if sight.profile.folded.search(left):
+        if _ends_folded(left, sight):
             return True
         if left in GLYPHS and left not in ("", self.last):
             return False  # an empty input, under a transcript that may end with the very same words
@@ -54,9 +54,17 @@ class Draft:
         seen = ""
         for row in rows:
             seen += squash(row)
-            if seen.endswith(self.tail) or sight.profile.folded.search(unframed(row).rstrip()):
+            if seen.endswith(self.tail) or _ends_folded(unframed(row).rstrip(), sight):
                 return True
         return False
+
+    def is_covered(self, sight: Sight) -> bool:
+        """Does the text stand in the input, with something behind it? The input begins with the last row that has a prompt glyph: where each
+        row of it has one (aider), this is not seen."""
+        state = sight.state
+        rows = empty_or_last_input((*state.rows[: state.cursor_y], state.left) if state.cursor_shown else state.rows)
+        is_there = self.tail in squash("\n".join(rows)) or any(sight.profile.folded.search(unframed(row)) for row in rows)
+        return is_there and not self.is_shown(sight)
 
     def is_told(self, state: PaneState) -> bool:
         """Does the transcript show the text? Only a hint: a screen forgets."""
@@ -76,6 +84,11 @@ class Draft:
             return objection
         rows = [row for row in menu_rows(sight) if squash(row) not in self.whole]
         return f"a dialog is open: {' '.join(unframed(rows[0]).split())!r}" if rows else None
+
+
+def _ends_folded(row: str, sight: Sight) -> bool:
+    """Does the row end with the mark that stands for a long paste?"""
+    return any(mark.end() == len(row) for mark in sight.profile.folded.finditer(row))
 
 
 def squash(text: str) -> str:

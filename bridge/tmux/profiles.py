@@ -76,7 +76,7 @@ _ASKED = r"\b(do|would) you (want|trust|like)\b|\bare you sure\b|\ballow\b.{0,60
 _QUESTION = re.compile(_ASKED, re.I)
 # An agent that asks in its transcript leaves the answered question standing there: open is only what touches the input.
 _POINTED_MENU, _INLINE_QUESTION = re.compile(_POINTED, re.I), re.compile(f"{_ASKED}|{_YES_NO}", re.I)
-_FOLDED = re.compile(r"\[\s*pasted\b[^\]]*\]$", re.I)
+_FOLDED = re.compile(r"\[\s*pasted\b[^\]]*\]", re.I)
 
 PROFILES = (
     Profile("claude", frozenset({"claude"}), re.compile(r"\s*[>❯]\s?"), _BUSY, _MENU, _QUESTION, _FOLDED, re.compile(r'Try ".*')),

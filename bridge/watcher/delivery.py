@@ -114,7 +114,7 @@ class Delivery:
 
     async def _wait_and_explain(self) -> bool:
         """Wait for the sink; when that takes long, say why: at once when the reason is a new one, else now and then. True if it was said."""
-        waiting, clock = asyncio.ensure_future(self._sink.wait_ready()), asyncio.get_running_loop().time
+        waiting, clock = asyncio.ensure_future(self._sink.wait_ready(self._inbox.held)), asyncio.get_running_loop().time
         said_at = float("-inf")
         try:
             while not (await asyncio.wait({waiting}, timeout=self._settings.explain_after / 1000))[0]:

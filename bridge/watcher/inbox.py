@@ -19,7 +19,7 @@ from __future__ import annotations
 import enum
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Callable, Optional
+from typing import Callable, Collection, Optional
 
 from bridge.ticket import Ticket
 
@@ -85,6 +85,10 @@ class Inbox:
     def room(self) -> int:
         """How many more tickets it may take."""
         return self._capacity - len(self._held)
+
+    def held(self) -> Collection[str]:
+        """The ids of all held tickets, as they are at any time."""
+        return self._held.keys()
 
     def has_seen(self, ticket_id: str) -> bool:
         return ticket_id in self._held or ticket_id in self._finished

@@ -128,7 +128,7 @@ async def deliver(injector: Injector, given: Ticket, patience: float = PATIENCE)
     """What a watcher does: wait until the pane is ready, inject; again when something moved meanwhile."""
     deadline = time.monotonic() + patience
     while True:
-        await asyncio.wait_for(injector.wait_ready(), max(0.1, deadline - time.monotonic()))
+        await asyncio.wait_for(injector.wait_ready(lambda: [given.ticket_id]), max(0.1, deadline - time.monotonic()))
         try:
             return await injector.inject(given)
         except PaneNotReady:

@@ -58,9 +58,11 @@ def test_a_shell_gets_it_once_whenever_the_watcher_died(server, subcommand, afte
     assert pane.screen().count("show T-1") == 1
 
 
+@pytest.mark.parametrize("flags", [[], ["--swallow", "1"], ["--fold", "0", "--swallow", "2", "--box"]], ids=["plain", "swallows", "swallows-twice"])
 @pytest.mark.parametrize(("subcommand", "after", "nth"), [*POINTS, ("if-shell", False, 2), ("if-shell", True, 2)])
-def test_an_agent_gets_it_once_whenever_the_watcher_died(server, subcommand, after, nth):
-    pane = server.agent()
+def test_an_agent_gets_it_once_whenever_the_watcher_died(server, subcommand, after, nth, flags):
+    """Also one that died after an Enter that the agent did not take: the pane never becomes ready by itself."""
+    pane = server.agent(*flags)
 
     async def scenario():
         with pytest.raises(Crash):
@@ -163,7 +165,7 @@ def test_a_persons_key_in_the_pasted_draft_is_not_sent_with_it(server, flags):
             await injector.inject(ticket())
         with pytest.raises(PaneNotReady, match="waits for its Enter"):  # though the screen shows every word of the ticket
             await injector.inject(ticket())
-        await injector.wait_ready()
+        await injector.wait_ready(lambda: ["T-2", "T-1"])
         assert injector.owes("T-1") and not injector.owes("T-2")
         assert pane.messages() == []
         pane.keys(*["BSpace"] * len(" and mine"))

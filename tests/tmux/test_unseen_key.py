@@ -79,6 +79,49 @@ def test_no_enter_while_a_person_s_words_stand_behind_a_folded_paste(server):
         person.leave()
 
 
+@pytest.mark.parametrize("flags", [[], ["--box", "--slow", "0.05"], ["--fold", "2"], ["--hidden"], ["--hidden", "--fold", "2"]], ids=" ".join)
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_ticket_whose_enter_was_swallowed_under_a_persons_words_is_not_called_submitted(server, flags, dies):
+    """They begin to type right after our Enter, which the agent did not take, and take it back later."""
+    pane = server.agent("--swallow", "1", *flags)
+    person = Person(pane)
+    words, body = "my own words", "one\ntwo\nthree\nfour"
+
+    class Meddling(Tmux):
+        pressed = False
+
+        async def run(self, *argv, stdin=None):
+            result = await super().run(*argv, stdin=stdin)
+            if is_guarded(argv) and "Enter" in argv[-2] and not self.pressed:
+                self.pressed = True
+                person.press(words)
+                pane.wait_shown(words)
+                if dies:
+                    raise KeyboardInterrupt
+            return result
+
+    async def scenario():
+        settings = replace(QUICK, quiet=200)
+        injector = Injector(Meddling(socket_name=server.name), pane.session, "0", settings)
+        await injector.wait_ready()
+        with pytest.raises(KeyboardInterrupt if dies else PaneNotReady):
+            await injector.inject(ticket(body))
+        again = pane.injector(settings=settings) if dies else injector
+        await again.wait_ready(lambda: ["T-1"])
+        with pytest.raises(PaneNotReady):
+            await again.inject(ticket(body))
+        assert pane.messages() == []
+        person.press("\x7f" * len(words))
+        return await deliver(again, ticket(body))
+
+    try:
+        assert run(scenario()).form == "agent"
+        until(lambda: pane.messages(), "the message")
+        assert len(pane.messages()) == 1 and pane.messages()[0].endswith(body)
+    finally:
+        person.leave()
+
+
 @pytest.mark.parametrize(("program", "word"), [("agent", "paste-buffer"), ("agent", "send-keys"), ("shell", "paste-buffer")])
 def test_a_key_after_the_last_look_stops_the_typing_though_no_program_has_shown_it(server, program, word):
     """Found by the soak: a half line that came in the same moment went with the ticket. tmux itself has heard of the key."""

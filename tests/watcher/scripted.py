@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any, AsyncIterator, Awaitable, Callable, Optional
+from typing import Any, AsyncIterator, Awaitable, Callable, Iterable, Optional
 
 from bridge.client.broker import BrokerClient
 from bridge.settings import ClientSettings, WatcherSettings
@@ -32,7 +32,7 @@ class ScriptedSink:
         self.looks = self.checks = 0
         self._before = before
 
-    async def wait_ready(self) -> None:
+    async def wait_ready(self, held: Callable[[], Iterable[str]]) -> None:
         if self.lost is not None:
             raise self.lost
         await self.is_ready.wait()

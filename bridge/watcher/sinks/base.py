@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Protocol
+from typing import Callable, Iterable, Protocol
 
 from bridge.ticket import Ticket
 
@@ -13,8 +13,8 @@ class Sink(Protocol):
     session: str
     pane: str
 
-    async def wait_ready(self) -> None:
-        """Return when a ticket could be taken now. Raises PaneLost, TmuxError."""
+    async def wait_ready(self, held: Callable[[], Iterable[str]]) -> None:
+        """Return when a ticket could be taken now, or when the sink has one of those that are `held` half delivered. Raises PaneLost, TmuxError."""
 
     async def deliver(self, ticket: Ticket, is_ours: Callable[[], bool]) -> dict[str, object]:
         """Take one ticket, once, and return the evidence that goes into its history. Raises

@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import time
-from typing import Callable
+from typing import Callable, Iterable
 
 from bridge.errors import DeliveryFailed
 from bridge.tasks import within
@@ -30,7 +30,7 @@ class CommandSink:
         self._command = command
         self._timeout = timeout
 
-    async def wait_ready(self) -> None:
+    async def wait_ready(self, held: Callable[[], Iterable[str]]) -> None:
         """Nothing to wait for: the command is started per ticket."""
 
     async def deliver(self, ticket: Ticket, is_ours: Callable[[], bool]) -> dict[str, object]:

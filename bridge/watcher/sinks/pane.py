@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Callable
+from typing import Callable, Iterable
 
 from bridge.bucket import TokenBucket
 from bridge.ticket import Ticket
@@ -19,8 +19,8 @@ class PaneSink:
         self._injector = injector
         self._bucket = TokenBucket(injections_per_minute, injections_per_minute / 60, asyncio.get_running_loop().time()) if injections_per_minute else None
 
-    async def wait_ready(self) -> None:
-        await self._injector.wait_ready()
+    async def wait_ready(self, held: Callable[[], Iterable[str]]) -> None:
+        await self._injector.wait_ready(held)
 
     async def deliver(self, ticket: Ticket, is_ours: Callable[[], bool]) -> dict[str, object]:
         await self._pace()

@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import time
-from typing import Callable, TextIO
+from typing import Callable, Iterable, TextIO
 
 from bridge.ticket import Ticket
 from bridge.timestamp import rfc3339
@@ -22,7 +22,7 @@ class PrintSink:
         self._out = out
         self._turn = threading.Lock()  # one sink may serve many agents
 
-    async def wait_ready(self) -> None:
+    async def wait_ready(self, held: Callable[[], Iterable[str]]) -> None:
         """A full pipe makes the write wait, not this."""
 
     async def deliver(self, ticket: Ticket, is_ours: Callable[[], bool]) -> dict[str, object]:

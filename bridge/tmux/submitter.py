@@ -1,0 +1,142 @@
+"""From a text in the input to a ticket that is submitted: Enter, and what becomes of it.
+
+    draft shown, whole and still ─► guarded Enter ─► gone from the input? ──yes──► taken
+                                        ▲               │no             │a person's words stand behind it
+                                        └───────────────┘               ▼
+                                     only Enter, only while         the Enter was swallowed: the mark that it was
+                                     nothing has changed            sent is taken back, the ticket waits
+
+Enter is the only key that is ever pressed twice, and a mark of the pane says that it was pressed, before it is known what
+became of it: a crash in between leaves a ticket that is submitted and perhaps unconfirmed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Awaitable, Callable
+
+from bridge.errors import PaneError, PaneNotReady
+from bridge.settings import TmuxSettings
+from bridge.tmux.draft import Draft, squash
+from bridge.tmux.lookout import Lookout
+from bridge.tmux.marks import add_mark, drop_mark
+from bridge.tmux.program import Sight
+from bridge.tmux.prompt import person_objection
+from bridge.tmux.state import PaneState
+
+STEP = 0.02  # seconds between looks while a paste or an Enter takes effect: they take 20 to 300 ms
+ENTER_DELAYS = (0.3, 0.6, 1.2)  # seconds given to each further Enter; the last one repeats
+
+
+class Submitter:
+    """For one pane. What it returns is (the form, when it was submitted in ms of the clock, was it seen to be taken)."""
+
+    def __init__(self, lookout: Lookout, settings: TmuxSettings) -> None:
+        self._lookout = lookout
+        self._settings = settings
+        self.submitted = -1e9  # monotonic seconds of the last submission
+
+    async def type_command(self, text: str, argv: Callable[[int], list[str]], form: str) -> tuple[str, int, bool]:
+        """For a line editor that we know: text and Enter in one guarded sequence, `argv(now)`. Raises PaneNotReady, PaneLost, TmuxError."""
+        looked, now = self._lookout.looked_at, now_ms()
+        await self._lookout.guarded(argv(now))
+        self.submitted = time.monotonic()
+        return form, now, await self._is_confirmed(looked, lambda state: self._is_echoed(text, state))
+
+    async def submit(self, draft: Draft, mark: str) -> tuple[str, int, bool]:
+        """The draft is in the input, or on its way: see it there, press Enter, see it leave. Raises PaneNotReady, PaneLost, TmuxError."""
+        state = await self._wait_draft(draft)
+        looked, now = self._lookout.looked_at, now_ms()
+        form = self._lookout.sight(state).form or "agent"
+        await self._lookout.guarded(self._lookout.guard(state).enter(add_mark(state.sent, mark, f"{form}-{now}")))
+        self.submitted = time.monotonic()
+        return form, now, await self._is_confirmed(looked, lambda _: self._wait_taken(draft, state, mark))
+
+    async def is_taken(self, draft: Draft, mark: str, state: PaneState) -> bool:
+        """After a crash: was the Enter that we pressed taken, or does the draft stand there still? Raises PaneNotReady."""
+        try:
+            if draft.is_shown(self._lookout.sight(state)):
+                return await self._wait_taken(draft, state, mark)
+            await self._check_uncovered(draft, mark, state)
+            return draft.is_told(state)
+        except PaneNotReady:
+            raise
+        except PaneError:
+            return False
+
+    async def _is_confirmed(self, looked: float, taken: Callable[[PaneState], Awaitable[bool]]) -> bool:
+        """Was the text taken, and it alone? A key that a person pressed after our last look may stand unseen behind it,
+        and went with it. After Enter the ticket IS submitted: a pane that is lost now only leaves it unconfirmed."""
+        try:
+            state = await self._lookout.observe()
+            alone = state.human_idle is None or state.human_idle >= self._lookout.looked_at - looked
+            return await taken(state) and alone
+        except PaneNotReady:
+            raise
+        except PaneError:
+            return False
+
+    async def _wait_draft(self, draft: Draft) -> PaneState:
+        """Wait until the pasted text stands in the input, whole and still. Raises PaneNotReady: a later call resumes."""
+        deadline = time.monotonic() + self._settings.verify_timeout / 1000
+        reason = "it did not appear in the input"
+        while time.monotonic() < deadline:
+            state = await self._lookout.observe()
+            sight = self._lookout.sight(state)
+            # tmux hears of a person's key at once; the program may show it only after our Enter.
+            blocked = draft.objection(sight) or person_objection(sight)
+            if blocked:
+                reason = blocked
+            elif draft.is_shown(sight) and self._lookout.still >= self._settings.settle / 1000:
+                return state
+            await asyncio.sleep(STEP)
+        raise PaneNotReady(f"the text was pasted into {self._lookout.label} and waits for its Enter: {reason}")
+
+    async def _wait_taken(self, draft: Draft, before: PaneState, mark: str) -> bool:
+        """Did the Enter take? Press it again, and only it, while the very same draft stands in the very same place."""
+        wait = self._settings.enter_wait / 1000
+        for attempt in range(self._settings.enter_retries + 1):
+            sight = await self._wait_gone(draft, wait)
+            if not draft.is_shown(sight):
+                await self._check_uncovered(draft, mark, sight.state)
+                return True
+            if draft.objection(sight) or not draft.is_unchanged(before, sight.state):
+                return False  # a dialog has opened, perhaps: an Enter would answer it
+            if attempt < self._settings.enter_retries:
+                await self._lookout.run(*self._lookout.guard(sight.state).enter(sight.state.sent))
+                wait = ENTER_DELAYS[min(attempt, len(ENTER_DELAYS) - 1)]
+        return False
+
+    async def _wait_gone(self, draft: Draft, wait: float) -> Sight:
+        """Look until the draft has been gone for as long as a paste must stand: a shorter absence may be a redraw, of a program that
+        swallowed the Enter, on a busy machine."""
+        seen, gone, deadline = time.monotonic(), 0, time.monotonic() + wait
+        while True:
+            sight = self._lookout.sight(await self._lookout.observe())
+            now = time.monotonic()
+            seen, gone = (now, 0) if draft.is_shown(sight) else (seen, gone + 1)
+            if (gone >= 2 and now - seen >= self._settings.settle / 1000) or now >= deadline:
+                return sight
+            await asyncio.sleep(STEP)
+
+    async def _check_uncovered(self, draft: Draft, mark: str, state: PaneState) -> None:
+        """Raises PaneNotReady when the draft still stands there, under a person's words: what is not submitted is not called so."""
+        if state.human_idle is None or not draft.is_covered(self._lookout.sight(state)):
+            return
+        await self._lookout.run(*self._lookout.guard(state).mark_sent(drop_mark(state.sent, mark)))
+        raise PaneNotReady(f"the program in {self._lookout.label} did not take the Enter, and a person has typed behind the text")
+
+    async def _is_echoed(self, text: str, state: PaneState) -> bool:
+        """Does the screen show the command that a line editor was given? It was sent whatever the answer."""
+        deadline = time.monotonic() + self._settings.settle / 1000
+        while squash(text) not in squash("".join(state.rows)):  # a long line wraps
+            if time.monotonic() >= deadline:
+                return False
+            await asyncio.sleep(STEP)
+            state = await self._lookout.observe()
+        return True
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
