@@ -19,6 +19,8 @@ sys.path[:1] = [str(TESTS), str(TESTS.parent)]
 from soak.scene import CREWS  # noqa: E402
 from soak.soaking import soak  # noqa: E402
 
+WRONGS_SHOWN = 20  # one early mistake leaves everything behind it undelivered
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python3 tests/soak", description=__doc__.partition("\n")[0])
@@ -34,8 +36,10 @@ def main() -> int:
         folder = pathlib.Path(tempfile.mkdtemp(prefix=f"bridge-soak-{seed}-"))
         outcome = soak(str(seed), options.seconds, folder, (lambda text: None) if options.quiet else lambda text: print(text, flush=True), options.crew)
         print(f"seed {seed}: {'FAILED, see ' + str(folder) if outcome.wrongs else 'holds'}\n{outcome.summary}", flush=True)
-        for wrong in outcome.wrongs:
+        for wrong in outcome.wrongs[:WRONGS_SHOWN]:
             print("  WRONG:", wrong, flush=True)
+        if len(outcome.wrongs) > WRONGS_SHOWN:
+            print(f"  and {len(outcome.wrongs) - WRONGS_SHOWN} more", flush=True)
         failed += bool(outcome.wrongs)
         if not outcome.wrongs:
             shutil.rmtree(folder)
