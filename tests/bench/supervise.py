@@ -141,11 +141,21 @@ def summarise(values: list[float]) -> dict[str, float]:
     return {"tickets": len(values), "p50_ms": round(statistics.median(values), 1), "p99_ms": round(ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))], 1)}
 
 
+def load(bench: Bench, rounds: int, spread: float) -> dict[str, dict[str, float]]:
+    alone = summarise(bench.alone(10 * rounds))
+    before = bench.cpu()
+    busy = summarise(bench.busy(rounds, spread))
+    own, children = (1000 * (after - earlier) / (rounds * len(bench.agents)) for after, earlier in zip(bench.cpu(), before))
+    busy.update(cpu_ms=round(own, 2), tmux_clients_cpu_ms=round(children, 2))  # for one ticket
+    busy["p99_times_alone"] = round(busy["p99_ms"] / alone["p99_ms"], 2)
+    return {"alone": alone, "busy": busy}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--agents", type=int, default=100)
     parser.add_argument("--idle", type=float, default=60.0, help="seconds (default 60)")
-    parser.add_argument("--rounds", type=int, default=5, help="of one ticket to each agent (default 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="of one ticket to each agent, and of ten alone; 0 = only idle (default 5)")
     parser.add_argument("--spread", type=float, default=1.0, help="seconds over which a round's tickets are sent; 0 = all at once (default 1)")
     parser.add_argument("--control", default="off", help="as the supervisor's flag")
     parser.add_argument("--json", action="store_true")
@@ -154,12 +164,8 @@ def main() -> None:
         with Bench(pathlib.Path(name), options.agents, options.control) as bench:
             time.sleep(3.0)  # what the start has to do
             results = {"idle": bench.idle(options.idle)} if options.idle else {}
-            results["alone"] = summarise(bench.alone(50))
-            before = bench.cpu()
-            results["busy"] = summarise(bench.busy(options.rounds, options.spread))
-            own, children = (1000 * (after - earlier) / (options.rounds * options.agents) for after, earlier in zip(bench.cpu(), before))
-            results["busy"].update(cpu_ms=round(own, 2), tmux_clients_cpu_ms=round(children, 2))  # for one ticket
-            results["busy"]["p99_times_alone"] = round(results["busy"]["p99_ms"] / results["alone"]["p99_ms"], 2)
+            if options.rounds:
+                results.update(load(bench, options.rounds, options.spread))
     print(json.dumps(results, indent=2) if options.json else "\n".join(f"{name:6} {row}" for name, row in results.items()))
 
 
