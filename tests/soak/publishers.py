@@ -20,6 +20,7 @@ from soak.scene import Scene
 
 PASSING = (408, 425, 429, 500, 502, 503, 504)  # another try may do better
 PAUSES = (0.0, 0.0, 0.0, 0.3, 1.0, 2.0)  # seconds between two tickets to one agent: bursts, and rests
+WAITING_MAX = 40  # tickets that wait for an agent before its sender waits, too: some take three seconds for each
 GIVE_UP = 60.0  # seconds; by then the proxy is healed and the broker back
 
 
@@ -38,10 +39,20 @@ class Publisher(threading.Thread):
         number = 0
         try:
             while not self._stopping.wait(self._random.choice(PAUSES)):
-                number += 1
-                self._publish(number)
+                if self._has_room():
+                    number += 1
+                    self._publish(number)
+                else:
+                    self._stopping.wait(1.0)
         except BaseException as error:
             self.failure = error
+
+    def _has_room(self) -> bool:
+        try:
+            status, waiting = ask(self._scene.broker.port, "GET", f"/agents/{self._agent}/tickets/pending?observe=1&limit={WAITING_MAX}")
+        except (OSError, http.client.HTTPException, ValueError):
+            return True  # a broker that is away is the sender's trouble, below
+        return status != 200 or len(waiting) < WAITING_MAX
 
     def _publish(self, number: int) -> None:
         ticket_id = make_id(self._random, self._agent, number)
