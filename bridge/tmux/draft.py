@@ -66,6 +66,14 @@ class Draft:
         is_there = self.tail in squash("\n".join(rows)) or any(sight.profile.folded.search(unframed(row)) for row in rows)
         return is_there and not self.is_shown(sight)
 
+    def stands(self, before: PaneState, sight: Sight) -> bool:
+        """After an Enter: is the text in the input still, for certain? A transcript may end with the same words, but not with a
+        cursor behind the same piece of them, in whichever row; in a window of another size it wraps elsewhere."""
+        now = sight.state
+        if not now.cursor_shown or not unframed(now.left).strip():
+            return False
+        return now.left == before.left or ((now.width, now.height) != (before.width, before.height) and self.is_shown(sight))
+
     def is_told(self, state: PaneState) -> bool:
         """Does the transcript show the text? Only a hint: a screen forgets."""
         return self.whole[:HEAD] in squash("\n".join(state.rows))

@@ -77,11 +77,6 @@ class Guard:
     def enter(self, sent: str) -> list[str]:
         return self._sequence(self._enter(sent), [])
 
-    def mark_sent(self, sent: str) -> list[str]:
-        """No key, only the mark, whatever has changed meanwhile: nobody else has a ticket half delivered here."""
-        where = ["-p", "-t", self.pane_id] if self.per_pane else ["-g"]
-        return ["set-option", *where, option_names(self.pane_id, self.per_pane)[1], sent]
-
     def _enter(self, sent: str) -> list[str]:
         # The NAMED key: with extended keys on, tmux >= 3.5 sends C-m as an escape sequence.
         return [f"send-keys -t {self.pane_id} Enter", self._set(1, sent)]

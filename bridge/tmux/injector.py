@@ -117,7 +117,7 @@ class Injector:
             state = await self._lookout.observe()
             mark = mark_of(ticket.ticket_id)
             sent = read_mark(state.sent, mark)
-            if sent is not None:  # submitted before a crash, or by another watcher: only the ack is owed
+            if sent is not None:  # Enter was pressed before a crash, or by another watcher, or was not taken at once
                 form, _, moment = sent.partition("-")
                 return self._evidence(form, int(moment), await self._is_taken(ticket, state))
             if read_mark(state.pasted, mark) == str(state.pane_pid):
@@ -183,7 +183,7 @@ class Injector:
         sight = self._lookout.sight(state)
         if not sight.form or sight.one_step:
             return False  # a command that has run leaves nothing to see
-        return await self._submitter.is_taken(Draft.of(self._text(ticket, sight)), mark_of(ticket.ticket_id), state)
+        return await self._submitter.is_taken(Draft.of(self._text(ticket, sight)), state)
 
     def _cooling(self) -> float:
         """Seconds until the next ticket may be typed."""

@@ -47,11 +47,6 @@ def add_mark(ring: str, mark: str, value: str) -> str:
     return f" {' '.join([*kept, f'{mark}={value}'][-RING:])} "
 
 
-def drop_mark(ring: str, mark: str) -> str:
-    """The ring without that entry."""
-    return f" {' '.join(entry for entry in ring.split() if entry.rpartition('=')[0] != mark)} "
-
-
 def option_names(pane_id: str, per_pane: bool) -> tuple[str, str]:
     """Names of the two options; `per_pane` is true from tmux 3.0 on."""
     suffix = "" if per_pane else "_" + pane_id.lstrip("%")

@@ -1,13 +1,14 @@
 """From a text in the input to a ticket that is submitted: Enter, and what becomes of it.
 
     draft shown, whole and still ─► guarded Enter ─► gone from the input? ──yes──► taken
-                                        ▲               │no             │a person's words stand behind it
-                                        └───────────────┘               ▼
-                                     only Enter, only while         the Enter was swallowed: the mark that it was
-                                     nothing has changed            sent is taken back, the ticket waits
+                                        ▲               │no            │no
+                                        └───────────────┘              ▼
+                                  nothing has changed: the      something has, or a person's words stand behind it:
+                                  Enter was swallowed           it waits, and is asked after again (`is_taken`)
 
-Enter is the only key that is ever pressed twice, and a mark of the pane says that it was pressed, before it is known what
-became of it: a crash in between leaves a ticket that is submitted and perhaps unconfirmed.
+Enter is the only key that is ever pressed twice. A mark of the pane says that it was pressed, before it is known what
+became of it: so whoever comes next, after a crash or a pause, asks what became of it, and never types the text again.
+What still stands in the input is not called submitted.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ import asyncio
 import time
 from typing import Awaitable, Callable
 
-from bridge.errors import PaneError, PaneNotReady
+from bridge.errors import PaneError, PaneNotReady, Uncertain
 from bridge.settings import TmuxSettings
 from bridge.tmux.draft import Draft, squash
 from bridge.tmux.lookout import Lookout
-from bridge.tmux.marks import add_mark, drop_mark
+from bridge.tmux.marks import add_mark
 from bridge.tmux.program import Sight
 from bridge.tmux.prompt import person_objection
 from bridge.tmux.state import PaneState
@@ -45,22 +46,22 @@ class Submitter:
         return form, now, await self._is_confirmed(looked, lambda state: self._is_echoed(text, state))
 
     async def submit(self, draft: Draft, mark: str) -> tuple[str, int, bool]:
-        """The draft is in the input, or on its way: see it there, press Enter, see it leave. Raises PaneNotReady, PaneLost, TmuxError."""
+        """The draft is in the input, or on its way: see it there, press Enter, see it leave. Raises PaneNotReady, Uncertain, PaneLost, TmuxError."""
         state = await self._wait_draft(draft)
         looked, now = self._lookout.looked_at, now_ms()
         form = self._lookout.sight(state).form or "agent"
         await self._lookout.guarded(self._lookout.guard(state).enter(add_mark(state.sent, mark, f"{form}-{now}")))
         self.submitted = time.monotonic()
-        return form, now, await self._is_confirmed(looked, lambda _: self._wait_taken(draft, state, mark))
+        return form, now, await self._is_confirmed(looked, lambda _: self._wait_taken(draft, state))
 
-    async def is_taken(self, draft: Draft, mark: str, state: PaneState) -> bool:
-        """After a crash: was the Enter that we pressed taken, or does the draft stand there still? Raises PaneNotReady."""
+    async def is_taken(self, draft: Draft, state: PaneState) -> bool:
+        """Enter was pressed before: was it taken, or does the draft stand there still? Raises PaneNotReady, Uncertain."""
         try:
             if draft.is_shown(self._lookout.sight(state)):
-                return await self._wait_taken(draft, state, mark)
-            await self._check_uncovered(draft, mark, state)
+                return await self._wait_taken(draft, state)
+            self._check_uncovered(draft, state)
             return draft.is_told(state)
-        except PaneNotReady:
+        except (PaneNotReady, Uncertain):
             raise
         except PaneError:
             return False
@@ -72,7 +73,7 @@ class Submitter:
             state = await self._lookout.observe()
             alone = state.human_idle is None or state.human_idle >= self._lookout.looked_at - looked
             return await taken(state) and alone
-        except PaneNotReady:
+        except (PaneNotReady, Uncertain):
             raise
         except PaneError:
             return False
@@ -93,20 +94,25 @@ class Submitter:
             await asyncio.sleep(STEP)
         raise PaneNotReady(f"the text was pasted into {self._lookout.label} and waits for its Enter: {reason}")
 
-    async def _wait_taken(self, draft: Draft, before: PaneState, mark: str) -> bool:
+    async def _wait_taken(self, draft: Draft, before: PaneState) -> bool:
         """Did the Enter take? Press it again, and only it, while the very same draft stands in the very same place."""
         wait = self._settings.enter_wait / 1000
         for attempt in range(self._settings.enter_retries + 1):
             sight = await self._wait_gone(draft, wait)
             if not draft.is_shown(sight):
-                await self._check_uncovered(draft, mark, sight.state)
+                self._check_uncovered(draft, sight.state)
                 return True
-            if draft.objection(sight) or not draft.is_unchanged(before, sight.state):
-                return False  # a dialog has opened, perhaps: an Enter would answer it
+            objection = draft.objection(sight)  # a dialog has opened, perhaps: an Enter would answer it
+            if objection or not draft.is_unchanged(before, sight.state):
+                if not draft.stands(before, sight):
+                    return False
+                raise PaneNotReady(f"the text still stands in the input of {self._lookout.label}: {objection or 'it has moved since its Enter'}")
             if attempt < self._settings.enter_retries:
                 await self._lookout.run(*self._lookout.guard(sight.state).enter(sight.state.sent))
                 wait = ENTER_DELAYS[min(attempt, len(ENTER_DELAYS) - 1)]
-        return False
+        if not draft.stands(before, sight):
+            return False
+        raise Uncertain(f"the text stands in the input of {self._lookout.label}, which does not take the Enter: press it there, or clear the input")
 
     async def _wait_gone(self, draft: Draft, wait: float) -> Sight:
         """Look until the draft has been gone for as long as a paste must stand: a shorter absence may be a redraw, of a program that
@@ -120,12 +126,10 @@ class Submitter:
                 return sight
             await asyncio.sleep(STEP)
 
-    async def _check_uncovered(self, draft: Draft, mark: str, state: PaneState) -> None:
-        """Raises PaneNotReady when the draft still stands there, under a person's words: what is not submitted is not called so."""
-        if state.human_idle is None or not draft.is_covered(self._lookout.sight(state)):
-            return
-        await self._lookout.run(*self._lookout.guard(state).mark_sent(drop_mark(state.sent, mark)))
-        raise PaneNotReady(f"the program in {self._lookout.label} did not take the Enter, and a person has typed behind the text")
+    def _check_uncovered(self, draft: Draft, state: PaneState) -> None:
+        """Raises PaneNotReady when the draft still stands there, under a person's words."""
+        if state.human_idle is not None and draft.is_covered(self._lookout.sight(state)):
+            raise PaneNotReady(f"the program in {self._lookout.label} did not take the Enter, and a person has typed behind the text")
 
     async def _is_echoed(self, text: str, state: PaneState) -> bool:
         """Does the screen show the command that a line editor was given? It was sent whatever the answer."""

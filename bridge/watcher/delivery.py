@@ -167,6 +167,7 @@ class Delivery:
             self._forget_failures()
         except PaneNotReady as error:
             log.debug("not ready ticket=%s reason=%s", ticket.ticket_id, error)
+            self._vitals.wait(ticket.ticket_id, str(error))
             self._hold(entry, next(self._not_ready_delays))
         except (BrokerUnreachable, Refused) as error:
             log.info("broker did not take a step ticket=%s reason=%s", ticket.ticket_id, error)

@@ -7,7 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.errors import PaneNotReady
+from bridge.errors import PaneNotReady, Uncertain
+from bridge.tmux.command import Tmux
+from bridge.tmux.guard import is_guarded
+from bridge.tmux.injector import Injector
 from panes import QUICK, deliver, run, ticket, until, wait_reason
 
 BODY = "first line\n\tindented «ünï» 日本 🚀\nthe last line of it"
@@ -104,11 +107,53 @@ def test_a_dialog_that_an_enter_opens_gets_no_second_enter(server, transcript):
     async def scenario():
         injector = pane.injector(settings=replace(QUICK, enter_wait=300))
         await injector.wait_ready()
-        return await injector.inject(ticket("please open sesame"))
+        for _ in range(3):
+            with pytest.raises(PaneNotReady, match="still stands in the input.*a dialog is open"):
+                await injector.inject(ticket("please open sesame"))
+            await injector.wait_ready(lambda: ["T-1"])
 
-    assert not run(scenario()).verified
+    run(scenario())
     assert pane.messages() == []
     pane.wait_shown("1. Yes")
+
+
+def test_a_draft_that_moves_while_its_enter_is_swallowed_gets_another_one(server):
+    """The window was zoomed in that moment; and again, and again."""
+    pane = server.agent("--swallow", "3", "--box")
+    server("split-window", "-d", "-v", "-l", "4", "-t", pane.id, "cat")
+
+    class Meddling(Tmux):
+        entered = 0
+
+        async def run(self, *argv, stdin=None):
+            result = await super().run(*argv, stdin=stdin)
+            if is_guarded(argv) and "Enter" in argv[-2]:
+                self.entered += 1
+                if self.entered <= 3:
+                    server("resize-pane", "-Z", "-t", pane.id)
+            return result
+
+    async def scenario():
+        return await deliver(Injector(Meddling(socket_name=server.name), pane.session, "0.0", replace(QUICK, enter_wait=400)), ticket("one\ntwo"))
+
+    assert run(scenario()).form == "agent"
+    assert len(until(pane.messages, "the message")) == 1 and pane.messages()[0].endswith("one\ntwo")
+
+
+def test_a_composer_that_takes_no_enter_keeps_the_ticket_and_says_so(server):
+    pane = server.agent("--swallow", "1000")
+
+    async def scenario():
+        injector = pane.injector(settings=replace(QUICK, enter_wait=200, enter_retries=1))
+        await injector.wait_ready()
+        for _ in range(2):
+            with pytest.raises(Uncertain, match="does not take the Enter: press it there"):
+                await injector.inject(ticket("hello"))
+            await injector.wait_ready(lambda: ["T-1"])
+        assert pane.screen().count("hello") == 1
+
+    run(scenario())
+    assert pane.messages() == []
 
 
 async def deliver_once(pane):
