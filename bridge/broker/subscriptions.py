@@ -15,10 +15,14 @@ from bridge.broker.waiters import Waiters
 from bridge.errors import PeerError
 
 
+LINGER = 3.0  # seconds for which a long-poll counts after its end: a network's way there and back, and a little work
+
+
 class Subscriptions:
     def __init__(self, subscribers_max: int) -> None:
         self._owed: dict[str, dict[str, int]] = {}  # subscriber -> agent -> owed up to seq
         self._open: dict[str, set[StreamSubscriber]] = {}
+        self._polled: dict[str, float] = {}  # subscriber -> when it last polled, monotonic seconds
         self._subscribers_max = subscribers_max
         self.polls = Waiters()  # by subscriber: long-polls, woken when its agents change
 
@@ -33,9 +37,15 @@ class Subscriptions:
     def is_open(self, name: str) -> bool:
         return bool(self._open.get(name))
 
-    def receivers(self, name: str) -> int:
-        """How many streams and long-polls receive under the name now."""
-        return len(self._open.get(name, ())) + self.polls.count(name)
+    def polled(self, name: str, now: float) -> None:
+        """Somebody long-polls under the name."""
+        if name in self._owed:
+            self._polled[name] = now
+
+    def receivers(self, name: str, now: float) -> int:
+        """How many streams and long-polls receive under the name; who has just polled will poll again."""
+        waiting = self.polls.count(name)
+        return len(self._open.get(name, ())) + (waiting or int(now - self._polled.get(name, float("-inf")) < LINGER))
 
     @property
     def idle_polls(self) -> int:
@@ -63,6 +73,7 @@ class Subscriptions:
         agents.pop(agent_id, None)
         if not agents:
             self._owed.pop(name, None)
+            self._polled.pop(name, None)
         for subscriber in self._open.get(name, ()):
             subscriber.discard(agent_id)
         self.polls.wake_all(name)

@@ -8,10 +8,12 @@ A control client has to be attached to some session, and to be attached changes 
     hooks (client-attached, ...)          run for us
     a status line that counts clients     counts us
     `tmux display-message` from a script  goes to the client that came, or typed, last
+    it is killed with commands under way  tmux 3.3a's server writes to it all the same, and ends with a segmentation fault
 
-The first is never accepted. "auto" accepts none. For the last one our client comes early and attaches late (gate.py): it
-attaches where a person has typed most recently, after it came, and leaves when nobody there has. "on" is for those who
-know that their sessions have none of it.
+The last cannot be helped, and is why no client is attached unless somebody says so. The first is never accepted. "auto"
+accepts none of the others. For display-message our client comes early and attaches late (gate.py): it attaches where a
+person has typed most recently, after it came, and leaves when nobody there has. "on" is for those who know that their
+sessions have none of it.
 """
 
 from __future__ import annotations

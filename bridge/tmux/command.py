@@ -64,7 +64,7 @@ class Tmux:
             except asyncio.TimeoutError:
                 raise TmuxError(_subcommand(argv), f"no answer from {self.server} in {self._deadline:g} s") from None
             finally:
-                await _end(process)
+                await end_process(process)
         complaint = err.decode("utf-8", "replace") or "failed" if process.returncode else ""
         return out.decode("utf-8", "replace"), complaint
 
@@ -96,7 +96,7 @@ def _subcommand(argv: list[str]) -> str:
     return argv[0] if argv else "?"
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def end_process(process: asyncio.subprocess.Process) -> None:
     """Leave no child behind, whatever ended the wait: a deadline, or a cancelled caller.
 
     From Python 3.11 on `wait` waits for the pipes, too, and a wrapper may have started what holds them: all of its session is

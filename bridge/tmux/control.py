@@ -103,6 +103,11 @@ class ControlClient(Tmux):
             self._wait(objection, RECHECK)
             return None
         connection = await self._attach(anchor)
+        if self._policy == "off":  # closed meanwhile
+            await self._turn_away()
+            if connection is not None:
+                await connection.aclose()
+            return None
         if connection is not None:
             self._connection = connection
             self._keeper = asyncio.ensure_future(self._keep(connection))
@@ -129,7 +134,6 @@ class ControlClient(Tmux):
         try:
             await super().run(*gate.open)
             await connection.confirm()
-            await connection.ask(gate.clear[0], control_line(gate.clear) or "")
         except BaseException:
             await connection.aclose()
             raise

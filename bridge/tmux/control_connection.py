@@ -23,6 +23,7 @@ from typing import Deque, Sequence
 
 from bridge.errors import ControlBroken, TmuxError
 from bridge.tasks import stop_all, within
+from bridge.tmux.command import end_process
 from bridge.tmux.control_wire import Block, ControlParser, Notification, Said
 from bridge.tmux.gate import ATTACH, Gate
 
@@ -101,7 +102,11 @@ class ControlConnection:
         finally:
             os.close(theirs)
         words = asyncio.StreamReader()
-        pipe, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(words), os.fdopen(ours, "rb", 0))
+        try:
+            pipe, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(words), os.fdopen(ours, "rb", 0))
+        except BaseException:
+            await end_process(process)
+            raise
         return cls(process, words, pipe, session_id, deadline)
 
     async def confirm(self) -> None:
@@ -145,9 +150,9 @@ class ControlConnection:
         finally:
             if self._process.returncode is None or not self._reader.done():
                 self._kill()
+            self._pipe.close()
             await asyncio.wait({exit_status})
             await stop_all(self._reader)
-            self._pipe.close()
 
     def _kill(self) -> None:
         """The client, and whatever it may have started: it leads a session of its own."""
@@ -183,6 +188,8 @@ class ControlConnection:
                 self.news.set()
 
     def _hear_block(self, block: Block) -> None:
+        if block.is_error and not self._greeted.is_set():
+            self._break(f"tmux refused the gate: {' '.join(block.lines)}")
         self._greeted.set()
         if not self._questions:
             return  # a block of the command line itself, when nothing was asked yet

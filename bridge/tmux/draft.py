@@ -17,12 +17,13 @@ from typing import Optional
 from bridge.tmux.program import Sight
 from bridge.tmux.prompt import menu_rows, tmux_objection
 from bridge.tmux.screen import empty_or_last_input, unframed
-from bridge.tmux.state import PaneState
+from bridge.tmux.state import PaneState, text_width
 
 GLYPHS = ">❯›»▌"  # of prompts, in composers
 IGNORED = "|\ufffd" + GLYPHS
 TAIL = 24  # characters compared: enough to be no accident, few enough for a narrow or scrolling input
 HEAD = 120  # characters of the header, which names the ticket: what a transcript is searched for
+FRAME = 4  # columns of a row that a frame and its blanks may take
 ROWS_BACK = 12  # rows above the cursor that the tail may wrap over
 
 
@@ -59,12 +60,18 @@ class Draft:
         return False
 
     def is_covered(self, sight: Sight) -> bool:
-        """Does the text stand in the input, with something behind it? The input begins with the last row that has a prompt glyph: where each
-        row of it has one (aider), this is not seen."""
-        state = sight.state
+        """Does the text stand in the input, with something right behind it? The input begins with the last row that has a prompt glyph:
+        where each row of it has one (aider), this is not seen."""
+        if self.is_shown(sight):
+            return False
+        state, seen = sight.state, ""
         rows = empty_or_last_input((*state.rows[: state.cursor_y], state.left) if state.cursor_shown else state.rows)
-        is_there = self.tail in squash("\n".join(rows)) or any(sight.profile.folded.search(unframed(row)) for row in rows)
-        return is_there and not self.is_shown(sight)
+        for row in rows:
+            seen += squash(row)
+            end = seen.find(self.tail) + len(self.tail)
+            if self.tail in seen:  # behind it, in its own row or, where that is full, in the next; what stands further below may be an answer
+                return len(seen) > end or (row is not rows[-1] and text_width(row.rstrip()) >= state.width - FRAME)
+        return any(sight.profile.folded.search(unframed(row)) and not _ends_folded(unframed(row).rstrip(), sight) for row in rows)
 
     def stands(self, before: PaneState, sight: Sight) -> bool:
         """After an Enter: is the text in the input still, for certain? A transcript may end with the same words, but not with a

@@ -4,7 +4,7 @@ What a script shows (`tmux display-message`, `display-popup`, ...) tmux gives to
 client's time is that of its connection, not of its attaching. So ours connects, waits at a gate, and is let through when a
 person has typed after it came: from then on he is the later one.
 
-    tmux -C run-shell -b -d 120 -C "wait-for -S NAME" ; wait-for NAME ; if-shell -F "#{@NAME}" "attach-session ..."
+    tmux -C run-shell -b -d 120 -C "wait-for -S NAME" ; wait-for NAME ; if-shell -F "#{@NAME}" "set-option -su @NAME ; attach-session ..."
 
 Let through, it attaches. Turned away (the option is not set), it has nothing more to do, and ends; so it does after two
 minutes: a client at a gate hears nothing else, not even that we were killed, and keeps its server alive.
@@ -23,8 +23,7 @@ class Gate:
 
     def __init__(self, session_id: str) -> None:
         name = f"bridge-{secrets.token_hex(8)}"
-        attach = " ".join([*ATTACH, f"'{session_id}'"])
+        attach = " ".join(["set-option", "-su", f"@{name}", ";", *ATTACH, f"'{session_id}'"])
         self.close = ["wait-for", "-S", name]
         self.wait = ["run-shell", "-b", "-d", str(STAY), "-C", " ".join(self.close), ";", "wait-for", name, ";", "if-shell", "-F", f"#{{@{name}}}", attach]
         self.open = ["set-option", "-s", f"@{name}", "1", ";", *self.close]
-        self.clear = ["set-option", "-su", f"@{name}"]

@@ -93,14 +93,16 @@ class Injector:
             await asyncio.sleep(max(0.0, self._cooling()))
             armed = waiting.arm(self._lookout.pane)
             pane, state, verdict = await self.look()
-            pasted = "" if verdict.ready else _last_pasted(state)
+            pasted, before = "" if verdict.ready else _last_pasted(state), self._owed
             self._owed = pasted if pasted in map(mark_of, held()) else ""
             if verdict.ready:
                 return
-            if self._owed:  # the pane may not become ready before `inject` has resumed that ticket
+            if self._owed and self._owed != before:  # the pane may not become ready before `inject` has resumed that ticket
                 await asyncio.sleep(self._settings.poll_min / 1000)
                 return
             await waiting.pause(pane, state, verdict, armed, self._lookout.rules.still - self._lookout.still)
+            if self._owed:  # it could not be resumed yet: again after a pause
+                return
 
     def owes(self, ticket_id: str) -> bool:
         """Did `wait_ready` return because this ticket was typed here, the last of all, and is not acknowledged? No other can go before it."""
@@ -170,7 +172,7 @@ class Injector:
         sight = self._lookout.sight(state)
         draft = Draft.of(self._text(ticket, sight))
         if draft.is_shown(sight):
-            return self._evidence(*await self._submitter.submit(draft, mark_of(ticket.ticket_id)))
+            return self._evidence(*await self._submitter.submit(draft, mark_of(ticket.ticket_id), is_new=False))
         verdict = self._lookout.judge(state)
         is_free = verdict.ready or verdict.rule == "settling"  # else what looks like a transcript may be the draft itself, with a person's words behind it
         if is_free and draft.is_told(state):  # a person has pressed Enter

@@ -17,7 +17,7 @@ import asyncio
 import time
 from typing import Awaitable, Callable
 
-from bridge.errors import PaneError, PaneNotReady, Uncertain
+from bridge.errors import PaneLost, PaneNotReady, Uncertain
 from bridge.settings import TmuxSettings
 from bridge.tmux.draft import Draft, squash
 from bridge.tmux.lookout import Lookout
@@ -45,9 +45,10 @@ class Submitter:
         self.submitted = time.monotonic()
         return form, now, await self._is_confirmed(looked, lambda state: self._is_echoed(text, state))
 
-    async def submit(self, draft: Draft, mark: str) -> tuple[str, int, bool]:
-        """The draft is in the input, or on its way: see it there, press Enter, see it leave. Raises PaneNotReady, Uncertain, PaneLost, TmuxError."""
-        state = await self._wait_draft(draft)
+    async def submit(self, draft: Draft, mark: str, is_new: bool = True) -> tuple[str, int, bool]:
+        """The draft is in the input, or on its way: see it there, press Enter, see it leave. One that `is_new` gets some time for
+        what stands in its way; about an older one this is asked again and again. Raises PaneNotReady, Uncertain, PaneLost, TmuxError."""
+        state = await self._wait_draft(draft, is_new)
         looked, now = self._lookout.looked_at, now_ms()
         form = self._lookout.sight(state).form or "agent"
         await self._lookout.guarded(self._lookout.guard(state).enter(add_mark(state.sent, mark, f"{form}-{now}")))
@@ -56,14 +57,14 @@ class Submitter:
 
     async def is_taken(self, draft: Draft, state: PaneState) -> bool:
         """Enter was pressed before: was it taken, or does the draft stand there still? Raises PaneNotReady, Uncertain."""
+        sight = self._lookout.sight(state)
         try:
-            if draft.is_shown(self._lookout.sight(state)):
+            if draft.is_shown(sight):
+                self._check_unopposed(draft, state, sight)  # at once: this may be asked again and again
                 return await self._wait_taken(draft, state)
             self._check_uncovered(draft, state)
             return draft.is_told(state)
-        except (PaneNotReady, Uncertain):
-            raise
-        except PaneError:
+        except PaneLost:
             return False
 
     async def _is_confirmed(self, looked: float, taken: Callable[[PaneState], Awaitable[bool]]) -> bool:
@@ -73,12 +74,10 @@ class Submitter:
             state = await self._lookout.observe()
             alone = state.human_idle is None or state.human_idle >= self._lookout.looked_at - looked
             return await taken(state) and alone
-        except (PaneNotReady, Uncertain):
-            raise
-        except PaneError:
+        except PaneLost:
             return False
 
-    async def _wait_draft(self, draft: Draft) -> PaneState:
+    async def _wait_draft(self, draft: Draft, is_new: bool) -> PaneState:
         """Wait until the pasted text stands in the input, whole and still. Raises PaneNotReady: a later call resumes."""
         deadline = time.monotonic() + self._settings.verify_timeout / 1000
         reason = "it did not appear in the input"
@@ -89,6 +88,8 @@ class Submitter:
             blocked = draft.objection(sight) or person_objection(sight)
             if blocked:
                 reason = blocked
+                if not is_new:
+                    break
             elif draft.is_shown(sight) and self._lookout.still >= self._settings.settle / 1000:
                 return state
             await asyncio.sleep(STEP)
@@ -102,11 +103,9 @@ class Submitter:
             if not draft.is_shown(sight):
                 self._check_uncovered(draft, sight.state)
                 return True
-            objection = draft.objection(sight)  # a dialog has opened, perhaps: an Enter would answer it
-            if objection or not draft.is_unchanged(before, sight.state):
-                if not draft.stands(before, sight):
-                    return False
-                raise PaneNotReady(f"the text still stands in the input of {self._lookout.label}: {objection or 'it has moved since its Enter'}")
+            self._check_unopposed(draft, before, sight)
+            if draft.objection(sight) or person_objection(sight) or not draft.is_unchanged(before, sight.state):
+                return False
             if attempt < self._settings.enter_retries:
                 await self._lookout.run(*self._lookout.guard(sight.state).enter(sight.state.sent))
                 wait = ENTER_DELAYS[min(attempt, len(ENTER_DELAYS) - 1)]
@@ -126,9 +125,16 @@ class Submitter:
                 return sight
             await asyncio.sleep(STEP)
 
+    def _check_unopposed(self, draft: Draft, before: PaneState, sight: Sight) -> None:
+        """Raises PaneNotReady when the draft stands there for certain, and Enter must not be pressed: a dialog has opened, perhaps, or
+        a person's key is on its way to the screen."""
+        objection = draft.objection(sight) or person_objection(sight) or ("" if draft.is_unchanged(before, sight.state) else "it has moved since its Enter")
+        if objection and draft.stands(before, sight):
+            raise PaneNotReady(f"the text still stands in the input of {self._lookout.label}: {objection}")
+
     def _check_uncovered(self, draft: Draft, state: PaneState) -> None:
         """Raises PaneNotReady when the draft still stands there, under a person's words."""
-        if state.human_idle is not None and draft.is_covered(self._lookout.sight(state)):
+        if draft.is_covered(self._lookout.sight(state)):
             raise PaneNotReady(f"the program in {self._lookout.label} did not take the Enter, and a person has typed behind the text")
 
     async def _is_echoed(self, text: str, state: PaneState) -> bool:

@@ -108,6 +108,7 @@ class Reporter:
         self._interval = settings.report_interval / 1000
         self._heartbeat = settings.sse_heartbeat / 1000
         self._sent: Optional[dict[str, object]] = None
+        self._sent_at = float("-inf")  # of the loop's clock
         self._meter = CpuMeter()
         self._share = share
 
@@ -119,7 +120,7 @@ class Reporter:
                 await asyncio.sleep(min(SETTLE, self._interval))  # a ticket that is delivered at once changes nothing
             self._vitals.changed.clear()
             report = self._report()
-            if report != self._sent or is_due:
+            if report != self._sent or is_due or self._left() <= 0:
                 await self._send(report)
                 await asyncio.sleep(self._interval)  # whatever changes meanwhile goes into the next report
 
@@ -129,10 +130,14 @@ class Reporter:
             await self._vitals.changed.wait()
             return False
         try:
-            await within(self._heartbeat, self._vitals.changed.wait())
+            await within(max(0.0, self._left()), self._vitals.changed.wait())
         except asyncio.TimeoutError:
             return True
         return False
+
+    def _left(self) -> float:
+        """Seconds until a heartbeat is due on the lowest tier, whatever changes meanwhile."""
+        return self._sent_at + self._heartbeat - asyncio.get_running_loop().time() if self._vitals.tier is Tier.POLL else float("inf")
 
     def _report(self) -> dict[str, object]:
         vitals = self._vitals
@@ -149,6 +154,7 @@ class Reporter:
         }
 
     async def _send(self, report: dict[str, object]) -> None:
+        self._sent_at = asyncio.get_running_loop().time()
         body = {**report, "cpuPercent": round(self._meter.percent() * self._share(), 2), "memoryBytes": int(memory_bytes() * self._share())}
         try:
             try:

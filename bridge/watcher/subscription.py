@@ -43,6 +43,7 @@ class Subscription:
         self._cursor = cursor
         self._receiving = receiving
         self._joined: dict[str, Arrivals] = {}
+        self._dropped: set[str] = set()  # once joined, and not wanted any more
         self._turn = asyncio.Lock()
         self._has_company = False
         self._held: Optional[asyncio.TimerHandle] = None
@@ -75,12 +76,13 @@ class Subscription:
                 self.changed.set()
 
     async def _wait_change(self) -> None:
-        """Wait for a change. A plain poller is not counted, may lose his agents to another one of his name, and looks now and then."""
+        """Wait for a change. Who polls, plainly or long, is not counted all the time, may lose his agents to another one of his name,
+        and looks now and then."""
         while not self.changed.is_set():
             try:
                 await within(self._settings.probe_interval / 1000, self.changed.wait())
             except asyncio.TimeoutError:
-                if self._receiving() is Tier.POLL:
+                if self._receiving() is not Tier.STREAM:
                     return
 
     async def _settle(self, may_leave: bool) -> bool:
@@ -89,10 +91,15 @@ class Subscription:
             self.changed.clear()
             for agent in [agent for agent in self._joined if agent not in self._recipients]:
                 del self._joined[agent]
+                self._dropped.add(agent)
+            self._dropped.difference_update(self._recipients)
+            connection = self._receiving(), self._held
             listed, receivers = await self._list()
+            is_sure = connection[0] is not None and connection == (self._receiving(), self._held)  # that the broker counted us as we are
             done = await self._each(self._join, listed, [agent for agent, arrivals in self._recipients.items() if agent not in listed or self._joined.get(agent) is not arrivals])
-            if may_leave and receivers is not None and not self._finds_company(receivers):
-                done += await self._each(self._leave, listed, [agent for agent in listed if agent not in self._recipients])
+            if may_leave and is_sure and receivers is not None and not self._finds_company(receivers):
+                is_counted = connection[0] is Tier.STREAM  # of two who poll the broker may count one: then only what was ours is given up
+                done += await self._each(self._leave, listed, [agent for agent in listed if agent not in self._recipients and (is_counted or agent in self._dropped)])
             return all(done)
 
     async def _list(self) -> tuple[set[str], Optional[int]]:
@@ -132,6 +139,7 @@ class Subscription:
 
     async def _leave(self, agent: str, is_listed: bool) -> bool:
         await self._client.unsubscribe(agent, self._name)
+        self._dropped.discard(agent)
         return True
 
     def _finds_company(self, receivers: int) -> bool:

@@ -14,7 +14,7 @@ from bridge.errors import ControlBroken, TmuxError
 from bridge.tmux import anchor, control
 from bridge.tmux.control import ControlClient
 from controlling import client_of, connect, controls, wait_until
-from panes import PATIENCE, run, tmux_version
+from panes import PATIENCE, Person, run, tmux_version
 
 pytestmark = pytest.mark.skipif(tmux_version() < anchor.VERSION_MIN, reason="no control client is attached to so old a tmux")
 
@@ -170,3 +170,20 @@ def test_it_leaves_nothing_behind(own):
         assert await client.run("display-message", "-p", "x") == "x\n" and not client.is_connected
 
     run(scenario())
+
+
+@pytest.mark.parametrize("policy", ["auto", "on"])
+@pytest.mark.parametrize("moment", [0.0, 0.002, 0.02])
+def test_closed_while_it_is_opening_it_leaves_nothing(own, policy, moment):
+    person = Person(own.open("sleep 60"))
+
+    async def scenario():
+        client = ControlClient(socket_name=own.name, policy=policy)
+        asking = asyncio.ensure_future(client.run("list-sessions"))
+        await asyncio.sleep(moment)
+        await client.aclose()
+        await asking
+        assert client._comer is None and client._connection is None and not controls(own)
+
+    run(scenario())
+    person.leave()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.errors import PaneNotReady
+from bridge.errors import PaneNotReady, TmuxError
 from bridge.tmux.command import Tmux
 from bridge.tmux.guard import is_guarded
 from bridge.tmux.injector import Injector
@@ -119,6 +119,74 @@ def test_a_ticket_whose_enter_was_swallowed_under_a_persons_words_is_not_called_
         assert len(pane.messages()) == 1 and pane.messages()[0].endswith(body)
     finally:
         person.leave()
+
+
+def test_no_second_enter_while_a_key_may_be_on_its_way_to_the_screen(server):
+    """Found by the soak: an agent that swallows an Enter and is slow to show what a person types got his words with the ticket."""
+    pane = server.agent("--swallow", "1", "--slow", "1.2")
+    person = Person(pane)
+
+    class Meddling(Tmux):
+        entered = 0
+
+        async def run(self, *argv, stdin=None):
+            result = await super().run(*argv, stdin=stdin)
+            if is_guarded(argv) and "Enter" in argv[-2]:
+                self.entered += 1
+                if self.entered == 1:
+                    person.press("my own words")
+            return result
+
+    async def scenario():
+        injector = Injector(Meddling(socket_name=server.name), pane.session, "0", replace(QUICK, quiet=2500, enter_wait=300, verify_timeout=4000))
+        await injector.wait_ready()
+        with pytest.raises(PaneNotReady, match="a person typed here"):
+            await injector.inject(ticket())
+        pane.wait_shown("my own words")
+        person.press("\x7f" * len("my own words"))
+        return await deliver(pane.injector(settings=replace(QUICK, enter_wait=4000)), ticket(), patience=30)
+
+    try:
+        assert run(scenario()).form == "agent"
+        assert len(until(pane.messages, "the message")) == 1 and pane.messages()[0].endswith("hello from a peer")
+    finally:
+        person.leave()
+
+
+@pytest.mark.parametrize("what", ["copy-mode", "no answer"])
+def test_a_swallowed_enter_is_no_submission_whatever_keeps_us_from_seeing_it(server, what):
+    """He scrolls back in that moment; or tmux does not answer the look that comes next."""
+    pane = server.agent("--swallow", "1")
+
+    class Meddling(Tmux):
+        entered = failed = False
+
+        async def run(self, *argv, stdin=None):
+            if what == "no answer" and self.entered and not self.failed:
+                self.failed = True
+                raise TmuxError(argv[0], "no answer in 5 s")
+            result = await super().run(*argv, stdin=stdin)
+            if is_guarded(argv) and "Enter" in argv[-2] and not self.entered:
+                self.entered = True
+                if what == "copy-mode":
+                    server("copy-mode", "-t", pane.id)
+            return result
+
+    async def scenario():
+        injector = Injector(Meddling(socket_name=server.name), pane.session, "0", replace(QUICK, enter_wait=300))
+        await injector.wait_ready()
+        with pytest.raises(PaneNotReady if what == "copy-mode" else TmuxError):
+            await injector.inject(ticket())
+        assert pane.messages() == []
+        if what == "copy-mode":
+            await injector.wait_ready(lambda: ["T-1"])
+            with pytest.raises(PaneNotReady, match="copy-mode"):
+                await injector.inject(ticket())
+            server("copy-mode", "-q", "-t", pane.id)
+        return await deliver(injector, ticket())
+
+    assert run(scenario()).form == "agent"
+    assert len(until(pane.messages, "the message")) == 1
 
 
 @pytest.mark.parametrize(("program", "word"), [("agent", "paste-buffer"), ("agent", "send-keys"), ("shell", "paste-buffer")])

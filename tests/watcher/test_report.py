@@ -160,3 +160,16 @@ def test_a_ticket_that_is_delivered_at_once_is_no_news(monkeypatch):
 
     monkeypatch.setattr(report, "SETTLE", 1.0)
     asyncio.run(scenario())
+
+
+def test_on_the_lowest_tier_the_heartbeat_is_due_whatever_comes_and_goes(monkeypatch):
+    async def scenario():
+        small, sink = SmallBroker(), ScriptedSink()
+        async with FakeBroker(small) as broker, watching(broker.url, sink, push_mode="poll", sse_heartbeat=300, report_interval=10) as session:
+            await wait_for(lambda: small.reports, "the first report")
+            for _ in range(40):
+                session._watch.vitals.note()  # nothing new, every 50 ms
+                await asyncio.sleep(0.05)
+        assert len(small.reports) >= 4
+
+    asyncio.run(scenario())

@@ -251,6 +251,47 @@ def test_who_has_subscribed_and_is_about_to_connect_is_not_taken_for_an_earlier_
     asyncio.run(scenario())
 
 
+def test_nobody_is_given_up_by_one_who_cannot_connect_himself(served):
+    """Streams are refused to him, and his agents change."""
+
+    async def scenario():
+        name, other, first, second = (new_name() for _ in range(4))
+        await ask(served, f"/agents/{other}/subscribe", "POST", {"subscriber": name})
+        async with supervising(served.url, Crew(), [first], name) as supervisor:
+            supervisor._intake._feed.stream = None  # whatever is opened fails from here on
+            supervisor._intake._opened_at = None
+            supervisor.assign(roster(first, second))
+            await wait_subscribed(served, name, other, first, second)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("tier", TIERS[:2], ids=["sse", "longpoll"])
+def test_a_second_one_of_the_name_does_not_deafen_a_long_poller(served, tier):
+    """Between two polls nobody seems to receive."""
+
+    async def scenario():
+        name, mine, theirs = (new_name() for _ in range(3))
+        crew = Crew()
+        async with supervising(served.url, crew, [mine], name, push_mode="longpoll", longpoll_wait=50) as supervisor:
+            pending_of = supervisor._client.pending_of
+
+            async def far(*words, **more):
+                await asyncio.sleep(0.2)  # a slow network
+                return await pending_of(*words, **more)
+
+            supervisor._client.pending_of = far
+            await wait_subscribed(served, name, mine)
+            async with supervising(served.url, Crew(), [theirs], name, **tier):
+                await wait_subscribed(served, name, mine, theirs)
+                await asyncio.sleep(1.0)
+                assert (await ask(served, f"/subscribers/{name}"))["agents"] == sorted([mine, theirs])
+                sent = await send(served, mine)
+                await wait_for(lambda: crew.taken(mine) == sent, "the ticket")
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("names", [["same", "same"], ["one", "other"]])
 def test_two_supervisors_of_the_same_agents_share_and_never_double(served, names):
     async def scenario():

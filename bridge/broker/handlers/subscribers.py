@@ -23,7 +23,7 @@ MERGED_MAX = 256  # tickets of one answer, and read from one backlog for it
 def show_subscriber(request: Request, services: Services, name: str) -> Answer:
     check_id(name, "subscriber")
     subscriptions = services.subscriptions
-    return json_reply(200, {"subscriber": name, "agents": sorted(subscriptions.agents(name)), "receivers": subscriptions.receivers(name)})
+    return json_reply(200, {"subscriber": name, "agents": sorted(subscriptions.agents(name)), "receivers": subscriptions.receivers(name, services.clock.monotonic())})
 
 
 def pending_of_subscriber(request: Request, services: Services, name: str) -> Answer:
@@ -32,6 +32,8 @@ def pending_of_subscriber(request: Request, services: Services, name: str) -> An
     for agent_id in services.subscriptions.agents(name):
         note_poll(services, agent_id, poll)
     answer = partial(_backlogs, services, name, poll)
+    if poll.wait_ms:
+        services.subscriptions.polled(name, services.clock.monotonic())
     if not poll.wait_ms or _has_any(services, name, poll.after):
         return answer()
     return Wait(partial(_join, services, name, poll.after), poll.wait_ms / 1000, answer)

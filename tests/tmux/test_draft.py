@@ -1,0 +1,49 @@
+"""Where does a draft stand, told from screens: in the input, under somebody's words, or taken?"""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.tmux.draft import Draft
+from bridge.tmux.program import Learned, Rules, sight_of
+from bridge.tmux.state import PaneState, Terminal
+
+TEXT = "Message of a peer agent: please run the whole test suite now, thanks"
+TERMINAL = Terminal(known=True, signals=False, argv=("claude",))
+SHOWN, COVERED, NEITHER = (True, False), (False, True), (False, False)
+
+
+def look(screen: str, width: int = 40, shown: bool = True) -> tuple[bool, bool]:
+    """`█` is the cursor. (stands in the input, and whole; something stands right behind it)"""
+    rows = screen.strip("\n").split("\n")
+    y = next(index for index, row in enumerate(rows) if "█" in row)
+    state = PaneState("", 1, "%0", 2, cursor_x=rows[y].index("█"), cursor_y=y, cursor_shown=shown, rows=tuple(row.replace("█", "") for row in rows), width=width, command="claude", terminal=TERMINAL)
+    sight = sight_of(state, Learned(), Rules("agent", 2.0, 0.2, None, False))
+    draft = Draft.of(TEXT)
+    return draft.is_shown(sight), draft.is_covered(sight)
+
+
+SCREENS = {
+    "whole": ("❯ Message of a peer agent: please run the\nwhole test suite now, thanks█", SHOWN),
+    "words behind": ("❯ Message of a peer agent: please run the\nwhole test suite now, thanks and mine█", COVERED),
+    "words behind that wrap": ("❯ Message of a peer agent: please run the\nwhole test suite now, thanks and then the\nrest of mine█", COVERED),
+    "a full row, and words in the next": ("❯ Message of a peer\nagent: please run the whole test suite\nnow, thanks and these words of mine, the\nlast of them█", COVERED),
+    "folded": ("❯ [Pasted text #1 +7 lines]█", SHOWN),
+    "folded, words behind": ("❯ [Pasted text #1 +7 lines] mine█", COVERED),
+    "taken": ("> Message of a peer agent: please run the\nwhole test suite now, thanks\n\n❯ █", NEITHER),
+    "taken, his own words since": ("> Message of a peer agent: please run the\nwhole test suite now, thanks\n\n❯ my own words█", NEITHER),
+    "taken, and no input while it works": ("> Message of a peer agent: please run the\nwhole test suite now, thanks\n\nRunning the tests.\n1 passed\n█", NEITHER),
+    "taken, scrolled away": ("2 passed\n3 passed\n\n❯ █", NEITHER),
+}
+
+
+@pytest.mark.parametrize("name", SCREENS)
+def test_what_a_screen_tells_of_a_draft(name):
+    screen, expected = SCREENS[name]
+    assert look(screen) == expected
+
+
+@pytest.mark.parametrize("name", ["whole", "words behind", "folded", "folded, words behind", "taken"])
+def test_the_same_with_a_hidden_cursor(name):
+    screen, expected = SCREENS[name]
+    assert look(screen, shown=False) == expected
