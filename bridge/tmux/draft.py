@@ -41,7 +41,7 @@ class Draft:
         """Does the text end where the cursor is (or, with a hidden cursor, in the last input row)?"""
         state = sight.state
         if not state.cursor_shown:
-            return self._ends_a_row(empty_or_last_input(state.rows), sight)
+            return self._ends_a_row(empty_or_last_input(state.rows) or state.rows, sight)  # the glyph's row may be above the screen
         left = unframed(state.left).strip()
         if _ends_folded(left, sight):
             return True
@@ -60,12 +60,13 @@ class Draft:
         return False
 
     def is_covered(self, sight: Sight) -> bool:
-        """Does the text stand in the input, with something right behind it? The input begins with the last row that has a prompt glyph:
-        where each row of it has one (aider), this is not seen."""
+        """Does the text stand in the input, with something right behind it? The input begins with the last row that has a prompt glyph
+        (where each row of it has one, aider, this is not seen), or above the screen when there is none."""
         if self.is_shown(sight):
             return False
         state, seen = sight.state, ""
-        rows = empty_or_last_input((*state.rows[: state.cursor_y], state.left) if state.cursor_shown else state.rows)
+        screen = (*state.rows[: state.cursor_y], state.left) if state.cursor_shown else state.rows
+        rows = empty_or_last_input(screen) or screen
         for row in rows:
             seen += squash(row)
             end = seen.find(self.tail) + len(self.tail)

@@ -28,6 +28,10 @@ SCREENS = {
     "words behind": ("❯ Message of a peer agent: please run the\nwhole test suite now, thanks and mine█", COVERED),
     "words behind that wrap": ("❯ Message of a peer agent: please run the\nwhole test suite now, thanks and then the\nrest of mine█", COVERED),
     "a full row, and words in the next": ("❯ Message of a peer\nagent: please run the whole test suite\nnow, thanks and these words of mine, the\nlast of them█", COVERED),
+    "taller than the screen, words behind": ("of a peer agent: please run the\nwhole test suite now, thanks and mine█", COVERED),
+    "taller than the screen": ("of a peer agent: please run the\nwhole test suite now, thanks█", SHOWN),
+    "in a frame, words behind": ("│ agent: please run the whole test     │\n│ suite now, thanks and mine█           │\n╰──────────────────────────────────────╯", COVERED),
+    "taken, and no glyph in sight": ("Message of a peer agent: please run the\nwhole test suite now, thanks\nRunning the tests.\n█", NEITHER),
     "folded": ("❯ [Pasted text #1 +7 lines]█", SHOWN),
     "folded, words behind": ("❯ [Pasted text #1 +7 lines] mine█", COVERED),
     "taken": ("> Message of a peer agent: please run the\nwhole test suite now, thanks\n\n❯ █", NEITHER),
@@ -43,7 +47,7 @@ def test_what_a_screen_tells_of_a_draft(name):
     assert look(screen) == expected
 
 
-@pytest.mark.parametrize("name", ["whole", "words behind", "folded", "folded, words behind", "taken"])
+@pytest.mark.parametrize("name", ["whole", "words behind", "folded", "folded, words behind", "taller than the screen", "taller than the screen, words behind", "taken"])
 def test_the_same_with_a_hidden_cursor(name):
     screen, expected = SCREENS[name]
     assert look(screen, shown=False) == expected
