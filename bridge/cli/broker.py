@@ -32,5 +32,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def say_ready(url: str) -> None:
-    """The line that scripts wait for."""
-    print(f"bridge broker ready on {url}", file=sys.stderr, flush=True)
+    """The line that scripts wait for. In one write: `print` makes two, and the log's thread got between them."""
+    sys.stderr.write(f"bridge broker ready on {url}\n")
+    sys.stderr.flush()

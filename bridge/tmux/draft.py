@@ -60,7 +60,7 @@ class Draft:
         return False
 
     def is_covered(self, sight: Sight) -> bool:
-        """Does the text stand in the input, with something right behind it? The input begins with the last row that has a prompt glyph
+        """Does the text stand in the input, with something right behind it, or with its end taken away? The input begins with the last row that has a prompt glyph
         (where each row of it has one, aider, this is not seen), or above the screen when there is none."""
         if self.is_shown(sight):
             return False
@@ -72,6 +72,8 @@ class Draft:
             end = seen.find(self.tail) + len(self.tail)
             if self.tail in seen:  # behind it, in its own row or, where that is full, in the next; what stands further below may be an answer
                 return len(seen) > end or (row is not rows[-1] and text_width(row.rstrip()) >= state.width - FRAME)
+        if len(seen) >= TAIL and seen in self.whole:  # somebody has deleted into it
+            return True
         return any(sight.profile.folded.search(unframed(row)) and not _ends_folded(unframed(row).rstrip(), sight) for row in rows)
 
     def stands(self, before: PaneState, sight: Sight) -> bool:

@@ -133,9 +133,9 @@ class Submitter:
             raise PaneNotReady(f"the text still stands in the input of {self._lookout.label}: {objection}")
 
     def _check_uncovered(self, draft: Draft, state: PaneState) -> None:
-        """Raises PaneNotReady when the draft still stands there, under a person's words."""
+        """Raises PaneNotReady when the draft still stands there, changed by a person."""
         if draft.is_covered(self._lookout.sight(state)):
-            raise PaneNotReady(f"the program in {self._lookout.label} did not take the Enter, and a person has typed behind the text")
+            raise PaneNotReady(f"the program in {self._lookout.label} did not take the Enter, and a person has changed the text, or typed behind it")
 
     async def _is_echoed(self, text: str, state: PaneState) -> bool:
         """Does the screen show the command that a line editor was given? It was sent whatever the answer."""

@@ -159,6 +159,7 @@ def test_kill_9_of_the_broker_loses_nothing_and_repeats_nothing(program_for, tmp
                 broker.flags = ["--port", str(port)]
                 broker.start()
             wait_until(lambda: not any(map(broker.pending, agents)), f"all: {process.said[-3:]}")
+            wait_until(lambda: sum(len(lines_of(process, agent)) for agent in agents) >= 90, "what was printed to be read")
             assert {agent: lines_of(process, agent) for agent in agents} == sent
     finally:
         broker.stop()

@@ -32,6 +32,8 @@ SCREENS = {
     "taller than the screen": ("of a peer agent: please run the\nwhole test suite now, thanks█", SHOWN),
     "in a frame, words behind": ("│ agent: please run the whole test     │\n│ suite now, thanks and mine█           │\n╰──────────────────────────────────────╯", COVERED),
     "taken, and no glyph in sight": ("Message of a peer agent: please run the\nwhole test suite now, thanks\nRunning the tests.\n█", NEITHER),
+    "its end taken away": ("❯ Message of a peer agent: please run the\nwhole test sui█", COVERED),
+    "its end taken away, taller than the screen": ("agent: please run the\nwhole test sui█", COVERED),
     "folded": ("❯ [Pasted text #1 +7 lines]█", SHOWN),
     "folded, words behind": ("❯ [Pasted text #1 +7 lines] mine█", COVERED),
     "taken": ("> Message of a peer agent: please run the\nwhole test suite now, thanks\n\n❯ █", NEITHER),
