@@ -50,7 +50,7 @@ class Subscription:
 
     async def before_open(self) -> None:
         """Nothing of ours is open; nothing is given up. Raises BrokerUnreachable, Refused."""
-        if not await self._settle(may_leave=False):
+        if not await self._settle():
             self.changed.set()  # `keep` goes on trying
 
     def opened(self) -> None:
@@ -65,7 +65,7 @@ class Subscription:
         while True:
             await self._wait_change()
             try:
-                is_settled = await self._settle(may_leave=True)
+                is_settled = await self._settle()
             except (BrokerUnreachable, PeerError, Refused) as error:
                 log.info("subscriptions not settled subscriber=%s reason=%s", self._name, error)
                 is_settled = False
@@ -85,7 +85,7 @@ class Subscription:
                 if self._receiving() is not Tier.STREAM:
                     return
 
-    async def _settle(self, may_leave: bool) -> bool:
+    async def _settle(self) -> bool:
         """One pass. False: something was refused."""
         async with self._turn:
             self.changed.clear()
@@ -95,9 +95,9 @@ class Subscription:
             self._dropped.difference_update(self._recipients)
             connection = self._receiving(), self._held
             listed, receivers = await self._list()
-            is_sure = connection[0] is not None and connection == (self._receiving(), self._held)  # that the broker counted us as we are
+            is_sure = connection[0] is not None and connection == (self._receiving(), self._held)  # that the broker counted us, as we are
             done = await self._each(self._join, listed, [agent for agent, arrivals in self._recipients.items() if agent not in listed or self._joined.get(agent) is not arrivals])
-            if may_leave and is_sure and receivers is not None and not self._finds_company(receivers):
+            if is_sure and receivers is not None and not self._finds_company(receivers):
                 is_counted = connection[0] is Tier.STREAM  # of two who poll the broker may count one: then only what was ours is given up
                 done += await self._each(self._leave, listed, [agent for agent in listed if agent not in self._recipients and (is_counted or agent in self._dropped)])
             return all(done)

@@ -244,24 +244,55 @@ def test_who_has_subscribed_and_is_about_to_connect_is_not_taken_for_an_earlier_
         name, mine, theirs = (new_name() for _ in range(3))
         await ask(served, f"/agents/{theirs}/subscribe", "POST", {"subscriber": name})
         async with supervising(served.url, Crew(), [mine], name, tier_holds=60000):
-            await wait_subscribed(served, name, mine, theirs)
-            await asyncio.sleep(0.1)
-            await wait_subscribed(served, name, mine, theirs)
+            for _ in range(1000):
+                told = await ask(served, f"/subscribers/{name}")
+                if told["receivers"]:
+                    break
+                await asyncio.sleep(0.01)
+            assert told["agents"] == sorted([mine, theirs]), "as they were when he connected"
 
     asyncio.run(scenario())
 
 
-def test_nobody_is_given_up_by_one_who_cannot_connect_himself(served):
-    """Streams are refused to him, and his agents change."""
+@contextlib.asynccontextmanager
+async def before_streams_open(served):
+    """The URL of a proxy that passes everything on, and holds back each stream before its first byte."""
+
+    async def pass_on(reader, writer):
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+
+    async def serve(reader, writer):
+        head = await reader.readuntil(b"\r\n")
+        if b"/tickets/stream" in head:
+            await reader.read()
+        else:
+            far, near = await asyncio.open_connection("127.0.0.1", served.port)
+            near.write(head)
+            await asyncio.wait([asyncio.ensure_future(pass_on(reader, near)), asyncio.ensure_future(pass_on(far, writer))], return_when=asyncio.FIRST_COMPLETED)
+            near.close()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+def test_nobody_is_given_up_by_one_who_has_not_connected_himself(served):
+    """His stream does not open, and his agents change; whoever is there looks like a run that is over."""
 
     async def scenario():
-        name, other, first, second = (new_name() for _ in range(4))
+        name, other, first, second, third = (new_name() for _ in range(5))
         await ask(served, f"/agents/{other}/subscribe", "POST", {"subscriber": name})
-        async with supervising(served.url, Crew(), [first], name) as supervisor:
-            supervisor._intake._feed.stream = None  # whatever is opened fails from here on
-            supervisor._intake._opened_at = None
-            supervisor.assign(roster(first, second))
-            await wait_subscribed(served, name, other, first, second)
+        async with before_streams_open(served) as url, supervising(url, Crew(), [first], name, first_byte=60000) as supervisor:
+            await wait_subscribed(served, name, other, first)
+            for roster_now in ([first, second], [first, second, third]):  # with the second change the pass for the first is over
+                supervisor.assign(roster(*roster_now))
+                await wait_subscribed(served, name, other, *roster_now)
 
     asyncio.run(scenario())
 
@@ -282,10 +313,12 @@ def test_a_second_one_of_the_name_does_not_deafen_a_long_poller(served, tier):
 
             supervisor._client.pending_of = far
             await wait_subscribed(served, name, mine)
-            async with supervising(served.url, Crew(), [theirs], name, **tier):
-                await wait_subscribed(served, name, mine, theirs)
-                await asyncio.sleep(1.0)
-                assert (await ask(served, f"/subscribers/{name}"))["agents"] == sorted([mine, theirs])
+            async with supervising(served.url, Crew(), [theirs], name, **tier) as second:
+                await wait_for(lambda: second._intake.receiving, "the second one's connection")
+                for number in range(3):  # with each change the pass for the one before is over
+                    theirs_now = [theirs, *(f"{theirs}-{other}" for other in range(number))]
+                    second.assign(roster(*theirs_now))
+                    await wait_subscribed(served, name, mine, *theirs_now)
                 sent = await send(served, mine)
                 await wait_for(lambda: crew.taken(mine) == sent, "the ticket")
 
