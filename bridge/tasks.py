@@ -12,6 +12,7 @@ from typing import Any, Awaitable, Coroutine, TypeVar
 
 T = TypeVar("T")
 TELL_AGAIN = 0.5  # seconds until a task that has not ended is cancelled once more
+NEVER = 86400.0  # seconds; of a wait that only an event ends
 
 
 async def run_together(**jobs: Coroutine[Any, Any, None]) -> None:

@@ -14,7 +14,6 @@ from bridge.broker.subscriber import StreamSubscriber
 from bridge.broker.waiters import Waiters
 from bridge.errors import PeerError
 
-
 LINGER = 3.0  # seconds for which a long-poll counts after its end: a network's way there and back, and a little work
 
 

@@ -5,9 +5,9 @@
                └──────────► a process ◄──────────┘
 
 One connection for one tmux server. It is opened when it is first useful, only where `anchor` allows it and behind a
-`gate` until a person has typed (policy "auto"), and given up at once when that changes (a keeper task asks after every notification that matters, and every RECHECK seconds), when an
-answer is late, or when tmux says what control mode does not say. Then processes take its place, and
-another connection is tried with growing pauses. Every such change is one log line.
+`gate` until a person has typed (policy "auto"), and given up at once when that changes (a keeper task asks after every
+notification that matters, and every RECHECK seconds), when an answer is late, or when tmux says what control mode does not
+say. Then processes take its place, and another connection is tried with growing pauses. Every such change is one log line.
 
 What has a body (stdin), a control character or a version switch is always a process. A command that CHANGES something and
 whose answer was lost is not asked again by a process: it may be done. Its caller gets ControlBroken, a TmuxError, and

@@ -59,19 +59,18 @@ class Draft:
                 return True
         return False
 
-    def is_covered(self, sight: Sight) -> bool:
-        """Does the text stand in the input, with something right behind it, or with its end taken away? The input begins with the last row that has a prompt glyph
-        (where each row of it has one, aider, this is not seen), or above the screen when there is none."""
+    def is_touched(self, sight: Sight) -> bool:
+        """Does the text stand in the input, and a person has typed right behind it, or taken its end away? The input begins with
+        the last row that has a prompt glyph (where each row of it has one, aider, this is not seen), or above the screen."""
         if self.is_shown(sight):
             return False
         state, seen = sight.state, ""
         screen = (*state.rows[: state.cursor_y], state.left) if state.cursor_shown else state.rows
         rows = empty_or_last_input(screen) or screen
-        for row in rows:
+        for index, row in enumerate(rows, 1):
             seen += squash(row)
-            end = seen.find(self.tail) + len(self.tail)
             if self.tail in seen:  # behind it, in its own row or, where that is full, in the next; what stands further below may be an answer
-                return len(seen) > end or (row is not rows[-1] and text_width(row.rstrip()) >= state.width - FRAME)
+                return not seen.endswith(self.tail) or (index < len(rows) and text_width(row.rstrip()) >= state.width - FRAME)
         if len(seen) >= TAIL and seen in self.whole:  # somebody has deleted into it
             return True
         return any(sight.profile.folded.search(unframed(row)) and not _ends_folded(unframed(row).rstrip(), sight) for row in rows)

@@ -153,8 +153,9 @@ class Injector:
             load = []
             await self._lookout.run("load-buffer", "-b", buffer, "-", stdin=text.encode("utf-8"))
         if sight.one_step:
-            sequence = lambda now: [*load, *guard.paste_and_enter(buffer, pasted, add_mark(state.sent, mark, f"{sight.form}-{now}"))]  # noqa: E731
-            return self._evidence(*await self._submitter.type_command(text, sequence, sight.form))
+            now = now_ms()
+            sequence = [*load, *guard.paste_and_enter(buffer, pasted, add_mark(state.sent, mark, f"{sight.form}-{now}"))]
+            return self._evidence(sight.form, now, await self._submitter.type_command(text, sequence))
         await self._lookout.guarded(guard.paste(buffer, pasted))
         return self._evidence(*await self._submitter.submit(Draft.of(text), mark))
 

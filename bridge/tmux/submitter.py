@@ -31,23 +31,25 @@ ENTER_DELAYS = (0.3, 0.6, 1.2)  # seconds given to each further Enter; the last 
 
 
 class Submitter:
-    """For one pane. What it returns is (the form, when it was submitted in ms of the clock, was it seen to be taken)."""
+    """For one pane."""
 
     def __init__(self, lookout: Lookout, settings: TmuxSettings) -> None:
         self._lookout = lookout
         self._settings = settings
         self.submitted = -1e9  # monotonic seconds of the last submission
 
-    async def type_command(self, text: str, argv: Callable[[int], list[str]], form: str) -> tuple[str, int, bool]:
-        """For a line editor that we know: text and Enter in one guarded sequence, `argv(now)`. Raises PaneNotReady, PaneLost, TmuxError."""
-        looked, now = self._lookout.looked_at, now_ms()
-        await self._lookout.guarded(argv(now))
+    async def type_command(self, text: str, sequence: list[str]) -> bool:
+        """For a line editor that we know: text and Enter in one guarded sequence. Was it seen to be taken? Raises PaneNotReady,
+        PaneLost, TmuxError."""
+        looked = self._lookout.looked_at
+        await self._lookout.guarded(sequence)
         self.submitted = time.monotonic()
-        return form, now, await self._is_confirmed(looked, lambda state: self._is_echoed(text, state))
+        return await self._is_confirmed(looked, lambda state: self._is_echoed(text, state))
 
     async def submit(self, draft: Draft, mark: str, is_new: bool = True) -> tuple[str, int, bool]:
         """The draft is in the input, or on its way: see it there, press Enter, see it leave. One that `is_new` gets some time for
-        what stands in its way; about an older one this is asked again and again. Raises PaneNotReady, Uncertain, PaneLost, TmuxError."""
+        what stands in its way; about an older one this is asked again and again. Returns (form, when in ms of the clock, was it
+        seen to be taken?). Raises PaneNotReady, Uncertain, PaneLost, TmuxError."""
         state = await self._wait_draft(draft, is_new)
         looked, now = self._lookout.looked_at, now_ms()
         form = self._lookout.sight(state).form or "agent"
@@ -60,9 +62,9 @@ class Submitter:
         sight = self._lookout.sight(state)
         try:
             if draft.is_shown(sight):
-                self._check_unopposed(draft, state, sight)  # at once: this may be asked again and again
+                self._is_opposed(draft, state, sight)  # raises at once where it is certain: this may be asked again and again
                 return await self._wait_taken(draft, state)
-            self._check_uncovered(draft, state)
+            self._check_untouched(draft, state)
             return draft.is_told(state)
         except PaneLost:
             return False
@@ -101,10 +103,9 @@ class Submitter:
         for attempt in range(self._settings.enter_retries + 1):
             sight = await self._wait_gone(draft, wait)
             if not draft.is_shown(sight):
-                self._check_uncovered(draft, sight.state)
+                self._check_untouched(draft, sight.state)
                 return True
-            self._check_unopposed(draft, before, sight)
-            if draft.objection(sight) or person_objection(sight) or not draft.is_unchanged(before, sight.state):
+            if self._is_opposed(draft, before, sight):
                 return False
             if attempt < self._settings.enter_retries:
                 await self._lookout.run(*self._lookout.guard(sight.state).enter(sight.state.sent))
@@ -125,16 +126,17 @@ class Submitter:
                 return sight
             await asyncio.sleep(STEP)
 
-    def _check_unopposed(self, draft: Draft, before: PaneState, sight: Sight) -> None:
-        """Raises PaneNotReady when the draft stands there for certain, and Enter must not be pressed: a dialog has opened, perhaps, or
-        a person's key is on its way to the screen."""
+    def _is_opposed(self, draft: Draft, before: PaneState, sight: Sight) -> bool:
+        """Must Enter not be pressed again? A dialog has opened, perhaps, or a person's key is on its way to the screen. Raises
+        PaneNotReady when the draft stands there for certain."""
         objection = draft.objection(sight) or person_objection(sight) or ("" if draft.is_unchanged(before, sight.state) else "it has moved since its Enter")
         if objection and draft.stands(before, sight):
             raise PaneNotReady(f"the text still stands in the input of {self._lookout.label}: {objection}")
+        return bool(objection)
 
-    def _check_uncovered(self, draft: Draft, state: PaneState) -> None:
+    def _check_untouched(self, draft: Draft, state: PaneState) -> None:
         """Raises PaneNotReady when the draft still stands there, changed by a person."""
-        if draft.is_covered(self._lookout.sight(state)):
+        if draft.is_touched(self._lookout.sight(state)):
             raise PaneNotReady(f"the program in {self._lookout.label} did not take the Enter, and a person has changed the text, or typed behind it")
 
     async def _is_echoed(self, text: str, state: PaneState) -> bool:

@@ -19,7 +19,7 @@ from bridge.backoff import full_jitter
 from bridge.client.broker import BrokerClient
 from bridge.errors import BridgeError, BrokerUnreachable, DeliveryFailed, PaneError, PaneLost, PaneNotReady, Refused, TmuxError
 from bridge.settings import WatcherSettings
-from bridge.tasks import stop_all, within
+from bridge.tasks import NEVER, stop_all, within
 from bridge.watcher.arrivals import Arrivals
 from bridge.watcher.inbox import Entry, Inbox, Stage
 from bridge.watcher.lease import Leases
@@ -29,7 +29,6 @@ from bridge.watcher.sinks.base import Sink
 log = logging.getLogger("bridge.watcher")
 RETRY_BASE = 0.25  # seconds, ceiling of the first pause between two attempts
 NOT_READY_BASE, NOT_READY_CAP = 0.05, 1.0  # seconds; a pane that was ready a moment ago probably is again soon
-NEVER = 86400.0  # seconds; of a wait that only a ticket ends
 EXPLAIN_EVERY = 30.0  # seconds between two log lines that say why a ticket waits
 PASSING = frozenset({408, 425, 429})  # refusals of 4xx that another try may change; 5xx may, too
 

@@ -22,7 +22,7 @@ from typing import Callable, Optional
 from bridge.client.broker import BrokerClient
 from bridge.errors import BrokerUnreachable, Refused
 from bridge.settings import WatcherSettings
-from bridge.tasks import within
+from bridge.tasks import NEVER, within
 from bridge.timestamp import rfc3339
 from bridge.watcher.inbox import Inbox
 from bridge.watcher.ladder import Tier
@@ -115,29 +115,25 @@ class Reporter:
     async def run(self) -> None:
         self._vitals.changed.set()
         while True:
-            is_due = await self._wait_change()
+            await self._wait_change()
             if self._sent is not None:
                 await asyncio.sleep(min(SETTLE, self._interval))  # a ticket that is delivered at once changes nothing
             self._vitals.changed.clear()
             report = self._report()
-            if report != self._sent or is_due or self._left() <= 0:
+            if report != self._sent or self._left() <= 0:
                 await self._send(report)
                 await asyncio.sleep(self._interval)  # whatever changes meanwhile goes into the next report
 
-    async def _wait_change(self) -> bool:
-        """Wait for a change; True when a heartbeat is due without one."""
-        if self._vitals.tier is not Tier.POLL:
-            await self._vitals.changed.wait()
-            return False
+    async def _wait_change(self) -> None:
+        """Wait for a change, or until a heartbeat is due without one."""
         try:
-            await within(max(0.0, self._left()), self._vitals.changed.wait())
+            await within(self._left(), self._vitals.changed.wait())
         except asyncio.TimeoutError:
-            return True
-        return False
+            return
 
     def _left(self) -> float:
-        """Seconds until a heartbeat is due on the lowest tier, whatever changes meanwhile."""
-        return self._sent_at + self._heartbeat - asyncio.get_running_loop().time() if self._vitals.tier is Tier.POLL else float("inf")
+        """Seconds until a heartbeat is due, whatever changes meanwhile; never, but on the lowest tier."""
+        return self._sent_at + self._heartbeat - asyncio.get_running_loop().time() if self._vitals.tier is Tier.POLL else NEVER
 
     def _report(self) -> dict[str, object]:
         vitals = self._vitals

@@ -10,32 +10,32 @@ from bridge.tmux.state import PaneState, Terminal
 
 TEXT = "Message of a peer agent: please run the whole test suite now, thanks"
 TERMINAL = Terminal(known=True, signals=False, argv=("claude",))
-SHOWN, COVERED, NEITHER = (True, False), (False, True), (False, False)
+SHOWN, TOUCHED, NEITHER = (True, False), (False, True), (False, False)
 
 
 def look(screen: str, width: int = 40, shown: bool = True) -> tuple[bool, bool]:
-    """`█` is the cursor. (stands in the input, and whole; something stands right behind it)"""
+    """`█` is the cursor. (stands in the input, and whole; touched by a person)"""
     rows = screen.strip("\n").split("\n")
     y = next(index for index, row in enumerate(rows) if "█" in row)
     state = PaneState("", 1, "%0", 2, cursor_x=rows[y].index("█"), cursor_y=y, cursor_shown=shown, rows=tuple(row.replace("█", "") for row in rows), width=width, command="claude", terminal=TERMINAL)
     sight = sight_of(state, Learned(), Rules("agent", 2.0, 0.2, None, False))
     draft = Draft.of(TEXT)
-    return draft.is_shown(sight), draft.is_covered(sight)
+    return draft.is_shown(sight), draft.is_touched(sight)
 
 
 SCREENS = {
     "whole": ("❯ Message of a peer agent: please run the\nwhole test suite now, thanks█", SHOWN),
-    "words behind": ("❯ Message of a peer agent: please run the\nwhole test suite now, thanks and mine█", COVERED),
-    "words behind that wrap": ("❯ Message of a peer agent: please run the\nwhole test suite now, thanks and then the\nrest of mine█", COVERED),
-    "a full row, and words in the next": ("❯ Message of a peer\nagent: please run the whole test suite\nnow, thanks and these words of mine, the\nlast of them█", COVERED),
-    "taller than the screen, words behind": ("of a peer agent: please run the\nwhole test suite now, thanks and mine█", COVERED),
+    "words behind": ("❯ Message of a peer agent: please run the\nwhole test suite now, thanks and mine█", TOUCHED),
+    "words behind that wrap": ("❯ Message of a peer agent: please run the\nwhole test suite now, thanks and then the\nrest of mine█", TOUCHED),
+    "a full row, and words in the next": ("❯ Message of a peer\nagent: please run the whole test suite\nnow, thanks and these words of mine, the\nlast of them█", TOUCHED),
+    "taller than the screen, words behind": ("of a peer agent: please run the\nwhole test suite now, thanks and mine█", TOUCHED),
     "taller than the screen": ("of a peer agent: please run the\nwhole test suite now, thanks█", SHOWN),
-    "in a frame, words behind": ("│ agent: please run the whole test     │\n│ suite now, thanks and mine█           │\n╰──────────────────────────────────────╯", COVERED),
+    "in a frame, words behind": ("│ agent: please run the whole test     │\n│ suite now, thanks and mine█           │\n╰──────────────────────────────────────╯", TOUCHED),
     "taken, and no glyph in sight": ("Message of a peer agent: please run the\nwhole test suite now, thanks\nRunning the tests.\n█", NEITHER),
-    "its end taken away": ("❯ Message of a peer agent: please run the\nwhole test sui█", COVERED),
-    "its end taken away, taller than the screen": ("agent: please run the\nwhole test sui█", COVERED),
+    "its end taken away": ("❯ Message of a peer agent: please run the\nwhole test sui█", TOUCHED),
+    "its end taken away, taller than the screen": ("agent: please run the\nwhole test sui█", TOUCHED),
     "folded": ("❯ [Pasted text #1 +7 lines]█", SHOWN),
-    "folded, words behind": ("❯ [Pasted text #1 +7 lines] mine█", COVERED),
+    "folded, words behind": ("❯ [Pasted text #1 +7 lines] mine█", TOUCHED),
     "taken": ("> Message of a peer agent: please run the\nwhole test suite now, thanks\n\n❯ █", NEITHER),
     "taken, his own words since": ("> Message of a peer agent: please run the\nwhole test suite now, thanks\n\n❯ my own words█", NEITHER),
     "taken, and no input while it works": ("> Message of a peer agent: please run the\nwhole test suite now, thanks\n\nRunning the tests.\n1 passed\n█", NEITHER),
