@@ -11,6 +11,7 @@ import asyncio
 from typing import Any, Awaitable, Coroutine, TypeVar
 
 T = TypeVar("T")
+ACCEPT_TURNS = 5  # turns of the loop from accept(2) to the callback of start_server, to its first step where it is a coroutine, and one to spare
 TELL_AGAIN = 0.5  # seconds until a task that has not ended is cancelled once more
 NEVER = 86400.0  # seconds; of a wait that only an event ends
 
@@ -62,3 +63,18 @@ async def within(seconds: float, awaitable: Awaitable[T]) -> T:
         await stop_all(task)
         raise asyncio.TimeoutError
     return task.result()
+
+
+async def stop_accepting(*servers: asyncio.base_events.Server) -> None:
+    """Close what asyncio.start_server opened. What has been accepted is with its callback when this returns.
+
+    asyncio makes the transport of an accepted connection in a task of its own, and fails in it when the listener was
+    closed in between: so look no more, let those tasks end, and close then.
+    """
+    for server in servers:
+        for listener in server.sockets:
+            asyncio.get_running_loop().remove_reader(listener.fileno())
+    for _ in range(ACCEPT_TURNS):
+        await asyncio.sleep(0)
+    for server in servers:
+        server.close()

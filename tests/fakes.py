@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Awaitable, Callable, Optional, Union
 from urllib.parse import parse_qsl, unquote
 
+from bridge.tasks import stop_accepting
+
 PATIENCE = 20.0  # seconds until a condition that never comes fails a test
 
 
@@ -37,7 +39,7 @@ class FakeBroker:
         self.handler = handler
         self.asked: list[Asked] = []
         self.connections = 0
-        self._server: Optional[asyncio.AbstractServer] = None
+        self._server: Optional[asyncio.base_events.Server] = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self.port = 0
 
@@ -58,7 +60,7 @@ class FakeBroker:
 
     async def close(self) -> None:
         """Stop listening and break every connection, as a kill -9 would."""
-        self._server.close()
+        await stop_accepting(self._server)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -15,7 +15,7 @@ from typing import Any, Callable, Optional
 
 from bridge.client.address import BrokerAddress
 from bridge.errors import PeerError
-from bridge.tasks import run_together, stop_all
+from bridge.tasks import run_together, stop_accepting, stop_all
 from bridge.wire.request import Limits, RequestParser
 
 SLICE = 65536  # bytes of one read
@@ -38,7 +38,7 @@ class Tap:
 
     def __init__(self, target: str) -> None:
         self._target = BrokerAddress.from_url(target)
-        self._server: Optional[asyncio.AbstractServer] = None
+        self._server: Optional[asyncio.base_events.Server] = None
         self._serving: set[asyncio.Task[Any]] = set()
         self._requests = self._bytes_up = self._bytes_down = 0
         self.port = 0
@@ -58,7 +58,7 @@ class Tap:
 
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None, "opened before it is closed"
-        self._server.close()
+        await stop_accepting(self._server)
         await stop_all(*self._serving)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -17,10 +17,10 @@ from typing import Any, Callable, Sequence
 
 from bridge.errors import UsageError
 from bridge.settings import BrokerSettings
+from bridge.tasks import stop_accepting
 
 ACCEPT_BACKLOG = 4096  # connections that may wait in the kernel: a herd of watchers after a restart
 ACCEPTS_PER_TURN = 128  # of them in one turn of the loop
-ACCEPT_TURNS = 4  # turns of the loop from accept(2) to our callback, and one to spare
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # how to reach who listens everywhere
 
 Accept = Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]
@@ -52,14 +52,7 @@ class Listening:
 
     async def close(self) -> None:
         """Accept no more. What has been accepted is with its callback when this returns."""
-        # asyncio makes the transport of an accepted connection in a task of its own, and fails in it when the
-        # listener was closed in between: so look no more, let those tasks end, and close then.
-        for listener in self._sockets():
-            asyncio.get_running_loop().remove_reader(listener.fileno())
-        for _ in range(ACCEPT_TURNS):
-            await asyncio.sleep(0)
-        for server in self._servers:
-            server.close()
+        await stop_accepting(*self._servers)
 
     def _sockets(self) -> list[Any]:
         return [listener for server in self._servers for listener in server.sockets]

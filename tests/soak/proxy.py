@@ -21,6 +21,8 @@ import socket
 import struct
 import threading
 
+from bridge.tasks import stop_accepting
+
 FAULTS = {"slow": 12, "refuse": 6, "truncate": 6, "reset": 8, "drop": 6, "mute": 4, "deaf": 4, "hoard": 4}  # weights among the sick
 SICKNESS = (0.05, 0.2, 0.5, 0.8)  # share of connections that have a fault; one of these for a run
 LIMITS = (0, 1, 17, 90, 300, 700, 1500, 4000)  # bytes after which a fault strikes: within heads, bodies, events
@@ -79,7 +81,7 @@ class Proxy:
                 task.cancel()
 
     async def _stop(self) -> None:
-        self._server.close()
+        await stop_accepting(self._server)
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
