@@ -1,8 +1,9 @@
 """The person at each pane, who types what a person types, when a person likes.
 
 Their keys come through a terminal of their own. They read before they press Enter: only when their line, all of it
-and nothing else, stands behind the prompt; otherwise they take back what they typed, key by key, and go away. So
-whatever else reaches the program is somebody else's doing.
+and nothing else, stands behind the prompt; otherwise they take back what they see of it, key by key, and go away: a
+pane that died, or a mode, may have eaten some of their keys. So whatever else reaches the program, or is missing
+there, is somebody else's doing.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from panes import Person  # noqa: E402  (soak.scene has shown the way to it)
 KILL_LINE = "\x15"
 BACKSPACE = "\x7f"
 READ = 5.0  # seconds a person waits for the screen to show their line
+GONE = 1.0  # seconds without a word of theirs, until they believe that it is gone: a slow program may not have shown it yet
+STEADY = 0.2  # seconds between two looks that agree
+OWN = 6  # characters at the end of the input by which a person knows that they are theirs
 
 
 class Human(threading.Thread):
@@ -34,23 +38,33 @@ class Human(threading.Thread):
         self._number = 0
         self._terminal: Person | None = None
         self._terminal_of = 0
+        self._unentered = ""  # what they have typed, and neither entered nor taken back
 
     def run(self) -> None:
         episodes = {self._write_a_line: 3, self._change_mind: 4, self._copy_mode: 2, self._clock_mode: 1, self._input_off: 1, self._synchronize: 1, self._zoom: 1}
         try:
             while not self._stopping.wait(self._random.uniform(0.3, 3.0)):
                 episode = self._random.choices(list(episodes), list(episodes.values()))[0]
-                try:
-                    with self._scene.lock:
-                        life = self._place.lives[-1]
-                    episode(life.pid)
+                if self._in_this_life(episode):
                     self.counts[episode.__name__] = self.counts.get(episode.__name__, 0) + 1
-                except (AssertionError, OSError, subprocess.SubprocessError):
-                    if self._place.lives[-1] is life and life.doomed == float("inf"):
-                        raise  # nothing died: that is no excuse
+            while not self._in_this_life(lambda life: None):
+                pass
             self._leave()
         except BaseException as error:
             self.failure = error
+
+    def _in_this_life(self, episode) -> bool:
+        """Does it end before the pane's program does?"""
+        with self._scene.lock:
+            life = self._place.lives[-1]
+        try:
+            self._take_back()
+            episode(life.pid)
+            return True
+        except (AssertionError, OSError, subprocess.SubprocessError):
+            if self._place.lives[-1] is life and life.doomed == float("inf"):
+                raise  # nothing died: that is no excuse
+            return False
 
     # what people do
 
@@ -61,6 +75,7 @@ class Human(threading.Thread):
         if self._type(line):
             with self._scene.lock:  # a program that dies under the Enter may or may not have had it
                 self._press("\r")
+                self._unentered = ""
                 self.lines.append((life, mark, time.time()))
             self._see_it_taken(line)
 
@@ -78,10 +93,9 @@ class Human(threading.Thread):
     def _change_mind(self, life: int) -> None:
         """Half a line stands for a while, and goes away again."""
         self._number += 1
-        half = f"half-{self._place.name}-{self._number} $(touch pwned-half); rm"
-        if self._type(half):
+        if self._type(f"half-{self._place.name}-{self._number}$(>pwned-half);rm"):
             self._stopping.wait(self._random.uniform(0.0, 3.0))
-            self._take_back(half)
+            self._take_back()
 
     def _copy_mode(self, life: int) -> None:
         self._tmux("copy-mode", "-t", self._place.id)
@@ -131,31 +145,80 @@ class Human(threading.Thread):
             self._terminal = None
 
     def _type(self, line: str) -> bool:
-        """Type, in a few bursts; does the line stand there alone now? If not, it is taken back."""
-        cut = self._random.randrange(1, len(line))
+        """Type, in two bursts; does the line stand there alone now? If not, it is taken back."""
+        self._unentered = line
+        cut = self._random.randrange(OWN, len(line) - OWN + 1)
         self._press(line[:cut])
         self._stopping.wait(self._random.uniform(0.0, 0.3))
         self._press(line[cut:])
-        deadline = time.monotonic() + READ
-        while time.monotonic() < deadline:
-            if self._row() == self._place.prompt + line:
-                return True
-            time.sleep(0.05)
-        self._take_back(line)
+        if self._wait(lambda: self._row() == self._place.prompt + line):
+            return True
+        self._take_back()
         return False
 
-    def _take_back(self, line: str) -> None:
+    def _take_back(self) -> None:
         """And see it gone, before they leave: their terminal passes keys on in its own time."""
-        self._press(BACKSPACE * len(line))
-        deadline = time.monotonic() + READ
-        empty = (self._place.prompt + self._place.placeholder).rstrip()
-        while self._row() != empty and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if self._row() != empty and self._place.name != "agent":
+        if not self._unentered:
+            return
+        if self._place.name == "agent":
+            self._delete_what_is_seen()
+        else:
+            self._delete_the_line()
+        self._unentered = ""
+
+    def _delete_the_line(self) -> None:
+        """Of a shell: no ticket ever stands in its line."""
+        self._press(BACKSPACE * len(self._unentered))
+        if not self._wait(lambda: self._row() == self._empty):
             self._press(KILL_LINE + "\r")  # keys typed ahead of a prompt take it away with them: an empty line brings another
 
+    def _delete_what_is_seen(self) -> None:
+        """Of an agent: a ticket may stand before it."""
+        gone = time.monotonic() + GONE
+        while time.monotonic() < gone:
+            if self._row() == self._empty:
+                return
+            own = self._steady_own_end()
+            if own:
+                self._press(BACKSPACE * own)
+                self._wait(lambda before=own: self._steady_own_end() != before)
+                gone = time.monotonic() + GONE
+
+    def _steady_own_end(self) -> int:
+        """As two looks agree on: one of them may have seen half a redraw."""
+        before, now = -1, self._own_end()
+        while now != before:
+            time.sleep(STEADY)
+            before, now = now, self._own_end()
+        return now
+
+    def _own_end(self) -> int:
+        """Characters at the end of the input that are theirs: a part of what they typed, which may wrap."""
+        *_, above, row = ["", *self._rows()]
+        alone = row[len(self._place.prompt) :] if row.startswith(self._place.prompt) else ""
+        if alone and alone in self._unentered:
+            return len(alone)
+        parts = (self._unentered[start:end] for start in range(len(self._unentered)) for end in range(start + OWN, len(self._unentered) + 1))
+        return max((len(part) for part in parts if (above + row).endswith(part)), default=0)
+
+    def _wait(self, condition) -> bool:
+        deadline = time.monotonic() + READ
+        while not condition():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
+    @property
+    def _empty(self) -> str:
+        return (self._place.prompt + self._place.placeholder).rstrip()
+
     def _row(self) -> str:
-        """The cursor's row, without the frame that the agent draws around it."""
+        """The cursor's row."""
+        return self._rows()[-1]
+
+    def _rows(self) -> list[str]:
+        """The rows down to the cursor's, without the frame that the agent draws around them."""
         cursor, *rows = self._tmux("display-message", "-p", "-t", self._place.id, "#{cursor_y}", ";", "capture-pane", "-p", "-t", self._place.id).split("\n")
-        row = rows[int(cursor)] if cursor.isdigit() and int(cursor) < len(rows) else ""  # of a pane that is gone tmux prints a blank
-        return row.strip("│").strip() if self._place.name == "agent" else row.rstrip()
+        rows = rows[: int(cursor) + 1] if cursor.isdigit() and int(cursor) < len(rows) else [""]  # of a pane that is gone tmux prints a blank
+        return [row.strip("│").strip() if self._place.name == "agent" else row.rstrip() for row in rows]

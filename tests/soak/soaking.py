@@ -51,10 +51,13 @@ def soak(seed: object, seconds: float, folder: pathlib.Path, say=lambda text: No
         wrongs = [f"{thread.name}: {thread.failure!r}" for thread in (*publishers, *humans) if thread.failure is not None]
         wrongs += [f"{thread.name} did not end" for thread in (*publishers, *humans) if thread.is_alive()]
         drain(scene, publishers)
-        tell("the last pictures:" + pictures(scene))
+        last = pictures(scene)
+        tell("the last pictures:" + last)
         wrongs += part(scene)
         wrongs += reckon(scene, publishers, humans)
         wrongs += complaints(scene)
+        if wrongs:
+            wrongs.insert(0, "the panes at the end:" + last)
         return Outcome(wrongs, summarise(scene, publishers, humans, fate))
 
 
