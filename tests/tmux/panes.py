@@ -155,7 +155,11 @@ class Person:
         self._process, self._master = self._attach(handle, flags)
         self._reader = threading.Thread(target=self._drain, daemon=True)
         self._reader.start()
-        until(lambda: handle.server("list-clients", "-t", f"={handle.session}", "-F", "x").strip(), "the person's client")
+        try:
+            until(lambda: handle.server("list-clients", "-t", f"={handle.session}", "-F", "x").strip(), "the person's client")
+        except BaseException:
+            self.leave()
+            raise
 
     def _attach(self, handle: PaneHandle, flags: tuple[str, ...]):
         master, slave = pty.openpty()
