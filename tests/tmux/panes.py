@@ -112,8 +112,8 @@ class PaneHandle:
             return []
         return [part for part in self.log.read_bytes().decode("utf-8", "replace").split("\x1e") if part]
 
-    def injector(self, form: str = "auto", pane: str = "0", settings: TmuxSettings = QUICK) -> Injector:
-        return Injector(Tmux(socket_name=self.server.name), self.session, pane, settings, form)
+    def injector(self, form: str = "auto", pane: str = "0", settings: TmuxSettings = QUICK, tmux: Tmux | None = None) -> Injector:
+        return Injector(tmux or Tmux(socket_name=self.server.name), self.session, pane, settings, form)
 
 
 def ticket(body: object = "hello from a peer", ticket_id: str = "T-1", **fields: object) -> Ticket:

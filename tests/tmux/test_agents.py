@@ -8,9 +8,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.errors import PaneNotReady, Uncertain
-from bridge.tmux.command import Tmux
-from bridge.tmux.guard import is_guarded
-from bridge.tmux.injector import Injector
+from meddling import Meddling, enter
 from panes import QUICK, deliver, run, ticket, until, wait_reason
 
 BODY = "first line\n\tindented «ünï» 日本 🚀\nthe last line of it"
@@ -121,20 +119,10 @@ def test_a_draft_that_moves_while_its_enter_is_swallowed_gets_another_one(server
     """The window was zoomed in that moment; and again, and again."""
     pane = server.agent("--swallow", "3", "--box")
     server("split-window", "-d", "-v", "-l", "4", "-t", pane.id, "cat")
-
-    class Meddling(Tmux):
-        entered = 0
-
-        async def run(self, *argv, stdin=None):
-            result = await super().run(*argv, stdin=stdin)
-            if is_guarded(argv) and "Enter" in argv[-2]:
-                self.entered += 1
-                if self.entered <= 3:
-                    server("resize-pane", "-Z", "-t", pane.id)
-            return result
+    tmux = Meddling(server.name, enter, lambda: server("resize-pane", "-Z", "-t", pane.id), times=3)
 
     async def scenario():
-        return await deliver(Injector(Meddling(socket_name=server.name), pane.session, "0.0", replace(QUICK, enter_wait=400)), ticket("one\ntwo"))
+        return await deliver(pane.injector(pane="0.0", settings=replace(QUICK, enter_wait=400), tmux=tmux), ticket("one\ntwo"))
 
     assert run(scenario()).form == "agent"
     assert len(until(pane.messages, "the message")) == 1 and pane.messages()[0].endswith("one\ntwo")

@@ -10,10 +10,9 @@ from dataclasses import replace
 import pytest
 
 from bridge.errors import PaneNotReady, Uncertain
-from bridge.tmux.command import Tmux
 from bridge.tmux.guard import is_guarded
-from bridge.tmux.injector import Injector
 from bridge.tmux.marks import read_mark
+from meddling import Meddling, enter, guarded
 from panes import QUICK, deliver, run, ticket, until
 
 
@@ -21,22 +20,16 @@ class Crash(BaseException):
     """The process is gone: no handler of ours runs."""
 
 
-class CrashingTmux(Tmux):
-    """Dies before or after the n-th call whose subcommand is `subcommand`."""
+def crashing(server, subcommand: str, after: bool, nth: int = 1) -> Meddling:
+    """Dies before or after the n-th call of the subcommand; of if-shell only where it guards."""
 
-    def __init__(self, name: str, subcommand: str, after: bool, nth: int = 1) -> None:
-        super().__init__(socket_name=name)
-        self.subcommand, self.after, self.left = subcommand, after, nth
+    def moment(argv, result):
+        return argv[0] == subcommand if subcommand != "if-shell" else is_guarded(argv)
 
-    async def run(self, *argv, stdin=None):
-        hit = argv[0] == self.subcommand or (self.subcommand == "if-shell" and is_guarded(argv))
-        self.left -= hit
-        if hit and self.left == 0 and not self.after:
-            raise Crash
-        result = await super().run(*argv, stdin=stdin)
-        if hit and self.left == 0:
-            raise Crash
-        return result
+    def crash():
+        raise Crash
+
+    return Meddling(server.name, moment, crash, before=not after, nth=nth)
 
 
 POINTS = [("load-buffer", False, 1), ("load-buffer", True, 1), ("if-shell", False, 1), ("if-shell", True, 1)]
@@ -50,7 +43,7 @@ def test_a_shell_gets_it_once_whenever_the_watcher_died(server, subcommand, afte
 
     async def scenario():
         with pytest.raises(Crash):
-            await deliver(Injector(CrashingTmux(server.name, subcommand, after, nth), pane.session, "0", settings), ticket())
+            await deliver(pane.injector(settings=settings, tmux=crashing(server, subcommand, after, nth)), ticket())
         return await deliver(pane.injector(settings=settings), ticket())
 
     assert run(scenario()).form == "shell"
@@ -65,7 +58,7 @@ def test_an_agent_gets_it_once_whenever_the_watcher_died(server, subcommand, aft
 
     async def scenario():
         with pytest.raises(Crash):
-            await deliver(Injector(CrashingTmux(server.name, subcommand, after, nth), pane.session, "0", QUICK), ticket())
+            await deliver(pane.injector(tmux=crashing(server, subcommand, after, nth)), ticket())
         given = await deliver(pane.injector(), ticket())
         await deliver(pane.injector(), ticket("the next one", "T-2"))
         return given
@@ -80,7 +73,7 @@ def test_a_draft_that_vanished_is_uncertain_and_is_not_typed_again(server):
 
     async def scenario():
         with pytest.raises(Crash):
-            await deliver(Injector(CrashingTmux(server.name, "if-shell", True), pane.session, "0", QUICK), ticket())
+            await deliver(pane.injector(tmux=crashing(server, "if-shell", True)), ticket())
         pane.wait_shown("hello from a peer")
         pane.keys("C-u")
         until(lambda: not pane.is_shown("hello from a peer"), "the draft is wiped")
@@ -112,15 +105,12 @@ def test_a_key_between_look_and_paste_is_noticed_by_tmux_itself(server):
     """The guard, not our look, decides: whatever moves in between, nothing is typed."""
     pane = server.open("bash --norc --noprofile")
 
-    class Meddling(Tmux):
-        async def run(self, *argv, stdin=None):
-            if is_guarded(argv):
-                pane.type("m")
-                until(lambda: pane.get("cursor_x") == "11", "the key")
-            return await super().run(*argv, stdin=stdin)
+    def press():
+        pane.type("m")
+        until(lambda: pane.get("cursor_x") == "11", "the key")
 
     async def scenario():
-        injector = Injector(Meddling(socket_name=server.name), pane.session, "0", QUICK)
+        injector = pane.injector(tmux=Meddling(server.name, guarded, press, before=True))
         await injector.wait_ready()
         buffers = server("list-buffers")
         with pytest.raises(PaneNotReady, match="at the last moment"):
@@ -146,19 +136,10 @@ def test_the_buffer_of_a_watcher_that_died_is_swept(server):
 @pytest.mark.parametrize("flags", [[], ["--hidden"], ["--hidden", "--box"]], ids=" ".join)
 def test_a_persons_key_in_the_pasted_draft_is_not_sent_with_it(server, flags):
     pane = server.agent(*flags)
-
-    class Meddling(Tmux):
-        pasted = False
-
-        async def run(self, *argv, stdin=None):
-            result = await super().run(*argv, stdin=stdin)
-            if is_guarded(argv) and not self.pasted:
-                self.pasted = True
-                pane.type(" and mine")
-            return result
+    tmux = Meddling(server.name, guarded, lambda: pane.type(" and mine"))
 
     async def scenario():
-        injector = Injector(Meddling(socket_name=server.name), pane.session, "0", replace(QUICK, verify_timeout=600))
+        injector = pane.injector(settings=replace(QUICK, verify_timeout=600), tmux=tmux)
         await injector.wait_ready()
         with pytest.raises(PaneNotReady, match="waits for its Enter"):
             await injector.inject(ticket())
@@ -219,16 +200,9 @@ def test_cancelling_half_way_leaves_what_the_next_call_needs(server):
 def test_a_pane_that_is_lost_after_the_enter_does_not_unsay_it(server, program):
     """Else the ticket would be typed again, into the pane that comes in its place."""
     pane = server.open("dash") if program == "shell" else server.agent()
-
-    class Killing(Tmux):
-        async def run(self, *argv, stdin=None):
-            result = await super().run(*argv, stdin=stdin)
-            if is_guarded(argv) and " Enter " in argv[-2]:
-                server("kill-session", "-t", f"={pane.session}")
-            return result
-
+    tmux = Meddling(server.name, enter, lambda: server("kill-session", "-t", f"={pane.session}"))
     server("new-session", "-d", "-s", f"witness-{program}", "dash")
-    given = run(deliver(Injector(Killing(socket_name=server.name), pane.session, "0", QUICK), ticket()))
+    given = run(deliver(pane.injector(tmux=tmux), ticket()))
     assert given.form == program and not given.verified
 
 

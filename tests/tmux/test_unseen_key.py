@@ -7,9 +7,8 @@ from dataclasses import replace
 import pytest
 
 from bridge.errors import PaneNotReady, TmuxError
-from bridge.tmux.command import Tmux
 from bridge.tmux.guard import is_guarded
-from bridge.tmux.injector import Injector
+from meddling import Meddling, enter, shows
 from panes import QUICK, Person, deliver, run, ticket, until
 
 
@@ -18,19 +17,10 @@ def test_no_enter_while_a_key_may_be_on_its_way_to_the_screen(server):
     pane = server.agent("--slow", "0.5")
     person = Person(pane)
 
-    class Meddling(Tmux):
-        pressed = False
-
-        async def run(self, *argv, stdin=None):
-            result = await super().run(*argv, stdin=stdin)
-            if "hello from a peer" in result and not self.pressed:  # the draft is shown; the key will be half a second later
-                self.pressed = True
-                person.press("h")
-            return result
+    tmux = Meddling(server.name, shows("hello from a peer"), lambda: person.press("h"))  # the draft is shown; the key will be half a second later
 
     async def scenario():
-        settings = replace(QUICK, verify_timeout=1500)
-        injector = Injector(Meddling(socket_name=server.name), pane.session, "0", settings)
+        injector = pane.injector(settings=replace(QUICK, verify_timeout=1500), tmux=tmux)
         await injector.wait_ready()
         with pytest.raises(PaneNotReady, match="waits for its Enter"):
             await injector.inject(ticket())
@@ -51,19 +41,10 @@ def test_no_enter_while_a_person_s_words_stand_behind_a_folded_paste(server):
     pane = server.agent("--fold", "2")
     person = Person(pane)
     body = "one\ntwo\nthree\nfour"
-
-    class Meddling(Tmux):
-        pressed = False
-
-        async def run(self, *argv, stdin=None):
-            result = await super().run(*argv, stdin=stdin)
-            if "[Pasted text" in result and not self.pressed:
-                self.pressed = True
-                person.press("half a line")
-            return result
+    tmux = Meddling(server.name, shows("[Pasted text"), lambda: person.press("half a line"))
 
     async def scenario():
-        injector = Injector(Meddling(socket_name=server.name), pane.session, "0", replace(QUICK, quiet=200, verify_timeout=2000))
+        injector = pane.injector(settings=replace(QUICK, quiet=200, verify_timeout=2000), tmux=tmux)
         await injector.wait_ready()
         with pytest.raises(PaneNotReady, match="waits for its Enter"):
             await injector.inject(ticket(body))
@@ -86,22 +67,15 @@ def test_a_ticket_whose_enter_was_swallowed_under_a_persons_words_is_not_called_
     person = Person(pane)
     words, body = "my own words", "one\ntwo\nthree\nfour"
 
-    class Meddling(Tmux):
-        pressed = False
-
-        async def run(self, *argv, stdin=None):
-            result = await super().run(*argv, stdin=stdin)
-            if is_guarded(argv) and "Enter" in argv[-2] and not self.pressed:
-                self.pressed = True
-                person.press(words)
-                pane.wait_shown(words)
-                if dies:
-                    raise KeyboardInterrupt
-            return result
+    def begin_to_type():
+        person.press(words)
+        pane.wait_shown(words)
+        if dies:
+            raise KeyboardInterrupt
 
     async def scenario():
         settings = replace(QUICK, quiet=200)
-        injector = Injector(Meddling(socket_name=server.name), pane.session, "0", settings)
+        injector = pane.injector(settings=settings, tmux=Meddling(server.name, enter, begin_to_type))
         await injector.wait_ready()
         with pytest.raises(KeyboardInterrupt if dies else PaneNotReady):
             await injector.inject(ticket(body))
@@ -125,20 +99,10 @@ def test_no_second_enter_while_a_key_may_be_on_its_way_to_the_screen(server):
     """Found by the soak: an agent that swallows an Enter and is slow to show what a person types got his words with the ticket."""
     pane = server.agent("--swallow", "1", "--slow", "1.2")
     person = Person(pane)
-
-    class Meddling(Tmux):
-        entered = 0
-
-        async def run(self, *argv, stdin=None):
-            result = await super().run(*argv, stdin=stdin)
-            if is_guarded(argv) and "Enter" in argv[-2]:
-                self.entered += 1
-                if self.entered == 1:
-                    person.press("my own words")
-            return result
+    tmux = Meddling(server.name, enter, lambda: person.press("my own words"))
 
     async def scenario():
-        injector = Injector(Meddling(socket_name=server.name), pane.session, "0", replace(QUICK, quiet=2500, enter_wait=300, verify_timeout=4000))
+        injector = pane.injector(settings=replace(QUICK, quiet=2500, enter_wait=300, verify_timeout=4000), tmux=tmux)
         await injector.wait_ready()
         with pytest.raises(PaneNotReady, match="a person typed here"):
             await injector.inject(ticket())
@@ -153,36 +117,41 @@ def test_no_second_enter_while_a_key_may_be_on_its_way_to_the_screen(server):
         person.leave()
 
 
-@pytest.mark.parametrize("what", ["copy-mode", "no answer"])
-def test_a_swallowed_enter_is_no_submission_whatever_keeps_us_from_seeing_it(server, what):
-    """He scrolls back in that moment; or tmux does not answer the look that comes next."""
+def test_a_swallowed_enter_is_no_submission_though_he_scrolls_back_in_that_moment(server):
     pane = server.agent("--swallow", "1")
-
-    class Meddling(Tmux):
-        entered = failed = False
-
-        async def run(self, *argv, stdin=None):
-            if what == "no answer" and self.entered and not self.failed:
-                self.failed = True
-                raise TmuxError(argv[0], "no answer in 5 s")
-            result = await super().run(*argv, stdin=stdin)
-            if is_guarded(argv) and "Enter" in argv[-2] and not self.entered:
-                self.entered = True
-                if what == "copy-mode":
-                    server("copy-mode", "-t", pane.id)
-            return result
+    tmux = Meddling(server.name, enter, lambda: server("copy-mode", "-t", pane.id))
 
     async def scenario():
-        injector = Injector(Meddling(socket_name=server.name), pane.session, "0", replace(QUICK, enter_wait=300))
+        injector = pane.injector(settings=replace(QUICK, enter_wait=300), tmux=tmux)
         await injector.wait_ready()
-        with pytest.raises(PaneNotReady if what == "copy-mode" else TmuxError):
-            await injector.inject(ticket())
-        assert pane.messages() == []
-        if what == "copy-mode":
-            await injector.wait_ready(lambda: ["T-1"])
+        for _ in range(2):
             with pytest.raises(PaneNotReady, match="copy-mode"):
                 await injector.inject(ticket())
-            server("copy-mode", "-q", "-t", pane.id)
+            assert pane.messages() == []
+            await injector.wait_ready(lambda: ["T-1"])
+        server("copy-mode", "-q", "-t", pane.id)
+        return await deliver(injector, ticket())
+
+    assert run(scenario()).form == "agent"
+    assert len(until(pane.messages, "the message")) == 1
+
+
+def test_a_swallowed_enter_is_no_submission_though_tmux_does_not_answer_the_look_that_comes_next(server):
+    pane = server.agent("--swallow", "1")
+    entered = []
+
+    def look_after_enter(argv, result):
+        return entered or entered.extend([argv] if enter(argv, result) else [])
+
+    def fail():
+        raise TmuxError("capture-pane", "no answer in 5 s")
+
+    async def scenario():
+        injector = pane.injector(settings=replace(QUICK, enter_wait=300), tmux=Meddling(server.name, look_after_enter, fail, before=True))
+        await injector.wait_ready()
+        with pytest.raises(TmuxError):
+            await injector.inject(ticket())
+        assert pane.messages() == []
         return await deliver(injector, ticket())
 
     assert run(scenario()).form == "agent"
@@ -198,19 +167,15 @@ def test_a_key_after_the_last_look_stops_the_typing_though_no_program_has_shown_
     def last_key() -> int:
         return int(server("list-clients", "-t", f"={pane.session}", "-F", "#{client_activity}"))
 
-    class Meddling(Tmux):
-        pressed = False
+    def press():
+        before = last_key()  # at least two seconds old, or nothing would be typed
+        person.press("h" if program == "agent" else "\x15")  # the latter leaves nothing on the screen
+        until(lambda: last_key() > before, "tmux hearing of the key")
 
-        async def run(self, *argv, stdin=None):
-            if is_guarded(argv) and word in argv[-2] and not self.pressed:
-                self.pressed = True
-                before = last_key()  # at least two seconds old, or nothing would be typed
-                person.press("h" if program == "agent" else "\x15")  # the latter leaves nothing on the screen
-                until(lambda: last_key() > before, "tmux hearing of the key")
-            return await super().run(*argv, stdin=stdin)
+    tmux = Meddling(server.name, lambda argv, result: is_guarded(argv) and word in argv[-2], press, before=True)
 
     async def scenario():
-        injector = Injector(Meddling(socket_name=server.name), pane.session, "0", QUICK)
+        injector = pane.injector(tmux=tmux)
         await injector.wait_ready()
         with pytest.raises(PaneNotReady, match="at the last moment"):
             await injector.inject(ticket())
