@@ -50,6 +50,7 @@ class Top:
         self.pane.wait_shown("$")
         self.pane.type("echo before; stty -a | grep -v rows >one")
         self.pane.keys("Enter")
+        until(lambda: self.pane.screen().rstrip().endswith("before\n$"), "the prompt")  # what is typed ahead of it stands there twice
         settings = {"PYTHONPATH": str(ROOT), "BRIDGE_BROKER_URL": url, **environment}
         words = [f"{name}={shlex.quote(value)}" for name, value in settings.items()]
         self.pane.type(f"env {' '.join(words)} {shlex.join(package_launcher())} top {QUICK} {' '.join(flags)} 2>said; echo status $?; stty -a | grep -v rows >two")
@@ -60,7 +61,10 @@ class Top:
         return self.server("capture-pane", "-p", "-t", self.pane.id).split("\n")
 
     def wait(self, pattern: str) -> list:
-        until(lambda: re.search(pattern, "\n".join(self.rows()), re.M), f"{pattern!r}; there is\n" + "\n".join(self.rows()))
+        try:
+            until(lambda: re.search(pattern, "\n".join(self.rows()), re.M), repr(pattern))
+        except AssertionError as error:
+            raise AssertionError(f"{error}; there is\n" + "\n".join(self.rows())) from None
         return self.rows()
 
     def press(self, *keys: str) -> None:
