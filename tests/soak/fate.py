@@ -40,6 +40,7 @@ class Fate:
             self._pause(0.0, self._rest)
             name = self._random.choices(list(self._temper), list(self._temper.values()))[0]
             self._say(f"fate: {name}")
+            self._scene.note(f"fate: {name}")
             getattr(self, f"_{name}")()
             self.blows[name] += 1
 

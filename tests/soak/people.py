@@ -59,6 +59,7 @@ class Human(threading.Thread):
             life = self._place.lives[-1]
         try:
             self._take_back()
+            self._scene.note(f"the person at {self._place.name}: {episode.__name__}")
             episode(life.pid)
             return True
         except (AssertionError, OSError, subprocess.SubprocessError):
@@ -138,6 +139,7 @@ class Human(threading.Thread):
             self._terminal = Person(self._scene.handle(self._place))
             self._terminal_of = server
         self._terminal.press(keys)
+        self._scene.note(f"the person at {self._place.name} pressed {keys!r}")
 
     def _leave(self) -> None:
         if self._terminal is not None:

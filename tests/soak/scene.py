@@ -134,7 +134,7 @@ class Scene:
         self.lock = threading.RLock()  # held while panes die and are born: people must not type into thin air
         chance = random.Random(f"scene {seed}")
         habits = chance.choice(AGENT_HABITS)
-        agent = f"{sys.executable} {AGENTS / 'agent.py'} --log messages.$$ {habits}"
+        agent = f"{sys.executable} {AGENTS / 'agent.py'} --log messages.$$ --trace keys.$$ {habits}"
         other = chance.choice(OTHER_SHELLS)
         self.cast = f"{self.crew}; agent {habits}; other: {other}"
         self.places = {
@@ -212,6 +212,13 @@ class Scene:
     def _born(self, place: Place) -> None:
         pid = int(self.tmux("display-message", "-p", "-t", place.id, "#{pane_pid}"))
         place.lives.append(Life(pid, time.time()))
+        self.note(f"{place.name} lives as {pid}")
+
+    def note(self, what: str) -> None:
+        """For whoever reads what became of a run that failed; in the clock of the logs."""
+        now = time.time()
+        with open(self.folder / "events.log", "a") as file:
+            file.write(f"{time.strftime('%H:%M:%S', time.localtime(now))}.{int(now % 1 * 1000):03d} {what}\n")
 
     def handle(self, place: Place) -> PaneHandle:
         return PaneHandle(self.tmux, place.name, place.id)

@@ -19,6 +19,7 @@ import unicodedata
 
 flags = argparse.ArgumentParser()
 flags.add_argument("--log")
+flags.add_argument("--trace", help="a file for every key, with its time")
 flags.add_argument("--no-bracket", action="store_true", help="does not ask for bracketed paste")
 flags.add_argument("--main-screen", action="store_true", help="stays on the normal screen")
 flags.add_argument("--box", action="store_true", help="draws a frame around the input")
@@ -162,6 +163,9 @@ class Agent:
 
     def feed(self, text: str) -> None:
         now = time.monotonic()
+        if options.trace:
+            with open(options.trace, "a") as file:
+                file.write(f"{time.time():.3f} {text!r}\n")
         for part in re.split(r"(\x1b\[200~|\x1b\[201~)", text):
             if part == "\x1b[200~":
                 self.pasting, self.paste_start = True, len(self.draft)
