@@ -31,7 +31,7 @@ from bridge.settings import ClientSettings, TmuxSettings
 from bridge.ticket import Ticket
 from bridge.timestamp import rfc3339
 from bridge.tmux.injector import Injector
-from bridge.tmux.marks import read_mark
+from bridge.tmux.marks import Sent
 from bridge.tmux.pane import Pane
 from bridge.tmux.program import Kind, Sight
 from bridge.tmux.prompt import Verdict
@@ -208,7 +208,13 @@ def person(state: PaneState) -> str:
 def marks(state: PaneState) -> str:
     """Tickets that this pane remembers, and the one whose Enter is owed."""
     names = [entry.rpartition("=")[0] for entry in state.pasted.split()]
-    return ", ".join(f"{name.replace('+', 'id64:')} {'submitted' if read_mark(state.sent, name) is not None else 'pasted, not submitted'}" for name in names)
+    return ", ".join(f"{name.replace('+', 'id64:')} {progress(Sent.read(state.sent, name))}" for name in names)
+
+
+def progress(sent: Optional[Sent]) -> str:
+    if sent is None:
+        return "pasted, not submitted"
+    return "entered, and not taken" if sent.stands_in else "submitted"
 
 
 def cursor(state: PaneState) -> str:

@@ -53,9 +53,11 @@ class Guard:
         return "#{==:%s,%s}" % (snapshot_format(self.pane_id, self.per_pane), escaped)
 
     def _set(self, which: int, ring: str) -> str:
-        name = option_names(self.pane_id, self.per_pane)[which]
-        where = f"-p -t {self.pane_id}" if self.per_pane else "-g"
-        return f'set-option {where} {name} "{ring}"'
+        return f'{" ".join(self._option(which))} "{ring}"'
+
+    def _option(self, which: int) -> list[str]:
+        where = ["-p", "-t", self.pane_id] if self.per_pane else ["-g"]
+        return ["set-option", *where, option_names(self.pane_id, self.per_pane)[which]]
 
     def _sequence(self, steps: list[str], otherwise: list[str]) -> list[str]:
         yes, no = " ; ".join([*steps, DONE]), " ; ".join([*otherwise, NOT_DONE])
@@ -76,6 +78,10 @@ class Guard:
 
     def enter(self, sent: str) -> list[str]:
         return self._sequence(self._enter(sent), [])
+
+    def note(self, sent: str) -> list[str]:
+        """Remember, whatever has changed meanwhile."""
+        return [*self._option(1), sent]
 
     def _enter(self, sent: str) -> list[str]:
         # The NAMED key: with extended keys on, tmux >= 3.5 sends C-m as an escape sequence.

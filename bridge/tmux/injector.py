@@ -31,7 +31,7 @@ from bridge.tmux.command import Tmux
 from bridge.tmux.draft import Draft
 from bridge.tmux.evidence import Evidence
 from bridge.tmux.lookout import Lookout
-from bridge.tmux.marks import add_mark, mark_of, read_mark
+from bridge.tmux.marks import Sent, add_mark, mark_of, read_mark
 from bridge.tmux.pane import Pane
 from bridge.tmux.program import Sight
 from bridge.tmux.prompt import Verdict
@@ -118,10 +118,9 @@ class Injector:
         async with self._turn:
             state = await self._lookout.observe()
             mark = mark_of(ticket.ticket_id)
-            sent = read_mark(state.sent, mark)
-            if sent is not None:  # Enter was pressed before a crash, or by another watcher, or was not taken at once
-                form, _, moment = sent.partition("-")
-                return self._evidence(form, int(moment), await self._is_taken(ticket, state))
+            sent = Sent.read(state.sent, mark)
+            if sent is not None and not sent.is_gone_with(state.pane_pid):  # Enter was pressed before a crash, or by another watcher, or was not taken at once
+                return self._evidence(sent.form, sent.at_ms, await self._is_taken(ticket, state))
             if read_mark(state.pasted, mark) == str(state.pane_pid):
                 return await self._resume(ticket, state)
             state = await self._ready_state(state)
@@ -154,7 +153,7 @@ class Injector:
             await self._lookout.run("load-buffer", "-b", buffer, "-", stdin=text.encode("utf-8"))
         if sight.one_step:
             now = now_ms()
-            sequence = [*load, *guard.paste_and_enter(buffer, pasted, add_mark(state.sent, mark, f"{sight.form}-{now}"))]
+            sequence = [*load, *guard.paste_and_enter(buffer, pasted, add_mark(state.sent, mark, str(Sent(sight.form, now))))]
             return self._evidence(sight.form, now, await self._submitter.type_command(text, sequence))
         await self._lookout.guarded(guard.paste(buffer, pasted))
         return self._evidence(*await self._submitter.submit(Draft.of(text), mark))
@@ -186,7 +185,7 @@ class Injector:
         sight = self._lookout.sight(state)
         if not sight.form or sight.one_step:
             return False  # a command that has run leaves nothing to see
-        return await self._submitter.is_taken(Draft.of(self._text(ticket, sight)), state)
+        return await self._submitter.is_taken(Draft.of(self._text(ticket, sight)), mark_of(ticket.ticket_id), state)
 
     def _cooling(self) -> float:
         """Seconds until the next ticket may be typed."""

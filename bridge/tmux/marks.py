@@ -3,7 +3,8 @@
 Two user options of the pane, written in the very command sequence that types:
 
     @bridge_pasted   ' T-1=4711 T-2=4711 '                   ticket = process that got the text
-    @bridge_sent     ' T-1=agent-1763800000123 T-2=... '     ticket = form, and when Enter followed (ms since 1970)
+    @bridge_sent     ' T-1=agent-1763800000123 T-2=... '     ticket = form, and when Enter followed (ms since 1970);
+                                                             '-4711' behind it: process 4711 has not taken that Enter
 
 They survive a crash of the watcher, `clear`, a move of the pane; they end with the pane, as the
 text does. A ring of several, because a watcher that dies after T-2 may still owe the ack of T-1.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import dataclass
 from typing import Optional
 
 SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")  # no leading '-': it would read as an option
@@ -45,6 +47,30 @@ def add_mark(ring: str, mark: str, value: str) -> str:
     """The ring with one more entry; the oldest ones beyond RING are forgotten."""
     kept = [entry for entry in ring.split() if entry.rpartition("=")[0] != mark]
     return f" {' '.join([*kept, f'{mark}={value}'][-RING:])} "
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What the pane knows of a ticket whose Enter was pressed."""
+
+    form: str
+    at_ms: int  # since 1970
+    stands_in: str = ""  # the process in whose input the text was still seen after that Enter
+
+    @classmethod
+    def read(cls, ring: str, mark: str) -> Optional[Sent]:
+        value = read_mark(ring, mark)
+        if value is None:
+            return None
+        form, moment, *process = value.split("-")
+        return cls(form, int(moment), *process)
+
+    def __str__(self) -> str:
+        return "-".join([self.form, str(self.at_ms), *filter(None, [self.stands_in])])
+
+    def is_gone_with(self, process: int) -> bool:
+        """Has the program ended that never took the text, now that `process` runs there?"""
+        return self.stands_in not in ("", str(process))
 
 
 def option_names(pane_id: str, per_pane: bool) -> tuple[str, str]:

@@ -8,20 +8,22 @@
 
 Enter is the only key that is ever pressed twice. A mark of the pane says that it was pressed, before it is known what
 became of it: so whoever comes next, after a crash or a pause, asks what became of it, and never types the text again.
-What still stands in the input is not called submitted.
+What still stands in the input is not called submitted. The mark says that, too: if the program ends now, the text has
+ended with it, and the next program gets it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import Awaitable, Callable
+from dataclasses import replace
+from typing import Awaitable, Callable, NoReturn
 
-from bridge.errors import PaneLost, PaneNotReady, Uncertain
+from bridge.errors import PaneError, PaneLost, PaneNotReady, TmuxError, Uncertain
 from bridge.settings import TmuxSettings
 from bridge.tmux.draft import Draft, squash
 from bridge.tmux.lookout import Lookout
-from bridge.tmux.marks import add_mark
+from bridge.tmux.marks import Sent, add_mark
 from bridge.tmux.program import Sight
 from bridge.tmux.prompt import person_objection
 from bridge.tmux.state import PaneState
@@ -36,6 +38,7 @@ class Submitter:
     def __init__(self, lookout: Lookout, settings: TmuxSettings) -> None:
         self._lookout = lookout
         self._settings = settings
+        self._retries = 0  # Enters that were pressed again, so far
         self.submitted = -1e9  # monotonic seconds of the last submission
 
     async def type_command(self, text: str, sequence: list[str]) -> bool:
@@ -53,20 +56,23 @@ class Submitter:
         state = await self._wait_draft(draft, is_new)
         looked, now = self._lookout.looked_at, now_ms()
         form = self._lookout.sight(state).form or "agent"
-        await self._lookout.guarded(self._lookout.guard(state).enter(add_mark(state.sent, mark, f"{form}-{now}")))
+        await self._lookout.guarded(self._lookout.guard(state).enter(add_mark(state.sent, mark, str(Sent(form, now)))))
         self.submitted = time.monotonic()
-        return form, now, await self._is_confirmed(looked, lambda _: self._wait_taken(draft, state))
+        return form, now, await self._is_confirmed(looked, lambda _: self._wait_taken(draft, mark, state))
 
-    async def is_taken(self, draft: Draft, state: PaneState) -> bool:
-        """Enter was pressed before: was it taken, or does the draft stand there still? Raises PaneNotReady, Uncertain."""
-        sight = self._lookout.sight(state)
+    async def is_taken(self, draft: Draft, mark: str, state: PaneState) -> bool:
+        """Enter was pressed before: was it taken, or does the draft stand there still? Raises PaneNotReady, Uncertain, and PaneLost
+        where it stood there to the last."""
+        sight, sent, retries = self._lookout.sight(state), Sent.read(state.sent, mark), self._retries
         try:
             if draft.is_shown(sight):
-                self._is_opposed(draft, state, sight)  # raises at once where it is certain: this may be asked again and again
-                return await self._wait_taken(draft, state)
-            self._check_untouched(draft, state)
+                await self._is_opposed(draft, mark, state, sight)  # raises at once where it is certain: this may be asked again and again
+                return await self._wait_taken(draft, mark, state)
+            await self._check_untouched(draft, mark, state)
             return draft.is_told(state)
         except PaneLost:
+            if sent is not None and sent.stands_in and self._retries == retries:
+                raise
             return False
 
     async def _is_confirmed(self, looked: float, taken: Callable[[PaneState], Awaitable[bool]]) -> bool:
@@ -97,22 +103,23 @@ class Submitter:
             await asyncio.sleep(STEP)
         raise PaneNotReady(f"the text was pasted into {self._lookout.label} and waits for its Enter: {reason}")
 
-    async def _wait_taken(self, draft: Draft, before: PaneState) -> bool:
+    async def _wait_taken(self, draft: Draft, mark: str, before: PaneState) -> bool:
         """Did the Enter take? Press it again, and only it, while the very same draft stands in the very same place."""
         wait = self._settings.enter_wait / 1000
         for attempt in range(self._settings.enter_retries + 1):
             sight = await self._wait_gone(draft, wait)
             if not draft.is_shown(sight):
-                self._check_untouched(draft, sight.state)
+                await self._check_untouched(draft, mark, sight.state)
                 return True
-            if self._is_opposed(draft, before, sight):
+            if await self._is_opposed(draft, mark, before, sight):
                 return False
             if attempt < self._settings.enter_retries:
-                await self._lookout.run(*self._lookout.guard(sight.state).enter(sight.state.sent))
+                self._retries += 1
+                await self._lookout.run(*self._lookout.guard(sight.state).enter(_with_process(sight.state, mark, "")))
                 wait = ENTER_DELAYS[min(attempt, len(ENTER_DELAYS) - 1)]
         if not draft.stands(before, sight):
             return False
-        raise Uncertain(f"the text stands in the input of {self._lookout.label}, which does not take the Enter: press it there, or clear the input")
+        await self._refuse(mark, sight.state, Uncertain(f"the text stands in the input of {self._lookout.label}, which does not take the Enter: press it there, or clear the input"))
 
     async def _wait_gone(self, draft: Draft, wait: float) -> Sight:
         """Look until the draft has been gone for as long as a paste must stand: a shorter absence may be a redraw, of a program that
@@ -126,18 +133,29 @@ class Submitter:
                 return sight
             await asyncio.sleep(STEP)
 
-    def _is_opposed(self, draft: Draft, before: PaneState, sight: Sight) -> bool:
+    async def _is_opposed(self, draft: Draft, mark: str, before: PaneState, sight: Sight) -> bool:
         """Must Enter not be pressed again? A dialog has opened, perhaps, or a person's key is on its way to the screen. Raises
         PaneNotReady when the draft stands there for certain."""
         objection = draft.objection(sight) or person_objection(sight) or ("" if draft.is_unchanged(before, sight.state) else "it has moved since its Enter")
         if objection and draft.stands(before, sight):
-            raise PaneNotReady(f"the text still stands in the input of {self._lookout.label}: {objection}")
+            await self._refuse(mark, sight.state, PaneNotReady(f"the text still stands in the input of {self._lookout.label}: {objection}"))
         return bool(objection)
 
-    def _check_untouched(self, draft: Draft, state: PaneState) -> None:
+    async def _check_untouched(self, draft: Draft, mark: str, state: PaneState) -> None:
         """Raises PaneNotReady when the draft still stands there, changed by a person."""
         if draft.is_touched(self._lookout.sight(state)):
-            raise PaneNotReady(f"the program in {self._lookout.label} did not take the Enter, and a person has changed the text, or typed behind it")
+            reason = f"the program in {self._lookout.label} did not take the Enter, and a person has changed the text, or typed behind it"
+            await self._refuse(mark, state, PaneNotReady(reason))
+
+    async def _refuse(self, mark: str, state: PaneState, error: PaneError) -> NoReturn:
+        """Raise `error`, once the pane knows that its program has not taken the text."""
+        ring = _with_process(state, mark, str(state.pane_pid))
+        if ring != state.sent:
+            try:
+                await self._lookout.run(*self._lookout.guard(state).note(ring))
+            except (PaneLost, TmuxError):
+                pass  # the next look tells
+        raise error
 
     async def _is_echoed(self, text: str, state: PaneState) -> bool:
         """Does the screen show the command that a line editor was given? It was sent whatever the answer."""
@@ -148,6 +166,12 @@ class Submitter:
             await asyncio.sleep(STEP)
             state = await self._lookout.observe()
         return True
+
+
+def _with_process(state: PaneState, mark: str, process: str) -> str:
+    """The ring, with the process in whose input that text stands."""
+    sent = Sent.read(state.sent, mark)
+    return state.sent if sent is None or sent.stands_in == process else add_mark(state.sent, mark, str(replace(sent, stands_in=process)))
 
 
 def now_ms() -> int:
