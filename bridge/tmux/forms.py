@@ -68,7 +68,7 @@ def line_text(ticket: Ticket) -> str:
 
 def header(ticket: Ticket) -> str:
     """One line: from whom, that it is a peer's message, which ticket, how to reply."""
-    origin = re.sub(r'["\\]', "'", one_line(ticket.origin, _ORIGIN_BYTES)) or "unknown"
+    origin = re.sub(r'["\\`$]', "'", one_line(ticket.origin, _ORIGIN_BYTES)) or "unknown"  # it is the sender's word, and no shell's
     answers = ticket.metadata.get("replyTo") if ticket.metadata.get("isReply") else None
     about = f" in reply to your ticket {one_line(answers, _ORIGIN_BYTES)}" if isinstance(answers, str) else ""
     words = id_words(ticket.ticket_id)

@@ -10,6 +10,7 @@ borders removed. They match an empty input only: a draft must not match.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import Optional, Pattern
@@ -26,8 +27,9 @@ FULL_SCREEN = frozenset("top htop btop atop watch fzf tig lazygit ncdu mc ranger
 # Whatever is typed here is executed, and we know no constant command in their language.
 INTERPRETERS = frozenset(
     "irb pry perl php R lua luajit ghci mysql mariadb psql sqlite3 redis-cli mongo mongosh gdb lldb pdb bc dc julia octave deno bun erl iex beam.smp scala jshell "
-    "ocaml utop clisp sbcl guile racket gnuplot maxima gap sage ftp sftp telnet openssl".split()
+    "ocaml utop clisp sbcl guile racket gnuplot maxima gap sage ftp sftp telnet openssl ch qjs".split()
 )
+SCRIPTED = frozenset("ipython ipython3 ptpython ptipython bpython ts-node coffee mongosh irb pry psysh pgcli mycli litecli".split())  # such as another one runs
 
 
 @dataclass(frozen=True)
@@ -100,15 +102,21 @@ PASSWORD = re.compile(r"(pass(word|phrase|code)|\bPIN\b|verification code|one-ti
 BORDER = re.compile("[\u2500-\u258b\u258d-\u259f|]")  # box drawing and block elements: the frame of a composer (not \u258c, Codex's prompt)
 
 
-_TAKES_WORD = frozenset("--rcfile --init-file -o +o -O +O -C --init-command".split())  # a shell's options whose next word is no script
+_TAKES_WORD = (  # options whose next word is no script, by who takes them
+    (re.compile(r"node(js)?"), frozenset("-r --require --import --loader --experimental-loader -C --conditions --title --stack-trace-limit".split())),
+    (re.compile(r"(python|pypy)[\d.]*", re.I), frozenset("-W -X --check-hash-based-pycs".split())),
+    (re.compile(r".*"), frozenset("--rcfile --init-file -o +o -O +O -C --init-command".split())),  # shells
+)
 _RUNS = frozenset("-c -e -m -p --eval --command --print".split())  # a shell's or an interpreter's options that give it work
 
 
 def script_of(argv: tuple[str, ...]) -> str:
     """What a shell or an interpreter was given to run; "" when it was started to talk with a person."""
+    name = os.path.basename(argv[0]).lstrip("-") if argv else ""
+    takes_word = next(words for command, words in _TAKES_WORD if command.fullmatch(name))
     words = iter(argv[1:])
     for word in words:
-        if word in _TAKES_WORD:
+        if word in takes_word:
             next(words, None)
         elif word in _RUNS or not word.startswith(("-", "+")) or re.fullmatch(r"-[a-z]*c", word):
             return word

@@ -112,6 +112,8 @@ def classify(state: PaneState, names: tuple[str, ...], rules: Rules) -> tuple[Ki
             if kind is Kind.SHELL and script_of(state.terminal.argv):
                 return Kind.PROGRAM, None
             return kind, None
+    if not profiles.SCRIPTED.isdisjoint(names):
+        return Kind.INTERPRETER, None
     repl = next((repl for repl in map(profiles.find_repl, own) if repl), None)
     if repl and _talks(state, rules):
         return Kind.REPL, repl

@@ -23,7 +23,7 @@ from typing import Callable, Optional
 from bridge.tmux import profiles
 from bridge.tmux.profiles import MARKER, Profile
 from bridge.tmux.program import Kind, Learned, Rules, Sight, sight_of
-from bridge.tmux.screen import block, empty_or_last_input, unframed, vicinity
+from bridge.tmux.screen import block, empty_or_last_input, is_framed, unframed, vicinity
 from bridge.tmux.state import PaneState, text_width
 
 
@@ -127,9 +127,22 @@ def _prompt(sight: Sight) -> Optional[str]:
         return _shell_prompt(sight)
     if sight.kind is Kind.REPL:
         return _repl_prompt(sight)
+    if _may_execute(sight):
+        return f"{sight.name} reads lines here, and may execute them (if it is an agent, say so: --form agent)"
     if input_is_empty(sight) or (sight.form == "shell" and _shell_prompt(sight) is None):
         return None
     return _draft(sight)
+
+
+def _may_execute(sight: Sight) -> bool:
+    """Node's line editor is in raw mode, as an agent's composer is: on the main screen only a frame around its input tells them
+    apart. And whoever prompts with `>>>` is a REPL until somebody says otherwise."""
+    if sight.kind is not Kind.AGENT or sight.profile is not profiles.GENERIC or sight.rules.form != "auto" or sight.state.alternate:
+        return False
+    if _marked(sight) or is_framed(sight.state):
+        return False
+    repl = profiles.find_repl(sight.name)
+    return (repl is not None and repl.name == "node") or unframed(sight.state.left).strip() == ">>>"
 
 
 def _marked(sight: Sight) -> bool:

@@ -25,6 +25,12 @@ def empty_or_last_input(rows: tuple[str, ...]) -> tuple[str, ...]:
     return ()
 
 
+def is_framed(state: PaneState) -> bool:
+    """Does a frame, or a rule, touch the input row?"""
+    top = state.cursor_y if state.cursor_shown else len(state.rows) - len(empty_or_last_input(state.rows))
+    return any(re.match(r"\s*[\u2500-\u257f]", row) for row in state.rows[max(0, top - 1) : top + 2])
+
+
 def block(state: PaneState) -> list[str]:
     """The rows that touch the input row, up to a blank one or a frame."""
     rows = [unframed(row).strip() for row in state.rows]

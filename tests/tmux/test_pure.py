@@ -188,6 +188,10 @@ def test_squash_survives_frames_wrapping_and_emoji():
         ("python3 -m http.server", "-m"),
         ("python3 /opt/aider", "/opt/aider"),
         ("zsh -o vi", ""),
+        ("node -r fs", ""),
+        ("node --import ./a.mjs b.js", "b.js"),
+        ("/usr/bin/python3.11 -X dev -W error", ""),
+        ("bash -r x.sh", "x.sh"),
     ],
 )
 def test_what_an_interpreter_was_given(argv, script):

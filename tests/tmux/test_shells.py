@@ -79,8 +79,8 @@ def test_an_odd_id_travels_as_base64(server, ticket_id):
     assert pane.screen().count("--id64") == 1
 
 
-@pytest.mark.parametrize(("name", "command", "prompt"), [("python", "python3 -q", ">>>"), ("node", "node", ">")])
-def test_a_repl_gets_the_command_in_its_own_language(server, name, command, prompt, tmp_path):
+@pytest.mark.parametrize("command", ["python3 -q", "python3 -q -X dev", "node", "node -r fs"])
+def test_a_repl_gets_the_command_in_its_own_language(server, command, tmp_path):
     settings = TmuxSettings(poll_min=20, poll_max=60, cool_down=0, shell_command=f"echo ran-{{id}} >> {tmp_path}/shown")
     pane = server.open(command)
     given = run(deliver(pane.injector(settings=settings), ticket("import os; os.system('touch PWNED')")))
@@ -88,6 +88,29 @@ def test_a_repl_gets_the_command_in_its_own_language(server, name, command, prom
     until(lambda: (tmp_path / "shown").exists(), "the command has run")
     assert (tmp_path / "shown").read_text() == "ran-T-1\n"
     assert not (server.folder / "PWNED").exists()
+
+
+LINE_EDITORS = {
+    "repl.js": "require('repl').start('> ')",
+    "lines.js": "require('readline').createInterface({input: process.stdin, output: process.stdout, prompt: '> '}).on('line', line => require('child_process').execSync(line)).prompt()",
+}
+
+
+@pytest.mark.parametrize("script", LINE_EDITORS)
+def test_no_text_is_typed_into_a_line_editor_that_may_execute_it(server, script):
+    """Node's is in raw mode, as an agent's composer is."""
+    (server.folder / script).write_text(LINE_EDITORS[script])
+    pane = server.open(f"node {script}")
+    pane.wait_shown(">")
+    before = pane.screen()
+
+    async def scenario():
+        await wait_reason(pane.injector(), "may execute")
+        with pytest.raises(PaneNotReady, match="may execute"):
+            await pane.injector().inject(ticket("require('fs').writeFileSync('PWNED', '')", origin="`touch PWNED`"))
+
+    run(scenario())
+    assert pane.screen() == before and not (server.folder / "PWNED").exists()
 
 
 @pytest.mark.parametrize(
