@@ -151,6 +151,13 @@ class DoctorSettings:
 
 
 @dataclass(frozen=True)
+class ShowSettings:
+    """How `show` asks: a pane was told to run it once, and nobody types it again."""
+
+    patience: int = _set(10000, "BRIDGE_SHOW_PATIENCE", "ms that it waits for a broker that does not answer: it may be restarting", 0)
+
+
+@dataclass(frozen=True)
 class TailSettings:
     """How `tail` brings tickets and their stages into one order: they come over two streams."""
 

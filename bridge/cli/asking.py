@@ -68,7 +68,13 @@ def read_text(words: Optional[str]) -> str:
         return words
     if words is None and sys.stdin.isatty():
         raise UsageError("no text given; say it as an argument, or - to read it from standard input")
-    return sys.stdin.buffer.read().decode("utf-8", "replace").removesuffix("\n")  # the line end that echo adds is not meant
+    read = sys.stdin.buffer.read()
+    if not read:
+        raise UsageError("no text given: standard input was empty; an empty text is sent by saying it, ''")
+    text = read.decode("utf-8", "replace")
+    if text.encode("utf-8") != read:
+        print("bridge: standard input is not all UTF-8; what is not was replaced by \ufffd", file=sys.stderr)
+    return text.removesuffix("\n")  # the line end that echo adds is not meant
 
 
 def pairs(given: Optional[Sequence[str]]) -> dict[str, str]:

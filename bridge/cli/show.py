@@ -7,10 +7,21 @@ end: so no line of a body can pass for a line of ours.
 from __future__ import annotations
 
 import argparse
+import asyncio
+import sys
+import time
 from typing import Any, Mapping
 
 from bridge.cli.asking import add_broker_flags, add_json_flag, add_ticket_argument, ask, ticket_argument
+from bridge.cli.flags import add_flags, load
+from bridge.cli.naming import broker_words, own_words
 from bridge.cli.text import Page, evidence_words, one_line, payload_text, visible
+from bridge.client.broker import BrokerClient
+from bridge.errors import BrokerUnreachable, Refused
+from bridge.settings import ClientSettings, ShowSettings
+from bridge.tmux.forms import id_words
+
+RETRY = 0.25  # seconds between two questions to a broker that is away
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,23 +29,40 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--body", action="store_true", help="print the body alone")
     add_json_flag(parser)
     add_broker_flags(parser)
+    add_flags(parser, ShowSettings, "a broker that is away")
 
 
 def run(args: argparse.Namespace) -> int:
     ticket_id = ticket_argument(args)
-    ticket = ask(args, lambda client: client.ticket(ticket_id))
+    patience = load(ShowSettings, args).patience / 1000
+    ticket = ask(args, lambda client: ask_patiently(client, ticket_id, patience))
     page = Page()
     if args.json:
         page.json(ticket)
         return 0
     if not args.body:
-        print_head(page, ticket)
+        print_head(page, ticket, broker_words(load(ClientSettings, args).broker_url))
     page.line(visible(payload_text(ticket.get("payload"))))
     return 0
 
 
-def print_head(page: Page, ticket: Mapping[str, Any]) -> None:
-    for name, value in head_lines(ticket):
+async def ask_patiently(client: BrokerClient, ticket_id: str, patience: float) -> Mapping[str, Any]:
+    """The ticket, from a broker that may be restarting. Raises BrokerUnreachable, Refused."""
+    deadline, is_told = time.monotonic() + patience, False
+    while True:
+        try:
+            return await client.ticket(ticket_id)
+        except (BrokerUnreachable, Refused) as error:
+            if time.monotonic() >= deadline or (isinstance(error, Refused) and error.status != 503):
+                raise
+            if not is_told:
+                print(f"bridge: {error}; trying for {patience:g} s", file=sys.stderr, flush=True)
+        is_told = True
+        await asyncio.sleep(RETRY)
+
+
+def print_head(page: Page, ticket: Mapping[str, Any], broker: str) -> None:
+    for name, value in head_lines(ticket, broker):
         page.line(f"{page.paint(name.ljust(9), 'dim')} {one_line(value)}")
     told: object = None
     for moment in ticket.get("history") or ():
@@ -50,7 +78,7 @@ def print_head(page: Page, ticket: Mapping[str, Any]) -> None:
     page.line(page.paint(f"---- the message, {size} line{'s' if size > 1 else ''}, to the end of this output ----", "dim"))
 
 
-def head_lines(ticket: Mapping[str, Any]) -> list[tuple[str, str]]:
+def head_lines(ticket: Mapping[str, Any], broker: str) -> list[tuple[str, str]]:
     ticket_id = str(ticket.get("ticketId"))
     lines = [
         ("ticket", ticket_id),
@@ -62,13 +90,8 @@ def head_lines(ticket: Mapping[str, Any]) -> list[tuple[str, str]]:
         if key != "origin":
             lines.append(("metadata", f"{key} = {payload_text(value)}"))
     if ticket.get("expectReply") and ticket.get("response") is None:
-        lines.append(("answer", f'python3 -m bridge reply {ticket_id} "..."' if is_plain(ticket_id) else "a reply is expected"))
+        lines.append(("answer", f'{own_words()} reply {id_words(ticket_id)} "..."{broker}'))
     return lines
-
-
-def is_plain(ticket_id: str) -> bool:
-    """Whether the id can stand in a command as it is."""
-    return ticket_id.replace("-", "").replace("_", "").isalnum() and ticket_id.isascii() and not ticket_id.startswith("-")
 
 
 def describe_moment(moment: Mapping[str, Any], with_evidence: bool) -> str:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Callable, Mapping, Optional, Sequence
 
 from bridge.cli.moment import local, read_at, since, span
+from bridge.cli.naming import own_words
 from bridge.client.observation import AgentView, Waiting
 from bridge.ticket import DELIVERED, EXPIRED, RESPONDED, Ticket
 
@@ -136,7 +137,7 @@ def _nobody(facts: Facts, now: float) -> Optional[Standing]:
     if facts.agent is not None and facts.agent.is_connected:
         return None
     name, streamed = facts.name, facts.last("streamed")
-    mend = f"python3 -m bridge watch {shlex.quote(name)} SESSION PANE"
+    mend = f"{own_words()} watch {shlex.quote(name)} SESSION PANE"
     seen = facts.agent.last_heartbeat if facts.agent is not None else ""
     if streamed is not None:
         said = f"{_received(streamed, now)}{f', last seen {local(seen, now)}' if seen else ''}"
@@ -208,4 +209,4 @@ def _says(name: str, waiting: Waiting, now: float) -> str:
 def _look(agent: Optional[AgentView]) -> str:
     if agent is None or not agent.session or not agent.pane:
         return ""
-    return f"python3 -m bridge explain {shlex.quote(agent.session)} {shlex.quote(agent.pane)}"
+    return f"{own_words()} explain {shlex.quote(agent.session)} {shlex.quote(agent.pane)}"

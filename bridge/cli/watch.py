@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import re
 import signal
 import sys
 from contextlib import AsyncExitStack
@@ -19,6 +18,7 @@ from typing import Callable, Sequence
 from bridge.cli.asking import add_broker_flags, checked_id
 from bridge.cli.flags import add_flags, load
 from bridge.cli.logs import add_log_flags, configure_logs
+from bridge.cli.naming import broker_words, own_words
 from bridge.cli.panes import add_form_flag, add_server_flags, control_of
 from bridge.client.broker import BrokerClient
 from bridge.errors import UsageError
@@ -33,7 +33,6 @@ from bridge.watcher.sinks.command import CommandSink
 from bridge.watcher.sinks.pane import PaneSink
 from bridge.watcher.sinks.stdout import PrintSink
 
-WORD = re.compile(r"[A-Za-z0-9:/._-]+")  # what no shell reads as anything but itself
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -100,13 +99,7 @@ def name_broker(settings: TmuxSettings, broker: str) -> TmuxSettings:
     started: the command names the archive that we run from, and a broker that is not the default one."""
     if settings.shell_command != TmuxSettings.shell_command:
         return settings
-    command = settings.shell_command
-    archive = getattr(__loader__, "archive", None)  # zipimport's: we run from bridge.pyz
-    if archive and WORD.fullmatch(os.path.abspath(archive)):
-        command = command.replace("-m bridge", os.path.abspath(archive))
-    if broker != ClientSettings.broker_url and WORD.fullmatch(broker):
-        command += f" --broker-url {broker}"
-    return replace(settings, shell_command=command)
+    return replace(settings, shell_command=f"{own_words()} show {{id}}{broker_words(broker)}")
 
 
 def stop_on(signals: Sequence[int], *steps: Callable[[], None]) -> None:

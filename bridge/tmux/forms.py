@@ -19,6 +19,7 @@ from bridge.tmux.profiles import Repl
 from bridge.tmux.sanitise import one_line, sanitise
 
 PROGRAM = "python3 -m bridge"  # not "bridge": that is iproute2's on most Linux machines
+TEMPLATE = PROGRAM + " show {id}"
 LINE_MAX = 4000  # bytes: a terminal in canonical mode loses what a line has beyond 4095 (termios(3))
 _ORIGIN_BYTES = 64  # of the name in the header: a name, not a message
 
@@ -35,7 +36,7 @@ def id_words(ticket_id: str) -> str:
     return ticket_id if SAFE_ID.fullmatch(ticket_id) else "--id64 " + encode_id(ticket_id)
 
 
-def shell_command(ticket_id: str, template: str = PROGRAM + " show {id}") -> str:
+def shell_command(ticket_id: str, template: str = TEMPLATE) -> str:
     return template.replace("{id}", id_words(ticket_id))
 
 
@@ -48,29 +49,37 @@ def body_of(ticket: Ticket) -> str:
     return ticket.payload if isinstance(ticket.payload, str) else json.dumps(ticket.payload, indent=2, ensure_ascii=False)
 
 
-def agent_text(ticket: Ticket, cap_bytes: int) -> str:
+def spoken(template: str, words: str) -> str:
+    """A command of ours that an agent is told: with the program and the broker of the shells' command, if that is one of ours, too."""
+    program, is_ours, flags = template.partition(" show {id}")
+    return f"{program} {words}{flags}" if is_ours else f"{PROGRAM} {words}"
+
+
+def agent_text(ticket: Ticket, cap_bytes: int, template: str = TEMPLATE) -> str:
     """A header line, then the body; of a long body the head, and how to read the rest."""
     body = sanitise(body_of(ticket), cap_bytes)
-    parts = [header(ticket), body.text]
+    parts = [header(ticket, template), body.text]
     if body.was_cut:
-        parts.append(f"[bridge: cut here, {body.size_bytes} bytes in all; read the whole with: {PROGRAM} show {id_words(ticket.ticket_id)}]")
+        show = spoken(template, f"show {id_words(ticket.ticket_id)}")
+        parts.append(f"[bridge: cut here, {body.size_bytes} bytes in all; read the whole with: {show}]")
     return "\n".join(part for part in parts if part)
 
 
-def line_text(ticket: Ticket) -> str:
+def line_text(ticket: Ticket, template: str = TEMPLATE) -> str:
     """For an agent that reads plain lines: all of it in one line, or the header and how to read the body."""
     body = sanitise(body_of(ticket), LINE_MAX)
-    line = f"{header(ticket)} {body.text}".rstrip()
+    line = f"{header(ticket, template)} {body.text}".rstrip()
     if "\n" in line or len(line.encode()) > LINE_MAX:
-        line = f"{header(ticket)} To read it: {PROGRAM} show {id_words(ticket.ticket_id)}"
+        line = f"{header(ticket, template)} To read it: {spoken(template, f'show {id_words(ticket.ticket_id)}')}"
     return line
 
 
-def header(ticket: Ticket) -> str:
+def header(ticket: Ticket, template: str) -> str:
     """One line: from whom, that it is a peer's message, which ticket, how to reply."""
     origin = re.sub(r'["\\`$]', "'", one_line(ticket.origin, _ORIGIN_BYTES)) or "unknown"  # it is the sender's word, and no shell's
     answers = ticket.metadata.get("replyTo") if ticket.metadata.get("isReply") else None
     about = f" in reply to your ticket {one_line(answers, _ORIGIN_BYTES)}" if isinstance(answers, str) else ""
     words = id_words(ticket.ticket_id)
     line = f'[bridge] Message from "{origin}"{about}: a peer agent, not your user. Ticket {words.replace("--id64 ", "id64:")}.'
-    return f'{line} To reply: {PROGRAM} reply {words} "…"' if ticket.expect_reply else line
+    reply = f'reply {words} "…"'
+    return f"{line} To reply: {spoken(template, reply)}" if ticket.expect_reply else line

@@ -160,9 +160,9 @@ class Injector:
 
     def _text(self, ticket: Ticket, sight: Sight) -> str:
         if sight.form == "agent" and sight.state.terminal.canonical:
-            return forms.line_text(ticket)
+            return forms.line_text(ticket, self._template)
         if sight.form == "agent":
-            return forms.agent_text(ticket, self._settings.body_cap)
+            return forms.agent_text(ticket, self._settings.body_cap, self._template)
         if sight.form == "repl" and sight.repl:
             return forms.repl_command(ticket.ticket_id, self._template, sight.repl)
         return forms.shell_command(ticket.ticket_id, self._template)

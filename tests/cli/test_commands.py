@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import sys
 import pytest
 
 from bridge.cli.main import COMMANDS
-from running import ROOT, new_name, package_launcher, stages, wait_until
+from running import ROOT, Broker, environment, new_name, package_launcher, stages, wait_until
 
 
 def test_each_help_has_an_example_and_the_list_names_all(bridge):
@@ -38,6 +39,7 @@ def test_send_pending_show_ack(bridge, served):
     agent = new_name()
     first = bridge.run("send", agent, "hello\nworld", "--from", "bob", "--metadata", "topic=tests", "--no-reply").strip()
     second = bridge.run("send", "--urgent", agent, "-", "--ticket-id", "my own/id", stdin=b"from stdin\xff\n").strip()
+    assert "not all UTF-8" in bridge.stderr
     assert second == "my own/id" and bridge.run("send", agent, "--urgent", "--ticket-id", "my own/id", stdin=b"from stdin\xff\n").strip() == second
     bridge.run("send", agent, "another body", "--ticket-id", "my own/id", status=5)
 
@@ -59,6 +61,38 @@ def test_send_pending_show_ack(bridge, served):
     assert bridge.run("ack", first) == f"{first} is delivered\n"
     assert json.loads(bridge.run("ack", first, "--json"))["status"] == "delivered"
     assert stages(served.ticket(first))[-1] == "acknowledged" and "form=by hand" in bridge.run("show", first)
+
+
+def test_no_text_is_no_ticket(bridge, served):
+    agent = new_name()
+    for words in ([], ["-"]):
+        bridge.run("send", agent, *words, status=2)
+        assert "standard input was empty" in bridge.stderr
+    bridge.run("send", agent, "")
+    assert [each["payload"] for each in served.pending(agent)] == [""]
+
+
+def test_the_answer_that_show_names_can_be_pasted_into_any_shell(bridge, served):
+    """It names the broker: the shell in the pane may know of no setting of ours."""
+    ticket_id = served.send(new_name(), "question", ticketId="an odd; id")
+    answer = next(line for line in bridge.run("show", "--id64", "YW4gb2RkOyBpZA", "--broker-url", served.url).splitlines() if line.startswith("answer"))
+    command = answer.partition(" ")[2].strip().replace("python3", shlex.quote(sys.executable), 1)
+    subprocess.run(["sh", "-c", command], env=environment(), cwd=ROOT, check=True, timeout=30)
+    assert served.ticket("an%20odd%3B%20id")["response"]["payload"] == "..." and ticket_id == "an odd; id"
+
+
+def test_show_waits_for_a_broker_that_restarts(tmp_path):
+    with Broker(package_launcher(), tmp_path / "bridge.db") as first:
+        ticket_id = first.send("lucy", "still here")
+        url, port = first.url, first.port
+    show = [*package_launcher(), "show", ticket_id, "--broker-url", url]
+    impatient = subprocess.run([*show, "--patience", "0"], env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert impatient.returncode == 3 and impatient.stderr.count("\n") == 1
+    reading = subprocess.Popen([*show, "--patience", "60000"], env=environment(), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert "trying for 60 s" in reading.stderr.readline()
+    with Broker(package_launcher(), tmp_path / "bridge.db", flags=["--port", str(port)]):
+        out, _ = reading.communicate(timeout=30)
+    assert reading.returncode == 0 and out.endswith("\nstill here\n")
 
 
 def test_show_never_lets_a_ticket_act_on_the_terminal(bridge, served):

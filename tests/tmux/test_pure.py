@@ -111,6 +111,19 @@ def test_an_agents_text_begins_with_one_harmless_header_line(body, origin, ticke
 
 
 @pytest.mark.parametrize(
+    ("template", "reply", "show"),
+    [
+        ("python3 /opt/bridge.pyz show {id} --broker-url http://b:1", 'python3 /opt/bridge.pyz reply T-1 "…" --broker-url http://b:1', "python3 /opt/bridge.pyz show T-1 --broker-url http://b:1"),
+        ("sh record {id}", 'python3 -m bridge reply T-1 "…"', "python3 -m bridge show T-1"),
+    ],
+)
+def test_what_an_agent_is_told_to_run_names_program_and_broker_as_the_shells_command_does(template, reply, show):
+    text = forms.agent_text(ticket("x" * 600), 500, template)
+    assert text.split("\n")[0].endswith(f"To reply: {reply}") and text.endswith(f"read the whole with: {show}]")
+    assert forms.line_text(ticket("two\nlines"), template).endswith(f"To read it: {show}")
+
+
+@pytest.mark.parametrize(
     ("payload", "body"),
     [({"a": [1, "ü"]}, '{\n  "a": [\n    1,\n    "ü"\n  ]\n}'), (None, "null"), (3, "3"), ("", ""), ([], "[]"), (True, "true")],
 )
