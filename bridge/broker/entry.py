@@ -1,7 +1,7 @@
 """One ticket as the broker holds it: bytes that never change, and a state that is replaced.
 
     pending --ack--> delivered --reply--> responded
-       |---reply-----------------------------^
+       |---reply-----------------------------^--ack--> responded
        '---ttl--> expired
 
 Rule 1: `data` is the ticket as JSON, encoded once. The same bytes go to disk,
@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from bridge.broker import body
-from bridge.ticket import PENDING
+from bridge.ticket import PENDING, RESPONDED
 from bridge.timestamp import rfc3339
 
 STAGES_MAX = 64  # entries of one history; a ticket claimed for ever must not grow for ever
@@ -46,6 +46,11 @@ class State:
     @property
     def is_final(self) -> bool:
         return self.status != PENDING
+
+    @property
+    def is_acknowledgeable(self) -> bool:
+        """Would an acknowledgement say something new?"""
+        return self.status == PENDING or (self.status == RESPONDED and all(stage["stage"] != "acknowledged" for stage in self.stages))
 
 
 def with_stage(state: State, stage: dict[str, Any]) -> State:

@@ -16,7 +16,7 @@ from bridge.broker.reported import Reported
 from bridge.broker.timeline import ACKNOWLEDGED, INJECTED, STREAMED, Timeline
 from bridge.broker.timeline import DELIVERED as ALL_THE_WAY
 from bridge.broker.transitions import submitted_ms
-from bridge.ticket import DELIVERED, EXPIRED, RESPONDED
+from bridge.ticket import EXPIRED, RESPONDED
 from bridge.timestamp import rfc3339
 
 FAILURE_WINDOW = 60.0  # seconds; "in the last minute" of /debug/connections
@@ -64,10 +64,10 @@ class Metrics:
     def changed(self, entry: Entry, before: State, now: float) -> None:
         """The ticket's state is another one now, on disk."""
         state = entry.state
+        if state.stages is not before.stages and state.stages[-1]["stage"] == "acknowledged":
+            self.acknowledged += 1
+            self._measure(entry, state, now)
         if state.status != before.status:
-            if state.status == DELIVERED:
-                self.acknowledged += 1
-                self._measure(entry, state, now)
             self.replies += state.status == RESPONDED
             self.expired += state.status == EXPIRED
         if self.on_stage is not None:

@@ -187,7 +187,7 @@ def _load(services: Services) -> None:
     kept = services.journal.load(services.clock.wall_ms(), services.clock.monotonic())
     services.ledger.load(kept)
     services.subscriptions.load(kept.subscriptions)
-    for agent_id in services.hub.backlogs:
+    for agent_id in [*services.hub.backlogs, *(agent_id for _, agent_id, _ in kept.subscriptions)]:
         services.registry.note_named(agent_id)
     for record in kept.agents:
         agent = restore(record)

@@ -3,8 +3,10 @@
     status     claim        acknowledge  reply        expire
     pending    pending      delivered    responded    expired
     delivered  409          (as it is)   responded    (as it is)
-    responded  409          (as it is)   409          (as it is)
+    responded  409          responded    409          (as it is)
     expired    409          (as it is)   409          (as it is)
+
+A quick agent replies before its watcher has acknowledged: then the acknowledgement adds its stages, once.
 
 Times come in as arguments: `now` monotonic seconds, `wall_ms` the same instant on the wall.
 """
@@ -35,7 +37,7 @@ def claimed(state: State, watcher: str, lease_ms: int, now: float, wall_ms: int)
 
 
 def acknowledged(state: State, watcher: str, evidence: object, wall_ms: int) -> State:
-    """The ticket was injected; its evidence, any JSON value, may say when and how. `state` must be pending."""
+    """The ticket was injected; its evidence, any JSON value, may say when and how. `state.is_acknowledgeable` must be true."""
     said: dict[str, Any] = {"by": watcher} if watcher else {}
     if evidence not in (None, {}):
         said["evidence"] = evidence
@@ -43,7 +45,7 @@ def acknowledged(state: State, watcher: str, evidence: object, wall_ms: int) -> 
         # A watcher's clock may be ahead of ours: nothing in a history lies in the future.
         state = with_stage(state, {"stage": "injected", "at": rfc3339(wall_ms if submitted is None else min(submitted, wall_ms)), **said})
     state = with_stage(state, {"stage": "acknowledged", "at": rfc3339(wall_ms), **said})
-    return replace(state, status=DELIVERED, updated_ms=wall_ms, claim=None)
+    return replace(state, status=DELIVERED if state.status == PENDING else state.status, updated_ms=wall_ms, claim=None)
 
 
 def submitted_ms(evidence: object) -> Optional[int]:

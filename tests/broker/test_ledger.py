@@ -107,11 +107,11 @@ class LedgerMachine(RuleBasedStateMachine):
             elif verb == "reply":
                 state = replied(entry.head, watcher, {}, self.hand.wall_ms)
                 assert head["status"] in ("pending", "delivered")
-            elif entry.head.is_final:
-                assert head["status"] != "pending"
+            elif not entry.head.is_acknowledgeable:
+                assert head["status"] != "pending" and head["is_acknowledged"]
                 return
             else:
-                assert head["status"] == "pending"
+                assert not head["is_acknowledged"]
                 state = acknowledged(entry.head, watcher, {}, self.hand.wall_ms)
         except PeerError as error:
             assert error.status == 409
@@ -135,7 +135,8 @@ class LedgerMachine(RuleBasedStateMachine):
         if verb == "claim":
             ticket["watcher"] = watcher
         else:
-            ticket["status"], ticket["watcher"] = {"acknowledge": "delivered", "reply": "responded"}[verb], None
+            ticket["is_acknowledged"] |= verb == "acknowledge"
+            ticket["status"], ticket["watcher"] = "responded" if verb == "reply" or ticket["status"] == "responded" else "delivered", None
 
     def _check_refusal_can_be_answered(self, ticket_id, entry) -> None:
         """The refusal waits for a change on its way; what is settled must not turn it into a 503."""
@@ -156,7 +157,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.turn()
         for ticket_id, verb, *rest in group if is_kept else ():
             if verb == "born":
-                self.tickets[ticket_id] = {"agent": rest[0], "seq": rest[1], "status": "pending", "watcher": None}
+                self.tickets[ticket_id] = {"agent": rest[0], "seq": rest[1], "status": "pending", "watcher": None, "is_acknowledged": False}
             else:
                 self._apply(self.tickets[ticket_id], verb, *rest)
 

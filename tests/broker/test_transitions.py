@@ -21,7 +21,7 @@ START["responded"] = replied(NEW, "yes", {}, WALL_MS)
 START["expired"] = expired(NEW, WALL_MS)
 VERBS = {
     "claim": lambda state: claimed(state, "w", 1000, NOW, WALL_MS + 1),
-    "acknowledge": lambda state: state if state.is_final else acknowledged(state, "w", {}, WALL_MS + 1),  # as its callers do
+    "acknowledge": lambda state: acknowledged(state, "w", {}, WALL_MS + 1) if state.is_acknowledgeable else state,  # as its callers do
     "reply": lambda state: replied(state, {"a": 1}, {}, WALL_MS + 1),
     "expire": lambda state: state if state.is_final else expired(state, WALL_MS + 1),
 }
@@ -52,6 +52,7 @@ def test_each_cell(status, verb):
         assert after.status == wanted and len(after.stages) == len(before.stages) + 1
         assert after.claim is None or wanted == "pending"
         assert before == START[status], "a state is a value"
+        assert verb != "acknowledge" or not after.is_acknowledgeable, "once"
 
 
 @given(st.sampled_from(["w1", "w2"]), st.sampled_from(["w1", "w2"]), st.integers(1, 10**6), st.floats(0, 2000), st.integers(1, 10**6))

@@ -72,8 +72,10 @@ def test_an_agent_that_was_only_sent_to_has_been_named(start):
     first, second = broker.send("ann", 1), broker.send("bob", 1)
     for agent, ticket, restarts in (("ann", first, False), ("bob", second, True)):
         if restarts:
+            broker.ask("POST", "/agents/eve/subscribe", {"subscriber": "S"})
             broker.stop()
             broker.start()
+            assert broker.ask("GET", "/debug/agent/eve/status").status == 200, "its subscription was kept"
         for pending in (1, 0):
             answer = broker.ask("GET", f"/debug/agent/{agent}/status")
             assert answer.status == 200 and answer.json["pendingMessages"] == pending and answer.json["connection"] == "none"

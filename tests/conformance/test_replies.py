@@ -36,6 +36,18 @@ def test_reply_after_acknowledge(broker):
     assert late.status == 200 and late.json == {"ticketId": ticket_id, "status": "responded"}
 
 
+def test_a_reply_that_comes_before_the_acknowledgement_takes_nothing_from_it(broker):
+    """A quick agent's. The watcher's evidence is kept, once; the status stays."""
+    ticket_id = broker.send(new_name(), 1)
+    assert reply(broker, ticket_id, "done").status == 204
+    for _ in range(2):
+        answer = broker.ask("POST", f"/tickets/{ticket_id}/acknowledge", {"watcher": "w", "evidence": {"pane": "%1"}})
+        assert (answer.status, answer.json) == (200, {"ticketId": ticket_id, "status": "responded"})
+    ticket = broker.ticket(ticket_id)
+    assert stages(ticket) == ["accepted", "replied", "injected", "acknowledged"] and ticket["history"][-1]["evidence"] == {"pane": "%1"}
+    assert ticket["status"] == "responded" and ticket["response"]["payload"] == "done"
+
+
 @pytest.mark.parametrize("payload", [None, "", 0, False, [], {}], ids=repr)
 def test_an_empty_reply_is_a_reply(broker, payload):
     ticket_id = broker.send(new_name(), 1)

@@ -80,6 +80,19 @@ def test_a_long_poll_is_answered_when_the_broker_stops(start):
     assert broker.wait() == 0
 
 
+def test_whoever_waits_for_a_reply_is_not_told_that_the_time_is_up(start):
+    """408 is final to who reads it."""
+    broker = start(BRIDGE_DRAIN_TIMEOUT=20000)
+    ticket_id = broker.send("a", timeoutMs=60000)
+    with broker.line() as line:
+        line.request("GET", f"/replies/{ticket_id}/wait")
+        assert broker.ask("GET", "/health").status == 200
+        broker.signal(signal.SIGTERM)
+        answer = line.read_answer()
+        assert answer.status == 503 and answer.field("Retry-After") == "1" and "ask again" in answer.json["detail"], answer
+    assert broker.wait() == 0
+
+
 def test_what_never_ends_is_cut_at_the_deadline(start):
     broker = start(BRIDGE_DRAIN_TIMEOUT=300, BRIDGE_BODY_TIMEOUT=600000)
     with broker.line() as line:

@@ -18,6 +18,8 @@ from bridge.ticket import check_id
 from bridge.wire.request import Request
 from bridge.wire.target import decode_query
 
+PUNCTUAL = 0.05  # seconds by which a timer may be early
+
 
 def reply(request: Request, services: Services, name: str) -> Answer:
     fields = body.decode_object(request.body, services.settings.json_depth)
@@ -68,11 +70,20 @@ def get_reply(request: Request, services: Services, name: str) -> Answer:
 
 def wait_reply(request: Request, services: Services, name: str) -> Answer:
     entry = services.ledger.get(name)
-    late = problem(PeerError(408, f"no reply to ticket {name!r} within its {entry.timeout_ms} ms; it stays as it is, ask again", reason="no_reply"))
-    answer = partial(_reply_or, services, name, late)
+    deadline = services.clock.monotonic() + entry.timeout_ms / 1000
+
+    def answer() -> Reply:
+        return _reply_or(services, name, _no_reply(entry, is_over=services.clock.monotonic() > deadline - PUNCTUAL))
+
     if entry.state.response is not None or not entry.timeout_ms:
         return answer()
     return Wait(partial(services.hub.replies.wait, name), entry.timeout_ms / 1000, answer)
+
+
+def _no_reply(entry: Entry, is_over: bool) -> Reply:
+    if is_over:
+        return problem(PeerError(408, f"no reply to ticket {entry.ticket_id!r} within its {entry.timeout_ms} ms; it stays as it is, ask again", reason="no_reply"))
+    return problem(PeerError(503, "the broker is stopping; the ticket stays as it is, ask again", {"Retry-After": "1"}))
 
 
 def stream_reply(request: Request, services: Services, name: str) -> Answer:

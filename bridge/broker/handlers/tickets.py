@@ -150,7 +150,7 @@ def acknowledge(request: Request, services: Services, name: str) -> Answer:
     evidence = fields.get("evidence")
     entry = services.ledger.get(name)
     commit = entry.commit
-    if not entry.head.is_final:
+    if entry.head.is_acknowledgeable:
         commit = services.ledger.propose(entry, acknowledged(entry.head, watcher, evidence, services.clock.wall_ms()))
     return OnDisk(json_reply(200, {"ticketId": entry.ticket_id, "status": entry.head.status}), commit)
 
