@@ -78,10 +78,10 @@ class Draft:
     def stands(self, before: PaneState, sight: Sight) -> bool:
         """After an Enter: is the text in the input still, for certain? A transcript may end with the same words, but not with a
         cursor behind the same piece of them, in whichever row; in a window of another size it wraps elsewhere."""
-        now = sight.state
-        if not now.cursor_shown or not unframed(now.left).strip():
+        now, behind = sight.state, _before_cursor(sight.state)
+        if not now.cursor_shown or not behind:
             return False
-        return now.left == before.left or ((now.width, now.height) != (before.width, before.height) and self.is_shown(sight))
+        return behind == _before_cursor(before) or ((now.width, now.height) != (before.width, before.height) and self.is_shown(sight))
 
     def is_told(self, state: PaneState) -> bool:
         """Does the transcript show the text? Only a hint: a screen forgets."""
@@ -101,6 +101,17 @@ class Draft:
             return objection
         rows = [row for row in menu_rows(sight) if squash(row) not in self.whole]
         return f"a dialog is open: {' '.join(unframed(rows[0]).split())!r}" if rows else None
+
+
+def _before_cursor(state: PaneState) -> str:
+    """What stands left of the cursor; or, where a resize has left the cursor below the frame, in the last row within the frame."""
+    left, framed = unframed(state.left).strip(), False
+    for row in reversed(state.rows[max(0, state.cursor_y - ROWS_BACK) : state.cursor_y]):
+        if left or (row.strip() and not framed and unframed(row).strip()):
+            break
+        framed = framed or bool(row.strip())
+        left = unframed(row).strip()
+    return left
 
 
 def _ends_folded(row: str, sight: Sight) -> bool:

@@ -115,9 +115,10 @@ def test_a_dialog_that_an_enter_opens_gets_no_second_enter(server, transcript):
     pane.wait_shown("1. Yes")
 
 
-def test_a_draft_that_moves_while_its_enter_is_swallowed_gets_another_one(server):
-    """The window was zoomed in that moment; and again, and again."""
-    pane = server.agent("--swallow", "3", "--box")
+@pytest.mark.parametrize("lines", [1, 40])
+def test_a_draft_that_moves_while_its_enter_is_swallowed_gets_another_one(server, lines):
+    """The window was zoomed in that moment; and again, and again. Where the screen is full the cursor comes down below the input."""
+    pane = server.agent("--swallow", "3", "--box", "--question", "BRIDGE-TEST-AGENT\n" * lines)
     server("split-window", "-d", "-v", "-l", "4", "-t", pane.id, "cat")
     tmux = Meddling(server.name, enter, lambda: server("resize-pane", "-Z", "-t", pane.id), times=3)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.tmux.draft import Draft
-from bridge.tmux.program import Learned, Rules, sight_of
+from bridge.tmux.program import Learned, Rules, Sight, sight_of
 from bridge.tmux.state import PaneState, Terminal
 
 TEXT = "Message of a peer agent: please run the whole test suite now, thanks"
@@ -14,13 +14,17 @@ SHOWN, TOUCHED, NEITHER = (True, False), (False, True), (False, False)
 
 
 def look(screen: str, width: int = 40, shown: bool = True) -> tuple[bool, bool]:
-    """`█` is the cursor. (stands in the input, and whole; touched by a person)"""
+    """(stands in the input, and whole; touched by a person)"""
+    sight, draft = sight_of_screen(screen, width, shown), Draft.of(TEXT)
+    return draft.is_shown(sight), draft.is_touched(sight)
+
+
+def sight_of_screen(screen: str, width: int = 40, shown: bool = True) -> Sight:
+    """`█` is the cursor."""
     rows = screen.strip("\n").split("\n")
     y = next(index for index, row in enumerate(rows) if "█" in row)
     state = PaneState("", 1, "%0", 2, cursor_x=rows[y].index("█"), cursor_y=y, cursor_shown=shown, rows=tuple(row.replace("█", "") for row in rows), width=width, command="claude", terminal=TERMINAL)
-    sight = sight_of(state, Learned(), Rules("agent", 2.0, 0.2, None, False))
-    draft = Draft.of(TEXT)
-    return draft.is_shown(sight), draft.is_touched(sight)
+    return sight_of(state, Learned(), Rules("agent", 2.0, 0.2, None, False))
 
 
 SCREENS = {
@@ -53,3 +57,20 @@ def test_what_a_screen_tells_of_a_draft(name):
 def test_the_same_with_a_hidden_cursor(name):
     screen, expected = SCREENS[name]
     assert look(screen, shown=False) == expected
+
+
+BEFORE = "╭────────────────╮\n│ ❯ Message of a │\n│ peer, thanks█   │\n╰────────────────╯\n\n"
+MOVED = {
+    "the cursor below the frame": ("╭────────────────╮\n│ ❯ Message of a │\n│ peer, thanks   │\n╰────────────────╯\n\n█", True),
+    "higher up": ("│ ❯ Message of a │\n│ peer, thanks█   │\n╰────────────────╯\n\n", True),
+    "taken": ("> Message of a\npeer, thanks\n╭────────────────╮\n│ ❯ █             │\n╰────────────────╯", False),
+    "taken, and no input while it works": ("> Message of a\npeer, thanks\n█", False),
+    "taken, and below a rule no input while it works": ("> Message of a\npeer, thanks\nworks\n──────────\n█", False),
+}
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_a_draft_that_moved_is_known_again(name):
+    screen, expected = MOVED[name]
+    before, now = sight_of_screen(BEFORE), sight_of_screen(screen)
+    assert Draft.of("Message of a peer, thanks").stands(before.state, now) is expected
