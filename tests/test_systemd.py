@@ -185,6 +185,7 @@ def test_a_socket_that_listens_everywhere_may_be_called_by_any_address(activated
         assert broker.url == f"http://127.0.0.1:{second.getsockname()[1]}"
         assert broker.ask("GET", "/health", fields=[("Host", "192.0.2.7")]).status == 200
         assert broker.ask("GET", "/health", fields=[("Host", "evil.example")]).status == 421
+        assert broker.said().count("there is no authentication: whoever reaches this address can send address=0.0.0.0") == 1
 
 
 def test_sockets_of_another_process_are_left_alone(activated):

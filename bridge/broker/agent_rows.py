@@ -73,8 +73,8 @@ class AgentRows:
         now, report = self._clock.monotonic(), self._registry.report(agent_id)
         agent = self._registry.agents.get(agent_id)
         status = self._registry.status(agent or Agent(agent_id), now)
-        waiting = report.get("waiting") if status == "online" else None
-        return status, self._registry.connection(agent_id, now), report.get("health"), waiting, agent is not None
+        said = report if status == "online" else {}  # of a watcher that has gone nothing of it is true any more
+        return status, self._registry.connection(agent_id, now), said.get("health"), said.get("waiting"), agent is not None
 
     def row(self, agent_id: str) -> AgentRow:
         status, connection, health, waiting, is_registered = self.state(agent_id)

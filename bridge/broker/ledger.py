@@ -79,9 +79,14 @@ class Ledger:
             self._hub.backlog(entry.agent_id)
         self._publish(kept.pending)
 
-    # Hot: once per ticket.
     def accept(self, agent_id: str, draft: Draft) -> tuple[Entry, Stored]:
         """Make a ticket for the agent. Raises PeerError 429 or 503 when there is no room for it."""
+        self.check_room(agent_id)
+        return self.accept_unbounded(agent_id, draft)
+
+    # Hot: once per ticket.
+    def check_room(self, agent_id: str) -> None:
+        """Is there room for one more? Raises PeerError 429 or 503."""
         backlog = self._hub.backlogs.get(agent_id)
         if backlog is not None and not backlog.has_room(self._bounds.queue_max):
             raise PeerError(
@@ -92,8 +97,8 @@ class Ledger:
             )
         if self._hub.pending_bytes + self._coming_bytes > self._bounds.pending_bytes:
             raise PeerError(503, f"pending tickets of all agents hold {self._bounds.pending_bytes} bytes (BRIDGE_PENDING_BYTES)", {"Retry-After": "30"}, reason="pending_bytes")
-        return self.accept_unbounded(agent_id, draft)
 
+    # Hot: once per ticket.
     def accept_unbounded(self, agent_id: str, draft: Draft) -> tuple[Entry, Stored]:
         self.seq = seq = self.seq + 1
         ticket_id = draft.ticket_id or f"{self._id_prefix}{seq:08x}"

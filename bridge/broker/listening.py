@@ -10,6 +10,8 @@ asyncio.start_server accepts; its callback hands each transport on at once.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import logging
 import os
 import socket
 from dataclasses import replace
@@ -19,6 +21,7 @@ from bridge.errors import UsageError
 from bridge.settings import BrokerSettings
 from bridge.tasks import stop_accepting
 
+log = logging.getLogger("bridge.broker")
 ACCEPT_BACKLOG = 4096  # connections that may wait in the kernel: a herd of watchers after a restart
 ACCEPTS_PER_TURN = 128  # of them in one turn of the loop
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # how to reach who listens everywhere
@@ -46,6 +49,9 @@ class Listening:
             raise UsageError(f"cannot listen on {host} port {port}: {reason}; give another --host or --port") from None
         for listener in self._sockets():
             _deepen_backlog(listener)
+            address = listener.getsockname()[0]
+            if not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
+                log.warning("listening beyond this machine, and there is no authentication: whoever reaches this address can send address=%s", address)
         port = self._sockets()[0].getsockname()[1]
         host = WILDCARDS.get(host, host)
         return f"http://[{host}]:{port}" if ":" in host and not host.startswith("[") else f"http://{host}:{port}"

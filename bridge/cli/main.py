@@ -131,6 +131,8 @@ def status_of(error: BridgeError) -> int:
     if isinstance(error, UsageError):
         return USAGE
     if isinstance(error, Refused):
+        if not error.fields:
+            return UNREACHABLE  # somebody else answers there
         return NOT_FOUND if error.status == 404 else REFUSED
     if isinstance(error, (BrokerUnreachable, PeerError)):
         return UNREACHABLE

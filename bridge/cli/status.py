@@ -26,8 +26,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if agent is not None:
         page.line(page.paint(one_line(agent), "bold"))
-    for name, value in flatten(found):
-        page.line(f"{name.ljust(24)} {one_line(payload_text(value))}")
+    lines = flatten(found)
+    width = max((len(name) for name, _ in lines), default=0)
+    for name, value in lines:
+        page.line(f"{name.ljust(width)}  {one_line(payload_text(value))}")
     return 0
 
 

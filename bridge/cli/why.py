@@ -29,7 +29,7 @@ from bridge.timestamp import rfc3339
 
 BEFORE_PAGES = 8  # of a search for the tickets before this one; beyond it they are "or more"
 PAGE = 200  # tickets of a page, the broker's maximum
-NOTE_COLUMN = 11  # where notes begin, after the name of a stage
+NOTE_COLUMN = 12  # where notes begin, after the name of a stage
 TEXT_SHOWN = 60  # characters of the body, to know which ticket this is
 
 

@@ -201,7 +201,7 @@ def refusal(answer: Answer) -> Refused:
     problem = answer.json if isinstance(answer.json, dict) else {}
     detail = problem.get("detail") or problem.get("error") or problem.get("title")
     after = answer.fields.get("retry-after", "")  # delay-seconds only; our broker sends no HTTP-date
-    return Refused(answer.status, str(detail or f"the broker answered {answer.status}"), problem, float(after) if after.isdigit() else 0.0)
+    return Refused(answer.status, str(detail or f"what answers there says {answer.status}, and nothing that a bridge broker says; check --broker-url"), problem, float(after) if after.isdigit() else 0.0)
 
 
 def check(answer: Answer) -> Answer:

@@ -156,7 +156,7 @@ class RequestParser:
         self._length = head.length
         self._chunks = ChunkedDecoder(self._limits.head_max, self._limits.body_max) if head.is_chunked else None
         if self._length > self._limits.body_max:
-            raise PeerError(413, f"the body is larger than {self._limits.body_max} bytes")
+            raise PeerError(413, f"the body is larger than {self._limits.body_max} bytes (BRIDGE_BODY_MAX)")
         if "expect" in head.fields and head.version > (1, 0):
             self._open_expectation(head.fields)
         self._open = request = Request(head)

@@ -101,9 +101,9 @@ def test_it_is_told_in_lines_with_steps_and_without_the_same_evidence_twice():
         "T9: max > lucy",
         "do it",
         "12:02:31.000  accepted",
-        "12:03:21.000  streamed     +50 s  by sse",
-        "12:03:21.500  claimed      +500 ms  by w",
-        "12:03:31.000  injected     +9.5 s  by w  form=agent  pane=%3",
+        "12:03:21.000  streamed      +50 s  by sse",
+        "12:03:21.500  claimed       +500 ms  by w",
+        "12:03:31.000  injected      +9.5 s  by w  form=agent  pane=%3",
         "12:03:31.100  acknowledged  +100 ms  by w",
         "now  delivered at 12:03:31 but not answered; lucy has had it for 4 m",
     ]

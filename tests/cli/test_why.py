@@ -73,7 +73,7 @@ def test_from_nobody_to_the_answer(bridge, served, run, why):
         served.acknowledge(other)
     assert re.match(rf"delivered at \S+ but not answered; {agent} has had it for ", why(ticket))
     assert re.match(rf"{agent} got it at \S+; no reply is expected\n$", why(other))
-    assert re.search(r"injected     \+.* by box:7  form=agent\n.*acknowledged  \+\d+ ms  by box:7\n", run("why", ticket))
+    assert re.search(r"injected      \+.* by box:7  form=agent\n.*acknowledged  \+\d+ ms  by box:7\n", run("why", ticket))
     run("reply", ticket, "done")
     assert re.match(rf"{agent} answered it at \S+, .* after it was sent\n$", why(ticket))
     assert [each["stage"] for each in why.json(ticket)["history"]] == ["accepted", "streamed", "claimed", "injected", "acknowledged", "replied"]

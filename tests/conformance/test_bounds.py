@@ -70,6 +70,17 @@ def test_the_rate_limit(start):
     assert len(broker.pending("a")) == 5
 
 
+def test_a_full_queue_takes_nothing_from_the_rate(start):
+    broker = start(BRIDGE_RATE_LIMIT=5, BRIDGE_QUEUE_MAX=1)
+    first = broker.send("a", 1)
+    for _ in range(10):
+        answer = broker.ask("POST", "/agents/a/send", {"payload": 2})
+        check_problem(answer, 429)
+        assert "BRIDGE_QUEUE_MAX" in answer.json["detail"]
+    broker.acknowledge(first)
+    broker.send("a", 3)
+
+
 def test_the_bucket_fills_again(start):
     broker = start(BRIDGE_RATE_LIMIT=300)  # one every 200 ms
     with broker.line() as line:

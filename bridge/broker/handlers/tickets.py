@@ -34,9 +34,10 @@ def send(request: Request, services: Services, name: str) -> Answer:
         known = services.ledger.repeated(name, draft)
         if known is not None:
             return _accepted(*known)
+    services.ledger.check_room(name)  # first: a send that is refused for want of it takes nothing from the rate
     services.limits.check(name, services.clock.monotonic())
     services.registry.note_named(name)
-    return _accepted(*services.ledger.accept(name, draft))
+    return _accepted(*services.ledger.accept_unbounded(name, draft))
 
 
 def _accepted(entry: Entry, commit: Stored) -> Answer:

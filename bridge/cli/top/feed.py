@@ -39,7 +39,7 @@ async def first_overview(client: BrokerClient, agents_max: int) -> Mapping[str, 
     except Refused as error:
         if error.status not in ABSENT:
             raise
-        raise Refused(404, f"the broker at {client.url} is older than this command: it has no /overview; `agents` and `status` work with it") from None
+        raise Refused(404, f"the broker at {client.url} is older than this command: it has no /overview; `agents` and `status` work with it", {"status": 404}) from None
 
 
 class Feed:
