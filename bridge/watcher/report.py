@@ -27,6 +27,7 @@ from bridge.timestamp import rfc3339
 from bridge.watcher.inbox import Inbox
 from bridge.watcher.ladder import Tier
 
+OWN = {"registeredBy": "bridge"}  # metadata of an agent that nobody registered before its watcher did
 log = logging.getLogger("bridge.watcher")
 
 Share = Callable[[], float]  # which part of this process works for the agent: one of a hundred reports a hundredth, so that sums are true
@@ -158,7 +159,7 @@ class Reporter:
             except Refused as error:
                 if error.status != 404:
                     raise
-                await self._client.register(self._agent, metadata={"session": report["session"], "paneId": report["pane"]})
+                await self._client.register(self._agent, metadata={"session": report["session"], "paneId": report["pane"], **OWN})
                 await self._client.heartbeat(self._agent, body)
             self._sent = report
         except BrokerUnreachable as error:

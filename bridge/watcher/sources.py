@@ -16,6 +16,7 @@ from bridge.errors import PaneLost, PeerError, UsageError
 from bridge.ticket import check_id
 from bridge.tmux.census import Census
 from bridge.tmux.pane import Listing
+from bridge.watcher.report import OWN
 from bridge.watcher.roster import Assignment, Roster, read_file
 
 FILE_MAX = 4 << 20  # bytes: a thousand agents need 100 KiB
@@ -69,6 +70,7 @@ class FileSource:
 
 class RegistrySource:
     """Agents that were registered with a session and a pane, as the predecessor's script does it, if that session is on our server.
+    Not those that only a watcher registered: whoever takes an agent out of a file would find it served on, from there.
 
     One that was seen here stays, also while its session is gone, as long as it is registered.
     """
@@ -89,9 +91,9 @@ class RegistrySource:
 
 
 def registered_pane(entry: Mapping[str, object]) -> Optional[Assignment]:
-    """The pane that an agent was registered with; None where it has none."""
+    """The pane that somebody registered an agent with; None where it has none, or where that was a watcher of ours."""
     metadata, agent = entry.get("metadata"), entry.get("agentId")
-    if not isinstance(metadata, dict) or not isinstance(agent, str):
+    if not isinstance(metadata, dict) or not isinstance(agent, str) or OWN.items() <= metadata.items():
         return None
     session, pane = metadata.get("session"), metadata.get("paneId")
     if not isinstance(session, str) or not session or isinstance(pane, bool) or not isinstance(pane, (str, int)):

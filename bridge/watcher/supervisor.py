@@ -64,6 +64,7 @@ class Supervisor:
         feed = SubscriberFeed(client, name, lambda: self._recipients)
         self._intake = Intake(feed, self._recipients, settings, self._subscription.before_open, self._opened)
         self.on_open: Callable[[], None] = lambda: None  # called with each new connection
+        self._is_running = False  # the connection may have passed over tickets of who comes now
         self._stop = asyncio.Event()
         self._fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         log.info("supervising subscriber=%s broker=%s watcher=%s", name, client.url, self._watcher)
@@ -74,6 +75,7 @@ class Supervisor:
 
     async def run(self) -> None:
         """Return after stop(); raise what ended all of it otherwise."""
+        self._is_running = True
         try:
             await run_together(stop=self._wait_stop(), intake=self._intake.run(), subscription=self._subscription.keep(), fatal=self._wait_fatal())
         finally:
@@ -116,6 +118,8 @@ class Supervisor:
         agent = assignment.agent
         watch = AgentWatch(agent, self._client, self._settings, self._watcher, self._intake.tier, lambda: 1 / max(1, len(self._members)))
         member = self._members[agent] = Member(assignment, watch)
+        if self._is_running:
+            watch.arrivals.fall_behind()  # what waits goes before what comes; an earlier run may have subscribed it
         self._recipients[agent] = watch.arrivals
         member.task = asyncio.ensure_future(self._attend(member))
         self._subscription.changed.set()

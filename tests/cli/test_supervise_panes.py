@@ -92,7 +92,7 @@ def test_sessions_become_agents_and_each_pane_gets_its_own_tickets_once(bridge, 
         assert f"dev-{ward.agents[3]}:" in evidence["pane"]
         wait_until(lambda: all(not served.pending(agent) for agent in ward.agents), "the acknowledgements", LONG)
         listed = {each["agentId"]: each for each in served.ask("GET", "/agents").json}
-        assert listed[ward.agents[0]]["metadata"] == {"session": f"dev-{ward.agents[0]}", "paneId": "0.0"}
+        assert listed[ward.agents[0]]["metadata"] == {"session": f"dev-{ward.agents[0]}", "paneId": "0.0", "registeredBy": "bridge"}
 
 
 def test_a_pane_that_is_killed_and_one_that_stays_busy_leave_the_others_alone(bridge, served, ward, sending):

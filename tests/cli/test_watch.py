@@ -203,7 +203,7 @@ def test_a_bash_pane_gets_the_command_and_shows_the_ticket_without_running_it(br
     evidence = [entry for entry in served.ticket(sent[0])["history"] if entry["stage"] == "injected"][0]["evidence"]
     assert evidence["form"] == "shell" and re.fullmatch(r"\d{4}-\d\d-\d\dT.*Z", evidence["submittedAt"]) and f"dev-{agent}" in evidence["pane"]
     listed = {each["agentId"]: each for each in json.loads(bridge.run("agents", "--json"))}
-    assert listed[agent]["metadata"] == {"session": "dev-" + agent, "paneId": "0"}
+    assert listed[agent]["metadata"] == {"session": "dev-" + agent, "paneId": "0", "registeredBy": "bridge"}
 
 
 def test_a_full_screen_agent_gets_the_text_itself(bridge, served, tmux, tmp_path):

@@ -28,7 +28,7 @@ def test_tickets_arrive_in_order_are_claimed_and_acknowledged_with_evidence():
         assert [ticket for ticket, _ in small.claims] == sink.taken
         watcher = small.claims[0][1]
         assert small.acknowledged[0] == ("T1", {"watcher": watcher, "evidence": {"pane": "fake", "form": "test", "submittedAt": "now", "verified": True}})
-        assert small.registered[0]["metadata"] == {"session": "dev-lucy", "paneId": "0"}
+        assert small.registered[0]["metadata"] == {"session": "dev-lucy", "paneId": "0", "registeredBy": "bridge"}
 
     asyncio.run(scenario())
 

@@ -71,6 +71,7 @@ def test_a_file_that_was_wrong_is_looked_at_again(tmp_path):
         ({"session": "dev-lucy", "paneId": "%3"}, Assignment("lucy", "dev-lucy", "%3")),
         ({"session": "dev-lucy"}, None),
         ({"session": "", "paneId": "print"}, None),
+        ({"session": "dev-lucy", "paneId": "0", "registeredBy": "bridge"}, None),
         ({"session": 5, "paneId": "0"}, None),
         ({"session": "dev-lucy", "paneId": True}, None),
         (None, None),

@@ -325,6 +325,32 @@ def test_a_second_one_of_the_name_does_not_deafen_a_long_poller(served, tier):
     asyncio.run(scenario())
 
 
+def test_who_comes_late_and_was_subscribed_before_gets_what_waits_before_what_comes(served, monkeypatch):
+    """An earlier run left its subscription: a new ticket comes through the connection before the backlog has been read."""
+
+    async def scenario():
+        crew, name, stays, late = Crew(), new_name(), new_name(), new_name()
+        await ask(served, f"/agents/{late}/subscribe", "POST", {"subscriber": name})
+        async with supervising(served.url, crew, [stays], name, tier_holds=60000) as supervisor:
+            sent = await send(served, late)
+            await send(served, stays)
+            await wait_for(lambda: crew.taken(stays), "the cursor is past what waits")
+            monkeypatch.setattr(BrokerClient, "subscriber", slowly(BrokerClient.subscriber))
+            supervisor.assign(roster(stays, late))
+            sent += await send(served, late)
+            await wait_for(lambda: len(crew.taken(late)) == 2, "both")
+        assert crew.taken(late) == sent
+
+    def slowly(method):
+        async def slow(*given):
+            await asyncio.sleep(0.5)
+            return await method(*given)
+
+        return slow
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("names", [["same", "same"], ["one", "other"]])
 def test_two_supervisors_of_the_same_agents_share_and_never_double(served, names):
     async def scenario():
