@@ -62,6 +62,21 @@ def checked_id(value: str, name: str) -> str:
         raise UsageError(str(error)) from None
 
 
+def whole(least: int) -> Callable[[str], int]:
+    """A `type` for argparse: a whole number that is not smaller. What the broker would refuse is refused here, by the flag's name."""
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"it is {text!r}, and must be a whole number, at least {least}")
+        return value
+
+    return read
+
+
 def read_text(words: Optional[str]) -> str:
     """The TEXT argument; `-`, or nothing with something piped in, is standard input."""
     if words is not None and words != "-":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id
+from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id, whole
 from bridge.cli.text import Page, excerpt
 
 EXCERPT = 60  # characters of a body in a list
@@ -12,8 +12,8 @@ EXCERPT = 60  # characters of a body in a list
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("agent", metavar="AGENT", help="whose tickets")
-    parser.add_argument("--after", type=int, default=0, metavar="SEQ", help="only those after this cursor")
-    parser.add_argument("--limit", type=int, metavar="N", help="at most so many")
+    parser.add_argument("--after", type=whole(0), default=0, metavar="SEQ", help="only those after this cursor")
+    parser.add_argument("--limit", type=whole(1), metavar="N", help="at most so many")
     add_json_flag(parser)
     add_broker_flags(parser)
 

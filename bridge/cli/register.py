@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id, pairs
+from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id, pairs, whole
 from bridge.cli.text import Page, one_line
 
 
@@ -14,7 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--session", help="its tmux session (metadata.session)")
     parser.add_argument("--pane", help="its tmux pane (metadata.paneId)")
     parser.add_argument("--metadata", metavar="KEY=VALUE", action="append", help="added to its metadata; may be repeated")
-    parser.add_argument("--heartbeat-interval-ms", type=int, metavar="N", help="ms between its heartbeats; offline when they stay away (default: the broker's)")
+    parser.add_argument("--heartbeat-interval-ms", type=whole(1), metavar="N", help="ms between its heartbeats; offline when they stay away (default: the broker's)")
     add_json_flag(parser)
     add_broker_flags(parser)
 

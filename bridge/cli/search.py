@@ -9,11 +9,10 @@ from __future__ import annotations
 import argparse
 import time
 
-from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id
+from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id, whole
 from bridge.cli.moment import local
 from bridge.cli.text import Page, excerpt
 from bridge.client.broker import BrokerClient
-from bridge.errors import UsageError
 from bridge.ticket import DELIVERED, EXPIRED, PENDING, RESPONDED, Ticket
 
 EXCERPT = 60  # characters of a body in a list
@@ -27,15 +26,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--origin", metavar="ORIGIN", help="only tickets from this sender")
     parser.add_argument("--thread", metavar="ID", help="only tickets of this thread (metadata.threadId)")
     parser.add_argument("--status", choices=(PENDING, DELIVERED, RESPONDED, EXPIRED), help="only these")
-    parser.add_argument("--before", type=int, metavar="SEQ", help="only tickets older than this seq")
-    parser.add_argument("--limit", type=int, default=LIMIT, metavar="N", help=f"at most so many (default {LIMIT})")
+    parser.add_argument("--before", type=whole(0), metavar="SEQ", help="only tickets older than this seq")
+    parser.add_argument("--limit", type=whole(1), default=LIMIT, metavar="N", help=f"at most so many (default {LIMIT})")
     add_json_flag(parser)
     add_broker_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.limit < 1:
-        raise UsageError(f"--limit is {args.limit}; it must be at least 1")
     filters = {name: checked_id(value, f"--{name}") for name, value in (("agent", args.agent), ("origin", args.origin)) if value is not None}
     tickets = ask(args, lambda client: find(client, args.text, args.before, args.limit, thread=args.thread, status=args.status, **filters))
     page, now = Page(), time.time()

@@ -9,7 +9,7 @@ import os
 from typing import Any, Mapping, Optional
 
 from bridge.backoff import full_jitter
-from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id, pairs, read_text
+from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id, pairs, read_text, whole
 from bridge.cli.text import Page, one_line, payload_text, visible
 from bridge.client.broker import BrokerClient
 from bridge.errors import BrokerUnreachable, UsageError
@@ -28,8 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metadata", metavar="KEY=VALUE", action="append", help="added to the ticket's metadata; may be repeated")
     parser.add_argument("--urgent", action="store_true", help="goes before what waits (metadata.priority)")
     parser.add_argument("--no-reply", action="store_true", help="no reply is expected")
-    parser.add_argument("--timeout-ms", type=int, metavar="N", help=f"ms that whoever waits for the reply waits (default {TIMEOUT_MS})")
-    parser.add_argument("--ttl-ms", type=int, metavar="N", help="ms after which it expires undelivered (default: never)")
+    parser.add_argument("--timeout-ms", type=whole(0), metavar="N", help=f"ms that whoever waits for the reply waits (default {TIMEOUT_MS})")
+    parser.add_argument("--ttl-ms", type=whole(1), metavar="N", help="ms after which it expires undelivered (default: never)")
     parser.add_argument("--ticket-id", metavar="ID", help="an id of your own; sending it again makes no second ticket")
     add_json_flag(parser)
     add_broker_flags(parser)

@@ -18,7 +18,7 @@ import signal
 import time
 from typing import Any, Awaitable, Callable, Optional
 
-from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id
+from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id, whole
 from bridge.cli.flags import add_flags, load
 from bridge.cli.interleaved import Interleaved
 from bridge.cli.moment import clock, local, since
@@ -39,7 +39,7 @@ EXCERPT = 120  # characters of a body on a line
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("agent", metavar="AGENT", nargs="?", help="only this agent's tickets")
     parser.add_argument("--thread", metavar="ID", help="only tickets of this thread (metadata.threadId)")
-    parser.add_argument("--after", type=int, default=0, metavar="SEQ", help="begin after this cursor (default: with what is pending)")
+    parser.add_argument("--after", type=whole(0), default=0, metavar="SEQ", help="begin after this cursor (default: with what is pending)")
     parser.add_argument("--no-stages", action="store_true", help="tickets only, not what becomes of them")
     add_json_flag(parser)
     add_flags(parser, WatcherSettings, "the stream", only=frozenset({"sse_heartbeat", "reconnect_base", "reconnect_max"}))
