@@ -1,6 +1,6 @@
 """The laws of the house, read from the source with ast: floors, purity, size, a theory on top.
 
-FLOORS is the house's plan. The longest name that is a file's own name, or a
+FLOORS, in floors.py, is the house's plan. The longest name that is a file's own name, or a
 folder above it, gives the file its floor; a file that no line names fails. A file
 imports from lower floors, or from files of its own folder on its own floor.
 """
@@ -13,117 +13,12 @@ import sys
 
 import pytest
 
+from floors import FLOORS
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HOUSE = ROOT / "bridge"
 LINES_MAX = 300
 FUNCTION_MAX = 60  # the house says ten, and rarely over forty; beyond sixty nobody can claim "rarely"
-
-FLOORS = {
-    "bridge": 0,  # the package itself: a docstring and the version
-    "bridge.errors": 0,
-    "bridge.ticket": 0,
-    "bridge.settings": 1,
-    "bridge.systemd": 1,
-    "bridge.backoff": 1,
-    "bridge.bucket": 1,
-    "bridge.scene": 1,
-    "bridge.tasks": 1,
-    "bridge.turns": 1,
-    "bridge.timestamp": 1,
-    "bridge.wire.*": 2,
-    "bridge.broker": 3,
-    "bridge.broker.backlog": 3,
-    "bridge.broker.body": 3,
-    "bridge.broker.distribution": 3,
-    "bridge.broker.entry": 3,
-    "bridge.broker.exposition": 3,
-    "bridge.broker.families": 3,
-    "bridge.broker.limits": 3,
-    "bridge.broker.metrics": 3,
-    "bridge.broker.reported": 3,
-    "bridge.broker.timeline": 3,
-    "bridge.broker.transitions": 3,
-    "bridge.broker.waiters": 3,
-    "bridge.broker.agent_rows": 4,
-    "bridge.broker.clock": 4,
-    "bridge.broker.events": 4,
-    "bridge.broker.expiry": 4,
-    "bridge.broker.guard": 4,
-    "bridge.broker.hub": 4,
-    "bridge.broker.journal.*": 4,
-    "bridge.broker.ledger": 4,
-    "bridge.broker.process": 4,
-    "bridge.broker.registry": 4,
-    "bridge.broker.reply": 4,
-    "bridge.broker.reply_stream": 4,
-    "bridge.broker.search": 4,
-    "bridge.broker.services": 4,
-    "bridge.broker.subscriber": 4,
-    "bridge.broker.subscriptions": 4,
-    "bridge.broker.web": 4,
-    "bridge.broker.handlers.*": 5,
-    "bridge.broker.routes": 6,
-    "bridge.broker.fronts.*": 7,
-    "bridge.broker.listening": 8,
-    "bridge.broker.server": 8,
-    "bridge.watcher": 3,
-    "bridge.watcher.ladder": 3,
-    "bridge.watcher.inbox": 3,
-    "bridge.watcher.roster": 3,
-    "bridge.client.*": 4,
-    "bridge.watcher.transport.*": 5,
-    "bridge.watcher.sinks.*": 5,
-    "bridge.watcher.agent_watch": 6,
-    "bridge.watcher.arrivals": 6,
-    "bridge.watcher.report": 6,
-    "bridge.watcher.lease": 6,
-    "bridge.watcher.intake": 6,
-    "bridge.watcher.delivery": 6,
-    "bridge.watcher.session": 6,
-    "bridge.watcher.subscription": 6,
-    "bridge.watcher.sources": 7,
-    "bridge.watcher.enrolment": 7,
-    "bridge.watcher.supervisor": 7,
-    "bridge.tmux": 3,
-    "bridge.tmux.anchor": 3,
-    "bridge.tmux.control_wire": 3,
-    "bridge.tmux.draft": 3,
-    "bridge.tmux.evidence": 3,
-    "bridge.tmux.forms": 3,
-    "bridge.tmux.gate": 3,
-    "bridge.tmux.guard": 3,
-    "bridge.tmux.marks": 3,
-    "bridge.tmux.memory": 3,
-    "bridge.tmux.profiles": 3,
-    "bridge.tmux.program": 3,
-    "bridge.tmux.prompt": 3,
-    "bridge.tmux.sanitise": 3,
-    "bridge.tmux.screen": 3,
-    "bridge.tmux.state": 3,
-    "bridge.tmux.buffers": 4,
-    "bridge.tmux.activity": 4,
-    "bridge.tmux.census": 4,
-    "bridge.tmux.command": 4,
-    "bridge.tmux.control": 4,
-    "bridge.tmux.control_connection": 4,
-    "bridge.tmux.gathering": 4,
-    "bridge.tmux.injector": 4,
-    "bridge.tmux.lookout": 4,
-    "bridge.tmux.pane": 4,
-    "bridge.tmux.submitter": 4,
-    "bridge.tmux.terminal": 4,
-    "bridge.tmux.waiting": 4,
-    "bridge.doctor.*": 9,
-    "bridge.bench": 3,
-    "bridge.bench.account": 3,
-    "bridge.bench.claims": 3,
-    "bridge.bench.figures": 3,
-    "bridge.bench.plan": 3,
-    "bridge.bench.*": 9,
-    "bridge.__main__": 10,
-    "bridge.cli.*": 10,
-    "bridge.cli.top.*": 11,  # a folder of its own over what the other commands share; main.py imports by name
-}
 
 PURE_FLOORS = (0, 2, 3)
 IMPURE = {"asyncio", "socket", "ssl", "subprocess", "threading", "time", "logging", "selectors", "multiprocessing"}
@@ -180,7 +75,7 @@ def test_the_house_was_found():
 
 @pytest.mark.parametrize("name", FILES)
 def test_file_has_a_floor(name):
-    assert floor_of(name) is not None, f"{name} has no floor: give it one in FLOORS of tests/test_house.py"
+    assert floor_of(name) is not None, f"{name} has no floor: give it one in tests/floors.py"
 
 
 def test_no_line_of_the_table_is_dead():

@@ -15,6 +15,7 @@ from bridge.errors import StoreBusy
 from bridge.wire.sse import EventStreamDecoder
 
 WALL_MS = 1_700_000_000_000
+FULL = StoreBusy("the disk is full")
 
 
 class HandClock:

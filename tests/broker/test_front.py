@@ -3,59 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import StoreBusy
-from bridge.wire.response import BodyData, BodyEnd, ResponseHead, ResponseParser
-from bridge.wire.request import Limits
 from broker.house import SmallHouse
+from broker.talk import HEALTH, POLL, SEND, read_answers, request, settle, statuses
 from virtual_clock import run
 from wire.slicing import cut, places
-
-
-def request(method: str, path: str, content: object = None, fields: str = "", version: str = "1.1") -> bytes:
-    body = b"" if content is None else json.dumps(content).encode()
-    length = f"Content-Length: {len(body)}\r\n" if body else ""
-    return f"{method} {path} HTTP/{version}\r\nHost: localhost\r\n{length}{fields}\r\n".encode() + body
-
-
-SEND = request("POST", "/agents/lucy/send", {"payload": "hi"})
-HEALTH = request("GET", "/health")
-POLL = request("GET", "/agents/lucy/tickets/pending?waitMs=5000")
-
-
-def read_answers(data: bytes, methods) -> list:
-    """(status, body) of each answer; the bytes must be whole answers."""
-    parser, answers, left = ResponseParser(Limits(), methods[0]), [], list(methods[1:])
-    parser.feed(data)
-    event = parser.next_event()
-    while event is not None:
-        if isinstance(event, ResponseHead) and event.status != 100:
-            answers.append((event.status, b""))
-        elif isinstance(event, BodyData):
-            answers[-1] = (answers[-1][0], answers[-1][1] + event.data)
-        elif isinstance(event, BodyEnd) and left:
-            parser.expect(left.pop(0))
-        event = parser.next_event()
-    return answers
-
-
-def statuses(line, count: int) -> list[int]:
-    return [status for status, _ in read_answers(line.received, ["GET"] * max(1, count))]
-
-
-async def settle(house, error=None) -> None:
-    """Write every group that there is, and let its answers leave."""
-    for _ in range(50):
-        await asyncio.sleep(0)
-        if house.journal.unwritten:
-            house.journal.settle(error)
-    await asyncio.sleep(0)
-
 
 PARTS = {
     "send": (SEND, 202), "health": (HEALTH, 200), "none": (request("GET", "/nowhere"), 404), "head": (request("HEAD", "/health"), 200),
@@ -226,100 +183,6 @@ def test_eof_of_a_stream_forgets_it():
         line.send_eof()
         await asyncio.sleep(0)
         assert house.services.hub.streams("lucy") == 0 and house.services.metrics.streams_open == 0 and not house.connections
-
-    run(scenario)
-
-
-# -- a peer that does not read --------------------------------------------------------
-
-
-def test_a_peer_that_reads_nothing_is_cut_and_one_that_reads_slowly_is_not():
-    async def scenario(loop):
-        house = SmallHouse(loop, write_deadline=5000, sse_outbox=1024)
-        slow, dead = house.connect(is_stalled=True), house.connect(is_stalled=True)
-        for line in (slow, dead):
-            line.send(HEALTH * 12)
-        for _ in range(60):
-            await asyncio.sleep(1)
-            slow.read(40)
-        assert dead.is_lost and not slow.is_lost
-        slow.is_stalled = False
-        slow.read()
-        assert statuses(slow, 12) == [200] * 12
-
-    run(scenario)
-
-
-def test_a_stuck_peer_gets_no_further_answers():
-    async def scenario(loop):
-        house = SmallHouse(loop, sse_outbox=1024)
-        line = house.connect(is_stalled=True)
-        line.send(HEALTH * 200)
-        assert len(line.buffer) < 2048
-        assert house.services.metrics.responses[200] < 10
-        line.is_stalled = False
-        line.read()
-        await asyncio.sleep(0)
-        assert statuses(line, 200) == [200] * 200
-
-    run(scenario)
-
-
-def test_reading_goes_on_when_a_stuck_peer_has_read():
-    """Reading was paused (too much sent ahead) when the answer filled the buffer: both must be undone."""
-
-    async def scenario(loop):
-        house = SmallHouse(loop, sse_outbox=1024)
-        line = house.connect(is_stalled=True)
-        big = request("POST", "/agents/other/send", {"payload": "x" * 50000})
-        line.send(POLL)
-        line.send(big[:20000])
-        line.send(big[20000:])
-        assert not line.is_reading()
-        house.connect().send(request("POST", "/agents/lucy/send", {"payload": "y" * 5000}))
-        await settle(house)
-        assert len(line.buffer) > 5000, "the poll is answered, and fills the buffer"
-        line.is_stalled = False
-        line.read()
-        await asyncio.sleep(1)
-        await settle(house)
-        assert statuses(line, 2) == [200, 202]
-
-    run(scenario)
-
-
-@pytest.mark.parametrize("ends", ["idle", "refused", "reply-stream"])
-def test_a_closed_connection_whose_peer_never_reads_is_cut_too(ends):
-    """Less than a full outbox waits, so no pause was ever told; but the transport cannot close before it is read."""
-
-    async def scenario(loop):
-        house = SmallHouse(loop, write_deadline=5000)
-        line = house.connect(is_stalled=True)
-        if ends == "reply-stream":
-            helper = house.connect()
-            helper.send(request("POST", "/agents/lucy/send", {"payload": 1, "ticketId": "t1", "timeoutMs": 100}))
-            await settle(house)
-            line.send(request("GET", "/replies/t1/stream"))
-            helper.send_eof()
-        else:
-            line.send(HEALTH if ends == "idle" else b"nonsense\r\n\r\n")
-        await asyncio.sleep(75 + 10)
-        assert line.is_lost and not house.connections, "its descriptor would be held for as long as the peer likes"
-
-    run(scenario)
-
-
-def test_a_stream_that_ended_and_was_read_late_is_closed_once():
-    async def scenario(loop):
-        house = SmallHouse(loop, write_deadline=5000)
-        line = house.connect(is_stalled=True)
-        line.send(request("GET", "/tickets/stream"))
-        line.connection.drain()
-        assert line.buffer and line.is_closing() and not line.is_lost
-        await asyncio.sleep(3)
-        line.read()
-        await asyncio.sleep(30)
-        assert line.is_lost and line.received.endswith(b"0\r\n\r\n") and not house.connections
 
     run(scenario)
 

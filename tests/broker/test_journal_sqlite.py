@@ -4,62 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sqlite3
 import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.broker.body import encode_text
-from bridge.broker.entry import NEW, Entry
-from bridge.broker.journal import schema
-from bridge.broker.journal.base import AcceptRow, ChangeRow
-from bridge.broker.journal.sqlite import SqliteJournal
+from bridge.broker.entry import NEW
 from bridge.broker.journal.writer import CHUNK, PRUNE_STEP
 from bridge.broker.transitions import acknowledged, claimed, expired, replied
-from bridge.errors import StoreBusy, StoreError
+from bridge.errors import StoreBusy
 from broker.seams import WALL_MS
+from broker.stores import NOW, change_of, entry_of, load, looks, row, with_store
 from fakes import wait_for
-
-NOW = 500.0
-
-
-def row(seq: int, agent: str = "lucy", payload: object = "hi", ttl_ms: int = 0) -> AcceptRow:
-    return AcceptRow(seq, f"t{seq}", agent, '{"payload":%s}' % encode_text(payload), WALL_MS + seq, 30000, ttl_ms)
-
-
-def entry_of(accepted: AcceptRow) -> Entry:
-    return Entry(accepted.seq, accepted.ticket_id, accepted.agent_id, accepted.body.encode(), *accepted[4:])
-
-
-def change_of(entry: Entry, state) -> ChangeRow:
-    return ChangeRow(state.status, state.updated_ms, entry.memo(state), state.updated_ms if state.is_final else None, entry.seq)
-
-
-def looks(entry: Entry) -> tuple:
-    return (entry.seq, entry.ticket_id, entry.agent_id, entry.data, entry.created_ms, entry.timeout_ms, entry.ttl_ms, entry.history(), entry.to_json(), entry.state.claim)
-
-
-def with_store(path, scenario):
-    """Run `scenario(journal)` on the store, closed in the end."""
-
-    async def main():
-        journal = SqliteJournal(str(path))
-        try:
-            return await scenario(journal)
-        finally:
-            await journal.aclose()
-
-    return asyncio.run(main())
-
-
-def load(path):
-    async def scenario(journal):
-        return journal.load(WALL_MS, NOW)
-
-    return with_store(path, scenario)
 
 
 @pytest.mark.parametrize("count", [1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 3, 1000])
@@ -236,97 +193,3 @@ def test_agents_and_subscriptions_come_back(tmp_path):
     kept = load(tmp_path / "a.db")
     assert sorted(each["agentId"] for each in kept.agents) == ["ann", 'b"ob'] and {"agentId": "ann", "type": "new"} in kept.agents
     assert sorted(map(tuple, kept.subscriptions)) == [("other", "ann", 0), ("sup", "ann", 5)]
-
-
-# -- stores that cannot be used ------------------------------------------------------
-
-
-def refusal(path) -> str:
-    async def scenario():
-        with pytest.raises(StoreError) as caught:
-            journal = SqliteJournal(str(path))
-            try:
-                journal.load(WALL_MS, NOW)
-            finally:
-                await journal.aclose()
-        return str(caught.value)
-
-    text = asyncio.run(scenario())
-    assert "\n" not in text and str(path) in text and any(word in text for word in ("--db", "move it away")), "one line that says what to do"
-    return text
-
-
-def edit(path, *statements) -> None:
-    connection = sqlite3.connect(str(path))
-    for statement in statements:
-        connection.execute(statement)
-    connection.commit()
-    connection.close()
-
-
-def test_a_store_of_a_newer_version_is_refused(tmp_path):
-    load(tmp_path / "a.db")
-    edit(tmp_path / "a.db", f"PRAGMA user_version = {schema.VERSION + 1}")
-    assert "newer bridge" in refusal(tmp_path / "a.db")
-    edit(tmp_path / "a.db", f"PRAGMA user_version = {schema.VERSION}")
-    load(tmp_path / "a.db")
-
-
-def test_another_programs_database_is_refused_and_left_alone(tmp_path):
-    edit(tmp_path / "a.db", "CREATE TABLE theirs (x)")
-    before = (tmp_path / "a.db").read_bytes()
-    assert "another program's" in refusal(tmp_path / "a.db")
-    assert (tmp_path / "a.db").read_bytes() == before
-
-
-def test_what_is_no_database_is_refused_and_left_alone(tmp_path):
-    (tmp_path / "a.db").write_bytes(b"notes of mine\n" * 1000)
-    assert "damaged or is no bridge store" in refusal(tmp_path / "a.db")
-    assert (tmp_path / "a.db").read_bytes() == b"notes of mine\n" * 1000
-
-
-def test_a_store_in_use_names_its_holder_also_through_a_link(tmp_path):
-    os.symlink(tmp_path / "a.db", tmp_path / "link.db")
-
-    async def scenario(journal):
-        for name in ("a.db", "link.db"):
-            with pytest.raises(StoreError) as caught:
-                SqliteJournal(str(tmp_path / name))
-            assert f"pid {os.getpid()}" in str(caught.value) and "--db" in str(caught.value)
-
-    with_store(tmp_path / "a.db", scenario)
-    load(tmp_path / "link.db")
-
-
-def test_a_folder_is_refused(tmp_path):
-    refusal(tmp_path)
-
-
-def test_the_store_and_its_folder_are_the_owners_alone(tmp_path):
-    load(tmp_path / "new" / "a.db")
-    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
-    assert (tmp_path / "new" / "a.db").stat().st_mode & 0o777 == 0o600
-
-
-def test_every_migration_ends_at_its_own_version(tmp_path):
-    """The table, step by step: each leaves a store that the next one takes, and only the last is the present one."""
-    assert schema.VERSION == len(schema.MIGRATIONS) > 0
-    load(tmp_path / "a.db")
-    connection = sqlite3.connect(str(tmp_path / "a.db"))
-    assert connection.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
-    assert connection.execute("PRAGMA application_id").fetchone() == (schema.APPLICATION_ID,)
-    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    connection.close()
-
-
-def test_a_store_whose_rows_make_no_sense_is_refused(tmp_path):
-    """quick_check finds nothing wrong with these."""
-
-    async def scenario(journal):
-        assert await journal.accept(row(1)) is None
-
-    with_store(tmp_path / "a.db", scenario)
-    for damage in ("memo = '{'", "memo = '[1]'", "memo = '{\"claim\": 3}'", "body = x'ff'"):
-        edit(tmp_path / "a.db", f"UPDATE tickets SET {damage}")
-        assert "damaged" in refusal(tmp_path / "a.db"), damage
-        edit(tmp_path / "a.db", "UPDATE tickets SET memo = NULL, body = '{}'")

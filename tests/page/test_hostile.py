@@ -7,7 +7,7 @@ import json
 import pytest
 
 from page.conftest import open_page, wait_live
-from page.test_page import row, wait_row
+from page.rows import row, wait_row
 from raw_http import Answer
 from running import Broker, package_launcher
 

@@ -6,7 +6,7 @@ import json
 import time
 
 from page.conftest import open_page
-from page.test_page import wait_row
+from page.rows import wait_row
 
 AGENTS, RATE, SECONDS = 500, 100, 4
 NODES_MAX = 8000

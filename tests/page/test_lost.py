@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 from page.conftest import open_page, wait_live
-from page.test_page import wait_row
+from page.rows import wait_row
 from running import Broker, package_launcher, wait_until
 
 

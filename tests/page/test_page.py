@@ -1,22 +1,13 @@
-"""The page in a real browser, as a person uses it: looking, keys, sending, replying, searching, themes."""
+"""The page in a real browser, as a person uses it: looking, keys, sending, replying, searching."""
 
 from __future__ import annotations
 
 import json
 import sys
 
-from page.conftest import open_page, wait_live
-from page.contrast import CONTRAST
+from page.conftest import open_page
+from page.rows import row, wait_row
 from running import Broker, new_name, wait_until
-
-
-def row(ticket_id: str) -> str:
-    """The row of a ticket, as an expression."""
-    return f"document.querySelector({json.dumps(f'a[data-ticket={json.dumps(ticket_id)}]')})"
-
-
-def wait_row(page, ticket_id: str, text: str) -> None:
-    page.wait(f"({row(ticket_id)}?.textContent ?? '').includes({json.dumps(text)})")
 
 
 def test_an_empty_broker_says_how_to_begin(start, tab):
@@ -225,72 +216,6 @@ def test_an_address_opens_a_story_and_an_unknown_one_says_so(tab, served):
     tab.evaluate("location.hash = '#ticket/no-such-ticket'")
     tab.wait_text("#story-problem", "No such ticket")
     tab.forgive("status of 404")
-
-
-def test_themes(page):
-    theme = "document.documentElement.dataset.theme"
-    for preferred in ("dark", "light"):
-        page.prefer(color_scheme=preferred)
-        page.wait(f"{theme} === {json.dumps(preferred)}")
-    seen = []
-    for choice in ("light", "dark"):
-        page.press("t")
-        page.wait(f"document.documentElement.dataset.choice === {json.dumps(choice)} && {theme} === {json.dumps(choice)}")
-        seen.append(page.evaluate("getComputedStyle(document.body).color"))
-    assert len(set(seen)) == 2
-    page.call("Page.reload")
-    page.wait(f"document.readyState === 'complete' && {theme} === 'dark'")
-    wait_live(page)
-    page.click("#theme")
-    page.wait("document.documentElement.dataset.choice === 'automatic'")
-
-
-def test_every_text_can_be_read_in_both_themes(page, served):
-    """WCAG 1.4.3, AA, on what is shown: rows of every kind, a story, the send box, the help."""
-    agents = [new_name() for _ in range(4)]
-    for agent, health in zip(agents, ("healthy", "busy", "lost", None)):
-        served.register(agent)
-        served.ask("POST", f"/agents/{agent}/heartbeat", {"health": health, "waiting": {"ticketId": None, "reason": "a dialog", "sinceAt": "2026-01-01T00:00:00Z"}})
-    tickets = [served.send(agent, "text") for agent in agents]
-    served.pending(agents[1]), served.acknowledge(tickets[2])
-    wait_row(page, tickets[2], "delivered")
-    for scheme in ("light", "dark"):
-        page.prefer(color_scheme=scheme, reduced_motion="reduce")
-        page.wait(f"document.documentElement.dataset.theme === {json.dumps(scheme)}")
-        for opened in ("", "story", "send", "help"):
-            if opened:
-                page.evaluate(f"document.getElementById({json.dumps(opened)}).showModal()")
-            assert page.evaluate(CONTRAST) == [], f"{scheme} {opened}"
-            if opened:
-                page.evaluate(f"document.getElementById({json.dumps(opened)}).close()")
-
-
-def test_whoever_hears_the_page_finds_everything(page, served):
-    """The browser's own accessibility tree: landmarks, a table with its headers, and a name on whatever can be used."""
-    wait_row(page, served.send(new_name(), "heard"), "heard")
-    page.wait("document.querySelectorAll('#agents-rows tr').length")
-    nodes = [node for node in page.call("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]]
-    roles = [node["role"]["value"] for node in nodes]
-    assert {"banner", "main", "search", "contentinfo", "table", "columnheader", "rowheader", "status"} <= set(roles), sorted(set(roles))
-    used = ("button", "link", "textbox", "searchbox", "combobox", "checkbox", "table", "region", "list")
-    nameless = [node["role"]["value"] for node in nodes if node["role"]["value"] in used and not node.get("name", {}).get("value")]
-    assert not nameless
-    page.resize(400, 800)
-    page.wait("document.documentElement.clientWidth === 400")
-    assert "rowheader" in [node["role"]["value"] for node in page.call("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]], "a table on a phone too"
-
-
-def test_single_keys_can_be_switched_off(page):
-    page.press("?")
-    page.wait("document.querySelector('#help').open")
-    page.press("s")
-    assert not page.evaluate("document.querySelector('#send').open"), "no key acts under an open box"
-    page.click("#keys-on")
-    page.press("Escape")
-    page.wait("!document.querySelector('#help').open")
-    page.press("s")
-    assert not page.evaluate("document.querySelector('#send').open")
-    page.evaluate("localStorage.removeItem('bridge.keys')")
 
 
 def test_it_works_from_the_one_file_program(tab, program, tmp_path):

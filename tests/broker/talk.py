@@ -1,0 +1,49 @@
+"""What a peer says to a connection of the small house, and what it reads of the answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from bridge.wire.request import Limits
+from bridge.wire.response import BodyData, BodyEnd, ResponseHead, ResponseParser
+
+
+def request(method: str, path: str, content: object = None, fields: str = "", version: str = "1.1") -> bytes:
+    body = b"" if content is None else json.dumps(content).encode()
+    length = f"Content-Length: {len(body)}\r\n" if body else ""
+    return f"{method} {path} HTTP/{version}\r\nHost: localhost\r\n{length}{fields}\r\n".encode() + body
+
+
+SEND = request("POST", "/agents/lucy/send", {"payload": "hi"})
+HEALTH = request("GET", "/health")
+POLL = request("GET", "/agents/lucy/tickets/pending?waitMs=5000")
+
+
+def read_answers(data: bytes, methods) -> list:
+    """(status, body) of each answer; the bytes must be whole answers."""
+    parser, answers, left = ResponseParser(Limits(), methods[0]), [], list(methods[1:])
+    parser.feed(data)
+    event = parser.next_event()
+    while event is not None:
+        if isinstance(event, ResponseHead) and event.status != 100:
+            answers.append((event.status, b""))
+        elif isinstance(event, BodyData):
+            answers[-1] = (answers[-1][0], answers[-1][1] + event.data)
+        elif isinstance(event, BodyEnd) and left:
+            parser.expect(left.pop(0))
+        event = parser.next_event()
+    return answers
+
+
+def statuses(line, count: int) -> list[int]:
+    return [status for status, _ in read_answers(line.received, ["GET"] * max(1, count))]
+
+
+async def settle(house, error=None) -> None:
+    """Write every group that there is, and let its answers leave."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+        if house.journal.unwritten:
+            house.journal.settle(error)
+    await asyncio.sleep(0)

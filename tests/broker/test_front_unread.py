@@ -1,0 +1,102 @@
+"""A peer that does not read: it is cut in time, costs little until then, and may go on once it has read."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from broker.house import SmallHouse
+from broker.talk import HEALTH, POLL, request, settle, statuses
+from virtual_clock import run
+
+
+def test_a_peer_that_reads_nothing_is_cut_and_one_that_reads_slowly_is_not():
+    async def scenario(loop):
+        house = SmallHouse(loop, write_deadline=5000, sse_outbox=1024)
+        slow, dead = house.connect(is_stalled=True), house.connect(is_stalled=True)
+        for line in (slow, dead):
+            line.send(HEALTH * 12)
+        for _ in range(60):
+            await asyncio.sleep(1)
+            slow.read(40)
+        assert dead.is_lost and not slow.is_lost
+        slow.is_stalled = False
+        slow.read()
+        assert statuses(slow, 12) == [200] * 12
+
+    run(scenario)
+
+
+def test_a_stuck_peer_gets_no_further_answers():
+    async def scenario(loop):
+        house = SmallHouse(loop, sse_outbox=1024)
+        line = house.connect(is_stalled=True)
+        line.send(HEALTH * 200)
+        assert len(line.buffer) < 2048
+        assert house.services.metrics.responses[200] < 10
+        line.is_stalled = False
+        line.read()
+        await asyncio.sleep(0)
+        assert statuses(line, 200) == [200] * 200
+
+    run(scenario)
+
+
+def test_reading_goes_on_when_a_stuck_peer_has_read():
+    """Reading was paused (too much sent ahead) when the answer filled the buffer: both must be undone."""
+
+    async def scenario(loop):
+        house = SmallHouse(loop, sse_outbox=1024)
+        line = house.connect(is_stalled=True)
+        big = request("POST", "/agents/other/send", {"payload": "x" * 50000})
+        line.send(POLL)
+        line.send(big[:20000])
+        line.send(big[20000:])
+        assert not line.is_reading()
+        house.connect().send(request("POST", "/agents/lucy/send", {"payload": "y" * 5000}))
+        await settle(house)
+        assert len(line.buffer) > 5000, "the poll is answered, and fills the buffer"
+        line.is_stalled = False
+        line.read()
+        await asyncio.sleep(1)
+        await settle(house)
+        assert statuses(line, 2) == [200, 202]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("ends", ["idle", "refused", "reply-stream"])
+def test_a_closed_connection_whose_peer_never_reads_is_cut_too(ends):
+    """Less than a full outbox waits, so no pause was ever told; but the transport cannot close before it is read."""
+
+    async def scenario(loop):
+        house = SmallHouse(loop, write_deadline=5000)
+        line = house.connect(is_stalled=True)
+        if ends == "reply-stream":
+            helper = house.connect()
+            helper.send(request("POST", "/agents/lucy/send", {"payload": 1, "ticketId": "t1", "timeoutMs": 100}))
+            await settle(house)
+            line.send(request("GET", "/replies/t1/stream"))
+            helper.send_eof()
+        else:
+            line.send(HEALTH if ends == "idle" else b"nonsense\r\n\r\n")
+        await asyncio.sleep(75 + 10)
+        assert line.is_lost and not house.connections, "its descriptor would be held for as long as the peer likes"
+
+    run(scenario)
+
+
+def test_a_stream_that_ended_and_was_read_late_is_closed_once():
+    async def scenario(loop):
+        house = SmallHouse(loop, write_deadline=5000)
+        line = house.connect(is_stalled=True)
+        line.send(request("GET", "/tickets/stream"))
+        line.connection.drain()
+        assert line.buffer and line.is_closing() and not line.is_lost
+        await asyncio.sleep(3)
+        line.read()
+        await asyncio.sleep(30)
+        assert line.is_lost and line.received.endswith(b"0\r\n\r\n") and not house.connections
+
+    run(scenario)

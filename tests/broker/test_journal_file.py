@@ -1,0 +1,106 @@
+"""The store's file: one that cannot be used is refused in one line and left alone, one that is made is its owner's alone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+
+import pytest
+
+from bridge.broker.journal import schema
+from bridge.broker.journal.sqlite import SqliteJournal
+from bridge.errors import StoreError
+from broker.seams import WALL_MS
+from broker.stores import NOW, load, row, with_store
+
+
+def refusal(path) -> str:
+    async def scenario():
+        with pytest.raises(StoreError) as caught:
+            journal = SqliteJournal(str(path))
+            try:
+                journal.load(WALL_MS, NOW)
+            finally:
+                await journal.aclose()
+        return str(caught.value)
+
+    text = asyncio.run(scenario())
+    assert "\n" not in text and str(path) in text and any(word in text for word in ("--db", "move it away")), "one line that says what to do"
+    return text
+
+
+def edit(path, *statements) -> None:
+    connection = sqlite3.connect(str(path))
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def test_a_store_of_a_newer_version_is_refused(tmp_path):
+    load(tmp_path / "a.db")
+    edit(tmp_path / "a.db", f"PRAGMA user_version = {schema.VERSION + 1}")
+    assert "newer bridge" in refusal(tmp_path / "a.db")
+    edit(tmp_path / "a.db", f"PRAGMA user_version = {schema.VERSION}")
+    load(tmp_path / "a.db")
+
+
+def test_another_programs_database_is_refused_and_left_alone(tmp_path):
+    edit(tmp_path / "a.db", "CREATE TABLE theirs (x)")
+    before = (tmp_path / "a.db").read_bytes()
+    assert "another program's" in refusal(tmp_path / "a.db")
+    assert (tmp_path / "a.db").read_bytes() == before
+
+
+def test_what_is_no_database_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "a.db").write_bytes(b"notes of mine\n" * 1000)
+    assert "damaged or is no bridge store" in refusal(tmp_path / "a.db")
+    assert (tmp_path / "a.db").read_bytes() == b"notes of mine\n" * 1000
+
+
+def test_a_store_in_use_names_its_holder_also_through_a_link(tmp_path):
+    os.symlink(tmp_path / "a.db", tmp_path / "link.db")
+
+    async def scenario(journal):
+        for name in ("a.db", "link.db"):
+            with pytest.raises(StoreError) as caught:
+                SqliteJournal(str(tmp_path / name))
+            assert f"pid {os.getpid()}" in str(caught.value) and "--db" in str(caught.value)
+
+    with_store(tmp_path / "a.db", scenario)
+    load(tmp_path / "link.db")
+
+
+def test_a_folder_is_refused(tmp_path):
+    refusal(tmp_path)
+
+
+def test_the_store_and_its_folder_are_the_owners_alone(tmp_path):
+    load(tmp_path / "new" / "a.db")
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "new" / "a.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_every_migration_ends_at_its_own_version(tmp_path):
+    """The table, step by step: each leaves a store that the next one takes, and only the last is the present one."""
+    assert schema.VERSION == len(schema.MIGRATIONS) > 0
+    load(tmp_path / "a.db")
+    connection = sqlite3.connect(str(tmp_path / "a.db"))
+    assert connection.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
+    assert connection.execute("PRAGMA application_id").fetchone() == (schema.APPLICATION_ID,)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+
+
+def test_a_store_whose_rows_make_no_sense_is_refused(tmp_path):
+    """quick_check finds nothing wrong with these."""
+
+    async def scenario(journal):
+        assert await journal.accept(row(1)) is None
+
+    with_store(tmp_path / "a.db", scenario)
+    for damage in ("memo = '{'", "memo = '[1]'", "memo = '{\"claim\": 3}'", "body = x'ff'"):
+        edit(tmp_path / "a.db", f"UPDATE tickets SET {damage}")
+        assert "damaged" in refusal(tmp_path / "a.db"), damage
+        edit(tmp_path / "a.db", "UPDATE tickets SET memo = NULL, body = '{}'")

@@ -1,0 +1,101 @@
+"""A disk that fills while the broker runs: writing is refused, reading goes on, what was refused leaves no trace, and it heals."""
+
+from __future__ import annotations
+
+import pathlib
+import resource
+
+from conformance.shapes import check_problem
+from running import wait_until
+
+
+def fill_disk(broker) -> None:
+    """From now on no file may grow beyond what the largest has (EFBIG, setrlimit(2)); Python ignores SIGXFSZ."""
+    folder = pathlib.Path(broker.db).parent
+    largest = max(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    resource.prlimit(broker.process.pid, resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
+
+
+def free_disk(broker) -> None:
+    resource.prlimit(broker.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def send(broker, ticket_id, agent="a"):
+    return broker.ask("POST", f"/agents/{agent}/send", {"payload": "x" * 20_000, "ticketId": ticket_id})
+
+
+def fill_until_refused(broker) -> tuple[list[str], str]:
+    """Send until the first 503; returns the ids accepted on the way, and the one refused."""
+    accepted = []
+    for number in range(2000):
+        answer = send(broker, f"fill-{number}")
+        if answer.status == 503:
+            check_problem(answer, 503)
+            return accepted, f"fill-{number}"
+        assert answer.status == 202, answer
+        accepted.append(f"fill-{number}")
+    raise AssertionError("the disk never filled")
+
+
+def test_a_disk_that_fills_and_heals(start):
+    broker = start(BRIDGE_RATE_LIMIT=0, BRIDGE_QUEUE_MAX=100000)
+    broker.register("a", metadata={"before": 1})
+    kept = [broker.send("a", number) for number in range(10)]
+    with broker.agent_stream("a") as stream:
+        streamed = [event.json["ticketId"] for event in stream.read_events(10)]
+        fill_disk(broker)
+        accepted, refused = fill_until_refused(broker)
+        kept += accepted
+        # Reading goes on, writing is refused, and what was refused has left no trace.
+        assert broker.ask("GET", "/health").status == 200
+        assert [ticket["ticketId"] for ticket in broker.pending("a")] == kept
+        assert broker.ask("GET", f"/tickets/{refused}").status == 404
+        for method, path, body in [
+            ("POST", "/agents/register", {"agentId": "new", "metadata": {"big": "x" * 20_000}}),
+            ("POST", f"/tickets/{kept[0]}/acknowledge", {"watcher": "w", "evidence": {"big": "x" * 20_000}}),
+            ("POST", f"/tickets/{kept[1]}/claim", {"watcher": "w"}),
+            ("POST", "/replies", {"ticketId": kept[2], "payload": "x" * 20_000}),
+        ]:
+            answer = broker.ask(method, path, body)
+            if answer.status == 503:
+                check_problem(answer, 503)
+            else:
+                assert path.endswith("/claim") and answer.status == 200, "only what is small may still find room"
+        assert broker.ask("GET", "/agents/new").status == 404
+        assert broker.ticket(kept[0])["status"] == "pending" and broker.ticket(kept[2])["response"] is None
+        assert send(broker, refused).status == 503, "still full"
+        free_disk(broker)
+        wait_until(lambda: send(broker, refused).status == 202, "it heals")
+        kept.append(refused)
+        streamed += [event.json["ticketId"] for event in stream.read_events(len(kept) - 10)]
+    assert streamed == kept, "the stream saw what was accepted, once and in order, and nothing else"
+    assert broker.acknowledge(kept[0]).status == 200
+    broker.kill()
+    broker.start()
+    assert [ticket["ticketId"] for ticket in broker.pending("a")] == kept[1:]
+    broker.send("a", "and on it goes")
+
+
+def test_a_full_disk_and_a_kill(start):
+    """Power fails while the disk is full: what was answered 202 is there, what was answered 503 is not."""
+    broker = start(BRIDGE_RATE_LIMIT=0, BRIDGE_QUEUE_MAX=100000)
+    kept = [broker.send("a", 1)]
+    fill_disk(broker)
+    accepted, refused = fill_until_refused(broker)
+    more = [send(broker, f"more-{number}").status for number in range(5)]
+    kept += accepted + [f"more-{number}" for number, status in enumerate(more) if status == 202]
+    broker.kill()
+    broker.start()
+    assert [ticket["ticketId"] for ticket in broker.pending("a")] == kept
+
+
+def test_a_refused_acknowledgement_can_be_said_again(start):
+    broker = start(BRIDGE_RATE_LIMIT=0, BRIDGE_QUEUE_MAX=100000)
+    ticket_id = broker.send("a", 1)
+    fill_disk(broker)
+    fill_until_refused(broker)
+    statuses = [broker.acknowledge(ticket_id, {"watcher": "w", "evidence": {"big": "x" * 50_000}}).status for _ in range(3)]
+    assert statuses == [503] * 3, "a refused change must not look done the second time"
+    free_disk(broker)
+    wait_until(lambda: broker.acknowledge(ticket_id, {"watcher": "w"}).status == 200, "it heals")
+    assert broker.ticket(ticket_id)["status"] == "delivered"
