@@ -75,6 +75,8 @@ class Human(threading.Thread):
         line = mark if self._place.name == "agent" else f"sh record {mark}"
         if self._type(line):
             with self._scene.lock:  # a program that dies under the Enter may or may not have had it
+                if self._place.lives[-1].pid != life:
+                    return  # it has died since they read the line
                 self._press("\r")
                 self._unentered = ""
                 self.lines.append((life, mark, time.time()))
