@@ -68,8 +68,9 @@ class Scene:
         try:
             self._ends.close()
         finally:
-            for number, handler in self._handlers.items():
-                signal.signal(number, handler)
+            if not self.is_interrupted:  # else the process is about to exit, and a further Ctrl-C must not change with which status
+                for number, handler in self._handlers.items():
+                    signal.signal(number, handler)
 
     @contextlib.contextmanager
     def action(self) -> Iterator[None]:

@@ -46,6 +46,7 @@ class Census:
             return self._latest
         if self._counting is None or self._counting.done():
             self._counting = asyncio.ensure_future(self._count())
+            self._counting.add_done_callback(lambda counted: counted.cancelled() or counted.exception())  # whoever asked may have been told to stop
         return await asyncio.shield(self._counting)
 
     def forget(self) -> None:

@@ -114,8 +114,9 @@ class Submitter:
             if await self._is_opposed(draft, mark, before, sight):
                 return False
             if attempt < self._settings.enter_retries:
-                self._retries += 1
-                await self._lookout.run(*self._lookout.guard(sight.state).enter(_with_process(sight.state, mark, "")))
+                self._retries += 1  # before it is pressed: the pane may be lost in that moment
+                outcome = await self._lookout.run(*self._lookout.guard(sight.state).enter(_with_process(sight.state, mark, "")))
+                self._retries -= "OK" not in outcome.split()
                 wait = ENTER_DELAYS[min(attempt, len(ENTER_DELAYS) - 1)]
         if not draft.stands(before, sight):
             return False

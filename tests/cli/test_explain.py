@@ -95,8 +95,8 @@ def test_it_says_what_the_watcher_s_injector_concludes(explain, server, state, r
 
 def test_the_example_is_the_very_text_that_an_injection_types(explain, server):
     handle = server.agent()
-    found = explain(handle, "--still", "100")
-    assert found["ready"] and found["form"] == "agent" and found["program"]["kind"] == "agent"
+    found = until(lambda: (look := explain(handle, "--still", "100"))["ready"] and look, "it stands still")
+    assert found["form"] == "agent" and found["program"]["kind"] == "agent"
     run(deliver(handle.injector(), EXAMPLE))
     until(handle.messages, "the message")
     assert handle.messages() == [found["exampleText"]]

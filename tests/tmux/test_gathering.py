@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 
 import pytest
@@ -181,5 +182,26 @@ def test_no_server_is_a_loss_and_found_again():
             with pytest.raises(PaneLost):
                 await census.listing(10.0)
         await census.aclose()
+
+    run(scenario())
+
+
+def test_who_was_told_to_stop_while_the_census_fails_leaves_no_complaint_behind():
+    async def scenario():
+        troubles = []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: troubles.append(context["message"]))
+        census = Census(Tmux(socket_name="bridge-test-no-such-server"))
+        asking = asyncio.ensure_future(census.listing(0.0))
+        await asyncio.sleep(0)  # it is under way
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        while not census._counting.done():
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
+        del census, asking
+        gc.collect()
+        await asyncio.sleep(0)
+        assert troubles == []
 
     run(scenario())
