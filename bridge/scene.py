@@ -68,9 +68,8 @@ class Scene:
         try:
             self._ends.close()
         finally:
-            if not self.is_interrupted:  # else the process is about to exit, and a further Ctrl-C must not change with which status
-                for number, handler in self._handlers.items():
-                    signal.signal(number, handler)
+            for number, handler in self._handlers.items():  # who was interrupted is about to exit: a further Ctrl-C must not change with which status
+                signal.signal(number, signal.SIG_IGN if self.is_interrupted else handler)
 
     @contextlib.contextmanager
     def action(self) -> Iterator[None]:

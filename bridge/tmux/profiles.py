@@ -26,10 +26,10 @@ EDITORS = frozenset("vi vim nvim view vimdiff nano pico emacs emacsclient micro 
 FULL_SCREEN = frozenset("top htop btop atop watch fzf tig lazygit ncdu mc ranger nnn vifm dialog whiptail gpg pinentry-curses".split())
 # Whatever is typed here is executed, and we know no constant command in their language.
 INTERPRETERS = frozenset(
-    "irb pry perl php R lua luajit ghci mysql mariadb psql sqlite3 redis-cli mongo mongosh gdb lldb pdb bc dc julia octave deno bun erl iex beam.smp scala jshell "
+    "perl php R lua luajit ghci mysql mariadb psql sqlite3 redis-cli mongo gdb lldb pdb bc dc julia octave deno bun erl iex beam.smp scala jshell "
     "ocaml utop clisp sbcl guile racket gnuplot maxima gap sage ftp sftp telnet openssl ch qjs".split()
 )
-SCRIPTED = frozenset("ipython ipython3 ptpython ptipython bpython ts-node coffee mongosh irb pry psysh pgcli mycli litecli".split())  # such as another one runs
+SCRIPTED = frozenset("ipython ipython3 ptpython ptipython bpython ts-node coffee mongosh irb pry psysh pgcli mycli litecli".split())  # also as the script of another one
 
 
 @dataclass(frozen=True)

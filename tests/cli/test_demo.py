@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -53,6 +54,17 @@ def test_demo_interrupted_twice(demo, moment):
     running.process.send_signal(signal.SIGINT)
     running.process.send_signal(signal.SIGTERM)
     assert running.finish()[0] == 130
+
+
+def test_demo_interrupted_until_it_has_ended(demo):
+    """By somebody who leans on Ctrl-C: its end is not cut short, and its status is the same."""
+    running = demo()
+    running.wait_for(" broker ")
+    while running.process.poll() is None:
+        running.process.send_signal(signal.SIGINT)
+        time.sleep(0.001)
+    status, _, err = running.finish()
+    assert status == 130 and "Traceback" not in err
 
 
 @pytest.mark.parametrize("victim", [" broker ", " watch ", "tmux"])

@@ -136,6 +136,15 @@ def test_what_a_watcher_waits_for(broker):
     assert len(row["waiting"]["reason"]) < 1000 and row["health"] is None
 
 
+def test_nothing_is_told_of_the_pane_of_a_watcher_that_has_gone(broker):
+    agent = new_name()
+    broker.register(agent, heartbeatIntervalMs=1000)
+    broker.ask("POST", f"/agents/{agent}/heartbeat", {"health": "healthy", "waiting": {"ticketId": None, "reason": "why", "sinceAt": "then"}})
+    assert row_of(broker, agent)["health"] == "healthy"
+    row = wait_until(lambda: (row := row_of(broker, agent))["status"] == "offline" and row, "it is given up")
+    assert row["health"] is None and row["waiting"] is None
+
+
 def test_events_tell_a_tickets_story(broker):
     agent = new_name()
     with Events(broker, f"?agent={agent}") as events, broker.agent_stream(agent) as stream:

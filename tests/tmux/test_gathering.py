@@ -196,9 +196,7 @@ def test_who_was_told_to_stop_while_the_census_fails_leaves_no_complaint_behind(
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
-        while not census._counting.done():
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(0)
+        await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
         del census, asking
         gc.collect()
         await asyncio.sleep(0)
