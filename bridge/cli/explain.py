@@ -51,6 +51,7 @@ KINDS = {
     Kind.NEVER: "a pager, an editor or a menu",
     Kind.OPAQUE: "another terminal within this one",
     Kind.INTERPRETER: "an interpreter",
+    Kind.UNKNOWN: "no agent that is known here",
     Kind.PROGRAM: "a command that runs",
 }
 HOW = {

@@ -1,8 +1,7 @@
 """The table of programs that live in panes, and what their prompts look like.
 
-Names decide what a program IS (a shell must never get a body, a pager must get
-nothing), patterns decide whether it is READY. A row of the table is all that a new
-agent needs; `ready_pattern` (a setting) adds one more input pattern at run time.
+Names decide what a program IS (names.py), patterns decide whether it is READY. A new
+agent needs a row in both tables; `ready_pattern` (a setting) adds one more input pattern at run time.
 
 Input patterns must match ALL of the text left of the cursor, with box-drawing
 borders removed. They match an empty input only: a draft must not match.
@@ -10,26 +9,11 @@ borders removed. They match an empty input only: a draft must not match.
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from typing import Optional, Pattern
 
 MARKER = "##BRIDGE-READY##"  # the push design's explicit "I am ready"
-
-SHELLS = frozenset("bash zsh fish dash ash sh ksh mksh pdksh yash busybox tcsh csh nu xonsh elvish pwsh osh rbash".split())
-# These read their prompt in canonical mode: the kernel's flags cannot tell "at the prompt" from "busy".
-WITHOUT_EDITOR = frozenset("dash ash sh busybox".split())
-OPAQUE = frozenset("ssh mosh mosh-client docker podman kubectl nerdctl lxc incus machinectl screen tmux script sudo doas telnet expect socat nc zellij".split())
-PAGERS = frozenset("less more most man pager bat info w3m lynx".split())
-EDITORS = frozenset("vi vim nvim view vimdiff nano pico emacs emacsclient micro hx helix kak joe mcedit ed ex sudoedit".split())
-FULL_SCREEN = frozenset("top htop btop atop watch fzf tig lazygit ncdu mc ranger nnn vifm dialog whiptail gpg pinentry-curses".split())
-# Whatever is typed here is executed, and we know no constant command in their language.
-INTERPRETERS = frozenset(
-    "perl php R lua luajit ghci mysql mariadb psql sqlite3 redis-cli mongo gdb lldb pdb bc dc julia octave deno bun erl iex beam.smp scala jshell "
-    "ocaml utop clisp sbcl guile racket gnuplot maxima gap sage ftp sftp telnet openssl ch qjs".split()
-)
-SCRIPTED = frozenset("ipython ipython3 ptpython ptipython bpython ts-node coffee mongosh irb pry psysh pgcli mycli litecli".split())  # also as the script of another one
 
 
 @dataclass(frozen=True)
@@ -100,36 +84,6 @@ _ZSH_WORDS = (
 CONTINUATION = re.compile(rf"(> ?|\? ?|\.\.\. ?|(({_ZSH_WORDS}) ?)+> ?)")  # PS2 of sh, bash and dash; of csh; of REPLs; of zsh
 PASSWORD = re.compile(r"(pass(word|phrase|code)|\bPIN\b|verification code|one-time code|\botp\b)[^:]{0,60}:\s*$", re.I)
 BORDER = re.compile("[\u2500-\u258b\u258d-\u259f|]")  # box drawing and block elements: the frame of a composer (not \u258c, Codex's prompt)
-
-
-_TAKES_WORD = (  # options whose next word is no script, by who takes them
-    (re.compile(r"node(js)?"), frozenset("-r --require --import --loader --experimental-loader -C --conditions --title --stack-trace-limit".split())),
-    (re.compile(r"(python|pypy)[\d.]*", re.I), frozenset("-W -X --check-hash-based-pycs".split())),
-    (re.compile(r".*"), frozenset("--rcfile --init-file -o +o -O +O -C --init-command".split())),  # shells
-)
-_RUNS = frozenset("-c -e -m -p --eval --command --print".split())  # a shell's or an interpreter's options that give it work
-
-
-def script_of(argv: tuple[str, ...]) -> str:
-    """What a shell or an interpreter was given to run; "" when it was started to talk with a person."""
-    name = os.path.basename(argv[0]).lstrip("-") if argv else ""
-    takes_word = next(words for command, words in _TAKES_WORD if command.fullmatch(name))
-    words = iter(argv[1:])
-    for word in words:
-        if word in takes_word:
-            next(words, None)
-        elif word in _RUNS or not word.startswith(("-", "+")) or re.fullmatch(r"-[a-z]*c", word):
-            return word
-    return ""
-
-
-_PACKAGE = re.compile(r"node_modules/(?:@[\w.-]+/)?(claude|codex|gemini)\b")  # .../@anthropic-ai/claude-code/cli.js
-
-
-def package_of(path: str) -> str:
-    """The agent whose npm package a script belongs to, "" when none."""
-    match = _PACKAGE.search(path)
-    return match[1] if match else ""
 
 
 def find_profile(names: tuple[str, ...]) -> Optional[Profile]:

@@ -1,20 +1,20 @@
 """What is the program in the foreground, and what may be typed into it?
 
-Its name decides, not its screen: a screen can be made to say anything, also by the text of a ticket.
-The name is the process's own, or that of the script which an interpreter runs (aider is Python, gemini is
-Node), or, below a shell that only carries it (`sh -c 'claude; ...'`), its child's.
+Its names decide (names.py), not its screen: a screen can be made to say anything, also by the text of a
+ticket. The whole foreground group is looked at: a pager below git, fzf in a shell's widget or ssh below a
+wrapper gets the keys, whoever leads. Text is for known agents, and for those that a person named.
 """
 
 from __future__ import annotations
 
 import enum
-import os
-from dataclasses import dataclass
-from typing import Optional, Pattern
+from dataclasses import dataclass, replace
+from typing import Callable, Optional, Pattern
 
 from bridge.tmux import profiles
-from bridge.tmux.profiles import GENERIC, Profile, Repl, package_of, script_of
-from bridge.tmux.state import PaneState
+from bridge.tmux.names import HELPERS, INTERPRETERS, NO_KEYS, OPAQUE, SHELLS, Names, names_of
+from bridge.tmux.profiles import GENERIC, Profile, Repl
+from bridge.tmux.state import PaneState, Process
 
 
 class Kind(enum.Enum):
@@ -26,6 +26,7 @@ class Kind(enum.Enum):
     NEVER = "never"  # a pager, an editor, a menu: every key is a command
     OPAQUE = "opaque"  # another terminal within this one; what happens inside cannot be seen
     INTERPRETER = "interpreter"  # executes what it reads, in a language that we have no command for
+    UNKNOWN = "unknown"  # takes keys one by one, and no table names it: it may execute what it reads
     PROGRAM = "program"  # anything else: a command that is running
 
 
@@ -63,14 +64,13 @@ class Sight:
     @property
     def form(self) -> str:
         """Kind and the person's choice together: who gets text, who a constant command."""
-        if self.kind in (Kind.NEVER, Kind.PROGRAM) or (self.kind is Kind.INTERPRETER and self.rules.form != "shell"):
+        if self.kind in (Kind.NEVER, Kind.UNKNOWN, Kind.PROGRAM) or (self.kind is Kind.INTERPRETER and self.rules.form != "shell"):
             return ""
         if self.rules.form == "agent":
             return "agent" if self.kind in (Kind.AGENT, Kind.OPAQUE) else ""
         if self.rules.form == "shell" or self.kind in (Kind.OPAQUE, Kind.INTERPRETER):
             return "repl" if self.repl else "shell"
         return self.kind.value
-
 
     @property
     def one_step(self) -> bool:
@@ -79,69 +79,123 @@ class Sight:
 
 
 def sight_of(state: PaneState, learned: Learned, rules: Rules) -> Sight:
-    names = program_names(state)
-    kind, repl = classify(state, names, rules)
-    profile = profiles.find_profile(names) or GENERIC
-    held_by = [one for one in state.terminal.group if one in NO_KEYS] if kind is Kind.NEVER else []
-    names = (*held_by, *names) if held_by else names
-    name = profile.name if kind is Kind.AGENT and profile is not GENERIC else (names[0] if names else "the program")
-    return Sight(state, learned, rules, kind, name, profile, repl)
+    found = classify(state, rules)
+    profile = profiles.find_profile((found.name,)) if found.kind is Kind.AGENT else None
+    return Sight(state, learned, rules, found.kind, found.name, profile or GENERIC, found.repl)
 
 
-def program_names(state: PaneState) -> tuple[str, ...]:
-    """Names of the foreground program: its own first, then the script that an interpreter runs."""
-    argv = state.terminal.argv
-    if not argv:
-        return (state.command.lstrip("-"),)
-    script = script_of(argv)
-    return tuple(name for name in (os.path.basename(argv[0]).lstrip("-"), _stem(script), package_of(script)) if name)
+@dataclass(frozen=True)
+class Found:
+    """What a process is, and the name that said so."""
+
+    kind: Kind
+    name: str
+    repl: Optional[Repl] = None
 
 
-def _stem(path: str) -> str:
-    name = os.path.basename(path)
-    return name.rsplit(".", 1)[0] if "." in name[1:] else name
+def classify(state: PaneState, rules: Rules) -> Found:
+    """What is in the foreground: first whatever else in its group would get the keys, then what reads them."""
+    reader = _reader(state)
+    found = identify(reader)
+    if found.kind is Kind.NEVER:
+        return found
+    beside = [other for process in state.terminal.group if (other := _beside(found.kind, reader, process, state)) is not None]
+    if beside:
+        return next((other for other in beside if other.kind is Kind.NEVER), beside[0])
+    if found.kind is not Kind.PROGRAM or names_of(reader).is_shell:  # a shell's script may read for a shell
+        return found
+    return replace(found, kind=_UNKNOWN[rules.form, _takes_keys(state)])
 
 
-def classify(state: PaneState, names: tuple[str, ...], rules: Rules) -> tuple[Kind, Optional[Repl]]:
-    """What the foreground program is. Known names first; a known agent wins over the interpreter that runs it."""
-    own = names[:1]  # the program itself, not the script it runs
-    if profiles.find_profile(names):
-        return Kind.AGENT, None
-    for kind, known in _BY_NAME:
-        if not known.isdisjoint(own):
-            if kind is Kind.SHELL and script_of(state.terminal.argv):
-                return Kind.PROGRAM, None
-            return kind, None
-    if not profiles.SCRIPTED.isdisjoint(names):
-        return Kind.INTERPRETER, None
-    repl = next((repl for repl in map(profiles.find_repl, own) if repl), None)
-    if repl and _talks(state, rules):
-        return Kind.REPL, repl
-    if not NO_KEYS.isdisjoint(state.terminal.group):  # `git log` leads the group, its pager reads the keys
-        return Kind.NEVER, None
-    return (Kind.AGENT if _full_screen(state, rules) else Kind.PROGRAM), None
+def identify(process: Process) -> Found:
+    """What one process is by its names."""
+    names = names_of(process)
+    for kind, find in _BY_NAME:
+        name = find(names)
+        if name:
+            return Found(kind, name)
+    repl = profiles.find_repl(names.own[0]) if names.own and names.talks else None
+    return Found(Kind.REPL if repl else Kind.PROGRAM, names.shown or "the program", repl)
 
 
-NO_KEYS = profiles.PAGERS | profiles.EDITORS | profiles.FULL_SCREEN
-_BY_NAME = (
-    (Kind.SHELL, profiles.SHELLS),
-    (Kind.NEVER, NO_KEYS),
-    (Kind.OPAQUE, profiles.OPAQUE),
-    (Kind.INTERPRETER, profiles.INTERPRETERS),
+# The first row that finds a name decides. A shell's script says nothing about what is inside it.
+_BY_NAME: tuple[tuple[Kind, Callable[[Names], str]], ...] = (
+    (Kind.NEVER, lambda names: names.find(NO_KEYS)),
+    (Kind.OPAQUE, lambda names: "" if names.is_shell else names.find(OPAQUE)),
+    (Kind.SHELL, lambda names: names.find(SHELLS) if names.talks else ""),
+    (Kind.AGENT, lambda names: names.agent),
+    (Kind.INTERPRETER, lambda names: names.find(INTERPRETERS, scripts_only=not names.talks)),
 )
 
+# A program that no table names, by the person's word and by whether it takes the keys one by one. Many such
+# programs execute what they read: it gets text only where the person says that it is an agent.
+_UNKNOWN = {
+    ("auto", False): Kind.PROGRAM,
+    ("auto", True): Kind.UNKNOWN,
+    ("agent", False): Kind.AGENT,
+    ("agent", True): Kind.AGENT,
+    ("shell", False): Kind.AGENT,
+    ("shell", True): Kind.AGENT,
+}
 
-def _talks(state: PaneState, rules: Rules) -> bool:
-    """Is this Python or Node a REPL, or does it run a script?"""
-    argv = state.terminal.argv
-    if not argv:  # no /proc: the person's word, else the screen's
-        return rules.form != "agent" and not state.alternate
-    return not script_of(argv) or "-i" in argv
+
+def _reader(state: PaneState) -> Process:
+    reader = state.terminal.reader
+    return reader if reader.argv or reader.executable else replace(reader, argv=(state.command,))
 
 
-def _full_screen(state: PaneState, rules: Rules) -> bool:
-    """Does it take text as text? A line editor keeps ISIG, a full-screen program turns it off."""
-    terminal = state.terminal
-    if rules.form != "auto" or state.alternate:
-        return True
-    return terminal.known and not terminal.canonical and not terminal.signals
+def _takes_keys(state: PaneState) -> bool:
+    return state.terminal.known and not state.terminal.canonical
+
+
+# Other processes of the group
+
+
+def _always(reads: Optional[bool]) -> bool:
+    return True
+
+
+def _may_read(reads: Optional[bool]) -> bool:
+    return reads is not False
+
+
+def _does_read(reads: Optional[bool]) -> bool:
+    return reads is True
+
+
+# When is another process of the group an objection? By what the reader is, then by what the other one is.
+_EXECUTING = (Kind.OPAQUE, Kind.SHELL, Kind.INTERPRETER, Kind.REPL)
+_HINDERS: dict[Kind, dict[Kind, Callable[[Optional[bool]], bool]]] = {
+    # An agent's tools and servers (`bash -c`, `docker run -i`, `deno`) have pipes. What an agent gave its
+    # terminal to (its user's editor) does read it; only an editor is worth a guess.
+    Kind.AGENT: {Kind.NEVER: _may_read, **dict.fromkeys(_EXECUTING, _does_read)},
+    # An idle shell's own group is empty, but for what its widgets run (fzf) and for helpers without the terminal.
+    Kind.SHELL: {Kind.NEVER: _always, **dict.fromkeys((*_EXECUTING, Kind.AGENT, Kind.PROGRAM), _may_read)},
+    # Anything else may be a wrapper: gcloud, aws and sshpass run ssh, a script runs script(1).
+    Kind.PROGRAM: {Kind.NEVER: _always, **dict.fromkeys(_EXECUTING, _may_read)},
+}
+
+
+def _beside(kind: Kind, reader: Process, process: Process, state: PaneState) -> Optional[Found]:
+    """The objection that `process` is, beside a reader of this kind; None when it is none."""
+    other = identify(process)
+    if process is reader or (other.kind is Kind.PROGRAM and _descends(reader, process, state)):
+        return None  # what carries the reader waits for it
+    hinders = _HINDERS.get(kind, _HINDERS[Kind.PROGRAM]).get(other.kind)
+    if kind is Kind.SHELL and (_is_fork(process, reader) or other.name in HELPERS):
+        hinders = _does_read  # `$(...)` in a prompt; gitstatusd
+    if hinders is None or not hinders(process.reads):
+        return None
+    return other if other.kind in (Kind.NEVER, Kind.OPAQUE) else Found(Kind.PROGRAM, other.name)
+
+
+def _is_fork(process: Process, shell: Process) -> bool:
+    return (process.argv, process.executable) == (shell.argv, shell.executable)
+
+
+def _descends(process: Process, ancestor: Process, state: PaneState) -> bool:
+    parents = {one.pid: one.parent for one in state.terminal.group}
+    pid, steps = process.parent, len(parents)
+    while pid != ancestor.pid and pid in parents and steps:
+        pid, steps = parents[pid], steps - 1
+    return pid == ancestor.pid

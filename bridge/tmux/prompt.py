@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from typing import Callable, Optional
 
 from bridge.tmux import profiles
+from bridge.tmux.names import WITHOUT_EDITOR
 from bridge.tmux.profiles import MARKER, Profile
 from bridge.tmux.program import Kind, Learned, Rules, Sight, sight_of
-from bridge.tmux.screen import block, empty_or_last_input, is_framed, unframed, vicinity
+from bridge.tmux.screen import block, empty_or_last_input, unframed, vicinity
 from bridge.tmux.state import PaneState, text_width
 
 
@@ -91,6 +92,10 @@ def _program(sight: Sight) -> Optional[str]:
         return f"{sight.name} is in the foreground and hides what runs inside it (allow it with --allow-opaque)"
     if sight.kind is Kind.INTERPRETER and sight.rules.form != "shell":
         return f"{sight.name} would execute the text, and no constant command is known for it (--form shell and --shell-command give one)"
+    if sight.kind is Kind.UNKNOWN:
+        return f"{sight.name} is no agent that is known here, and may execute what it reads (if it is an agent, say so: --form agent)"
+    if not sight.rules.allow_opaque and (not sight.state.terminal.known or not sight.state.terminal.argv):
+        return f"{sight.name} is in the foreground, and its terminal cannot be read here (another user's?): allow it with --allow-opaque"
     if sight.rules.form == "agent" and sight.kind in (Kind.SHELL, Kind.REPL):
         return f"{sight.name} is in the foreground, not the agent, and would execute the text"
     return None
@@ -118,8 +123,8 @@ def _reads_lines(sight: Sight) -> bool:
     could get the text if it ended now.
     """
     if sight.kind is Kind.SHELL:
-        return sight.name in profiles.WITHOUT_EDITOR
-    return sight.kind is Kind.AGENT and sight.rules.form == "agent" and sight.state.terminal.own is True
+        return sight.name in WITHOUT_EDITOR
+    return sight.kind is Kind.AGENT and sight.rules.form == "agent" and not sight.state.terminal.below
 
 
 def _prompt(sight: Sight) -> Optional[str]:
@@ -127,22 +132,9 @@ def _prompt(sight: Sight) -> Optional[str]:
         return _shell_prompt(sight)
     if sight.kind is Kind.REPL:
         return _repl_prompt(sight)
-    if _may_execute(sight):
-        return f"{sight.name} reads lines here, and may execute them (if it is an agent, say so: --form agent)"
     if input_is_empty(sight) or (sight.form == "shell" and _shell_prompt(sight) is None):
         return None
     return _draft(sight)
-
-
-def _may_execute(sight: Sight) -> bool:
-    """Node's line editor is in raw mode, as an agent's composer is: on the main screen only a frame around its input tells them
-    apart. And whoever prompts with `>>>` is a REPL until somebody says otherwise."""
-    if sight.kind is not Kind.AGENT or sight.profile is not profiles.GENERIC or sight.rules.form != "auto" or sight.state.alternate:
-        return False
-    if _marked(sight) or is_framed(sight.state):
-        return False
-    repl = profiles.find_repl(sight.name)
-    return (repl is not None and repl.name == "node") or unframed(sight.state.left).strip() == ">>>"
 
 
 def _marked(sight: Sight) -> bool:

@@ -16,16 +16,41 @@ from typing import Optional
 
 
 @dataclass(frozen=True)
+class Process:
+    """One process of the foreground process group (proc(5); ps(1) where there is no /proc)."""
+
+    argv: tuple[str, ...] = ()  # its command line; empty: it cannot be read
+    executable: str = ""  # path that /proc/PID/exe links to; "" where that cannot be told
+    pid: int = 0
+    parent: int = 0
+    started: str = ""  # clock ticks since boot (stat, field 22), or the time of day from ps; digits
+    reads: Optional[bool] = None  # the terminal is its standard input, or it opened it to read; None: not known
+
+
+@dataclass(frozen=True)
 class Terminal:
-    """Who reads the pane's terminal, and in which mode (termios(3), c_lflag)."""
+    """Who reads the pane's terminal, and in which mode (termios(3), c_lflag).
+
+    `group` is the whole foreground process group, its leader first. All of it gets the same keys. The
+    process that reads is the leader, or the known agent that a launcher started, or the child of a shell
+    that only carries it; `argv`, `own` and `process` are of that one.
+    """
 
     known: bool = False  # False: the tty could not be opened; the flags below say nothing
     canonical: bool = False  # ICANON: the kernel edits lines; no line editor is at work
     echo: bool = False  # ECHO
     signals: bool = True  # ISIG: off in full-screen programs, on in most line editors
-    own: Optional[bool] = None  # is the pane's own process in the foreground? None: cannot be told here
-    argv: tuple[str, ...] = ()  # command line of the foreground process; empty: cannot be told here
-    group: tuple[str, ...] = ()  # names of its descendants in the same process group, which read the same keys
+    own: Optional[bool] = None  # is it the pane's own process that reads? None: cannot be told here
+    argv: tuple[str, ...] = ()  # command line of the process that reads; empty: cannot be told here
+    group: tuple[Process, ...] = ()
+    process: str = ""  # "PID-STARTTIME" of the process that reads, [0-9-] only; "" where it cannot be told
+    below: str = ""  # a shell or REPL that gets the terminal when that process ends; "" when there is none
+
+    @property
+    def reader(self) -> Process:
+        """The process that reads."""
+        pid = self.process.partition("-")[0]
+        return next((one for one in self.group if str(one.pid) == pid), Process(self.argv))
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,13 @@
-"""Who reads a pane's terminal, and how: termios(3) and proc(5).
+"""Who reads a pane's terminal, and how: termios(3) and the foreground process group, proc(5).
 
-This is the strongest sign of readiness and costs no tmux call (0.06 ms): a line editor turns
-ICANON and ECHO off while it waits for a line; a running command leaves both on; a password prompt
-turns ECHO alone off. tcgetpgrp(3) answers only for one's own terminal, so the foreground group comes from
-/proc/<pid>/stat; where there is no /proc (macOS) it stays unknown and tmux's name of the command serves.
+This is the strongest sign of readiness and costs no tmux call: a line editor turns ICANON and ECHO off
+while it waits for a line; a running command leaves both on; a password prompt turns ECHO alone off.
+tcgetpgrp(3) answers only for one's own terminal, so the foreground group comes from /proc/<pid>/stat.
+
+    pane's process ─► its session's processes ─► those of the foreground group ─► the one that reads
+
+Where there is no /proc (macOS) ps(1) tells the same, without executables and descriptors, see ps.py.
+BRIDGE_TEST_NO_PROC=1 switches that on where there is one: it is for tests, and read once.
 """
 
 from __future__ import annotations
@@ -12,82 +16,213 @@ import os
 import termios
 from typing import Optional
 
-from bridge.tmux.profiles import SHELLS, script_of
-from bridge.tmux.state import Terminal
+from bridge.tmux import ps
+from bridge.tmux.names import executes, is_carrier, names_of
+from bridge.tmux.state import Process, Terminal
 
-GROUP_MAX = 32  # processes looked at: a program that has more is no pager
-ARGV_MAX = 4096  # bytes of a command line that are read: names and flags come first
+# Also a kernel that does not tell a process' children.
+HAS_PROC = os.path.exists(f"/proc/{os.getpid()}/task/{os.getpid()}/children") and not os.environ.get("BRIDGE_TEST_NO_PROC")
+VISITED_MAX = 256  # processes of a session looked at: more are a build in the background
+GROUP_MAX = 32  # processes of the foreground group: a program that has more is no shell at its prompt
+TASKS_MAX = 64  # threads whose children are asked for: Go and Node start children from any of them
+FDS_MAX = 64  # descriptors of one process looked at: a terminal is opened early
+READ_MAX = 4096  # bytes of a file that are read; of a command line, names and flags come first
 
 
 def read_terminal(tty: str, pane_pid: int) -> Terminal:
-    """Read the flags of `tty` and its foreground process; what cannot be read stays unknown."""
-    own, argv, group = _foreground(pane_pid)
+    """Read the flags of `tty` and its foreground group; what cannot be read stays unknown."""
+    flags = _flags(tty)
+    known, canonical, echo, signals = flags or (False, False, False, True)
+    group, ancestry = _foreground(tty, pane_pid)
+    if not group:
+        return Terminal(known, canonical, echo, signals, below="a program that cannot be told here")
+    reader = _reader(group)
+    below = next((names_of(one).shown for one in _above(reader, group + ancestry, pane_pid) if executes(one)), "")
+    own, process = reader.pid == pane_pid, f"{reader.pid}-{reader.started}"
+    return Terminal(known, canonical, echo, signals, own, reader.argv, group, process, below)
+
+
+def has_changed(tty: str, seen: Terminal) -> bool:
+    """Is another process in the foreground, or another mode on, than was seen? Cheap, to be polled."""
+    flags = _flags(tty)
+    if (flags or (False, False, False, True)) != (seen.known, seen.canonical, seen.echo, seen.signals):
+        return True
+    if not HAS_PROC or not seen.process:
+        return False  # a look will tell
+    stat = _stat(seen.reader.pid)
+    return stat is None or stat.group != stat.foreground or f"{stat.pid}-{stat.started}" != seen.process or _argv(stat.pid) != seen.argv
+
+
+def _flags(tty: str) -> Optional[tuple[bool, bool, bool, bool]]:
     try:
         descriptor = os.open(tty, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
     except OSError:
-        return Terminal(known=False, own=own, argv=argv, group=group)
+        return None
     try:
         flags = termios.tcgetattr(descriptor)[3]
     except termios.error:
-        return Terminal(known=False, own=own, argv=argv, group=group)
+        return None
     finally:
         os.close(descriptor)
-    return Terminal(True, bool(flags & termios.ICANON), bool(flags & termios.ECHO), bool(flags & termios.ISIG), own, argv, group)
+    return True, bool(flags & termios.ICANON), bool(flags & termios.ECHO), bool(flags & termios.ISIG)
 
 
-def _foreground(pane_pid: int) -> tuple[Optional[bool], tuple[str, ...], tuple[str, ...]]:
-    """(is it the pane's own process?, its command line, names of the others in its group)."""
-    group, foreground = _groups(pane_pid)
-    if foreground <= 0:
-        return None, (), ()
-    argv, below = _argv(foreground), [argv for argv in map(_argv, _descendants(foreground)) if argv]
-    names = tuple(_name(argv) for argv in below)
-    if argv and _name(argv) in SHELLS and script_of(argv):
-        # `sh -c 'claude; exec bash'`: the shell leads the group, the program that reads is its child.
-        return False, below[0] if below else argv, names[1:]
-    return group == foreground, argv, names
+# Who reads?
 
 
-def _name(argv: tuple[str, ...]) -> str:
-    return os.path.basename(argv[0]).lstrip("-")
+def _reader(group: tuple[Process, ...]) -> Process:
+    """A known agent that a launcher started (`npx`, `uv run`, a script); else the leader, or what a carrier carries."""
+    for process in group:
+        if process.reads is not False and names_of(process).agent:
+            return process
+    reader = group[0]
+    while is_carrier(reader):
+        child = next((one for one in group if one.parent == reader.pid), None)
+        if child is None:
+            break
+        reader = child
+    return reader
 
 
-def _groups(pid: int) -> tuple[int, int]:
-    """(process group, foreground group of its terminal): fields 5 and 8 of proc(5) stat; zeros when unknown."""
+def _above(reader: Process, known: tuple[Process, ...], pane_pid: int) -> list[Process]:
+    """Its ancestors up to the pane's own process, which is always among them: one of them gets the terminal next."""
+    by_pid = {process.pid: process for process in known}
+    found: dict[int, Process] = {}
+    parent = reader.parent
+    while parent in by_pid and parent not in found and reader.pid != pane_pid:
+        found[parent] = by_pid[parent]
+        parent = by_pid[parent].parent
+    if pane_pid in by_pid and pane_pid != reader.pid:
+        found.setdefault(pane_pid, by_pid[pane_pid])
+    return list(found.values())
+
+
+# The foreground group
+
+
+def _foreground(tty: str, pane_pid: int) -> tuple[tuple[Process, ...], tuple[Process, ...]]:
+    """(the foreground group with its leader first, other processes from which it descends)."""
+    if not HAS_PROC:
+        return ps.read_foreground(tty, pane_pid)
+    own = _stat(pane_pid)
+    if own is None or own.foreground <= 0:
+        return (), ()
+    visited = _session(own)
+    members = [stat for stat in visited.values() if stat.group == own.foreground and stat.state != "Z"][:GROUP_MAX]
+    members.sort(key=lambda stat: stat.pid != own.foreground)
+    alone = len(members) == 1
+    group = tuple(_process(stat, None if alone else _reads(stat, tty)) for stat in members)
+    return group, tuple(_process(stat, None) for stat in _ancestors(members, visited) if stat not in members)
+
+
+class Stat:
+    """What proc(5) stat tells of one process."""
+
+    __slots__ = ("pid", "state", "parent", "group", "session", "foreground", "started")
+
+    def __init__(self, pid: int, fields: list[bytes]) -> None:
+        """`fields` begin with the third of proc(5)."""
+        self.pid, self.state = pid, fields[0].decode()
+        self.parent, self.group, self.session = int(fields[1]), int(fields[2]), int(fields[3])
+        self.foreground, self.started = int(fields[5]), fields[19].decode()
+
+
+def _read(path: str) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY)  # a third of what open() costs, and there are many
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            after_name = file.read().rpartition(b")")[2].split()
-        return int(after_name[2]), int(after_name[5])
+        return os.read(descriptor, READ_MAX)
+    finally:
+        os.close(descriptor)
+
+
+def _stat(pid: int) -> Optional[Stat]:
+    try:
+        return Stat(pid, _read(f"/proc/{pid}/stat").rpartition(b")")[2].split())
     except (OSError, ValueError, IndexError):
-        return 0, 0
+        return None  # it ended while we looked
 
 
-def _descendants(leader: int) -> list[int]:
-    """Children and theirs, eldest first, as far as they share the leader's process group; proc(5), task/*/children."""
-    found: list[int] = []
-    waiting = [leader]
-    while waiting and len(found) < GROUP_MAX:
-        children = [child for child in _children(waiting.pop(0)) if _groups(child)[0] == leader]
-        found += children
-        waiting += children
+def _session(own: Stat) -> dict[int, Stat]:
+    """The pane's process and its descendants in the same session, eldest first; others cannot read this terminal.
+
+    From the leader of the group, too: one whose parent has ended is no descendant any more.
+    """
+    waiting = [own.pid] + ([own.foreground] if own.foreground != own.pid else [])
+    found: dict[int, Stat] = {}
+    while waiting and len(found) < VISITED_MAX:
+        pid = waiting.pop(0)
+        stat = own if pid == own.pid else _stat(pid)
+        if pid not in found and stat is not None and stat.session == own.session:
+            found[pid] = stat
+            waiting += _children(pid)
     return found
 
 
 def _children(pid: int) -> list[int]:
     children: list[int] = []
     try:
-        for task in os.listdir(f"/proc/{pid}/task")[:GROUP_MAX]:
-            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
-                children += [int(word) for word in file.read().split()]
+        for task in os.listdir(f"/proc/{pid}/task")[:TASKS_MAX]:
+            children += [int(word) for word in _read(f"/proc/{pid}/task/{task}/children").split()]
     except (OSError, ValueError):
-        pass  # it ended while we looked, or this kernel does not tell
+        pass  # it ended while we looked
     return children
+
+
+def _ancestors(members: list[Stat], visited: dict[int, Stat]) -> list[Stat]:
+    found: dict[int, Stat] = {}
+    for stat in members:
+        while stat.parent in visited and stat.parent not in found:
+            stat = found[stat.parent] = visited[stat.parent]
+    return list(found.values())
+
+
+def _process(stat: Stat, reads: Optional[bool]) -> Process:
+    try:
+        executable = os.readlink(f"/proc/{stat.pid}/exe")
+    except OSError:
+        executable = ""  # another user's
+    return Process(_argv(stat.pid), executable, stat.pid, stat.parent, stat.started, reads)
 
 
 def _argv(pid: int) -> tuple[str, ...]:
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            raw = file.read(ARGV_MAX)
+        raw = _read(f"/proc/{pid}/cmdline")
     except OSError:
         return ()
     return tuple(part.decode("utf-8", "replace") for part in raw.rstrip(b"\0").split(b"\0")) if raw else ()
+
+
+def _reads(stat: Stat, tty: str) -> Optional[bool]:
+    """Is the terminal its standard input, or did it open it to read, as pickers and pagers do?
+
+    What it holds under the same number as its parent it has inherited: a forked zsh or bash keeps the
+    descriptor on which its parent reads keys, and gitstatusd's does not read them.
+    """
+    names = (tty, "/dev/tty")
+    try:
+        numbers = sorted(map(int, os.listdir(f"/proc/{stat.pid}/fd")))[:FDS_MAX]
+    except (OSError, ValueError):
+        return None  # another user's, or it has ended
+    if _link(stat.pid, 0) in names:
+        return True
+    for number in numbers:
+        link = _link(stat.pid, number) if number > 2 else ""
+        if link in names and link != _link(stat.parent, number) and _is_readable(stat.pid, number):
+            return True
+    return False
+
+
+def _link(pid: int, number: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/fd/{number}")
+    except OSError:
+        return ""
+
+
+def _is_readable(pid: int, number: int) -> bool:
+    """The second line of proc(5) fdinfo has the flags of open(2), in octal."""
+    try:
+        flags = _read(f"/proc/{pid}/fdinfo/{number}").partition(b"flags:")[2].split()[0]
+        return int(flags, 8) & os.O_ACCMODE != os.O_WRONLY
+    except (OSError, ValueError, IndexError):
+        return True

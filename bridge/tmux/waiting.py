@@ -19,7 +19,7 @@ from bridge.tmux.activity import Activity, Armed
 from bridge.tmux.pane import Pane
 from bridge.tmux.prompt import Verdict
 from bridge.tmux.state import PaneState
-from bridge.tmux.terminal import read_terminal
+from bridge.tmux.terminal import has_changed
 
 _TERMINAL_STEP = 0.02  # seconds between looks at the terminal's flags
 _TERMINAL_NET = 0.05  # the same where events wake us: a safety net, 0.1 % of a core
@@ -70,7 +70,7 @@ class Waiting:
         while clock() < deadline:
             if await self._stir(pane, armed, _TERMINAL_STEP if armed is None else _TERMINAL_NET):
                 armed = self.arm(pane)
-            if read_terminal(pane.tty, state.pane_pid) != state.terminal:
+            if has_changed(pane.tty, state.terminal):
                 return
 
     async def _stir(self, pane: Pane, armed: Armed, timeout: float, quiet: float = 0.0) -> bool:

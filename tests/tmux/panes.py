@@ -75,7 +75,7 @@ class Server:
         """A scripted agent; it writes down every message that it is given, as it was given."""
         log = self.folder / f"messages-{uuid.uuid4().hex[:8]}"
         handle = self.open(shlex.join([sys.executable, str(AGENTS / script), "--log", str(log), *flags]), **size)
-        handle.log = log
+        handle.log, handle.form = log, "agent"  # no program that is known
         until(lambda: handle.is_shown("BRIDGE-TEST-AGENT"), "the agent's banner")
         return handle
 
@@ -86,6 +86,7 @@ class PaneHandle:
     def __init__(self, server: Server, session: str, pane_id: str) -> None:
         self.server, self.session, self.id = server, session, pane_id
         self.log = server.folder / "none"
+        self.form = "auto"  # what a person would say of the program
 
     def screen(self) -> str:
         rows = self.server("capture-pane", "-p", "-J", "-t", self.id).split("\n")
@@ -112,8 +113,8 @@ class PaneHandle:
             return []
         return [part for part in self.log.read_bytes().decode("utf-8", "replace").split("\x1e") if part]
 
-    def injector(self, form: str = "auto", pane: str = "0", settings: TmuxSettings = QUICK, tmux: Tmux | None = None) -> Injector:
-        return Injector(tmux or Tmux(socket_name=self.server.name), self.session, pane, settings, form)
+    def injector(self, form: str = "", pane: str = "0", settings: TmuxSettings = QUICK, tmux: Tmux | None = None) -> Injector:
+        return Injector(tmux or Tmux(socket_name=self.server.name), self.session, pane, settings, form or self.form)
 
 
 def ticket(body: object = "hello from a peer", ticket_id: str = "T-1", **fields: object) -> Ticket:

@@ -1,0 +1,51 @@
+"""The foreground group of a terminal from ps(1), where there is no /proc: macOS, and tests.
+
+The columns are those that macOS' ps and procps share, each with its own -o, because POSIX lets a header run
+to the end of its argument. One call takes some ms, so it is made once for each look, and not while a
+command's end is awaited. Neither the executable nor the descriptors are told here; a command line is
+cut at its blanks.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+from bridge.tmux.state import Process
+
+PS_TIMEOUT = 2.0  # seconds; a ps that hangs must not hold up every pane
+COLUMNS = ("pid", "ppid", "pgid", "tpgid", "stat", "lstart", "command")
+_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_ROW = re.compile(r"\s*(\d+)\s+(\d+)\s+(\d+)\s+(-?\d+)\s+(\S+)\s+\w+\s+(\w+)\s+(\d+)\s+([\d:]+)\s+(\d+) ?(.*)")
+
+
+def read_foreground(tty: str, pane_pid: int) -> tuple[tuple[Process, ...], tuple[Process, ...]]:
+    """(the foreground group with its leader first, the other processes of this terminal)."""
+    options = [word for column in COLUMNS for word in ("-o", f"{column}=")]
+    try:
+        done = subprocess.run(
+            ["ps", "-ww", *options, "-t", tty],
+            capture_output=True,
+            timeout=PS_TIMEOUT,
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.SubprocessError):
+        return (), ()
+    return parse(done.stdout.decode("utf-8", "replace"), pane_pid)
+
+
+def parse(table: str, pane_pid: int) -> tuple[tuple[Process, ...], tuple[Process, ...]]:
+    rows = [row for row in map(_ROW.match, table.splitlines()) if row and not row[5].startswith("Z")]
+    foreground = next((int(row[4]) for row in rows if int(row[1]) == pane_pid), 0)
+    members = [row for row in rows if int(row[3]) == foreground]
+    members.sort(key=lambda row: int(row[1]) != foreground)
+    others = [row for row in rows if int(row[3]) != foreground]
+    return tuple(map(_process, members)), tuple(map(_process, others))
+
+
+def _process(row: re.Match[str]) -> Process:
+    month = _MONTHS.index(row[6]) + 1 if row[6] in _MONTHS else 0
+    started = f"{row[9]}{month:02}{int(row[7]):02}{row[8].replace(':', '')}"
+    return Process(tuple(row[10].split()), "", int(row[1]), int(row[2]), started)
