@@ -2,8 +2,9 @@
 
     pure, values in and values out:
     state.py      what one look at a pane saw
+    names.py      what the names of programs say: shells, pagers, agents ...
     program.py    what is the program there, and what may be typed into it?
-    profiles.py   the table of programs and their prompts
+    profiles.py   the table of agents' screens and of prompts
     screen.py     which rows of a full-screen program matter
     prompt.py     may it be typed into now, and if not, why?
     memory.py     what consecutive looks teach
@@ -18,6 +19,7 @@
 
     touching the world:
     terminal.py   termios and /proc: who reads this terminal, and how
+    ps.py         the same from ps(1), where there is no /proc
     command.py    runs tmux: argv, deadline, locale
     gathering.py  many looks in one process
     control.py    the same through one control client, where that is allowed and works

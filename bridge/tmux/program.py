@@ -182,7 +182,7 @@ def _beside(kind: Kind, reader: Process, process: Process, state: PaneState) -> 
     if process is reader or (other.kind is Kind.PROGRAM and _descends(reader, process, state)):
         return None  # what carries the reader waits for it
     hinders = _HINDERS.get(kind, _HINDERS[Kind.PROGRAM]).get(other.kind)
-    if kind is Kind.SHELL and (_is_fork(process, reader) or other.name in HELPERS):
+    if kind is Kind.SHELL and (_is_fork(process, reader) or names_of(process).find(HELPERS)):
         hinders = _does_read  # `$(...)` in a prompt; gitstatusd
     if hinders is None or not hinders(process.reads):
         return None

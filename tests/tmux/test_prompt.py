@@ -89,7 +89,10 @@ FLAGS = [
     ("bash-5.2# █", "bash deploy.sh", COOKED, "bash is running"),
     ("bash-5.2# █", "bash -c x", EDITOR, "bash is running"),
     ("> █", "python3 server.py", COOKED, "running"),
-    ("> █", "python3 repl.py", EDITOR, "running"),  # a line editor that we do not know may execute
+    ("> █", "python3 repl.py", EDITOR, "may execute"),
+    (">>> █", "/usr/bin/python3 /usr/bin/ptpython", RAW, "would execute"),
+    ("> █", "node /usr/bin/mongosh", RAW, "would execute"),
+    ("$ █", "python3 /usr/bin/xonsh deploy.xsh", RAW, "running"),
     ("$ █", "dash deploy.sh", COOKED, "running"),
     (":█", "less README", EDITOR, "less is open"),
     ("~ █", "vim x", RAW, "vim is open"),
@@ -137,11 +140,8 @@ IDLE_AGENTS = [
     ("Would you like me to run the tests?\n\n" + BOX, "claude"),  # what an idle agent last said
     ("✻ Welcome to Claude Code!\n\n" + BOX, "claude"),
     ("✻ Baked for 35s\n\n❯ █", "claude"),
-    ("say:\n> █", "./my-agent"),
     ("❯ █", "node /usr/lib/node_modules/@anthropic-ai/claude-code/cli.js"),
     ("▌ █Ask Codex", "codex"),
-    ("##BRIDGE-READY##\n█", "./my-agent"),
-    ("state ##BRIDGE-READY## █", "./my-agent"),
 ]
 
 
@@ -152,24 +152,29 @@ def test_an_idle_agent_is_ready(picture, argv):
     assert judge(pane(picture, argv, RAW), Learned()).rule == "settling"
 
 
-MAY_EXECUTE = [
-    ("> █", "node repl.js", "may execute"),
-    ("❯ █", "node tool.js", "may execute"),
-    (">>> █", "./my-repl", "may execute"),
-    (">>> █", "/usr/bin/python3 /usr/bin/ptpython", "would execute"),
-    ("> █", "node /usr/bin/mongosh", "would execute"),
-    ("> █", "node -e x", "may execute"),
+UNKNOWN = [
+    ("> █", "node repl.js"),
+    ("❯ █", "node tool.js"),
+    (">>> █", "./my-repl"),
+    ("> █", "node -e x"),
+    ("> █", "node agent.js -i"),
+    ("say:\n> █", "./my-agent"),
+    ("##BRIDGE-READY##\n█", "./my-agent"),
+    ("state ##BRIDGE-READY## █", "./my-agent"),
+    ("❯ █", "bun agent.ts"),
 ]
 
 
-@pytest.mark.parametrize(("picture", "argv", "reason"), MAY_EXECUTE)
-def test_an_unknown_line_editor_in_raw_mode_is_no_agent_until_a_person_says_so(picture, argv, reason):
-    verdict = judge(pane(picture, argv, RAW), STILL)
-    assert not verdict.ready and reason in verdict.reason, verdict
-    if reason == "may execute":
-        assert judge(pane(picture, argv, RAW), STILL, Rules(form="agent")).ready
-        assert judge(pane(picture, argv, RAW, alternate=True), STILL).ready
-        assert judge(pane(f"──────────\n{picture}\n──────────", argv, RAW), STILL).ready
+@pytest.mark.parametrize("frame", ["{}", "──────────\n{}\n──────────"])
+@pytest.mark.parametrize(("picture", "argv"), UNKNOWN)
+def test_a_program_that_is_not_known_gets_nothing_until_a_person_says_that_it_is_an_agent(picture, argv, frame):
+    """On either screen, whatever it shows: xonsh, asciinema and a node REPL look like an agent."""
+    for alternate in (False, True):
+        state = pane(frame.format(picture), argv, RAW, alternate=alternate)
+        verdict = judge(state, STILL)
+        assert not verdict.ready and verdict.form == "" and "--form agent" in verdict.reason, verdict
+        assert verdict.reason.startswith(argv.split()[0].rpartition("/")[2] + " is no agent"), verdict
+    assert judge(pane(picture, argv, RAW), STILL, Rules(form="agent")).ready
 
 
 BUSY_AGENTS = [
@@ -187,9 +192,9 @@ BUSY_AGENTS = [
     ("Press enter to continue\n> █", "claude", "only a person"),
     ("Enter your password: █", "claude", "password"),
     ("█", "claude", "no prompt"),
-    ("some output\n█", "./my-agent", "no prompt"),
-    (":█", "./my-agent", "not empty"),
-    ("# █", "./my-agent", "not empty"),
+    ("some output\n█", "claude", "no prompt"),
+    (":█", "claude", "not empty"),
+    ("# █", "claude", "not empty"),
 ]
 
 
@@ -260,30 +265,34 @@ def test_opaque_by_permission():
     assert judge(pane("❯ █Try it", "docker exec -it a claude", RAW), STILL, replace(allowed, form="agent")).form == "agent"
 
 
-def test_a_pager_below_a_program_reads_its_keys():
-    state = pane("> █", "git log", RAW)
-    verdict = judge(replace(state, terminal=replace(state.terminal, group=("less",))), STILL)
-    assert not verdict.ready and verdict.reason.startswith("less is open")
-
-
-def test_a_terminal_that_cannot_be_read_must_stand_still():
-    state = pane("$ █", "bash", dict(known=False))
-    assert judge(state, STILL).ready and not judge(state, Learned()).ready
+def test_what_the_terminal_does_not_tell_is_not_ready():
+    """`read -s` looks like a prompt where another user's flags cannot be read."""
+    state, allowed = pane("$ █", "bash", dict(known=False)), Rules(allow_opaque=True)
+    verdict = judge(state, STILL)
+    assert not verdict.ready and "--allow-opaque" in verdict.reason, verdict
+    assert not judge(state, STILL, Rules(form="shell")).ready
+    assert judge(state, STILL, allowed).ready and not judge(state, Learned(), allowed).ready
 
 
 def test_a_persons_own_pattern_counts_for_every_program():
     rules = Rules(ready_pattern=re.compile(r"go: $"))
     assert judge(pane("[#1] go: █", "bash"), STILL, rules).ready
-    assert judge(pane("my agent, go: █", "./my-agent", RAW), STILL, rules).ready
-    assert not judge(pane("my agent, go: █", "./my-agent", RAW), STILL).ready
+    assert judge(pane("my agent, go: █", "./my-agent", RAW), STILL, replace(rules, form="agent")).ready
+    assert not judge(pane("my agent, go: █", "./my-agent", RAW), STILL, Rules(form="agent")).ready
+    assert not judge(pane("my agent, go: █", "./my-agent", RAW), STILL, rules).ready
 
 
-def test_where_there_is_no_proc_tmuxs_name_of_the_command_serves():
+def test_where_nothing_is_known_of_the_process_tmuxs_name_of_it_serves_by_permission():
+    """Not even ps told; so `fzf` in the shell's group would not be seen."""
+
     def known_to_tmux(picture, command, flags):
         state = pane(picture, command, flags)
         return replace(state, terminal=replace(state.terminal, argv=(), own=None))
 
-    assert judge(known_to_tmux("$ █", "bash", EDITOR)).form == "shell"
-    assert judge(known_to_tmux(">>> █", "Python", EDITOR), STILL).form == "repl"
-    assert judge(known_to_tmux("> █", "python3", RAW), STILL, Rules(form="agent")).form == "agent"
-    assert not judge(known_to_tmux("x█", "sleep", COOKED), STILL).ready
+    allowed = Rules(allow_opaque=True)
+    assert "--allow-opaque" in judge(known_to_tmux("$ █", "bash", EDITOR), STILL).reason
+    assert judge(known_to_tmux("$ █", "-bash", EDITOR), STILL, allowed).ready
+    assert judge(known_to_tmux(">>> █", "Python", EDITOR), STILL, allowed).form == "repl"
+    assert judge(known_to_tmux("> █", "claude", RAW), STILL, replace(allowed, form="agent")).ready
+    assert not judge(known_to_tmux("> █", "python3", RAW), STILL, replace(allowed, form="agent")).ready  # may be a REPL
+    assert not judge(known_to_tmux("x█", "sleep", COOKED), STILL, allowed).ready

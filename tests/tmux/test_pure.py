@@ -19,7 +19,7 @@ from bridge.tmux.guard import Guard
 from bridge.tmux.marks import RING, add_mark, encode_id, mark_of, option_names, read_mark
 from bridge.tmux.memory import Memory
 from bridge.tmux.pane import human_idle
-from bridge.tmux.profiles import REPLS, script_of
+from bridge.tmux.profiles import REPLS
 from bridge.tmux.sanitise import sanitise
 from bridge.tmux.state import PaneState, Terminal, char_width, split_at_column, text_width
 from panes import ticket
@@ -186,29 +186,6 @@ def test_columns_by_example():
 def test_squash_survives_frames_wrapping_and_emoji():
     assert squash("│ a b\t🚀 │\n│ c. │") == "ab" + "c."
     assert squash("日本 x=1; y\u0301") == "日本x=1;y"
-
-
-@pytest.mark.parametrize(
-    ("argv", "script"),
-    [
-        ("bash", ""),
-        ("bash -l", ""),
-        ("bash --rcfile x", ""),
-        ("bash -c ls", "-c"),
-        ("bash -lc ls", "-lc"),
-        ("bash x.sh a", "x.sh"),
-        ("python3 -q", ""),
-        ("python3 -m http.server", "-m"),
-        ("python3 /opt/aider", "/opt/aider"),
-        ("zsh -o vi", ""),
-        ("node -r fs", ""),
-        ("node --import ./a.mjs b.js", "b.js"),
-        ("/usr/bin/python3.11 -X dev -W error", ""),
-        ("bash -r x.sh", "x.sh"),
-    ],
-)
-def test_what_an_interpreter_was_given(argv, script):
-    assert script_of(tuple(argv.split())) == script
 
 
 def shell_state(left, busy=False, **fields):
