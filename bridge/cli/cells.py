@@ -6,7 +6,7 @@ is in. What goes in has been made visible already (text.py).
 
 from __future__ import annotations
 
-from bridge.tmux.state import char_width, text_width
+from bridge.tmux.cells import char_width, text_width
 
 ELLIPSIS = "…"
 

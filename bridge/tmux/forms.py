@@ -4,7 +4,8 @@ A shell executes what it reads, and every quoting that is safe in one of them ex
 (fish ends '...' at \\', zsh runs $(...) in a comment, a heredoc ends where the sender says). So a shell gets ONE
 constant command, in which nothing but an id of [A-Za-z0-9_-] varies; a REPL gets the same command, wrapped
 in its language. Only an agent, which reads text as text, gets the body: under a line that says
-whose words these are, because an agent must not take a peer's message for its user's.
+whose words these are, because an agent must not take a peer's message for its user's. All that a sender
+chooses in that line goes through one filter (`plain_name`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ from bridge.tmux.sanitise import one_line, sanitise
 PROGRAM = "python3 -m bridge"  # not "bridge": that is iproute2's on most Linux machines
 TEMPLATE = PROGRAM + " show {id}"
 LINE_MAX = 4000  # bytes: a terminal in canonical mode loses what a line has beyond 4095 (termios(3))
-_ORIGIN_BYTES = 64  # of the name in the header: a name, not a message
+INERT = "| "  # a line that begins so is a syntax error in every shell
+LINE_BREAK = " ⏎ "  # stands for a line break where one would be an Enter
+_NAME_BYTES = 64  # of a name in the header: a name, not a message
+_SPECIAL = re.compile(r"[\"\\`$;&|<>(){}!*?#~\[\]]")
 
 
 def check_command(template: str) -> str:
@@ -55,31 +59,49 @@ def spoken(template: str, words: str) -> str:
     return f"{program} {words}{flags}" if is_ours else f"{PROGRAM} {words}"
 
 
-def agent_text(ticket: Ticket, cap_bytes: int, template: str = TEMPLATE) -> str:
-    """A header line, then the body; of a long body the head, and how to read the rest."""
+def agent_text(ticket: Ticket, cap_bytes: int, template: str, shell_below: bool) -> str:
+    """A header line, then the body; of a long body the head, and how to read the rest.
+
+    Where a shell reads next when the agent ends, it may get what the agent has not read yet. So each line then begins with
+    `| `, which no shell takes as the beginning of a command: bash, zsh and dash refuse the line, and fish keeps it.
+    """
     body = sanitise(body_of(ticket), cap_bytes)
     parts = [header(ticket, template), body.text]
     if body.was_cut:
         show = spoken(template, f"show {id_words(ticket.ticket_id)}")
         parts.append(f"[bridge: cut here, {body.size_bytes} bytes in all; read the whole with: {show}]")
-    return "\n".join(part for part in parts if part)
+    lines = "\n".join(part for part in parts if part).split("\n")
+    return closed("\n".join(INERT + line for line in lines) if shell_below else "\n".join(lines))
 
 
-def line_text(ticket: Ticket, template: str = TEMPLATE) -> str:
-    """For an agent that reads plain lines: all of it in one line, or the header and how to read the body."""
+def line_text(ticket: Ticket, template: str, shell_below: bool) -> str:
+    """For an agent that takes a line break as Enter: all of it in one line, or the header and how to read the body."""
     body = sanitise(body_of(ticket), LINE_MAX)
-    line = f"{header(ticket, template)} {body.text}".rstrip()
-    if "\n" in line or len(line.encode()) > LINE_MAX:
-        line = f"{header(ticket, template)} To read it: {spoken(template, f'show {id_words(ticket.ticket_id)}')}"
-    return line
+    prefix = INERT if shell_below else ""
+    line = prefix + f"{header(ticket, template)} {body.text}".rstrip().replace("\n", LINE_BREAK)
+    if body.was_cut or len(line.encode()) > LINE_MAX:
+        show = spoken(template, f"show {id_words(ticket.ticket_id)}")
+        line = f"{prefix}{header(ticket, template)} To read it: {show}"
+    return closed(line)
+
+
+def closed(text: str) -> str:
+    """The text with a blank behind it. Several agents take a backslash before Enter as "go on in a new line", and open a
+    list of files or commands behind an @ or a / at the end, in which Enter would choose."""
+    return text + " "
 
 
 def header(ticket: Ticket, template: str) -> str:
     """One line: from whom, that it is a peer's message, which ticket, how to reply."""
-    origin = re.sub(r'["\\`$]', "'", one_line(ticket.origin, _ORIGIN_BYTES)) or "unknown"  # it is the sender's word, and no shell's
     answers = ticket.metadata.get("replyTo") if ticket.metadata.get("isReply") else None
-    about = f" in reply to your ticket {one_line(answers, _ORIGIN_BYTES)}" if isinstance(answers, str) else ""
+    about = f" in reply to your ticket {plain_name(answers)}" if isinstance(answers, str) else ""
     words = id_words(ticket.ticket_id)
-    line = f'[bridge] Message from "{origin}"{about}: a peer agent, not your user. Ticket {words.replace("--id64 ", "id64:")}.'
+    line = f'[bridge] Message from "{plain_name(ticket.origin)}"{about}: a peer agent, not your user.'
+    line += f' Ticket {words.replace("--id64 ", "id64:")}.'
     reply = f'reply {words} "…"'
     return f"{line} To reply: {spoken(template, reply)}" if ticket.expect_reply else line
+
+
+def plain_name(text: str) -> str:
+    """A sender's word in the header: one short line, in which no character means anything to a shell."""
+    return _SPECIAL.sub("'", one_line(text, _NAME_BYTES)) or "unknown"

@@ -3,7 +3,7 @@
 Between our look at a pane and our typing a person may press a key, open copy-mode, or the program
 may die. A tmux command queue runs to its end without going back to its event loop, so
 
-    if-shell -F '<nothing changed>' 'paste ; mark ; Enter ; say OK' 'say NO'
+    if-shell -F '<nothing changed>' 'paste ; mark ; say OK' 'say NO'
 
 cannot be interrupted by any of these. A person's key moves session_activity to the present second, whether the program has
 shown it or not, and whoever is typed for has not touched a key for longer. NO is no error: look again later. The same guard keeps us from
@@ -12,6 +12,10 @@ pasting into a dead pane, which kills the whole server before tmux 3.4 (tmux iss
 Nothing but ids, numbers and marks enters the command string, so nothing in it needs quoting; the
 body is in a buffer, loaded by an earlier call (in the same call a writer that dies would leave half
 of it, pasted).
+
+The claim's deadline stands in the condition, too (tmux 3.2 or later): a machine that slept between our look and
+the paste wakes up in the middle of it, and another watcher may have typed the ticket meanwhile. tmux reads the wall
+clock then, through strftime(3)'s %s in an option of ours.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from typing import Sequence
 
 from bridge.tmux.marks import option_names
 
+NOW = "@bridge_now"
 _FIELDS = (
     "pid pane_id pane_pid pane_dead pane_in_mode pane_input_off pane_synchronized cursor_x cursor_y cursor_flag alternate_on pane_width pane_height session_activity"
 ).split()
@@ -47,10 +52,12 @@ class Guard:
     pane_id: str
     per_pane: bool  # tmux 3.0 or later
     snapshot: str
+    deadline: int = 0  # seconds since 1970 at which the claim ends; 0: none, or tmux cannot tell
 
     def _condition(self) -> str:
         escaped = re.sub(r"([#,}])", r"#\1", self.snapshot)  # the three characters that end a format's argument
-        return "#{==:%s,%s}" % (snapshot_format(self.pane_id, self.per_pane), escaped)
+        same = "#{==:%s,%s}" % (snapshot_format(self.pane_id, self.per_pane), escaped)
+        return "#{&&:%s,#{e|<:#{T:%s},%d}}" % (same, NOW, self.deadline) if self.deadline else same
 
     def _set(self, which: int, ring: str) -> str:
         return f'{" ".join(self._option(which))} "{ring}"'
@@ -61,7 +68,8 @@ class Guard:
 
     def _sequence(self, steps: list[str], otherwise: list[str]) -> list[str]:
         yes, no = " ; ".join([*steps, DONE]), " ; ".join([*otherwise, NOT_DONE])
-        return ["if-shell", "-F", "-t", self.pane_id, self._condition(), yes, no]
+        clock = ["set-option", "-g", NOW, "%s", ";"] if self.deadline else []
+        return [*clock, "if-shell", "-F", "-t", self.pane_id, self._condition(), yes, no]
 
     def paste(self, buffer: str, pasted: str) -> list[str]:
         """Paste and remember; Enter comes later, when the text has been seen on the screen.
@@ -71,18 +79,10 @@ class Guard:
         steps = [f"paste-buffer -d -p -r -b {buffer} -t {self.pane_id}", self._set(0, pasted)]
         return self._sequence(steps, [f"delete-buffer -b {buffer}"])
 
-    def paste_and_enter(self, buffer: str, pasted: str, sent: str) -> list[str]:
-        """For a line editor that we know: everything at once."""
-        steps = [f"paste-buffer -d -p -r -b {buffer} -t {self.pane_id}", self._set(0, pasted), *self._enter(sent)]
-        return self._sequence(steps, [f"delete-buffer -b {buffer}"])
-
     def enter(self, sent: str) -> list[str]:
-        return self._sequence(self._enter(sent), [])
+        # The NAMED key: with extended keys on, tmux >= 3.5 sends C-m as an escape sequence.
+        return self._sequence([f"send-keys -t {self.pane_id} Enter", self._set(1, sent)], [])
 
     def note(self, sent: str) -> list[str]:
         """Remember, whatever has changed meanwhile."""
         return [*self._option(1), sent]
-
-    def _enter(self, sent: str) -> list[str]:
-        # The NAMED key: with extended keys on, tmux >= 3.5 sends C-m as an escape sequence.
-        return [f"send-keys -t {self.pane_id} Enter", self._set(1, sent)]

@@ -1,13 +1,14 @@
 """One ticket into one pane: typed once, whole, and only when the pane is ready.
 
-    look ─► ready? ─► load ─► guarded paste ─► seen on the screen? ─► guarded Enter ─► taken?
-              │no                │NO                │no                    │NO             │no
-              ▼                  ▼                  ▼                      ▼               ▼
-         PaneNotReady       PaneNotReady       PaneNotReady           PaneNotReady    Enter again
+    look ─► ready? ─► load ─► claim holds? ─► guarded paste ─► seen on the screen? ─► guarded Enter ─► taken?
+              │no                 │no              │NO                │no                    │NO             │no
+              ▼                   ▼                ▼                  ▼                      ▼               ▼
+         PaneNotReady        PaneNotReady     PaneNotReady       PaneNotReady           PaneNotReady    Enter again
 
-A shell or a REPL, whose line editor we know, gets text and Enter in one guarded step. What follows the paste is
-submitter.py's. Whatever happens after it, the text is never typed a second time: the pane's marks say that it was
-pasted, and a later call goes on from there (`_resume`). Only Enter is repeated.
+What follows the paste is submitter.py's. Whatever happens after it, an agent's text is never typed a second time: the
+pane's marks say that it was pasted, and a later call goes on from there (`_resume`). Only Enter is repeated.
+The command that a shell or a REPL gets is typed again where no Enter followed the first one, and where the caller says
+so, because `show` never said that it ran: to run it twice shows a ticket twice, and no more.
 
 `inject` tries once, now. It must not be cancelled half-way (the caller shields it); if it is all the same, or the
 process dies, the marks make the next call right.
@@ -16,6 +17,8 @@ process dies, the marks make the next call right.
 from __future__ import annotations
 
 import asyncio
+import math
+import re
 import time
 from typing import Callable, Iterable, Optional
 
@@ -28,16 +31,22 @@ from bridge.tmux.activity import Activity, Armed
 from bridge.tmux.buffers import is_argument, new_name
 from bridge.tmux.census import Census
 from bridge.tmux.command import Tmux
-from bridge.tmux.draft import Draft
+from bridge.tmux.draft import Draft, Standing
 from bridge.tmux.evidence import Evidence
 from bridge.tmux.lookout import Lookout
-from bridge.tmux.marks import Sent, add_mark, mark_of, read_mark
+from bridge.tmux.marks import Pasted, Sent, add_mark, last_unsent, mark_of
 from bridge.tmux.pane import Pane
-from bridge.tmux.program import Sight
+from bridge.tmux.program import Kind, Sight
 from bridge.tmux.prompt import Verdict
+from bridge.tmux.prompts import is_alike, looks_like_prompt
 from bridge.tmux.state import PaneState
 from bridge.tmux.submitter import Submitter, now_ms
+from bridge.tmux.terminal import is_alive
+from bridge.tmux.typed_line import holds_command
 from bridge.tmux.waiting import Waiting
+
+_LATE_MS = 2000  # beyond verify_timeout, in which a pasted text may still come to the screen
+_COMPARES = (3, 2)  # tmux: #{e|<:}
 
 
 class Injector:
@@ -108,30 +117,38 @@ class Injector:
         """Did `wait_ready` return because this ticket was typed here, the last of all, and is not acknowledged? No other can go before it."""
         return self._owed == mark_of(ticket_id)
 
-    async def inject(self, ticket: Ticket, is_ours: Callable[[], bool] = lambda: True) -> Evidence:
+    async def inject(self, ticket: Ticket, time_left: Callable[[], float] = lambda: math.inf, again: bool = False) -> Evidence:
         """Type `ticket`, once, now. Raises PaneNotReady, PaneLost, Uncertain, TmuxError.
 
-        `is_ours` says whether the claim still holds. It is asked after the last look and before the guarded paste: if
-        it held then, nobody else had typed the ticket before the look, and what came after the look fails the guard.
+        `time_left`: seconds for which the claim surely holds. It is asked right before the guarded paste: if it holds
+        then, no other watcher had typed the ticket before the look, and what came after the look fails the guard, which
+        knows the claim's end, too. `again`: type a command again although its Enter was pressed.
         """
         self._turn = self._turn or asyncio.Lock()
         async with self._turn:
             state = await self._lookout.observe()
             mark = mark_of(ticket.ticket_id)
             sent = Sent.read(state.sent, mark)
-            if sent is not None and not sent.is_gone_with(state.pane_pid):  # Enter was pressed before a crash, or by another watcher, or was not taken at once
-                return self._evidence(sent.form, sent.at_ms, await self._is_taken(ticket, state))
-            if read_mark(state.pasted, mark) == str(state.pane_pid):
-                return await self._resume(ticket, state)
-            state = await self._ready_state(state)
-            if not is_ours():  # and the marks may have forgotten it by now
-                raise PaneNotReady("the claim ran out before anything was typed; another watcher may have the ticket")
-            return await self._type(ticket, state)
+            is_command = sent is not None and sent.form != "agent"
+            if sent is not None and not (again and is_command) and not _has_ended(sent.stands_in, state):
+                # Enter was pressed before a crash, or by another watcher, or was not taken at once.
+                taken = False if is_command else await self._is_taken(ticket, state)
+                return self._evidence(sent.form, sent.at_ms, taken, state)
+            pasted = Pasted.read(state.pasted, mark)
+            if pasted is not None and (sent is None or pasted.at_ms > sent.at_ms) and not _has_ended(pasted.process, state):
+                resumed = await self._resume(ticket, state, pasted)
+                if resumed is not None:
+                    return resumed
+            state = await self._ready_state(state, mark)
+            return await self._type(ticket, state, time_left)
 
-    async def _ready_state(self, state: PaneState) -> PaneState:
+    async def _ready_state(self, state: PaneState, mark: str) -> PaneState:
         """The state, or a later one, in which the pane is ready; waits only for the screen to have stood still."""
         if self._cooling() > 0:
             raise PaneNotReady(f"cooling down: the last ticket was typed less than {self._settings.cool_down} ms ago")
+        other, pasted_ms = last_unsent(state.pasted, state.sent, state.process)
+        if other not in ("", mark) and now_ms() - pasted_ms < self._settings.verify_timeout + _LATE_MS:
+            raise PaneNotReady("the text of another ticket is on its way into this pane")
         verdict = self._lookout.judge(state)
         if verdict.rule == "settling":
             await asyncio.sleep(max(0.0, self._lookout.rules.still - self._lookout.still) + 0.01)
@@ -141,61 +158,104 @@ class Injector:
             raise PaneNotReady(verdict.reason)
         return state
 
-    async def _type(self, ticket: Ticket, state: PaneState) -> Evidence:
+    async def _type(self, ticket: Ticket, state: PaneState, time_left: Callable[[], float]) -> Evidence:
         sight = self._lookout.sight(state)
         text = self._text(ticket, sight)
         mark = mark_of(ticket.ticket_id)
-        pasted, buffer, guard = add_mark(state.pasted, mark, str(state.pane_pid)), self._buffer, self._lookout.guard(state)
-        if sight.one_step and is_argument(text):
-            load = ["set-buffer", "-b", buffer, "--", text, ";"]  # one process for all of it
+        if is_argument(text):
+            load = ["set-buffer", "-b", self._buffer, "--", text, ";"]  # one process for both
         else:
             load = []
-            await self._lookout.run("load-buffer", "-b", buffer, "-", stdin=text.encode("utf-8"))
-        if sight.one_step:
-            now = now_ms()
-            sequence = [*load, *guard.paste_and_enter(buffer, pasted, add_mark(state.sent, mark, str(Sent(sight.form, now))))]
-            return self._evidence(sight.form, now, await self._submitter.type_command(text, sequence))
-        await self._lookout.guarded(guard.paste(buffer, pasted))
-        return self._evidence(*await self._submitter.submit(Draft.of(text), mark))
+            await self._lookout.run("load-buffer", "-b", self._buffer, "-", stdin=text.encode("utf-8"))
+        left = time_left()
+        if left <= 0:  # and the marks may have forgotten it by now
+            raise PaneNotReady("the claim ran out before anything was typed; another watcher may have the ticket")
+        deadline = await self._deadline(left)
+        guard = self._lookout.guard(state, deadline)
+        pasted = add_mark(state.pasted, mark, str(Pasted(state.process, now_ms())))
+        await self._lookout.guarded([*load, *guard.paste(self._buffer, pasted)])
+        if sight.is_command:
+            is_prompt = _prompt_like(state.left)
+            return self._evidence(*await self._submitter.submit_command(text, is_prompt, mark, deadline), state)
+        return self._evidence(*await self._submitter.submit(Draft.of(text), mark, deadline), state)
+
+    async def _deadline(self, left: float) -> int:
+        """Seconds since 1970 at which the claim ends, for the guard; 0 where there is none or tmux cannot compare."""
+        if math.isinf(left) or await self._lookout.version() < _COMPARES:
+            return 0
+        return math.ceil(time.time() + left)
 
     def _text(self, ticket: Ticket, sight: Sight) -> str:
-        if sight.form == "agent" and sight.state.terminal.canonical:
-            return forms.line_text(ticket, self._template)
+        state, template = sight.state, self._template
         if sight.form == "agent":
-            return forms.agent_text(ticket, self._settings.body_cap, self._template)
+            shell_below = bool(state.terminal.below)
+            if sight.takes_lines:
+                return forms.line_text(ticket, template, shell_below)
+            return forms.agent_text(ticket, self._settings.body_cap, template, shell_below)
         if sight.form == "repl" and sight.repl:
-            return forms.repl_command(ticket.ticket_id, self._template, sight.repl)
-        return forms.shell_command(ticket.ticket_id, self._template)
+            return forms.repl_command(ticket.ticket_id, template, sight.repl)
+        return forms.shell_command(ticket.ticket_id, template)
 
-    async def _resume(self, ticket: Ticket, state: PaneState) -> Evidence:
-        """The text was pasted, and no Enter followed: by a crash, or because it did not show in time."""
-        sight = self._lookout.sight(state)
-        draft = Draft.of(self._text(ticket, sight))
-        if draft.is_shown(sight):
-            return self._evidence(*await self._submitter.submit(draft, mark_of(ticket.ticket_id), is_new=False))
-        verdict = self._lookout.judge(state)
-        is_free = verdict.ready or verdict.rule == "settling"  # else what looks like a transcript may be the draft itself, with a person's words behind it
+    async def _resume(self, ticket: Ticket, state: PaneState, pasted: Pasted) -> Optional[Evidence]:
+        """The text was pasted, and no Enter of ours followed: by a crash, or because it did not show in time. None: it is a
+        command, and the line is empty, so that it may be typed again."""
+        sight, mark = self._lookout.sight(state), mark_of(ticket.ticket_id)
+        if pasted.process != state.process:
+            raise PaneNotReady(f"ticket {ticket.ticket_id} stands in a program of {self._lookout.label} that is in the background now")
+        text, verdict = self._text(ticket, sight), self._lookout.judge(state)
+        if sight.is_command:
+            if holds_command(state, text, looks_like_line_start):
+                return self._evidence(*await self._submitter.submit_command(text, looks_like_line_start, mark, 0), state)
+            return None  # the pane must be ready, as for a new one
+        draft = Draft.of(text)
+        standing = draft.standing(sight)
+        if standing is Standing.WHOLE:
+            return self._evidence(*await self._submitter.submit(draft, mark, is_new=False), state)
+        is_late = now_ms() - pasted.at_ms < self._settings.verify_timeout + _LATE_MS
+        is_free = verdict.ready and not is_late
         if is_free and draft.is_told(state):  # a person has pressed Enter
-            return self._evidence(sight.form or "agent", now_ms(), False)
+            return self._evidence(sight.form or "agent", now_ms(), False, state)
         if is_free:
             raise Uncertain(f"ticket {ticket.ticket_id} was pasted into {self._lookout.label} and is no longer in its input; it is not typed again")
         raise PaneNotReady(f"ticket {ticket.ticket_id} was pasted and waits for its Enter: {verdict.reason}")
 
     async def _is_taken(self, ticket: Ticket, state: PaneState) -> bool:
         sight = self._lookout.sight(state)
-        if not sight.form or sight.one_step:
-            return False  # a command that has run leaves nothing to see
-        return await self._submitter.is_taken(Draft.of(self._text(ticket, sight)), mark_of(ticket.ticket_id), state)
+        if sight.form != "agent":
+            return False  # the agent has ended, and leaves nothing to see
+        return await self._submitter.wait_taken(Draft.of(self._text(ticket, sight)), mark_of(ticket.ticket_id), state)
+
+    def note_ran(self) -> None:
+        """A command that was typed here has said that it ran."""
+        self._lookout.note_ran()
 
     def _cooling(self) -> float:
         """Seconds until the next ticket may be typed."""
         return self._submitter.submitted + self._settings.cool_down / 1000 - time.monotonic()
 
-    def _evidence(self, form: str, submitted_ms: int, verified: bool) -> Evidence:
-        return Evidence(self._lookout.label, form, rfc3339(submitted_ms), verified)
+    def _evidence(self, form: str, submitted_ms: int, verified: bool, state: PaneState) -> Evidence:
+        is_opaque = self._lookout.sight(state).kind is Kind.OPAQUE
+        return Evidence(self._lookout.label, form, rfc3339(submitted_ms), verified, state.pane_id, state.tty, is_opaque)
+
+
+def _has_ended(process: str, state: PaneState) -> bool:
+    """Has the program ended that got the text? "" names none."""
+    if process in ("", state.process):
+        return False
+    return not is_alive(process)
+
+
+def _prompt_like(prompt: str) -> Callable[[str], bool]:
+    """Is it that prompt, perhaps drawn anew?"""
+    return lambda head: head.rstrip() == prompt.rstrip() or is_alike(head, prompt)
+
+
+def looks_like_line_start(head: str) -> bool:
+    """After a crash the prompt of then is not known."""
+    return looks_like_prompt(head) or re.fullmatch(r">>> ?|> ?", head) is not None
 
 
 def _last_pasted(state: PaneState) -> str:
     """The mark of what was pasted last into the program that runs here; "" when nothing was."""
-    mark, _, process = (state.pasted.split()[-1:] or [""])[0].rpartition("=")
-    return mark if process == str(state.pane_pid) else ""
+    mark, _, value = (state.pasted.split()[-1:] or [""])[0].rpartition("=")
+    return mark if value.partition("-")[0] == state.process else ""

@@ -81,8 +81,15 @@ class Lookout:
     def sight(self, state: PaneState) -> Sight:
         return sight_of(state, self._memory.learned(), self.rules)
 
-    def guard(self, state: PaneState) -> Guard:
-        return Guard(state.pane_id, self.pane is None or self.pane.per_pane, state.snapshot)
+    def guard(self, state: PaneState, deadline: int = 0) -> Guard:
+        return Guard(state.pane_id, self.pane is None or self.pane.per_pane, state.snapshot, deadline)
+
+    def note_ran(self) -> None:
+        """A command of ours was seen to run."""
+        self._memory.note_ran(time.monotonic())
+
+    async def version(self) -> tuple[int, int]:
+        return await self._tmux.version()
 
     async def run(self, *argv: str, stdin: Optional[bytes] = None) -> str:
         try:

@@ -2,9 +2,11 @@
 
 Two user options of the pane, written in the very command sequence that types:
 
-    @bridge_pasted   ' T-1=4711 T-2=4711 '                   ticket = process that got the text
-    @bridge_sent     ' T-1=agent-1763800000123 T-2=... '     ticket = form, and when Enter followed (ms since 1970);
-                                                             '-4711' behind it: process 4711 has not taken that Enter
+    @bridge_pasted   ' T-1=4711.8812-1763800000100 '     ticket = process that got the text, and when (ms since 1970)
+    @bridge_sent     ' T-1=agent-1763800000123 T-2=... ' ticket = form, and when Enter followed;
+                                                         '-4711.8812' behind it: that process has not taken it
+
+A process is its pid and its start time, because a respawned pane keeps its options and a pid comes again.
 
 They survive a crash of the watcher, `clear`, a move of the pane; they end with the pane, as the
 text does. A ring of several, because a watcher that dies after T-2 may still owe the ack of T-1.
@@ -22,7 +24,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")  # no leading '-': it would read as an option
-RING = 8  # tickets remembered: more than a watcher ever has between paste and acknowledgement
+RING = 16  # tickets remembered: a pane has one turn at a time; a guarded command holds three rings in its 16 KiB
 
 
 def encode_id(ticket_id: str) -> str:
@@ -50,6 +52,34 @@ def add_mark(ring: str, mark: str, value: str) -> str:
 
 
 @dataclass(frozen=True)
+class Pasted:
+    """What the pane knows of a ticket whose text was pasted."""
+
+    process: str  # PaneState.process: who read it
+    at_ms: int  # since 1970
+
+    @classmethod
+    def read(cls, ring: str, mark: str) -> Optional[Pasted]:
+        value = read_mark(ring, mark)
+        return cls._parse(value) if value is not None else None
+
+    @classmethod
+    def _parse(cls, value: str) -> Pasted:
+        process, _, moment = value.partition("-")
+        return cls(process, int(moment or 0))
+
+    def __str__(self) -> str:
+        return f"{self.process}-{self.at_ms}"
+
+
+def last_unsent(pasted: str, sent: str, process: str) -> tuple[str, int]:
+    """(mark, when) of the text that `process` got last, if no Enter of ours followed it; else ("", 0)."""
+    mark, _, value = (pasted.split() or ["=0"])[-1].rpartition("=")
+    last = Pasted._parse(value)
+    return (mark, last.at_ms) if mark and last.process == process and read_mark(sent, mark) is None else ("", 0)
+
+
+@dataclass(frozen=True)
 class Sent:
     """What the pane knows of a ticket whose Enter was pressed."""
 
@@ -67,10 +97,6 @@ class Sent:
 
     def __str__(self) -> str:
         return "-".join([self.form, str(self.at_ms), *filter(None, [self.stands_in])])
-
-    def is_gone_with(self, process: int) -> bool:
-        """Has the program ended that never took the text, now that `process` runs there?"""
-        return self.stands_in not in ("", str(process))
 
 
 def option_names(pane_id: str, per_pane: bool) -> tuple[str, str]:

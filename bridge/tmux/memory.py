@@ -1,14 +1,21 @@
 """What consecutive looks at one process teach: how long its screen has stood still, and its prompts.
 
-Forgotten when the pane is respawned or lost. No clock here: each look brings its time.
+A prompt is what stands left of the cursor when a command has ended and nobody has typed. It is learned
+
+    at once     after a command of ours that was seen to run: the shell must be at its prompt again
+    in the end  when two commands of others have ended with the same text
+
+and never from a question or a continuation (prompts.py), or while a person might have typed ahead. Prompts are
+forgotten when another process reads the keys, all of it when the pane is respawned or lost. No clock here: each
+look brings its time.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Optional
 
 from bridge.tmux.program import Learned
+from bridge.tmux.prompts import is_learnable
 from bridge.tmux.state import PaneState
 
 _PROMPTS_LEARNED = 8  # prompts remembered of one shell: it shows its directory in them
@@ -16,13 +23,15 @@ _PROMPT_STILL = 0.3  # seconds a prompt must stand before it is learned: readlin
 
 
 class Memory:
-    """What consecutive looks at one process teach: how long it has stood still, and its prompts."""
+    """For one pane."""
 
     def __init__(self) -> None:
         self._picture: Optional[tuple[object, ...]] = None
         self._since = 0.0
         self.still = 0.0  # seconds between the first and the last of the equal looks
         self._busy_since: Optional[float] = None
+        self._ours_ran_at: Optional[float] = None  # when a command of ours was seen to have run
+        self._process = ""
         self._seen: tuple[str, ...] = ()  # text left of the cursor after each of the last commands
         self._prompts: tuple[str, ...] = ()
 
@@ -32,24 +41,33 @@ class Memory:
         if state.picture != self._picture:
             self._picture, self._since = state.picture, now
         self.still = max(0.0, asked - self._since)
+        if is_shell and state.process != self._process:  # another shell, another prompt
+            self._process, self._seen, self._prompts = state.process, (), ()
+            self._busy_since = self._ours_ran_at = None
         self._learn(state, is_shell, now)
 
-    def _learn(self, state: PaneState, is_shell: bool, now: float) -> None:
-        """A command has ended, and nobody was there to have typed ahead: left of the cursor stands the prompt.
+    def note_ran(self, now: float) -> None:
+        """A command of ours was seen to run: what the shell shows next is its prompt."""
+        self._ours_ran_at = now
 
-        Believed when two commands have ended with the same text, and when that does not look like words:
-        what another program typed ahead would look like a prompt, too.
-        """
+    def _learn(self, state: PaneState, is_shell: bool, now: float) -> None:
         terminal = state.terminal
         if terminal.known and terminal.canonical and terminal.echo:
             self._busy_since = now if self._busy_since is None else self._busy_since
-        elif self._busy_since is not None and self.still >= _PROMPT_STILL:
-            alone = state.human_idle is None or state.human_idle > now - self._busy_since
-            left, self._busy_since = state.left, None
-            if is_shell and alone and not state.right.strip() and re.search(r"[^\w\s'\"]\s*$|λ\s*$", left):
-                if left in self._seen:
-                    self._prompts = tuple(dict.fromkeys([*self._prompts, left]))[-_PROMPTS_LEARNED:]
-                self._seen = (*self._seen, left)[-_PROMPTS_LEARNED:]
+            return
+        if self.still < _PROMPT_STILL or not is_shell:
+            return
+        started = [moment for moment in (self._busy_since, self._ours_ran_at) if moment is not None]
+        if not started:
+            return
+        is_alone = state.human_idle is None or state.human_idle > now - min(started)
+        is_ours, self._busy_since, self._ours_ran_at = self._ours_ran_at is not None, None, None
+        left = state.left
+        if not is_alone or state.right.strip() or not is_learnable(left):
+            return
+        if is_ours or left in self._seen:
+            self._prompts = tuple(dict.fromkeys([*self._prompts, left]))[-_PROMPTS_LEARNED:]
+        self._seen = (*self._seen, left)[-_PROMPTS_LEARNED:]
 
     def learned(self) -> Learned:
         return Learned(self._prompts, self.still)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Callable, Iterable, Optional
 
 from bridge.errors import PaneLost, TmuxError
+from bridge.tmux.cells import read_rows
+from bridge.tmux.claude_registry import claude_status
 from bridge.tmux.command import LOST, Tmux
 from bridge.tmux.guard import FIELD_COUNT, snapshot_format
 from bridge.tmux.state import PaneState
@@ -23,6 +25,7 @@ from bridge.tmux.terminal import read_terminal
 # Free text last: a session's name may hold blanks.
 _LIST = "#{pid} #{start_time} #{pane_id} #{pane_pid} #{pane_tty} #{window_index} #{window_active} #{pane_index} #{session_name}"
 PANE_NAME = re.compile(r"%\d+|\d+\.\d+|\d+")  # what a person may write for one
+KEEPS_BLANKS = (3, 1)  # capture-pane -N
 _CANDIDATES_SHOWN = 8  # in an error: enough to spot the right one, short enough for one line
 
 
@@ -145,25 +148,36 @@ def _lost(error: TmuxError, what: str) -> Exception:
 async def observe(tmux: Tmux, pane: Pane, now: Callable[[], float] = time.time) -> PaneState:
     """Look at the pane: one tmux call, one termios read. Raises PaneLost when it, or its server, is gone."""
     asked = now()  # a key that is pressed while tmux answers may be missing in the answer: count from before
+    # A row that a line editor has filled with blanks up to the edge goes on in the next one.
+    keep_blanks = ("-N",) if await tmux.version() >= KEEPS_BLANKS else ()
     try:
         output = await tmux.run(
             *("display-message", "-p", "-t", pane.pane_id, snapshot_format(pane.pane_id, pane.per_pane), ";"),
             *("list-clients", "-F", "#{client_activity} #{client_control_mode} #{pane_id}", ";"),
-            *("display-message", "-p", "-t", pane.pane_id, ".#{pane_tty}", ";"),  # a respawned pane has another one
-            *("capture-pane", "-p", "-t", pane.pane_id),
+            # A respawned pane has another terminal.
+            *("display-message", "-p", "-t", pane.pane_id, ".#{pane_tty} #{bracket_paste_flag}|#{pane_title}", ";"),
+            *("capture-pane", "-p", "-e", *keep_blanks, "-t", pane.pane_id),
         )
     except TmuxError as error:
         raise _lost(error, f"pane {pane.label}") from error
     snapshot, *lines = output.split("\n")
     end_of_clients = next(index for index, line in enumerate(lines) if line.startswith("."))
-    tty = lines[end_of_clients][1:]
+    tty, _, said = lines[end_of_clients][1:].partition(" ")
+    brackets, _, title = said.partition("|")
+    screen = read_rows(lines[end_of_clients + 1 : -1])
     state = _read_snapshot(snapshot, pane)
+    terminal = read_terminal(tty, int(str(state["pane_pid"])))
     return PaneState(
         **state,  # type: ignore[arg-type]
-        rows=tuple(lines[end_of_clients + 1 : -1]),
+        rows=tuple(row.text for row in screen),
+        solid=tuple(row.solid for row in screen),
+        carets=tuple((column, index) for index, row in enumerate(screen) for column in row.carets),
+        title=title,
+        brackets=brackets == "1" if brackets else None,
         human_idle=human_idle(lines[:end_of_clients], pane.pane_id, asked),
         tty=tty,
-        terminal=read_terminal(tty, int(str(state["pane_pid"]))),
+        terminal=terminal,
+        session=claude_status(terminal.process) if any("claude" in word for word in terminal.argv[:2]) else "",
     )
 
 

@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import Optional, Pattern
 
+from bridge.tmux.composer import Edge, Style
+
 MARKER = "##BRIDGE-READY##"  # the push design's explicit "I am ready"
 
 
@@ -34,16 +36,15 @@ REPLS = (
 
 @dataclass(frozen=True)
 class Profile:
-    """A full-screen agent."""
+    """A full-screen agent: how its composer looks, and how the rest of its screen reads."""
 
     name: str
-    commands: frozenset[str]  # names of its process or of its script
-    input: Pattern[str]
-    busy: Pattern[str]
+    commands: frozenset[str]  # names of its process, of its script or of its package
+    composer: Style
+    busy: Pattern[str]  # searched in the rows around the composer, as they stand on the screen
     menu: Pattern[str]
     question: Pattern[str]
-    folded: Pattern[str]  # what its composer shows in place of a long paste
-    placeholder: Optional[Pattern[str]] = None  # text of an empty input, where the cursor is hidden
+    keeps_brackets: bool = True  # bracketed paste stays on, whatever editor it has run
 
 
 _BUSY = re.compile(
@@ -58,32 +59,35 @@ _POINTED = r"^\W{0,6}[❯›>▶●]\s*\d+[.)]\s|\b(enter|return) to (confirm|se
 _YES_NO = r"[\[(]y(es)?\s*/\s*n(o)?\b|\(y\)es"
 _MENU = re.compile(f"{_POINTED}|{_YES_NO}", re.I)
 # A question is a dialog only in the rows that touch the input; elsewhere it is what an idle agent last said.
-_ASKED = r"\b(do|would) you (want|trust|like)\b|\bare you sure\b|\ballow\b.{0,60}\?|\bproceed\b.{0,20}\?|\bpress (enter|any key|return)\b"
-_QUESTION = re.compile(_ASKED, re.I)
-# An agent that asks in its transcript leaves the answered question standing there: open is only what touches the input.
-_POINTED_MENU, _INLINE_QUESTION = re.compile(_POINTED, re.I), re.compile(f"{_ASKED}|{_YES_NO}", re.I)
-_FOLDED = re.compile(r"\[\s*pasted\b[^\]]*\]", re.I)
+_QUESTION = re.compile(
+    r"\b(do|would) you (want|trust|like)\b|\bare you sure\b|\ballow\b.{0,60}\?"
+    r"|\bproceed\b.{0,20}\?|\bpress (enter|any key|return)\b",
+    re.I,
+)
+# What a composer shows in place of a long paste: "[Pasted text #1 +12 lines]", "[Paste #1 - 45 lines]", "[Pasted Text: 46 lines]",
+# "[Pasted Content 1153 chars]", "[Pasted ~4 lines]".
+FOLDED = re.compile(r"\[\s*paste[d]?\b[^\]]*\]", re.I)
 
+
+def _profile(name: str, opening: str, edge: Edge, has_placeholder: bool = False, foot: str = "", keeps_brackets: bool = True) -> Profile:
+    style = Style(re.compile(opening), edge, has_placeholder, re.compile(foot))
+    return Profile(name, frozenset({name}), style, _BUSY, _MENU, _QUESTION, keeps_brackets)
+
+
+_AIDER = r"((ask|architect|code|help|context|diff|udiff|whole|editor|patch)[\w-]*( multi)?|multi)?>(?: |$)"
 PROFILES = (
-    Profile("claude", frozenset({"claude"}), re.compile(r"\s*[>❯]\s?"), _BUSY, _MENU, _QUESTION, _FOLDED, re.compile(r'Try ".*')),
-    Profile("codex", frozenset({"codex"}), re.compile(r"\s*[›>▌]\s?"), _BUSY, _MENU, _QUESTION, _FOLDED, re.compile(r"Ask Codex .*")),
-    Profile("gemini", frozenset({"gemini"}), re.compile(r"\s*[>❯]\s{0,2}"), _BUSY, _MENU, _QUESTION, _FOLDED, re.compile(r"Type your message.*")),
-    Profile("aider", frozenset({"aider"}), re.compile(r"((ask|architect|code|help|multi|diff|whole)( multi)?)?> ?"), _BUSY, _POINTED_MENU, _INLINE_QUESTION, _FOLDED),
+    _profile("claude", "❯[ \u00a0]", Edge.RULES),
+    _profile("codex", "›(?: |$)", Edge.INDENT, has_placeholder=True),
+    _profile("gemini", " >(?: |$)", Edge.INDENT, has_placeholder=True),
+    _profile("aider", _AIDER, Edge.PROMPTS, keeps_brackets=False),
+    _profile("copilot", "❯(?: |$)", Edge.RULES),
+    _profile("opencode", r" *┃  ", Edge.BORDER, foot=r"  \S.* · "),
+    _profile("qwen", ">(?: |$)", Edge.RULES, has_placeholder=True),
+    _profile("cn", "[│ ]*● ?", Edge.ANY),
 )
-GENERIC = Profile("generic", frozenset(), re.compile(r"\s*([>❯›»➜λ▌]|>>>)\s{0,2}"), _BUSY, _MENU, _QUESTION, _FOLDED)
+GENERIC = _profile("", r"[│┃║|]?\s{0,3}([>❯›»➜λ▌]|>>>)[ \u00a0]{0,2}", Edge.ANY)
 
-# A shell's prompt ends with the FIRST prompt character in it: in `root@vm:~# cat foo > ` that is '#', and it
-# is not the last, so somebody has typed.
-SHELL_PROMPT = re.compile(r"[^$#%>❯›»➜λ]*(>>>|[$#%>❯›»➜λ]) ?")
-# Prompts that the rule above cannot see, because a prompt character opens them: oh-my-zsh's robbyrussell.
-SHELL_THEMES = (re.compile(r"➜ {1,2}\S+ (git:\(\S+\) )?(✗ )?"),)
-_ZSH_WORDS = (
-    "quote|dquote|bquote|heredocd?|for|foreach|repeat|select|while|until|if|then|else|elif|math|cond|mathsubst|cmdsubst|cmdand|cmdor|pipe|errpipe|function|subsh|"
-    "cursh|array|case|braceparam|always"
-)
-CONTINUATION = re.compile(rf"(> ?|\? ?|\.\.\. ?|(({_ZSH_WORDS}) ?)+> ?)")  # PS2 of sh, bash and dash; of csh; of REPLs; of zsh
 PASSWORD = re.compile(r"(pass(word|phrase|code)|\bPIN\b|verification code|one-time code|\botp\b)[^:]{0,60}:\s*$", re.I)
-BORDER = re.compile("[\u2500-\u258b\u258d-\u259f|]")  # box drawing and block elements: the frame of a composer (not \u258c, Codex's prompt)
 
 
 def find_profile(names: tuple[str, ...]) -> Optional[Profile]:

@@ -73,9 +73,17 @@ class Sight:
         return self.kind.value
 
     @property
-    def one_step(self) -> bool:
-        """May Enter follow in the same step? Where a line editor that we know reads one constant line."""
+    def is_command(self) -> bool:
+        """Does it get one constant command, for a line editor that we know?"""
         return self.form in ("shell", "repl") and self.kind is not Kind.AGENT
+
+    @property
+    def takes_lines(self) -> bool:
+        """Would a line break in a paste be an Enter? Unless bracketed paste is known to be on."""
+        terminal, brackets = self.state.terminal, self.state.brackets
+        if brackets is not None:
+            return not brackets
+        return terminal.canonical or terminal.signals or not self.profile.keeps_brackets
 
 
 def sight_of(state: PaneState, learned: Learned, rules: Rules) -> Sight:
@@ -104,7 +112,8 @@ def classify(state: PaneState, rules: Rules) -> Found:
         return next((other for other in beside if other.kind is Kind.NEVER), beside[0])
     if found.kind is not Kind.PROGRAM or names_of(reader).is_shell:  # a shell's script may read for a shell
         return found
-    return replace(found, kind=_UNKNOWN[rules.form, _takes_keys(state)])
+    is_full_screen = rules.form == "auto" and state.alternate
+    return replace(found, kind=Kind.AGENT if is_full_screen else _UNKNOWN[rules.form, _takes_keys(state)])
 
 
 def identify(process: Process) -> Found:

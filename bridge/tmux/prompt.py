@@ -17,15 +17,21 @@ Wrong towards "not ready" costs a delay; wrong the other way types into somebody
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Callable, Optional
 
 from bridge.tmux import profiles
+from bridge.tmux.composer import find_composer
 from bridge.tmux.names import WITHOUT_EDITOR
-from bridge.tmux.profiles import MARKER, Profile
+from bridge.tmux.profiles import MARKER
 from bridge.tmux.program import Kind, Learned, Rules, Sight, sight_of
-from bridge.tmux.screen import block, empty_or_last_input, unframed, vicinity
-from bridge.tmux.state import PaneState, text_width
+from bridge.tmux.prompts import repl_line_objection, shell_line_objection
+from bridge.tmux.screen import block, unframed, vicinity
+from bridge.tmux.state import PaneState
+
+SPINS = 20.0  # seconds: a spinner, or the clock beside it, moves more often
+_SPINNER = re.compile("[\u2801-\u28ff] ")  # of Codex and Claude Code, in the title of the pane
 
 
 @dataclass(frozen=True)
@@ -130,100 +136,84 @@ def _reads_lines(sight: Sight) -> bool:
 def _prompt(sight: Sight) -> Optional[str]:
     if sight.kind in (Kind.SHELL, Kind.INTERPRETER) or (sight.kind is Kind.OPAQUE and sight.form != "agent"):
         return _shell_prompt(sight)
-    if sight.kind is Kind.REPL:
-        return _repl_prompt(sight)
+    if sight.kind is Kind.REPL and sight.repl:
+        return None if _is_marked(sight.state) else repl_line_objection(sight.state, sight.name, sight.repl.prompt, sight.rules.ready_pattern)
     if input_is_empty(sight) or (sight.form == "shell" and _shell_prompt(sight) is None):
         return None
     return _draft(sight)
 
 
-def _marked(sight: Sight) -> bool:
-    """The user's own pattern, or the push design's marker, right before the cursor."""
-    left, above = sight.state.left, sight.state.rows[: sight.state.cursor_y]
-    pattern = sight.rules.ready_pattern
-    if pattern is not None and (pattern.search(left) or pattern.search(left.rstrip())):
-        return True
-    if left.rstrip().endswith(MARKER):
-        return True
-    return not left.strip() and bool(above) and above[-1].rstrip().endswith(MARKER)
-
-
 def _shell_prompt(sight: Sight) -> Optional[str]:
-    state, left = sight.state, sight.state.left
-    if state.right.strip() and not _is_right_prompt(state):
-        return "there is text right of the cursor: somebody is editing the line"
-    if left in sight.learned.prompts or _marked(sight):
+    if _is_marked(sight.state):
         return None
-    if sight.name != "fish" and profiles.CONTINUATION.fullmatch(left):  # fish indents instead
-        return "the shell waits for the rest of a command (continuation prompt)"
-    if profiles.SHELL_PROMPT.fullmatch(left) or any(theme.fullmatch(left) for theme in profiles.SHELL_THEMES):
-        return None
-    if not left.strip():
-        return "there is no prompt in the cursor's row"
-    return "the line is not empty: somebody has typed, or the prompt is an unusual one (see --ready-pattern)"
+    return shell_line_objection(sight.state, sight.name, sight.learned.prompts, sight.rules.ready_pattern)
 
 
-def _is_right_prompt(state: PaneState) -> bool:
-    """zsh's RPROMPT and fish's right prompt: set off by blanks and ending at the right edge."""
-    return state.right.startswith("  ") and text_width(state.cursor_row.rstrip()) >= state.width - 2
-
-
-def _repl_prompt(sight: Sight) -> Optional[str]:
-    state, repl = sight.state, sight.repl
+def _is_marked(state: PaneState) -> bool:
+    """Does the push design's marker stand right before the cursor, and nothing behind it?"""
+    above = state.rows[: state.cursor_y]
     if state.right.strip():
-        return "there is text right of the cursor: somebody is editing the line"
-    if _marked(sight) or (repl and repl.prompt.fullmatch(state.left)):
-        return None
-    if profiles.CONTINUATION.fullmatch(state.left) or state.left.startswith(("...", "|")):
-        return f"{sight.name} waits for the rest of a statement (continuation prompt)"
-    return f"{sight.name} is not at an empty prompt"
-
-
-def _draft(sight: Sight) -> str:
-    if not sight.state.cursor_shown and not empty_or_last_input(sight.state.rows):
-        return "the cursor is hidden and no input row is in sight"
-    if sight.state.cursor_shown and not unframed(sight.state.left).strip():
-        return "no prompt is in the cursor's row"
-    return "the input is not empty: somebody has written a draft, or the prompt is an unusual one (see --ready-pattern)"
+        return False
+    return state.left.rstrip().endswith(MARKER) or (not state.left.strip() and bool(above) and above[-1].rstrip().endswith(MARKER))
 
 
 def input_is_empty(sight: Sight) -> bool:
-    """Is the agent's input row empty? What stands right of the cursor is a placeholder: a draft moves the cursor."""
-    state, profile = sight.state, sight.profile
-    if _marked(sight):
-        return True
-    if state.cursor_shown:
-        return bool(profile.input.fullmatch(unframed(state.left)))
-    return _empty_row(state.rows, profile)
+    """Does nothing stand in the agent's composer? (composer.py)"""
+    state = sight.state
+    if sight.profile is profiles.GENERIC and not state.right.strip():  # the user's pattern is for what we do not know
+        pattern = sight.rules.ready_pattern
+        if _is_marked(state) or (pattern is not None and (pattern.search(state.left) or pattern.search(state.left.rstrip()))):
+            return True
+    composer = find_composer(state, sight.profile.composer)
+    return composer is not None and composer.is_empty
 
 
-def _empty_row(rows: tuple[str, ...], profile: Profile) -> bool:
-    """The cursor is hidden, and so says nothing: the LAST row that looks like an input must be provably empty."""
-    region = empty_or_last_input(rows)
-    if not region:
-        return False
-    rest = unframed(region[0]).strip()[1:].strip()
-    return not rest or bool(profile.placeholder and profile.placeholder.fullmatch(rest))
+def _draft(sight: Sight) -> str:
+    composer = find_composer(sight.state, sight.profile.composer)
+    if composer is None or not composer.opening:
+        return f"no open composer of {sight.name} is in sight (if its prompt is an unusual one, see --ready-pattern)"
+    return "the input is not empty: somebody has written a draft, or the prompt is an unusual one (see --ready-pattern)"
 
 
 def menu_rows(sight: Sight) -> list[str]:
-    """Rows of a menu that waits for a choice."""
+    """Rows of a menu that waits for a choice. Where the composer of a known agent is open, words are words."""
+    is_known = sight.profile is not profiles.GENERIC
+    if is_known and find_composer(sight.state, sight.profile.composer) is not None:
+        return []
     return [row for row in vicinity(sight.state) if sight.profile.menu.search(unframed(row).strip())]
 
 
 def _dialog(sight: Sight) -> Optional[str]:
+    """A question that only a person may answer. A known agent asks it in place of its composer."""
     if sight.kind is not Kind.AGENT and sight.kind is not Kind.OPAQUE:
         return None
-    questions = [row for row in block(sight.state) if sight.profile.question.search(row)]
+    if sight.state.session == "waiting":
+        return f"{sight.name} asks a question that only a person may answer (its own session file says so)"
+    is_known = sight.profile is not profiles.GENERIC
+    if is_known and (input_is_empty(sight) or sight.state.session == "idle"):
+        return None
+    questions = [] if is_known and menu_rows(sight) == [] else [row for row in block(sight.state) if sight.profile.question.search(row)]
     for row in [*menu_rows(sight), *questions]:
         return f"{sight.name} asks a question that only a person may answer: {_short(row)}"
     return None
 
 
+def is_working(sight: Sight) -> bool:
+    return sight.kind is Kind.AGENT and _working(sight) is not None
+
+
 def _working(sight: Sight) -> Optional[str]:
-    if sight.kind is not Kind.AGENT:
+    """Told by the agent's own session file, by the spinner in the pane's title, or by the rows around the composer."""
+    state = sight.state
+    if sight.kind is not Kind.AGENT or state.session == "idle":
         return None
-    for row in vicinity(sight.state):
+    if state.session == "busy":
+        return f"{sight.name} is working (its own session file says so)"
+    if _SPINNER.match(state.title):
+        return f"{sight.name} is working: {_short(state.title)}"
+    if sight.profile is not profiles.GENERIC and sight.learned.still >= SPINS:
+        return None  # a spinner that does not turn is what somebody said
+    for row in vicinity(state):
         if sight.profile.busy.search(unframed(row).strip()):
             return f"{sight.name} is working: {_short(row)}"
     return None

@@ -16,33 +16,48 @@ from bridge.tmux.state import Process
 
 PS_TIMEOUT = 2.0  # seconds; a ps that hangs must not hold up every pane
 COLUMNS = ("pid", "ppid", "pgid", "tpgid", "stat", "lstart", "command")
+_OPTIONS = tuple(word for column in COLUMNS for word in ("-o", f"{column}="))
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _ROW = re.compile(r"\s*(\d+)\s+(\d+)\s+(\d+)\s+(-?\d+)\s+(\S+)\s+\w+\s+(\w+)\s+(\d+)\s+([\d:]+)\s+(\d+) ?(.*)")
 
 
 def read_foreground(tty: str, pane_pid: int) -> tuple[tuple[Process, ...], tuple[Process, ...]]:
     """(the foreground group with its leader first, the other processes of this terminal)."""
-    options = [word for column in COLUMNS for word in ("-o", f"{column}=")]
+    return parse(_run(*_OPTIONS, "-t", tty), pane_pid)
+
+
+def _run(*options: str) -> str:
+    """What ps prints; "" where it cannot be run, or finds nothing."""
     try:
         done = subprocess.run(
-            ["ps", "-ww", *options, "-t", tty],
+            ["ps", "-ww", *options],
             capture_output=True,
             timeout=PS_TIMEOUT,
             check=False,
             env={**os.environ, "LC_ALL": "C"},
         )
     except (OSError, subprocess.SubprocessError):
-        return (), ()
-    return parse(done.stdout.decode("utf-8", "replace"), pane_pid)
+        return ""
+    return done.stdout.decode("utf-8", "replace")
+
+
+def started(pid: int) -> str:
+    """When that process started, as in Process.started; "" where none has that number."""
+    found = _rows(_run(*_OPTIONS, "-p", str(pid)))
+    return _process(found[0]).started if found else ""
 
 
 def parse(table: str, pane_pid: int) -> tuple[tuple[Process, ...], tuple[Process, ...]]:
-    rows = [row for row in map(_ROW.match, table.splitlines()) if row and not row[5].startswith("Z")]
+    rows = _rows(table)
     foreground = next((int(row[4]) for row in rows if int(row[1]) == pane_pid), 0)
     members = [row for row in rows if int(row[3]) == foreground]
     members.sort(key=lambda row: int(row[1]) != foreground)
     others = [row for row in rows if int(row[3]) != foreground]
     return tuple(map(_process, members)), tuple(map(_process, others))
+
+
+def _rows(table: str) -> list[re.Match[str]]:
+    return [row for row in map(_ROW.match, table.splitlines()) if row and not row[5].startswith("Z")]
 
 
 def _process(row: re.Match[str]) -> Process:

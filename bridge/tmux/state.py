@@ -4,15 +4,15 @@
 of the pane, its screen and the people at it. Both are frozen, so that two looks
 can be compared with `==`, and `prompt.judge` can be tested from tables.
 
-The cursor splits its row at a DISPLAY column, not at a character: a wide character
-takes two columns, a combining one none.
+The cursor splits its row at a DISPLAY column, not at a character (cells.py).
 """
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass, field
 from typing import Optional
+
+from bridge.tmux.cells import split_at_column
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,11 @@ class PaneState:
     pasted: str = ""  # marks, see marks.py
     sent: str = ""
     rows: tuple[str, ...] = ()
+    solid: tuple[str, ...] = ()  # the same rows without faint text (cells.py); () where it cannot be told
+    carets: tuple[tuple[int, int], ...] = ()  # (column, row) of each cursor that the program draws itself
+    title: str = ""  # of the pane, as the program set it
+    brackets: Optional[bool] = None  # has the program asked for bracketed paste? None: tmux cannot tell (before 3.7)
+    session: str = ""  # what the agent says of itself: "idle", "busy", "waiting", or "" (claude_registry.py)
     tty: str = ""  # of the process that is in the pane now
     human_idle: Optional[float] = None  # seconds since a person's last key here; None: nobody looks at this pane
     terminal: Terminal = field(default_factory=Terminal)
@@ -94,6 +99,16 @@ class PaneState:
         return split_at_column(self.cursor_row, self.cursor_x)[1]
 
     @property
+    def process(self) -> str:
+        """Who reads here: the foreground process with its start, else the pane's own process. [0-9.] only."""
+        return (self.terminal.process or str(self.pane_pid)).replace("-", ".")
+
+    @property
+    def ink(self) -> tuple[str, ...]:
+        """The rows without placeholders and suggestions, where the screen's attributes are known."""
+        return self.solid or self.rows
+
+    @property
     def near(self) -> tuple[str, ...]:
         """The rows around the cursor, where a program shows its dialogs and spinners."""
         return self.rows[max(0, self.cursor_y - NEAR_ROWS) : self.cursor_y + NEAR_ROWS + 1]
@@ -106,25 +121,3 @@ class PaneState:
 
 
 NEAR_ROWS = 6  # composers are boxes of 3 rows, with a status line or two under them
-
-
-def char_width(char: str) -> int:
-    """Columns that a terminal gives this character: 0, 1 or 2 (UAX #11, as tmux's wcwidth)."""
-    if unicodedata.combining(char) or unicodedata.category(char) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in ("W", "F") else 1
-
-
-def text_width(text: str) -> int:
-    return len(text) if text.isascii() else sum(map(char_width, text))
-
-
-def split_at_column(row: str, column: int) -> tuple[str, str]:
-    """Cut `row` where the cursor stands; a row that tmux trimmed is padded with the blanks that it had."""
-    used = 0
-    for index, char in enumerate(row):
-        width = char_width(char)
-        if used + width > column and width:
-            return row[:index], row[index:]
-        used += width
-    return row + " " * (column - used), ""

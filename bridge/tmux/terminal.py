@@ -53,6 +53,16 @@ def has_changed(tty: str, seen: Terminal) -> bool:
     return stat is None or stat.group != stat.foreground or f"{stat.pid}-{stat.started}" != seen.process or _argv(stat.pid) != seen.argv
 
 
+def is_alive(process: str) -> bool:
+    """Does that process still run? `process` is PaneState.process, "PID.START"; "PID" alone says nothing of a successor."""
+    pid, _, started = process.partition(".")
+    if not HAS_PROC:
+        now = ps.started(int(pid))
+        return now != "" and started in ("", now)
+    stat = _stat(int(pid))
+    return stat is not None and stat.state != "Z" and started in ("", stat.started)
+
+
 def _flags(tty: str) -> Optional[tuple[bool, bool, bool, bool]]:
     try:
         descriptor = os.open(tty, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)

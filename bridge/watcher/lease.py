@@ -16,11 +16,13 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
+import math
 import os
 import secrets
 import socket
 from typing import Any, Coroutine, Optional, TypeVar
 
+from bridge import awake
 from bridge.backoff import full_jitter
 from bridge.client.broker import BrokerClient
 from bridge.errors import BrokerUnreachable, Refused
@@ -57,7 +59,7 @@ class Leases:
 
     async def claim(self, entry: Entry) -> bool:
         """True: deliver it now. False: it was dropped, or must wait. Raises BrokerUnreachable, Refused."""
-        ticket_id, now = entry.ticket.ticket_id, asyncio.get_running_loop().time()
+        ticket_id, now = entry.ticket.ticket_id, awake.now()
         if self._claimed is entry and now < self._fresh_until:
             return True  # a pane that is almost ready must not cost the broker a write per look
         try:
@@ -74,9 +76,10 @@ class Leases:
         self._held_until = now + self._lease_ms / 1000
         return True
 
-    def is_held(self) -> bool:
-        """Is the claim of the last ticket surely still ours? Not after a renewal was refused, or we slept for too long."""
-        return not self._has_claims or asyncio.get_running_loop().time() < self._held_until
+    def time_left(self) -> float:
+        """Seconds for which the claim of the last ticket is surely ours; inf where the broker knows no claims. None are left
+        after a renewal was refused, or when we, or the machine, slept for too long."""
+        return self._held_until - awake.now() if self._has_claims else math.inf
 
     async def keep_while(self, ticket_id: str, work: Coroutine[Any, Any, T]) -> T:
         """Renew the lease until the work is done."""
@@ -98,7 +101,7 @@ class Leases:
     async def _keep(self, ticket_id: str) -> None:
         while self._has_claims:
             await asyncio.sleep(self._lease_ms / 1000 / RENEWALS)
-            asked = asyncio.get_running_loop().time()
+            asked = awake.now()
             try:
                 await self._client.claim(ticket_id, self.watcher, self._lease_ms)
                 self._held_until = asked + self._lease_ms / 1000

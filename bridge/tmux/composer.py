@@ -1,0 +1,239 @@
+"""Where is an agent's composer, and what stands in it?
+
+    caret ─► its rows: between two rules, within a border, under a prompt ─► the text in them ─► empty?
+
+A composer is what its edges enclose, not the last row that begins with a glyph: a person's draft may hold any
+glyph. Each agent has one way to draw its composer (Edge); an agent that we do not know gets the most careful one.
+
+The caret is the terminal's cursor. A program that hides it draws one of its own (cells.py), and most leave the
+hidden one in the same place.
+
+Empty means all of this:
+  - the row begins with the prompt, and the caret stands right behind it;
+  - nothing but faint text stands right of the caret, and in the other rows;
+  - there is no other row, unless a long placeholder wraps into it;
+  - where an empty composer always shows a placeholder, one is shown.
+So a blank, a line break and a draft with the caret at its start are drafts, whatever words they hold.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass
+from re import Pattern
+
+from bridge.tmux.cells import split_at_column, text_width
+from bridge.tmux.state import PaneState
+
+BORDER = re.compile("[\u2500-\u258b\u258d-\u259f|]")  # box drawing and blocks, but not ▌, a prompt of Codex
+_RULES = "─━═╌┄▀▄▁▔"
+_CORNERS = "╭╮╰╯┌┐└┘┏┓┗┛╔╗╚╝"
+_SIDES = "│┃║|"
+
+
+class Edge(enum.Enum):
+    """How the rows of a composer are told from the rest of the screen."""
+
+    RULES = "rules"  # a rule above and one below; further rows are indented
+    BORDER = "border"  # a line at the left of each row; the last two rows are the composer's own
+    PROMPTS = "prompts"  # each row begins with the prompt
+    INDENT = "indent"  # nothing around it; further rows are indented
+    ANY = "any"  # of an agent that we do not know: a box, rules, or blank rows
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one agent draws its composer."""
+
+    opening: Pattern[str]  # its first row, up to where the text begins
+    edge: Edge
+    has_placeholder: bool = False  # an empty one always shows a placeholder
+    foot: Pattern[str] = re.compile("")  # BORDER: the last row, when it is open for text
+
+
+@dataclass(frozen=True)
+class Composer:
+    """The rows `top` to `bottom` of a screen, both included."""
+
+    state: PaneState
+    style: Style
+    top: int
+    bottom: int
+    opening: str  # the prompt as it stands there; "" where the first row is above what is shown
+
+    @property
+    def rows(self) -> list[str]:
+        """The text in it, row by row, without prompts, indents and borders."""
+        return [self._inner(self.state.rows[index], index) for index in range(self.top, self.bottom + 1)]
+
+    @property
+    def caret(self) -> tuple[int, int] | None:
+        return _caret(self.state, self.top, self.bottom)
+
+    @property
+    def is_empty(self) -> bool:
+        if not self.opening:
+            return False
+        column, row = self.caret or (0, -1)
+        ink = [self._inner(self.state.ink[index], index) for index in range(self.top, self.bottom + 1)]
+        if any(text.strip() for text in ink):
+            return False
+        is_boxed = self.style.edge is Edge.ANY and self._is_boxed
+        if not is_boxed and any(not text.strip() for text in self.rows[1:]):
+            return False
+        if self.style.has_placeholder and not self.rows[0].strip():
+            return False
+        if row < 0:
+            return not self.state.cursor_shown  # only an agent that we do not know hides it elsewhere
+        left = split_at_column(self.state.rows[self.top], column)[0]
+        return row == self.top and self.style.opening.fullmatch(left) is not None
+
+    @property
+    def _is_boxed(self) -> bool:
+        return self.state.rows[self.top].lstrip()[:1] in _SIDES
+
+    def _inner(self, text: str, index: int) -> str:
+        match = self.style.opening.match(text)
+        if match and (index == self.top or self.style.edge in (Edge.PROMPTS, Edge.BORDER)):
+            text = text[match.end() :]
+        if self.style.edge is Edge.ANY:
+            text = BORDER.sub(" ", text) if self._is_boxed else text
+        return text
+
+
+def find_composer(state: PaneState, style: Style) -> Composer | None:
+    """The composer that the caret is in; None where none is open."""
+    finder = _FINDERS[style.edge]
+    for row in _start_rows(state, style):
+        found = finder(state, style, row) if 0 <= row < len(state.rows) else None
+        if found is not None:
+            top, bottom = found
+            match = style.opening.match(state.rows[top])
+            return Composer(state, style, top, bottom, match[0] if match else "")
+    return None
+
+
+def _start_rows(state: PaneState, style: Style) -> list[int]:
+    """Rows to begin at, the likeliest first."""
+    if state.cursor_shown:
+        return [state.cursor_y]
+    drawn = [row for _, row in reversed(state.carets)]
+    openings = [row for row in range(len(state.rows) - 1, -1, -1) if style.opening.match(state.rows[row])]
+    is_unknown = style.edge is Edge.ANY  # of the others the hidden cursor tells where it is
+    return [*drawn, *openings[:1]] if is_unknown else [*drawn, state.cursor_y]
+
+
+def _caret(state: PaneState, top: int, bottom: int) -> tuple[int, int] | None:
+    if state.cursor_shown:
+        return state.cursor_x, state.cursor_y
+    drawn = [(column, row) for column, row in state.carets if top <= row <= bottom]
+    if len(drawn) == 1:
+        return drawn[0]
+    return (state.cursor_x, state.cursor_y) if top <= state.cursor_y <= bottom else None
+
+
+def is_rule(row: str, width: int) -> bool:
+    """A line across the pane, perhaps with a word in it. A draft cannot draw one: its rows are indented."""
+    line = row.rstrip()
+    edge = line.lstrip()[:1]
+    if len(line) - len(line.lstrip()) > 1 or edge == "" or edge not in _RULES + _CORNERS:
+        return False
+    drawn = sum(char in _RULES + _CORNERS for char in line)
+    return text_width(line) >= width - 2 and drawn * 2 >= len(line)
+
+
+def _between_rules(state: PaneState, style: Style, row: int) -> tuple[int, int] | None:
+    rows, width = state.rows, state.width
+    if is_rule(rows[row], width):
+        return None
+    top = row
+    while top > 0 and not is_rule(rows[top - 1], width):
+        top -= 1
+    bottom = row
+    while bottom + 1 < len(rows) and not is_rule(rows[bottom + 1], width):
+        bottom += 1
+    if bottom + 1 >= len(rows):
+        return None  # what has no rule below it is a dialog, or something else
+    return (top, bottom) if top > 0 or not style.opening.match(rows[top]) else None
+
+
+def _within_border(state: PaneState, style: Style, row: int) -> tuple[int, int] | None:
+    match = re.match(r" *┃", state.rows[row])
+    if not match:
+        return None
+    side = match[0]
+    top = bottom = row
+    while top > 0 and state.rows[top - 1].startswith(side):
+        top -= 1
+    while bottom + 1 < len(state.rows) and state.rows[bottom + 1].startswith(side):
+        bottom += 1
+    end = state.rows[bottom + 1] if bottom + 1 < len(state.rows) else ""
+    is_open = end.startswith(side[:-1] + "╹") and style.foot.match(state.rows[bottom][len(side) :])
+    top, bottom = top + 1, bottom - 2  # a blank row above the text; a blank one and the foot below it
+    return (top, bottom) if is_open and top <= row <= bottom else None
+
+
+def _of_prompts(state: PaneState, style: Style, row: int) -> tuple[int, int] | None:
+    if not style.opening.match(state.rows[row]):
+        return None
+    top = bottom = row
+    while top > 0 and style.opening.match(state.rows[top - 1]):
+        top -= 1
+    while bottom + 1 < len(state.rows) and style.opening.match(state.rows[bottom + 1]):
+        bottom += 1
+    return top, bottom
+
+
+def _indented(state: PaneState, style: Style, row: int) -> tuple[int, int] | None:
+    rows, top = state.rows, row
+    while top > 0 and not style.opening.match(rows[top]) and _is_indented(rows[top]):
+        top -= 1
+    if not style.opening.match(rows[top]):
+        return (0, _last_indented(rows, row)) if top == 0 and _is_indented(rows[0]) else None
+    return top, _last_indented(rows, row)
+
+
+def _last_indented(rows: tuple[str, ...], row: int) -> int:
+    while row + 1 < len(rows) and rows[row + 1].strip() and _is_indented(rows[row + 1]):
+        row += 1
+    return row
+
+
+def _is_indented(row: str) -> bool:
+    return not row.strip() or row.startswith("  ")
+
+
+def _anywhere(state: PaneState, style: Style, row: int) -> tuple[int, int] | None:
+    """A box where the row has a side; else up to a rule or a blank row."""
+    rows = state.rows
+    side = rows[row].lstrip()[:1]
+    is_boxed = side != "" and side in _SIDES
+
+    def belongs(index: int) -> bool:
+        if is_boxed:
+            return rows[index].lstrip().startswith(side)
+        return rows[index].strip() != "" and not _is_edge(rows[index])
+
+    if not belongs(row):
+        return None
+    top = bottom = row
+    while top > 0 and belongs(top - 1):
+        top -= 1
+    while bottom + 1 < len(rows) and belongs(bottom + 1):
+        bottom += 1
+    return top, bottom
+
+
+def _is_edge(row: str) -> bool:
+    line = row.strip()
+    return line[:1] in _RULES + _CORNERS and sum(char in _RULES + _CORNERS for char in line) * 2 >= len(line)
+
+
+_FINDERS = {
+    Edge.RULES: _between_rules,
+    Edge.BORDER: _within_border,
+    Edge.PROMPTS: _of_prompts,
+    Edge.INDENT: _indented,
+    Edge.ANY: _anywhere,
+}

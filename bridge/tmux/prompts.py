@@ -1,0 +1,130 @@
+"""Is the line of a shell or a REPL empty? Told from its prompt, and from the rows around it.
+
+Rule 1: the row goes on in the next one where it is full to the right edge. So a row below a full one is part of a
+        line, whatever it looks like; `capture-pane -J` does not know that of zsh.
+Rule 2: nothing stands right of the cursor, and nothing right below it: a line may have more rows.
+Rule 3: a prompt's FIRST prompt character is its last. In `root@vm:~# cat foo > ` that is '#', so there is a line.
+Rule 4: where a prompt has been learned (memory.py), only what looks like it is one. A question that a program asks,
+        and the output of a background job over a half-typed line, look like prompts, too.
+Rule 5: where none has been learned, plain words before the prompt character are somebody's words.
+"""
+
+from __future__ import annotations
+
+import re
+from re import Pattern
+
+from bridge.tmux.cells import split_at_column, text_width
+from bridge.tmux.state import PaneState
+
+_ENDS = "$#%>❯›»➜λ"
+SHELL_PROMPT = re.compile(rf"[^{_ENDS}]*(>>>|[{_ENDS}]) ?")
+# Prompts that rule 3 cannot see, because a prompt character opens them: oh-my-zsh's robbyrussell.
+SHELL_THEMES = (re.compile(r"➜ {1,2}\S+ (git:\(\S+\) )?(✗ )?"),)
+_ZSH_WORDS = (
+    "quote|dquote|bquote|heredocd?|for|foreach|repeat|select|while|until|if|then|else|elif|math|cond|mathsubst"
+    "|cmdsubst|cmdand|cmdor|pipe|errpipe|function|subsh|cursh|array|case|braceparam|always"
+)
+# PS2 of sh, bash and dash; of csh; PS3 of zsh and bash; of REPLs; of zsh.
+CONTINUATION = re.compile(rf"(> ?|\? ?|\?# ?|#\? ?|\.\.\. ?|(({_ZSH_WORDS}) ?)+> ?)")
+_ASKED = re.compile(r".*[?:\]] ?|\s*read> ?")  # a question, whoever asks it; fish's `read`
+_WORD = r"[\w.,;:'\"!-]+"
+_WORDS = re.compile(rf"\s*({_WORD}\s+)+{_WORD}\s*[$#%>] ?|.*\d% ?")
+_REDIRECTED = re.compile(rf"\s*{_WORD}(\s.*)?\s> ?")  # `echo x > `
+_FRAMES = ("╭╰", "┌└", "┏┗", "╔╚")  # how the two rows of a prompt begin, where the upper one may be full
+
+
+def looks_like_prompt(left: str) -> bool:
+    """Could this be a shell's prompt, and nothing but one?"""
+    return SHELL_PROMPT.fullmatch(left) is not None or any(theme.fullmatch(left) for theme in SHELL_THEMES)
+
+
+def is_learnable(left: str) -> bool:
+    """May a program's reading from here have been a shell's? Questions and continuations are not learned."""
+    is_prompt = re.search(r"[^\w\s'\"]\s*$|λ\s*$", left) is not None
+    return is_prompt and not CONTINUATION.fullmatch(left) and not _ASKED.fullmatch(left)
+
+
+def shell_line_objection(state: PaneState, name: str, learned: tuple[str, ...], extra: Pattern[str] | None) -> str | None:
+    """Why the line is not empty, or None. `learned`: prompts; `extra`: the user's own pattern."""
+    left = state.left
+    if _ink_right(state) and not _is_right_prompt(state):
+        return "there is text right of the cursor: somebody is editing the line"
+    if _ink_row(state, state.cursor_y + 1).strip():
+        return "there is text below the cursor's row: the line may have more rows"
+    if _is_continued(state):
+        return "the row above is full to the right edge, so the line goes on: somebody has typed"
+    if left.startswith("<"):
+        return "the line is scrolled sideways: somebody has typed"
+    if left in learned or (extra is not None and (extra.search(left) or extra.search(left.rstrip()))):
+        return None
+    if name != "fish" and CONTINUATION.fullmatch(left):  # fish indents instead
+        return "the shell waits for the rest of a command (continuation prompt)"
+    if name == "fish" and left[:1].isspace():
+        return "the line is not empty: fish indents the further rows of a command"
+    if not left.strip():
+        return "there is no prompt in the cursor's row"
+    is_known = any(is_alike(left, prompt) for prompt in learned) if learned else not _is_words(left)
+    if looks_like_prompt(left) and is_known:
+        return None
+    if looks_like_prompt(left) and learned:
+        return f"the line does not begin with the prompt that this shell has had ({learned[-1].strip()!r})"
+    return "the line is not empty: somebody has typed, or the prompt is an unusual one (see --ready-pattern)"
+
+
+def repl_line_objection(state: PaneState, name: str, prompt: Pattern[str], extra: Pattern[str] | None) -> str | None:
+    """The same for a REPL, whose prompt is known."""
+    left = state.left
+    if _ink_right(state):
+        return "there is text right of the cursor: somebody is editing the line"
+    if _is_continued(state):
+        return "the row above is full to the right edge, so the line goes on: somebody has typed"
+    if prompt.fullmatch(left) or (extra is not None and extra.search(left)):
+        return None
+    if CONTINUATION.fullmatch(left) or left.startswith(("...", "|")):
+        return f"{name} waits for the rest of a statement (continuation prompt)"
+    return f"{name} is not at an empty prompt"
+
+
+def _is_words(left: str) -> bool:
+    return bool(_WORDS.fullmatch(left) or _REDIRECTED.fullmatch(left) or _ASKED.fullmatch(left))
+
+
+def is_alike(left: str, prompt: str) -> bool:
+    """Does it begin and end as the prompt does? In between a prompt shows a folder, a branch, the time."""
+    return _shape(left) == _shape(prompt)
+
+
+def _shape(prompt: str) -> tuple[str, str]:
+    without_venv = re.sub(r"^\(\S+\) ", "", prompt)
+    lead = re.match(r"\[?[^\s~/(]*", without_venv)
+    return (lead[0] if lead else "", prompt.rstrip()[-1:])
+
+
+def _is_right_prompt(state: PaneState) -> bool:
+    """zsh's RPROMPT and fish's right prompt: set off by blanks and ending at the right edge."""
+    return state.right.startswith("  ") and text_width(state.cursor_row.rstrip()) >= state.width - 2
+
+
+def _ink_right(state: PaneState) -> bool:
+    """Does anything but a faint suggestion stand right of the cursor?"""
+    return bool(split_at_column(_ink_row(state, state.cursor_y), state.cursor_x)[1].strip())
+
+
+def _ink_row(state: PaneState, index: int) -> str:
+    return state.ink[index] if index < len(state.ink) else ""
+
+
+def _is_continued(state: PaneState) -> bool:
+    """Is the row above full to the right edge? A prompt of two rows, framed at its left, may have such an upper row."""
+    above = state.cursor_y - 1
+    if above < 0 or not _is_full(state, above):
+        return False
+    frame = state.rows[above][:1] + state.cursor_row[:1]
+    return frame not in _FRAMES or (above > 0 and _is_full(state, above - 1))
+
+
+def _is_full(state: PaneState, index: int) -> bool:
+    """A wide character that did not fit leaves the last column free."""
+    room = 2 if index + 1 < len(state.rows) and text_width(state.rows[index + 1][:1]) == 2 else 1
+    return text_width(state.rows[index]) > state.width - room
