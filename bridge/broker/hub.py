@@ -47,6 +47,7 @@ class Hub:
         self._everything: set[Subscriber] = set()  # shared streams of all agents
         self.polls = Waiters()  # by agent
         self.replies = Waiters()  # by ticket id
+        self.stages = Waiters()  # by ticket id: woken with each stage of its history
 
     def backlog(self, agent_id: str) -> Backlog:
         found = self.backlogs.get(agent_id)

@@ -223,6 +223,8 @@ class Ledger:
             self._remember(entry)
         if entry.state.response is not None and before.response is None:
             self._hub.replies.wake_all(entry.ticket_id)
+        if entry.state.stages is not before.stages:
+            self._hub.stages.wake_all(entry.ticket_id)
 
     def _remember(self, entry: Entry) -> None:
         if entry.ticket_id not in self._finished:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Callable
 
-from bridge.broker.handlers import agents, observation, pages, replies, scrape, streams, subscribers, tickets, web
+from bridge.broker.handlers import agents, history, observation, pages, replies, scrape, streams, subscribers, tickets, web
 from bridge.broker.reply import Answer
 from bridge.broker.services import Services
 from bridge.errors import PeerError
@@ -29,9 +29,10 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "/subscribers/{}/tickets/pending": {"GET": subscribers.pending_of_subscriber},
     "/search": {"GET": observation.find},
     "/tickets/stream": {"GET": streams.shared_stream},
-    "/tickets/{}": {"GET": tickets.show},
+    "/tickets/{}": {"GET": history.show},
     "/tickets/{}/claim": {"POST": tickets.claim},
     "/tickets/{}/acknowledge": {"POST": tickets.acknowledge},
+    "/tickets/{}/shown": {"POST": history.shown},
     "/replies": {"POST": replies.reply},
     "/replies/{}": {"GET": replies.get_reply},
     "/replies/{}/wait": {"GET": replies.wait_reply},

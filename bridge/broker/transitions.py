@@ -1,12 +1,13 @@
 """What may happen to a ticket: pure functions from its state to the next one, or to an error.
 
-    status     claim        acknowledge  reply        expire
-    pending    pending      delivered    responded    expired
-    delivered  409          (as it is)   responded    (as it is)
-    responded  409          responded    409          (as it is)
-    expired    409          (as it is)   409          (as it is)
+    status     claim        acknowledge  reply        expire       show
+    pending    pending      delivered    responded    expired      pending
+    delivered  409          (as it is)   responded    (as it is)   delivered
+    responded  409          responded    409          (as it is)   responded
+    expired    409          (as it is)   409          (as it is)   expired
 
 A quick agent replies before its watcher has acknowledged: then the acknowledgement adds its stages, once.
+`show` tells that a terminal has the ticket's text. It adds a stage, once per terminal, and changes nothing else.
 
 Times come in as arguments: `now` monotonic seconds, `wall_ms` the same instant on the wall.
 """
@@ -20,6 +21,8 @@ from bridge.broker.entry import Claim, State, with_stage
 from bridge.errors import PeerError
 from bridge.ticket import DELIVERED, EXPIRED, PENDING, RESPONDED
 from bridge.timestamp import parse_rfc3339, rfc3339
+
+SHOWN_MAX = 8  # terminals of one history; a reader with many must not push out the other stages
 
 
 def claimed(state: State, watcher: str, lease_ms: int, now: float, wall_ms: int) -> State:
@@ -46,6 +49,22 @@ def acknowledged(state: State, watcher: str, evidence: object, wall_ms: int) -> 
         state = with_stage(state, {"stage": "injected", "at": rfc3339(wall_ms if submitted is None else min(submitted, wall_ms)), **said})
     state = with_stage(state, {"stage": "acknowledged", "at": rfc3339(wall_ms), **said})
     return replace(state, status=DELIVERED if state.status == PENDING else state.status, updated_ms=wall_ms, claim=None)
+
+
+def shown(state: State, evidence: Mapping[str, str], wall_ms: int) -> State:
+    """A terminal has the whole ticket; `evidence` says which. The same state where it is known."""
+    known = [stage for stage in state.stages if stage["stage"] == "shown"]
+    if any(_place(stage["evidence"]) == _place(evidence) for stage in known):
+        return state
+    if len(known) >= SHOWN_MAX:
+        kept = tuple(stage for stage in state.stages if stage is not known[0])
+        state = replace(state, stages=kept)
+    stage = {"stage": "shown", "at": rfc3339(wall_ms), "evidence": dict(evidence)}
+    return with_stage(state, stage)
+
+
+def _place(evidence: Mapping[str, str]) -> tuple[Optional[str], Optional[str]]:
+    return evidence.get("pane"), evidence.get("tty")
 
 
 def submitted_ms(evidence: object) -> Optional[int]:

@@ -1,4 +1,4 @@
-"""Who is to be woken for a key: long-polls by agent, reply waits by ticket id. Each is woken once."""
+"""Callbacks by key: long-polls by agent, waits for a reply or a stage by ticket id. Each is called once."""
 
 from __future__ import annotations
 
@@ -51,6 +51,19 @@ class Waiters:
                 each()
 
         return cancel
+
+    def wait_until(self, key: str, holds: Callable[[], bool], wake: Callable[[], None]) -> Callable[[], None]:
+        """Call `wake` at the first `wake_all(key)` at which `holds()` is true. Returns what cancels it."""
+
+        def look() -> None:
+            nonlocal cancel
+            if holds():
+                wake()
+            else:
+                cancel = self.wait(key, look)
+
+        cancel = self.wait(key, look)
+        return lambda: cancel()
 
     def wake_all(self, key: str) -> None:
         for wake in self._waiting.pop(key, ()):

@@ -1,27 +1,36 @@
 """`show TICKET`: the whole ticket, safe to read in a terminal; what a shell pane is told to run.
 
 Everything that the broker vouches for comes first, the body last and to the
-end: so no line of a body can pass for a line of ours.
+end: so no line of a body can pass for a line of ours. A line of the head is cut
+to a bound, and there are few of metadata: a long one would scroll the head away.
+
+Once a terminal has the whole ticket, the broker is told (stage `shown`): what was
+typed into a shell is delivered only then. A pipe, a file or a broker that knows no
+such stage gets nothing of that.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 import time
-from typing import Any, Mapping
+from typing import Any, Awaitable, Callable, Mapping, TextIO, TypeVar
 
 from bridge.cli.asking import add_broker_flags, add_json_flag, add_ticket_argument, ask, ticket_argument
 from bridge.cli.flags import add_flags, load
 from bridge.cli.naming import broker_words, own_words
 from bridge.cli.text import Page, evidence_words, one_line, payload_text, visible
-from bridge.client.broker import BrokerClient
+from bridge.client.broker import ABSENT, BrokerClient
 from bridge.errors import BrokerUnreachable, Refused
 from bridge.settings import ClientSettings, ShowSettings
 from bridge.tmux.forms import id_words
 
+T = TypeVar("T")
 RETRY = 0.25  # seconds between two questions to a broker that is away
+LINE_MAX = 1000  # characters of one line of the head: some rows of a terminal
+METADATA_MAX = 20  # lines of metadata
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,30 +44,59 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     ticket_id = ticket_argument(args)
     patience = load(ShowSettings, args).patience / 1000
-    ticket = ask(args, lambda client: ask_patiently(client, ticket_id, patience))
-    page = Page()
-    if args.json:
-        page.json(ticket)
-        return 0
-    if not args.body:
-        print_head(page, ticket, broker_words(load(ClientSettings, args).broker_url))
-    page.line(visible(payload_text(ticket.get("payload"))))
+    ask(args, lambda client: show(client, ticket_id, patience, args))
     return 0
 
 
-async def ask_patiently(client: BrokerClient, ticket_id: str, patience: float) -> Mapping[str, Any]:
-    """The ticket, from a broker that may be restarting. Raises BrokerUnreachable, Refused."""
+async def show(client: BrokerClient, ticket_id: str, patience: float, args: argparse.Namespace) -> None:
+    """Print the ticket, then tell the broker. Raises BrokerUnreachable, Refused while nothing is printed."""
+    page = Page()
+
+    def complain(error: Exception) -> None:
+        page.complain(f"{error}; trying for {patience:g} s")
+
+    ticket = await ask_patiently(lambda: client.ticket(ticket_id), patience, complain)
+    print_ticket(page, ticket, args)
+    if sys.stdout.isatty():
+        try:
+            await ask_patiently(lambda: client.shown(ticket_id, **place(sys.stdout)), patience, lambda error: None)
+        except (BrokerUnreachable, Refused) as error:
+            if not (isinstance(error, Refused) and error.status in ABSENT):
+                page.complain(f"the broker could not be told that this was shown: {error}")
+
+
+def place(out: TextIO) -> dict[str, str]:
+    """Which terminal this is: tmux's pane, as its shell knows it, and the device."""
+    found = {"pane": os.environ.get("TMUX_PANE", "")}
+    try:
+        found["tty"] = os.ttyname(out.fileno())
+    except OSError:
+        pass  # a terminal without a name in our /dev: of another mount namespace
+    return found
+
+
+async def ask_patiently(question: Callable[[], Awaitable[T]], patience: float, on_wait: Callable[[Exception], None]) -> T:
+    """Ask a broker that may be restarting. Raises BrokerUnreachable, Refused."""
     deadline, is_told = time.monotonic() + patience, False
     while True:
         try:
-            return await client.ticket(ticket_id)
+            return await question()
         except (BrokerUnreachable, Refused) as error:
             if time.monotonic() >= deadline or (isinstance(error, Refused) and error.status != 503):
                 raise
             if not is_told:
-                print(f"bridge: {error}; trying for {patience:g} s", file=sys.stderr, flush=True)
+                on_wait(error)
         is_told = True
         await asyncio.sleep(RETRY)
+
+
+def print_ticket(page: Page, ticket: Mapping[str, Any], args: argparse.Namespace) -> None:
+    if args.json:
+        page.json(ticket)
+        return
+    if not args.body:
+        print_head(page, ticket, broker_words(load(ClientSettings, args).broker_url))
+    page.line(visible(payload_text(ticket.get("payload"))))
 
 
 def print_head(page: Page, ticket: Mapping[str, Any], broker: str) -> None:
@@ -82,20 +120,26 @@ def head_lines(ticket: Mapping[str, Any], broker: str) -> list[tuple[str, str]]:
     ticket_id = str(ticket.get("ticketId"))
     lines = [
         ("ticket", ticket_id),
-        ("from", str(ticket.get("originAgent") or "?")),
+        ("from", bounded(str(ticket.get("originAgent") or "?"))),
         ("to", str(ticket.get("agentId") or ticket.get("targetAgent") or "?")),
         ("status", str(ticket.get("status"))),
     ]
-    for key, value in (ticket.get("metadata") or {}).items():
-        if key != "origin":
-            lines.append(("metadata", f"{key} = {payload_text(value)}"))
+    metadata = [(key, value) for key, value in (ticket.get("metadata") or {}).items() if key != "origin"]
+    lines += [("metadata", bounded(f"{key} = {payload_text(value)}")) for key, value in metadata[:METADATA_MAX]]
+    if len(metadata) > METADATA_MAX:
+        lines.append(("metadata", f"(cut, {len(metadata) - METADATA_MAX} more; --json shows all)"))
     if ticket.get("expectReply") and ticket.get("response") is None:
         lines.append(("answer", f'{own_words()} reply {id_words(ticket_id)} "..."{broker}'))
     return lines
+
+
+def bounded(text: str) -> str:
+    """The text, or its beginning and how much there is: what a peer wrote must not scroll the head away."""
+    return text if len(text) <= LINE_MAX else f"{text[:LINE_MAX]}… (cut, {len(text)} characters; --json shows all)"
 
 
 def describe_moment(moment: Mapping[str, Any], with_evidence: bool) -> str:
     words = [str(moment.get("at") or ""), str(moment.get("stage") or "")]
     if moment.get("by"):
         words.append(f"by {moment['by']}")
-    return " ".join(words + (evidence_words(moment.get("evidence")) if with_evidence else []))
+    return bounded(" ".join(words + (evidence_words(moment.get("evidence")) if with_evidence else [])))

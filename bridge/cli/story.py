@@ -5,7 +5,7 @@ Rule 1: nothing is guessed. A ticket's history, its agent's row of the overview 
         applies is given.
 Rule 2: what the broker only has from the agent's watcher is told as the watcher's word.
 
-    responded? expired? delivered?       the end of its way
+    responded? expired? delivered?       the end of its way; whether a terminal has shown it
     typed right now (under a lease)?     nothing to wait for
     is anybody there to receive it?      no watcher, or nobody ever
     does the watcher see its pane?       lost
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable, Mapping, Optional, Sequence
 
 from bridge.cli.moment import local, read_at, since, span
@@ -40,6 +40,13 @@ class Moment:
     @classmethod
     def from_json(cls, fields: Mapping[str, object]) -> Moment:
         return cls(str(fields.get("stage") or "?"), str(fields.get("at") or ""), str(fields.get("by") or ""), fields.get("evidence"))
+
+    @property
+    def place(self) -> str:
+        """Of `shown`: which terminal has the ticket's text, as `show` there said."""
+        said = self.evidence if isinstance(self.evidence, dict) else {}
+        pane, tty = said.get("pane"), said.get("tty")
+        return f"in pane {pane}" if pane else f"on {tty}" if tty else "on a terminal"
 
     @property
     def lease_until(self) -> str:
@@ -91,8 +98,16 @@ def stand(facts: Facts, now: float) -> Standing:
     for check in CHECKS:
         found = check(facts, now)
         if found is not None:
-            return found
+            return replace(found, text=found.text + _shown(facts, now))
     raise AssertionError("the last check always answers")
+
+
+def _shown(facts: Facts, now: float) -> str:
+    """Which terminal showed it last; once it is answered, that is an old story."""
+    shown = facts.last("shown")
+    if shown is None or facts.ticket.status in (RESPONDED, EXPIRED):
+        return ""
+    return f"; it was shown {shown.place} at {local(shown.at, now)}"
 
 
 # Checks: each returns the answer, or None where it does not apply. `now` is the wall clock.

@@ -149,7 +149,9 @@ def notes(moment: Moment, before: Optional[Moment]) -> str:
         words.append("+" + span(here - there))
     if moment.by:
         words.append(f"by {moment.by}")
-    if before is None or moment.evidence != before.evidence:
+    if moment.stage == "shown":
+        words.append(moment.place)
+    elif before is None or moment.evidence != before.evidence:
         words += evidence_words(moment.evidence)
     return "  ".join(words)
 

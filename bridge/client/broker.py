@@ -1,20 +1,24 @@
 """WIRE's request table as methods: each is one request, its answer a value or Refused.
 
-Nothing here retries or remembers; who must not lose a ticket loops above.
+Nothing here retries or remembers; the callers that must not lose a ticket do. Only a wait that is
+longer than the broker grants to one request is several requests.
 """
 
 from __future__ import annotations
 
+import math
+import time
 from typing import Any, Mapping, Optional
 
 from bridge.client.address import segment
 from bridge.client.http import Answer, EventStream, HttpClient, Query, check
 from bridge.client.observation import Found, Overview
-from bridge.errors import ConnectionLost
+from bridge.errors import ConnectionLost, Refused
 from bridge.settings import ClientSettings
 from bridge.ticket import Ticket
 
 Json = Mapping[str, Any]
+WAIT_MAX = 60_000  # ms, the longest wait that the broker grants to one request (WIRE)
 ABSENT = frozenset({404, 405})  # how a broker that is too old for a question refuses it
 
 
@@ -69,6 +73,35 @@ class BrokerClient:
     async def ticket(self, ticket: str) -> Json:
         """The ticket with its history."""
         return self._object(await self.request("GET", f"/tickets/{segment(ticket)}"))
+
+    async def shown(self, ticket: str, pane: str = "", tty: str = "", terminal: str = "") -> Json:
+        """A terminal has the whole ticket. Refused 404 or 405: the broker knows no such stage."""
+        said = (("pane", pane), ("tty", tty), ("terminal", terminal))
+        body = {name: value for name, value in said if value}
+        return self._object(await self.request("POST", f"/tickets/{segment(ticket)}/shown", body, again=True))
+
+    async def wait_shown(self, ticket_id: str, timeout_seconds: float) -> Optional[list[Json]]:
+        """Wait until `show` has shown the ticket; the evidence of each time, {pane?, tty?}.
+
+        [] when the time is up; None where the broker knows no such stage. Raises Refused 404 where
+        it no longer knows the ticket, BrokerUnreachable.
+        """
+        path, deadline = f"/tickets/{segment(ticket_id)}", time.monotonic() + timeout_seconds
+        while True:
+            left = max(0, deadline - time.monotonic())
+            query = {"stage": "shown", "waitMs": min(WAIT_MAX, math.ceil(left * 1000))}
+            try:
+                answer = await self.request("GET", path, query=query, wait=left)
+            except Refused as error:
+                if error.status in ABSENT and not error.is_problem:
+                    return None  # the predecessor's
+                raise
+            ticket = self._object(answer)
+            if ticket.get("awaited") != "shown":
+                return None  # an older one of ours: it answers at once
+            found = [stage.get("evidence") for stage in ticket.get("history") or () if stage.get("stage") == "shown"]
+            if found or time.monotonic() >= deadline:
+                return [evidence if isinstance(evidence, dict) else {} for evidence in found]
 
     # subscriptions: many agents under one name (WIRE, shared stream)
 

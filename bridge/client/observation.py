@@ -157,6 +157,11 @@ class StageEvent:
     evidence: object = None  # any JSON value
     preview: Optional[str] = None  # the payload's beginning, in accepted and replied only
 
+    @property
+    def is_step(self) -> bool:
+        """False: it tells more of the ticket, and does not move it on."""
+        return self.stage != "shown"
+
     @classmethod
     def from_json(cls, content: object) -> StageEvent:
         fields = _object(content, "a stage")

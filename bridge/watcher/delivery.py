@@ -81,7 +81,7 @@ class Delivery:
         return self._settings.pane_check / 1000 if self._sink.session else NEVER
 
     def _head(self) -> Optional[Entry]:
-        return self._inbox.head(self._sink.owes)
+        return self._inbox.head(self._sink.owes, asyncio.get_running_loop().time())
 
     def _pause_of(self, entry: Entry) -> float:
         """Seconds until the entry may be tried; an injected one always may."""

@@ -4,14 +4,19 @@
        │  └───────inject, of a broker without claims──▲
        └──────────drop: somebody else has finished it────────► (finished, remembered by id)
 
+       waiting, claimed ──set aside──► waiting, behind all that are not aside
+
 Rule 1: the head is the urgent ticket with the lowest seq, else the one with the lowest seq; nothing else reorders,
         but for a ticket whose text the sink holds already: until that one is through, no other can be.
 Rule 2: what is injected can never be injected again; the only way on is its acknowledgement.
 Rule 3: a head that must wait (another watcher holds its lease) makes its successors wait, or order would break.
+Rule 4: a ticket that was tried for long enough may be set aside. The others pass it, in their own order, those that
+        come later too. It is the head again when no other is left, or when its time aside is over: nothing is lost.
 
-Bounds: `capacity` tickets are held; when full, `offer` says no, and the broker
-keeps the rest (arrivals.py). Of finished tickets the last `remembered`
-ids are kept, because an answer that was on its way may name one of them again.
+Bounds: `capacity` tickets stand in line, and as many aside; when the line is full, `offer` says no, and the broker
+keeps the rest (arrivals.py). When as many are aside as may be, `set_aside` says no: the line waits then, as rule 3
+has it. Of finished tickets the last `remembered` ids are kept, because an answer that was on its way may name one
+of them again.
 """
 
 from __future__ import annotations
@@ -36,13 +41,16 @@ class Step(enum.Enum):
     INJECT = "inject"
     ACK = "ack"
     DROP = "drop"
+    ASIDE = "set aside"
 
 
 NEXT_STAGE = {
     (Stage.WAITING, Step.CLAIM): Stage.CLAIMED,
     (Stage.WAITING, Step.INJECT): Stage.INJECTED,  # the predecessor's broker knows no claims
     (Stage.WAITING, Step.DROP): Stage.FINISHED,
+    (Stage.WAITING, Step.ASIDE): Stage.WAITING,
     (Stage.CLAIMED, Step.CLAIM): Stage.CLAIMED,  # renewed
+    (Stage.CLAIMED, Step.ASIDE): Stage.WAITING,  # the next try claims it anew
     (Stage.CLAIMED, Step.INJECT): Stage.INJECTED,
     (Stage.CLAIMED, Step.DROP): Stage.FINISHED,
     (Stage.INJECTED, Step.ACK): Stage.FINISHED,
@@ -57,7 +65,11 @@ class Entry:
     arrival: int
     stage: Stage = Stage.WAITING
     held_until: float = 0.0  # the caller's clock
+    aside_until: Optional[float] = None  # the caller's clock; None = it was never set aside
     evidence: Optional[dict[str, object]] = None
+
+    def is_aside(self, now: float) -> bool:
+        return self.aside_until is not None and now < self.aside_until
 
     @property
     def rank(self) -> tuple[bool, int, int]:
@@ -73,18 +85,19 @@ class Inbox:
         self._held: dict[str, Entry] = {}
         self._finished: OrderedDict[str, None] = OrderedDict()
         self._arrivals = 0
+        self._set_aside = 0  # held ones that were set aside; they keep their place beside the line
 
     def __len__(self) -> int:
         return len(self._held)
 
     @property
     def is_full(self) -> bool:
-        return len(self._held) >= self._capacity
+        return self.room <= 0
 
     @property
     def room(self) -> int:
         """How many more tickets it may take."""
-        return self._capacity - len(self._held)
+        return self._capacity - len(self._held) + self._set_aside
 
     def held(self) -> Collection[str]:
         """The ids of all held tickets, as they are at any time."""
@@ -103,10 +116,15 @@ class Inbox:
         self._held[ticket.ticket_id] = Entry(ticket, self._arrivals)
         return True
 
-    def head(self, is_owed: Callable[[str], bool] = lambda ticket_id: False) -> Optional[Entry]:
+    def head(self, is_owed: Callable[[str], bool] = lambda ticket_id: False, now: float = 0.0) -> Optional[Entry]:
         """Whose turn it is; its `held_until` may lie in the future. `is_owed`: does the sink hold this ticket's text?"""
-        # An injected ticket goes first whatever its rank: its acknowledgement must not wait behind anything.
-        return min(self._held.values(), key=lambda entry: (entry.stage is not Stage.INJECTED, not is_owed(entry.ticket.ticket_id), entry.rank), default=None)
+
+        def turn(entry: Entry) -> tuple[bool, bool, bool, tuple[bool, int, int]]:
+            # An injected ticket goes first whatever its rank: its acknowledgement must not wait behind anything.
+            is_owing = entry.stage is Stage.INJECTED
+            return not is_owing, entry.is_aside(now), not is_owed(entry.ticket.ticket_id), entry.rank
+
+        return min(self._held.values(), key=turn, default=None)
 
     def claim(self, ticket_id: str) -> None:
         self._step(ticket_id, Step.CLAIM)
@@ -124,6 +142,15 @@ class Inbox:
         """Try this one again then, not before."""
         self._held[ticket_id].held_until = until
 
+    def set_aside(self, ticket_id: str, until: float) -> bool:
+        """Let all others pass this one until then. False, and nothing changes: too many are aside already."""
+        is_new = self._held[ticket_id].aside_until is None
+        if is_new and self._set_aside >= self._capacity:
+            return False
+        self._step(ticket_id, Step.ASIDE).aside_until = until
+        self._set_aside += is_new
+        return True
+
     def _step(self, ticket_id: str, action: Step) -> Entry:
         entry = self._held[ticket_id]
         try:
@@ -132,6 +159,7 @@ class Inbox:
             raise ValueError(f"{action.value} cannot happen to a ticket that is {entry.stage.value}") from None
         if entry.stage is Stage.FINISHED:
             del self._held[ticket_id]
+            self._set_aside -= entry.aside_until is not None
             self._remember(ticket_id)
         return entry
 

@@ -17,6 +17,7 @@ ROWS = {
     "DELETE /agents/{id}/subscribe": "unsubscribe", "POST /tickets/{id}/claim": "claim", "POST /tickets/{id}/acknowledge": "acknowledge",
     "GET /tickets/{id}": "show", "POST /replies": "reply", "GET /replies/{id}": "get_reply", "GET /replies/{id}/wait": "wait_reply",
     "GET /replies/{id}/stream": "stream_reply", "GET /health": "health", "GET /metrics": "metrics", "GET /debug/connections": "connections",
+    "POST /tickets/{id}/shown": "shown",
     "GET /subscribers/{id}": "show_subscriber",
     "GET /subscribers/{id}/tickets/pending": "pending_of_subscriber",
     "GET /overview": "overview",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.broker import transitions
 from bridge.broker.entry import NEW, STAGES_MAX, State, with_stage
-from bridge.broker.transitions import acknowledged, claimed, expired, replied
+from bridge.broker.transitions import SHOWN_MAX, acknowledged, claimed, expired, replied, shown
 from bridge.errors import PeerError
 from broker.seams import WALL_MS
 
@@ -24,6 +24,7 @@ VERBS = {
     "acknowledge": lambda state: acknowledged(state, "w", {}, WALL_MS + 1) if state.is_acknowledgeable else state,  # as its callers do
     "reply": lambda state: replied(state, {"a": 1}, {}, WALL_MS + 1),
     "expire": lambda state: state if state.is_final else expired(state, WALL_MS + 1),
+    "show": lambda state: shown(state, {"pane": "%1"}, WALL_MS + 1),
 }
 
 
@@ -53,6 +54,23 @@ def test_each_cell(status, verb):
         assert after.claim is None or wanted == "pending"
         assert before == START[status], "a state is a value"
         assert verb != "acknowledge" or not after.is_acknowledgeable, "once"
+
+
+PLACES = st.fixed_dictionaries({}, optional={"pane": st.sampled_from(["%1", "%2"]), "tty": st.sampled_from([f"/dev/pts/{number}" for number in range(9)])})
+
+
+@given(st.sampled_from(sorted(START)), st.lists(PLACES, max_size=40))
+def test_a_terminal_is_told_once_and_many_push_out_nothing_else(status, places):
+    before = state = START[status]
+    for place in places:
+        told = [stage["evidence"] for stage in state.stages if stage["stage"] == "shown"]
+        after = shown(state, place, WALL_MS)
+        assert (after is state) == (place in told)
+        state = after
+    told = [stage["evidence"] for stage in state.stages if stage["stage"] == "shown"]
+    assert len(told) <= SHOWN_MAX and (not places or places[-1] in told), "the newest is kept"
+    assert [stage for stage in state.stages if stage["stage"] != "shown"] == list(before.stages)
+    assert (state.status, state.updated_ms, state.claim, state.response) == (before.status, before.updated_ms, before.claim, before.response)
 
 
 @given(st.sampled_from(["w1", "w2"]), st.sampled_from(["w1", "w2"]), st.integers(1, 10**6), st.floats(0, 2000), st.integers(1, 10**6))

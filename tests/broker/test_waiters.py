@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
@@ -57,3 +58,20 @@ class WaitersMachine(RuleBasedStateMachine):
 
 
 TestWaiters = WaitersMachine.TestCase
+
+
+@given(st.lists(st.sampled_from(["wake", "hold", "cancel"]), max_size=12))
+def test_a_wait_for_a_condition_wakes_once_when_it_holds_and_never_before(steps):
+    waiters, woken, holds, is_over = Waiters(), [], False, False
+    cancel = waiters.wait_until("a", lambda: holds, lambda: woken.append(True))
+    for step in steps:
+        holds = holds or step == "hold"
+        if step == "wake":
+            waiters.wake_all("a")
+            is_over = is_over or holds
+        elif step == "cancel":
+            cancel()
+            is_over = True
+        assert ("a" in waiters) == (not is_over), "a wait that is over costs nothing"
+    first_end = next((step for index, step in enumerate(steps) if step == "cancel" or (step == "wake" and "hold" in steps[:index])), "")
+    assert woken == ([True] if first_end == "wake" else [])

@@ -47,6 +47,16 @@ def here(**fields) -> AgentView:
         (facts(moment("expired", 100), status="expired"), "expired", "it expired undelivered at 12:05:51: its sender gave it only so long to live (ttlMs)"),
         (facts(moment("injected", 180), moment("acknowledged", 170), status="delivered"), "unanswered", "delivered at 12:04:31 but not answered; lucy has had it for 3 m"),
         (facts(moment("acknowledged", 180), status="delivered", expect_reply=False), "delivered", "lucy got it at 12:04:31; no reply is expected"),
+        (
+            facts(moment("shown", 181, pane="%3", tty="/dev/pts/7"), moment("acknowledged", 180), status="delivered", expect_reply=False),
+            "delivered",
+            "lucy got it at 12:04:31; no reply is expected; it was shown in pane %3 at 12:04:30",
+        ),
+        (
+            facts(STREAMED, moment("shown", 100, pane="%3"), moment("shown", 90, tty="/dev/pts/7"), agent=here()),
+            "received",
+            "lucy's watcher has had it since 12:03:21 (4 m 10 s) and has not said what it waits for; it was shown on /dev/pts/7 at 12:06:01",
+        ),
         (facts(moment("claimed", 5, "box:7", leaseUntilAt=at(-10)), agent=here()), "held", "the watcher box:7 is about to type it, and holds it until 12:07:41"),
         (facts(names=("lucia", "max")), "never-asked", "nobody by the name of lucy ever asked for tickets, as far as the broker remembers; is one of these meant: lucia?"),
         (facts(up_since=at(3600)), "never-asked", "nobody by the name of lucy ever asked for tickets, since the broker started at 11:07:31"),
@@ -107,6 +117,12 @@ def test_it_is_told_in_lines_with_steps_and_without_the_same_evidence_twice():
         "12:03:31.100  acknowledged  +100 ms  by w",
         "now  delivered at 12:03:31 but not answered; lucy has had it for 4 m",
     ]
+
+
+def test_a_terminal_that_shows_it_is_told_in_words():
+    given = facts(moment("shown", 10, pane="%3", tty="/dev/pts/7"), moment("shown", 9, tty="/dev/pts/8"), Moment("shown", at(8), "", "?"), agent=here())
+    told = [text for _, text in tell(given, stand(given, NOW), NOW, 0)]
+    assert [line.partition("  ")[2] for line in told[3:6]] == ["shown         +4 m 50 s  in pane %3", "shown         +1.0 s  on /dev/pts/8", "shown         +1.0 s  on a terminal"]
 
 
 def test_evidence_may_be_a_sentence():

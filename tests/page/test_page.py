@@ -73,6 +73,9 @@ def test_a_story_by_keyboard_alone(page, served):
     told = page.text("#story-stages")
     assert "lucy@host" in told and "%7" in told and told.count("seen on the screen") == 1, "the same evidence is shown once"
     page.wait_text("#story-now", "Delivered")
+    assert served.ask("POST", f"/tickets/{ticket_id}/shown", {"pane": "%7", "tty": "/dev/pts/9"}).status == 200
+    page.wait_text("#story-now", "Delivered, shown in pane %7 ")
+    assert "a terminal has its text" in page.text("#story-stages") and "/dev/pts/9" in page.text("#story-stages")
     page.press("Escape")
     page.wait(f"!document.querySelector('#story').open && document.activeElement === {row(ticket_id)} && location.hash === ''")
 

@@ -26,9 +26,17 @@ class InboxAgreesWithModel(RuleBasedStateMachine):
         self.held: list[Ticket] = []
         self.injected: set[str] = set()
         self.finished: set[str] = set()
+        self.aside: dict[str, float] = {}  # of those that are held
+        self.now = 0.0
+
+    def head(self):
+        return self.inbox.head(now=self.now)
+
+    def in_line(self):
+        return [each for each in self.held if each.ticket_id not in self.aside]
 
     def expected_head(self):
-        waiting = sorted(self.held, key=lambda each: (each.ticket_id not in self.injected, not each.is_urgent, each.seq))
+        waiting = sorted(self.held, key=lambda each: (each.ticket_id not in self.injected, self.now < self.aside.get(each.ticket_id, 0.0), not each.is_urgent, each.seq))
         return waiting[0].ticket_id if waiting else None
 
     @rule(number=st.integers(0, 30), seq=st.integers(0, 9), is_urgent=st.booleans())
@@ -36,14 +44,14 @@ class InboxAgreesWithModel(RuleBasedStateMachine):
         offered = ticket(f"T{number}", seq, is_urgent)
         is_known = offered.ticket_id in self.finished or offered.ticket_id in {each.ticket_id for each in self.held}
         taken = self.inbox.offer(offered)
-        assert taken == (is_known or len(self.held) < CAPACITY)
+        assert taken == (is_known or len(self.in_line()) < CAPACITY), "what is aside takes nobody's place"
         if taken and not is_known:
             self.held.append(offered)
 
     @precondition(lambda self: self.held)
     @rule()
     def claim_head(self):
-        head = self.inbox.head()
+        head = self.head()
         if head.stage is Stage.INJECTED:
             with pytest.raises(ValueError):
                 self.inbox.claim(head.ticket.ticket_id)
@@ -53,7 +61,7 @@ class InboxAgreesWithModel(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule()
     def inject_head(self):
-        ticket_id = self.inbox.head().ticket.ticket_id
+        ticket_id = self.head().ticket.ticket_id
         if ticket_id in self.injected:
             with pytest.raises(ValueError):  # the law that matters most
                 self.inbox.inject(ticket_id, {})
@@ -64,7 +72,7 @@ class InboxAgreesWithModel(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule(action=st.sampled_from(["ack", "drop"]))
     def finish_head(self, action):
-        ticket_id = self.inbox.head().ticket.ticket_id
+        ticket_id = self.head().ticket.ticket_id
         is_legal = (action == "ack") == (ticket_id in self.injected)
         if not is_legal:
             with pytest.raises(ValueError):
@@ -73,20 +81,39 @@ class InboxAgreesWithModel(RuleBasedStateMachine):
         getattr(self.inbox, action)(ticket_id)
         self.held = [each for each in self.held if each.ticket_id != ticket_id]
         self.finished.add(ticket_id)
+        self.aside.pop(ticket_id, None)
+
+    @precondition(lambda self: self.held)
+    @rule(seconds=st.sampled_from([0.0, 1.0, 5.0, float("inf")]))
+    def set_head_aside(self, seconds):
+        ticket_id = self.head().ticket.ticket_id
+        if ticket_id in self.injected:
+            with pytest.raises(ValueError):  # its text is where it belongs: only the acknowledgement is owed
+                self.inbox.set_aside(ticket_id, self.now + seconds)
+            return
+        is_allowed = ticket_id in self.aside or len(self.aside) < CAPACITY
+        assert self.inbox.set_aside(ticket_id, self.now + seconds) == is_allowed
+        if is_allowed:
+            self.aside[ticket_id] = self.now + seconds
+
+    @rule(seconds=st.sampled_from([1.0, 3.0]))
+    def time_passes(self, seconds):
+        self.now += seconds
 
     @precondition(lambda self: self.held)
     @rule(until=st.floats(0, 100))
     def hold_head(self, until):
-        ticket_id = self.inbox.head().ticket.ticket_id
+        ticket_id = self.head().ticket.ticket_id
         self.inbox.hold(ticket_id, until)
-        assert self.inbox.head().ticket.ticket_id == ticket_id  # its successors wait behind it
+        assert self.head().ticket.ticket_id == ticket_id  # its successors wait behind it
 
     @invariant()
     def head_and_size_agree(self):
-        head = self.inbox.head()
+        head = self.head()
         assert (head.ticket.ticket_id if head else None) == self.expected_head()
-        assert len(self.inbox) == len(self.held) <= CAPACITY
-        assert self.inbox.is_full == (len(self.held) == CAPACITY)
+        assert len(self.inbox) == len(self.held) <= 2 * CAPACITY
+        assert self.inbox.room == CAPACITY - len(self.in_line()) >= 0
+        assert self.inbox.is_full == (self.inbox.room == 0)
 
 
 TestInbox = InboxAgreesWithModel.TestCase
@@ -104,6 +131,52 @@ def test_seq_is_the_order_whatever_the_arrival(order):
         inbox.ack(ticket_id)
         left.append(ticket_id)
     assert left == [f"T{seq}" for seq in range(1, 8)]
+
+
+@given(st.permutations(range(1, 8)), st.sets(st.integers(1, 7)), st.data())
+def test_what_is_set_aside_comes_last_and_the_others_keep_their_order(order, poison, data):
+    """Nothing lost, nothing twice, whenever the tickets come; a later one passes those that are aside."""
+    inbox, left, coming = Inbox(10, 10), [], list(order)
+    while coming or inbox.head():
+        if coming and (inbox.head() is None or data.draw(st.booleans())):
+            seq = coming.pop()
+            inbox.offer(ticket(f"T{seq}", seq))
+            continue
+        head = inbox.head()
+        if head.ticket.seq in poison and head.aside_until is None:
+            assert inbox.set_aside(head.ticket.ticket_id, float("inf"))
+            continue
+        in_line = [f"T{seq}" for seq in range(1, 8) if f"T{seq}" in inbox.held() and seq not in poison]
+        assert head.ticket.ticket_id == (in_line or sorted(inbox.held()))[0]
+        inbox.drop(head.ticket.ticket_id)
+        left.append(head.ticket.seq)
+    assert sorted(left) == list(range(1, 8))
+
+
+def test_a_ticket_is_aside_until_its_time_and_then_stands_where_it_stood():
+    inbox = Inbox(10, 10)
+    for seq in (1, 2, 3):
+        inbox.offer(ticket(f"T{seq}", seq))
+    inbox.claim("T1")
+    assert inbox.set_aside("T1", 60.0)
+    assert [inbox.head(now=now).ticket.ticket_id for now in (0.0, 59.9, 60.0)] == ["T2", "T2", "T1"]
+    assert inbox.head(lambda ticket_id: ticket_id == "T1").ticket.ticket_id == "T2", "also where the sink holds its text"
+    for name in ("T2", "T3"):
+        inbox.drop(name)
+    assert inbox.head().ticket.ticket_id == "T1" and inbox.head().stage is Stage.WAITING
+
+
+def test_as_many_may_be_aside_as_stand_in_line():
+    inbox = Inbox(2, 10)
+    for seq in range(1, 5):
+        assert inbox.offer(ticket(f"T{seq}", seq))
+        if seq <= 2:
+            assert inbox.set_aside(f"T{seq}", float("inf"))
+    assert not inbox.offer(ticket("T5", 5)), "the line is full"
+    assert not inbox.set_aside("T3", float("inf")), "and so is the place beside it"
+    assert inbox.set_aside("T1", float("inf")), "again is not one more"
+    inbox.drop("T2")
+    assert inbox.set_aside("T3", float("inf")) and inbox.offer(ticket("T5", 5))
 
 
 def test_tickets_of_a_broker_without_seq_keep_their_arrival():

@@ -1,4 +1,4 @@
-"""Send, poll, claim, acknowledge, show."""
+"""Send, poll, claim, acknowledge."""
 
 from __future__ import annotations
 
@@ -154,17 +154,3 @@ def acknowledge(request: Request, services: Services, name: str) -> Answer:
     if entry.head.is_acknowledgeable:
         commit = services.ledger.propose(entry, acknowledged(entry.head, watcher, evidence, services.clock.wall_ms()))
     return OnDisk(json_reply(200, {"ticketId": entry.ticket_id, "status": entry.head.status}), commit)
-
-
-def show(request: Request, services: Services, name: str) -> Answer:
-    entry = services.ledger.get(name)
-    return json_reply(200, {**entry.to_json(), "history": _with_lease(entry)})
-
-
-def _with_lease(entry: Entry) -> list[dict[str, object]]:
-    """The history, the last claim's with the end of its lease as evidence: renewals are no stages of their own."""
-    stages, claim = entry.history(), entry.state.claim
-    last = max((index for index, stage in enumerate(stages) if stage["stage"] == "claimed"), default=None)
-    if claim is not None and last is not None:
-        stages[last] = {**stages[last], "evidence": {"leaseUntilAt": rfc3339(claim.until_ms)}}
-    return stages

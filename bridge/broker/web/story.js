@@ -123,7 +123,9 @@ function standing(ticket, row) {
   setTime(age, ticket.createdAt, "age");
   if (ticket.status === "responded") return [`Replied after ${duration(ticket.latencyMs)}.`];
   if (ticket.status === "expired") return ["Expired: its time to live ran out before it could be delivered."];
-  if (ticket.status === "delivered") return [ticket.expectReply ? "Delivered. A reply is expected, and has not come yet." : "Delivered. No reply is expected."];
+  if (ticket.status === "delivered") {
+    return ["Delivered", ...shownIn(ticket), ticket.expectReply ? ". A reply is expected, and has not come yet." : ". No reply is expected."];
+  }
   const waiting = row?.waiting;
   if (waiting && (!waiting.ticketId || waiting.ticketId === ticket.ticketId)) {
     const since = element("time");
@@ -136,6 +138,15 @@ function standing(ticket, row) {
   }
   if (row?.pending > 1) return ["Waiting for ", age, `, among ${row.pending} for `, foreign("b", ticket.agentId), "."];
   return ["Waiting for ", age, "."];
+}
+
+/** Where a terminal has its text, as `show` there said last. */
+function shownIn(ticket) {
+  const moment = (ticket.history ?? []).filter(({ stage }) => stage === "shown").pop();
+  if (!moment) return [];
+  const { pane, tty } = moment.evidence ?? {}, at = element("time");
+  setTime(at, moment.at);
+  return [", shown ", ...(pane ? ["in pane ", foreign("b", String(pane))] : tty ? ["on ", foreign("b", String(tty))] : ["on a terminal"]), " ", at];
 }
 
 function details(ticket) {

@@ -76,7 +76,8 @@ class Model:
     def take_stage(self, event: StageEvent, now: float) -> None:
         known = self.tickets.pop(event.ticket_id, None)
         text = event.preview if event.preview is not None and event.stage == "accepted" else known.preview if known else ""
-        self.tickets[event.ticket_id] = TicketLine(event.ticket_id, event.agent_id, event.origin, event.stage, event.at, text)
+        stage = known.stage if known and not event.is_step else event.stage
+        self.tickets[event.ticket_id] = TicketLine(event.ticket_id, event.agent_id, event.origin, stage, event.at, text)
         while len(self.tickets) > self._tickets_max:
             self.tickets.popitem(last=False)
         self._moved_at = now

@@ -42,6 +42,14 @@ def test_tickets_by_their_last_stage_and_no_more_than_allowed():
     assert [(each.ticket_id, each.stage, each.preview) for each in known.tickets.values()] == [("3", "accepted", "text 3"), ("4", "accepted", "text 4"), ("2", "replied", "text 2")]
 
 
+def test_a_ticket_that_a_terminal_shows_has_not_moved_on():
+    known = model()
+    for name in ("accepted", "acknowledged", "replied", "shown"):
+        known.take_stage(stage("1", name), NOW)
+    known.take_stage(stage("2", "shown"), NOW)  # the first that we hear of it
+    assert [(each.ticket_id, each.stage) for each in known.tickets.values()] == [("1", "replied"), ("2", "shown")]
+
+
 def test_what_was_found_at_the_start_does_not_hide_what_came_meanwhile():
     known = model()
     known.take_stage(stage("2", "acknowledged"), NOW)

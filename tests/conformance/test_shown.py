@@ -1,0 +1,135 @@
+"""`show` says that a terminal has the ticket: a stage that changes no status, and that can be waited for."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+
+from conformance.shapes import check_problem
+from running import PATIENCE, new_name, stages, wait_until
+
+
+def say(broker, ticket_id, **place):
+    return broker.ask("POST", f"/tickets/{ticket_id}/shown", place or None)
+
+
+def test_shown_is_a_stage_and_changes_nothing_else(broker):
+    ticket_id = broker.send(new_name(), "look")
+    before = broker.ticket(ticket_id)
+    answer = say(broker, ticket_id, pane="%3", tty="/dev/pts/7", terminal="tmux-256color")
+    assert (answer.status, answer.json) == (200, {"ticketId": ticket_id, "status": "pending"})
+    ticket = broker.ticket(ticket_id)
+    moment = ticket["history"][-1]
+    assert (moment["stage"], moment["evidence"]) == ("shown", {"pane": "%3", "tty": "/dev/pts/7", "terminal": "tmux-256color"})
+    assert moment["at"].endswith("Z")
+    assert {**ticket, "history": before["history"]} == before, "no status, no time, no order"
+
+
+def test_the_same_terminal_is_one_stage_another_is_its_own(broker):
+    ticket_id = broker.send(new_name(), 1)
+    for _ in range(3):
+        assert say(broker, ticket_id, pane="%3", tty="/dev/pts/7").status == 200
+    assert say(broker, ticket_id, tty="/dev/pts/8").status == 200
+    assert say(broker, ticket_id).status == 200
+    assert [moment.get("evidence") for moment in broker.ticket(ticket_id)["history"][1:]] == [
+        {"pane": "%3", "tty": "/dev/pts/7"}, {"tty": "/dev/pts/8"}, {},
+    ]  # fmt: skip
+
+
+def test_it_is_recorded_whatever_the_status(broker):
+    ticket_id = broker.send(new_name(), 1)
+    broker.acknowledge(ticket_id, {"watcher": "w"})
+    assert say(broker, ticket_id, pane="%1").json["status"] == "delivered"
+    assert broker.ask("POST", "/replies", {"ticketId": ticket_id, "payload": "yes"}).status == 204
+    assert say(broker, ticket_id, pane="%2").json["status"] == "responded"
+    assert stages(broker.ticket(ticket_id)) == ["accepted", "acknowledged", "shown", "replied", "shown"]
+
+
+def test_wrong_bodies_and_unknown_tickets(broker):
+    ticket_id = broker.send(new_name(), 1)
+    check_problem(say(broker, "no-such-ticket", pane="%1"), 404)
+    for body in (b"[]", b"{", {"pane": 3}, {"tty": []}, {"terminal": "x" * 257}):
+        check_problem(broker.ask("POST", f"/tickets/{ticket_id}/shown", body), 400)
+    answer = broker.ask("GET", f"/tickets/{ticket_id}/shown")
+    check_problem(answer, 405)
+    assert stages(broker.ticket(ticket_id)) == ["accepted"]
+
+
+def test_it_survives_a_kill(start):
+    broker = start()
+    ticket_id = broker.send("lucy", 1)
+    assert say(broker, ticket_id, pane="%3").status == 200
+    broker.kill()
+    broker.start()
+    assert stages(broker.ticket(ticket_id)) == ["accepted", "shown"]
+
+
+def waiting(broker, path):
+    """A request that waits, on a connection of its own; what it was answered comes with `join`."""
+    found = []
+    thread = threading.Thread(target=lambda: found.append(broker.ask("GET", path, timeout=2 * PATIENCE)))
+    thread.start()
+
+    def join():
+        thread.join(2 * PATIENCE)
+        return found[0]
+
+    return join
+
+
+def test_a_wait_ends_with_its_stage_and_with_no_other(broker):
+    ticket_id = broker.send(new_name(), 1)
+    join = waiting(broker, f"/tickets/{ticket_id}?stage=shown&waitMs=60000")
+    later = waiting(broker, f"/tickets/{ticket_id}?stage=replied&waitMs=60000")
+    assert broker.ask("POST", f"/tickets/{ticket_id}/claim", {"watcher": "w"}).status == 200
+    assert say(broker, ticket_id, pane="%3").status == 200
+    answer = join()
+    assert answer.status == 200 and stages(answer.json)[-1] == "shown" and answer.json["awaited"] == "shown"
+    assert broker.ask("POST", "/replies", {"ticketId": ticket_id, "payload": "yes"}).status == 204
+    assert stages(later().json)[-1] == "replied"
+
+
+def test_a_stage_that_is_there_is_not_waited_for(broker):
+    ticket_id = broker.send(new_name(), 1)
+    say(broker, ticket_id, pane="%3")
+    assert stages(broker.ask("GET", f"/tickets/{ticket_id}?stage=shown&waitMs=60000").json) == ["accepted", "shown"]
+
+
+def test_when_the_time_is_up_the_ticket_as_it_stands(broker):
+    ticket_id = broker.send(new_name(), 1)
+    for wait in ("", "&waitMs=0", "&waitMs=20"):
+        answer = broker.ask("GET", f"/tickets/{ticket_id}?stage=shown{wait}")
+        assert answer.status == 200 and stages(answer.json) == ["accepted"]
+
+
+@pytest.mark.parametrize("query", ["stage=read", "stage=", "stage=shown&waitMs=60001", "stage=shown&waitMs=x", "waitMs=5"])
+def test_wrong_questions(broker, query):
+    ticket_id = broker.send(new_name(), 1)
+    check_problem(broker.ask("GET", f"/tickets/{ticket_id}?{query}"), 400)
+    check_problem(broker.ask("GET", f"/tickets/no-such-ticket?{query}"), 404)
+
+
+def test_a_wait_whose_client_has_gone_ends(start):
+    """Its connection is the broker's again, and the stage that comes later finds nothing to wake."""
+    broker = start()
+    ticket_id = broker.send("lucy", 1)
+    open_before = broker.metrics()["bridge_connections_open"]
+    waiter = socket.create_connection(("127.0.0.1", broker.port))
+    waiter.sendall(f"GET /tickets/{ticket_id}?stage=shown&waitMs=60000 HTTP/1.1\r\nHost: 127.0.0.1:{broker.port}\r\n\r\n".encode())
+    wait_until(lambda: broker.metrics()["bridge_connections_open"] > open_before, "the waiter's connection")
+    waiter.close()
+    wait_until(lambda: broker.metrics()["bridge_connections_open"] == open_before, "its end")
+    assert say(broker, ticket_id, pane="%3").status == 200
+
+
+def test_a_broker_that_stops_answers_what_waits(start):
+    broker = start()
+    ticket_id = broker.send("lucy", 1)
+    with broker.line() as line:
+        line.request("GET", f"/tickets/{ticket_id}?stage=shown&waitMs=60000")
+        wait_until(lambda: broker.metrics()["bridge_connections_open"] > 1, "the waiter's connection")
+        broker.stop()
+        answer = line.read_answer()
+    assert answer.status == 200 and answer.json["status"] == "pending"
