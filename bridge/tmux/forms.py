@@ -13,13 +13,12 @@ import json
 import re
 
 from bridge.errors import UsageError
+from bridge.self_command import own_words
 from bridge.ticket import Ticket
 from bridge.tmux.marks import SAFE_ID, encode_id
 from bridge.tmux.profiles import Repl
 from bridge.tmux.sanitise import one_line, sanitise
 
-PROGRAM = "python3 -m bridge"  # not "bridge": that is iproute2's on most Linux machines
-TEMPLATE = PROGRAM + " show {id}"
 LINE_MAX = 4000  # bytes: a terminal in canonical mode loses what a line has beyond 4095 (termios(3))
 _ORIGIN_BYTES = 64  # of the name in the header: a name, not a message
 
@@ -36,7 +35,7 @@ def id_words(ticket_id: str) -> str:
     return ticket_id if SAFE_ID.fullmatch(ticket_id) else "--id64 " + encode_id(ticket_id)
 
 
-def shell_command(ticket_id: str, template: str = TEMPLATE) -> str:
+def shell_command(ticket_id: str, template: str) -> str:
     return template.replace("{id}", id_words(ticket_id))
 
 
@@ -52,10 +51,10 @@ def body_of(ticket: Ticket) -> str:
 def spoken(template: str, words: str) -> str:
     """A command of ours that an agent is told: with the program and the broker of the shells' command, if that is one of ours, too."""
     program, is_ours, flags = template.partition(" show {id}")
-    return f"{program} {words}{flags}" if is_ours else f"{PROGRAM} {words}"
+    return f"{program} {words}{flags}" if is_ours else f"{one_line(own_words(), LINE_MAX)} {words}"
 
 
-def agent_text(ticket: Ticket, cap_bytes: int, template: str = TEMPLATE) -> str:
+def agent_text(ticket: Ticket, cap_bytes: int, template: str) -> str:
     """A header line, then the body; of a long body the head, and how to read the rest."""
     body = sanitise(body_of(ticket), cap_bytes)
     parts = [header(ticket, template), body.text]
@@ -65,7 +64,7 @@ def agent_text(ticket: Ticket, cap_bytes: int, template: str = TEMPLATE) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def line_text(ticket: Ticket, template: str = TEMPLATE) -> str:
+def line_text(ticket: Ticket, template: str) -> str:
     """For an agent that reads plain lines: all of it in one line, or the header and how to read the body."""
     body = sanitise(body_of(ticket), LINE_MAX)
     line = f"{header(ticket, template)} {body.text}".rstrip()
