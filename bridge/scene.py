@@ -19,14 +19,13 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from types import FrameType
 from typing import Any, Callable, Coroutine, Iterator, Optional, Sequence, TypeVar
 
-import bridge
 from bridge.errors import BridgeError, BrokerUnreachable
+from bridge.self_command import own_command
 
 T = TypeVar("T")
 READY = re.compile(r"^bridge broker ready on (\S+)$", re.MULTILINE)
@@ -111,7 +110,6 @@ class Scene:
 
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-        kept["PYTHONPATH"] = os.pathsep.join(filter(None, [package_folder(), kept.get("PYTHONPATH", "")]))
         return {**kept, **self.variables}
 
     def start(self, name: str, words: Sequence[str], stdout: Optional[int] = None) -> subprocess.Popen[bytes]:
@@ -208,14 +206,3 @@ def make_folder(name: str) -> str:
         os.rmdir(folder)
         folder = tempfile.mkdtemp(prefix=f"bridge-{name}-", dir="/tmp")
     return folder
-
-
-def own_command() -> list[str]:
-    """How this very program is started again: from its archive, or as a module."""
-    archive = getattr(bridge.__spec__.loader, "archive", None) if bridge.__spec__ else None
-    return [sys.executable, archive] if archive else [sys.executable, "-m", "bridge"]
-
-
-def package_folder() -> str:
-    """Where the package lies, for `-m bridge` from any folder."""
-    return os.path.dirname(os.path.abspath(next(iter(bridge.__path__))))

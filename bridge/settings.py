@@ -135,7 +135,7 @@ class TmuxSettings:
     poll_max: int = _set(250, "BRIDGE_POLL_MAX", "ms between looks at a pane that stays busy; 6 ms of CPU each", 5)
     cool_down: int = _set(100, "BRIDGE_COOL_DOWN", "ms between two injections into one pane")
     ready_pattern: str = _set("", "BRIDGE_READY_PATTERN", "regular expression searched in the text left of the cursor: a further prompt")
-    shell_command: str = _set("python3 -m bridge show {id}", "BRIDGE_SHELL_COMMAND", "the constant command a shell gets; {id} becomes the ticket's id")
+    shell_command: str = _set("", "BRIDGE_SHELL_COMMAND", "the constant command a shell gets; {id} becomes the ticket's id (default: show of this program, by its absolute path)")
     control: str = _set("off", "BRIDGE_CONTROL", "attach a control client, three times quicker than running tmux: auto = only where a person is attached, and types, and nothing he set up would show it; on = wherever no session would live longer or die, though bells, hooks and scripts show it; off by default: the server of tmux 3.3a can crash when a control client is killed", choices=("auto", "on", "off"))
     allow_opaque: bool = _set(False, "BRIDGE_ALLOW_OPAQUE", "type into ssh, docker, script, a nested tmux, where sleep and password prompts cannot be told")
 

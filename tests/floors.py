@@ -12,6 +12,7 @@ FLOORS = {
     "bridge.backoff": 1,
     "bridge.bucket": 1,
     "bridge.scene": 1,
+    "bridge.self_command": 1,
     "bridge.tasks": 1,
     "bridge.turns": 1,
     "bridge.timestamp": 1,

@@ -28,7 +28,8 @@ from bridge.bench.plan import Plan, Send, Way
 from bridge.bench.tap import Counts, Tap
 from bridge.client.broker import BrokerClient
 from bridge.errors import BridgeError
-from bridge.scene import START_DEADLINE, Scene, own_command, run_loop, start_broker
+from bridge.scene import START_DEADLINE, Scene, run_loop, start_broker
+from bridge.self_command import own_command
 from bridge.settings import ClientSettings
 
 LOOK = 0.05  # seconds between two looks at something that is on its way

@@ -25,7 +25,8 @@ from typing import Any, Mapping, Optional, Sequence
 
 from bridge.cli.text import Page, one_line, payload_text
 from bridge.errors import BridgeError
-from bridge.scene import START_DEADLINE, Scene, own_command, start_broker, wait_for
+from bridge.scene import START_DEADLINE, Scene, start_broker, wait_for
+from bridge.self_command import own_command
 
 AGENT = "demo"
 ARRIVAL_DEADLINE = 30.0  # seconds for one ticket to arrive

@@ -22,9 +22,9 @@ from typing import Optional
 
 from bridge.cli.asking import add_json_flag
 from bridge.cli.flags import add_flags, load
+from bridge.cli.naming import name_program
 from bridge.cli.panes import add_form_flag, add_server_flags, tmux_of
 from bridge.cli.text import Page, one_line, visible
-from bridge.cli.watch import name_broker
 from bridge.cli.width import around, hanging, page_width
 from bridge.errors import PaneError
 from bridge.settings import ClientSettings, TmuxSettings
@@ -75,7 +75,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = load(TmuxSettings, args)
-    injector = Injector(tmux_of(args, settings), args.session, args.pane, name_broker(settings, load(ClientSettings, args).broker_url), args.form)
+    injector = Injector(tmux_of(args, settings), args.session, args.pane, name_program(settings, load(ClientSettings, args).broker_url), args.form)
     asyncio.run(follow(injector, settings, Page(), args.json) if args.follow else show(injector, settings, Page(), args.json))
     return 0
 

@@ -1,22 +1,19 @@
-"""How this program is called by whoever reads what we print or type: from any folder, and with the broker that we mean."""
+"""How a command of ours is told to a pane, an agent or a person: with this program's path, and with the broker that we mean."""
 
 from __future__ import annotations
 
-import os
-import re
+from dataclasses import replace
 
-from bridge.settings import ClientSettings
-
-WORD = re.compile(r"[A-Za-z0-9:/._-]+")  # what no shell reads as anything but itself
-
-
-def own_words() -> str:
-    """`python3 -m bridge`, or the archive that we run from."""
-    archive = getattr(__loader__, "archive", None)  # zipimport's: we run from bridge.pyz
-    path = os.path.abspath(archive) if archive else ""
-    return f"python3 {path}" if WORD.fullmatch(path) else "python3 -m bridge"
+from bridge.self_command import quoted, show_template
+from bridge.settings import ClientSettings, TmuxSettings
 
 
 def broker_words(url: str) -> str:
     """The flag that names the broker; "" for the default one."""
-    return f" --broker-url {url}" if url != ClientSettings.broker_url and WORD.fullmatch(url) else ""
+    return f" --broker-url {quoted(url)}" if url != ClientSettings.broker_url and quoted(url) else ""
+
+
+def name_program(settings: TmuxSettings, broker: str) -> TmuxSettings:
+    """Settings with the command that a shell gets: the chosen one, or this program's own. A shell in the pane knows
+    nothing of how we were started: our own command names our path, and a broker that is not the default one."""
+    return replace(settings, shell_command=show_template(settings.shell_command, broker_words(broker)))

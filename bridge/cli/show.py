@@ -20,10 +20,11 @@ from typing import Any, Awaitable, Callable, Mapping, TextIO, TypeVar
 
 from bridge.cli.asking import add_broker_flags, add_json_flag, add_ticket_argument, ask, ticket_argument
 from bridge.cli.flags import add_flags, load
-from bridge.cli.naming import broker_words, own_words
+from bridge.cli.naming import broker_words
 from bridge.cli.text import Page, evidence_words, one_line, payload_text, visible
 from bridge.client.broker import ABSENT, BrokerClient
 from bridge.errors import BrokerUnreachable, Refused
+from bridge.self_command import own_words
 from bridge.settings import ClientSettings, ShowSettings
 from bridge.tmux.forms import id_words
 

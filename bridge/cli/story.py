@@ -21,8 +21,8 @@ from dataclasses import dataclass, replace
 from typing import Callable, Mapping, Optional, Sequence
 
 from bridge.cli.moment import local, read_at, since, span
-from bridge.cli.naming import own_words
 from bridge.client.observation import AgentView, Waiting
+from bridge.self_command import own_words
 from bridge.ticket import DELIVERED, EXPIRED, RESPONDED, Ticket
 
 TIERS = {"sse": "an event stream", "longpoll": "long-polls", "poll": "plain polls"}

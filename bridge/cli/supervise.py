@@ -20,8 +20,9 @@ from typing import Callable, Optional
 from bridge.cli.asking import add_broker_flags, checked_id
 from bridge.cli.flags import add_flags, load
 from bridge.cli.logs import add_log_flags, configure_logs
+from bridge.cli.naming import name_program
 from bridge.cli.panes import add_form_flag, add_server_flags, control_of
-from bridge.cli.watch import is_heard, name_broker, stop_on
+from bridge.cli.watch import is_heard, stop_on
 from bridge.client.broker import BrokerClient
 from bridge.errors import UsageError
 from bridge.settings import ClientSettings, SupervisorSettings, TmuxSettings, WatcherSettings
@@ -113,7 +114,7 @@ def open_panes(args: argparse.Namespace, settings: WatcherSettings, broker: str,
     owned.push_async_callback(tmux.aclose)
     owned.callback(activity.close)
     owned.push_async_callback(census.aclose)
-    typing = name_broker(tmux_settings, broker)
+    typing = name_program(tmux_settings, broker)
 
     def make_sink(assignment: Assignment) -> Sink:
         injector = Injector(tmux, assignment.session, assignment.pane, typing, assignment.form or args.form, activity, census)

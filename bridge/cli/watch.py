@@ -12,13 +12,12 @@ import os
 import signal
 import sys
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from typing import Callable, Sequence
 
 from bridge.cli.asking import add_broker_flags, checked_id
 from bridge.cli.flags import add_flags, load
 from bridge.cli.logs import add_log_flags, configure_logs
-from bridge.cli.naming import broker_words, own_words
+from bridge.cli.naming import name_program
 from bridge.cli.panes import add_form_flag, add_server_flags, control_of
 from bridge.client.broker import BrokerClient
 from bridge.errors import UsageError
@@ -90,16 +89,8 @@ def make_sink(args: argparse.Namespace, settings: WatcherSettings, broker: str, 
     tmux, activity = control_of(args, tmux_settings), Activity()
     owned.push_async_callback(tmux.aclose)
     owned.callback(activity.close)
-    injector = Injector(tmux, args.session, args.pane, name_broker(tmux_settings, broker), args.form, activity)
+    injector = Injector(tmux, args.session, args.pane, name_program(tmux_settings, broker), args.form, activity)
     return PaneSink(injector, args.session, args.pane, settings.inject_rate)
-
-
-def name_broker(settings: TmuxSettings, broker: str) -> TmuxSettings:
-    """The command that a shell gets, unless the user chose one. A shell in the pane knows nothing of how we were
-    started: the command names the archive that we run from, and a broker that is not the default one."""
-    if settings.shell_command != TmuxSettings.shell_command:
-        return settings
-    return replace(settings, shell_command=f"{own_words()} show {{id}}{broker_words(broker)}")
 
 
 def stop_on(signals: Sequence[int], *steps: Callable[[], None]) -> None:

@@ -19,11 +19,12 @@ from typing import Mapping
 
 from bridge import __version__
 from bridge.doctor.finding import Finding, Setup, fail, ok, warn
+from bridge.errors import UsageError
+from bridge.self_command import SHOW, show_template
 
 OLDEST_PYTHON = (3, 9)
 OLDEST_SQLITE = (3, 8, 2)  # WITHOUT ROWID and partial indexes: the schema's
 GOOD_SQLITE = (3, 22, 0)  # from here on a WAL store can be read by somebody who may not write it
-SHOW = "show {id}"  # how the command of a pane's shell ends, unless the person chose another
 HEAD_BYTES = 4096  # of the program called `bridge`: a script's first lines
 
 
@@ -100,17 +101,21 @@ def is_ours(path: str) -> bool:
 
 def command(setup: Setup) -> Finding:
     """Would the command that a shell in a pane gets find this program? Tried in another folder than ours."""
-    template = setup.panes.shell_command
+    try:
+        template = show_template(setup.panes.shell_command)
+    except UsageError as error:
+        what, _, mend = str(error).partition("; ")
+        return fail(what, mend)
     if not template.endswith(SHOW):
         return ok(f"{template!r} is your own choice, and was not tried")
-    trial = template[: -len(SHOW)] + "--version"
+    trial = template[: -len(SHOW)] + " --version"
     try:
         done = subprocess.run(["sh", "-c", trial], cwd="/", stdin=subprocess.DEVNULL, capture_output=True, timeout=setup.doctor.check_deadline / 2000, check=False)
     except subprocess.TimeoutExpired:
         return warn(f"`{trial}` does not end", "say with --shell-command what a shell should get")
     said = (done.stdout or done.stderr).decode("utf-8", "replace").strip().rpartition("\n")[2]
     if done.returncode or not said.startswith("bridge "):
-        mend = "install bridge for that Python (python3 -m pip install .), or pack it and name the file: --shell-command 'python3 /PATH/bridge.pyz show {id}'"
+        mend = "name a program that is there: --shell-command 'python3 -I /PATH/bridge.pyz show {id}' (python3 -m bridge pack makes that file)"
         return warn(f"`{trial}` in another folder says: {said or 'nothing'}", mend)
     if said != f"bridge {__version__}":
         return warn(f"`{trial}` in another folder is {said}, this is {__version__}", "install the same bridge everywhere: python3 -m pip install .")

@@ -14,13 +14,12 @@ import json
 import re
 
 from bridge.errors import UsageError
+from bridge.self_command import own_words
 from bridge.ticket import Ticket
 from bridge.tmux.marks import SAFE_ID, encode_id
 from bridge.tmux.profiles import Repl
 from bridge.tmux.sanitise import one_line, sanitise
 
-PROGRAM = "python3 -m bridge"  # not "bridge": that is iproute2's on most Linux machines
-TEMPLATE = PROGRAM + " show {id}"
 LINE_MAX = 4000  # bytes: a terminal in canonical mode loses what a line has beyond 4095 (termios(3))
 INERT = "| "  # a line that begins so is a syntax error in every shell
 LINE_BREAK = " ⏎ "  # stands for a line break where one would be an Enter
@@ -40,7 +39,7 @@ def id_words(ticket_id: str) -> str:
     return ticket_id if SAFE_ID.fullmatch(ticket_id) else "--id64 " + encode_id(ticket_id)
 
 
-def shell_command(ticket_id: str, template: str = TEMPLATE) -> str:
+def shell_command(ticket_id: str, template: str) -> str:
     return template.replace("{id}", id_words(ticket_id))
 
 
@@ -56,7 +55,7 @@ def body_of(ticket: Ticket) -> str:
 def spoken(template: str, words: str) -> str:
     """A command of ours that an agent is told: with the program and the broker of the shells' command, if that is one of ours, too."""
     program, is_ours, flags = template.partition(" show {id}")
-    return f"{program} {words}{flags}" if is_ours else f"{PROGRAM} {words}"
+    return f"{program} {words}{flags}" if is_ours else f"{one_line(own_words(), LINE_MAX)} {words}"
 
 
 def agent_text(ticket: Ticket, cap_bytes: int, template: str, shell_below: bool) -> str:

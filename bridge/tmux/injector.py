@@ -23,6 +23,7 @@ import time
 from typing import Callable, Iterable, Optional
 
 from bridge.errors import PaneNotReady, Uncertain
+from bridge.self_command import show_template
 from bridge.settings import TmuxSettings
 from bridge.ticket import Ticket
 from bridge.timestamp import rfc3339
@@ -57,7 +58,7 @@ class Injector:
         self._lookout = Lookout(tmux, session, pane, settings, form, census)
         self._submitter = Submitter(self._lookout, settings)
         self._settings = settings
-        self._template = forms.check_command(settings.shell_command)
+        self._template = forms.check_command(show_template(settings.shell_command))
         self._buffer = new_name()
         self._looked: Armed = None  # done when something was written since the last idle look
         self._owed = ""  # mark of the ticket whose text keeps the pane from being ready

@@ -14,6 +14,7 @@ from bridge import __version__
 from bridge.doctor import machine, tmux
 from bridge.doctor.examination import CHECKS, examine
 from bridge.doctor.finding import Check, Grade, Setup, ok, size
+from bridge.self_command import own_words
 from cli.examining import DEAD, setup
 from running import ROOT
 
@@ -184,8 +185,10 @@ def test_the_command_of_a_pane_s_shell_is_tried_in_another_folder(monkeypatch):
     assert machine.command(setup(shell_command=command + " show {id}")).grade is Grade.OK
     monkeypatch.delenv("PYTHONPATH")
     finding = machine.command(setup(shell_command=f"{sys.executable} -I -m bridge show {{id}}"))
-    assert finding.grade is Grade.WARN and "No module named" in finding.text and "pip install" in finding.mend
+    assert finding.grade is Grade.WARN and "No module named" in finding.text and "--shell-command" in finding.mend
     assert machine.command(setup(shell_command="read-ticket {id}")).grade is Grade.OK, "one's own command is not run"
+    own = machine.command(setup(shell_command=""))
+    assert own.grade is Grade.OK and f"{own_words()} --version" in own.text
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pathlib
 import shlex
 import signal
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from bridge.cli.explain import EXAMPLE, follow, gist
 from bridge.cli.text import Page
 from bridge.cli.width import around, hanging
+from bridge.self_command import own_words
 from bridge.settings import TmuxSettings
 from bridge.tmux.command import Tmux
 from bridge.tmux.injector import Injector
@@ -24,7 +26,7 @@ from running import wait_until
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
 
-from panes import PaneHandle, Server, deliver, run, until  # noqa: E402
+from panes import QUICK, PaneHandle, Server, deliver, run, until  # noqa: E402
 
 NO_BROKER = "http://127.0.0.1:1"  # nobody listens there; explain must not mind
 
@@ -97,7 +99,7 @@ def test_the_example_is_the_very_text_that_an_injection_types(explain, server):
     handle = server.agent()
     found = until(lambda: (look := explain(handle, "--still", "100"))["ready"] and look, "it stands still")
     assert found["form"] == "agent" and found["program"]["kind"] == "agent"
-    run(deliver(handle.injector(), EXAMPLE))
+    run(deliver(handle.injector(settings=replace(QUICK, shell_command="")), EXAMPLE))
     until(handle.messages, "the message")
     assert handle.messages() == [found["exampleText"]]
     assert any(mark.startswith("T42=") for mark in explain(handle)["marks"]["sent"])
@@ -105,8 +107,8 @@ def test_the_example_is_the_very_text_that_an_injection_types(explain, server):
 
 def test_a_shell_gets_a_command_that_names_the_broker_and_settings_count(program_for, explain, server):
     handle = shell(server)
-    assert explain(handle)["exampleText"] == "python3 -m bridge show T42"
-    assert explain(handle, "--broker-url", "http://127.0.0.1:1")["exampleText"] == "python3 -m bridge show T42 --broker-url http://127.0.0.1:1"
+    assert explain(handle)["exampleText"] == f"{own_words()} show T42"
+    assert explain(handle, "--broker-url", "http://127.0.0.1:1")["exampleText"] == f"{own_words()} show T42 --broker-url http://127.0.0.1:1"
     assert explain(handle, "--shell-command", "b show {id}")["exampleText"] == "b show T42"
     refused = explain(handle, "--form", "agent")
     assert not refused["ready"] and refused["form"] is None and refused["exampleText"] is None

@@ -48,6 +48,7 @@ def test_every_python_here_runs_it_or_says_why_not(python, program, tmp_path):
     version = tuple(map(int, run(python, "-c", "import sys; print('%d %d' % sys.version_info[:2])").stdout.split()))
     ended = run(python, program, "--version", cwd=tmp_path, PYTHONPATH="")
     if version >= (3, 9):
+        assert run(python, "-I", ROOT / "bridge", "--version", cwd=tmp_path).stdout == ended.stdout
         assert ended.returncode == 0 and ended.stdout.startswith("bridge "), ended
         assert run(python, program, "pack", tmp_path / "again.pyz", cwd=tmp_path, PYTHONPATH="").returncode == 0
         assert (tmp_path / "again.pyz").read_bytes() == pathlib.Path(program).read_bytes(), "whichever Python packs it"
@@ -55,8 +56,9 @@ def test_every_python_here_runs_it_or_says_why_not(python, program, tmp_path):
         assert ended.returncode == 1 and ended.stdout == "", ended
         (line,) = ended.stderr.splitlines()
         assert "3.9" in line and "%d.%d" % version in line
-        module = run(python, "-m", "bridge", "--version")
-        assert module.returncode == 1 and "3.9" in module.stderr and "Traceback" not in module.stderr, module
+        for words in (["-m", "bridge"], [ROOT / "bridge"]):
+            module = run(python, *words, "--version")
+            assert module.returncode == 1 and "3.9" in module.stderr and "Traceback" not in module.stderr, module
 
 
 def test_it_can_be_run_as_a_program(program, tmp_path):

@@ -10,6 +10,7 @@ from bridge.cli.story import Before, Facts, Moment, stand
 from bridge.cli.text import one_line
 from bridge.cli.why import tell
 from bridge.client.observation import AgentView, Waiting
+from bridge.self_command import own_words
 from bridge.ticket import Ticket
 from bridge.timestamp import rfc3339
 
@@ -99,8 +100,8 @@ def test_where_it_stands(given, state, text):
 
 
 def test_what_one_may_try():
-    assert stand(facts(STREAMED, agent=HERE), NOW).mend == "python3 -m bridge explain 'dev lucy' 0"
-    assert stand(facts(), NOW).mend == "python3 -m bridge watch lucy SESSION PANE"
+    assert stand(facts(STREAMED, agent=HERE), NOW).mend == own_words() + " explain 'dev lucy' 0"
+    assert stand(facts(), NOW).mend == own_words() + " watch lucy SESSION PANE"
 
 
 def test_it_is_told_in_lines_with_steps_and_without_the_same_evidence_twice():

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import pytest
 
+from bridge.self_command import own_words
 from running import ROOT, Broker, environment, new_name, package_launcher, stages, wait_until
 
 AGENT_SCRIPT = pathlib.Path(__file__).resolve().parent.parent / "tmux" / "agents" / "agent.py"
@@ -169,10 +170,10 @@ def test_log_lines_as_json(bridge, served):
 
 @pytest.fixture(scope="module")
 def tmux(tmp_path_factory):
-    """A private tmux server, in whose panes `python3 -m bridge` is this source."""
+    """A private tmux server, whose panes know nothing of where this source is."""
     name, home = f"bridge-cli-{uuid.uuid4().hex[:12]}", tmp_path_factory.mktemp("home")
     path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
-    variables = environment(LC_ALL="C.UTF-8", HOME=home, PATH=path)
+    variables = environment(LC_ALL="C.UTF-8", HOME=home, PATH=path, PYTHONPATH="")
 
     def tmux(*words: str) -> str:
         done = subprocess.run(["tmux", "-u", "-L", name, "-f", "/dev/null", *words], capture_output=True, text=True, timeout=20, env=variables)
@@ -186,7 +187,7 @@ def tmux(tmp_path_factory):
 
 
 def open_pane(tmux, session: str, command: str) -> None:
-    tmux("new-session", "-d", "-s", session, "-x", "150", "-y", "50", "-c", str(ROOT), command)
+    tmux("new-session", "-d", "-s", session, "-x", "150", "-y", "50", "-c", str(tmux.home), command)
 
 
 def test_a_bash_pane_gets_the_command_and_shows_the_ticket_without_running_it(bridge, served, tmux):
@@ -196,9 +197,9 @@ def test_a_bash_pane_gets_the_command_and_shows_the_ticket_without_running_it(br
     with bridge.running("watch", agent, "dev-" + agent, "0", "-L", tmux.name) as watch:
         sent = [served.send(agent, hostile), served.send(agent, "the second", ticketId=f"odd id; $(touch pwned) {agent}")]
         wait_until(lambda: is_finished(served, sent), f"both: {watch.said}")
-        wait_until(lambda: "the second" in tmux("capture-pane", "-p", "-S", "-", "-t", f"=dev-{agent}:"), "the output of show")
-    screen = tmux("capture-pane", "-p", "-S", "-", "-t", f"=dev-{agent}:")
-    assert screen.count(f"python3 -m bridge show {sent[0]} --broker-url {served.url}") == 1 and screen.count("hello from bob") == 1
+        wait_until(lambda: "the second" in tmux("capture-pane", "-p", "-J", "-S", "-", "-t", f"=dev-{agent}:"), "the output of show")
+    screen = tmux("capture-pane", "-p", "-J", "-S", "-", "-t", f"=dev-{agent}:")
+    assert screen.count(f"{own_words()} show {sent[0]} --broker-url {served.url}") == 1 and screen.count("hello from bob") == 1
     assert "show --id64 " in screen and not (ROOT / "pwned").exists() and not (pathlib.Path(str(tmux.home)) / "pwned").exists()
     evidence = [entry for entry in served.ticket(sent[0])["history"] if entry["stage"] == "injected"][0]["evidence"]
     assert evidence["form"] == "shell" and re.fullmatch(r"\d{4}-\d\d-\d\dT.*Z", evidence["submittedAt"]) and f"dev-{agent}" in evidence["pane"]

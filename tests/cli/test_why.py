@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from bridge.cli.main import main
+from bridge.self_command import own_words
 from fakes import FakeBroker, encode
 from running import Broker, new_name, package_launcher, wait_until
 
@@ -53,7 +54,7 @@ def test_from_nobody_to_the_answer(bridge, served, run, why):
     said = bridge.run("why", ticket)
     assert said.startswith(f"{ticket}: max > {agent}\ndo ␛ it\n") and re.search(r"^\d\d:\d\d:\d\d\.\d{3}  accepted$", said, re.M)
     assert f"nobody by the name of {agent} ever asked for tickets, since the broker started at" in said
-    assert f"try  python3 -m bridge watch {agent} SESSION PANE" in said and why.json(ticket)["now"]["state"] == "never-asked"
+    assert f"try  {own_words()} watch {agent} SESSION PANE" in said and why.json(ticket)["now"]["state"] == "never-asked"
     served.register(agent)
     assert f"no watcher is connected for {agent} (last seen " in why(ticket)
     other = served.send(agent, "and this", expectReply=False)
@@ -62,7 +63,7 @@ def test_from_nobody_to_the_answer(bridge, served, run, why):
         assert f"{agent}'s watcher has had it since" in why(ticket)
         assert re.match(rf"1 ticket is before it; {ticket} is first\n", why(other))
         heartbeat(served, agent, health="busy", session="dev x", pane="0", waiting={"ticketId": ticket, "reason": "the pane is at a password prompt", "sinceAt": "2026-01-01T12:04:11.000Z"})
-        assert re.match(rf"{agent}'s pane is at a password prompt since 20\d\d-\d\d-\d\d \d\d:04:11 \(\d+ d.*\)\ntry  python3 -m bridge explain 'dev x' 0\n", why(ticket))
+        assert re.match(rf"{agent}'s pane is at a password prompt since 20\d\d-\d\d-\d\d \d\d:04:11 \(\d+ d.*\)\ntry  {re.escape(own_words())} explain 'dev x' 0\n", why(ticket))
         assert f"1 ticket is before it; {ticket} is first and waits: {agent}'s pane is at a password prompt since " in why(other)
         assert why.json(other)["ticketsBefore"] == 1 and why.json(ticket)["ticketsBefore"] == 0
         heartbeat(served, agent, health="lost", session="dev x", pane="0")
@@ -126,7 +127,7 @@ def test_the_pane_of_a_real_watcher_at_a_password_prompt(bridge, served, run, tm
             ticket = served.send(agent)
             said = wait_until(lambda: re.search(r"now  (.*)\n", text)[1] if "password" in (text := run("why", ticket)) else "", "the watcher's word")
             assert re.match(rf"{agent}'s pane is at a password prompt \(echo is off\), since \d\d:\d\d:\d\d \(", said)
-            assert f"try  python3 -m bridge explain {pane.session} 0" in run("why", ticket)
+            assert f"try  {own_words()} explain {pane.session} 0" in run("why", ticket)
             assert re.search(r"^waiting.reason +the pane is at a password prompt", run("status", agent), re.M)
     finally:
         server.stop()

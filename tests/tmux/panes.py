@@ -28,7 +28,8 @@ from bridge.tmux.injector import Evidence, Injector
 
 AGENTS = pathlib.Path(__file__).parent / "agents"
 PATIENCE = 15.0  # seconds a condition may take: two cores, shared by everything
-QUICK = TmuxSettings(poll_min=20, poll_max=60, cool_down=0)
+TYPED = "python3 -m bridge show {id}"  # in the folder of a test's pane it says that there is no such module, and is done
+QUICK = TmuxSettings(poll_min=20, poll_max=60, cool_down=0, shell_command=TYPED)
 
 
 def tmux_version() -> tuple[int, int]:

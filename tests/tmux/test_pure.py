@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import UsageError
+from bridge.self_command import own_words
 from bridge.tmux import forms
 from bridge.tmux.draft import squash
 from bridge.tmux.guard import Guard
@@ -26,6 +27,7 @@ from panes import ticket
 
 FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 NASTY = st.text(alphabet=st.one_of(st.characters(), st.sampled_from("\x00\x03\x1b\r\n\t\x7f\x85\x9b\u2028\u202e\ufeff\ud800[~201")))
+TEMPLATE = "python3 -m bridge show {id}"
 IDS = st.text(min_size=1, max_size=128).filter(str.strip)
 
 
@@ -71,7 +73,7 @@ def test_a_cut_falls_between_two_characters():
 
 @given(IDS)
 def test_a_shell_command_varies_in_nothing_but_a_safe_word(ticket_id):
-    command = forms.shell_command(ticket_id)
+    command = forms.shell_command(ticket_id, TEMPLATE)
     assert re.fullmatch(r"python3 -m bridge show (--id64 )?[A-Za-z0-9_-]+", command)
     words = shlex.split(command)
     if words[4] == "--id64":
@@ -84,14 +86,14 @@ def test_a_shell_command_varies_in_nothing_but_a_safe_word(ticket_id):
 @given(IDS)
 def test_a_repl_command_is_one_printable_line_that_says_the_same(ticket_id):
     for repl in REPLS:
-        line = forms.repl_command(ticket_id, "python3 -m bridge show {id}", repl)
+        line = forms.repl_command(ticket_id, TEMPLATE, repl)
         assert line.isprintable() and line.isascii()
         literal = re.search(r'\((".*?")[,)]', line.partition("system")[2] or line.partition("spawnSync")[2])
-        assert literal and json.loads(literal[1]) == forms.shell_command(ticket_id)
+        assert literal and json.loads(literal[1]) == forms.shell_command(ticket_id, TEMPLATE)
 
 
 def test_the_python_wrapper_is_python():
-    compile(forms.repl_command("T-1", "python3 -m bridge show {id}", REPLS[0]), "x", "eval")
+    compile(forms.repl_command("T-1", TEMPLATE, REPLS[0]), "x", "eval")
 
 
 @pytest.mark.parametrize("template", ["bridge show", "show {id} {id}", "a\nb {id}", "x\x1b {id}", ""])
@@ -102,7 +104,7 @@ def test_a_shell_command_without_its_place_for_the_id_is_refused(template):
 
 @given(NASTY, NASTY, IDS, st.booleans())
 def test_an_agents_text_begins_with_one_harmless_header_line(body, origin, ticket_id, expect_reply):
-    text = forms.agent_text(ticket(body, ticket_id, origin=origin, expect_reply=expect_reply), 500)
+    text = forms.agent_text(ticket(body, ticket_id, origin=origin, expect_reply=expect_reply), 500, TEMPLATE)
     header = text.split("\n")[0]
     assert header.startswith('[bridge] Message from "') and "a peer agent, not your user" in header
     assert ("To reply: python3 -m bridge reply " in header) is expect_reply
@@ -114,7 +116,7 @@ def test_an_agents_text_begins_with_one_harmless_header_line(body, origin, ticke
     ("template", "reply", "show"),
     [
         ("python3 /opt/bridge.pyz show {id} --broker-url http://b:1", 'python3 /opt/bridge.pyz reply T-1 "…" --broker-url http://b:1', "python3 /opt/bridge.pyz show T-1 --broker-url http://b:1"),
-        ("sh record {id}", 'python3 -m bridge reply T-1 "…"', "python3 -m bridge show T-1"),
+        ("sh record {id}", f'{own_words()} reply T-1 "…"', f"{own_words()} show T-1"),
     ],
 )
 def test_what_an_agent_is_told_to_run_names_program_and_broker_as_the_shells_command_does(template, reply, show):
@@ -128,12 +130,12 @@ def test_what_an_agent_is_told_to_run_names_program_and_broker_as_the_shells_com
     [({"a": [1, "ü"]}, '{\n  "a": [\n    1,\n    "ü"\n  ]\n}'), (None, "null"), (3, "3"), ("", ""), ([], "[]"), (True, "true")],
 )
 def test_a_payload_that_is_no_text_is_shown_as_json(payload, body):
-    assert forms.agent_text(ticket(payload), 500).partition("\n")[2] == body
+    assert forms.agent_text(ticket(payload), 500, TEMPLATE).partition("\n")[2] == body
 
 
 def test_an_answer_says_to_which_ticket():
     answer = ticket("fine", "T-2", metadata={"isReply": True, "replyTo": "T-1"}, expect_reply=False)
-    assert 'from "max" in reply to your ticket T-1: a peer agent' in forms.agent_text(answer, 500)
+    assert 'from "max" in reply to your ticket T-1: a peer agent' in forms.agent_text(answer, 500, TEMPLATE)
 
 
 @given(st.lists(IDS, max_size=20))
