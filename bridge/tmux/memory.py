@@ -22,6 +22,9 @@ class Memory:
         self._picture: Optional[tuple[object, ...]] = None
         self._since = 0.0
         self.still = 0.0  # seconds between the first and the last of the equal looks
+        self._line: Optional[tuple[object, ...]] = None
+        self._line_since = 0.0
+        self._line_still = 0.0  # the same of the cursor and its row alone
         self._busy_since: Optional[float] = None
         self._seen: tuple[str, ...] = ()  # text left of the cursor after each of the last commands
         self._prompts: tuple[str, ...] = ()
@@ -32,6 +35,9 @@ class Memory:
         if state.picture != self._picture:
             self._picture, self._since = state.picture, now
         self.still = max(0.0, asked - self._since)
+        if state.line != self._line:
+            self._line, self._line_since = state.line, now
+        self._line_still = max(0.0, asked - self._line_since)
         self._learn(state, is_shell, now)
 
     def _learn(self, state: PaneState, is_shell: bool, now: float) -> None:
@@ -44,7 +50,7 @@ class Memory:
         if terminal.known and terminal.canonical and terminal.echo:
             self._busy_since = now if self._busy_since is None else self._busy_since
         elif self._busy_since is not None and self.still >= _PROMPT_STILL:
-            alone = state.human_idle is None or state.human_idle > now - self._busy_since
+            alone = not state.unseen_person and (state.human_idle is None or state.human_idle > now - self._busy_since)
             left, self._busy_since = state.left, None
             if is_shell and alone and not state.right.strip() and re.search(r"[^\w\s'\"]\s*$|λ\s*$", left):
                 if left in self._seen:
@@ -52,4 +58,4 @@ class Memory:
                 self._seen = (*self._seen, left)[-_PROMPTS_LEARNED:]
 
     def learned(self) -> Learned:
-        return Learned(self._prompts, self.still)
+        return Learned(self._prompts, self.still, self._line_still)

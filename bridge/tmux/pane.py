@@ -72,6 +72,8 @@ class Listing:
     socket: str
     per_pane: bool
     rows: tuple[_Row, ...]
+# Who is there: a terminal shows one pane; a control client (iTerm2's `tmux -CC`) all of its session's, in windows of its own.
+_CLIENTS = "#{client_activity} #{client_control_mode} .#{client_flags} #{?client_control_mode,#{W:#{P:#{pane_id} }},#{pane_id}}"
 
 
 async def list_panes(tmux: Tmux) -> Listing:
@@ -148,7 +150,7 @@ async def observe(tmux: Tmux, pane: Pane, now: Callable[[], float] = time.time) 
     try:
         output = await tmux.run(
             *("display-message", "-p", "-t", pane.pane_id, snapshot_format(pane.pane_id, pane.per_pane), ";"),
-            *("list-clients", "-F", "#{client_activity} #{client_control_mode} #{pane_id}", ";"),
+            *("list-clients", "-F", _CLIENTS, ";"),
             *("display-message", "-p", "-t", pane.pane_id, ".#{pane_tty}", ";"),  # a respawned pane has another one
             *("capture-pane", "-p", "-t", pane.pane_id),
         )
@@ -162,6 +164,7 @@ async def observe(tmux: Tmux, pane: Pane, now: Callable[[], float] = time.time) 
         **state,  # type: ignore[arg-type]
         rows=tuple(lines[end_of_clients + 1 : -1]),
         human_idle=human_idle(lines[:end_of_clients], pane.pane_id, asked),
+        unseen_person=has_unseen_person(lines[:end_of_clients], pane.pane_id),
         tty=tty,
         terminal=read_terminal(tty, int(str(state["pane_pid"]))),
     )
@@ -204,8 +207,21 @@ def human_idle(clients: Iterable[str], pane_id: str, now: float) -> Optional[flo
     """
     idle: Optional[float] = None
     for client in clients:
-        activity, control, active_pane = client.split(" ")
-        if active_pane == pane_id and control != "1":
+        activity, control, _, panes = client.split(" ", 3)
+        if pane_id in panes.split() and control != "1":
             since = max(0.0, now - int(activity) - 1)
             idle = since if idle is None else min(idle, since)
     return idle
+
+
+def has_unseen_person(clients: Iterable[str], pane_id: str) -> bool:
+    """May a person be typing here whose keys tmux does not tell?
+
+    A control client's keys come as send-keys, which move neither client_activity nor session_activity. One that
+    is shown no output is no person's, but a watcher's (gate.py).
+    """
+    for client in clients:
+        _, control, flags, panes = client.split(" ", 3)
+        if pane_id in panes.split() and control == "1" and "no-output" not in flags[1:].split(","):
+            return True
+    return False

@@ -52,6 +52,7 @@ class PaneState:
     rows: tuple[str, ...] = ()
     tty: str = ""  # of the process that is in the pane now
     human_idle: Optional[float] = None  # seconds since a person's last key here; None: nobody looks at this pane
+    unseen_person: bool = False  # somebody has it in front of them whose keys tmux does not tell (tmux -CC)
     terminal: Terminal = field(default_factory=Terminal)
 
     @property
@@ -67,6 +68,11 @@ class PaneState:
     def right(self) -> str:
         """The cursor's row from the cursor on."""
         return split_at_column(self.cursor_row, self.cursor_x)[1]
+
+    @property
+    def line(self) -> tuple[object, ...]:
+        """What a person who types changes first: the cursor, and its row."""
+        return (self.cursor_row, self.cursor_x, self.cursor_y, self.pane_pid)
 
     @property
     def near(self) -> tuple[str, ...]:
