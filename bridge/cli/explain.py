@@ -102,10 +102,13 @@ async def show(injector: Injector, settings: TmuxSettings, page: Page, is_json: 
 
 async def look_until_settled(injector: Injector, settings: TmuxSettings) -> Look:
     """Raises PaneLost, TmuxError."""
-    deadline = time.monotonic() + LOOKS * settings.still / 1000
+    began, enough = time.monotonic(), LOOKS * settings.still / 1000
     while True:
         pane, state, verdict = await injector.look()
-        if verdict.rule != "settling" or time.monotonic() > deadline:
+        is_unsettled = verdict.rule == "settling"
+        if verdict.rule == "person" and state.unseen_person:  # so is a line at which a person may be
+            is_unsettled, enough = True, (settings.quiet + settings.still) / 1000
+        if not is_unsettled or time.monotonic() > began + enough:
             return Look(pane, state, verdict, *injector.preview(EXAMPLE, state))
         await asyncio.sleep(settings.poll_min / 1000)
 
@@ -203,6 +206,8 @@ def flags(state: PaneState) -> list[str]:
 
 
 def person(state: PaneState) -> str:
+    if state.unseen_person:
+        return "somebody has this pane in front of them through a control client (tmux -CC), whose keys tmux does not tell"
     return "nobody has this pane in front of them" if state.human_idle is None else f"somebody has this pane in front of them; last key at least {state.human_idle:.0f} s ago"
 
 
@@ -243,6 +248,7 @@ def to_json(look: Look) -> dict[str, object]:
         "cursor": {"x": state.cursor_x, "y": state.cursor_y, "shown": state.cursor_shown, "left": state.left, "right": state.right},
         "flags": {"dead": state.dead, "inMode": state.in_mode, "inputOff": state.input_off, "synchronized": state.synchronized, "alternate": state.alternate},
         "personIdleSeconds": state.human_idle,
+        "personUnseen": state.unseen_person,
         "marks": {"pasted": state.pasted.split(), "sent": state.sent.split()},
         "exampleText": look.text or None,
     }

@@ -29,6 +29,9 @@ class Memory:
         self._picture: Optional[tuple[object, ...]] = None
         self._since = 0.0
         self.still = 0.0  # seconds between the first and the last of the equal looks
+        self._line: Optional[tuple[object, ...]] = None
+        self._line_since = 0.0
+        self._line_still = 0.0  # the same of the cursor and its row alone
         self._busy_since: Optional[float] = None
         self._ours_ran_at: Optional[float] = None  # when a command of ours was seen to have run
         self._process = ""
@@ -44,6 +47,9 @@ class Memory:
         if is_shell and state.process != self._process:  # another shell, another prompt
             self._process, self._seen, self._prompts = state.process, (), ()
             self._busy_since = self._ours_ran_at = None
+        if state.line != self._line:
+            self._line, self._line_since = state.line, now
+        self._line_still = max(0.0, asked - self._line_since)
         self._learn(state, is_shell, now)
 
     def note_ran(self, now: float) -> None:
@@ -60,7 +66,7 @@ class Memory:
         started = [moment for moment in (self._busy_since, self._ours_ran_at) if moment is not None]
         if not started:
             return
-        is_alone = state.human_idle is None or state.human_idle > now - min(started)
+        is_alone = not state.unseen_person and (state.human_idle is None or state.human_idle > now - min(started))
         is_ours, self._busy_since, self._ours_ran_at = self._ours_ran_at is not None, None, None
         left = state.left
         if not is_alone or state.right.strip() or not is_learnable(left):
@@ -70,4 +76,4 @@ class Memory:
         self._seen = (*self._seen, left)[-_PROMPTS_LEARNED:]
 
     def learned(self) -> Learned:
-        return Learned(self._prompts, self.still)
+        return Learned(self._prompts, self.still, self._line_still)

@@ -75,6 +75,8 @@ class Listing:
     socket: str
     per_pane: bool
     rows: tuple[_Row, ...]
+# Who is there: a terminal shows one pane; a control client (iTerm2's `tmux -CC`) all of its session's, in windows of its own.
+_CLIENTS = "#{client_activity} #{client_control_mode} .#{client_flags} #{?client_control_mode,#{W:#{P:#{pane_id} }},#{pane_id}}"
 
 
 async def list_panes(tmux: Tmux) -> Listing:
@@ -153,7 +155,7 @@ async def observe(tmux: Tmux, pane: Pane, now: Callable[[], float] = time.time) 
     try:
         output = await tmux.run(
             *("display-message", "-p", "-t", pane.pane_id, snapshot_format(pane.pane_id, pane.per_pane), ";"),
-            *("list-clients", "-F", "#{client_activity} #{client_control_mode} #{pane_id}", ";"),
+            *("list-clients", "-F", _CLIENTS, ";"),
             # A respawned pane has another terminal.
             *("display-message", "-p", "-t", pane.pane_id, ".#{pane_tty} #{bracket_paste_flag}|#{pane_title}", ";"),
             *("capture-pane", "-p", "-e", *keep_blanks, "-t", pane.pane_id),
@@ -175,6 +177,7 @@ async def observe(tmux: Tmux, pane: Pane, now: Callable[[], float] = time.time) 
         title=title,
         brackets=brackets == "1" if brackets else None,
         human_idle=human_idle(lines[:end_of_clients], pane.pane_id, asked),
+        unseen_person=has_unseen_person(lines[:end_of_clients], pane.pane_id),
         tty=tty,
         terminal=terminal,
         session=claude_status(terminal.process) if any("claude" in word for word in terminal.argv[:2]) else "",
@@ -218,8 +221,21 @@ def human_idle(clients: Iterable[str], pane_id: str, now: float) -> Optional[flo
     """
     idle: Optional[float] = None
     for client in clients:
-        activity, control, active_pane = client.split(" ")
-        if active_pane == pane_id and control != "1":
+        activity, control, _, panes = client.split(" ", 3)
+        if pane_id in panes.split() and control != "1":
             since = max(0.0, now - int(activity) - 1)
             idle = since if idle is None else min(idle, since)
     return idle
+
+
+def has_unseen_person(clients: Iterable[str], pane_id: str) -> bool:
+    """May a person be typing here whose keys tmux does not tell?
+
+    A control client's keys come as send-keys, which move neither client_activity nor session_activity. One that
+    is shown no output is no person's, but a watcher's (gate.py).
+    """
+    for client in clients:
+        _, control, flags, panes = client.split(" ", 3)
+        if pane_id in panes.split() and control == "1" and "no-output" not in flags[1:].split(","):
+            return True
+    return False

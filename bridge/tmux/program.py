@@ -47,6 +47,7 @@ class Learned:
 
     prompts: tuple[str, ...] = ()  # text left of the cursor when the line was known to be empty
     still: float = 0.0  # seconds that the picture has been the same
+    line_still: float = 0.0  # seconds that the cursor and its row have been the same
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,7 @@ class PaneState:
     session: str = ""  # what the agent says of itself: "idle", "busy", "waiting", or "" (claude_registry.py)
     tty: str = ""  # of the process that is in the pane now
     human_idle: Optional[float] = None  # seconds since a person's last key here; None: nobody looks at this pane
+    unseen_person: bool = False  # somebody has it in front of them whose keys tmux does not tell (tmux -CC)
     terminal: Terminal = field(default_factory=Terminal)
 
     @property
@@ -107,6 +108,11 @@ class PaneState:
     def ink(self) -> tuple[str, ...]:
         """The rows without placeholders and suggestions, where the screen's attributes are known."""
         return self.solid or self.rows
+
+    @property
+    def line(self) -> tuple[object, ...]:
+        """What a person who types changes first: the cursor, and its row."""
+        return (self.cursor_row, self.cursor_x, self.cursor_y, self.pane_pid)
 
     @property
     def near(self) -> tuple[str, ...]:

@@ -159,7 +159,7 @@ class Delivery:
                     self._arrivals.has_room.set()
                     self._note_refused(entry)
                     return
-                evidence = await self._leases.keep_while(ticket.ticket_id, self._sink.deliver(ticket, self._leases.is_held))
+                evidence = await self._leases.keep_while(ticket.ticket_id, self._sink.deliver(ticket, self._leases.time_left))
                 self._inbox.inject(ticket.ticket_id, evidence)
                 self._vitals.go_on()
             await self._acknowledge(entry)

@@ -20,7 +20,7 @@ import math
 import os
 import secrets
 import socket
-from typing import Any, Coroutine, Optional, TypeVar
+from typing import Any, Callable, Coroutine, Optional, TypeVar
 
 from bridge import awake
 from bridge.backoff import full_jitter
@@ -46,8 +46,9 @@ def watcher_name() -> str:
 class Leases:
     """Claims tickets under one watcher's name and keeps them while they are delivered."""
 
-    def __init__(self, client: BrokerClient, inbox: Inbox, lease_ms: int, watcher: str) -> None:
+    def __init__(self, client: BrokerClient, inbox: Inbox, lease_ms: int, watcher: str, clock: Callable[[], float] = awake.now) -> None:
         self.watcher = watcher
+        self._clock = clock  # of a lease: it goes on while the machine sleeps
         self._client = client
         self._inbox = inbox
         self._lease_ms = lease_ms
@@ -59,7 +60,7 @@ class Leases:
 
     async def claim(self, entry: Entry) -> bool:
         """True: deliver it now. False: it was dropped, or must wait. Raises BrokerUnreachable, Refused."""
-        ticket_id, now = entry.ticket.ticket_id, awake.now()
+        ticket_id, now = entry.ticket.ticket_id, self._clock()
         if self._claimed is entry and now < self._fresh_until:
             return True  # a pane that is almost ready must not cost the broker a write per look
         try:
@@ -79,7 +80,7 @@ class Leases:
     def time_left(self) -> float:
         """Seconds for which the claim of the last ticket is surely ours; inf where the broker knows no claims. None are left
         after a renewal was refused, or when we, or the machine, slept for too long."""
-        return self._held_until - awake.now() if self._has_claims else math.inf
+        return self._held_until - self._clock() if self._has_claims else math.inf
 
     async def keep_while(self, ticket_id: str, work: Coroutine[Any, Any, T]) -> T:
         """Renew the lease until the work is done."""
@@ -101,7 +102,7 @@ class Leases:
     async def _keep(self, ticket_id: str) -> None:
         while self._has_claims:
             await asyncio.sleep(self._lease_ms / 1000 / RENEWALS)
-            asked = awake.now()
+            asked = self._clock()
             try:
                 await self._client.claim(ticket_id, self.watcher, self._lease_ms)
                 self._held_until = asked + self._lease_ms / 1000

@@ -223,10 +223,10 @@ def test_a_prompt_that_has_not_stood_yet_is_not_learned():
 
 def test_who_sat_at_the_pane_last():
     now = 1000.0
-    assert human_idle(["990 0 %1"], "%2", now) is None
-    assert human_idle(["990 1 %1"], "%1", now) is None  # a control client has no keys
-    assert human_idle(["990 0 %1", "997 0 %1"], "%1", now) == 2.0
-    assert human_idle(["1001 0 %1"], "%1", now) == 0.0  # a clock that was set back
+    assert human_idle(["990 0 .attached %1"], "%2", now) is None
+    assert human_idle(["990 1 .attached %1 %2 "], "%1", now) is None  # a control client does not tell its keys
+    assert human_idle(["990 0 . %1", "997 0 .focused %1"], "%1", now) == 2.0
+    assert human_idle(["1001 0 . %1"], "%1", now) == 0.0  # a clock that was set back
 
 
 def test_a_screen_is_never_said_to_have_stood_still_for_longer_than_it_was_seen_to():

@@ -16,10 +16,10 @@ class Sink(Protocol):
     async def wait_ready(self, held: Callable[[], Iterable[str]]) -> None:
         """Return when a ticket could be taken now, or when the sink has one of those that are `held` half delivered. Raises PaneLost, TmuxError."""
 
-    async def deliver(self, ticket: Ticket, is_ours: Callable[[], bool]) -> dict[str, object]:
+    async def deliver(self, ticket: Ticket, time_left: Callable[[], float]) -> dict[str, object]:
         """Take one ticket, once, and return the evidence that goes into its history. Raises
         PaneNotReady, PaneLost, Uncertain, TmuxError, DeliveryFailed; the ticket then waits.
-        `is_ours` says whether the claim still holds: a sink that had to wait asks it before it acts."""
+        `time_left`: seconds for which the claim surely holds; a sink that had to wait asks it before it acts."""
 
     def owes(self, ticket_id: str) -> bool:
         """Does the sink hold this ticket half delivered, so that it can take no other first? As `wait_ready` saw it last."""

@@ -33,7 +33,7 @@ class CommandSink:
     async def wait_ready(self, held: Callable[[], Iterable[str]]) -> None:
         """Nothing to wait for: the command is started per ticket."""
 
-    async def deliver(self, ticket: Ticket, is_ours: Callable[[], bool]) -> dict[str, object]:
+    async def deliver(self, ticket: Ticket, time_left: Callable[[], float]) -> dict[str, object]:
         child = await self._start(ticket)
         try:
             await within(self._timeout, child.communicate(json.dumps(ticket.to_json()).encode() + b"\n"))

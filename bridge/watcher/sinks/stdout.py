@@ -25,7 +25,7 @@ class PrintSink:
     async def wait_ready(self, held: Callable[[], Iterable[str]]) -> None:
         """A full pipe makes the write wait, not this."""
 
-    async def deliver(self, ticket: Ticket, is_ours: Callable[[], bool]) -> dict[str, object]:
+    async def deliver(self, ticket: Ticket, time_left: Callable[[], float]) -> dict[str, object]:
         # In a thread: whoever reads the pipe may be slow, and leases must be renewed meanwhile.
         await asyncio.get_running_loop().run_in_executor(None, self._write, json.dumps(ticket.to_json()) + "\n")
         return {"form": "print", "submittedAt": rfc3339(int(time.time() * 1000)), "verified": True}
