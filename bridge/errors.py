@@ -16,7 +16,8 @@
         │   └── ControlBroken the control client fell silent, ended or spoke nonsense
         ├── PaneLost          the pane, or its server, is gone
         ├── PaneNotReady      not now: the reason says why
-        └── Uncertain         text may be in the pane; it must not be typed again
+        ├── Uncertain         text may be in the pane; it must not be typed again
+        └── Unconfirmed       a command was typed, and has not said that it ran; it may be typed again
 
 One seam translates each family: `broker/fronts/http.py` turns PeerError into a
 response, `cli/main.py` turns the rest into one line on stderr and an exit status.
@@ -134,3 +135,7 @@ class PaneNotReady(PaneError):
 
 class Uncertain(PaneError):
     """The text may be in the pane; typing it again could double it, so nobody does."""
+
+
+class Unconfirmed(PaneError):
+    """A command was typed, and has not said that it ran. It may be typed again: to run it twice shows a ticket twice."""

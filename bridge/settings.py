@@ -133,6 +133,8 @@ class TmuxSettings:
     body_cap: int = _set(8192, "BRIDGE_BODY_CAP", "bytes of a body that are pasted; the rest is read with `show`: agents fold or truncate long pastes", 64, 1 << 20)
     poll_min: int = _set(50, "BRIDGE_POLL_MIN", "ms between looks at a pane that may be ready soon", 5)
     poll_max: int = _set(250, "BRIDGE_POLL_MAX", "ms between looks at a pane that stays busy; 6 ms of CPU each", 5)
+    shown_wait: int = _set(15000, "BRIDGE_SHOWN_WAIT", "ms that a shell's `show` has to say that it ran, before its ticket counts as unconfirmed; `show` itself waits 10 s for a broker", 100)
+    show_tries: int = _set(3, "BRIDGE_SHOW_TRIES", "times a `show` that never said that it ran is typed into a shell", 1, 100)
     cool_down: int = _set(100, "BRIDGE_COOL_DOWN", "ms between two injections into one pane")
     ready_pattern: str = _set("", "BRIDGE_READY_PATTERN", "regular expression searched in the text left of the cursor: a further prompt")
     shell_command: str = _set("", "BRIDGE_SHELL_COMMAND", "the constant command a shell gets; {id} becomes the ticket's id (default: show of this program, by its absolute path)")

@@ -55,8 +55,8 @@ KINDS = {
     Kind.PROGRAM: "a command that runs",
 }
 HOW = {
-    "shell": "a shell gets one constant command, with its Enter",
-    "repl": "a REPL gets one constant command in its language, with its Enter",
+    "shell": "a shell gets one constant command, and Enter once it stands behind the prompt",
+    "repl": "a REPL gets one constant command in its language, and Enter once it stands behind the prompt",
     "agent": "an agent gets the text, and Enter once the text stands in its input",
     "": "nothing may be typed into this program",
 }

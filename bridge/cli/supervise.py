@@ -82,7 +82,7 @@ async def supervise(args: argparse.Namespace) -> None:
     settings, limits = replace(load(WatcherSettings, args), exit_on_loss=False), load(SupervisorSettings, args)
     client = BrokerClient(load(ClientSettings, args))
     async with AsyncExitStack() as owned:
-        panes = open_panes(args, settings, client.url, owned) if args.has_panes else None
+        panes = open_panes(args, settings, client, owned) if args.has_panes else None
         file = FileSource(args.file, not args.has_panes, limits.file_check / 1000) if args.file else None
         known = {file.name: file.read()} if file else {}  # a mistake in it is an error now, and a line in the log later
         sources = [*([file] if file else []), *other_sources(args, client, panes, limits)]
@@ -106,7 +106,7 @@ class Panes:
     make_sink: Callable[[Assignment], Sink]
 
 
-def open_panes(args: argparse.Namespace, settings: WatcherSettings, broker: str, owned: AsyncExitStack) -> Panes:
+def open_panes(args: argparse.Namespace, settings: WatcherSettings, client: BrokerClient, owned: AsyncExitStack) -> Panes:
     """What is opened here is closed with `owned`."""
     tmux_settings = load(TmuxSettings, args)
     tmux, activity = control_of(args, tmux_settings), Activity()
@@ -114,11 +114,11 @@ def open_panes(args: argparse.Namespace, settings: WatcherSettings, broker: str,
     owned.push_async_callback(tmux.aclose)
     owned.callback(activity.close)
     owned.push_async_callback(census.aclose)
-    typing = name_program(tmux_settings, broker)
+    typing = name_program(tmux_settings, client.url)
 
     def make_sink(assignment: Assignment) -> Sink:
         injector = Injector(tmux, assignment.session, assignment.pane, typing, assignment.form or args.form, activity, census)
-        return PaneSink(injector, assignment.session, assignment.pane, settings.inject_rate)
+        return PaneSink(injector, assignment.session, assignment.pane, settings.inject_rate, client, tmux_settings)
 
     make_sink(Assignment(""))  # a pattern or a command that is wrong is an error now, not the trouble of each agent
     return Panes(tmux, census, make_sink)

@@ -73,13 +73,13 @@ async def watch(args: argparse.Namespace) -> None:
     settings, manager = load(WatcherSettings, args), ServiceManager.from_environment(os.environ)
     client = BrokerClient(load(ClientSettings, args))
     async with AsyncExitStack() as owned:
-        session = Session(args.agent, client, make_sink(args, settings, client.url, owned), settings)
+        session = Session(args.agent, client, make_sink(args, settings, client, owned), settings)
         stop_on(SIGNALS, manager.stopping, session.stop)
         manager.ready(f"watching for {args.agent} at {client.url}")
         await session.run()
 
 
-def make_sink(args: argparse.Namespace, settings: WatcherSettings, broker: str, owned: AsyncExitStack) -> Sink:
+def make_sink(args: argparse.Namespace, settings: WatcherSettings, client: BrokerClient, owned: AsyncExitStack) -> Sink:
     """The sink that the flags name; what it opens is closed with `owned`."""
     if args.is_print:
         return PrintSink(sys.stdout)
@@ -89,8 +89,8 @@ def make_sink(args: argparse.Namespace, settings: WatcherSettings, broker: str, 
     tmux, activity = control_of(args, tmux_settings), Activity()
     owned.push_async_callback(tmux.aclose)
     owned.callback(activity.close)
-    injector = Injector(tmux, args.session, args.pane, name_program(tmux_settings, broker), args.form, activity)
-    return PaneSink(injector, args.session, args.pane, settings.inject_rate)
+    injector = Injector(tmux, args.session, args.pane, name_program(tmux_settings, client.url), args.form, activity)
+    return PaneSink(injector, args.session, args.pane, settings.inject_rate, client, tmux_settings)
 
 
 def stop_on(signals: Sequence[int], *steps: Callable[[], None]) -> None:

@@ -39,6 +39,7 @@ class Edge(enum.Enum):
     BORDER = "border"  # a line at the left of each row; the last two rows are the composer's own
     PROMPTS = "prompts"  # each row begins with the prompt
     INDENT = "indent"  # nothing around it; further rows are indented
+    BOX = "box"  # a frame all around it
     ANY = "any"  # of an agent that we do not know: a box, rules, or blank rows
 
 
@@ -65,7 +66,7 @@ class Composer:
     @property
     def rows(self) -> list[str]:
         """The text in it, row by row, without prompts, indents and borders."""
-        return [self._inner(self.state.rows[index], index) for index in range(self.top, self.bottom + 1)]
+        return [self._inner(index, self.state.rows[index]) for index in range(self.top, self.bottom + 1)]
 
     @property
     def caret(self) -> tuple[int, int] | None:
@@ -76,11 +77,10 @@ class Composer:
         if not self.opening:
             return False
         column, row = self.caret or (0, -1)
-        ink = [self._inner(self.state.ink[index], index) for index in range(self.top, self.bottom + 1)]
+        ink = [self._inner(index, self.state.ink[index]) for index in range(self.top, self.bottom + 1)]
         if any(text.strip() for text in ink):
             return False
-        is_boxed = self.style.edge is Edge.ANY and self._is_boxed
-        if not is_boxed and any(not text.strip() for text in self.rows[1:]):
+        if not self._is_boxed and any(not text.strip() for text in self.rows[1:]):
             return False
         if self.style.has_placeholder and not self.rows[0].strip():
             return False
@@ -91,19 +91,22 @@ class Composer:
 
     @property
     def _is_boxed(self) -> bool:
-        return self.state.rows[self.top].lstrip()[:1] in _SIDES
+        return self.style.edge in (Edge.ANY, Edge.BOX) and self.state.rows[self.top].lstrip()[:1] in tuple(_SIDES)
 
-    def _inner(self, text: str, index: int) -> str:
-        match = self.style.opening.match(text)
+    def _inner(self, index: int, text: str) -> str:
+        """`text`, the row `index` or what is not faint of it, without the prompt and the sides."""
+        match = self.style.opening.match(self.state.rows[index])
         if match and (index == self.top or self.style.edge in (Edge.PROMPTS, Edge.BORDER)):
-            text = text[match.end() :]
-        if self.style.edge is Edge.ANY:
-            text = BORDER.sub(" ", text) if self._is_boxed else text
-        return text
+            text = split_at_column(text, text_width(match[0]))[1]
+        return BORDER.sub(" ", text) if self._is_boxed else text
 
 
-def find_composer(state: PaneState, style: Style) -> Composer | None:
-    """The composer that the caret is in; None where none is open."""
+def find_composer(state: PaneState, styles: tuple[Style, ...]) -> Composer | None:
+    """The composer that the caret is in, drawn in one of these styles; None where none is open."""
+    return next((found for found in (_find(state, style) for style in styles) if found is not None), None)
+
+
+def _find(state: PaneState, style: Style) -> Composer | None:
     finder = _FINDERS[style.edge]
     for row in _start_rows(state, style):
         found = finder(state, style, row) if 0 <= row < len(state.rows) else None
@@ -120,7 +123,7 @@ def _start_rows(state: PaneState, style: Style) -> list[int]:
         return [state.cursor_y]
     drawn = [row for _, row in reversed(state.carets)]
     openings = [row for row in range(len(state.rows) - 1, -1, -1) if style.opening.match(state.rows[row])]
-    is_unknown = style.edge is Edge.ANY  # of the others the hidden cursor tells where it is
+    is_unknown = style.edge in (Edge.ANY, Edge.BOX)  # of the others the hidden cursor tells where it is
     return [*drawn, *openings[:1]] if is_unknown else [*drawn, state.cursor_y]
 
 
@@ -204,6 +207,15 @@ def _is_indented(row: str) -> bool:
     return not row.strip() or row.startswith("  ")
 
 
+def _in_a_box(state: PaneState, style: Style, row: int) -> tuple[int, int] | None:
+    found = _anywhere(state, style, row) if state.rows[row].lstrip()[:1] in tuple(_SIDES) else None
+    if found is None:
+        return None
+    top, bottom = found
+    is_framed = top > 0 and bottom + 1 < len(state.rows) and _is_edge(state.rows[top - 1]) and _is_edge(state.rows[bottom + 1])
+    return found if is_framed else None
+
+
 def _anywhere(state: PaneState, style: Style, row: int) -> tuple[int, int] | None:
     """A box where the row has a side; else up to a rule or a blank row."""
     rows = state.rows
@@ -235,5 +247,6 @@ _FINDERS = {
     Edge.BORDER: _within_border,
     Edge.PROMPTS: _of_prompts,
     Edge.INDENT: _indented,
+    Edge.BOX: _in_a_box,
     Edge.ANY: _anywhere,
 }

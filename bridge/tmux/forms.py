@@ -58,7 +58,7 @@ def spoken(template: str, words: str) -> str:
     return f"{program} {words}{flags}" if is_ours else f"{one_line(own_words(), LINE_MAX)} {words}"
 
 
-def agent_text(ticket: Ticket, cap_bytes: int, template: str, shell_below: bool) -> str:
+def agent_text(ticket: Ticket, cap_bytes: int, template: str, shell_below: bool = False) -> str:
     """A header line, then the body; of a long body the head, and how to read the rest.
 
     Where a shell reads next when the agent ends, it may get what the agent has not read yet. So each line then begins with
@@ -73,7 +73,7 @@ def agent_text(ticket: Ticket, cap_bytes: int, template: str, shell_below: bool)
     return closed("\n".join(INERT + line for line in lines) if shell_below else "\n".join(lines))
 
 
-def line_text(ticket: Ticket, template: str, shell_below: bool) -> str:
+def line_text(ticket: Ticket, template: str, shell_below: bool = False) -> str:
     """For an agent that takes a line break as Enter: all of it in one line, or the header and how to read the body."""
     body = sanitise(body_of(ticket), LINE_MAX)
     prefix = INERT if shell_below else ""

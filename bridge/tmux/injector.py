@@ -65,6 +65,15 @@ class Injector:
         self._turn: Optional[asyncio.Lock] = None  # made inside the loop: Python 3.9 binds it to the loop that it finds
 
     @property
+    def template(self) -> str:
+        """The command that a shell gets, with {id} where the ticket's id goes."""
+        return self._template
+
+    def command(self, ticket: Ticket) -> str:
+        """The very command that a shell gets for it."""
+        return forms.shell_command(ticket.ticket_id, self._template)
+
+    @property
     def pane(self) -> Optional[Pane]:
         """The pane as it was found; None before the first look and after a loss."""
         return self._lookout.pane

@@ -40,7 +40,7 @@ class Profile:
 
     name: str
     commands: frozenset[str]  # names of its process, of its script or of its package
-    composer: Style
+    composers: tuple[Style, ...]  # how its composer is drawn, now and in older versions
     busy: Pattern[str]  # searched in the rows around the composer, as they stand on the screen
     menu: Pattern[str]
     question: Pattern[str]
@@ -48,7 +48,7 @@ class Profile:
 
 
 _BUSY = re.compile(
-    r"\b(esc|ctrl[+-]c|\^c)\b[^│]{0,12}\bto (interrupt|cancel|stop)"
+    r"\b(esc|ctrl[+-]c|\^c)\b[^│]{0,12}\b(to (interrupt|cancel|stop)|interrupt)\b"
     r"|^\W{0,4}[⠁-⣿]\s"  # a braille spinner
     r"|^\W{0,4}[◐◓◑◒✢✳✶✻✽]\s.*(…|\.\.\.)"  # these also stand before finished work, then without an ellipsis
     r"|^\W{0,4}(thinking|working|running|generating|processing|loading)\b.{0,20}(…|\.\.\.)",
@@ -69,23 +69,27 @@ _QUESTION = re.compile(
 FOLDED = re.compile(r"\[\s*paste[d]?\b[^\]]*\]", re.I)
 
 
-def _profile(name: str, opening: str, edge: Edge, has_placeholder: bool = False, foot: str = "", keeps_brackets: bool = True) -> Profile:
-    style = Style(re.compile(opening), edge, has_placeholder, re.compile(foot))
-    return Profile(name, frozenset({name}), style, _BUSY, _MENU, _QUESTION, keeps_brackets)
+def _style(opening: str, edge: Edge, has_placeholder: bool = False, foot: str = "") -> Style:
+    return Style(re.compile(opening), edge, has_placeholder, re.compile(foot))
 
 
+def _profile(name: str, *composers: Style, keeps_brackets: bool = True) -> Profile:
+    return Profile(name, frozenset({name}), composers, _BUSY, _MENU, _QUESTION, keeps_brackets)
+
+
+_BOXED = _style(r"\s?[│|] [>❯][ \u00a0]?", Edge.BOX)  # Claude Code 1, Gemini CLI and Qwen Code of 2025
 _AIDER = r"((ask|architect|code|help|context|diff|udiff|whole|editor|patch)[\w-]*( multi)?|multi)?>(?: |$)"
 PROFILES = (
-    _profile("claude", "❯[ \u00a0]", Edge.RULES),
-    _profile("codex", "›(?: |$)", Edge.INDENT, has_placeholder=True),
-    _profile("gemini", " >(?: |$)", Edge.INDENT, has_placeholder=True),
-    _profile("aider", _AIDER, Edge.PROMPTS, keeps_brackets=False),
-    _profile("copilot", "❯(?: |$)", Edge.RULES),
-    _profile("opencode", r" *┃  ", Edge.BORDER, foot=r"  \S.* · "),
-    _profile("qwen", ">(?: |$)", Edge.RULES, has_placeholder=True),
-    _profile("cn", "[│ ]*● ?", Edge.ANY),
+    _profile("claude", _style("[>❯](?:[ \u00a0]|$)", Edge.RULES), _BOXED),
+    _profile("codex", _style("›(?: |$)", Edge.INDENT, has_placeholder=True)),
+    _profile("gemini", _style(" >(?: |$)", Edge.INDENT, has_placeholder=True), _BOXED),
+    _profile("aider", _style(_AIDER, Edge.PROMPTS), keeps_brackets=False),
+    _profile("copilot", _style("❯(?: |$)", Edge.RULES), _BOXED),
+    _profile("opencode", _style(r" *┃  ", Edge.BORDER, foot=r"  \S.* · ")),
+    _profile("qwen", _style(">(?: |$)", Edge.RULES, has_placeholder=True), _BOXED),
+    _profile("cn", _style(r"\s?[│|] ● ?", Edge.BOX, has_placeholder=True)),
 )
-GENERIC = _profile("", r"[│┃║|]?\s{0,3}([>❯›»➜λ▌]|>>>)[ \u00a0]{0,2}", Edge.ANY)
+GENERIC = _profile("", _style(r"[│┃║|]?\s{0,3}([>❯›»➜λ▌]|>>>)[ \u00a0]{0,2}", Edge.ANY))
 
 PASSWORD = re.compile(r"(pass(word|phrase|code)|\bPIN\b|verification code|one-time code|\botp\b)[^:]{0,60}:\s*$", re.I)
 

@@ -31,7 +31,9 @@ from bridge.tmux.screen import block, unframed, vicinity
 from bridge.tmux.state import PaneState
 
 SPINS = 20.0  # seconds: a spinner, or the clock beside it, moves more often
-_SPINNER = re.compile("[\u2801-\u28ff] ")  # of Codex and Claude Code, in the title of the pane
+# Titles of the pane, as Codex, Claude Code and Gemini CLI set them. They say when not; a stale one never says when.
+_TITLE_WORKS = re.compile("[\u2801-\u28ff◐◓◑◒] |✦ +Working")
+_TITLE_ASKS = re.compile(r"\[ [.!] \] |✋ ")
 
 
 @dataclass(frozen=True)
@@ -166,12 +168,12 @@ def input_is_empty(sight: Sight) -> bool:
         pattern = sight.rules.ready_pattern
         if _is_marked(state) or (pattern is not None and (pattern.search(state.left) or pattern.search(state.left.rstrip()))):
             return True
-    composer = find_composer(state, sight.profile.composer)
+    composer = find_composer(state, sight.profile.composers)
     return composer is not None and composer.is_empty
 
 
 def _draft(sight: Sight) -> str:
-    composer = find_composer(sight.state, sight.profile.composer)
+    composer = find_composer(sight.state, sight.profile.composers)
     if composer is None or not composer.opening:
         return f"no open composer of {sight.name} is in sight (if its prompt is an unusual one, see --ready-pattern)"
     return "the input is not empty: somebody has written a draft, or the prompt is an unusual one (see --ready-pattern)"
@@ -180,7 +182,7 @@ def _draft(sight: Sight) -> str:
 def menu_rows(sight: Sight) -> list[str]:
     """Rows of a menu that waits for a choice. Where the composer of a known agent is open, words are words."""
     is_known = sight.profile is not profiles.GENERIC
-    if is_known and find_composer(sight.state, sight.profile.composer) is not None:
+    if is_known and find_composer(sight.state, sight.profile.composers) is not None:
         return []
     return [row for row in vicinity(sight.state) if sight.profile.menu.search(unframed(row).strip())]
 
@@ -191,6 +193,8 @@ def _dialog(sight: Sight) -> Optional[str]:
         return None
     if sight.state.session == "waiting":
         return f"{sight.name} asks a question that only a person may answer (its own session file says so)"
+    if _TITLE_ASKS.match(sight.state.title) and not sight.state.session:
+        return f"{sight.name} asks a question that only a person may answer: {_short(sight.state.title)}"
     is_known = sight.profile is not profiles.GENERIC
     if is_known and (input_is_empty(sight) or sight.state.session == "idle"):
         return None
@@ -211,7 +215,7 @@ def _working(sight: Sight) -> Optional[str]:
         return None
     if state.session == "busy":
         return f"{sight.name} is working (its own session file says so)"
-    if _SPINNER.match(state.title):
+    if _TITLE_WORKS.match(state.title):
         return f"{sight.name} is working: {_short(state.title)}"
     if sight.profile is not profiles.GENERIC and sight.learned.still >= SPINS:
         return None  # a spinner that does not turn is what somebody said

@@ -9,7 +9,8 @@ import pytest
 
 from bridge.tmux.program import Learned, Rules
 from bridge.tmux.prompt import judge
-from bridge.tmux.state import PaneState, Terminal, text_width
+from bridge.tmux.cells import text_width
+from bridge.tmux.state import PaneState, Terminal
 
 EDITOR = dict(known=True, canonical=False, echo=False, signals=True)  # readline, zle, fish
 RAW = dict(known=True, canonical=False, echo=False, signals=False)  # full-screen programs, node

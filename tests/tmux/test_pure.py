@@ -22,7 +22,8 @@ from bridge.tmux.memory import Memory
 from bridge.tmux.pane import human_idle
 from bridge.tmux.profiles import REPLS
 from bridge.tmux.sanitise import sanitise
-from bridge.tmux.state import PaneState, Terminal, char_width, split_at_column, text_width
+from bridge.tmux.cells import char_width, split_at_column, text_width
+from bridge.tmux.state import PaneState, Terminal
 from panes import ticket
 
 FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")

@@ -11,7 +11,8 @@ import pytest
 from bridge.tmux.draft import Draft
 from bridge.tmux.program import Learned, Rules, sight_of
 from bridge.tmux.prompt import judge
-from bridge.tmux.state import PaneState, Terminal, text_width
+from bridge.tmux.cells import text_width
+from bridge.tmux.state import PaneState, Terminal
 
 ARGV = {
     "claude": ("claude",),

@@ -1,30 +1,83 @@
-"""The sink that matters: a tmux pane. All knowledge of panes is in bridge.tmux."""
+"""The sink that matters: a tmux pane. All knowledge of panes is in bridge.tmux.
+
+An agent's ticket is delivered when the agent has taken its text. A shell or a REPL gets a command, `show TICKET`, and
+its ticket is delivered when that `show` has told the broker that it ran in this very pane:
+
+    typed ─► shown here? ──yes──► delivered, verified
+                 │no, for `shown_wait`
+                 └──► Unconfirmed: told to the sender, and typed again at the next ready look, `show_tries` times at most
+
+Where the command of --shell-command is none of ours, or the broker is too old, nothing can tell: such a ticket is
+acknowledged as not verified, with the reason.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
+from dataclasses import replace
 from typing import Callable, Iterable
 
 from bridge.bucket import TokenBucket
+from bridge.client.broker import BrokerClient
+from bridge.errors import Uncertain, Unconfirmed
+from bridge.settings import TmuxSettings
 from bridge.ticket import Ticket
+from bridge.tmux.evidence import Evidence
 from bridge.tmux.injector import Injector
+
+_OURS = re.compile(r"bridge[^ ]* show ")  # `python3 -I /opt/bridge.pyz show {id}`, `python3 -m bridge show {id}`
+CANNOT_TELL = "the command of --shell-command does not say what it has shown"
+TOO_OLD = "this broker does not know what was shown"
 
 
 class PaneSink:
-    """Paces injections and hands them to the injector."""
+    """Paces injections, hands them to the injector, and asks the broker what was shown."""
 
-    def __init__(self, injector: Injector, session: str, pane: str, injections_per_minute: int) -> None:
+    def __init__(
+        self, injector: Injector, session: str, pane: str, injections_per_minute: int, client: BrokerClient, settings: TmuxSettings
+    ) -> None:
         self.session = session
         self.pane = pane
         self._injector = injector
-        self._bucket = TokenBucket(injections_per_minute, injections_per_minute / 60, asyncio.get_running_loop().time()) if injections_per_minute else None
+        self._client = client
+        self._settings = settings
+        self._typed: dict[str, int] = {}  # how often a command was typed that has not said yet that it ran
+        now = asyncio.get_running_loop().time()
+        rate = injections_per_minute
+        self._bucket = TokenBucket(rate, rate / 60, now) if rate else None
 
     async def wait_ready(self, held: Callable[[], Iterable[str]]) -> None:
         await self._injector.wait_ready(held)
 
-    async def deliver(self, ticket: Ticket, is_ours: Callable[[], bool]) -> dict[str, object]:
+    async def deliver(self, ticket: Ticket, time_left: Callable[[], float]) -> dict[str, object]:
         await self._pace()
-        return dict((await self._injector.inject(ticket, is_ours)).to_json())
+        tries = self._typed.get(ticket.ticket_id, 0)
+        if tries and await self._client.wait_shown(ticket.ticket_id, 0):
+            tries = 0  # it ran after all: what was typed is what is asked about
+        may_type_again = 0 < tries < self._settings.show_tries
+        evidence = await self._injector.inject(ticket, time_left, again=may_type_again)
+        if evidence.form != "agent":
+            evidence = await self._confirm(ticket, evidence, tries + 1)
+        self._typed.pop(ticket.ticket_id, None)
+        return evidence.to_json()
+
+    async def _confirm(self, ticket: Ticket, evidence: Evidence, tries: int) -> Evidence:
+        """The evidence, once `show` has said that it ran here. Raises Unconfirmed, Uncertain, BrokerUnreachable, Refused."""
+        if not _OURS.search(self._injector.template):
+            return replace(evidence, verified=False, note=CANNOT_TELL)
+        shown = await self._client.wait_shown(ticket.ticket_id, self._settings.shown_wait / 1000)
+        if shown is None:
+            return replace(evidence, verified=False, note=TOO_OLD)
+        if any(evidence.is_from_here(str(one.get("pane", "")), str(one.get("tty", ""))) for one in shown):
+            self._injector.note_ran()
+            return replace(evidence, verified=True)
+        self._typed[ticket.ticket_id] = tries
+        what = f"unconfirmed: `{self._injector.command(ticket)}` was typed into {evidence.pane}, and has not said that it ran"
+        if tries >= self._settings.show_tries:
+            times = f"{tries} times" if tries > 1 else "once"
+            raise Uncertain(f"{what}; it was typed {times} and is not typed again: run it there, or `ack {ticket.ticket_id}`")
+        raise Unconfirmed(f"{what}; look at the pane: did it fail there?")
 
     def owes(self, ticket_id: str) -> bool:
         return self._injector.owes(ticket_id)
