@@ -40,6 +40,7 @@ class Edge(enum.Enum):
     PROMPTS = "prompts"  # each row begins with the prompt
     INDENT = "indent"  # nothing around it; further rows are indented
     BOX = "box"  # a frame all around it
+    LINE = "line"  # one line of a line editor, or of the kernel's: it goes on below a row that is full
     ANY = "any"  # of an agent that we do not know: a box, rules, or blank rows
 
 
@@ -91,7 +92,7 @@ class Composer:
 
     @property
     def _is_boxed(self) -> bool:
-        return self.style.edge in (Edge.ANY, Edge.BOX) and self.state.rows[self.top].lstrip()[:1] in tuple(_SIDES)
+        return self.style.edge in (Edge.ANY, Edge.BOX) and _in_a_box(self.state, self.style, self.top) is not None
 
     def _inner(self, index: int, text: str) -> str:
         """`text`, the row `index` or what is not faint of it, without the prompt and the sides."""
@@ -208,23 +209,30 @@ def _is_indented(row: str) -> bool:
 
 
 def _in_a_box(state: PaneState, style: Style, row: int) -> tuple[int, int] | None:
-    found = _anywhere(state, style, row) if state.rows[row].lstrip()[:1] in tuple(_SIDES) else None
-    if found is None:
+    """Rows with a side at their left, and a frame above and below them that is nearly as wide as the pane."""
+    rows = state.rows
+    side = rows[row].lstrip()[:1]
+    if side == "" or side not in _SIDES:
         return None
-    top, bottom = found
-    is_framed = top > 0 and bottom + 1 < len(state.rows) and _is_edge(state.rows[top - 1]) and _is_edge(state.rows[bottom + 1])
-    return found if is_framed else None
+    top = bottom = row
+    while top > 0 and rows[top - 1].lstrip().startswith(side):
+        top -= 1
+    while bottom + 1 < len(rows) and rows[bottom + 1].lstrip().startswith(side):
+        bottom += 1
+    if top == 0 or bottom + 1 >= len(rows):
+        return None
+    frames = rows[top - 1], rows[bottom + 1]
+    return (top, bottom) if all(_is_edge(frame) and text_width(frame.rstrip()) * 2 >= state.width for frame in frames) else None
 
 
 def _anywhere(state: PaneState, style: Style, row: int) -> tuple[int, int] | None:
-    """A box where the row has a side; else up to a rule or a blank row."""
+    """A box, else up to a rule or a blank row."""
+    boxed = _in_a_box(state, style, row)
+    if boxed:
+        return boxed
     rows = state.rows
-    side = rows[row].lstrip()[:1]
-    is_boxed = side != "" and side in _SIDES
 
     def belongs(index: int) -> bool:
-        if is_boxed:
-            return rows[index].lstrip().startswith(side)
         return rows[index].strip() != "" and not _is_edge(rows[index])
 
     if not belongs(row):
@@ -233,6 +241,15 @@ def _anywhere(state: PaneState, style: Style, row: int) -> tuple[int, int] | Non
     while top > 0 and belongs(top - 1):
         top -= 1
     while bottom + 1 < len(rows) and belongs(bottom + 1):
+        bottom += 1
+    return top, bottom
+
+
+def _one_line(state: PaneState, style: Style, row: int) -> tuple[int, int] | None:
+    top = bottom = row
+    while top > 0 and text_width(state.rows[top - 1]) >= state.width - 1:
+        top -= 1
+    while bottom + 1 < len(state.rows) and text_width(state.rows[bottom]) >= state.width - 1:
         bottom += 1
     return top, bottom
 
@@ -248,5 +265,6 @@ _FINDERS = {
     Edge.PROMPTS: _of_prompts,
     Edge.INDENT: _indented,
     Edge.BOX: _in_a_box,
+    Edge.LINE: _one_line,
     Edge.ANY: _anywhere,
 }

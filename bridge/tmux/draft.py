@@ -55,7 +55,7 @@ class Draft:
         return cls(squash(text), squash(text.rstrip().rpartition("\n")[2]))
 
     def standing(self, sight: Sight) -> Standing:
-        composer = find_composer(sight.state, sight.profile.composers)
+        composer = find_composer(sight.state, sight.composers)
         if composer is None:
             return Standing.UNSEEN
         if composer.is_empty:

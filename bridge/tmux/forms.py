@@ -24,6 +24,7 @@ LINE_MAX = 4000  # bytes: a terminal in canonical mode loses what a line has bey
 INERT = "| "  # a line that begins so is a syntax error in every shell
 LINE_BREAK = " ⏎ "  # stands for a line break where one would be an Enter
 _NAME_BYTES = 64  # of a name in the header: a name, not a message
+_OPEN_END = re.compile(r"\\$|(^|\s)[@/#](?!#)\S*$")
 _SPECIAL = re.compile(r"[\"\\`$;&|<>(){}!*?#~\[\]]")
 
 
@@ -85,9 +86,9 @@ def line_text(ticket: Ticket, template: str, shell_below: bool = False) -> str:
 
 
 def closed(text: str) -> str:
-    """The text with a blank behind it. Several agents take a backslash before Enter as "go on in a new line", and open a
-    list of files or commands behind an @ or a / at the end, in which Enter would choose."""
-    return text + " "
+    """With a blank behind it, where Enter would not submit what stands there: several agents take a backslash before it as
+    "go on in a new line", and let it choose from the list that an @, a / or a # in the last word opens."""
+    return text + " " if _OPEN_END.search(text) else text
 
 
 def header(ticket: Ticket, template: str) -> str:

@@ -89,7 +89,9 @@ PROFILES = (
     _profile("qwen", _style(">(?: |$)", Edge.RULES, has_placeholder=True), _BOXED),
     _profile("cn", _style(r"\s?[│|] ● ?", Edge.BOX, has_placeholder=True)),
 )
-GENERIC = _profile("", _style(r"[│┃║|]?\s{0,3}([>❯›»➜λ▌]|>>>)[ \u00a0]{0,2}", Edge.ANY))
+_GLYPH = r"[│┃║|]?\s{0,3}([>❯›»➜λ▌]|>>>)[ \u00a0]{0,2}"
+GENERIC = _profile("", _style(_GLYPH, Edge.ANY))
+LINE = (_style(_GLYPH, Edge.LINE),)
 
 PASSWORD = re.compile(r"(pass(word|phrase|code)|\bPIN\b|verification code|one-time code|\botp\b)[^:]{0,60}:\s*$", re.I)
 

@@ -13,7 +13,8 @@ from typing import Callable, Optional, Pattern
 
 from bridge.tmux import profiles
 from bridge.tmux.names import HELPERS, INTERPRETERS, NO_KEYS, OPAQUE, SHELLS, Names, names_of
-from bridge.tmux.profiles import GENERIC, Profile, Repl
+from bridge.tmux.composer import Style
+from bridge.tmux.profiles import GENERIC, LINE, Profile, Repl
 from bridge.tmux.state import PaneState, Process
 
 
@@ -77,6 +78,12 @@ class Sight:
     def is_command(self) -> bool:
         """Does it get one constant command, for a line editor that we know?"""
         return self.form in ("shell", "repl") and self.kind is not Kind.AGENT
+
+    @property
+    def composers(self) -> tuple[Style, ...]:
+        """How its composer is drawn. What reads lines, and is not known, has one line."""
+        is_unknown = self.profile is GENERIC and (self.state.terminal.canonical or self.state.terminal.signals)
+        return LINE if is_unknown else self.profile.composers
 
     @property
     def takes_lines(self) -> bool:

@@ -168,12 +168,12 @@ def input_is_empty(sight: Sight) -> bool:
         pattern = sight.rules.ready_pattern
         if _is_marked(state) or (pattern is not None and (pattern.search(state.left) or pattern.search(state.left.rstrip()))):
             return True
-    composer = find_composer(state, sight.profile.composers)
+    composer = find_composer(state, sight.composers)
     return composer is not None and composer.is_empty
 
 
 def _draft(sight: Sight) -> str:
-    composer = find_composer(sight.state, sight.profile.composers)
+    composer = find_composer(sight.state, sight.composers)
     if composer is None or not composer.opening:
         return f"no open composer of {sight.name} is in sight (if its prompt is an unusual one, see --ready-pattern)"
     return "the input is not empty: somebody has written a draft, or the prompt is an unusual one (see --ready-pattern)"
@@ -182,7 +182,7 @@ def _draft(sight: Sight) -> str:
 def menu_rows(sight: Sight) -> list[str]:
     """Rows of a menu that waits for a choice. Where the composer of a known agent is open, words are words."""
     is_known = sight.profile is not profiles.GENERIC
-    if is_known and find_composer(sight.state, sight.profile.composers) is not None:
+    if is_known and find_composer(sight.state, sight.composers) is not None:
         return []
     return [row for row in vicinity(sight.state) if sight.profile.menu.search(unframed(row).strip())]
 

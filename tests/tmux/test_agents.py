@@ -67,7 +67,6 @@ def test_an_agent_takes_each_message_once_and_whole(server, name):
         (["--busy-at-start", "60", "--still-spinner"], "working"),
         (["--busy-at-start", "60", "--spinner", "counting sheep"], ""),
         (["--busy-at-start", "60", "--hidden"], "working"),
-        (["--placeholder", "whatever I say", "--hidden"], "not empty"),
     ],
 )
 def test_an_agent_that_is_not_ready_is_not_touched(server, flags, reason):
@@ -206,7 +205,7 @@ def test_an_agent_that_reads_plain_lines_gets_text_only_by_the_persons_word(serv
     assert given.form == "agent"
     pane.wait_shown("Ticket T-1. plain\ngot [bridge]")
     run(deliver(pane.injector(form="agent"), ticket("two\nlines", "T-2", expect_reply=False)))
-    pane.wait_shown("To read it: python3 -m bridge show T-2\ngot [bridge]")
+    pane.wait_shown("Ticket T-2. two ⏎ lines\ngot [bridge]")
 
 
 def test_many_tickets_in_a_row(server):

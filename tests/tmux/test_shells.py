@@ -197,7 +197,7 @@ def test_an_unusual_prompt_is_ready_by_the_users_pattern(server):
 
 
 def test_an_unusual_prompt_is_learned_after_two_commands(server):
-    pane = server.open("env PS1='[#1] go: ' bash --norc --noprofile")
+    pane = server.open("env PS1='[#1] go) ' bash --norc --noprofile")
 
     async def scenario():
         injector = pane.injector()

@@ -90,12 +90,12 @@ class Agent:
             rows.append("")
             cursor_column = 0
         if not self.shown and options.placeholder:
-            rows[-1] = rows[-1] + options.placeholder
+            rows[-1] = rows[-1] + "\x1b[2m" + options.placeholder + "\x1b[22m"  # faint, as every agent's
         bottom = list(rows)
         offset = 0
         if options.box:
             inner = width - 4
-            bottom = ["╭" + "─" * (width - 2) + "╮"] + ["│ " + row + " " * (inner - columns(row)) + " │" for row in rows] + ["╰" + "─" * (width - 2) + "╯"]
+            bottom = ["╭" + "─" * (width - 2) + "╮"] + ["│ " + row + " " * (inner - columns(re.sub("\x1b[^m]*m", "", row))) + " │" for row in rows] + ["╰" + "─" * (width - 2) + "╯"]
             offset, cursor_column = 1, cursor_column + 2
         if self.state == BUSY:
             spin = options.spinner if options.still_spinner else SPIN[self.frame % len(SPIN)] + " " + options.spinner
