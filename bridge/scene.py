@@ -7,7 +7,8 @@ Rule 1: a signal between making a thing and settling its end would leave that th
 behind; so a signal that comes in between waits until the end is settled.
 Rule 2: each process gets a session of its own: Ctrl-C is for us alone, and we
 end the others in order, with a deadline, and kill what does not leave.
-Rule 3: nobody's settings reach what is started here.
+Rule 3: what is started here gets none of the person's settings, and a home of its
+own (`private`): it reads no rc file of theirs, and writes into no history of theirs.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import subprocess
 import tempfile
 import time
 from types import FrameType
-from typing import Any, Callable, Coroutine, Iterator, Optional, Sequence, TypeVar
+from typing import Any, Callable, Coroutine, Iterator, Mapping, Optional, Sequence, TypeVar
 
 from bridge.errors import BridgeError, BrokerUnreachable
 from bridge.self_command import own_command
@@ -37,6 +38,11 @@ LOOK_INTERVAL = 0.05  # seconds between two looks at something that is on its wa
 SOCKET_PATH_MAX = 90  # bytes; a socket's path may be 107 on Linux, 103 on macOS (unix(7))
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 OURS = ("BRIDGE_", "BROKER_", "TMUX", "DISABLE_SSE", "POLL_INTERVAL_MS")  # variables of the person's own set-up
+# Variables that have shells and other programs read or write a person's files, or that change how they start.
+PERSONAL = (
+    *("BASH_", "BASHOPTS", "ENV", "HIST", "INPUTRC", "PROMPT_COMMAND", "PS1", "SHELLOPTS", "ZDOTDIR", "fish_"),
+    *("XDG_", "EXINIT", "LESS", "NODE_REPL", "PYTHONSTARTUP", "VIM"),
+)
 
 
 def interrupt() -> None:
@@ -109,7 +115,7 @@ class Scene:
             return file.read()
 
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+        kept = {name: value for name, value in private(os.environ, self.folder).items() if not name.startswith(OURS)}
         return {**kept, **self.variables}
 
     def start(self, name: str, words: Sequence[str], stdout: Optional[int] = None) -> subprocess.Popen[bytes]:
@@ -136,6 +142,16 @@ class Scene:
             process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=self.environment(), start_new_session=True)
             self.on_end(lambda: leave(process))
         return process
+
+
+def private(environ: Mapping[str, str], home: str) -> dict[str, str]:
+    """The environment without the variables that lead to a person's files, and with a home of its own.
+
+    An empty HISTFILE keeps bash and zsh from writing any history, also while they are killed and `home` is removed.
+    /bin/sh is the shell in which tmux runs its commands: another one would read rc files of its own.
+    """
+    kept = {name: value for name, value in environ.items() if not name.startswith(PERSONAL)}
+    return {**kept, "HOME": home, "HISTFILE": "", "SHELL": "/bin/sh"}
 
 
 def start_broker(scene: Scene) -> tuple[subprocess.Popen[bytes], str]:

@@ -14,8 +14,13 @@ cleanup() {
 trap cleanup EXIT
 trap exit INT TERM
 
-tmux -L bridge-example -f /dev/null new-session -d -s team -x 160 -y 40 sh -c "exec bash --norc"
-tmux -L bridge-example split-window -t team: sh -c "exec bash --norc"
+# The shells get a home of their own and no history file: yours is not read and not written.
+pane() {
+    tmux -L bridge-example -f /dev/null "$@" -c "$store" \
+        env -u PS1 -u PROMPT_COMMAND -u INPUTRC HOME="$store" HISTFILE= bash --norc --noprofile
+}
+pane new-session -d -s team -x 160 -y 40
+pane split-window -t team:
 python3 -m bridge broker --port "${BRIDGE_PORT:-5051}" --db "$store/bridge.db" & broker=$!
 until python3 -m bridge status >/dev/null 2>&1; do sleep 0.2; done
 python3 -m bridge watch ann team 0 -L bridge-example & watchers=$!

@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 
+import own_home  # noqa: F401  before anything is started
 from raw_http import PATIENCE, Answer, EventStream, Line
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
-from typing import NamedTuple, NoReturn, Optional, Sequence
+from typing import IO, NamedTuple, NoReturn, Optional, Sequence
 
 from bridge import __version__
+from bridge.cli.streams import leave_stdout, open_streams
 from bridge.errors import BridgeError, BrokerUnreachable, PaneError, PeerError, Refused, StoreBusy, StoreError, UsageError
 
 OK, UNEXPECTED, USAGE, UNREACHABLE, NOT_FOUND, REFUSED, STORE, NO_REPLY, PANE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 3, 4, 5, 6, 7, 8, 130, 141
@@ -53,23 +53,31 @@ COMMANDS = {
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run one command; returns the exit status."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    open_streams()
     try:
-        status = run_command(words)
-        sys.stdout.flush()
+        status = outcome(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()  # whatever was printed, --help too
         return status
     except BrokenPipeError:
-        leave_closed_stdout()
+        leave_stdout()
         return PIPE_CLOSED
     except KeyboardInterrupt:
         return INTERRUPTED
+    except OSError as error:  # a full disk behind stdout, no more processes: the system's words say enough
+        leave_stdout()
+        print(f"bridge: {error}", file=sys.stderr)
+        return UNEXPECTED
+
+
+def outcome(words: Sequence[str]) -> int:
+    """The exit status of a command, with one line on stderr when it is an error."""
+    try:
+        return run_command(words)
+    except SystemExit as leaving:  # argparse has printed help, version, or what is wrong
+        return int(leaving.code or OK)
     except BridgeError as error:
         print(f"bridge: {one_sentence(error)}", file=sys.stderr)
         return status_of(error)
-    except OSError as error:  # a full disk behind stdout, no more processes: the system's words say enough
-        leave_closed_stdout()
-        print(f"bridge: {error}", file=sys.stderr)
-        return UNEXPECTED
 
 
 def run_command(words: Sequence[str]) -> int:
@@ -108,7 +116,8 @@ EPILOG = """Start with `python3 -m bridge demo`. Each command has its own --help
 
 exit statuses:
   0 ok · 1 unexpected error · 2 usage · 3 broker not reachable · 4 not found · 5 refused by the broker
-  6 store cannot be used · 7 no reply in time (--wait) · 8 tmux or pane · 130 interrupted · 141 stdout closed
+  6 store cannot be used · 7 no reply in time (--wait) · 8 tmux or pane · 130 interrupted
+  141 stdout is closed: a command that changes something has done it, and only its words are lost
 """
 
 
@@ -117,6 +126,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(USAGE, f"{self.prog}: {one_sentence(message)}; see --help\n")
+
+    def _print_message(self, message: str, file: Optional[IO[str]] = None) -> None:
+        """argparse's own swallows (since 3.11) that stdout takes nothing: --help to a full disk would be status 0."""
+        (file or sys.stderr).write(message)
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
@@ -145,16 +158,3 @@ def one_sentence(error: object) -> str:
     """One line, whatever a peer put into it; the texts come from brokers and terminals."""
     text = " ".join(str(error).split()) or type(error).__name__
     return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
-def leave_closed_stdout() -> None:
-    """Where stdout takes nothing more (its reader has gone, its disk is full), what is held for it goes nowhere:
-    the interpreter flushes at its end, and would complain."""
-    try:
-        sys.stdout.flush()
-        return
-    except OSError:
-        pass
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, 1)
-    os.close(devnull)

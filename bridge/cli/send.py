@@ -1,4 +1,8 @@
-"""`send AGENT [TEXT | -]`: one ticket; prints its id, or with --wait the reply."""
+"""`send AGENT [TEXT | -]`: one ticket; prints its id, or with --wait the reply.
+
+A script must know whether the ticket was accepted, also where stdout does not take its id: everything that may be
+refused comes before the first word on stdout, so status 141 (stdout closed) means accepted.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,9 @@ from bridge.errors import BrokerUnreachable, UsageError
 
 NO_REPLY = 7  # exit status
 TIMEOUT_MS = 30000  # WIRE: timeoutMs of a ticket that names none
+ACCEPTED = """accepted or not:
+  The ticket was accepted with status 0, 7 (no reply in time) and 141 (stdout is closed, its id is lost).
+  Where you cannot tell, send again with the same --ticket-id: that makes no second ticket."""
 ONE_WAIT_MS = 25000  # of each question while waiting; below common proxy limits, as the watcher's long-poll
 
 
@@ -33,6 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ticket-id", metavar="ID", help="an id of your own; sending it again makes no second ticket")
     add_json_flag(parser)
     add_broker_flags(parser)
+    parser.epilog = f"{parser.epilog}\n\n{ACCEPTED}"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,7 +61,10 @@ def run(args: argparse.Namespace) -> int:
         return accepted, waited
 
     accepted, replied = ask(args, conversation)
-    return print_outcome(args, accepted, replied)
+    try:
+        return print_outcome(args, accepted, replied)
+    except OSError as error:  # its number decides the exit status; a full disk's line is printed
+        raise OSError(error.errno, f"{error.strerror}; the ticket {one_line(str(accepted.get('ticketId')))} was accepted") from None
 
 
 def metadata_of(args: argparse.Namespace) -> dict[str, str]:

@@ -20,6 +20,7 @@ import threading
 import time
 import uuid
 
+import own_home  # noqa: F401  before anything is started
 from bridge.errors import PaneNotReady
 from bridge.settings import TmuxSettings
 from bridge.ticket import Ticket
