@@ -94,6 +94,11 @@ class WatcherSettings:
     lease: int = _set(15000, "BRIDGE_LEASE", "ms a claim lasts; renewed while it is used, and so long nobody has the ticket of a watcher that was killed", 100)
     inbox_max: int = _set(256, "BRIDGE_INBOX_MAX", "tickets held before tmux; the broker keeps the rest", 1)
     exec_timeout: int = _set(60000, "BRIDGE_EXEC_TIMEOUT", "ms a command of --exec may run", 10)
+    exec_tries: int = _set(
+        10, "BRIDGE_EXEC_TRIES",
+        "times that the command of --exec may fail for one ticket, about a minute with the pauses between; then the "
+        "others pass it, and it is tried again when the watcher starts anew; 0 = no limit, and the others wait",
+    )  # fmt: skip
     first_byte: int = _set(5000, "BRIDGE_FIRST_BYTE", "ms in which a stream must show its first comment; beyond it a proxy is buffering", 10)
     step_down_after: int = _set(3, "BRIDGE_STEP_DOWN_AFTER", "failures in a row after which the watcher goes one tier down", 1)
     tier_holds: int = _set(5000, "BRIDGE_TIER_HOLDS", "ms a tier must work before its failures are forgotten and the backoff begins anew", 1)

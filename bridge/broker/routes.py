@@ -33,6 +33,7 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "/tickets/{}/claim": {"POST": tickets.claim},
     "/tickets/{}/acknowledge": {"POST": tickets.acknowledge},
     "/tickets/{}/shown": {"POST": history.shown},
+    "/tickets/{}/aside": {"POST": history.aside},
     "/replies": {"POST": replies.reply},
     "/replies/{}": {"GET": replies.get_reply},
     "/replies/{}/wait": {"GET": replies.wait_reply},

@@ -1,13 +1,14 @@
 """What may happen to a ticket: pure functions from its state to the next one, or to an error.
 
-    status     claim        acknowledge  reply        expire       show
-    pending    pending      delivered    responded    expired      pending
-    delivered  409          (as it is)   responded    (as it is)   delivered
-    responded  409          responded    409          (as it is)   responded
-    expired    409          (as it is)   409          (as it is)   expired
+    status     claim        acknowledge  reply        expire       show         aside
+    pending    pending      delivered    responded    expired      pending      pending
+    delivered  409          (as it is)   responded    (as it is)   delivered    409
+    responded  409          responded    409          (as it is)   responded    409
+    expired    409          (as it is)   409          (as it is)   expired      409
 
 A quick agent replies before its watcher has acknowledged: then the acknowledgement adds its stages, once.
 `show` tells that a terminal has the ticket's text. It adds a stage, once per terminal, and changes nothing else.
+A watcher that has tried for long enough sets a ticket aside: it lets others pass, and says why. Its claim ends.
 
 Times come in as arguments: `now` monotonic seconds, `wall_ms` the same instant on the wall.
 """
@@ -61,6 +62,19 @@ def shown(state: State, evidence: Mapping[str, str], wall_ms: int) -> State:
         state = replace(state, stages=kept)
     stage = {"stage": "shown", "at": rfc3339(wall_ms), "evidence": dict(evidence)}
     return with_stage(state, stage)
+
+
+def aside(state: State, watcher: str, reason: str, wall_ms: int) -> State:
+    """`watcher` lets other tickets pass this one. Raises PeerError 409 where that is not its to say."""
+    if state.is_final:
+        raise PeerError(409, f"the ticket is {state.status} already; drop it", extra={"status": state.status})
+    if state.claim is not None and state.claim.watcher != watcher:
+        raise PeerError(409, "another watcher holds the ticket", extra={"status": PENDING, "leaseUntilAt": rfc3339(state.claim.until_ms)})
+    last = state.stages[-1] if state.stages else {}
+    if (last.get("stage"), last.get("by")) == ("aside", watcher):
+        return state  # asked again after a lost answer
+    stage = {"stage": "aside", "at": rfc3339(wall_ms), "by": watcher, "evidence": {"reason": reason}}
+    return with_stage(replace(state, claim=None), stage)
 
 
 def _place(evidence: Mapping[str, str]) -> tuple[Optional[str], Optional[str]]:

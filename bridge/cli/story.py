@@ -6,7 +6,8 @@ Rule 1: nothing is guessed. A ticket's history, its agent's row of the overview 
 Rule 2: what the broker only has from the agent's watcher is told as the watcher's word.
 
     responded? expired? delivered?       the end of its way; whether a terminal has shown it
-    typed right now (under a lease)?     nothing to wait for
+    set aside by its watcher?            it says why
+    typed right now (under a lease)?     nothing to wait for; or what the last try met
     is anybody there to receive it?      no watcher, or nobody ever
     does the watcher see its pane?       lost
     is it this one's turn?               tickets before it
@@ -82,6 +83,18 @@ class Facts:
     def name(self) -> str:
         return self.ticket.agent_id
 
+    @property
+    def own_waiting(self) -> Optional[Waiting]:
+        """What the watcher says of this very ticket."""
+        waiting = self.agent.waiting if self.agent is not None else None
+        return waiting if waiting is not None and waiting.ticket_id == self.ticket.ticket_id else None
+
+
+def find_aside(moments: Sequence[Moment]) -> Optional[Moment]:
+    """The stage by which a pending ticket was set aside, unless it was claimed again since."""
+    last = next((moment for moment in reversed(moments) if moment.stage in ("aside", "claimed")), None)
+    return last if last is not None and last.stage == "aside" else None
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -140,12 +153,26 @@ def _delivered(facts: Facts, now: float) -> Optional[Standing]:
     return Standing("unanswered", f"delivered at {local(at, now)} but not answered{has_had}", at)
 
 
+def _aside(facts: Facts, now: float) -> Optional[Standing]:
+    aside = find_aside(facts.moments)
+    if aside is None:
+        return None
+    said = aside.evidence.get("reason") if isinstance(aside.evidence, dict) else ""
+    text = f"{facts.name}'s watcher lets other tickets pass it, {since(aside.at, now)}{f': {said}' if said else ''}"
+    return Standing("aside", text, aside.at)
+
+
 def _held(facts: Facts, now: float) -> Optional[Standing]:
     claim = facts.last("claimed")
     until = read_at(claim.lease_until) if claim else None
     if claim is None or until is None or until < now:
         return None
-    return Standing("held", f"the watcher {claim.by} is about to type it, and holds it until {local(claim.lease_until, now)}", claim.at)
+    held = f"holds it until {local(claim.lease_until, now)}"
+    waiting = facts.own_waiting
+    if waiting is not None:  # tried already, or somebody else's: the claim alone says nothing of that
+        text = f"{_says(facts.name, waiting, now)}; the watcher {claim.by} {held}"
+        return Standing("pane", text, waiting.since_at, _look(facts.agent))
+    return Standing("held", f"the watcher {claim.by} is about to type it, and {held}", claim.at)
 
 
 def _nobody(facts: Facts, now: float) -> Optional[Standing]:
@@ -211,7 +238,9 @@ def _under_way(facts: Facts, now: float) -> Standing:
     return Standing("received", f"{facts.name}'s watcher has had it {since(streamed.at, now)} and {unknown}", streamed.at, _look(agent))
 
 
-CHECKS: Sequence[Callable[[Facts, float], Optional[Standing]]] = (_responded, _expired, _delivered, _held, _nobody, _lost, _behind, _pane, _under_way)
+CHECKS: Sequence[Callable[[Facts, float], Optional[Standing]]] = (
+    _responded, _expired, _delivered, _aside, _held, _nobody, _lost, _behind, _pane, _under_way,
+)  # fmt: skip
 
 
 def _says(name: str, waiting: Waiting, now: float) -> str:

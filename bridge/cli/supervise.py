@@ -22,7 +22,7 @@ from bridge.cli.flags import add_flags, load
 from bridge.cli.logs import add_log_flags, configure_logs
 from bridge.cli.naming import name_program
 from bridge.cli.panes import add_form_flag, add_server_flags, control_of
-from bridge.cli.watch import is_heard, stop_on
+from bridge.cli.watch import EXEC_HELP, is_heard, stop_on
 from bridge.client.broker import BrokerClient
 from bridge.errors import UsageError
 from bridge.settings import ClientSettings, SupervisorSettings, TmuxSettings, WatcherSettings
@@ -56,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_form_flag(parser)
     sink = parser.add_mutually_exclusive_group()
     sink.add_argument("--print", dest="is_print", action="store_true", help="no panes: print each ticket as a line of JSON")
-    sink.add_argument("--exec", dest="exec_command", metavar="CMD", help="no panes: run CMD with the ticket as JSON on its stdin; done when it exits 0")
+    sink.add_argument("--exec", dest="exec_command", metavar="CMD", help=EXEC_HELP)
     add_flags(parser, SupervisorSettings, "the agents")
     add_flags(parser, WatcherSettings, "receiving", RECEIVING)
     add_flags(parser, TmuxSettings, "the panes")

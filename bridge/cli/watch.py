@@ -32,6 +32,10 @@ from bridge.watcher.sinks.command import CommandSink
 from bridge.watcher.sinks.pane import PaneSink
 from bridge.watcher.sinks.stdout import PrintSink
 
+EXEC_HELP = (
+    "no pane: run CMD with the ticket as JSON on its stdin; done when it exits 0. At least once: after a crash of the "
+    "watcher CMD may run again for the same ticket, BRIDGE_TICKET_ID tells"
+)
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -43,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_form_flag(parser)
     sink = parser.add_mutually_exclusive_group()
     sink.add_argument("--print", dest="is_print", action="store_true", help="no pane: print each ticket as a line of JSON")
-    sink.add_argument("--exec", dest="exec_command", metavar="CMD", help="no pane: run CMD with the ticket as JSON on its stdin; done when it exits 0")
+    sink.add_argument("--exec", dest="exec_command", metavar="CMD", help=EXEC_HELP)
     add_flags(parser, WatcherSettings, "receiving")
     add_flags(parser, TmuxSettings, "the pane")
     parser.add_argument("--no-control", dest="control", action="store_const", const="off", help="the same as --control off")

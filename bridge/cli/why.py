@@ -18,7 +18,7 @@ from typing import Any, Mapping, Optional
 
 from bridge.cli.asking import add_broker_flags, add_json_flag, add_ticket_argument, ask, ticket_argument
 from bridge.cli.moment import local, read_at, span
-from bridge.cli.story import Before, Facts, Moment, Standing, stand
+from bridge.cli.story import Before, Facts, Moment, Standing, find_aside, stand
 from bridge.cli.text import Page, evidence_words, excerpt, one_line
 from bridge.cli.width import hanging, page_width
 from bridge.client.broker import ABSENT, BrokerClient
@@ -29,6 +29,7 @@ from bridge.timestamp import rfc3339
 
 BEFORE_PAGES = 8  # of a search for the tickets before this one; beyond it they are "or more"
 PAGE = 200  # tickets of a page, the broker's maximum
+ASIDE_LOOKS = 50  # at the oldest of them, whether they were set aside
 NOTE_COLUMN = 12  # where notes begin, after the name of a stage
 TEXT_SHOWN = 60  # characters of the body, to know which ticket this is
 
@@ -59,7 +60,7 @@ async def gather(client: BrokerClient, ticket_id: str) -> Facts:
     """Everything about one ticket. Raises Refused (404: no such ticket), BrokerUnreachable."""
     fields = await client.ticket(ticket_id)
     ticket = Ticket.from_json(fields)
-    moments = tuple(Moment.from_json(moment) for moment in fields.get("history") or () if isinstance(moment, dict))
+    moments = read_moments(fields)
     if ticket.status != PENDING:
         return Facts(ticket, moments)
     overview, before = await asyncio.gather(_overview(client, ticket.agent_id), count_before(client, ticket))
@@ -98,7 +99,8 @@ async def _old_view(client: BrokerClient, agent: str) -> Optional[AgentView]:
 
 
 async def count_before(client: BrokerClient, ticket: Ticket) -> Optional[Before]:
-    """The pending tickets of the same agent that its watcher types first; None from a broker that cannot search."""
+    """The pending tickets of the same agent that its watcher types first; None from a broker that cannot search.
+    Those that it has set aside are not before this one: they are looked for from the first on."""
     found: list[Ticket] = []
     cursor: Optional[int] = None if not ticket.is_urgent else ticket.seq
     try:
@@ -112,8 +114,20 @@ async def count_before(client: BrokerClient, ticket: Ticket) -> Optional[Before]
         if error.status not in ABSENT:
             raise
         return None
-    first = min(found, key=turn).ticket_id if found and cursor is None else ""
-    return Before(len(found), first, cursor is None)
+    found.sort(key=turn)
+    for _ in range(ASIDE_LOOKS):
+        if not found or cursor is not None or not await _is_aside(client, found[0].ticket_id):
+            break
+        del found[0]
+    return Before(len(found), found[0].ticket_id if found and cursor is None else "", cursor is None)
+
+
+async def _is_aside(client: BrokerClient, ticket_id: str) -> bool:
+    return find_aside(read_moments(await client.ticket(ticket_id))) is not None
+
+
+def read_moments(fields: Mapping[str, Any]) -> tuple[Moment, ...]:
+    return tuple(Moment.from_json(moment) for moment in fields.get("history") or () if isinstance(moment, dict))
 
 
 def turn(ticket: Ticket) -> tuple[bool, int]:

@@ -19,6 +19,7 @@ from bridge.ticket import Ticket
 
 Json = Mapping[str, Any]
 WAIT_MAX = 60_000  # ms, the longest wait that the broker grants to one request (WIRE)
+REASON_MAX = 512  # characters that the broker keeps of why a ticket was set aside
 ABSENT = frozenset({404, 405})  # how a broker that is too old for a question refuses it
 
 
@@ -79,6 +80,11 @@ class BrokerClient:
         said = (("pane", pane), ("tty", tty), ("terminal", terminal))
         body = {name: value for name, value in said if value}
         return self._object(await self.request("POST", f"/tickets/{segment(ticket)}/shown", body, again=True))
+
+    async def aside(self, ticket: str, watcher: str, reason: str) -> None:
+        """The watcher lets other tickets pass this one. Refused 404 or 405: the broker knows no such stage."""
+        body = {"watcher": watcher, "reason": reason[:REASON_MAX]}
+        await self.request("POST", f"/tickets/{segment(ticket)}/aside", body, again=True)
 
     async def wait_shown(self, ticket_id: str, timeout_seconds: float) -> Optional[list[Json]]:
         """Wait until `show` has shown the ticket; the evidence of each time, {pane?, tty?}.

@@ -5,7 +5,8 @@
 Rule 1: a ticket is claimed only when the sink is ready, so a lease is never held by who cannot use it.
 Rule 2: after the sink has taken a ticket nothing but its acknowledgement is tried, for as long as it takes.
 Rule 3: a ticket that cannot be delivered waits, with a growing pause between attempts; it is never dropped.
-        Only the broker's word ends it: somebody else acknowledged it, or it is gone.
+        Only the broker's word ends it: somebody else acknowledged it, or it is gone. A command that failed for it
+        `exec_tries` times is given up: the ticket is set aside (inbox.py), stays pending, and the broker is told why.
 Rule 4: told to stop, the attempt under way is finished, within `stop_timeout`.
 """
 
@@ -16,7 +17,7 @@ import logging
 from typing import Any, Coroutine, Iterator, Optional
 
 from bridge.backoff import full_jitter
-from bridge.client.broker import BrokerClient
+from bridge.client.broker import ABSENT, BrokerClient
 from bridge.errors import BridgeError, BrokerUnreachable, DeliveryFailed, PaneError, PaneLost, PaneNotReady, Refused, TmuxError
 from bridge.settings import WatcherSettings
 from bridge.tasks import NEVER, stop_all, within
@@ -30,6 +31,7 @@ log = logging.getLogger("bridge.watcher")
 RETRY_BASE = 0.25  # seconds, ceiling of the first pause between two attempts
 NOT_READY_BASE, NOT_READY_CAP = 0.05, 1.0  # seconds; a pane that was ready a moment ago probably is again soon
 EXPLAIN_EVERY = 30.0  # seconds between two log lines that say why a ticket waits
+FOREVER = float("inf")
 PASSING = frozenset({408, 425, 429})  # refusals of 4xx that another try may change; 5xx may, too
 
 
@@ -66,13 +68,13 @@ class Delivery:
         while True:
             self._arrivals.arrived.clear()
             head = self._head()
-            pause = self._pause_of(head) if head is not None else self._idle_pause()
+            pause = self._pause_of(head) if head is not None else NEVER
             if head is not None and not pause:
                 return head
             try:
-                await within(pause, self._arrivals.arrived.wait())
+                await within(min(pause, self._idle_pause()), self._arrivals.arrived.wait())
             except asyncio.TimeoutError:
-                if head is None:
+                if head is None or self._pause_of(head):
                     await self._look()
 
     def _idle_pause(self) -> float:
@@ -87,7 +89,7 @@ class Delivery:
         """Seconds until the entry may be tried; an injected one always may."""
         if entry.stage is Stage.INJECTED:
             return 0.0
-        return max(0.0, entry.held_until - asyncio.get_running_loop().time())
+        return min(NEVER, max(0.0, entry.held_until - asyncio.get_running_loop().time()))
 
     async def _look(self) -> None:
         """Nothing to deliver: is the pane still there?"""
@@ -176,9 +178,39 @@ class Delivery:
         except (PaneError, DeliveryFailed) as error:
             self._vitals.note(injection_error=True)
             self._vitals.wait(ticket.ticket_id, str(error))
+            if isinstance(error, DeliveryFailed) and await self._gives_up(entry, error):
+                return
             pause = next(self._delays)
             log.warning("not delivered ticket=%s again_in=%.1fs reason=%s", ticket.ticket_id, pause, error)
             self._hold(entry, pause)
+
+    async def _gives_up(self, entry: Entry, error: DeliveryFailed) -> bool:
+        """Is this failure the last one? Then the ticket is set aside for as long as this watcher runs."""
+        failures, most = self._inbox.fail(entry.ticket.ticket_id), self._settings.exec_tries
+        if not most or failures < most:
+            return False
+        reason = f"given up after {failures} tries, until the watcher starts anew: {error}"
+        return await self._set_aside(entry, reason, FOREVER)
+
+    async def _set_aside(self, entry: Entry, reason: str, until: float) -> bool:
+        """Let its successors pass it until then, and tell the broker why. False: it stays where it is."""
+        ticket_id = entry.ticket.ticket_id
+        if not self._inbox.set_aside(ticket_id, until):
+            return False
+        try:
+            await self._client.aside(ticket_id, self._leases.watcher, reason)
+        except (BrokerUnreachable, Refused) as error:
+            if not (isinstance(error, Refused) and error.status in ABSENT):
+                log.info("not set aside ticket=%s reason=%s", ticket_id, error)
+                self._inbox.set_aside(ticket_id, 0.0)  # back: a ticket that nothing is told of looks forgotten
+                return False
+        log.warning("set aside ticket=%s reason=%s", ticket_id, reason)
+        self._leases.forget(entry)
+        self._inbox.hold(ticket_id, until)
+        self._forget_failures()
+        self._vitals.go_on()
+        self._arrivals.has_room.set()
+        return True
 
     def _note_refused(self, entry: Entry) -> None:
         """The claim was refused: the ticket is gone, or somebody else has it."""

@@ -65,6 +65,7 @@ class Entry:
     arrival: int
     stage: Stage = Stage.WAITING
     held_until: float = 0.0  # the caller's clock
+    failures: int = 0  # tries that failed
     aside_until: Optional[float] = None  # the caller's clock; None = it was never set aside
     evidence: Optional[dict[str, object]] = None
 
@@ -141,6 +142,12 @@ class Inbox:
     def hold(self, ticket_id: str, until: float) -> None:
         """Try this one again then, not before."""
         self._held[ticket_id].held_until = until
+
+    def fail(self, ticket_id: str) -> int:
+        """One more try has failed; how many there were."""
+        entry = self._held[ticket_id]
+        entry.failures += 1
+        return entry.failures
 
     def set_aside(self, ticket_id: str, until: float) -> bool:
         """Let all others pass this one until then. False, and nothing changes: too many are aside already."""

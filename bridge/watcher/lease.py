@@ -90,6 +90,11 @@ class Leases:
         finally:
             await stop_all(keeper)
 
+    def forget(self, entry: Entry) -> None:
+        """The broker has ended the claim of this ticket: the next try asks for it anew."""
+        if self._claimed is entry:
+            self._claimed, self._held_until = None, 0.0
+
     async def release(self) -> None:
         """Let go of a claimed ticket that is not going to be delivered: the shortest lease is the nearest to none."""
         if self._claimed is None or self._claimed.stage is not Stage.CLAIMED:

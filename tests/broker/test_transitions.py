@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.broker import transitions
 from bridge.broker.entry import NEW, STAGES_MAX, State, with_stage
-from bridge.broker.transitions import SHOWN_MAX, acknowledged, claimed, expired, replied, shown
+from bridge.broker.transitions import SHOWN_MAX, acknowledged, aside, claimed, expired, replied, shown
 from bridge.errors import PeerError
 from broker.seams import WALL_MS
 
@@ -25,6 +25,7 @@ VERBS = {
     "reply": lambda state: replied(state, {"a": 1}, {}, WALL_MS + 1),
     "expire": lambda state: state if state.is_final else expired(state, WALL_MS + 1),
     "show": lambda state: shown(state, {"pane": "%1"}, WALL_MS + 1),
+    "aside": lambda state: aside(state, "w", "it fails", WALL_MS + 1),
 }
 
 
@@ -54,6 +55,17 @@ def test_each_cell(status, verb):
         assert after.claim is None or wanted == "pending"
         assert before == START[status], "a state is a value"
         assert verb != "acknowledge" or not after.is_acknowledgeable, "once"
+
+
+def test_only_the_watcher_that_holds_a_ticket_sets_it_aside_and_says_so_once():
+    held = claimed(NEW, "w", 1000, NOW, WALL_MS)
+    with pytest.raises(PeerError) as caught:
+        aside(held, "another", "it fails", WALL_MS)
+    assert caught.value.extra["status"] == "pending"
+    free = aside(held, "w", "it fails", WALL_MS)
+    assert free.claim is None and free.stages[-1]["evidence"] == {"reason": "it fails"}
+    assert aside(free, "w", "it fails", WALL_MS + 1) is free
+    assert len(aside(claimed(free, "x", 1000, NOW, WALL_MS), "x", "", WALL_MS).stages) == len(free.stages) + 2
 
 
 PLACES = st.fixed_dictionaries({}, optional={"pane": st.sampled_from(["%1", "%2"]), "tty": st.sampled_from([f"/dev/pts/{number}" for number in range(9)])})

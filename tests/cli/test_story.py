@@ -58,6 +58,21 @@ def here(**fields) -> AgentView:
             "received",
             "lucy's watcher has had it since 12:03:21 (4 m 10 s) and has not said what it waits for; it was shown on /dev/pts/7 at 12:06:01",
         ),
+        (
+            facts(STREAMED, moment("claimed", 100, "box:7"), moment("aside", 50, "box:7", reason="given up after 10 tries: `exit 3` ended with exit status 3"), agent=here()),
+            "aside",
+            "lucy's watcher lets other tickets pass it, since 12:06:41 (50 s): given up after 10 tries: `exit 3` ended with exit status 3",
+        ),
+        (
+            facts(moment("aside", 50, "box:7", reason="x"), moment("claimed", 5, "box:8", leaseUntilAt=at(-10)), agent=here()),
+            "held",
+            "the watcher box:8 is about to type it, and holds it until 12:07:41",
+        ),
+        (
+            facts(moment("claimed", 17, "box:7", leaseUntilAt=at(-10)), agent=here(waiting=Waiting("`exit 3` ended with exit status 3", at(16), "T9"))),
+            "pane",
+            "lucy's watcher waits: `exit 3` ended with exit status 3, since 12:07:15 (16 s); the watcher box:7 holds it until 12:07:41",
+        ),
         (facts(moment("claimed", 5, "box:7", leaseUntilAt=at(-10)), agent=here()), "held", "the watcher box:7 is about to type it, and holds it until 12:07:41"),
         (facts(names=("lucia", "max")), "never-asked", "nobody by the name of lucy ever asked for tickets, as far as the broker remembers; is one of these meant: lucia?"),
         (facts(up_since=at(3600)), "never-asked", "nobody by the name of lucy ever asked for tickets, since the broker started at 11:07:31"),

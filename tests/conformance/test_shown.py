@@ -1,4 +1,4 @@
-"""`show` says that a terminal has the ticket: a stage that changes no status, and that can be waited for."""
+"""Stages that change no status: a terminal has the ticket, its watcher lets others pass it. And waiting for a stage."""
 
 from __future__ import annotations
 
@@ -133,3 +133,32 @@ def test_a_broker_that_stops_answers_what_waits(start):
         broker.stop()
         answer = line.read_answer()
     assert answer.status == 200 and answer.json["status"] == "pending"
+
+
+def set_aside(broker, ticket_id, watcher="w", **more):
+    return broker.ask("POST", f"/tickets/{ticket_id}/aside", {"watcher": watcher, **more})
+
+
+def test_a_watcher_sets_a_ticket_aside_says_why_and_lets_go_of_it(broker):
+    agent = new_name()
+    ticket_id = broker.send(agent, 1)
+    broker.ask("POST", f"/tickets/{ticket_id}/claim", {"watcher": "w"})
+    for _ in range(2):
+        answer = set_aside(broker, ticket_id, reason="it fails")
+        assert (answer.status, answer.json) == (200, {"ticketId": ticket_id, "status": "pending"})
+    ticket = broker.ticket(ticket_id)
+    assert stages(ticket) == ["accepted", "claimed", "aside"]
+    assert (ticket["history"][-1]["by"], ticket["history"][-1]["evidence"]) == ("w", {"reason": "it fails"})
+    assert [each["ticketId"] for each in broker.pending(agent)] == [ticket_id], "nothing is lost"
+    assert broker.ask("POST", f"/tickets/{ticket_id}/claim", {"watcher": "another"}).status == 200
+
+
+def test_nothing_is_set_aside_that_another_watcher_has_or_that_is_finished(broker):
+    ticket_id = broker.send(new_name(), 1)
+    broker.ask("POST", f"/tickets/{ticket_id}/claim", {"watcher": "w"})
+    assert set_aside(broker, ticket_id, "another").json["leaseUntilAt"]
+    broker.acknowledge(ticket_id)
+    assert (set_aside(broker, ticket_id).status, set_aside(broker, ticket_id).json["status"]) == (409, "delivered")
+    check_problem(set_aside(broker, "no-such-ticket"), 404)
+    for body in ({}, {"watcher": 5}, {"watcher": "w", "reason": 5}, {"watcher": "w", "reason": "x" * 513}):
+        check_problem(broker.ask("POST", f"/tickets/{ticket_id}/aside", body), 400)

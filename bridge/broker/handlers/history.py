@@ -1,9 +1,10 @@
-"""A ticket with its history: what it says, waiting for a stage of it, and the stage that `show` adds.
+"""A ticket with its history: what it says, waiting for a stage of it, and the stages that change no status.
 
     POST /tickets/{id}/shown                 a terminal has the whole ticket
+    POST /tickets/{id}/aside                 its watcher lets others pass it, and says why
     GET  /tickets/{id}?stage=shown&waitMs=N  the ticket once it has that stage, or when the time is up
 
-Rule 1: `shown` adds a stage and changes no status. It is durable before it is answered, like an acknowledgement.
+Rule 1: `shown` and `aside` add a stage and change no status. Each is durable before it is answered, like an acknowledgement.
 Rule 2: a wait answers 200 with the ticket as it stands; the reader looks in its history. `awaited` in the answer
 says that the broker knows the question: an older one ignores the query, and answers at once.
 """
@@ -14,19 +15,22 @@ from functools import partial
 from typing import Any
 
 from bridge.broker import body
-from bridge.broker.entry import Entry
+from bridge.broker.entry import Entry, State
 from bridge.broker.handlers.tickets import WAIT_MAX
-from bridge.broker.reply import Answer, OnDisk, Reply, Wait, json_reply
+from bridge.broker.reply import Answer, OnDisk, Reply, Wait, json_reply, refused
 from bridge.broker.services import Services, query_int
+from bridge.broker.transitions import aside as aside_by
 from bridge.broker.transitions import shown as shown_at
 from bridge.errors import PeerError
+from bridge.ticket import check_id
 from bridge.timestamp import rfc3339
 from bridge.wire.request import Request
 from bridge.wire.target import decode_query
 
 PLACE = ("pane", "tty", "terminal")  # what `show` may say of where the ticket can be read
 PLACE_MAX = 256  # characters of each: a tty is a path, and the history stays in memory
-STAGES = ("claimed", "injected", "shown", "acknowledged", "replied", "expired")  # that can be waited for
+REASON_MAX = 512  # characters, of why a ticket was set aside
+STAGES = ("claimed", "injected", "shown", "aside", "acknowledged", "replied", "expired")  # that can be waited for
 
 
 def shown(request: Request, services: Services, name: str) -> Answer:
@@ -34,9 +38,23 @@ def shown(request: Request, services: Services, name: str) -> Answer:
     said = {field: body.take_text(fields, field, "", PLACE_MAX) for field in PLACE}
     evidence = {field: text for field, text in said.items() if text}
     entry = services.ledger.get(name)
-    commit, state = entry.commit, shown_at(entry.head, evidence, services.clock.wall_ms())
-    if state is not entry.head:
-        commit = services.ledger.propose(entry, state)
+    return _kept(services, entry, shown_at(entry.head, evidence, services.clock.wall_ms()))
+
+
+def aside(request: Request, services: Services, name: str) -> Answer:
+    fields = body.decode_object(request.body, services.settings.json_depth)
+    watcher = check_id(fields.get("watcher"), "watcher")
+    reason = body.take_text(fields, "reason", "", REASON_MAX)
+    entry = services.ledger.get(name)
+    try:
+        state = aside_by(entry.head, watcher, reason, services.clock.wall_ms())
+    except PeerError as error:
+        return refused(error, entry)
+    return _kept(services, entry, state)
+
+
+def _kept(services: Services, entry: Entry, state: State) -> Answer:
+    commit = entry.commit if state is entry.head else services.ledger.propose(entry, state)
     return OnDisk(json_reply(200, {"ticketId": entry.ticket_id, "status": state.status}), commit)
 
 

@@ -10,11 +10,11 @@ import { oneLine, payloadText } from "./text.js";
 
 export const MEANINGS = {
   accepted: "on the broker's disk", streamed: "sent to the watcher", claimed: "a watcher has it in hand", injected: "typed into the pane",
-  shown: "a terminal has its text",
+  shown: "a terminal has its text", aside: "its watcher lets others pass it",
   acknowledged: "the watcher has confirmed it", replied: "answered", expired: "its time to live ran out",
 };
 const TIERS = { sse: "event stream", longpoll: "long-poll", poll: "poll" };
-const EVIDENCE = { pane: "pane", tty: "terminal", form: "typed as", submittedAt: "submitted at", verified: "seen on the screen" };
+const EVIDENCE = { pane: "pane", tty: "terminal", reason: "because", form: "typed as", submittedAt: "submitted at", verified: "seen on the screen" };
 
 /** The <li>s of a history. */
 export function stageItems(history) {

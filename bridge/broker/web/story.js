@@ -126,6 +126,8 @@ function standing(ticket, row) {
   if (ticket.status === "delivered") {
     return ["Delivered", ...shownIn(ticket), ticket.expectReply ? ". A reply is expected, and has not come yet." : ". No reply is expected."];
   }
+  const aside = (ticket.history ?? []).filter(({ stage }) => stage === "aside" || stage === "claimed").pop();
+  if (aside?.stage === "aside") return ["Set aside, so that others pass it: ", foreign("b", String(aside.evidence?.reason ?? "")), "."];
   const waiting = row?.waiting;
   if (waiting && (!waiting.ticketId || waiting.ticketId === ticket.ticketId)) {
     const since = element("time");

@@ -1,33 +1,52 @@
-"""`--print`: the ticket as one line of JSON on standard output, flushed before it is acknowledged."""
+"""`--print`: the ticket as one line of JSON on standard output, written before it is acknowledged.
+
+A thread writes, so that a slow reader of a pipe does not stop the renewal of leases. The thread is a daemon, and
+writes to the descriptor itself: a pipe that nothing reads must not hold up the end of the process, neither by a
+join nor by the lock of sys.stdout.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
+import queue
 import threading
 import time
-from typing import Callable, Iterable, TextIO
+from typing import Callable, Iterable, NamedTuple, Optional, TextIO
 
 from bridge.ticket import Ticket
 from bridge.timestamp import rfc3339
 
 
+class _Line(NamedTuple):
+    data: bytes
+    loop: asyncio.AbstractEventLoop
+    written: asyncio.Future[None]
+
+
 class PrintSink:
-    """Always ready. ASCII only, so that no terminal and no locale can spoil a line."""
+    """Always ready. ASCII only, so that no terminal and no locale can spoil a line. One sink may serve many agents."""
 
     session = ""
     pane = "print"
 
     def __init__(self, out: TextIO) -> None:
-        self._out = out
-        self._turn = threading.Lock()  # one sink may serve many agents
+        self._descriptor = out.fileno()
+        self._lines: queue.SimpleQueue[_Line] = queue.SimpleQueue()
+        self._thread: Optional[threading.Thread] = None
 
     async def wait_ready(self, held: Callable[[], Iterable[str]]) -> None:
         """A full pipe makes the write wait, not this."""
 
     async def deliver(self, ticket: Ticket, time_left: Callable[[], float]) -> dict[str, object]:
-        # In a thread: whoever reads the pipe may be slow, and leases must be renewed meanwhile.
-        await asyncio.get_running_loop().run_in_executor(None, self._write, json.dumps(ticket.to_json()) + "\n")
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._write_all, name="bridge-print", daemon=True)
+            self._thread.start()
+        loop = asyncio.get_running_loop()
+        line = _Line(json.dumps(ticket.to_json()).encode() + b"\n", loop, loop.create_future())
+        self._lines.put(line)
+        await line.written
         return {"form": "print", "submittedAt": rfc3339(int(time.time() * 1000)), "verified": True}
 
     def owes(self, ticket_id: str) -> bool:
@@ -39,7 +58,31 @@ class PrintSink:
     async def reason(self) -> str:
         return ""
 
-    def _write(self, line: str) -> None:
-        with self._turn:
-            self._out.write(line)
-            self._out.flush()
+    def _write_all(self) -> None:
+        """The thread."""
+        while True:
+            line = self._lines.get()
+            if line.written.cancelled():
+                continue  # its delivery was stopped while it waited for its turn: the ticket stays pending
+            error = self._write(line.data)
+            try:
+                line.loop.call_soon_threadsafe(_settle, line.written, error)
+            except RuntimeError:
+                return  # the loop is closed: the process ends
+
+    def _write(self, data: bytes) -> Optional[OSError]:
+        try:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        except OSError as error:
+            return error
+        return None
+
+
+def _settle(written: asyncio.Future[None], error: Optional[OSError]) -> None:
+    if written.done():
+        return
+    if error is None:
+        written.set_result(None)
+    else:
+        written.set_exception(error)
