@@ -15,6 +15,7 @@
         ├── TmuxError         a tmux command failed; names the subcommand
         │   └── ControlBroken the control client fell silent, ended or spoke nonsense
         ├── PaneLost          the pane, or its server, is gone
+        │   └── PaneUnfit     a pane bears the name, and must not be taken for it
         ├── PaneNotReady      not now: the reason says why
         └── Uncertain         text may be in the pane; it must not be typed again
 
@@ -126,6 +127,10 @@ class ControlBroken(TmuxError):
 
 class PaneLost(PaneError):
     """The pane, its session or its tmux server is gone; it must be resolved again by name."""
+
+
+class PaneUnfit(PaneLost):
+    """A pane bears the name and must not be taken: the name is unclear, the pane a neighbour's or another agent's."""
 
 
 class PaneNotReady(PaneError):

@@ -76,6 +76,7 @@ FLOORS = {
     "bridge.tmux.forms": 3,
     "bridge.tmux.gate": 3,
     "bridge.tmux.guard": 3,
+    "bridge.tmux.identity": 3,
     "bridge.tmux.marks": 3,
     "bridge.tmux.memory": 3,
     "bridge.tmux.profiles": 3,

@@ -25,8 +25,8 @@ from bridge.errors import UsageError
 from bridge.settings import ClientSettings, TmuxSettings, WatcherSettings
 from bridge.systemd import ServiceManager
 from bridge.tmux.activity import Activity
+from bridge.tmux.identity import HOW_TO_NAME, PANE_NAME
 from bridge.tmux.injector import Injector
-from bridge.tmux.pane import PANE_NAME
 from bridge.watcher.session import Session
 from bridge.watcher.sinks.base import Sink
 from bridge.watcher.sinks.command import CommandSink
@@ -39,7 +39,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("agent", metavar="AGENT", help="whose tickets")
     parser.add_argument("session", metavar="SESSION", nargs="?", help="the tmux session, by its exact name")
-    parser.add_argument("pane", metavar="PANE", nargs="?", help="an index, window.pane, or %%N (tmux's pane id)")
+    parser.add_argument("pane", metavar="PANE", nargs="?", help="window.pane (1.0), %%N (tmux's pane id), or an index (0) where the session has one window")
     add_server_flags(parser)
     add_form_flag(parser)
     sink = parser.add_mutually_exclusive_group()
@@ -67,7 +67,7 @@ def check_sink(args: argparse.Namespace) -> None:
     elif args.session is None or args.pane is None:
         raise UsageError("name SESSION and PANE, or use --print or --exec CMD")
     elif not PANE_NAME.fullmatch(args.pane):
-        raise UsageError(f"PANE is {args.pane!r}; write an index (0), window.pane (0.1) or an id (%3)")
+        raise UsageError(f"PANE is {args.pane!r}; write {HOW_TO_NAME}")
 
 
 async def watch(args: argparse.Namespace) -> None:
