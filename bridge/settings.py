@@ -117,6 +117,7 @@ class SupervisorSettings:
     discover_interval: int = _set(60000, "BRIDGE_DISCOVER_INTERVAL", "ms between two looks at the broker's registry with --discover, beside one at each reconnect", 10)
     sessions_interval: int = _set(5000, "BRIDGE_SESSIONS_INTERVAL", "ms between two looks at the tmux sessions with --sessions; 6 ms of CPU each", 10)
     forget_after: int = _set(60000, "BRIDGE_FORGET_AFTER", "ms after which an agent of --sessions whose session has gone is no longer served; it is looked for until then")
+    share_pane: bool = _set(False, "BRIDGE_SHARE_PANE", "let several agents of this supervisor have one pane, one ticket at a time; never with another process, which would not know whose turn it is")
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,7 @@ FLOORS = {
     "bridge.tmux.lookout": 4,
     "bridge.tmux.pane": 4,
     "bridge.tmux.submitter": 4,
+    "bridge.tmux.tenancy": 4,
     "bridge.tmux.terminal": 4,
     "bridge.tmux.waiting": 4,
     "bridge.doctor.*": 9,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -21,18 +22,21 @@ from bridge.cli.logs import add_log_flags, configure_logs
 from bridge.cli.naming import broker_words, own_words
 from bridge.cli.panes import add_form_flag, add_server_flags, control_of
 from bridge.client.broker import BrokerClient
-from bridge.errors import UsageError
+from bridge.errors import PaneLost, PaneUnfit, TmuxError, UsageError
 from bridge.settings import ClientSettings, TmuxSettings, WatcherSettings
 from bridge.systemd import ServiceManager
 from bridge.tmux.activity import Activity
+from bridge.tmux.census import Census
 from bridge.tmux.identity import HOW_TO_NAME, PANE_NAME
 from bridge.tmux.injector import Injector
+from bridge.tmux.tenancy import Tenancy
 from bridge.watcher.session import Session
 from bridge.watcher.sinks.base import Sink
 from bridge.watcher.sinks.command import CommandSink
 from bridge.watcher.sinks.pane import PaneSink
 from bridge.watcher.sinks.stdout import PrintSink
 
+log = logging.getLogger("bridge.watcher")
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -74,10 +78,22 @@ async def watch(args: argparse.Namespace) -> None:
     settings, manager = load(WatcherSettings, args), ServiceManager.from_environment(os.environ)
     client = BrokerClient(load(ClientSettings, args))
     async with AsyncExitStack() as owned:
-        session = Session(args.agent, client, make_sink(args, settings, client.url, owned), settings)
+        sink = make_sink(args, settings, client.url, owned)
+        await check_at_start(sink)
+        session = Session(args.agent, client, sink, settings)
         stop_on(SIGNALS, manager.stopping, session.stop)
         manager.ready(f"watching for {args.agent} at {client.url}")
         await session.run()
+
+
+async def check_at_start(sink: Sink) -> None:
+    """A name that is unclear, or a pane that is another agent's, is an error now, not a wait. Raises PaneUnfit."""
+    try:
+        await sink.check()
+    except PaneUnfit:
+        raise
+    except (PaneLost, TmuxError) as error:
+        log.debug("the pane is not there yet reason=%s", error)
 
 
 def make_sink(args: argparse.Namespace, settings: WatcherSettings, broker: str, owned: AsyncExitStack) -> Sink:
@@ -90,8 +106,11 @@ def make_sink(args: argparse.Namespace, settings: WatcherSettings, broker: str, 
     tmux, activity = control_of(args, tmux_settings), Activity()
     owned.push_async_callback(tmux.aclose)
     owned.callback(activity.close)
-    injector = Injector(tmux, args.session, args.pane, name_broker(tmux_settings, broker), args.form, activity)
-    return PaneSink(injector, args.session, args.pane, settings.inject_rate)
+    census = Census(tmux)
+    owned.push_async_callback(census.aclose)
+    tenancy = Tenancy(args.agent, tmux, census)
+    injector = Injector(tmux, args.session, args.pane, name_broker(tmux_settings, broker), args.form, activity, tenancy)
+    return PaneSink(injector, tenancy, args.session, args.pane, settings.inject_rate)
 
 
 def name_broker(settings: TmuxSettings, broker: str) -> TmuxSettings:

@@ -26,13 +26,12 @@ from bridge.timestamp import rfc3339
 from bridge.tmux import forms
 from bridge.tmux.activity import Activity, Armed
 from bridge.tmux.buffers import is_argument, new_name
-from bridge.tmux.census import Census
 from bridge.tmux.command import Tmux
 from bridge.tmux.draft import Draft
 from bridge.tmux.evidence import Evidence
-from bridge.tmux.lookout import Lookout
+from bridge.tmux.identity import Pane
+from bridge.tmux.lookout import Lister, Lookout
 from bridge.tmux.marks import Sent, add_mark, mark_of, read_mark
-from bridge.tmux.pane import Pane
 from bridge.tmux.program import Sight
 from bridge.tmux.prompt import Verdict
 from bridge.tmux.state import PaneState
@@ -43,7 +42,7 @@ from bridge.tmux.waiting import Waiting
 class Injector:
     """Types tickets into the pane that `session` and `pane` name; finds it again by name when it was lost."""
 
-    def __init__(self, tmux: Tmux, session: str, pane: str, settings: TmuxSettings = TmuxSettings(), form: str = "auto", activity: Optional[Activity] = None, census: Optional[Census] = None) -> None:
+    def __init__(self, tmux: Tmux, session: str, pane: str, settings: TmuxSettings = TmuxSettings(), form: str = "auto", activity: Optional[Activity] = None, census: Optional[Lister] = None) -> None:
         self._activity = activity  # None: no events, the pane is polled
         self._lookout = Lookout(tmux, session, pane, settings, form, census)
         self._submitter = Submitter(self._lookout, settings)

@@ -17,7 +17,7 @@ from typing import Any, Coroutine, Iterator, Optional
 
 from bridge.backoff import full_jitter
 from bridge.client.broker import BrokerClient
-from bridge.errors import BridgeError, BrokerUnreachable, DeliveryFailed, PaneError, PaneLost, PaneNotReady, Refused, TmuxError
+from bridge.errors import BridgeError, BrokerUnreachable, DeliveryFailed, PaneError, PaneLost, PaneNotReady, PaneUnfit, Refused, TmuxError
 from bridge.settings import WatcherSettings
 from bridge.tasks import NEVER, stop_all, within
 from bridge.watcher.arrivals import Arrivals
@@ -44,6 +44,7 @@ class Delivery:
         self._leases = leases
         self._vitals = vitals
         self._settings = settings
+        self._unfit = ""  # why a pane was not taken, as it was logged last
         self._forget_failures()
 
     async def run(self) -> None:
@@ -135,8 +136,11 @@ class Delivery:
 
     def _lose(self, error: BridgeError) -> None:
         self._head_waits(str(error))
-        if self._vitals.health != LOST:
+        is_new, is_unfit = self._vitals.health != LOST, isinstance(error, PaneUnfit)
+        if is_new or is_unfit and str(error) != self._unfit:
             log.warning("pane lost session=%s pane=%s reason=%s", self._vitals.session, self._vitals.pane, error)
+        self._unfit = str(error) if is_unfit else self._unfit
+        if is_new:
             self._vitals.note(health=LOST, session_failure=True)
         if self._settings.exit_on_loss:
             raise error
@@ -154,16 +158,8 @@ class Delivery:
     async def _attempt(self, entry: Entry) -> None:
         ticket = entry.ticket
         try:
-            if entry.stage is not Stage.INJECTED:
-                if not await self._leases.claim(entry):
-                    self._arrivals.has_room.set()
-                    self._note_refused(entry)
-                    return
-                evidence = await self._leases.keep_while(ticket.ticket_id, self._sink.deliver(ticket, self._leases.is_held))
-                self._inbox.inject(ticket.ticket_id, evidence)
-                self._vitals.go_on()
-            await self._acknowledge(entry)
-            self._forget_failures()
+            async with self._sink.turn():
+                await self._take(entry)
         except PaneNotReady as error:
             log.debug("not ready ticket=%s reason=%s", ticket.ticket_id, error)
             self._vitals.wait(ticket.ticket_id, str(error))
@@ -179,6 +175,20 @@ class Delivery:
             pause = next(self._delays)
             log.warning("not delivered ticket=%s again_in=%.1fs reason=%s", ticket.ticket_id, pause, error)
             self._hold(entry, pause)
+
+    async def _take(self, entry: Entry) -> None:
+        """Claim, deliver, acknowledge."""
+        ticket = entry.ticket
+        if entry.stage is not Stage.INJECTED:
+            if not await self._leases.claim(entry):
+                self._arrivals.has_room.set()
+                self._note_refused(entry)
+                return
+            evidence = await self._leases.keep_while(ticket.ticket_id, self._sink.deliver(ticket, self._leases.is_held))
+            self._inbox.inject(ticket.ticket_id, evidence)
+            self._vitals.go_on()
+        await self._acknowledge(entry)
+        self._forget_failures()
 
     def _note_refused(self, entry: Entry) -> None:
         """The claim was refused: the ticket is gone, or somebody else has it."""

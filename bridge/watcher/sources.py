@@ -33,10 +33,11 @@ class Source(Protocol):
 class FileSource:
     """Read again when its modification time, size or inode has changed: editors write a new file and rename it."""
 
-    def __init__(self, path: str, is_bare: bool, interval: float) -> None:
+    def __init__(self, path: str, is_bare: bool, interval: float, may_share: bool = False) -> None:
         self.name = path
         self.interval = interval
         self._is_bare = is_bare
+        self._may_share = may_share
         self._seen: Optional[tuple[int, int, int]] = None
         self._roster: Roster = {}
 
@@ -50,7 +51,7 @@ class FileSource:
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
             if stamp != self._seen:
                 self._seen = None
-                self._roster = read_file(self._text(), self.name, self._is_bare)
+                self._roster = read_file(self._text(), self.name, self._is_bare, self._may_share)
                 self._seen = stamp
         except OSError as error:
             raise UsageError(f"{self.name} cannot be read: {error.strerror}") from None

@@ -9,6 +9,7 @@ import time
 from typing import Callable, Iterable, TextIO
 
 from bridge.ticket import Ticket
+from bridge.turns import Turns
 from bridge.timestamp import rfc3339
 
 
@@ -32,6 +33,12 @@ class PrintSink:
 
     def owes(self, ticket_id: str) -> bool:
         return False
+
+    def turn(self) -> Turns:
+        return Turns(1)  # shared with no other agent
+
+    async def leave(self) -> None:
+        """Nothing was taken."""
 
     async def check(self) -> None:
         """Nothing that could be lost."""
