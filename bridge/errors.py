@@ -15,7 +15,9 @@
         ├── TmuxError         a tmux command failed; names the subcommand
         │   └── ControlBroken the control client fell silent, ended or spoke nonsense
         ├── PaneLost          the pane, or its server, is gone
+        │   └── PaneUnfit     a pane bears the name, and must not be taken for it
         ├── PaneNotReady      not now: the reason says why
+        │   └── HalfDelivered the ticket's text stands in the pane, and waits for its Enter or for what becomes of it
         ├── Uncertain         text may be in the pane; it must not be typed again
         └── Unconfirmed       a command was typed, and has not said that it ran; it may be typed again
 
@@ -129,8 +131,16 @@ class PaneLost(PaneError):
     """The pane, its session or its tmux server is gone; it must be resolved again by name."""
 
 
+class PaneUnfit(PaneLost):
+    """A pane bears the name and must not be taken: the name is unclear, the pane a neighbour's or another agent's."""
+
+
 class PaneNotReady(PaneError):
     """The pane must not be typed into now; the text is the reason, for people."""
+
+
+class HalfDelivered(PaneNotReady):
+    """The ticket's own text was pasted. It waits for its Enter, or it cannot be seen yet what became of it."""
 
 
 class Uncertain(PaneError):

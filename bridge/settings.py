@@ -104,6 +104,7 @@ class WatcherSettings:
     tier_holds: int = _set(5000, "BRIDGE_TIER_HOLDS", "ms a tier must work before its failures are forgotten and the backoff begins anew", 1)
     probe_interval: int = _set(60000, "BRIDGE_PROBE_INTERVAL", "ms between two looks whether the tier above works again (jittered by half)", 10)
     retry_max: int = _set(30000, "BRIDGE_RETRY_MAX", "ms, cap of the backoff between two attempts at one ticket", 1)
+    stuck_max: int = _set(300000, "BRIDGE_STUCK_MAX", "ms that a ticket whose text stands unconfirmed in a pane holds up its successors", 100)
     stop_timeout: int = _set(10000, "BRIDGE_STOP_TIMEOUT", "ms that an injection under way has on SIGTERM", 0)
     report_interval: int = _set(1000, "BRIDGE_REPORT_INTERVAL", "ms at least between two reports to the broker; none is sent when nothing changed", 10)
     pane_check: int = _set(10000, "BRIDGE_PANE_CHECK", "ms between two looks of an idle watcher at its pane, so that a loss is reported; 6 ms of CPU each", 100)
@@ -122,6 +123,7 @@ class SupervisorSettings:
     discover_interval: int = _set(60000, "BRIDGE_DISCOVER_INTERVAL", "ms between two looks at the broker's registry with --discover, beside one at each reconnect", 10)
     sessions_interval: int = _set(5000, "BRIDGE_SESSIONS_INTERVAL", "ms between two looks at the tmux sessions with --sessions; 6 ms of CPU each", 10)
     forget_after: int = _set(60000, "BRIDGE_FORGET_AFTER", "ms after which an agent of --sessions whose session has gone is no longer served; it is looked for until then")
+    share_pane: bool = _set(False, "BRIDGE_SHARE_PANE", "let several agents of this supervisor have one pane, one ticket at a time; never with another process, which would not know whose turn it is")
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,9 @@ from bridge.errors import PaneError
 from bridge.settings import ClientSettings, TmuxSettings
 from bridge.ticket import Ticket
 from bridge.timestamp import rfc3339
+from bridge.tmux.identity import Pane
 from bridge.tmux.injector import Injector
 from bridge.tmux.marks import Sent
-from bridge.tmux.pane import Pane
 from bridge.tmux.program import Kind, Sight
 from bridge.tmux.prompt import Verdict
 from bridge.tmux.state import PaneState, Terminal
@@ -64,7 +64,7 @@ HOW = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("session", metavar="SESSION", help="the tmux session, by its exact name")
-    parser.add_argument("pane", metavar="PANE", help="an index, window.pane, or %%N (tmux's pane id)")
+    parser.add_argument("pane", metavar="PANE", help="window.pane (1.0), %%N (tmux's pane id), or an index (0) where the session has one window")
     add_server_flags(parser)
     add_form_flag(parser)
     parser.add_argument("--follow", action="store_true", help="go on looking, and print a line whenever the verdict changes")
@@ -168,7 +168,6 @@ def identity(pane: Pane) -> list[tuple[str, str]]:
     return [
         ("pane", f"{pane.label}, process {pane.pane_pid} on {pane.tty}"),
         ("server", f"pid {pane.server_pid}, socket {pane.socket}"),
-        ("note", pane.warning),
     ]
 
 
@@ -242,7 +241,6 @@ def to_json(look: Look) -> dict[str, object]:
         **verdict_json(look.verdict),
         "pane": {"id": pane.pane_id, "session": pane.session, "window": pane.window_index, "index": pane.pane_index, "pid": state.pane_pid, "tty": pane.tty},
         "server": {"pid": pane.server_pid, "startTime": pane.start_time, "socket": pane.socket},
-        "warning": pane.warning or None,
         "program": {"name": sight.name, "kind": sight.kind.value, "command": state.command, "argv": list(seen.argv), "isPanesOwn": seen.own},
         "terminal": {"icanon": seen.canonical, "echo": seen.echo, "isig": seen.signals} if seen.known else None,
         "cursor": {"x": state.cursor_x, "y": state.cursor_y, "shown": state.cursor_shown, "left": state.left, "right": state.right},

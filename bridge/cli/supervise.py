@@ -33,6 +33,7 @@ from bridge.tmux.activity import Activity
 from bridge.tmux.census import Census
 from bridge.tmux.command import Tmux
 from bridge.tmux.injector import Injector
+from bridge.tmux.tenancy import PaneTurns, Tenancy
 from bridge.watcher.enrolment import Enrolment
 from bridge.watcher.roster import Assignment, read_words
 from bridge.watcher.sinks.base import Sink
@@ -47,7 +48,7 @@ RECEIVING = frozenset(entry.name for entry in fields(WatcherSettings)) - {"exit_
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("agents", metavar="AGENT=SESSION:PANE", nargs="*", help="whose tickets, and where they go: PANE is an index, window.pane, or a pane's id (AGENT=%%7); just AGENT with --print and --exec")
+    parser.add_argument("agents", metavar="AGENT=SESSION:PANE", nargs="*", help="whose tickets, and where they go: PANE is window.pane (lucy=work:1.0), an index where the session has one window (lucy=dev-lucy:0), or a pane's id (AGENT=%%7); just AGENT with --print and --exec")
     parser.add_argument("--file", metavar="PATH", help='further agents, as JSON: {"lucy": "dev-lucy:0", "bob": {"session": "dev-bob", "pane": "0", "form": "agent"}}; read again when it changes')
     parser.add_argument("--discover", action="store_true", help="further agents: those registered at the broker with a session of this tmux server and a pane")
     parser.add_argument("--sessions", metavar="PATTERN", help="further agents: with 'dev-*' each tmux session dev-NAME is agent NAME, in its first pane")
@@ -78,12 +79,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def supervise(args: argparse.Namespace) -> None:
-    words, manager = read_words(args.agents, not args.has_panes), ServiceManager.from_environment(os.environ)
     settings, limits = replace(load(WatcherSettings, args), exit_on_loss=False), load(SupervisorSettings, args)
+    words, manager = read_words(args.agents, not args.has_panes, limits.share_pane), ServiceManager.from_environment(os.environ)
     client = BrokerClient(load(ClientSettings, args))
     async with AsyncExitStack() as owned:
-        panes = open_panes(args, settings, client, owned) if args.has_panes else None
-        file = FileSource(args.file, not args.has_panes, limits.file_check / 1000) if args.file else None
+        panes = open_panes(args, settings, limits, client, owned) if args.has_panes else None
+        file = FileSource(args.file, not args.has_panes, limits.file_check / 1000, limits.share_pane) if args.file else None
         known = {file.name: file.read()} if file else {}  # a mistake in it is an error now, and a line in the log later
         sources = [*([file] if file else []), *other_sources(args, client, panes, limits)]
         supervisor = Supervisor(args.name, client, panes.make_sink if panes else shared_sink(args, settings), settings, limits.supervise_max)
@@ -106,7 +107,7 @@ class Panes:
     make_sink: Callable[[Assignment], Sink]
 
 
-def open_panes(args: argparse.Namespace, settings: WatcherSettings, client: BrokerClient, owned: AsyncExitStack) -> Panes:
+def open_panes(args: argparse.Namespace, settings: WatcherSettings, limits: SupervisorSettings, client: BrokerClient, owned: AsyncExitStack) -> Panes:
     """What is opened here is closed with `owned`."""
     tmux_settings = load(TmuxSettings, args)
     tmux, activity = control_of(args, tmux_settings), Activity()
@@ -114,11 +115,12 @@ def open_panes(args: argparse.Namespace, settings: WatcherSettings, client: Brok
     owned.push_async_callback(tmux.aclose)
     owned.callback(activity.close)
     owned.push_async_callback(census.aclose)
-    typing = name_program(tmux_settings, client.url)
+    typing, turns = name_program(tmux_settings, client.url), PaneTurns() if limits.share_pane else None
 
     def make_sink(assignment: Assignment) -> Sink:
-        injector = Injector(tmux, assignment.session, assignment.pane, typing, assignment.form or args.form, activity, census)
-        return PaneSink(injector, assignment.session, assignment.pane, settings.inject_rate, client, tmux_settings)
+        tenancy = Tenancy(assignment.agent, tmux, census, turns)
+        injector = Injector(tmux, assignment.session, assignment.pane, typing, assignment.form or args.form, activity, tenancy)
+        return PaneSink(injector, tenancy, assignment.session, assignment.pane, settings.inject_rate, client, tmux_settings)
 
     make_sink(Assignment(""))  # a pattern or a command that is wrong is an error now, not the trouble of each agent
     return Panes(tmux, census, make_sink)

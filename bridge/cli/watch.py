@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -20,18 +21,21 @@ from bridge.cli.logs import add_log_flags, configure_logs
 from bridge.cli.naming import name_program
 from bridge.cli.panes import add_form_flag, add_server_flags, control_of
 from bridge.client.broker import BrokerClient
-from bridge.errors import UsageError
+from bridge.errors import PaneLost, PaneUnfit, TmuxError, UsageError
 from bridge.settings import ClientSettings, TmuxSettings, WatcherSettings
 from bridge.systemd import ServiceManager
 from bridge.tmux.activity import Activity
+from bridge.tmux.census import Census
+from bridge.tmux.identity import HOW_TO_NAME, PANE_NAME
 from bridge.tmux.injector import Injector
-from bridge.tmux.pane import PANE_NAME
+from bridge.tmux.tenancy import Tenancy
 from bridge.watcher.session import Session
 from bridge.watcher.sinks.base import Sink
 from bridge.watcher.sinks.command import CommandSink
 from bridge.watcher.sinks.pane import PaneSink
 from bridge.watcher.sinks.stdout import PrintSink
 
+log = logging.getLogger("bridge.watcher")
 EXEC_HELP = (
     "no pane: run CMD with the ticket as JSON on its stdin; done when it exits 0. At least once: after a crash of the "
     "watcher CMD may run again for the same ticket, BRIDGE_TICKET_ID tells"
@@ -42,7 +46,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("agent", metavar="AGENT", help="whose tickets")
     parser.add_argument("session", metavar="SESSION", nargs="?", help="the tmux session, by its exact name")
-    parser.add_argument("pane", metavar="PANE", nargs="?", help="an index, window.pane, or %%N (tmux's pane id)")
+    parser.add_argument("pane", metavar="PANE", nargs="?", help="window.pane (1.0), %%N (tmux's pane id), or an index (0) where the session has one window")
     add_server_flags(parser)
     add_form_flag(parser)
     sink = parser.add_mutually_exclusive_group()
@@ -70,17 +74,29 @@ def check_sink(args: argparse.Namespace) -> None:
     elif args.session is None or args.pane is None:
         raise UsageError("name SESSION and PANE, or use --print or --exec CMD")
     elif not PANE_NAME.fullmatch(args.pane):
-        raise UsageError(f"PANE is {args.pane!r}; write an index (0), window.pane (0.1) or an id (%3)")
+        raise UsageError(f"PANE is {args.pane!r}; write {HOW_TO_NAME}")
 
 
 async def watch(args: argparse.Namespace) -> None:
     settings, manager = load(WatcherSettings, args), ServiceManager.from_environment(os.environ)
     client = BrokerClient(load(ClientSettings, args))
     async with AsyncExitStack() as owned:
-        session = Session(args.agent, client, make_sink(args, settings, client, owned), settings)
+        sink = make_sink(args, settings, client, owned)
+        await check_at_start(sink)
+        session = Session(args.agent, client, sink, settings)
         stop_on(SIGNALS, manager.stopping, session.stop)
         manager.ready(f"watching for {args.agent} at {client.url}")
         await session.run()
+
+
+async def check_at_start(sink: Sink) -> None:
+    """A name that is unclear, or a pane that is another agent's, is an error now, not a wait. Raises PaneUnfit."""
+    try:
+        await sink.check()
+    except PaneUnfit:
+        raise
+    except (PaneLost, TmuxError) as error:
+        log.debug("the pane is not there yet reason=%s", error)
 
 
 def make_sink(args: argparse.Namespace, settings: WatcherSettings, client: BrokerClient, owned: AsyncExitStack) -> Sink:
@@ -93,8 +109,11 @@ def make_sink(args: argparse.Namespace, settings: WatcherSettings, client: Broke
     tmux, activity = control_of(args, tmux_settings), Activity()
     owned.push_async_callback(tmux.aclose)
     owned.callback(activity.close)
-    injector = Injector(tmux, args.session, args.pane, name_program(tmux_settings, client.url), args.form, activity)
-    return PaneSink(injector, args.session, args.pane, settings.inject_rate, client, tmux_settings)
+    census = Census(tmux)
+    owned.push_async_callback(census.aclose)
+    tenancy = Tenancy(args.agent, tmux, census)
+    injector = Injector(tmux, args.session, args.pane, name_program(tmux_settings, client.url), args.form, activity, tenancy)
+    return PaneSink(injector, tenancy, args.session, args.pane, settings.inject_rate, client, tmux_settings)
 
 
 def stop_on(signals: Sequence[int], *steps: Callable[[], None]) -> None:

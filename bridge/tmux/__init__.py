@@ -10,6 +10,7 @@
     memory.py     what consecutive looks teach
     sanitise.py   no byte of a body may act as a key
     forms.py      the very text that is typed
+    identity.py   which pane does a name mean, and may this one be taken for the one that was lost?
     draft.py      is the pasted text standing in the input, whole?
     marks.py      what the pane remembers of past tickets
     guard.py      "if nothing changed: paste, mark, Enter" as one tmux command
@@ -27,7 +28,8 @@
     activity.py   has something been written to this terminal? (the kernel's word)
     waiting.py    when to look again at a pane that is not ready
     buffers.py    our paste buffers, and who sweeps up after a crash
-    pane.py       finds a pane by name, holds its identity, looks at it
+    pane.py       lists panes, looks at one
+    tenancy.py    one pane, one agent: whose is it?
     census.py     all panes of a server, counted once for everybody
     lookout.py    keeps an eye on one pane: finds, looks, judges, remembers
     injector.py   puts it all together: one ticket into one pane, once

@@ -13,7 +13,8 @@ from bridge.errors import PaneLost
 from bridge.tasks import stop_all
 from bridge.tmux.buffers import sweep
 from bridge.tmux.command import Tmux
-from bridge.tmux.pane import Listing, Pane, list_panes, pick
+from bridge.tmux.identity import Listing, Pane
+from bridge.tmux.pane import list_panes
 
 RECENT = 0.5  # seconds: as old a listing may be by which a name becomes a pane; whoever types looks at the pane itself
 
@@ -29,15 +30,19 @@ class Census:
         self._counted_at = 0.0
         self._counting: Optional[asyncio.Future[Listing]] = None
 
-    async def find(self, session: str, pane: str) -> Pane:
-        """The pane of that name. Raises PaneLost, TmuxError."""
-        return pick(await self.listing(min(self._fresh, RECENT)), session, pane)
+    async def recent(self) -> Listing:
+        """A listing by which a name may become a pane. Raises PaneLost, TmuxError."""
+        return await self.listing(min(self._fresh, RECENT))
 
-    async def confirm(self, pane: Pane) -> None:
-        """Raises PaneLost when the pane is gone, TmuxError."""
-        await self.listing(self._fresh)
-        if (pane.server_pid, pane.start_time, pane.pane_id) not in self._ids:
+    async def confirm(self, pane: Pane) -> Listing:
+        """A listing with that pane in it. Raises PaneLost when the pane is gone, TmuxError."""
+        listing = await self.listing(self._fresh)
+        if pane.key not in self._ids:
             raise PaneLost(f"pane {pane.label} is gone")
+        return listing
+
+    async def take(self, pane: Pane) -> None:
+        """Whoever only looks takes nothing: that is tenancy.py's."""
 
     async def listing(self, fresh: float) -> Listing:
         """A listing that is not older than that. Raises PaneLost when there is no server, TmuxError."""
@@ -61,7 +66,7 @@ class Census:
         self._latest = None
         began = asyncio.get_running_loop().time()
         listing = await list_panes(self._tmux)
-        if not self._ids.issuperset(ids := frozenset((row.server_pid, row.start_time, row.pane_id) for row in listing.rows)):
+        if not self._ids.issuperset(ids := frozenset(row.key for row in listing.rows)):
             await sweep(self._tmux)  # panes that we did not know: somebody may have left a buffer behind for one of them
         self._latest, self._ids, self._counted_at = listing, ids, began
         return listing

@@ -22,7 +22,7 @@ import re
 import time
 from typing import Callable, Iterable, Optional
 
-from bridge.errors import PaneNotReady, Uncertain
+from bridge.errors import HalfDelivered, PaneNotReady, Uncertain
 from bridge.self_command import show_template
 from bridge.settings import TmuxSettings
 from bridge.ticket import Ticket
@@ -30,13 +30,12 @@ from bridge.timestamp import rfc3339
 from bridge.tmux import forms
 from bridge.tmux.activity import Activity, Armed
 from bridge.tmux.buffers import is_argument, new_name
-from bridge.tmux.census import Census
 from bridge.tmux.command import Tmux
 from bridge.tmux.draft import Draft, Standing
 from bridge.tmux.evidence import Evidence
-from bridge.tmux.lookout import Lookout
+from bridge.tmux.identity import Pane
+from bridge.tmux.lookout import Lister, Lookout
 from bridge.tmux.marks import Pasted, Sent, add_mark, last_unsent, mark_of
-from bridge.tmux.pane import Pane
 from bridge.tmux.program import Kind, Sight
 from bridge.tmux.prompt import Verdict
 from bridge.tmux.prompts import is_alike, looks_like_prompt
@@ -53,7 +52,7 @@ _COMPARES = (3, 2)  # tmux: #{e|<:}
 class Injector:
     """Types tickets into the pane that `session` and `pane` name; finds it again by name when it was lost."""
 
-    def __init__(self, tmux: Tmux, session: str, pane: str, settings: TmuxSettings = TmuxSettings(), form: str = "auto", activity: Optional[Activity] = None, census: Optional[Census] = None) -> None:
+    def __init__(self, tmux: Tmux, session: str, pane: str, settings: TmuxSettings = TmuxSettings(), form: str = "auto", activity: Optional[Activity] = None, census: Optional[Lister] = None) -> None:
         self._activity = activity  # None: no events, the pane is polled
         self._lookout = Lookout(tmux, session, pane, settings, form, census)
         self._submitter = Submitter(self._lookout, settings)
@@ -211,7 +210,7 @@ class Injector:
         command, and the line is empty, so that it may be typed again."""
         sight, mark = self._lookout.sight(state), mark_of(ticket.ticket_id)
         if pasted.process != state.process:
-            raise PaneNotReady(f"ticket {ticket.ticket_id} stands in a program of {self._lookout.label} that is in the background now")
+            raise HalfDelivered(f"ticket {ticket.ticket_id} stands in a program of {self._lookout.label} that is in the background now")
         text, verdict = self._text(ticket, sight), self._lookout.judge(state)
         if sight.is_command:
             if holds_command(state, text, looks_like_line_start):
@@ -227,7 +226,7 @@ class Injector:
             return self._evidence(sight.form or "agent", now_ms(), False, state)
         if is_free:
             raise Uncertain(f"ticket {ticket.ticket_id} was pasted into {self._lookout.label} and is no longer in its input; it is not typed again")
-        raise PaneNotReady(f"ticket {ticket.ticket_id} was pasted and waits for its Enter: {verdict.reason}")
+        raise HalfDelivered(f"ticket {ticket.ticket_id} was pasted and waits for its Enter: {verdict.reason}")
 
     async def _is_taken(self, ticket: Ticket, state: PaneState) -> bool:
         sight = self._lookout.sight(state)

@@ -1,34 +1,56 @@
 """Keeps an eye on one pane: finds it by name, looks, judges, remembers, and speaks to its tmux server.
 
 The one place that holds what changes: the pane's identity and what looks at it have taught. When the pane is
-lost both are forgotten, and the next look finds it again by name.
+lost what it taught is forgotten, and the next look finds it again by name: the same one, or one that was made
+anew, never a neighbour (identity.py).
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from dataclasses import replace
-from typing import Optional, Pattern
+from typing import Optional, Pattern, Protocol
 
 from bridge.errors import PaneLost, PaneNotReady, TmuxError, UsageError
 from bridge.settings import TmuxSettings
 from bridge.tmux.census import Census
 from bridge.tmux.command import LOST, Tmux
 from bridge.tmux.guard import Guard
+from bridge.tmux.identity import Held, Listing, Pane, pick
 from bridge.tmux.memory import Memory
-from bridge.tmux.pane import Pane, observe
+from bridge.tmux.pane import observe
 from bridge.tmux.program import Kind, Learned, Rules, Sight, sight_of
 from bridge.tmux.prompt import Verdict, judge
 from bridge.tmux.state import PaneState
 
+log = logging.getLogger("bridge.tmux")
+
+
+class Lister(Protocol):
+    """Says which panes there are, and whether one may be ours: the census, or one agent's part in it."""
+
+    async def recent(self) -> Listing:
+        """Raises PaneLost, TmuxError."""
+
+    async def confirm(self, pane: Pane) -> Listing:
+        """Raises PaneLost when the pane is gone, TmuxError."""
+
+    async def take(self, pane: Pane) -> None:
+        """The pane is to be typed into. Raises PaneUnfit when it is another agent's, PaneLost, TmuxError."""
+
+    def forget(self) -> None:
+        """What was listed is known to be wrong."""
+
 
 class Lookout:
-    def __init__(self, tmux: Tmux, session: str, pane: str, settings: TmuxSettings, form: str, census: Optional[Census] = None) -> None:
+    def __init__(self, tmux: Tmux, session: str, pane: str, settings: TmuxSettings, form: str, census: Optional[Lister] = None) -> None:
         if form not in ("auto", "agent", "shell"):
             raise UsageError(f"--form is {form!r}; it must be one of auto, agent, shell")
         self._tmux = tmux
-        self._census = census or Census(tmux)
+        self._census: Lister = census or Census(tmux)
+        self._held: Optional[Held] = None  # what the name was found to be; kept when that is lost
         self._names = (session, pane)
         self.rules = Rules(form, settings.quiet / 1000, settings.still / 1000, _compile(settings.ready_pattern), settings.allow_opaque)
         self.pane: Optional[Pane] = None
@@ -48,7 +70,7 @@ class Lookout:
         self.looked_at = time.monotonic()
         try:
             if self.pane is None:
-                self.pane = await self._census.find(*self._names)
+                self.pane = await self._find()
             state = await observe(self._tmux, self.pane)
         except PaneLost:
             self._census.forget()  # it may have said where the pane was, not where it is
@@ -64,12 +86,28 @@ class Lookout:
         """Is the pane there? Cheaper than a look, where many share the census. Raises PaneLost, TmuxError."""
         try:
             if self.pane is None:
-                self.pane = await self._census.find(*self._names)
+                self.pane = await self._find()
             else:
-                await self._census.confirm(self.pane)
+                self._see(await self._census.confirm(self.pane))
         except PaneLost:
             self._lose()
             raise
+
+    async def _find(self) -> Pane:
+        listing = await self._census.recent()
+        self._see(listing)
+        found = pick(listing, *self._names, self._held)
+        await self._census.take(found.pane)
+        self._held = found
+        return found.pane
+
+    def _see(self, listing: Listing) -> None:
+        if self._held is None:
+            return
+        was_unclear, self._held = self._held.unclear, self._held.seen_in(listing)
+        if self._held.unclear and not was_unclear:
+            text = "the session has several windows now, so %r names no pane: ours stays, but is not found again when it is gone; write window.pane pane=%s"
+            log.warning(text, self._names[1], self._held.pane.label)
 
     def _lose(self) -> None:
         self.pane = None

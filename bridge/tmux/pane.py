@@ -4,14 +4,12 @@ tmux's own target parsing is never used: `-t dev` finds dev-lucy when it is the 
 and `display-message -t` falls back to another pane without an error. So all panes are
 listed and compared here, exactly, and from then on only the pane's id is used. An id is unique within one
 server's life, so the server's pid and start time belong to the identity: after a restart %0 is
-another pane.
+another pane. Which pane a name means is identity.py's.
 """
 
 from __future__ import annotations
 
-import re
 import time
-from dataclasses import dataclass
 from typing import Callable, Iterable, Optional
 
 from bridge.errors import PaneLost, TmuxError
@@ -19,62 +17,13 @@ from bridge.tmux.cells import read_rows
 from bridge.tmux.claude_registry import claude_status
 from bridge.tmux.command import LOST, Tmux
 from bridge.tmux.guard import FIELD_COUNT, snapshot_format
+from bridge.tmux.identity import Listing, Pane, Row, pick
 from bridge.tmux.state import PaneState
 from bridge.tmux.terminal import read_terminal
 
 # Free text last: a session's name may hold blanks.
-_LIST = "#{pid} #{start_time} #{pane_id} #{pane_pid} #{pane_tty} #{window_index} #{window_active} #{pane_index} #{session_name}"
-PANE_NAME = re.compile(r"%\d+|\d+\.\d+|\d+")  # what a person may write for one
 KEEPS_BLANKS = (3, 1)  # capture-pane -N
-_CANDIDATES_SHOWN = 8  # in an error: enough to spot the right one, short enough for one line
-
-
-@dataclass(frozen=True)
-class Pane:
-    """One pane's identity."""
-
-    socket: str
-    server_pid: int
-    start_time: int
-    pane_id: str
-    pane_pid: int
-    tty: str
-    session: str
-    window_index: int
-    pane_index: int
-    per_pane: bool = True  # tmux 3.0 or later: panes have options of their own
-    warning: str = ""  # what a person should know about how the name was understood
-
-    @property
-    def label(self) -> str:
-        """For logs: the name and the id, `dev-lucy:0.1 (%3)`."""
-        return f"{self.session}:{self.window_index}.{self.pane_index} ({self.pane_id})"
-
-
-@dataclass(frozen=True)
-class _Row:
-    server_pid: int
-    start_time: int
-    pane_id: str
-    pane_pid: int
-    tty: str
-    window_index: int
-    window_active: bool
-    pane_index: int
-    session: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.session}:{self.window_index}.{self.pane_index} ({self.pane_id})"
-
-
-@dataclass(frozen=True)
-class Listing:
-    """All panes of one server, as they were at one moment."""
-
-    socket: str
-    per_pane: bool
-    rows: tuple[_Row, ...]
+_LIST = "#{pid} #{start_time} #{pane_id} #{pane_pid} #{pane_tty} #{session_id} #{window_index} #{pane_index} #{session_name}"
 # Who is there: a terminal shows one pane; a control client (iTerm2's `tmux -CC`) all of its session's, in windows of its own.
 _CLIENTS = "#{client_activity} #{client_control_mode} .#{client_flags} #{?client_control_mode,#{W:#{P:#{pane_id} }},#{pane_id}}"
 
@@ -90,56 +39,14 @@ async def list_panes(tmux: Tmux) -> Listing:
     return Listing(socket, per_pane, tuple(_row(line) for line in lines if line.count(" ") >= 8))
 
 
-def pick(listing: Listing, session: str, pane: str) -> Pane:
-    """The one pane that `session` and `pane` name: pane is "N", "window.pane" or "%N"; "%N" needs no session.
-
-    Raises PaneLost, with the panes that there are, when none or several fit.
-    """
-    found, warning = choose(listing.rows, session, pane)
-    return Pane(
-        listing.socket, found.server_pid, found.start_time, found.pane_id, found.pane_pid, found.tty,
-        found.session, found.window_index, found.pane_index, listing.per_pane, warning,
-    )  # fmt: skip
-
-
 async def resolve(tmux: Tmux, session: str, pane: str) -> Pane:
     """Look, and pick."""
-    return pick(await list_panes(tmux), session, pane)
+    return pick(await list_panes(tmux), session, pane).pane
 
 
-def _row(line: str) -> _Row:
-    pid, start, pane_id, pane_pid, tty, window, active, index, session = line.split(" ", 8)
-    return _Row(int(pid), int(start or 0), pane_id, int(pane_pid or 0), tty, int(window), active == "1", int(index), session)
-
-
-def choose(rows: Iterable[_Row], session: str, pane: str) -> tuple[_Row, str]:
-    """The row that is meant, and a warning where "N" had to be read as a pane of the active window."""
-    # A pane of grouped or linked sessions is listed once for each of them.
-    is_anywhere = not session and re.fullmatch(r"%\d+", pane) is not None
-    inside = list({row.pane_id: row for row in rows if row.session == session or is_anywhere}.values())
-    if not inside and not is_anywhere:
-        raise PaneLost(f"no tmux session is named exactly {session!r}; there is {_listed(sorted({row.session for row in rows}))}")
-    warning = ""
-    if re.fullmatch(r"%\d+", pane):
-        found = [row for row in inside if row.pane_id == pane]
-    elif re.fullmatch(r"\d+\.\d+", pane):
-        found = [row for row in inside if f"{row.window_index}.{row.pane_index}" == pane]
-    elif re.fullmatch(r"\d+", pane):
-        several = len({row.window_index for row in inside}) > 1
-        found = [row for row in inside if row.pane_index == int(pane) and (row.window_active or not several)]
-        if several and found:
-            warning = f"session {session!r} has several windows: {pane!r} is read as pane {pane} of the active one; name it {found[0].window_index}.{pane} to be exact"
-    else:
-        raise PaneLost(f"pane {pane!r} is no pane's name; write an index (0), window.pane (0.1) or an id (%3)")
-    if len(found) != 1:
-        where = "any session" if is_anywhere else f"session {session!r}"
-        raise PaneLost(f"{'no pane' if not found else 'more than one pane'} of {where} is {pane!r}; there is {_listed([row.name for row in inside])}")
-    return found[0], warning
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _CANDIDATES_SHOWN} more" if len(names) > _CANDIDATES_SHOWN else ""
-    return (", ".join(names[:_CANDIDATES_SHOWN]) or "none") + more
+def _row(line: str) -> Row:
+    pid, start, pane_id, pane_pid, tty, session_id, window, index, session = line.split(" ", 8)
+    return Row(int(pid), int(start or 0), pane_id, int(pane_pid or 0), tty, session_id, int(window), int(index), session)
 
 
 def _lost(error: TmuxError, what: str) -> Exception:

@@ -28,7 +28,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NoReturn
 
-from bridge.errors import PaneError, PaneLost, PaneNotReady, TmuxError, Uncertain
+from bridge.errors import HalfDelivered, PaneError, PaneLost, PaneNotReady, TmuxError, Uncertain
 from bridge.settings import TmuxSettings
 from bridge.tmux.draft import Draft, Standing
 from bridge.tmux.lookout import Lookout
@@ -64,7 +64,7 @@ class Submitter:
                 break
             if objection or time.monotonic() >= until:
                 reason = objection or "it does not stand behind the prompt as it was typed"
-                raise PaneNotReady(f"the command was pasted into {self._lookout.label}, and Enter was not pressed: {reason}")
+                raise HalfDelivered(f"the command was pasted into {self._lookout.label}, and Enter was not pressed: {reason}")
             await asyncio.sleep(SHELL_STEP)
         return await self._press(state, mark, sight.form or "shell", deadline), now_ms(), True
 
@@ -121,7 +121,7 @@ class Submitter:
             elif not is_whole and not is_new:
                 break
             await asyncio.sleep(STEP)
-        raise PaneNotReady(f"the text was pasted into {self._lookout.label} and waits for its Enter: {reason}")
+        raise HalfDelivered(f"the text was pasted into {self._lookout.label} and waits for its Enter: {reason}")
 
     async def _wait_taken(self, draft: Draft, mark: str) -> None:
         """Return when the Enter was taken. Press it again, and only it, while the very same text stands there."""
@@ -132,12 +132,12 @@ class Submitter:
                 return
             if standing is Standing.TOUCHED:
                 reason = f"the program in {self._lookout.label} did not take the Enter, and a person has changed the text, or typed behind it"
-                await self._refuse(mark, sight.state, PaneNotReady(reason))
+                await self._refuse(mark, sight.state, HalfDelivered(reason))
             if standing is not Standing.WHOLE:
-                raise PaneNotReady(f"Enter was pressed in {self._lookout.label}, and it cannot be seen yet what became of the text")
+                raise HalfDelivered(f"Enter was pressed in {self._lookout.label}, and it cannot be seen yet what became of the text")
             objection = draft.objection(sight) or person_objection(sight)
             if objection:
-                await self._refuse(mark, sight.state, PaneNotReady(f"the text still stands in the input of {self._lookout.label}: {objection}"))
+                await self._refuse(mark, sight.state, HalfDelivered(f"the text still stands in the input of {self._lookout.label}: {objection}"))
             if attempt < self._settings.enter_retries:
                 self._retries += 1  # before it is pressed: the pane may be lost in that moment
                 outcome = await self._lookout.run(*self._lookout.guard(sight.state).enter(_with_process(sight.state, mark, "")))

@@ -16,7 +16,7 @@ from typing import Optional
 
 from bridge.settings import TmuxSettings
 from bridge.tmux.activity import Activity, Armed
-from bridge.tmux.pane import Pane
+from bridge.tmux.identity import Pane
 from bridge.tmux.prompt import Verdict
 from bridge.tmux.state import PaneState
 from bridge.tmux.terminal import has_changed

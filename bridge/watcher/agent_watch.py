@@ -10,13 +10,14 @@ moved to another pane, the next life goes on with it, and what a sink has taken 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from bridge.client.broker import BrokerClient
 from bridge.settings import WatcherSettings
 from bridge.tasks import run_together
 from bridge.watcher.arrivals import Arrivals
-from bridge.watcher.delivery import Delivery
+from bridge.watcher.delivery import Delivery, finishes
 from bridge.watcher.inbox import Inbox
 from bridge.watcher.ladder import Tier
 from bridge.watcher.lease import Leases
@@ -24,6 +25,7 @@ from bridge.watcher.report import Reporter, Share, Vitals
 from bridge.watcher.sinks.base import Sink
 
 log = logging.getLogger("bridge.watcher")
+LEAVE = 5.0  # seconds for two short tmux calls; a server that hangs for longer has the entry of a process that ends
 
 
 class AgentWatch:
@@ -44,8 +46,11 @@ class AgentWatch:
         self.vitals.settle_in(sink.session, sink.pane)
         log.info("watching agent=%s session=%s pane=%s broker=%s watcher=%s", self.agent, sink.session, sink.pane, self._client.url, self._watcher)
         leases = Leases(self._client, self._inbox, self._settings.lease, self._watcher)
-        await run_together(
-            delivery=Delivery(self._inbox, self.arrivals, self._client, sink, leases, self.vitals, self._settings).run(),
-            arrivals=self.arrivals.run(),
-            report=Reporter(self.agent, self._client, self._inbox, self.vitals, self._settings, self._share).run(),
-        )
+        try:
+            await run_together(
+                delivery=Delivery(self._inbox, self.arrivals, self._client, sink, leases, self.vitals, self._settings).run(),
+                arrivals=self.arrivals.run(),
+                report=Reporter(self.agent, self._client, self._inbox, self.vitals, self._settings, self._share).run(),
+            )
+        finally:
+            await finishes(asyncio.ensure_future(sink.leave()), LEAVE)  # we may be told again to stop, and must not leave it behind

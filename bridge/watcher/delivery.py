@@ -18,7 +18,20 @@ from typing import Any, Coroutine, Iterator, Optional
 
 from bridge.backoff import full_jitter
 from bridge.client.broker import ABSENT, BrokerClient
-from bridge.errors import BridgeError, BrokerUnreachable, DeliveryFailed, PaneError, PaneLost, PaneNotReady, Refused, TmuxError
+from bridge.errors import (
+    BridgeError,
+    BrokerUnreachable,
+    DeliveryFailed,
+    HalfDelivered,
+    PaneError,
+    PaneLost,
+    PaneNotReady,
+    PaneUnfit,
+    Refused,
+    TmuxError,
+    Uncertain,
+    Unconfirmed,
+)
 from bridge.settings import WatcherSettings
 from bridge.tasks import NEVER, stop_all, within
 from bridge.watcher.arrivals import Arrivals
@@ -32,6 +45,7 @@ RETRY_BASE = 0.25  # seconds, ceiling of the first pause between two attempts
 NOT_READY_BASE, NOT_READY_CAP = 0.05, 1.0  # seconds; a pane that was ready a moment ago probably is again soon
 EXPLAIN_EVERY = 30.0  # seconds between two log lines that say why a ticket waits
 FOREVER = float("inf")
+STUCK = (HalfDelivered, Uncertain, Unconfirmed)  # the ticket's text, or its command, was typed, and nothing tells what became of it
 PASSING = frozenset({408, 425, 429})  # refusals of 4xx that another try may change; 5xx may, too
 
 
@@ -46,6 +60,7 @@ class Delivery:
         self._leases = leases
         self._vitals = vitals
         self._settings = settings
+        self._unfit = ""  # why a pane was not taken, as it was logged last
         self._forget_failures()
 
     async def run(self) -> None:
@@ -137,8 +152,11 @@ class Delivery:
 
     def _lose(self, error: BridgeError) -> None:
         self._head_waits(str(error))
-        if self._vitals.health != LOST:
+        is_new, is_unfit = self._vitals.health != LOST, isinstance(error, PaneUnfit)
+        if is_new or is_unfit and str(error) != self._unfit:
             log.warning("pane lost session=%s pane=%s reason=%s", self._vitals.session, self._vitals.pane, error)
+        self._unfit = str(error) if is_unfit else self._unfit
+        if is_new:
             self._vitals.note(health=LOST, session_failure=True)
         if self._settings.exit_on_loss:
             raise error
@@ -156,20 +174,13 @@ class Delivery:
     async def _attempt(self, entry: Entry) -> None:
         ticket = entry.ticket
         try:
-            if entry.stage is not Stage.INJECTED:
-                if not await self._leases.claim(entry):
-                    self._arrivals.has_room.set()
-                    self._note_refused(entry)
-                    return
-                evidence = await self._leases.keep_while(ticket.ticket_id, self._sink.deliver(ticket, self._leases.time_left))
-                self._inbox.inject(ticket.ticket_id, evidence)
-                self._vitals.go_on()
-            await self._acknowledge(entry)
-            self._forget_failures()
+            async with self._sink.turn():
+                await self._take(entry)
         except PaneNotReady as error:
             log.debug("not ready ticket=%s reason=%s", ticket.ticket_id, error)
             self._vitals.wait(ticket.ticket_id, str(error))
-            self._hold(entry, next(self._not_ready_delays))
+            if not await self._is_stuck(entry, error):
+                self._hold(entry, next(self._not_ready_delays))
         except (BrokerUnreachable, Refused) as error:
             log.info("broker did not take a step ticket=%s reason=%s", ticket.ticket_id, error)
             if isinstance(error, Refused):
@@ -178,7 +189,8 @@ class Delivery:
         except (PaneError, DeliveryFailed) as error:
             self._vitals.note(injection_error=True)
             self._vitals.wait(ticket.ticket_id, str(error))
-            if isinstance(error, DeliveryFailed) and await self._gives_up(entry, error):
+            gives_way = self._gives_up(entry, error) if isinstance(error, DeliveryFailed) else self._is_stuck(entry, error)
+            if await gives_way:
                 return
             pause = next(self._delays)
             log.warning("not delivered ticket=%s again_in=%.1fs reason=%s", ticket.ticket_id, pause, error)
@@ -191,6 +203,15 @@ class Delivery:
             return False
         reason = f"given up after {failures} tries, until the watcher starts anew: {error}"
         return await self._set_aside(entry, reason, FOREVER)
+
+    async def _is_stuck(self, entry: Entry, error: PaneError) -> bool:
+        """Has its text been in the pane for too long, unconfirmed? Then its successors pass it, and it is asked about later."""
+        if not isinstance(error, STUCK):
+            return False
+        now, most = asyncio.get_running_loop().time(), self._settings.stuck_max / 1000
+        if now - self._inbox.stuck_since(entry.ticket.ticket_id, now) < most:
+            return False
+        return await self._set_aside(entry, f"set aside after {most:g} s, its successors go first: {error}", now + most)
 
     async def _set_aside(self, entry: Entry, reason: str, until: float) -> bool:
         """Let its successors pass it until then, and tell the broker why. False: it stays where it is."""
@@ -211,6 +232,20 @@ class Delivery:
         self._vitals.go_on()
         self._arrivals.has_room.set()
         return True
+
+    async def _take(self, entry: Entry) -> None:
+        """Claim, deliver, acknowledge."""
+        ticket = entry.ticket
+        if entry.stage is not Stage.INJECTED:
+            if not await self._leases.claim(entry):
+                self._arrivals.has_room.set()
+                self._note_refused(entry)
+                return
+            evidence = await self._leases.keep_while(ticket.ticket_id, self._sink.deliver(ticket, self._leases.time_left))
+            self._inbox.inject(ticket.ticket_id, evidence)
+            self._vitals.go_on()
+        await self._acknowledge(entry)
+        self._forget_failures()
 
     def _note_refused(self, entry: Entry) -> None:
         """The claim was refused: the ticket is gone, or somebody else has it."""

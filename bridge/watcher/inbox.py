@@ -67,6 +67,7 @@ class Entry:
     held_until: float = 0.0  # the caller's clock
     failures: int = 0  # tries that failed
     aside_until: Optional[float] = None  # the caller's clock; None = it was never set aside
+    stuck_at: Optional[float] = None  # the caller's clock; None = nothing of it stands unconfirmed in the sink
     evidence: Optional[dict[str, object]] = None
 
     def is_aside(self, now: float) -> bool:
@@ -148,6 +149,12 @@ class Inbox:
         entry = self._held[ticket_id]
         entry.failures += 1
         return entry.failures
+
+    def stuck_since(self, ticket_id: str, now: float) -> float:
+        """When it was first said of this one that it is stuck: now, or earlier."""
+        entry = self._held[ticket_id]
+        entry.stuck_at = now if entry.stuck_at is None else entry.stuck_at
+        return entry.stuck_at
 
     def set_aside(self, ticket_id: str, until: float) -> bool:
         """Let all others pass this one until then. False, and nothing changes: too many are aside already."""

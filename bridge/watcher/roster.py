@@ -4,6 +4,8 @@
     bob=%7                  a pane by its id alone
     {"lucy": "dev-lucy:0", "bob": {"session": "dev-bob", "pane": "0", "form": "agent"}}
 
+Two agents that name one pane in the same words are a mistake here, as one agent named twice is, unless agents may
+share a pane. One pane in different words (`dev:0` and `dev:0.0`) is known only to tmux, see tmux/tenancy.py.
 Pure. Errors are UsageErrors that name the word, or the file and its line.
 """
 
@@ -39,6 +41,8 @@ Roster = Mapping[str, Assignment]
 def read_word(word: str, is_bare: bool) -> Assignment:
     """One argument; `is_bare`: agents have no panes."""
     agent, equals, target = word.partition("=")
+    if is_bare and equals and _is_target(target):
+        raise UsageError(f"{word!r} names a pane, and --print and --exec need none: write {agent}")
     if is_bare:
         return Assignment(_checked(word, f"{word!r}"))
     if not equals:
@@ -46,14 +50,30 @@ def read_word(word: str, is_bare: bool) -> Assignment:
     return Assignment(_checked(agent, f"{word!r}"), *read_target(target, f"{word!r}"))
 
 
-def read_words(words: list[str], is_bare: bool) -> dict[str, Assignment]:
+def read_words(words: list[str], is_bare: bool, may_share: bool = False) -> dict[str, Assignment]:
     found: dict[str, Assignment] = {}
     for word in words:
         assignment = read_word(word, is_bare)
         if assignment.agent in found:
             raise UsageError(f"agent {assignment.agent!r} is named twice")
+        _check_alone(assignment, found, f"{word!r}", is_bare or may_share)
         found[assignment.agent] = assignment
     return found
+
+
+def _check_alone(assignment: Assignment, found: Roster, where: str, may_share: bool) -> None:
+    """Raises UsageError where another agent names the same pane."""
+    for other in found.values():
+        if not may_share and (other.session, other.pane) == (assignment.session, assignment.pane):
+            way_out = "give each agent a pane of its own, or ask for it (--share-pane)"
+            raise UsageError(f"{where}: agents {other.agent!r} and {assignment.agent!r} name one pane; {way_out}")
+
+
+def _is_target(text: str) -> bool:
+    try:
+        return bool(read_target(text, ""))
+    except UsageError:
+        return False
 
 
 def read_target(text: str, where: str) -> tuple[str, str]:
@@ -66,7 +86,7 @@ def read_target(text: str, where: str) -> tuple[str, str]:
     return session, pane
 
 
-def read_file(text: str, path: str, is_bare: bool = False) -> dict[str, Assignment]:
+def read_file(text: str, path: str, is_bare: bool = False, may_share: bool = False) -> dict[str, Assignment]:
     """A JSON object, agent by agent; `is_bare`: whatever stands there for a pane is passed over. Raises UsageError that names the line."""
     found: dict[str, Assignment] = {}
     try:
@@ -74,7 +94,9 @@ def read_file(text: str, path: str, is_bare: bool = False) -> dict[str, Assignme
             where = f"{path} line {line}"
             if agent in found:
                 raise UsageError(f"{where}: agent {agent!r} is named twice")
-            found[agent] = Assignment(_checked(agent, where)) if is_bare else _read_entry(_checked(agent, where), value, where)
+            assignment = Assignment(_checked(agent, where)) if is_bare else _read_entry(_checked(agent, where), value, where)
+            _check_alone(assignment, found, where, is_bare or may_share)
+            found[agent] = assignment
     except json.JSONDecodeError as error:
         raise UsageError(f"{path} line {error.lineno}: {error.msg}") from None
     except RecursionError:
@@ -141,8 +163,9 @@ def _checked(agent: str, where: str) -> str:
 
 
 def merge(*rosters: Roster) -> dict[str, Assignment]:
-    """All of them; where two name one agent, the earlier one holds."""
+    """All of them; where two name one agent, the earlier one holds. What is named earlier also comes first: it has the
+    first word where two agents name one pane, or where there is no room for all."""
     merged: dict[str, Assignment] = {}
-    for roster in reversed(rosters):
-        merged.update(roster)
+    for roster in rosters:
+        merged.update({agent: each for agent, each in roster.items() if agent not in merged})
     return merged

@@ -15,7 +15,7 @@ from bridge.client.broker import BrokerClient
 from bridge.errors import PaneLost, PeerError, UsageError
 from bridge.ticket import check_id
 from bridge.tmux.census import Census
-from bridge.tmux.pane import Listing
+from bridge.tmux.identity import Listing, Row
 from bridge.watcher.report import OWN
 from bridge.watcher.roster import Assignment, Roster, read_file
 
@@ -33,10 +33,11 @@ class Source(Protocol):
 class FileSource:
     """Read again when its modification time, size or inode has changed: editors write a new file and rename it."""
 
-    def __init__(self, path: str, is_bare: bool, interval: float) -> None:
+    def __init__(self, path: str, is_bare: bool, interval: float, may_share: bool = False) -> None:
         self.name = path
         self.interval = interval
         self._is_bare = is_bare
+        self._may_share = may_share
         self._seen: Optional[tuple[int, int, int]] = None
         self._roster: Roster = {}
 
@@ -50,7 +51,7 @@ class FileSource:
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
             if stamp != self._seen:
                 self._seen = None
-                self._roster = read_file(self._text(), self.name, self._is_bare)
+                self._roster = read_file(self._text(), self.name, self._is_bare, self._may_share)
                 self._seen = stamp
         except OSError as error:
             raise UsageError(f"{self.name} cannot be read: {error.strerror}") from None
@@ -102,7 +103,11 @@ def registered_pane(entry: Mapping[str, object]) -> Optional[Assignment]:
 
 
 class SessionSource:
-    """Each session `dev-NAME` is agent NAME, served in its first pane. One that has gone is forgotten after a while."""
+    """Each session `dev-NAME` is agent NAME, served in its first pane. One that has gone is forgotten after a while.
+
+    The pane that was first when the session was first seen stays the agent's, whatever is first later: a pane that moves
+    up when that one is killed is a neighbour. A session that is made anew is seen for the first time.
+    """
 
     def __init__(self, pattern: str, census: Census, interval: float, forget_after: float) -> None:
         before, star, after = pattern.partition("*")
@@ -115,16 +120,19 @@ class SessionSource:
         self._forget_after = forget_after
         self._roster: dict[str, Assignment] = {}
         self._seen_at: dict[str, float] = {}
+        self._firsts: dict[str, Row] = {}  # by agent: the session's first pane, as it was last seen
 
     async def look(self) -> Roster:
         listing, now = await listing_or_none(self._census, self.interval / 2), asyncio.get_running_loop().time()
-        for session, pane in first_panes(listing).items():
+        for session, panes in panes_by_session(listing).items():
             match = self._pattern.fullmatch(session)
             if match and is_id(match[1]):
-                self._roster[match[1]] = Assignment(match[1], session, pane)
+                first = self._firsts[match[1]] = first_pane(panes, self._firsts.get(match[1]))
+                # Not "0": that is no name where the session has several windows.
+                self._roster[match[1]] = Assignment(match[1], session, first.place)
                 self._seen_at[match[1]] = now
         for agent in [agent for agent, seen in self._seen_at.items() if now - seen > self._forget_after]:
-            del self._seen_at[agent], self._roster[agent]
+            del self._seen_at[agent], self._roster[agent], self._firsts[agent]
         return dict(self._roster)
 
 
@@ -147,10 +155,16 @@ def sessions_of(listing: Optional[Listing]) -> set[str]:
     return {row.session for row in listing.rows} if listing else set()
 
 
-def first_panes(listing: Optional[Listing]) -> dict[str, str]:
-    """Each session's first pane, as window.pane: "0" would be another pane whenever the active window changes."""
-    first: dict[str, tuple[int, int]] = {}
+def panes_by_session(listing: Optional[Listing]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
     for row in listing.rows if listing else ():
-        place = (row.window_index, row.pane_index)
-        first[row.session] = min(place, first.get(row.session, place))
-    return {session: f"{window}.{pane}" for session, (window, pane) in first.items()}
+        found.setdefault(row.session, []).append(row)
+    return found
+
+
+def first_pane(panes: list[Row], before: Optional[Row]) -> Row:
+    """The first pane of a session; `before`: what it was when the session was looked at last."""
+    first = min(panes, key=lambda row: (row.window_index, row.pane_index))
+    if before is None or (before.key[:2], before.session_id) != (first.key[:2], first.session_id):
+        return first
+    return next((row for row in panes if row.pane_id == before.pane_id), before)

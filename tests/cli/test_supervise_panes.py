@@ -158,7 +158,7 @@ def test_agents_that_were_registered_are_discovered_and_moved(program_for, start
     served.register("elsewhere", metadata={"session": "on-another-machine", "paneId": "0"})
     served.register("named", metadata={"session": f"dev-{third}", "paneId": "0"})
     before = {agent: ward.given(agent) for agent in (first, second, third)}
-    with bridge.running(*ward.words(f"named=dev-{first}:0", f"by-id={pane}", "--discover", "--name", "registry", "--discover-interval", "200"), **QUICK) as process:
+    with bridge.running(*ward.words(f"named=dev-{first}:0", f"by-id={pane}", "--discover", "--share-pane", "--name", "registry", "--discover-interval", "200"), **QUICK) as process:
         sent = [served.send(agent) for agent in ("named", "by-id", "found")]
         given = lambda: [ward.given(agent)[len(before[agent]) :] for agent in (first, second, third)]  # noqa: E731
         wait_until(lambda: given() == [[each] for each in sent], f"one each: {process.said[-5:]}", LONG)

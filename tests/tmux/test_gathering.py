@@ -15,6 +15,7 @@ from bridge.errors import PaneLost, TmuxError
 from bridge.tmux.census import Census
 from bridge.tmux.command import Tmux
 from bridge.tmux.gathering import LIST_MAX, Gathering, only_looks
+from bridge.tmux.identity import pick
 
 
 class FakeTmux:
@@ -156,7 +157,8 @@ def test_one_listing_answers_all_who_ask_and_a_lost_pane_is_seen(server):
         asked = []
         ask, tmux.run = tmux.run, lambda *argv, **options: asked.append(argv[0]) or ask(*argv, **options)
         census = Census(tmux, fresh=1000.0)
-        panes = await asyncio.gather(*(census.find(handle.session, "0") for handle in handles))
+        listings = await asyncio.gather(*(census.recent() for _ in handles))
+        panes = [pick(listing, handle.session, "0").pane for listing, handle in zip(listings, handles)]
         assert [pane.pane_id for pane in panes] == [handle.id for handle in handles] and asked.count("list-panes") == 1
         await asyncio.gather(*map(census.confirm, panes))
         assert asked.count("list-panes") == 1
@@ -167,9 +169,9 @@ def test_one_listing_answers_all_who_ask_and_a_lost_pane_is_seen(server):
             await census.confirm(panes[0])
         await census.confirm(panes[1])
         assert asked.count("list-panes") == 2
-        assert (await census.find("", handles[2].id)).session == handles[2].session
+        assert pick(await census.recent(), "", handles[2].id).pane.session == handles[2].session
         with pytest.raises(PaneLost):
-            await census.find("", "0")
+            pick(await census.recent(), "", "0")
         await census.aclose()
 
     run(scenario())

@@ -10,6 +10,7 @@ from bridge.client.broker import BrokerClient
 from bridge.settings import ClientSettings, WatcherSettings
 from bridge.tasks import within
 from bridge.ticket import Ticket
+from bridge.turns import Turns
 from bridge.watcher.session import Session
 from fakes import PATIENCE, Answer, Asked, encode, problem
 
@@ -29,7 +30,8 @@ class ScriptedSink:
         self.lost: Optional[Exception] = None
         self.owed = ""
         self.words = "the test says so"
-        self.looks = self.checks = 0
+        self.looks = self.checks = self.leaves = 0
+        self.turns = Turns(1)  # a test may give several sinks the same
         self._before = before
 
     async def wait_ready(self, held: Callable[[], Iterable[str]]) -> None:
@@ -46,6 +48,12 @@ class ScriptedSink:
 
     def owes(self, ticket_id: str) -> bool:
         return ticket_id == self.owed
+
+    def turn(self) -> Turns:
+        return self.turns
+
+    async def leave(self) -> None:
+        self.leaves += 1
 
     async def check(self) -> None:
         self.checks += 1

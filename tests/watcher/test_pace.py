@@ -7,7 +7,10 @@ import asyncio
 import pytest
 
 from bridge.ticket import Ticket
+from bridge.tmux.census import Census
+from bridge.tmux.command import Tmux
 from bridge.tmux.evidence import Evidence
+from bridge.tmux.tenancy import Tenancy
 from bridge.watcher.sinks.pane import PaneSink
 from virtual_clock import run
 
@@ -25,7 +28,7 @@ class QuickInjector:
 
 async def take(count: int, rate: int) -> list[float]:
     injector = QuickInjector()
-    sink = PaneSink(injector, "dev", "0", rate)
+    sink = PaneSink(injector, Tenancy("lucy", Tmux(), Census(Tmux())), "dev", "0", rate)
     began = asyncio.get_running_loop().time()
     for number in range(count):
         await sink.deliver(Ticket(f"T-{number}", number, "lucy", "text"), lambda: True)

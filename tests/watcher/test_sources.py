@@ -9,19 +9,20 @@ import os
 import pytest
 
 from bridge.errors import PaneLost, TmuxError, UsageError
-from bridge.tmux.pane import Listing, _Row
+from bridge.tmux.identity import Listing, Row
 from bridge.watcher.enrolment import Enrolment
 from bridge.watcher.roster import Assignment
 from bridge.watcher.sources import FileSource, RegistrySource, SessionSource, registered_pane
 from virtual_clock import run
 
 
-def row(session: str, window: int = 0, pane: int = 0) -> _Row:
-    return _Row(1, 1, f"%{window}{pane}", 1, "/dev/null", window, True, pane, session)
+def row(session: str, window: int = 0, pane: int = 0, **fields) -> Row:
+    known = dict(server_pid=1, start_time=1, pane_id=f"%{window}{pane}", pane_pid=1, tty="/dev/null", session_id="$1")
+    return Row(**{**known, **fields}, window_index=window, pane_index=pane, session=session)
 
 
 class FakeCensus:
-    def __init__(self, *rows: _Row) -> None:
+    def __init__(self, *rows: Row) -> None:
         self.rows = list(rows)
         self.error: Exception | None = None
 
@@ -110,6 +111,27 @@ def test_a_session_is_the_agent_that_its_name_says_in_its_first_pane():
         census = FakeCensus(row("dev-lucy", 1, 2), row("dev-lucy", 1, 1), row("dev-lucy", 2, 0), row("dev-"), row("other"), row("dev-ö ü"), row("dev-" + "x" * 200), row("dev-a\x7fb"))
         assert await SessionSource("dev-*", census, 1.0, 60.0).look() == {"lucy": Assignment("lucy", "dev-lucy", "1.1"), "ö ü": Assignment("ö ü", "dev-ö ü", "0.0")}
         assert set(await SessionSource("d*y", census, 1.0, 60.0).look()) == {"ev-luc"}
+
+    run(scenario)
+
+
+def test_the_first_pane_stays_the_agent_s_and_its_neighbour_never_is():
+    async def scenario(loop):
+        census = FakeCensus(row("dev-a", 1, 0, pane_id="%5"), row("dev-a", 2, 0, pane_id="%6"))
+        source = SessionSource("dev-*", census, 1.0, 60.0)
+
+        async def place() -> str:
+            return (await source.look())["a"].pane
+
+        assert await place() == "1.0"
+        census.rows = [row("dev-a", 1, 0, pane_id="%7"), row("dev-a", 1, 1, pane_id="%5"), row("dev-a", 2, 0, pane_id="%6")]
+        assert await place() == "1.1"  # it was moved, and is the same
+        census.rows = [row("dev-a", 1, 0, pane_id="%7"), row("dev-a", 2, 0, pane_id="%6")]
+        assert await place() == "1.1"  # lost; whoever holds it waits for its name
+        census.rows = [row("dev-a", 3, 0, pane_id="%8", session_id="$9")]
+        assert await place() == "3.0"  # the session was made anew
+        census.rows = [row("dev-a", 0, 0, pane_id="%8", session_id="$9", server_pid=2)]
+        assert await place() == "0.0"
 
     run(scenario)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Callable, Iterable, Protocol
 
 from bridge.ticket import Ticket
+from bridge.turns import Turns
 
 
 class Sink(Protocol):
@@ -23,6 +24,13 @@ class Sink(Protocol):
 
     def owes(self, ticket_id: str) -> bool:
         """Does the sink hold this ticket half delivered, so that it can take no other first? As `wait_ready` saw it last."""
+
+    def turn(self) -> Turns:
+        """Held (`async with`) from the claim of a ticket until its acknowledgement is through, so that agents who share a
+        pane never have more than one ticket under way there."""
+
+    async def leave(self) -> None:
+        """The end: give back what the sink has taken for itself."""
 
     async def check(self) -> None:
         """Is it still there? Asked now and then while nothing is to be delivered. Raises PaneLost, TmuxError."""

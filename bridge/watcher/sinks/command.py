@@ -17,6 +17,7 @@ from typing import Callable, Iterable
 from bridge.errors import DeliveryFailed
 from bridge.tasks import within
 from bridge.ticket import Ticket
+from bridge.turns import Turns
 from bridge.timestamp import rfc3339
 
 
@@ -48,6 +49,12 @@ class CommandSink:
 
     def owes(self, ticket_id: str) -> bool:
         return False
+
+    def turn(self) -> Turns:
+        return Turns(1)  # shared with no other agent
+
+    async def leave(self) -> None:
+        """Nothing was taken."""
 
     async def check(self) -> None:
         """Nothing that could be lost."""

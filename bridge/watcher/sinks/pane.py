@@ -25,6 +25,8 @@ from bridge.settings import TmuxSettings
 from bridge.ticket import Ticket
 from bridge.tmux.evidence import Evidence
 from bridge.tmux.injector import Injector
+from bridge.tmux.tenancy import Tenancy
+from bridge.turns import Turns
 
 _OURS = re.compile(r"bridge[^ ]* show ")  # `python3 -I /opt/bridge.pyz show {id}`, `python3 -m bridge show {id}`
 CANNOT_TELL = "the command of --shell-command does not say what it has shown"
@@ -32,14 +34,23 @@ TOO_OLD = "this broker does not know what was shown"
 
 
 class PaneSink:
-    """Paces injections, hands them to the injector, and asks the broker what was shown."""
+    """Paces injections, hands them to the injector, and asks the broker what was shown. `tenancy`: what the injector
+    finds its pane by."""
 
     def __init__(
-        self, injector: Injector, session: str, pane: str, injections_per_minute: int, client: BrokerClient, settings: TmuxSettings
+        self,
+        injector: Injector,
+        tenancy: Tenancy,
+        session: str,
+        pane: str,
+        injections_per_minute: int,
+        client: BrokerClient,
+        settings: TmuxSettings,
     ) -> None:
         self.session = session
         self.pane = pane
         self._injector = injector
+        self._tenancy = tenancy
         self._client = client
         self._settings = settings
         self._typed: dict[str, int] = {}  # how often a command was typed that has not said yet that it ran
@@ -81,6 +92,12 @@ class PaneSink:
 
     def owes(self, ticket_id: str) -> bool:
         return self._injector.owes(ticket_id)
+
+    def turn(self) -> Turns:
+        return self._tenancy.turn()
+
+    async def leave(self) -> None:
+        await self._tenancy.leave()
 
     async def check(self) -> None:
         await self._injector.check()

@@ -16,6 +16,7 @@ import time
 from typing import Callable, Iterable, NamedTuple, Optional, TextIO
 
 from bridge.ticket import Ticket
+from bridge.turns import Turns
 from bridge.timestamp import rfc3339
 
 
@@ -51,6 +52,12 @@ class PrintSink:
 
     def owes(self, ticket_id: str) -> bool:
         return False
+
+    def turn(self) -> Turns:
+        return Turns(1)  # shared with no other agent
+
+    async def leave(self) -> None:
+        """Nothing was taken."""
 
     async def check(self) -> None:
         """Nothing that could be lost."""

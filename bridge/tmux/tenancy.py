@@ -1,0 +1,206 @@
+"""One pane, one agent: whose is a pane, and may another agent have it?
+
+A user option of the pane names the agents that are typed for, each with its process:
+
+    @bridge_watcher   'lucy=4711.88612'            agent = process id . its start (proc(5) stat, field 22)
+
+It is read and replaced in one step inside tmux ("set it if it is still what I read"), so two watchers that
+come at once cannot both believe that the pane is free. It outlives nothing: a process that has ended is known
+by its id and start, and its entry is ignored and replaced. It is taken out at the end.
+
+    the same agent, another process    allowed: claims keep two watchers of one agent apart
+    another agent, another process     refused, always: two processes have no common turn
+    another agent, this process        refused, unless the agents share their panes (--share-pane)
+
+Agents that share a pane share one turn: it is held from the claim of a ticket until its acknowledgement is
+through, so that one pane never owes more than one, and its marks (marks.py) remember enough. Turns are given
+in the order in which they were asked for. A delivery that fails gives its turn back.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from dataclasses import dataclass
+from typing import Optional
+from weakref import WeakValueDictionary
+
+from bridge.errors import PaneLost, PaneUnfit, TmuxError
+from bridge.tmux.command import LOST, Tmux
+from bridge.tmux.guard import DONE, NOT_DONE
+from bridge.tmux.identity import Listing, Pane
+from bridge.tmux.lookout import Lister
+from bridge.tmux.marks import mark_of
+from bridge.turns import Turns
+
+OPTION = "@bridge_watcher"
+TRIES = 10  # times that another watcher may be quicker; each one that is has settled its own part
+_ENTRY = re.compile(r"([\w+-]+)=([1-9]\d*)\.(\d+)", re.ASCII)
+_STARTED = 19  # index of the start time behind the name in proc(5) stat; the state is 0
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """One agent that is typed for, and the process that does it."""
+
+    mark: str  # of the agent's name, as marks.py writes it
+    process: str  # "4711.88612"
+
+    def __str__(self) -> str:
+        return f"{self.mark}={self.process}"
+
+    @property
+    def agent(self) -> str:
+        """Its name, for people."""
+        if not self.mark.startswith("+"):
+            return self.mark
+        padded = self.mark[1:] + "=" * (-len(self.mark[1:]) % 4)
+        return base64.urlsafe_b64decode(padded).decode("utf-8", "replace")
+
+    @property
+    def pid(self) -> int:
+        return int(self.process.partition(".")[0])
+
+
+def read_tenants(text: str) -> list[Tenant]:
+    """Those of the option's value; whatever else stands there is passed over."""
+    matches = [_ENTRY.fullmatch(word) for word in text.split()]
+    return [Tenant(match[1], f"{match[2]}.{match[3]}") for match in matches if match]
+
+
+def process_name(pid: int) -> str:
+    """The process, told from a later one with the same id; its start is 0 where it cannot be read."""
+    return f"{pid}.{_stat(pid)[1]}"
+
+
+def is_alive(process: str) -> bool:
+    pid, _, start = process.partition(".")
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # another user's
+    state, started = _stat(int(pid))
+    return state not in ("Z", "X") and (start == started or "0" in (start, started))
+
+
+def _stat(pid: int) -> tuple[str, str]:
+    """(state, start) of proc(5) stat; ("", "0") where it cannot be read: no /proc, or it is hidden."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            behind_name = file.read().rpartition(b")")[2].split()
+        return behind_name[0].decode("ascii"), str(int(behind_name[_STARTED]))
+    except (OSError, ValueError, IndexError):
+        return "", "0"
+
+
+class PaneTurns:
+    """One turn for each pane that is shared; forgotten while no agent holds it or waits for it."""
+
+    def __init__(self) -> None:
+        self._turns: WeakValueDictionary[tuple[int, int, str], Turns] = WeakValueDictionary()
+
+    def of(self, pane: Optional[Pane]) -> Turns:
+        """To be held with `async with`. Without a pane it is a turn of one's own."""
+        return Turns(1) if pane is None else self._turns.setdefault(pane.key, Turns(1))
+
+
+class Tenancy:
+    """What one agent has of the census: it takes the pane that it finds, and gives it back."""
+
+    def __init__(self, agent: str, tmux: Tmux, census: Lister, turns: Optional[PaneTurns] = None) -> None:
+        self._tmux = tmux
+        self._census = census
+        self._turns = turns  # None: this agent shares its pane with no other
+        self._tenant = Tenant(mark_of(agent), process_name(os.getpid()))
+        self._taken: dict[tuple[int, int, str], Pane] = {}
+        self._pane: Optional[Pane] = None  # the one that was taken last
+
+    async def recent(self) -> Listing:
+        return await self._census.recent()
+
+    async def confirm(self, pane: Pane) -> Listing:
+        return await self._census.confirm(pane)
+
+    def forget(self) -> None:
+        self._census.forget()
+
+    def turn(self) -> Turns:
+        """Held from a claim to its acknowledgement."""
+        return self._turns.of(self._pane) if self._turns is not None else Turns(1)
+
+    async def take(self, pane: Pane) -> None:
+        """Raises PaneUnfit when the pane is another agent's, PaneLost, TmuxError."""
+        for _ in range(TRIES):
+            text = await self._read(pane)
+            others = [one for one in self._living(text) if one != self._tenant]
+            self._check(pane, others)
+            self._taken[pane.key] = pane  # before it is said: what is said must be taken back
+            is_said = self._tenant in read_tenants(text)
+            if is_said or await self._replace(pane, text, [*others, self._tenant]):
+                self._pane = pane
+                return
+        raise PaneUnfit(f"pane {pane.label} changes its watchers again and again")
+
+    async def leave(self) -> None:
+        """Give back all that was taken; a pane that is gone has taken its option along."""
+        while self._taken:
+            _, pane = self._taken.popitem()
+            try:
+                await self._give_back(pane)
+            except (PaneLost, TmuxError):
+                continue
+
+    async def _give_back(self, pane: Pane) -> None:
+        for _ in range(TRIES):
+            text = await self._read(pane)
+            others = [one for one in self._living(text) if one != self._tenant]
+            if self._tenant not in read_tenants(text) or await self._replace(pane, text, others):
+                return
+
+    def _living(self, text: str) -> list[Tenant]:
+        return [one for one in read_tenants(text) if is_alive(one.process)]
+
+    def _check(self, pane: Pane, others: list[Tenant]) -> None:
+        for other in others:
+            is_here = other.process == self._tenant.process
+            if other.mark == self._tenant.mark or is_here and self._turns is not None:
+                continue
+            whose = f"pane {pane.label} has agent {other.agent!r} already"
+            if is_here:
+                way_out = "give each agent a pane of its own, or ask for it (--share-pane)"
+                raise PaneUnfit(f"{whose}, and takes one only: {way_out}")
+            way_out = "stop that one, or have one `supervise --share-pane` serve both"
+            raise PaneUnfit(f"{whose}, typed for by process {other.pid}: {way_out}")
+
+    async def _read(self, pane: Pane) -> str:
+        where = f"#{{pid}} #{{start_time}} #{{pane_id}} #{{{_option(pane)}}}"
+        said = await self._run(pane, "display-message", "-p", "-t", pane.pane_id, where)
+        *key, text = said.rstrip("\n").split(" ", 3)
+        if key != [str(pane.server_pid), str(pane.start_time), pane.pane_id]:
+            raise PaneLost(f"pane {pane.label} is gone")  # display-message shows another one then
+        return text
+
+    async def _replace(self, pane: Pane, old: str, tenants: list[Tenant]) -> bool:
+        """Set the option, if it is still what it was; False when it is not."""
+        value, scope = " ".join(map(str, tenants)), f"-p -t {pane.pane_id}" if pane.per_pane else "-g"
+        change = f'{scope} {_option(pane)} "{value}"' if value else f"{scope} -u {_option(pane)}"
+        escaped = re.sub(r"([#,}])", r"#\1", old)  # the three characters that end a format's argument
+        condition = f"#{{==:#{{{_option(pane)}}},{escaped}}}"
+        steps = [f"set-option {change} ; {DONE}", NOT_DONE]
+        return "OK" in (await self._run(pane, "if-shell", "-F", "-t", pane.pane_id, condition, *steps)).split()
+
+    async def _run(self, pane: Pane, *argv: str) -> str:
+        try:
+            return await self._tmux.run(*argv)
+        except TmuxError as error:
+            if LOST.search(str(error)):
+                raise PaneLost(f"pane {pane.label} is gone ({error})") from error
+            raise
+
+
+def _option(pane: Pane) -> str:
+    """Before tmux 3.0 panes have no options of their own: a global one carries the pane's number."""
+    return OPTION if pane.per_pane else f"{OPTION}_{pane.pane_id.lstrip('%')}"

@@ -1,0 +1,187 @@
+"""One pane, one agent: within a process, between processes, and after they have ended."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.errors import PaneLost, PaneUnfit
+from bridge.tmux.census import Census
+from bridge.tmux.command import Tmux
+from bridge.tmux.marks import mark_of
+from bridge.tmux.pane import resolve
+from bridge.tmux.tenancy import OPTION, PaneTurns, Tenancy, Tenant, is_alive, process_name, read_tenants
+from panes import run
+
+AGENTS = st.text(min_size=1, max_size=40).filter(lambda text: text.isprintable())
+OTHERS = st.text(alphabet=st.sampled_from("a=1.0-+ \t#{}'\";,é"), max_size=30)
+
+
+@given(st.lists(st.tuples(AGENTS, st.integers(1, 1 << 22), st.integers(0, 1 << 40)), max_size=5), OTHERS)
+def test_what_is_written_is_read_and_all_else_is_passed_over(tenants, other):
+    known = [Tenant(mark_of(agent), f"{pid}.{start}") for agent, pid, start in tenants]
+    assert read_tenants(" ".join(map(str, known))) == known
+    assert [one.agent for one in known] == [agent for agent, _, _ in tenants]
+    assert set(known) <= set(read_tenants(" ".join([*map(str, known), other])))
+
+
+@pytest.fixture
+def stranger():
+    """Another process that lives."""
+    process = subprocess.Popen(["sleep", "1000"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def pane(own):
+    return own.open("cat")
+
+
+def tenancy(server, agent: str, turns: PaneTurns | None = None) -> Tenancy:
+    tmux = Tmux(socket_name=server.name)
+    return Tenancy(agent, tmux, Census(tmux), turns)
+
+
+async def found(handle):
+    return await resolve(Tmux(socket_name=handle.server.name), handle.session, "0")
+
+
+def said(handle) -> list[str]:
+    """The agents that the pane names."""
+    return [tenant.agent for tenant in read_tenants(handle.get(OPTION))]
+
+
+def test_a_second_agent_is_refused_until_the_first_has_left(own, pane):
+    async def scenario():
+        lucy, bob, there = tenancy(own, "lucy"), tenancy(own, "bob with blanks, #{pid}"), await found(pane)
+        for _ in range(2):
+            await lucy.take(there)
+        with pytest.raises(PaneUnfit, match=r"has agent 'lucy' already, and takes one only: .*--share-pane"):
+            await bob.take(there)
+        await bob.leave()
+        assert said(pane) == ["lucy"]
+        await lucy.leave()
+        assert pane.get(OPTION) == ""
+        await bob.take(there)
+        assert said(pane) == ["bob with blanks, #{pid}"]
+        with pytest.raises(PaneUnfit, match="has agent 'bob with blanks"):
+            await lucy.take(there)
+
+    run(scenario())
+
+
+def test_of_many_that_come_at_once_one_gets_it(own, pane):
+    async def scenario():
+        there = await found(pane)
+        outcomes = await asyncio.gather(*(tenancy(own, f"agent-{number}").take(there) for number in range(8)), return_exceptions=True)
+        assert [isinstance(each, PaneUnfit) for each in outcomes].count(False) == 1, outcomes
+        assert len(said(pane)) == 1
+
+    run(scenario())
+
+
+def test_agents_that_share_it_are_all_there_and_have_one_turn(own, pane):
+    async def scenario():
+        there, elsewhere, turns = await found(pane), await found(own.open("cat")), PaneTurns()
+        agents = [tenancy(own, f"agent-{number}", turns) for number in range(8)]
+        await asyncio.gather(*(agent.take(there) for agent in agents))
+        assert sorted(said(pane)) == [f"agent-{number}" for number in range(8)]
+        async with agents[0].turn():
+            held = agents[0].turn()
+            assert all(agent.turn() is held for agent in agents)
+            other = tenancy(own, "other", turns)
+            await other.take(elsewhere)
+            assert other.turn() is not held
+        del held
+        assert not list(turns._turns), "a turn that is not held is forgotten"
+        for agent in agents[1:]:
+            await agent.leave()
+        assert said(pane) == ["agent-0"]
+
+    run(scenario())
+
+
+def test_another_process_that_lives_is_respected_even_where_agents_share(own, pane, stranger):
+    own("set-option", "-p", "-t", pane.id, OPTION, f"bob={process_name(stranger.pid)}")
+
+    async def scenario():
+        there = await found(pane)
+        for turns in (None, PaneTurns()):
+            with pytest.raises(PaneUnfit, match=f"has agent 'bob' already, typed for by process {stranger.pid}"):
+                await tenancy(own, "lucy", turns).take(there)
+        twin = tenancy(own, "bob")
+        await twin.take(there)
+        assert said(pane) == ["bob", "bob"]
+        await twin.leave()
+        assert said(pane) == ["bob"]
+        stranger.kill()
+        stranger.wait()
+        await tenancy(own, "lucy").take(there)
+        assert said(pane) == ["lucy"]
+
+    run(scenario())
+
+
+def test_a_later_process_with_the_same_id_is_another_one(stranger):
+    assert is_alive(process_name(stranger.pid))
+    assert not is_alive(f"{stranger.pid}.1")
+    assert is_alive(f"{stranger.pid}.0")  # its start could not be read: where there is no /proc
+    stranger.kill()
+    with open(f"/proc/{stranger.pid}/stat") as stat:  # not waited for yet
+        while stat.read().rpartition(")")[2].split()[0] != "Z":
+            stat.seek(0)
+    assert not is_alive(f"{stranger.pid}.0")
+    stranger.wait()
+    assert not is_alive(process_name(stranger.pid)) and not is_alive("99999999999999999999.0")
+
+
+@pytest.mark.parametrize("value", ["", "x#{y},}", "lucy", "bob=1", "a b c", "'\"$(touch PWNED)\" ; kill-server"])
+def test_whatever_stood_there_is_replaced(own, pane, value):
+    own("set-option", "-p", "-t", pane.id, OPTION, value)
+
+    async def scenario():
+        await tenancy(own, "lucy").take(await found(pane))
+
+    run(scenario())
+    assert said(pane) == ["lucy"]
+
+
+def test_before_tmux_3_a_pane_has_no_options_and_a_global_one_bears_its_number(own, pane):
+    async def scenario():
+        there, elsewhere = [replace(await found(handle), per_pane=False) for handle in (pane, own.open("cat"))]
+        lucy, bob = tenancy(own, "lucy"), tenancy(own, "bob")
+        await lucy.take(there)
+        await bob.take(elsewhere)
+        with pytest.raises(PaneUnfit):
+            await bob.take(there)
+        await lucy.leave()
+        await bob.take(there)
+        await bob.leave()
+        assert OPTION not in own("show-options", "-g")
+
+    run(scenario())
+
+
+def test_a_pane_that_is_gone_is_lost_and_needs_no_leave(own, pane):
+    own("new-session", "-d", "-s", "witness", "exec cat")
+
+    async def scenario():
+        lucy, there = tenancy(own, "lucy"), await found(pane)
+        await lucy.take(there)
+        own("kill-session", "-t", f"={pane.session}")
+        with pytest.raises(PaneLost):
+            await lucy.take(there)
+        await lucy.leave()
+        own("kill-server")
+        with pytest.raises(PaneLost):
+            await tenancy(own, "lucy").take(there)
+        await lucy.leave()
+
+    run(scenario())
