@@ -9,7 +9,8 @@ command, no client that a person could notice, any session, attached or not.
 Armed BEFORE the look: what is written after the look has begun wakes us. Each watch fires once (IN_ONESHOT), so a program
 that floods its screen costs one event for each look, and the look decides how soon it wants the next.
 
-Where there is no inotify (macOS, some sandboxes) `arm` gives None and the caller polls.
+Where there is no inotify (macOS, some sandboxes) `arm` gives None and the caller polls. BRIDGE_TEST_NO_INOTIFY=1
+switches that on where there is one: it is for tests, and read once.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Optional
 log = logging.getLogger("bridge.tmux")
 IN_MODIFY, IN_ONESHOT, IN_Q_OVERFLOW = 0x2, 0x80000000, 0x4000
 _EVENT = struct.Struct("iIII")  # wd, mask, cookie, length of the name that follows
+HAS_INOTIFY = not os.environ.get("BRIDGE_TEST_NO_INOTIFY")
 _READ = 65536  # bytes of events at a time; one event has 16
 
 Armed = Optional["asyncio.Future[None]"]
@@ -77,6 +79,8 @@ class Activity:
         if self._loop is not None:
             return self._descriptor >= 0
         self._loop = asyncio.get_running_loop()
+        if not HAS_INOTIFY:
+            return False
         try:
             self._libc = ctypes.CDLL(None, use_errno=True)
             self._descriptor = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)

@@ -1,9 +1,9 @@
-"""What the names of programs say: shells, pagers, editors, pickers, terminals, interpreters, agents.
+"""What the names of programs say: shells, pagers, editors, pickers, interpreters, agents.
 
-Names decide what a program IS. A process has several: the one it was called by (argv), the one of its
-executable (`/proc/PID/exe`: Debian's `editor` is nano), and that of the script which an interpreter runs
-(aider is Python, gemini is Node, `python3 /usr/bin/xonsh` is a shell). `plain_name` makes one name of
-their spellings; every table below is read through it.
+Names decide what a program IS. A process has several: the one it was called by (argv), the one of
+its executable (`/proc/PID/exe`: Debian's `editor` is nano), and that of the script which an
+interpreter runs (aider is Python, gemini is Node, `python3 /usr/bin/xonsh` is a shell).
+`plain_name` makes one name of their spellings; every table below is read through it.
 
 An interpreter's options end where its script begins: `qwen -i` is no REPL, `python3 -i` is.
 """
@@ -22,13 +22,13 @@ from bridge.tmux.state import Process
 _SPELLINGS = (
     re.compile(r" \(deleted\)$"),  # readlink of an executable that was replaced while it runs
     re.compile(r"[-_](linux|darwin|macos|freebsd|x86_64|amd64|x64|arm64|aarch64|musl|gnu)\b.*$"),
-    re.compile(r"[.-](exe|basic|tiny|nox|gtk3?|gtk2|athena|lucid|motif|static|openbsd|traditional|bin|real)$"),
+    re.compile(r"[.-](exe|basic|tiny|nox|gtk\d?|athena|lucid|static|openbsd|traditional)$"),
     re.compile(r"-?\d[\d.]*$"),
 )
 
 
 def plain_name(path: str) -> str:
-    """`/usr/bin/vim.basic`, `python3.11`, `-bash-static`, `codex-linux-x64`: vim, python, bash, codex."""
+    """`/usr/bin/vim.basic`, `python3.11`, `codex-linux-x64`: vim, python, codex."""
     name = os.path.basename(path).lstrip("-").lower()
     for spelling in _SPELLINGS:
         name = spelling.sub("", name) or name  # claude's executable is a bare version number
@@ -39,40 +39,56 @@ def _table(words: str) -> frozenset[str]:
     return frozenset(map(plain_name, words.split()))
 
 
-SHELLS = _table("bash zsh fish dash ash sh ksh mksh pdksh yash tcsh csh nu xonsh elvish pwsh osh rbash oksh")
-# These read their prompt in canonical mode: the kernel's flags cannot tell "at the prompt" from "busy".
+SHELLS = _table(
+    "bash zsh fish dash ash sh ksh mksh pdksh yash tcsh csh nu xonsh elvish pwsh osh rbash oksh"
+)
+# These read their prompt in canonical mode: the flags cannot tell "at the prompt" from "busy".
 WITHOUT_EDITOR = _table("dash ash sh")
 OPAQUE = _table(
-    "ssh slogin mosh mosh-client et tsh autossh sshpass dbclient plink rlogin rsh telnet boundary "  # another machine
-    "docker podman nerdctl kubectl oc lxc lxc-attach incus machinectl limactl multipass vagrant distrobox toolbox flyctl fly "
-    "session-manager-plugin nsenter bwrap firejail proot wsl "  # another container
+    # another machine
+    "ssh slogin mosh mosh-client et tsh autossh sshpass dbclient plink rlogin rsh telnet boundary "
+    # another container
+    "docker podman nerdctl kubectl oc lxc lxc-attach incus machinectl limactl multipass vagrant "
+    "distrobox toolbox flyctl fly session-manager-plugin nsenter bwrap firejail proot wsl "
     "sudo doas su runuser pkexec "  # another user
-    "screen tmux tmate zellij byobu dtach abduco script asciinema ttyrec expect unbuffer rlwrap rlfe "  # another terminal
+    # another terminal
+    "screen tmux tmate zellij byobu dtach abduco script asciinema ttyrec expect unbuffer rlwrap "
     "socat nc ncat cu picocom minicom tio"  # a line to anything
 )
-PAGERS = _table("less more most man pager sensible-pager bat batcat pg ov moar pspg delta glow info pinfo w3m lynx links elinks")
-EDITORS = _table(
-    "vi vim nvim view vimdiff rvim rview gvim ex ed editor sensible-editor nano rnano pico emacs emacsclient micro hx helix kak joe "
-    "jstar jmacs jpico mg ne jed zile jove nvi vis dte mle tilde le mcedit mcview sudoedit visudo vipw vigr"
+PAGERS = _table(
+    "less more most man pager sensible-pager bat batcat pg ov moar pspg delta glow info pinfo w3m "
+    "lynx links elinks"
 )
-PICKERS = _table("fzf fzf-tmux sk skim gum peco percol fzy selecta pick zf tv dmenu bemenu slmenu hstr mcfly atuin navi broot")
+EDITORS = _table(
+    "vi vim nvim view vimdiff rvim rview gvim ex ed editor sensible-editor nano rnano pico emacs "
+    "emacsclient micro hx helix kak joe jstar jmacs jpico mg ne jed zile jove nvi vis dte mle "
+    "tilde le mcedit mcview sudoedit visudo vipw vigr"
+)
+PICKERS = _table(
+    "fzf fzf-tmux sk skim gum peco percol fzy selecta pick zf tv dmenu bemenu slmenu hstr mcfly "
+    "atuin navi broot"
+)
 FULL_SCREEN = _table(
-    "top htop btop atop bashtop bpytop btm glances nvtop iotop iftop nethogs watch tig lazygit gitui lazydocker ctop dive k9s ncdu gdu mc "
-    "ranger nnn vifm yazi lf joshuto dialog whiptail pinentry pinentry-curses pinentry-tty gpg mutt neomutt aerc alpine irssi weechat "
-    "newsboat cmus ncmpcpp mtr nmtui alsamixer"
+    "top htop btop atop bashtop bpytop btm glances nvtop iotop iftop nethogs watch tig lazygit "
+    "gitui lazydocker ctop dive k9s ncdu gdu mc ranger nnn vifm yazi lf joshuto dialog whiptail "
+    "pinentry pinentry-curses pinentry-tty gpg mutt neomutt aerc alpine irssi weechat newsboat "
+    "cmus ncmpcpp mtr nmtui alsamixer"
 )
 # Every key is a command to these.
 NO_KEYS = PAGERS | EDITORS | PICKERS | FULL_SCREEN
 # What is typed here is executed, and we know no constant command in their language.
 INTERPRETERS = _table(
-    "perl php R radian lua luajit tclsh wish ghci mysql mariadb psql sqlite3 duckdb clickhouse clickhouse-client sqlplus isql tsql sqlcmd usql "
-    "cqlsh influx redis-cli valkey-cli iredis mongo gdb cgdb lldb dlv jdb pdb bc dc julia octave deno bun erl iex beam.smp scala amm spark-shell "
-    "jshell groovysh kotlin kotlinc swift dotnet fsi elm ocaml utop sml poly coqtop clisp sbcl guile racket scheme chez petite mit-scheme gsi gxi "
-    "swipl gprolog gnuplot maxima gap gp sage matlab wolframscript scilab ftp lftp sftp smbclient openssl nslookup bluetoothctl virsh "
-    "wpa_cli ch qjs rc es murex ipython ptpython ptipython bpython pyspark ts-node coffee mongosh irb pry psysh pgcli mycli litecli"
+    "perl php R radian lua luajit tclsh wish ghci mysql mariadb psql sqlite3 duckdb clickhouse "
+    "clickhouse-client sqlplus isql tsql sqlcmd usql cqlsh influx redis-cli valkey-cli iredis "
+    "mongo gdb cgdb lldb dlv jdb pdb bc dc julia octave deno bun erl iex beam.smp scala amm "
+    "spark-shell jshell groovysh kotlin kotlinc swift dotnet fsi elm ocaml utop sml poly coqtop "
+    "clisp sbcl guile racket scheme chez petite mit-scheme gsi gxi swipl gprolog gnuplot maxima "
+    "gap gp sage matlab wolframscript scilab ftp lftp sftp smbclient openssl nslookup "
+    "bluetoothctl virsh wpa_cli ch qjs rc es murex ipython ptpython ptipython bpython pyspark "
+    "ts-node coffee mongosh irb pry psysh pgcli mycli litecli"
 )
 REPLS = _table("python pypy node nodejs")  # the ones that we know a constant command for
-# Called by one name for many programs: its own name says nothing, its first word does (`busybox sh`).
+# One executable for many programs: its own name says nothing, its first word does (`busybox sh`).
 MULTI_CALL = _table("busybox toybox coreutils")
 # Helpers that live in a shell's process group. Needed only where their descriptors cannot be seen.
 HELPERS = _table("gitstatusd ssh-agent gpg-agent direnv starship oh-my-posh")
@@ -88,7 +104,9 @@ AGENTS = {
     "cn": ("@continuedev/cli",),
 }
 _PACKAGES = {package: agent for agent, packages in AGENTS.items() for package in packages}
-_IN_PACKAGE = re.compile(r".*\bnode_modules/((?:@[\w.-]+/)?[\w.-]+)/")  # greedy: the innermost package
+_IN_PACKAGE = re.compile(
+    r".*\bnode_modules/((?:@[\w.-]+/)?[\w.-]+)/"
+)  # greedy: the innermost package
 
 
 def package_of(path: str) -> str:
@@ -111,21 +129,43 @@ class Runner:
     module: str = ""  # the option whose next word names what it runs
 
 
-def _runner(names: str, takes_word: str, code: str, talks: str = r"(?!)", module: str = "") -> Runner:
-    return Runner(_table(names) if names != "shells" else SHELLS, frozenset(takes_word.split()), re.compile(code), re.compile(talks), module)
+def _runner(
+    names: str, takes_word: str, code: str, talks: str = r"(?!)", module: str = ""
+) -> Runner:
+    return Runner(
+        _table(names) if names != "shells" else SHELLS,
+        frozenset(takes_word.split()),
+        re.compile(code),
+        re.compile(talks),
+        module,
+    )
 
 
 RUNNERS = (
-    _runner("python pypy", "-W -X --check-hash-based-pycs", r"-[bBdEiIOPqRsSuvx]*c.*", r"-[bBdEIOPqRsSuvx]*i[bBdEiIOPqRsSuvxcm]*", "m"),
+    _runner(
+        "python pypy",
+        "-W -X --check-hash-based-pycs",
+        r"-[bBdEiIOPqRsSuvx]*c.*",
+        r"-[bBdEIOPqRsSuvx]*i[bBdEiIOPqRsSuvxcm]*",
+        "m",
+    ),
     _runner(
         "node nodejs",
-        "-r --require --import --loader --experimental-loader -C --conditions --title --stack-trace-limit",
+        "-r --require --import --loader --experimental-loader -C --conditions --title",
         r"-(e|p|pe)|--(eval|print)(=.*)?",
         r"-i|--interactive",
     ),
-    _runner("bun deno tsx ts-node", "--import-map -c --config --cwd", r"-(e|p)|--(eval|print)(=.*)?|eval"),
+    _runner(
+        "bun deno tsx ts-node",
+        "--import-map -c --config --cwd",
+        r"-(e|p)|--(eval|print)(=.*)?|eval",
+    ),
     _runner("ruby perl php lua luajit tclsh", "-I -r", r"-\w*[eErR].*"),
-    _runner("shells", "--rcfile --init-file -o +o -O +O -C --init-command", r"-[a-zA-Z]*c|--command(=.*)?"),
+    _runner(
+        "shells",
+        "--rcfile --init-file -o +o -O +O -C --init-command",
+        r"-[a-zA-Z]*c|--command(=.*)?",
+    ),
 )
 _SUBCOMMANDS = frozenset({"run", "x"})  # of bun and deno: the script comes after them
 
@@ -136,12 +176,14 @@ class Call:
 
     name: str  # of what was called, plain
     script: str = ""  # what it was given to run: a path, a module, or the option that gives it code
-    talks: bool = True  # it reads statements from the terminal: nothing to run, or told to go on after it
+    talks: bool = (
+        True  # it reads statements from the terminal: nothing to run, or told to go on after it
+    )
     rest: tuple[str, ...] = ()  # the script and its own arguments
 
 
 def read_call(argv: tuple[str, ...]) -> Call:
-    """What was called, and what it was given to run. Only interpreters and shells are given scripts."""
+    """What was called, and what an interpreter or a shell was given to run."""
     if len(argv) > 1 and plain_name(argv[0]) in MULTI_CALL:
         argv = argv[1:]
     name = plain_name(argv[0]) if argv else ""
@@ -157,7 +199,9 @@ def read_call(argv: tuple[str, ...]) -> Call:
         elif runner.module and re.fullmatch(rf"-[a-zA-Z]*{runner.module}", word):
             module = "".join(argv[index + 1 : index + 2]).partition(".")[0]
             return Call(name, module, talks, argv[index + 1 :])
-        elif runner.code.fullmatch(word) or (word != "-" and not word.startswith(("-", "+")) and word not in _SUBCOMMANDS):
+        elif runner.code.fullmatch(word) or (
+            word != "-" and not word.startswith(("-", "+")) and word not in _SUBCOMMANDS
+        ):
             return Call(name, word, talks, argv[index:])
         index += 1
     return Call(name)
@@ -193,11 +237,21 @@ def names_of(process: Process) -> Names:
 @lru_cache(maxsize=512)  # a look asks for the same few processes, again and again
 def _names(argv: tuple[str, ...], path: str) -> Names:
     call, executable = read_call(argv), plain_name(path)
-    own = tuple(dict.fromkeys(name for name in (call.name, executable) if name and (name == call.name or name not in MULTI_CALL)))
+    own = tuple(
+        dict.fromkeys(
+            name
+            for name in (call.name, executable)
+            if name and (name == call.name or name not in MULTI_CALL)
+        )
+    )
     script = plain_name(call.script) if call.script else ""
     shell = any(name in SHELLS for name in own)
     # A shell only carries the agent that its script is named after.
-    agent = "" if shell else next((name for name in (*own, script, package_of(call.script)) if name in AGENTS), "")
+    agent = (
+        ""
+        if shell
+        else next((name for name in (*own, script, package_of(call.script)) if name in AGENTS), "")
+    )
     talks = call.talks
     if script in SHELLS and not shell:  # `python3 /usr/bin/xonsh deploy.xsh`
         talks = read_call(call.rest).talks
@@ -207,7 +261,7 @@ def _names(argv: tuple[str, ...], path: str) -> Names:
 
 
 def is_carrier(process: Process) -> bool:
-    """A shell with a script: while it has a child, the child reads (`sh -c 'claude; exec bash'`)."""
+    """A shell with a script: its child reads, if it has one (`sh -c 'claude; exec bash'`)."""
     names = names_of(process)
     return names.is_shell and not names.talks
 

@@ -1,8 +1,9 @@
 """What is the program in the foreground, and what may be typed into it?
 
-Its names decide (names.py), not its screen: a screen can be made to say anything, also by the text of a
-ticket. The whole foreground group is looked at: a pager below git, fzf in a shell's widget or ssh below a
-wrapper gets the keys, whoever leads. Text is for known agents, and for those that a person named.
+Its names decide (names.py), not its screen: a screen can be made to say anything, also by the text
+of a ticket. The whole foreground group is looked at: a pager below git, fzf in a shell's widget or
+ssh below a wrapper gets the keys, whoever leads. Text is for known agents, and for programs that a
+person said are agents.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ class Kind(enum.Enum):
     NEVER = "never"  # a pager, an editor, a menu: every key is a command
     OPAQUE = "opaque"  # another terminal within this one; what happens inside cannot be seen
     INTERPRETER = "interpreter"  # executes what it reads, in a language that we have no command for
-    UNKNOWN = "unknown"  # takes keys one by one, and no table names it: it may execute what it reads
+    UNKNOWN = (
+        "unknown"  # takes keys one by one, and no table names it: it may execute what it reads
+    )
     PROGRAM = "program"  # anything else: a command that is running
 
 
@@ -66,13 +69,15 @@ class Sight:
     @property
     def form(self) -> str:
         """Kind and the person's choice together: who gets text, who a constant command."""
-        if self.kind in (Kind.NEVER, Kind.UNKNOWN, Kind.PROGRAM) or (self.kind is Kind.INTERPRETER and self.rules.form != "shell"):
+        if self.kind in (Kind.NEVER, Kind.UNKNOWN, Kind.PROGRAM) or (
+            self.kind is Kind.INTERPRETER and self.rules.form != "shell"
+        ):
             return ""
         if self.rules.form == "agent":
             return "agent" if self.kind in (Kind.AGENT, Kind.OPAQUE) else ""
         if self.rules.form == "shell" or self.kind in (Kind.OPAQUE, Kind.INTERPRETER):
             return "repl" if self.repl else "shell"
-        return self.kind.value
+        return str(self.kind.value)
 
     @property
     def is_command(self) -> bool:
@@ -110,15 +115,18 @@ class Found:
 
 
 def classify(state: PaneState, rules: Rules) -> Found:
-    """What is in the foreground: first whatever else in its group would get the keys, then what reads them."""
+    """What is in the foreground: what else in its group gets the keys, then the reader."""
     reader = _reader(state)
     found = identify(reader)
     if found.kind is Kind.NEVER:
         return found
-    beside = [other for process in state.terminal.group if (other := _beside(found.kind, reader, process, state)) is not None]
+    others = (_beside(found.kind, reader, process, state) for process in state.terminal.group)
+    beside = [other for other in others if other is not None]
     if beside:
         return next((other for other in beside if other.kind is Kind.NEVER), beside[0])
-    if found.kind is not Kind.PROGRAM or names_of(reader).is_shell:  # a shell's script may read for a shell
+    if (
+        found.kind is not Kind.PROGRAM or names_of(reader).is_shell
+    ):  # a shell's script may read for a shell
         return found
     is_full_screen = rules.form == "auto" and state.alternate
     return replace(found, kind=Kind.AGENT if is_full_screen else _UNKNOWN[rules.form, _takes_keys(state)])
@@ -144,8 +152,8 @@ _BY_NAME: tuple[tuple[Kind, Callable[[Names], str]], ...] = (
     (Kind.INTERPRETER, lambda names: names.find(INTERPRETERS, scripts_only=not names.talks)),
 )
 
-# A program that no table names, by the person's word and by whether it takes the keys one by one. Many such
-# programs execute what they read: it gets text only where the person says that it is an agent.
+# A program that no table names, by the person's word and by whether it takes the keys one by one.
+# Many such programs execute what they read: it gets text only if a person says that it is an agent.
 _UNKNOWN = {
     ("auto", False): Kind.PROGRAM,
     ("auto", True): Kind.UNKNOWN,
@@ -180,14 +188,18 @@ def _does_read(reads: Optional[bool]) -> bool:
     return reads is True
 
 
-# When is another process of the group an objection? By what the reader is, then by what the other one is.
+# When is another process of the group an objection? By what the reader is, then the other one.
 _EXECUTING = (Kind.OPAQUE, Kind.SHELL, Kind.INTERPRETER, Kind.REPL)
 _HINDERS: dict[Kind, dict[Kind, Callable[[Optional[bool]], bool]]] = {
-    # An agent's tools and servers (`bash -c`, `docker run -i`, `deno`) have pipes. What an agent gave its
-    # terminal to (its user's editor) does read it; only an editor is worth a guess.
+    # An agent's tools and servers (`bash -c`, `docker run -i`, `deno`) have pipes. What it gave its
+    # terminal to does read it. Where that cannot be told, only an editor is worth a guess.
     Kind.AGENT: {Kind.NEVER: _may_read, **dict.fromkeys(_EXECUTING, _does_read)},
-    # An idle shell's own group is empty, but for what its widgets run (fzf) and for helpers without the terminal.
-    Kind.SHELL: {Kind.NEVER: _always, **dict.fromkeys((*_EXECUTING, Kind.AGENT, Kind.PROGRAM), _may_read)},
+    # An idle shell's group holds nothing else but what its widgets run (fzf), and helpers without
+    # the terminal. A forked shell that still has it may read from it.
+    Kind.SHELL: {
+        Kind.NEVER: _always,
+        **dict.fromkeys((*_EXECUTING, Kind.AGENT, Kind.PROGRAM), _may_read),
+    },
     # Anything else may be a wrapper: gcloud, aws and sshpass run ssh, a script runs script(1).
     Kind.PROGRAM: {Kind.NEVER: _always, **dict.fromkeys(_EXECUTING, _may_read)},
 }

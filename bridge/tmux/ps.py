@@ -1,9 +1,9 @@
 """The foreground group of a terminal from ps(1), where there is no /proc: macOS, and tests.
 
-The columns are those that macOS' ps and procps share, each with its own -o, because POSIX lets a header run
-to the end of its argument. One call takes some ms, so it is made once for each look, and not while a
-command's end is awaited. Neither the executable nor the descriptors are told here; a command line is
-cut at its blanks.
+The columns are those that macOS' ps and procps share, each with its own -o, because POSIX lets a
+header run to the end of its argument. One call takes some ms, so it is made once for each look, and
+never while a command's end is awaited. Neither executables nor descriptors are told here; a command
+line is cut at its blanks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ PS_TIMEOUT = 2.0  # seconds; a ps that hangs must not hold up every pane
 COLUMNS = ("pid", "ppid", "pgid", "tpgid", "stat", "lstart", "command")
 _OPTIONS = tuple(word for column in COLUMNS for word in ("-o", f"{column}="))
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
-_ROW = re.compile(r"\s*(\d+)\s+(\d+)\s+(\d+)\s+(-?\d+)\s+(\S+)\s+\w+\s+(\w+)\s+(\d+)\s+([\d:]+)\s+(\d+) ?(.*)")
+_LSTART = r"\w+\s+(\w+)\s+(\d+)\s+([\d:]+)\s+(\d+)"  # Sat Nov 28 09:03:40 2026, in the C locale
+_ROW = re.compile(rf"\s*(\d+)\s+(\d+)\s+(\d+)\s+(-?\d+)\s+(\S+)\s+{_LSTART} ?(.*)")
 
 
 def read_foreground(tty: str, pane_pid: int) -> tuple[tuple[Process, ...], tuple[Process, ...]]:
@@ -48,6 +49,7 @@ def started(pid: int) -> str:
 
 
 def parse(table: str, pane_pid: int) -> tuple[tuple[Process, ...], tuple[Process, ...]]:
+    """The same from the rows that ps printed."""
     rows = _rows(table)
     foreground = next((int(row[4]) for row in rows if int(row[1]) == pane_pid), 0)
     members = [row for row in rows if int(row[3]) == foreground]

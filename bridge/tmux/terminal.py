@@ -1,12 +1,13 @@
 """Who reads a pane's terminal, and how: termios(3) and the foreground process group, proc(5).
 
-This is the strongest sign of readiness and costs no tmux call: a line editor turns ICANON and ECHO off
-while it waits for a line; a running command leaves both on; a password prompt turns ECHO alone off.
-tcgetpgrp(3) answers only for one's own terminal, so the foreground group comes from /proc/<pid>/stat.
+This is the strongest sign of readiness and costs no tmux call: a line editor turns ICANON and
+ECHO off while it waits for a line; a running command leaves both on; a password prompt turns ECHO
+alone off. tcgetpgrp(3) answers only for one's own terminal, so the foreground group comes from
+/proc/<pid>/stat.
 
-    pane's process ─► its session's processes ─► those of the foreground group ─► the one that reads
+    pane's process ─► its session ─► the foreground group ─► the process that reads
 
-Where there is no /proc (macOS) ps(1) tells the same, without executables and descriptors, see ps.py.
+Where there is no /proc (macOS) ps(1) tells the same, without executables and descriptors (ps.py).
 BRIDGE_TEST_NO_PROC=1 switches that on where there is one: it is for tests, and read once.
 """
 
@@ -20,13 +21,16 @@ from bridge.tmux import ps
 from bridge.tmux.names import executes, is_carrier, names_of
 from bridge.tmux.state import Process, Terminal
 
-# Also a kernel that does not tell a process' children.
-HAS_PROC = os.path.exists(f"/proc/{os.getpid()}/task/{os.getpid()}/children") and not os.environ.get("BRIDGE_TEST_NO_PROC")
-VISITED_MAX = 256  # processes of a session looked at: more are a build in the background
-GROUP_MAX = 32  # processes of the foreground group: a program that has more is no shell at its prompt
-TASKS_MAX = 64  # threads whose children are asked for: Go and Node start children from any of them
+# Some kernels do not tell a process' children.
+HAS_PROC = os.path.exists(
+    f"/proc/{os.getpid()}/task/{os.getpid()}/children"
+) and not os.environ.get("BRIDGE_TEST_NO_PROC")
+VISITED_MAX = 256  # processes of a session looked at; beyond them the group may be unknown
+GROUP_MAX = 64  # processes of the foreground group; no shell at its prompt has as many
+TASKS_MAX = 64  # threads whose children are asked for: Go and Node start them from any thread
 FDS_MAX = 64  # descriptors of one process looked at: a terminal is opened early
-READ_MAX = 4096  # bytes of a file that are read; of a command line, names and flags come first
+READ_MAX = 4096  # bytes of a file that are read; in a command line, names and flags come first
+UNKNOWN = "a program that cannot be told here"
 
 
 def read_terminal(tty: str, pane_pid: int) -> Terminal:
@@ -35,22 +39,41 @@ def read_terminal(tty: str, pane_pid: int) -> Terminal:
     known, canonical, echo, signals = flags or (False, False, False, True)
     group, ancestry = _foreground(tty, pane_pid)
     if not group:
-        return Terminal(known, canonical, echo, signals, below="a program that cannot be told here")
+        return Terminal(known, canonical, echo, signals, below=UNKNOWN)
     reader = _reader(group)
-    below = next((names_of(one).shown for one in _above(reader, group + ancestry, pane_pid) if executes(one)), "")
+    below = next(
+        (
+            names_of(one).shown
+            for one in _above(reader, group + ancestry, pane_pid)
+            if executes(one)
+        ),
+        "",
+    )
     own, process = reader.pid == pane_pid, f"{reader.pid}-{reader.started}"
     return Terminal(known, canonical, echo, signals, own, reader.argv, group, process, below)
 
 
 def has_changed(tty: str, seen: Terminal) -> bool:
-    """Is another process in the foreground, or another mode on, than was seen? Cheap, to be polled."""
+    """Is another process in the foreground than was seen, or another mode on? For polling."""
     flags = _flags(tty)
-    if (flags or (False, False, False, True)) != (seen.known, seen.canonical, seen.echo, seen.signals):
+    if (flags or (False, False, False, True)) != (
+        seen.known,
+        seen.canonical,
+        seen.echo,
+        seen.signals,
+    ):
         return True
     if not HAS_PROC or not seen.process:
         return False  # a look will tell
     stat = _stat(seen.reader.pid)
-    return stat is None or stat.group != stat.foreground or f"{stat.pid}-{stat.started}" != seen.process or _argv(stat.pid) != seen.argv
+    if (
+        stat is None
+        or stat.group != stat.foreground
+        or f"{stat.pid}-{stat.started}" != seen.process
+    ):
+        return True
+    is_gone = any(_stat(process.pid) is None for process in seen.group)  # git in fish's prompt
+    return is_gone or _argv(stat.pid) != seen.argv
 
 
 def is_alive(process: str) -> bool:
@@ -74,14 +97,19 @@ def _flags(tty: str) -> Optional[tuple[bool, bool, bool, bool]]:
         return None
     finally:
         os.close(descriptor)
-    return True, bool(flags & termios.ICANON), bool(flags & termios.ECHO), bool(flags & termios.ISIG)
+    return (
+        True,
+        bool(flags & termios.ICANON),
+        bool(flags & termios.ECHO),
+        bool(flags & termios.ISIG),
+    )
 
 
 # Who reads?
 
 
 def _reader(group: tuple[Process, ...]) -> Process:
-    """A known agent that a launcher started (`npx`, `uv run`, a script); else the leader, or what a carrier carries."""
+    """The known agent, also below a launcher (npx, uv); else the leader, or what it carries."""
     for process in group:
         if process.reads is not False and names_of(process).agent:
             return process
@@ -95,7 +123,7 @@ def _reader(group: tuple[Process, ...]) -> Process:
 
 
 def _above(reader: Process, known: tuple[Process, ...], pane_pid: int) -> list[Process]:
-    """Its ancestors up to the pane's own process, which is always among them: one of them gets the terminal next."""
+    """Its ancestors, and the pane's own process: one of them gets the terminal next."""
     by_pid = {process.pid: process for process in known}
     found: dict[int, Process] = {}
     parent = reader.parent
@@ -118,11 +146,15 @@ def _foreground(tty: str, pane_pid: int) -> tuple[tuple[Process, ...], tuple[Pro
     if own is None or own.foreground <= 0:
         return (), ()
     visited = _session(own)
-    members = [stat for stat in visited.values() if stat.group == own.foreground and stat.state != "Z"][:GROUP_MAX]
+    members = [
+        stat for stat in visited.values() if stat.group == own.foreground and stat.state != "Z"
+    ][:GROUP_MAX]
     members.sort(key=lambda stat: stat.pid != own.foreground)
     alone = len(members) == 1
     group = tuple(_process(stat, None if alone else _reads(stat, tty)) for stat in members)
-    return group, tuple(_process(stat, None) for stat in _ancestors(members, visited) if stat not in members)
+    return group, tuple(
+        _process(stat, None) for stat in _ancestors(members, visited) if stat not in members
+    )
 
 
 class Stat:
@@ -153,7 +185,7 @@ def _stat(pid: int) -> Optional[Stat]:
 
 
 def _session(own: Stat) -> dict[int, Stat]:
-    """The pane's process and its descendants in the same session, eldest first; others cannot read this terminal.
+    """The pane's process and its descendants in the same session; others cannot read this terminal.
 
     From the leader of the group, too: one whose parent has ended is no descendant any more.
     """
@@ -199,13 +231,17 @@ def _argv(pid: int) -> tuple[str, ...]:
         raw = _read(f"/proc/{pid}/cmdline")
     except OSError:
         return ()
-    return tuple(part.decode("utf-8", "replace") for part in raw.rstrip(b"\0").split(b"\0")) if raw else ()
+    return (
+        tuple(part.decode("utf-8", "replace") for part in raw.rstrip(b"\0").split(b"\0"))
+        if raw
+        else ()
+    )
 
 
 def _reads(stat: Stat, tty: str) -> Optional[bool]:
     """Is the terminal its standard input, or did it open it to read, as pickers and pagers do?
 
-    What it holds under the same number as its parent it has inherited: a forked zsh or bash keeps the
+    What it holds under the same number as its parent it has inherited: a forked zsh keeps the
     descriptor on which its parent reads keys, and gitstatusd's does not read them.
     """
     names = (tty, "/dev/tty")

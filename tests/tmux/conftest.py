@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+from bridge.tmux import activity, terminal  # noqa: E402
 from panes import Server  # noqa: E402
 
 LONGEST = 180.0  # seconds that a test may take on a machine with twenty times more to do than it can
@@ -43,3 +44,12 @@ def own(tmp_path):
     started = Server(tmp_path)
     yield started
     started.stop()
+
+
+@pytest.fixture(params=["proc", "ps"])
+def told_by(request, monkeypatch):
+    """Also as macOS has it: BRIDGE_TEST_NO_PROC and BRIDGE_TEST_NO_INOTIFY, in this process."""
+    if request.param == "ps":
+        monkeypatch.setattr(terminal, "HAS_PROC", False)
+        monkeypatch.setattr(activity, "HAS_INOTIFY", False)
+    return request.param

@@ -161,9 +161,9 @@ def test_before_tmux_3_the_marks_are_global_and_carry_the_panes_number(server, k
     pane = server.open("dash") if kind == "shell" else server.agent()
 
     async def scenario():
-        injector = Injector(Old(socket_name=server.name), pane.session, "0", QUICK)
+        injector = Injector(Old(socket_name=server.name), pane.session, "0", QUICK, pane.form)
         await deliver(injector, ticket())
-        return await deliver(Injector(Old(socket_name=server.name), pane.session, "0", QUICK), ticket())
+        return await deliver(Injector(Old(socket_name=server.name), pane.session, "0", QUICK, pane.form), ticket())
 
     assert run(scenario()).form == kind
     name = f"@bridge_sent_{pane.id[1:]}"

@@ -123,7 +123,7 @@ def test_tickets_arrive_through_it(server):
         async with client_of(server) as client:
             await connect(client)
             for number in range(3):
-                await deliver(Injector(client, agent.session, "0", QUICK), ticket(f"it's number {number}; done\nsecond line", f"T-{number}"))
+                await deliver(Injector(client, agent.session, "0", QUICK, agent.form), ticket(f"it's number {number}; done\nsecond line", f"T-{number}"))
                 await deliver(Injector(client, shell.session, "0", QUICK), ticket("$(touch pwned)", f"T-{number}"))
             assert client.is_connected
 
@@ -144,7 +144,7 @@ def test_a_pane_that_becomes_ready_is_seen_by_events(server, policy):
             for number in range(3):
                 shell.keys("sleep 0.4; true", "Enter")
                 await deliver(Injector(client, shell.session, "0", QUICK, activity=activity), ticket(ticket_id=f"T-{number}"))
-                await deliver(Injector(client, agent.session, "0", QUICK, activity=activity), ticket(f"number {number}", f"T-{number}"))
+                await deliver(Injector(client, agent.session, "0", QUICK, agent.form, activity=activity), ticket(f"number {number}", f"T-{number}"))
         activity.close()
 
     run(scenario())

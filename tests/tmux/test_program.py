@@ -1,4 +1,4 @@
-"""What is in the foreground? From tables: process groups as real programs have them, and what must come out."""
+"""What is in the foreground? From tables: process groups of real programs, and the answer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def processes(*lines: str) -> tuple[Process, ...]:
         sign, _, words = line.strip().partition(" ")
         words, _, executable = words.partition(" = ")
         parent = next(parents[depth] for depth in range(indent - 1, -2, -1) if depth in parents)
-        parents = {**{depth: pid_ for depth, pid_ in parents.items() if depth < indent}, indent: pid}
+        parents = {
+            **{depth: pid_ for depth, pid_ in parents.items() if depth < indent},
+            indent: pid,
+        }
         reads = {"+": True, "-": False, "?": None}[sign]
         found.append(Process(tuple(words.split()), executable, pid, parent, "7", reads))
     return tuple(found)
@@ -30,7 +33,9 @@ def processes(*lines: str) -> tuple[Process, ...]:
 
 def state_of(group: tuple[Process, ...], reader: int = 0, flags=RAW, **fields) -> PaneState:
     one = group[reader]
-    terminal = Terminal(*flags, own=True, argv=one.argv, group=group, process=f"{one.pid}-{one.started}")
+    terminal = Terminal(
+        *flags, own=True, argv=one.argv, group=group, process=f"{one.pid}-{one.started}"
+    )
     return PaneState("", 1, "%0", 2, rows=("❯ ",), cursor_x=2, terminal=terminal, **fields)
 
 
@@ -103,23 +108,45 @@ PACKAGES = "/root/.cache/agents/node_modules/"
 # Process trees of the real programs, each below the launcher that started it or below nothing.
 TREES = {
     "claude": ["+ /opt/claude-code-linux-x64/claude = /opt/claude-code-linux-x64/claude"],
-    "claude installed by its own installer": ["+ claude = /root/.local/share/claude/versions/2.1.332"],
+    "claude installed by its own installer": [
+        "+ claude = /root/.local/share/claude/versions/2.1.332"
+    ],
     "claude with a title": ["+ claude = /usr/bin/node"],
     "claude run by node": [f"+ node {PACKAGES}@anthropic-ai/claude-code/cli.js = /usr/bin/node"],
-    "claude below a launcher": ["+ python3 launch.py claude = /usr/bin/python3.11", " + /opt/claude = /opt/claude"],
-    "claude below npx": ["+ npm_exec = /usr/bin/node", " + sh -c claude = /usr/bin/dash", "  + node /root/.npm/_npx/1/node_modules/.bin/claude = /usr/bin/node"],
-    "codex": [f"+ node {PACKAGES}.bin/codex = /usr/bin/node", " + /opt/vendor/bin/codex = /opt/vendor/bin/codex"],
+    "claude below a launcher": [
+        "+ python3 launch.py claude = /usr/bin/python3.11",
+        " + /opt/claude = /opt/claude",
+    ],
+    "claude below npx": [
+        "+ npm_exec = /usr/bin/node",
+        " + sh -c claude = /usr/bin/dash",
+        "  + node /root/.npm/_npx/1/node_modules/.bin/claude = /usr/bin/node",
+    ],
+    "codex": [
+        f"+ node {PACKAGES}.bin/codex = /usr/bin/node",
+        " + /opt/vendor/bin/codex = /opt/vendor/bin/codex",
+    ],
     "codex run from its package": [f"+ node {PACKAGES}@openai/codex/bin/codex.js = /usr/bin/node"],
     "gemini": [f"+ node {PACKAGES}.bin/gemini = /usr/bin/node"],
-    "gemini run from its package": [f"+ node {PACKAGES}@google/gemini-cli/dist/index.js = /usr/bin/node"],
+    "gemini run from its package": [
+        f"+ node {PACKAGES}@google/gemini-cli/dist/index.js = /usr/bin/node"
+    ],
     "aider": ["+ /opt/venv/bin/python3 /opt/venv/bin/aider --model x = /usr/bin/python3.11"],
     "aider as a module": ["+ python3 -m aider = /usr/bin/python3.11"],
-    "copilot": [f"+ node {PACKAGES}.bin/copilot = /usr/bin/node", f" + {PACKAGES}@github/copilot-linux-x64/copilot = {PACKAGES}@github/copilot-linux-x64/copilot"],
+    "copilot": [
+        f"+ node {PACKAGES}.bin/copilot = /usr/bin/node",
+        f" + {PACKAGES}@github/copilot-linux-x64/copilot = {PACKAGES}@github/copilot-linux-x64/copilot",
+    ],
     "copilot run from its package": [f"+ node {PACKAGES}@github/copilot/index.js = /usr/bin/node"],
     "opencode": ["+ /opt/opencode-linux-x64/bin/opencode = /opt/opencode-linux-x64/bin/opencode"],
     "opencode run from its package": [f"+ node {PACKAGES}opencode-ai/bin/cli.js = /usr/bin/node"],
-    "qwen": [f"+ node {PACKAGES}.bin/qwen = /usr/bin/node", f" + /usr/bin/node {PACKAGES}.bin/qwen = /usr/bin/node"],
-    "qwen told something at its start": [f"+ node {PACKAGES}@qwen-code/qwen-code/dist/cli.js -i hello = /usr/bin/node"],
+    "qwen": [
+        f"+ node {PACKAGES}.bin/qwen = /usr/bin/node",
+        f" + /usr/bin/node {PACKAGES}.bin/qwen = /usr/bin/node",
+    ],
+    "qwen told something at its start": [
+        f"+ node {PACKAGES}@qwen-code/qwen-code/dist/cli.js -i hello = /usr/bin/node"
+    ],
     "cn": [f"+ node {PACKAGES}.bin/cn --config x = /usr/bin/node"],
     "cn run from its package": [f"+ node {PACKAGES}@continuedev/cli/dist/index.js = /usr/bin/node"],
 }
@@ -128,7 +155,10 @@ TREES = {
 @pytest.mark.parametrize("tree", TREES)
 def test_known_agents_are_known_in_all_their_shapes(tree):
     group = processes(*TREES[tree])
-    assert any(names_of(process).agent == tree.split()[0] for process in group) and tree.split()[0] in AGENTS
+    assert (
+        any(names_of(process).agent == tree.split()[0] for process in group)
+        and tree.split()[0] in AGENTS
+    )
     known = next(index for index, process in enumerate(group) if names_of(process).agent)
     found = classify(state_of(group, known), Rules())
     assert (found.kind, found.name) == (Kind.AGENT, tree.split()[0])
@@ -139,7 +169,15 @@ KINDS = [
     (["+ editor x = /usr/bin/nano"], Kind.NEVER, "editor"),
     (["+ my-editor x = /usr/bin/vim.basic"], Kind.NEVER, "vim"),
     (["+ git commit = /usr/bin/git", " + editor MSG = /bin/nano"], Kind.NEVER, "editor"),
-    (["+ crontab -e = /usr/bin/crontab", " + sh -c x = /usr/bin/dash", "  + whatever MSG = /usr/bin/mg"], Kind.NEVER, "mg"),
+    (
+        [
+            "+ crontab -e = /usr/bin/crontab",
+            " + sh -c x = /usr/bin/dash",
+            "  + whatever MSG = /usr/bin/mg",
+        ],
+        Kind.NEVER,
+        "mg",
+    ),
     (["+ claude = /bin/bash-static"], Kind.SHELL, "bash"),
     (["+ claude x.sh = /bin/bash-static"], Kind.SHELL, "bash"),
     (["+ busybox less x = /bin/busybox"], Kind.NEVER, "less"),
@@ -147,8 +185,16 @@ KINDS = [
     (["+ less claude = /usr/bin/less"], Kind.NEVER, "less"),
     (["+ tail -f claude = /usr/bin/tail"], Kind.UNKNOWN, "tail"),
     # C3: whoever leads
-    (["+ python3 gcloud = /usr/bin/python3", " + script -q x = /usr/bin/script"], Kind.OPAQUE, "script"),
-    (["+ aws ssm = /usr/bin/python3", " + session-manager-plugin x"], Kind.OPAQUE, "session-manager-plugin"),
+    (
+        ["+ python3 gcloud = /usr/bin/python3", " + script -q x = /usr/bin/script"],
+        Kind.OPAQUE,
+        "script",
+    ),
+    (
+        ["+ aws ssm = /usr/bin/python3", " + session-manager-plugin x"],
+        Kind.OPAQUE,
+        "session-manager-plugin",
+    ),
     (["+ python3 gh", " ? ssh host"], Kind.OPAQUE, "ssh"),
     (["+ python3 /usr/bin/asciinema rec x = /usr/bin/python3.11"], Kind.OPAQUE, "asciinema"),
     (["+ git log = /usr/bin/git", " + pager = /usr/bin/less"], Kind.NEVER, "pager"),
@@ -171,7 +217,18 @@ KINDS = [
     (["? -zsh", " ? -zsh", "  ? fzf"], Kind.NEVER, "fzf"),
     # an agent's tools and servers have pipes; what it gave its terminal to does not
     (["+ claude", " - bash -c x", "  - sleep 9"], Kind.AGENT, "claude"),
-    (["+ claude", " - docker run -i mcp", " - deno run x", " - node server.js", " - bash", " - less"], Kind.AGENT, "claude"),
+    (
+        [
+            "+ claude",
+            " - docker run -i mcp",
+            " - deno run x",
+            " - node server.js",
+            " - bash",
+            " - less",
+        ],
+        Kind.AGENT,
+        "claude",
+    ),
     (["? claude", " ? docker run -i mcp", " ? deno run x", " ? sh -c x"], Kind.AGENT, "claude"),
     (["+ claude", " + editor MSG = /bin/nano"], Kind.NEVER, "editor"),
     (["? claude", " ? vim MSG"], Kind.NEVER, "vim"),
@@ -185,17 +242,31 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize(("tree", "kind", "name"), KINDS, ids=lambda value: " / ".join(value) if isinstance(value, list) else None)
+@pytest.mark.parametrize(
+    ("tree", "kind", "name"),
+    KINDS,
+    ids=lambda value: " / ".join(value) if isinstance(value, list) else None,
+)
 def test_the_whole_group_says_what_is_in_the_foreground(tree, kind, name):
     found = classify(state_of(processes(*tree)), Rules())
     assert (found.kind, found.name) == (kind, name)
 
 
 def test_what_stands_beside_an_agent_that_a_person_named_is_an_objection_too():
-    for line, reason in ((" + vim x", "vim is open"), (" + script x", "script is in the foreground"), (" + bash", "bash is running")):
-        verdict = judge(state_of(processes("+ python3 agent.py", line)), Learned(still=1.0), Rules(form="agent"))
+    for line, reason in (
+        (" + vim x", "vim is open"),
+        (" + script x", "script is in the foreground"),
+        (" + bash", "bash is running"),
+    ):
+        verdict = judge(
+            state_of(processes("+ python3 agent.py", line)), Learned(still=1.0), Rules(form="agent")
+        )
         assert not verdict.ready and verdict.reason.startswith(reason), verdict
-    assert judge(state_of(processes("+ python3 agent.py", " - bash -c x", " - docker run x")), Learned(still=1.0), Rules(form="agent")).ready
+    assert judge(
+        state_of(processes("+ python3 agent.py", " - bash -c x", " - docker run x")),
+        Learned(still=1.0),
+        Rules(form="agent"),
+    ).ready
 
 
 @pytest.mark.parametrize("name", ["  PID", "not a row", ""])

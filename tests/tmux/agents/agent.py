@@ -41,6 +41,7 @@ flags.add_argument("--dialog-on", default="", help="a draft that contains this o
 flags.add_argument("--dialog-keeps-draft", action="store_true", help="the dialog stands above the composer, and the cursor stays in the draft")
 flags.add_argument("--ask-on-enter", action="store_true", help="the first Enter is not taken: it opens the dialog")
 flags.add_argument("--question", default="", help="a last line of the transcript")
+flags.add_argument("-i", action="store_true", help="says nothing to this agent; to Python, before a script, it does")
 options = flags.parse_args()
 
 def columns(text: str) -> int:
