@@ -36,8 +36,8 @@ def reader(shown: bytes, raw: bool = False) -> str:
         ("python3 -c 'import subprocess; subprocess.run([\"less\", \"/etc/services\"])'", "less is open"),
         ("script -q /dev/null", "hides what runs inside"),
         (reader(b"> "), "is running"),
-        (reader(b"\x1b[?1049h\x1b[H(ready) ", raw=True), "is no agent that is known here"),
-        (reader(b"\x1b[?1049h\x1b[H", raw=True), "say so: --form agent"),
+        (reader(b"\x1b[?1049h\x1b[H(ready) ", raw=True), "no open composer"),
+        (reader(b"\x1b[?1049h\x1b[H", raw=True), "no open composer"),
         ("(sleep 60)", "is running"),
         ("sleep 60 | cat", "is running"),
         ("sh -c 'sleep 60; true'", "sleep is running"),
@@ -173,7 +173,7 @@ def test_an_opaque_terminal_is_used_only_when_allowed(server):
     run(wait_reason(pane.injector(), "hides what runs inside"))
     given = run(deliver(pane.injector(settings=TmuxSettings(allow_opaque=True, poll_min=20)), ticket()))
     assert given.form == "shell"
-    pane.wait_shown("python3 -m bridge show T-1")
+    pane.wait_shown("bridge show T-1")
 
 
 def test_a_nested_tmux_is_opaque(server):
