@@ -13,7 +13,10 @@ OLDEST = (3, 9)
 def run():
     """Run the command line; leaves with its exit status."""
     if sys.version_info < OLDEST:
-        sys.stderr.write("bridge: Python 3.9 or later is needed; this is %s (%s)\n" % (sys.version.split()[0], sys.executable))
+        sys.stderr.write(
+            "bridge: Python 3.9 or later is needed; this is %s (%s)\n"
+            % (sys.version.split()[0], sys.executable)
+        )
         raise SystemExit(1)
     if __name__ == "__main__" and not __package__:  # -m would have named the package
         load_this_folder()
@@ -37,7 +40,10 @@ def load_this_folder():
 
     here = os.path.dirname(os.path.abspath(__file__))
     place = os.path.join(here, "__init__.py")
-    spec = importlib.util.spec_from_file_location("bridge", place, submodule_search_locations=[here])
+    spec = importlib.util.spec_from_file_location(
+        "bridge", place, submodule_search_locations=[here]
+    )
+    assert spec is not None and spec.loader is not None
     sys.modules["bridge"] = package = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(package)
 

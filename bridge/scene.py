@@ -38,10 +38,10 @@ LOOK_INTERVAL = 0.05  # seconds between two looks at something that is on its wa
 SOCKET_PATH_MAX = 90  # bytes; a socket's path may be 107 on Linux, 103 on macOS (unix(7))
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 OURS = ("BRIDGE_", "BROKER_", "TMUX", "DISABLE_SSE", "POLL_INTERVAL_MS")  # variables of the person's own set-up
-# Variables that have shells and other programs read or write a person's files, or that change how they start.
+# Variables that lead shells and other programs to a person's files, or change how they start.
 PERSONAL = (
-    *("BASH_", "BASHOPTS", "ENV", "HIST", "INPUTRC", "PROMPT_COMMAND", "PS1", "SHELLOPTS", "ZDOTDIR", "fish_"),
-    *("XDG_", "EXINIT", "LESS", "NODE_REPL", "PYTHONSTARTUP", "VIM"),
+    *("BASH_", "BASHOPTS", "ENV", "HIST", "INPUTRC", "PROMPT_COMMAND", "PS1", "SHELLOPTS"),
+    *("XDG_", "ZDOTDIR", "fish_", "EXINIT", "LESS", "NODE_REPL", "PYTHONSTARTUP", "VIM"),
 )
 
 
@@ -115,7 +115,8 @@ class Scene:
             return file.read()
 
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in private(os.environ, self.folder).items() if not name.startswith(OURS)}
+        given = private(os.environ, self.folder)
+        kept = {name: value for name, value in given.items() if not name.startswith(OURS)}
         return {**kept, **self.variables}
 
     def start(self, name: str, words: Sequence[str], stdout: Optional[int] = None) -> subprocess.Popen[bytes]:
@@ -145,10 +146,10 @@ class Scene:
 
 
 def private(environ: Mapping[str, str], home: str) -> dict[str, str]:
-    """The environment without the variables that lead to a person's files, and with a home of its own.
+    """The environment with a home of its own, and no variable that leads to a person's files.
 
-    An empty HISTFILE keeps bash and zsh from writing any history, also while they are killed and `home` is removed.
-    /bin/sh is the shell in which tmux runs its commands: another one would read rc files of its own.
+    An empty HISTFILE keeps bash and zsh from writing any history, also into `home`, which may be
+    removed while they end. tmux runs its commands in $SHELL: /bin/sh reads no rc file for that.
     """
     kept = {name: value for name, value in environ.items() if not name.startswith(PERSONAL)}
     return {**kept, "HOME": home, "HISTFILE": "", "SHELL": "/bin/sh"}

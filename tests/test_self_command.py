@@ -1,4 +1,4 @@
-"""How this program names itself: a command that works in any folder and that any shell reads alike."""
+"""How this program names itself: a command that works in any folder, alike in any shell."""
 
 from __future__ import annotations
 
@@ -16,14 +16,21 @@ from bridge.self_command import own_command, own_words, quoted, show_template
 from running import ROOT, environment
 
 SHELLS = ("bash", "zsh", "fish", "dash")
-SPECIAL = st.sampled_from(" \"$`!*?[]{}()<>|&;#~=%^,-é日")
-WORDS = st.text(st.one_of(SPECIAL, st.characters(blacklist_categories=("C", "Z"), blacklist_characters="'\\")), min_size=1, max_size=20)
+SPECIAL = st.sampled_from(' "$`!*?[]{}()<>|&;#~=%^,-é日')
+WORDS = st.text(
+    st.one_of(SPECIAL, st.characters(blacklist_categories=("C", "Z"), blacklist_characters="'\\")),
+    min_size=1,
+    max_size=20,
+)
 
 
 def test_it_names_interpreter_and_package_by_their_paths():
     python, isolated, path = own_command()
     assert (python, isolated, path) == (sys.executable, "-I", str(ROOT / "bridge"))
-    assert show_template("") == f"{own_words()} show {{id}}" and show_template("", " --flag") == f"{own_words()} show {{id}} --flag"
+    assert (
+        show_template("") == f"{own_words()} show {{id}}"
+        and show_template("", " --flag") == f"{own_words()} show {{id}} --flag"
+    )
     assert show_template("mine {id}", " --flag") == "mine {id}"
 
 
@@ -38,11 +45,18 @@ def test_an_interpreter_that_does_not_know_its_path(monkeypatch, executable):
 @given(st.lists(WORDS.filter(quoted), min_size=1, max_size=40))
 def test_what_is_quoted_is_read_alike_by_every_shell(shell, words):
     command = r"printf '%s\n' " + " ".join(map(quoted, words))
-    ended = subprocess.run([shutil.which(shell), "-c", command], capture_output=True, env=environment(LC_ALL="C.UTF-8"), timeout=30)
+    ended = subprocess.run(
+        [shutil.which(shell), "-c", command],
+        capture_output=True,
+        env=environment(LC_ALL="C.UTF-8"),
+        timeout=30,
+    )
     assert (ended.stdout.decode(), ended.stderr) == ("".join(word + "\n" for word in words), b"")
 
 
-@pytest.mark.parametrize("word", ["", "o'brien", "a\\b", "a\nb", "a\x1bb", "a\x7fb", "a\u202eb", "a\udcffb", "{id}"])
+@pytest.mark.parametrize(
+    "word", ["", "o'brien", "a\\b", "a\nb", "a\x1bb", "a\x7fb", "a\u202eb", "a\udcffb", "{id}"]
+)
 def test_what_cannot_be_quoted(monkeypatch, word):
     assert quoted(word) == ""
     monkeypatch.setattr(self_command, "own_path", lambda: f"/opt/{word}/bridge.pyz")
@@ -55,7 +69,14 @@ def test_what_cannot_be_quoted(monkeypatch, word):
 def test_started_by_its_path_it_leaves_nothing_in_the_path_of_modules():
     """Neither its folder, with errors.py and settings.py, nor the folder above."""
     words = [sys.executable, "-I", "-i", str(ROOT / "bridge"), "--version"]
-    ended = subprocess.run(words, input="import sys; print(sys.path)\n", capture_output=True, text=True, cwd="/", timeout=30)
+    ended = subprocess.run(
+        words,
+        input="import sys; print(sys.path)\n",
+        capture_output=True,
+        text=True,
+        cwd="/",
+        timeout=30,
+    )
     version, _, path = ended.stdout.partition("\n")
     assert version.startswith("bridge ") and path.startswith("[") and str(ROOT) not in path, ended
 
@@ -66,5 +87,14 @@ def test_a_file_beside_the_package_is_not_taken_for_one_of_the_standard_library(
     for name in ("json", "argparse", "importlib", "os"):
         (tmp_path / f"{name}.py").write_text(f"print('{name} ran')\n")
     words = [sys.executable, *flags, str(tmp_path / "bridge"), "--version"]
-    ended = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=environment(PYTHONPATH=""), timeout=30)
-    assert ended.returncode == 0 and ended.stdout.startswith("bridge ") and ended.stderr == "", ended
+    ended = subprocess.run(
+        words,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment(PYTHONPATH=""),
+        timeout=30,
+    )
+    assert ended.returncode == 0 and ended.stdout.startswith("bridge ") and ended.stderr == "", (
+        ended
+    )

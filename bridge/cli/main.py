@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from typing import IO, NamedTuple, NoReturn, Optional, Sequence
+from typing import Any, NamedTuple, NoReturn, Optional, Sequence
 
 from bridge import __version__
 from bridge.cli.streams import leave_stdout, open_streams
@@ -127,8 +127,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(USAGE, f"{self.prog}: {one_sentence(message)}; see --help\n")
 
-    def _print_message(self, message: str, file: Optional[IO[str]] = None) -> None:
-        """argparse's own swallows (since 3.11) that stdout takes nothing: --help to a full disk would be status 0."""
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """As argparse's own, which since 3.11 swallows that stdout takes nothing."""
         (file or sys.stderr).write(message)
 
 

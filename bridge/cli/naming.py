@@ -1,4 +1,4 @@
-"""How a command of ours is told to a pane, an agent or a person: with this program's path, and with the broker that we mean."""
+"""How a command of ours names the broker, and the settings of what is typed into a pane."""
 
 from __future__ import annotations
 
@@ -10,10 +10,17 @@ from bridge.settings import ClientSettings, TmuxSettings
 
 def broker_words(url: str) -> str:
     """The flag that names the broker; "" for the default one."""
-    return f" --broker-url {quoted(url)}" if url != ClientSettings.broker_url and quoted(url) else ""
+    return (
+        f" --broker-url {quoted(url)}" if url != ClientSettings.broker_url and quoted(url) else ""
+    )
 
 
 def name_program(settings: TmuxSettings, broker: str) -> TmuxSettings:
-    """Settings with the command that a shell gets: the chosen one, or this program's own. A shell in the pane knows
-    nothing of how we were started: our own command names our path, and a broker that is not the default one."""
-    return replace(settings, shell_command=show_template(settings.shell_command, broker_words(broker)))
+    """Settings with the command that a shell gets: the chosen one, or this program's own.
+
+    A shell in the pane does not know how this program was started: our own command names our
+    path, and a broker that is not the default one.
+    """
+    return replace(
+        settings, shell_command=show_template(settings.shell_command, broker_words(broker))
+    )

@@ -1,7 +1,7 @@
 """`send AGENT [TEXT | -]`: one ticket; prints its id, or with --wait the reply.
 
-A script must know whether the ticket was accepted, also where stdout does not take its id: everything that may be
-refused comes before the first word on stdout, so status 141 (stdout closed) means accepted.
+A script must know whether the ticket was accepted, also where stdout does not take its id.
+All that may fail comes before the first word on stdout: status 141 (stdout closed) means accepted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bridge.errors import BrokerUnreachable, UsageError
 NO_REPLY = 7  # exit status
 TIMEOUT_MS = 30000  # WIRE: timeoutMs of a ticket that names none
 ACCEPTED = """accepted or not:
-  The ticket was accepted with status 0, 7 (no reply in time) and 141 (stdout is closed, its id is lost).
+  The ticket was accepted with status 0, 7 (no reply in time) and 141 (stdout is closed).
   Where you cannot tell, send again with the same --ticket-id: that makes no second ticket."""
 ONE_WAIT_MS = 25000  # of each question while waiting; below common proxy limits, as the watcher's long-poll
 
@@ -64,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         return print_outcome(args, accepted, replied)
     except OSError as error:  # its number decides the exit status; a full disk's line is printed
-        raise OSError(error.errno, f"{error.strerror}; the ticket {one_line(str(accepted.get('ticketId')))} was accepted") from None
+        ticket_id = one_line(str(accepted.get("ticketId")))
+        raise OSError(error.errno, f"{error.strerror}; the ticket {ticket_id} was accepted") from None
 
 
 def metadata_of(args: argparse.Namespace) -> dict[str, str]:

@@ -5,7 +5,7 @@ Python then has None in its place, and the next file or socket that is opened ge
 the free descriptor: a stray print would go into it.
 
     stdin closed   reads as empty
-    stdout closed  is a pipe that nothing reads: the first word is a BrokenPipeError, as behind `| true`
+    stdout closed  is a pipe that nothing reads: a write is a BrokenPipeError, as for `| true`
     stderr closed  goes nowhere
 
 So there is one way in which stdout fails, and one place (`main`) that handles it.
@@ -20,7 +20,7 @@ IN, OUT, ERR = 0, 1, 2  # stdin(3): the descriptors' numbers
 
 
 def open_streams() -> None:
-    """Put something in the place of each stream that is closed; in this order, the lowest free descriptor comes first."""
+    """Put something in the place of each stream that is closed, lowest descriptor first."""
     if sys.stdin is None:
         place(os.open(os.devnull, os.O_RDONLY), IN)
         sys.stdin = open(IN, encoding="utf-8", closefd=False)
@@ -35,15 +35,20 @@ def open_streams() -> None:
 
 
 def place(descriptor: int, number: int) -> None:
-    """Give an open file the number of a standard stream. A child does not get it: what it inherits stays closed."""
+    """Give an open file the number of a standard stream.
+
+    A child does not inherit it: for a child the stream stays closed.
+    """
     if descriptor != number:
         os.dup2(descriptor, number, inheritable=False)
         os.close(descriptor)
 
 
 def leave_stdout() -> None:
-    """Where stdout takes nothing more (its reader has gone, its disk is full), what is held for it goes nowhere:
-    the interpreter flushes at its end, and would complain."""
+    """If stdout takes nothing more (no reader, a full disk), drop what is held for it.
+
+    The interpreter flushes stdout at its end, and would complain.
+    """
     try:
         sys.stdout.flush()
         return

@@ -1,4 +1,7 @@
-"""Each command with a stdout that takes nothing: closed, a pipe that nothing reads, a full disk. Never a traceback, always the right status."""
+"""Each command with a stdout that takes nothing: closed, a pipe that nothing reads, a full disk.
+
+Never a traceback, always the right status.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
 from panes import Server  # noqa: E402
 
 END = 60.0  # seconds for a command on a loaded machine
-SILENT = {"broker", "reply", "supervise"}  # they print nothing; `supervise --print` is `watch --print`
+SILENT = {
+    "broker",
+    "reply",
+    "supervise",
+}  # they print nothing; `supervise --print` is `watch --print`
 SLOW = {"bench", "demo"}  # they start others: seen once, closed
 
 
@@ -37,7 +44,10 @@ def words(served, server, tmp_path):
 
     def make(name: str) -> list[str]:
         agent = new_name()
-        ticket, session = served.send(agent, "findable"), server("list-sessions", "-F", "#{session_name}").split()[0]
+        ticket, session = (
+            served.send(agent, "findable"),
+            server("list-sessions", "-F", "#{session_name}").split()[0],
+        )
         return {
             "watch": ["watch", agent, "--print"],
             "send": ["send", agent, "hello"],
@@ -77,15 +87,31 @@ def full_disk():
 
 
 def run(bridge, words, stdout, unbuffered="") -> subprocess.CompletedProcess[str]:
-    command, given = [*package_launcher(), *words], {**bridge.environment, "PYTHONUNBUFFERED": unbuffered}
+    command, given = (
+        [*package_launcher(), *words],
+        {**bridge.environment, "PYTHONUNBUFFERED": unbuffered},
+    )
     if stdout == "closed":
         command, stdout = ["sh", "-c", 'exec "$@" >&-', "sh", *command], subprocess.DEVNULL
-    return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, env=given, cwd=ROOT, text=True, timeout=END)
+    return subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=given,
+        cwd=ROOT,
+        text=True,
+        timeout=END,
+    )
 
 
 def said(ended) -> list[str]:
-    """What was said on stderr, without the log, bench's progress and what asyncio's debug mode says of a loaded machine."""
-    return [line for line in ended.stderr.splitlines() if not line.startswith(("Executing", "bench ")) and " info " not in line]
+    """stderr without the log, bench's progress and asyncio's debug mode on a loaded machine."""
+    return [
+        line
+        for line in ended.stderr.splitlines()
+        if not line.startswith(("Executing", "bench ")) and " info " not in line
+    ]
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in SILENT])
@@ -102,7 +128,9 @@ def test_a_broken_pipe_is_the_same(bridge, words, name):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no disk here that is always full")
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in SILENT | SLOW | {"watch"}])
+@pytest.mark.parametrize(
+    "name", [name for name in COMMANDS if name not in SILENT | SLOW | {"watch"}]
+)
 def test_a_full_disk_is_one_line(bridge, words, name):
     with full_disk() as full:
         ended = run(bridge, words(name), full)
@@ -124,39 +152,66 @@ def test_help_and_version_too(bridge, words, unbuffered):
     assert [(ended.returncode, ended.stderr) for ended in (closed, piped)] == [(141, "")] * 2
     with full_disk() as full:
         ended = run(bridge, words, full, unbuffered)
-    assert ended.returncode == 1 and ended.stderr.count("\n") == 1 and "No space left" in ended.stderr
+    assert (
+        ended.returncode == 1 and ended.stderr.count("\n") == 1 and "No space left" in ended.stderr
+    )
 
 
 def test_a_sender_knows_whether_its_ticket_was_accepted(bridge, served):
     """Status 141 means accepted; what is refused has its own status, with stdout closed, too."""
     agent = new_name()
-    assert run(bridge, ["send", agent, "hello", "--ticket-id", f"T-{agent}"], "closed").returncode == 141
+    assert (
+        run(bridge, ["send", agent, "hello", "--ticket-id", f"T-{agent}"], "closed").returncode
+        == 141
+    )
     with full_disk() as full:
         ended = run(bridge, ["send", agent, "hello", "--ticket-id", f"U-{agent}"], full)
     assert ended.returncode == 1 and f"the ticket U-{agent} was accepted" in ended.stderr
     assert [ticket["ticketId"] for ticket in served.pending(agent)] == [f"T-{agent}", f"U-{agent}"]
-    assert run(bridge, ["send", agent, "hello", "--broker-url", "http://127.0.0.1:1"], "closed").returncode == 3
+    assert (
+        run(
+            bridge, ["send", agent, "hello", "--broker-url", "http://127.0.0.1:1"], "closed"
+        ).returncode
+        == 3
+    )
     assert run(bridge, ["send", agent, ""], "closed").returncode == 141
-    assert run(bridge, ["send", agent, "late", "--wait", "--timeout-ms", "1"], "closed").returncode == 7
+    assert (
+        run(bridge, ["send", agent, "late", "--wait", "--timeout-ms", "1"], "closed").returncode
+        == 7
+    )
     told = bridge.run("send", "--help")
-    assert "The ticket was accepted with status 0, 7 (no reply in time) and 141" in told
+    assert "accepted with status 0, 7 (no reply in time) and 141" in told
 
 
 def test_what_prints_nothing_minds_nothing(bridge, served, server):
-    """A watcher of a pane, started as a service manager may: its sockets do not get the number of stdout."""
+    """A watcher of a pane without stdin and stdout: its sockets do not get the number of stdout."""
     agent, pane = new_name(), server.open("env 'PS1=$ ' bash --norc --noprofile", width=150)
     words = [*package_launcher(), "watch", agent, pane.session, "0", "-L", server.name]
     with Running(bridge, ["sh", "-c", 'exec "$@" <&- >&-', "sh", *words], {}) as watch:
         ticket = served.send(agent, "hello")
-        wait_until(lambda: served.ticket(ticket)["status"] == "delivered", f"the ticket: {watch.said}")
+        wait_until(
+            lambda: served.ticket(ticket)["status"] == "delivered", f"the ticket: {watch.said}"
+        )
         assert os.readlink(f"/proc/{watch.process.pid}/fd/1").startswith("pipe:")
 
 
 @pytest.mark.parametrize("closed", ["2>&-", "<&-", "<&- 2>&-", "<&- >&- 2>&-"])
-@pytest.mark.parametrize("words, status", [(["send", "lucy"], 2), (["agents"], 0), (["agents", "--nonsense"], 2)])
+@pytest.mark.parametrize(
+    "words, status", [(["send", "lucy"], 2), (["agents"], 0), (["agents", "--nonsense"], 2)]
+)
 def test_other_streams_may_be_closed_as_well(bridge, words, status, closed):
     """What is meant for stderr never comes out on stdout."""
     command = ["sh", "-c", f'exec "$@" {closed}', "sh", *package_launcher(strict=False), *words]
-    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env=bridge.environment, cwd=ROOT, text=True, timeout=END)
+    ended = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=bridge.environment,
+        cwd=ROOT,
+        text=True,
+        timeout=END,
+    )
     assert ended.returncode == (141 if ">&- 2" in closed and not status else status)
-    assert "Traceback" not in ended.stderr and (ended.stdout == "") is (status != 0 or ">&- 2" in closed)
+    assert "Traceback" not in ended.stderr and (ended.stdout == "") is (
+        status != 0 or ">&- 2" in closed
+    )

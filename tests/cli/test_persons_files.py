@@ -1,4 +1,7 @@
-"""What `demo`, `bench`, the example and the tests start reads no rc file of the person's, and changes no file of theirs."""
+"""`demo`, `bench`, the example and the tests read no rc file of the person's, and change no file.
+
+The person's HOME of these tests holds long histories, and rc files that leave a trace.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,10 @@ class Home:
             self.write(path, f"run-shell 'touch {self.trace(path)}'\n")
         for name in (".bash_history", ".zsh_history", ".python_history"):
             self.write(name, "".join(f"echo line-{number}\n" for number in range(ROWS)))
-        self.write(".local/share/fish/fish_history", "".join(f"- cmd: echo line-{number}\n  when: 1700000000\n" for number in range(ROWS)))
+        self.write(
+            ".local/share/fish/fish_history",
+            "".join(f"- cmd: echo line-{number}\n  when: 1700000000\n" for number in range(ROWS)),
+        )
         self.write(".inputrc", 'set editing-mode vi\n"a": "b"\n')
 
     def write(self, name: str, text: str) -> None:
@@ -49,15 +55,37 @@ class Home:
 
     def seen(self) -> dict[str, object]:
         """Every file and folder: its bytes and when it was changed."""
-        return {str(path): (path.read_bytes() if path.is_file() else None, path.stat().st_mtime_ns) for path in self.folder.rglob("*")}
+        return {
+            str(path): (path.read_bytes() if path.is_file() else None, path.stat().st_mtime_ns)
+            for path in self.folder.rglob("*")
+        }
 
     def variables(self, shell: str) -> dict[str, str]:
         """As a person has set them who likes to name files."""
         home = str(self.folder)
-        named = {"HISTFILE": f"{home}/.{shell}_history", "BASH_ENV": f"{home}/.bashrc", "ENV": f"{home}/.profile", "ZDOTDIR": home, "INPUTRC": f"{home}/.inputrc"}
-        roots = {"XDG_CONFIG_HOME": f"{home}/.config", "XDG_DATA_HOME": f"{home}/.local/share", "XDG_STATE_HOME": f"{home}/.local/state", "XDG_CACHE_HOME": f"{home}/.cache"}
+        named = {
+            "HISTFILE": f"{home}/.{shell}_history",
+            "BASH_ENV": f"{home}/.bashrc",
+            "ENV": f"{home}/.profile",
+            "ZDOTDIR": home,
+            "INPUTRC": f"{home}/.inputrc",
+        }
+        roots = {
+            "XDG_CONFIG_HOME": f"{home}/.config",
+            "XDG_DATA_HOME": f"{home}/.local/share",
+            "XDG_STATE_HOME": f"{home}/.local/state",
+            "XDG_CACHE_HOME": f"{home}/.cache",
+        }
         path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
-        return {**environment(), **named, **roots, "HOME": home, "SHELL": f"/bin/{shell}", "PATH": path, "PROMPT_COMMAND": "history -a"}
+        return {
+            **environment(),
+            **named,
+            **roots,
+            "HOME": home,
+            "SHELL": f"/bin/{shell}",
+            "PATH": path,
+            "PROMPT_COMMAND": "history -a",
+        }
 
 
 @pytest.fixture
@@ -70,20 +98,35 @@ def home(tmp_path):
     assert os.listdir(made.traces) == [], "an rc file was read"
 
 
-REPRESENTATIVE = "tests/cli/test_hostile_folder.py::test_the_ticket_is_shown_and_nothing_of_the_panes_folder_runs[checkout]"
+REPRESENTATIVE = (
+    "tests/cli/test_hostile_folder.py::"
+    "test_the_ticket_is_shown_and_nothing_of_the_panes_folder_runs[checkout]"
+)
 COMMANDS = [  # the command, and the shell that is the person's
     (["-m", "bridge", "demo"], "bash"),
     (["-m", "bridge", "demo"], "zsh"),
     (["-m", "bridge", "demo"], "fish"),
-    (["-m", "bridge", "bench", "--quick", "--agents", "1", "--tickets", "1", "--ways", "sse"], "bash"),
+    (
+        ["-m", "bridge", "bench", "--quick", "--agents", "1", "--tickets", "1", "--ways", "sse"],
+        "bash",
+    ),
     (["-m", "pytest", "-q", "-p", "no:cacheprovider", REPRESENTATIVE], "bash"),
 ]
 
 
-@pytest.mark.parametrize("words, shell", COMMANDS, ids=[f"{words[1]}-{words[2]}-{shell}" for words, shell in COMMANDS])
+@pytest.mark.parametrize(
+    "words, shell", COMMANDS, ids=[f"{words[1]}-{words[2]}-{shell}" for words, shell in COMMANDS]
+)
 def test_no_file_of_the_persons_is_read_or_changed(home, tmp_path, words, shell):
     inner = [f"--basetemp={tmp_path / 'inner'}"] if "pytest" in words else []
-    ended = subprocess.run([sys.executable, *words, *inner], cwd=ROOT, env=home.variables(shell), capture_output=True, text=True, timeout=LONG)
+    ended = subprocess.run(
+        [sys.executable, *words, *inner],
+        cwd=ROOT,
+        env=home.variables(shell),
+        capture_output=True,
+        text=True,
+        timeout=LONG,
+    )
     assert ended.returncode == 0, f"{ended.stdout[-2000:]}\n{ended.stderr[-2000:]}"
 
 
@@ -93,12 +136,33 @@ def test_nor_by_the_example(home, tmp_path):
     variables = {**home.variables("bash"), **sockets, "BRIDGE_PORT": str(free_port())}
 
     def shown() -> str:
-        panes = (subprocess.run(["tmux", "-L", "bridge-example", "capture-pane", "-p", "-t", f"team:0.{index}"], env=variables, capture_output=True, text=True, timeout=20) for index in (0, 1))
+        panes = (
+            subprocess.run(
+                ["tmux", "-L", "bridge-example", "capture-pane", "-p", "-t", f"team:0.{index}"],
+                env=variables,
+                capture_output=True,
+                text=True,
+                timeout=20,
+            )
+            for index in (0, 1)
+        )
         return "".join(pane.stdout for pane in panes)
 
-    with subprocess.Popen(["sh", "examples/two-agents.sh"], cwd=ROOT, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as example:
+    with subprocess.Popen(
+        ["sh", "examples/two-agents.sh"],
+        cwd=ROOT,
+        env=variables,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as example:
         try:
-            wait_until(lambda: all(f"\nhello {agent}" in shown() for agent in ("ann", "bob")), "both tickets", LONG)
+            wait_until(
+                lambda: all(f"\nhello {agent}" in shown() for agent in ("ann", "bob")),
+                "both tickets",
+                LONG,
+            )
         finally:
             said = example.communicate("", timeout=LONG)
     assert example.returncode == 0, said
@@ -106,5 +170,23 @@ def test_nor_by_the_example(home, tmp_path):
 
 
 def test_a_private_environment_has_no_variable_that_leads_to_a_persons_file():
-    given = private({"PATH": "/bin", "LANG": "C.UTF-8", "PYENV_ROOT": "/pyenv", "HISTFILE": "/h", "BASH_FUNC_x%%": "() { :; }", "XDG_DATA_HOME": "/d", "SHELL": "/bin/fish"}, "/mine")
-    assert given == {"PATH": "/bin", "LANG": "C.UTF-8", "PYENV_ROOT": "/pyenv", "HOME": "/mine", "HISTFILE": "", "SHELL": "/bin/sh"}
+    given = private(
+        {
+            "PATH": "/bin",
+            "LANG": "C.UTF-8",
+            "PYENV_ROOT": "/pyenv",
+            "HISTFILE": "/h",
+            "BASH_FUNC_x%%": "() { :; }",
+            "XDG_DATA_HOME": "/d",
+            "SHELL": "/bin/fish",
+        },
+        "/mine",
+    )
+    assert given == {
+        "PATH": "/bin",
+        "LANG": "C.UTF-8",
+        "PYENV_ROOT": "/pyenv",
+        "HOME": "/mine",
+        "HISTFILE": "",
+        "SHELL": "/bin/sh",
+    }

@@ -214,6 +214,7 @@ def test_a_full_screen_agent_gets_the_text_itself(bridge, served, tmux, tmp_path
         sent = [served.send(agent, f"message {number}\nsecond line", metadata={"origin": "bob"}) for number in range(3)]
         wait_until(lambda: is_finished(served, sent), f"all: {watch.said}", 60)
     text = log.read_text()
+    assert f"To reply: {own_words()} reply {sent[0]} " in text and f" --broker-url {served.url}" in text
     positions = [text.index(f"message {number}") for number in range(3)]
     assert positions == sorted(positions) and all(text.count(f"message {number}") == 1 for number in range(3)) and "bob" in text
 
