@@ -16,6 +16,11 @@ class Turns:
         self._free = at_a_time
         self._waiting: Deque[asyncio.Future[None]] = deque()
 
+    @property
+    def are_free(self) -> bool:
+        """Would a turn be had at once?"""
+        return self._free > 0
+
     async def __aenter__(self) -> None:
         if self._free > 0:
             self._free -= 1

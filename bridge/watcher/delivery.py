@@ -43,6 +43,7 @@ from bridge.watcher.sinks.base import Sink
 log = logging.getLogger("bridge.watcher")
 RETRY_BASE = 0.25  # seconds, ceiling of the first pause between two attempts
 NOT_READY_BASE, NOT_READY_CAP = 0.05, 1.0  # seconds; a pane that was ready a moment ago probably is again soon
+TURN_PATIENCE = 1.0  # seconds for which an agent that shares its pane waits there, once it is its turn
 EXPLAIN_EVERY = 30.0  # seconds between two log lines that say why a ticket waits
 FOREVER = float("inf")
 STUCK = (HalfDelivered, Uncertain, Unconfirmed)  # the ticket's text, or its command, was typed, and nothing tells what became of it
@@ -174,8 +175,11 @@ class Delivery:
     async def _attempt(self, entry: Entry) -> None:
         ticket = entry.ticket
         try:
-            async with self._sink.turn():
-                await self._take(entry)
+            turn = self._sink.turn()
+            is_first = turn.are_free
+            async with turn:
+                if is_first or entry.stage is Stage.INJECTED or await self._is_ready_again():
+                    await self._take(entry)
         except PaneNotReady as error:
             log.debug("not ready ticket=%s reason=%s", ticket.ticket_id, error)
             self._vitals.wait(ticket.ticket_id, str(error))
@@ -231,6 +235,15 @@ class Delivery:
         self._forget_failures()
         self._vitals.go_on()
         self._arrivals.has_room.set()
+        return True
+
+    async def _is_ready_again(self) -> bool:
+        """Another agent had the turn before us, and its ticket may still be at work in the pane. A turn is not held for long
+        without a use: what keeps our agent waiting need not keep the others."""
+        try:
+            await within(TURN_PATIENCE, self._sink.wait_ready(self._inbox.held))
+        except asyncio.TimeoutError:
+            return False
         return True
 
     async def _take(self, entry: Entry) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import pathlib
 import re
+import signal
 import sys
+from time import sleep
 
 import pytest
 
+from bridge.tmux.marks import RING
 from running import new_name, wait_until
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
 from panes import Server  # noqa: E402
 
-QUICK = {"BRIDGE_RETRY_MAX": "300", "BRIDGE_PANE_CHECK": "200", "BRIDGE_INJECT_RATE": "0", "BRIDGE_SESSIONS_INTERVAL": "200", "BRIDGE_COOL_DOWN": "0"}
+QUICK = {"BRIDGE_RETRY_MAX": "300", "BRIDGE_RECONNECT_MAX": "300", "BRIDGE_PANE_CHECK": "200", "BRIDGE_INJECT_RATE": "0", "BRIDGE_SESSIONS_INTERVAL": "200", "BRIDGE_COOL_DOWN": "0"}
+LONG = 120.0  # seconds for many agents in one pane on a loaded machine
 BASH = "exec env PS1='$ ' HISTFILE=/dev/null bash --norc --noprofile"
 
 
@@ -184,6 +188,34 @@ def test_agents_that_share_a_pane_have_one_ticket_under_way(bridge, served, word
         history = served.ticket(ticket)["history"]
         spans.append([[entry["at"] for entry in history if entry["stage"] == stage][-1] for stage in ("claimed", "acknowledged")])
     assert all(before[1] <= after[0] for before, after in zip(spans, spans[1:])), spans
+
+
+def test_kill_9_of_a_supervisor_whose_agents_share_a_pane_types_nothing_twice(bridge, served, words):
+    """More agents than the pane remembers tickets; the broker stands still now and then, so that acknowledgements are owed."""
+    agents, name = [new_name() for _ in range(RING + 1)], new_name()
+    pane = words.open("dev")
+    command = ["supervise", *(f"{agent}=dev:0" for agent in agents), "--share-pane", *words.end, "--name", name, "--lease", "500"]
+    sent = [served.send(agent) for _ in range(2) for agent in agents]
+    for count in (2, RING):
+        with bridge.running(*command, **QUICK) as process:
+            wait_until(lambda count=count: len(words.given(pane)) >= count, f"{count} of them: {process.said[-3:]}", LONG)
+            served.signal(signal.SIGSTOP)
+            wait_until(lambda: (seen := words.given(pane)) and not sleep(0.2) and seen == words.given(pane), "no more to come without the broker")
+            process.kill()
+            served.signal(signal.SIGCONT)
+    with bridge.running(*command, **QUICK):
+        wait_until(lambda: not any(map(served.pending, agents)), "the acknowledgements", LONG)
+    assert sorted(words.given(pane)) == sorted(sent)
+
+
+def test_an_agent_that_shows_a_paste_late_gets_each_ticket_alone(bridge, served, words):
+    agents = [new_name() for _ in range(4)]
+    handle = words.tmux.agent("--slow", "0.6")
+    targets = [f"{agent}={handle.session}:0" for agent in agents]
+    with bridge.running("supervise", *targets, "--share-pane", "--form", "agent", *words.end, "--name", new_name(), **QUICK):
+        sent = [served.send(agent) for _ in range(2) for agent in agents]
+        wait_until(lambda: not any(map(served.pending, agents)), "the acknowledgements", LONG)
+    assert sorted(re.findall(r"Ticket (\S+)\.", message) for message in handle.messages()) == sorted([ticket] for ticket in sent)
 
 
 def test_a_supervisor_does_not_share_a_pane_with_another_process(bridge, served, words):

@@ -150,7 +150,7 @@ def test_a_question_that_is_asked_twice_is_not_learned(server):
             until(lambda: pane.screen().rstrip().endswith("[Y/n]:"), "the question")
             await refused(pane, injector, "asked")
             pane.keys("n", "Enter")
-            await wait_reason(injector, "busy")
+            await wait_reason(injector, "running")
         until(lambda: pane.screen().rstrip().endswith("[Y/n]:"), "the last question")
         await refused(pane, injector, "asked again")
 
@@ -170,10 +170,11 @@ def test_output_over_a_half_line_makes_no_prompt_of_it(server, noise):
         for _ in range(8):
             await injector.explain()
             await asyncio.sleep(0.1)
-        pane.type(f"(sleep 0.7; printf '{noise}') & ")
+        pane.type(f"(sleep 0.7; printf '{noise.replace('%', '%%')}') & ")
         pane.keys("Enter")
         pane.type("touch ran; : ")
         pane.wait_shown(noise.replace("\\n", "").rstrip())
+        await asyncio.sleep(0.3)
         await refused(pane, injector, noise)
 
     run(scenario())
