@@ -60,6 +60,11 @@ class BrokerSettings:
     finished_bytes: int = _set(64 << 20, "BRIDGE_FINISHED_BYTES", "bytes of finished tickets that are remembered in memory")
     finished_max: int = _set(10000, "BRIDGE_FINISHED_MAX", "finished tickets that are remembered in memory; with --db :memory: there are no others", 1)
     drain_timeout: int = _set(5000, "BRIDGE_DRAIN_TIMEOUT", "ms that requests in flight have on SIGTERM", 0)
+    watcher_grace: int = _set(
+        10000, "BRIDGE_WATCHER_GRACE",
+        "ms without a watcher after which what it left is cleared away: its report, and what it alone had subscribed "
+        "under a name that another receives under; a connection that breaks comes again sooner", 10,
+    )  # fmt: skip
     log_refusals: int = _set(20, "BRIDGE_LOG_REFUSALS", "lines about refused requests a second; of those beyond it one line gives the number", 0)
     metrics_agents: int = _set(100, "BRIDGE_METRICS_AGENTS", "agents with series of their own in GET /metrics; the others are summed as agent=\"other\"", 0)
     events_max: int = _set(100, "BRIDGE_EVENTS_MAX", "open readers of GET /events, each of which makes every ticket a little dearer; beyond it 503", 0)

@@ -46,6 +46,7 @@ FLOORS = {
     "bridge.broker.services": 4,
     "bridge.broker.subscriber": 4,
     "bridge.broker.subscriptions": 4,
+    "bridge.broker.watchers": 4,
     "bridge.broker.web": 4,
     "bridge.broker.handlers.*": 5,
     "bridge.broker.routes": 6,

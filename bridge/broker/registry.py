@@ -3,6 +3,9 @@
 An agent is online while a stream or a long-poll of its stands, or while its
 last heartbeat is younger than 2.5 of its intervals. Presence is kept for every
 agent that somebody named, registered or not; it is memory only.
+
+A report is its watcher's: of two watchers of one agent, the one that is here is
+believed, and of two that are here the one that reported last.
 """
 
 from __future__ import annotations
@@ -13,27 +16,30 @@ from typing import Any, Mapping, Optional
 
 from bridge.broker.hub import Hub
 from bridge.broker.journal.base import Commit
+from bridge.broker.watchers import Watchers
 from bridge.ticket import Agent
 
 STALE_HEARTBEATS = 2.5  # as on the event stream
 POLL_WINDOW = 15.0  # seconds; a poll counts as presence on the debug pages for so long (WIRE)
 NEVER = float("-inf")
+REPORTS_MAX = 8  # watchers of one agent whose reports are kept
 
 
 class Presence:
-    """When an agent was last heard of, in monotonic seconds, and its watcher's latest report."""
+    """When an agent was last heard of, in monotonic seconds, and each of its watchers' latest report."""
 
-    __slots__ = ("longpolled_at", "polled_at", "heartbeat_at", "report")
+    __slots__ = ("longpolled_at", "polled_at", "heartbeat_at", "reports")
 
     def __init__(self) -> None:
         self.longpolled_at = NEVER
         self.polled_at = NEVER
         self.heartbeat_at = NEVER
-        self.report: Mapping[str, Any] = {}
+        self.reports: dict[str, Mapping[str, Any]] = {}  # by watcher ("" = one without a name), the latest last
 
 
 class Registry:
-    def __init__(self, hub: Hub, presences_max: int) -> None:
+    def __init__(self, hub: Hub, presences_max: int, watchers: Optional[Watchers] = None) -> None:
+        self._watchers = watchers
         self.agents: dict[str, Agent] = {}
         self._coming: dict[str, Optional[Agent]] = {}  # registrations (None: removals) on their way to disk
         self._hub = hub
@@ -85,10 +91,40 @@ class Registry:
         if agent_id not in self._presences and len(self._presences) < self._presences_max:
             self.presence(agent_id)
 
+    def take_report(self, agent_id: str, watcher: str, report: Mapping[str, Any]) -> None:
+        reports = self.presence(agent_id).reports
+        reports.pop(watcher, None)
+        reports[watcher] = report
+        if len(reports) > REPORTS_MAX:
+            del reports[next(iter(reports))]
+
     def report(self, agent_id: str) -> Mapping[str, Any]:
         """What the agent's watcher said last. To look is not to name: a page must not make others give way."""
         known = self._presences.get(agent_id)
-        return known.report if known is not None else {}
+        if known is None or not known.reports:
+            return {}
+        latest = list(known.reports.items())[::-1]
+        return next((report for watcher, report in latest if self._may_be_here(watcher)), latest[0][1])
+
+    def _may_be_here(self, watcher: str) -> bool:
+        return not watcher or self._watchers is None or self._watchers.is_here(watcher)
+
+    def drop_report(self, agent_id: str, watcher: str) -> None:
+        """The watcher no longer serves the agent. What no other says of it stays: a session's name still helps."""
+        known = self._presences.get(agent_id)
+        if known is not None and len(known.reports) > 1:
+            known.reports.pop(watcher, None)
+
+    def end_heartbeat(self, agent_id: str, watcher: str) -> None:
+        """The watcher is gone: if the last heartbeat was its, that says "online" no more."""
+        known = self._presences.get(agent_id)
+        if known is not None and list(known.reports)[-1:] == [watcher]:
+            known.heartbeat_at = NEVER
+
+    def drop_reports(self, watcher: str) -> None:
+        """The watcher is gone."""
+        for agent_id in self._presences:
+            self.drop_report(agent_id, watcher)
 
     def is_known(self, agent_id: str) -> bool:
         return agent_id in self._presences or agent_id in self.agents or agent_id in self._hub.backlogs or bool(self._hub.streams(agent_id))

@@ -5,7 +5,7 @@ summed under the name "other", so that the number of series is bounded. Who has
 one keeps it until its registration is removed.
 Rule 2: a watcher counts from its own start, a series from ours: what a watcher
 adds is added, and one that counts less than before has been started anew. So a
-series, the sum among them, never goes down.
+series, the sum among them, never goes down. Two watchers of one agent count apart.
 Rule 3: the sum of the others is there although it may be 0: who asks for a series
 on the first day finds it.
 Rule 4: a watcher's numbers are a peer's word: what is no number that a double
@@ -19,6 +19,7 @@ from typing import Any, Mapping, Optional, Union
 OTHER = "other"
 COUNTED = ("reconnects", "sessionFailures", "injectionErrors")
 NUMBER_MAX = 1 << 53
+COUNTING_MAX = 8  # watchers of one agent whose last counts are remembered
 Number = Union[int, float]
 
 
@@ -34,7 +35,7 @@ class Reported:
     def __init__(self, agents_max: int) -> None:
         self._agents_max = agents_max
         self._own: set[str] = set()  # agents with series of their own
-        self._last: dict[str, dict[str, Number]] = {}  # agent -> field -> what it counted last
+        self._last: dict[str, dict[str, dict[str, Number]]] = {}  # agent -> watcher -> field -> what it counted last
         self.totals: dict[str, dict[str, Number]] = {field: {OTHER: 0} for field in COUNTED}  # field -> name -> count
 
     def name(self, agent_id: str) -> str:
@@ -46,9 +47,12 @@ class Reported:
         self._own.add(agent_id)
         return agent_id
 
-    def take(self, agent_id: str, report: Mapping[str, Any]) -> None:
+    def take(self, agent_id: str, report: Mapping[str, Any], watcher: str = "") -> None:
         """The agent's watcher has reported."""
-        name, last = self.name(agent_id), self._last.setdefault(agent_id, {})
+        name, watchers = self.name(agent_id), self._last.setdefault(agent_id, {})
+        last = watchers[watcher] = watchers.pop(watcher, {})
+        if len(watchers) > COUNTING_MAX:
+            del watchers[next(iter(watchers))]
         for field, totals in self.totals.items():
             value = number(report, field)
             if value is not None:

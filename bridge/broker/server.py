@@ -19,6 +19,7 @@ import os
 import resource
 import signal
 import socket
+from functools import partial
 from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
 from bridge import __version__
@@ -30,7 +31,7 @@ from bridge.broker.fronts.http import Connection
 from bridge.broker.fronts.responses import encode_reply
 from bridge.broker.fronts.witness import Witness
 from bridge.broker.guard import Guard
-from bridge.broker.handlers.agents import restore
+from bridge.broker.handlers.agents import abandon, restore
 from bridge.broker.fronts.heartbeats import Heartbeats
 from bridge.broker.hub import Hub
 from bridge.broker.journal.memory import MemoryJournal
@@ -43,6 +44,7 @@ from bridge.broker.registry import Registry
 from bridge.broker.reply import problem
 from bridge.broker.services import Services
 from bridge.broker.subscriptions import Subscriptions
+from bridge.broker.watchers import Watchers
 from bridge.errors import PeerError, UsageError
 from bridge.settings import BrokerSettings, default_db
 from bridge.systemd import ServiceManager
@@ -176,10 +178,15 @@ def _open_services(settings: BrokerSettings, clock: Clock) -> Services:
     hub, metrics = Hub(), Metrics(settings.metrics_agents)
     bounds = Bounds(settings.queue_max, settings.pending_bytes, settings.finished_max, settings.finished_bytes)
     ledger = Ledger(journal, hub, clock, metrics, bounds)
-    registry, subscriptions = Registry(hub, settings.agents_max), Subscriptions(settings.agents_max)
+    watchers = Watchers(clock, settings.watcher_grace / 1000, 2 * settings.agents_max)
+    registry, subscriptions = Registry(hub, settings.agents_max, watchers), Subscriptions(settings.agents_max)
     limits = SendLimits(settings.rate_limit)
     rows = AgentRows(registry, hub, clock)
-    return Services(settings, clock, journal, hub, ledger, registry, subscriptions, limits, metrics, rows, Events(metrics, rows), clock.monotonic())
+    services = Services(
+        settings, clock, journal, hub, ledger, registry, subscriptions, limits, metrics, rows, Events(metrics, rows), clock.monotonic(), watchers
+    )  # fmt: skip
+    watchers.on_gone = partial(abandon, services)
+    return services
 
 
 def _load(services: Services) -> None:

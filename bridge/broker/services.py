@@ -15,6 +15,7 @@ from bridge.broker.limits import SendLimits
 from bridge.broker.metrics import Metrics
 from bridge.broker.registry import Registry
 from bridge.broker.subscriptions import Subscriptions
+from bridge.broker.watchers import Watchers
 from bridge.errors import PeerError
 from bridge.settings import BrokerSettings
 
@@ -33,6 +34,7 @@ class Services:
     rows: AgentRows
     events: Events
     started_at: float  # monotonic
+    watchers: Watchers
 
     @property
     def longpolls(self) -> int:

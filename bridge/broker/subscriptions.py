@@ -6,6 +6,8 @@ subscribed is owed its backlog of that moment: the stream's cursor speaks of
 other agents' tickets. It stays owed until the tickets are acknowledged,
 because a stream that broke on the way may have delivered none of them.
 Rule 2: subscriptions are kept by the journal, like registrations.
+Rule 3: an agent may be subscribed by several watchers of one name, each of which owns it.
+Who owns what is memory only; `leave` tells what only one that is gone had.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ class Subscriptions:
         self._open: dict[str, set[StreamSubscriber]] = {}
         self._polled: dict[str, float] = {}  # subscriber -> when it last polled, monotonic seconds
         self._subscribers_max = subscribers_max
+        self._owned: dict[str, set[tuple[str, str]]] = {}  # watcher -> (subscriber, agent)
         self.polls = Waiters()  # by subscriber: long-polls, woken when its agents change
 
     def load(self, rows: list[tuple[str, str, int]]) -> None:
@@ -67,9 +70,24 @@ class Subscriptions:
             self.polls.wake_all(name)
         return agents[agent_id]
 
+    def own(self, watcher: str, name: str, agent_id: str) -> None:
+        if watcher and (watcher in self._owned or len(self._owned) < self._subscribers_max):
+            self._owned.setdefault(watcher, set()).add((name, agent_id))
+
+    def owned(self, watcher: str) -> set[tuple[str, str]]:
+        """(subscriber, agent) of all that the watcher has subscribed."""
+        return self._owned.get(watcher, set())
+
+    def leave(self, watcher: str) -> list[tuple[str, str]]:
+        """The watcher is gone; what no other owns."""
+        left = self._owned.pop(watcher, set())
+        return sorted(left.difference(*self._owned.values()))
+
     def discard(self, name: str, agent_id: str) -> None:
         agents = self._owed.get(name, {})
         agents.pop(agent_id, None)
+        for owned in self._owned.values():
+            owned.discard((name, agent_id))
         if not agents:
             self._owed.pop(name, None)
             self._polled.pop(name, None)

@@ -28,6 +28,7 @@ class BrokerClient:
 
     def __init__(self, settings: ClientSettings) -> None:
         self._http = HttpClient(settings)
+        self.watcher: Optional[str] = None  # which watcher receives by this client: what it leaves behind ends with it
 
     @property
     def url(self) -> str:
@@ -60,6 +61,7 @@ class BrokerClient:
 
     async def _pending(self, whose: str, after: int, wait_ms: int, limit: Optional[int], observe: bool = False) -> list[Ticket]:
         query = {"after": after or None, "waitMs": wait_ms or None, "limit": limit, "observe": 1 if observe else None}
+        query["watcher"] = None if observe else self.watcher
         answer = await self.request("GET", f"{whose}/tickets/pending", query=query, wait=wait_ms / 1000)
         return [Ticket.from_json(entry) for entry in self._list(answer)]
 
@@ -112,14 +114,17 @@ class BrokerClient:
     # subscriptions: many agents under one name (WIRE, shared stream)
 
     async def subscribe(self, agent: str, subscriber: str) -> None:
-        await self.request("POST", f"/agents/{segment(agent)}/subscribe", {"subscriber": subscriber}, again=True)
+        await self.request("POST", f"/agents/{segment(agent)}/subscribe", self._named({"subscriber": subscriber}), again=True)
 
     async def unsubscribe(self, agent: str, subscriber: str) -> None:
-        await self.request("DELETE", f"/agents/{segment(agent)}/subscribe", query={"subscriber": subscriber})
+        await self.request("DELETE", f"/agents/{segment(agent)}/subscribe", query=self._named({"subscriber": subscriber}))
+
+    def _named(self, fields: Json) -> Json:
+        return fields if self.watcher is None else {**fields, "watcher": self.watcher}
 
     async def subscriber(self, subscriber: str) -> Json:
-        """Which agents the name has, and how many receive under it."""
-        return self._object(await self.request("GET", f"/subscribers/{segment(subscriber)}"))
+        """Which agents the name has, which of them are this watcher's own, and how many receive under it."""
+        return self._object(await self.request("GET", f"/subscribers/{segment(subscriber)}", query=self._named({})))
 
     async def pending_of(self, subscriber: str, after: int = 0, wait_ms: int = 0, limit: Optional[int] = None) -> list[Ticket]:
         return await self._pending(f"/subscribers/{segment(subscriber)}", after, wait_ms, limit)
@@ -148,7 +153,8 @@ class BrokerClient:
         return self._object(await self.request("POST", "/agents/register", body, again=True))
 
     async def heartbeat(self, agent: str, report: Optional[Json] = None) -> Json:
-        return self._object(await self.request("POST", f"/agents/{segment(agent)}/heartbeat", report, again=True))
+        body = report and self._named(report)
+        return self._object(await self.request("POST", f"/agents/{segment(agent)}/heartbeat", body, again=True))
 
     async def agent_status(self, agent: str) -> Json:
         return self._object(await self.request("GET", f"/debug/agent/{segment(agent)}/status"))
@@ -182,10 +188,12 @@ class BrokerClient:
     # streams
 
     async def stream_agent(self, agent: str, after: int, head_within: Optional[float] = None) -> EventStream:
-        return await self._http.open_stream(f"/agents/{segment(agent)}/tickets/stream", str(after) if after else "", head_within=head_within)
+        path = f"/agents/{segment(agent)}/tickets/stream"
+        return await self._http.open_stream(path, str(after) if after else "", self._named({}), head_within)
 
     async def stream_subscriber(self, subscriber: str, after: int, head_within: Optional[float] = None) -> EventStream:
-        return await self._http.open_stream("/tickets/stream", str(after) if after else "", {"subscriber": subscriber}, head_within)
+        query = self._named({"subscriber": subscriber})
+        return await self._http.open_stream("/tickets/stream", str(after) if after else "", query, head_within)
 
     async def stream_all(self, after: int) -> EventStream:
         """Every agent's tickets, to look at them."""

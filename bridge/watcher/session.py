@@ -26,7 +26,8 @@ class Session:
     """Watches for one agent until stopped. Made inside a running loop (3.9 binds its events there)."""
 
     def __init__(self, agent: str, client: BrokerClient, sink: Sink, settings: WatcherSettings) -> None:
-        self._watch = AgentWatch(agent, client, settings, watcher_name(), first_tier(settings))
+        client.watcher = watcher_name()
+        self._watch = AgentWatch(agent, client, settings, client.watcher, first_tier(settings))
         self._intake = Intake(AgentFeed(client, agent), {agent: self._watch.arrivals}, settings)
         self._client = client
         self._sink = sink

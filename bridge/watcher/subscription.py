@@ -11,6 +11,8 @@ Rule 2: somebody else may receive under the same name (a supervisor started twic
         is over, and so would we to him. Who was taken for one all the same finds out when his connection has held.
         Tickets of agents that are not ours are passed over by the intake.
 Rule 3: one agent's refusal is its own matter: it is tried again, and the others go on.
+Rule 4: what another run subscribed is subscribed again, once, so that the broker knows that it is ours too: it gives
+        up by itself what only a process had that is gone, while others receive under its name.
 """
 
 from __future__ import annotations
@@ -94,24 +96,28 @@ class Subscription:
                 self._dropped.add(agent)
             self._dropped.difference_update(self._recipients)
             connection = self._receiving(), self._held
-            listed, receivers = await self._list()
+            listed, own, receivers = await self._list()
             is_sure = connection[0] is not None and connection == (self._receiving(), self._held)  # that the broker counted us, as we are
-            done = await self._each(self._join, listed, [agent for agent, arrivals in self._recipients.items() if agent not in listed or self._joined.get(agent) is not arrivals])
+            done = await self._each(self._join, own, [agent for agent, arrivals in self._recipients.items() if agent not in listed or self._joined.get(agent) is not arrivals])
+            done += await self._each(self._own, own, [agent for agent in self._joined if agent in listed and agent not in own])
             if is_sure and receivers is not None and not self._finds_company(receivers):
                 is_counted = connection[0] is Tier.STREAM  # of two who poll the broker may count one: then only what was ours is given up
                 done += await self._each(self._leave, listed, [agent for agent in listed if agent not in self._recipients and (is_counted or agent in self._dropped)])
             return all(done)
 
-    async def _list(self) -> tuple[set[str], Optional[int]]:
-        """What is subscribed, and how many receive; (nothing, None) from a broker that does not tell."""
+    async def _list(self) -> tuple[set[str], set[str], Optional[int]]:
+        """What is subscribed, what of it by us, and how many receive; None from a broker that does not tell.
+        One that knows no owners lets all of it be ours."""
         try:
             answer = await self._client.subscriber(self._name)
         except Refused as error:
             if error.status in UNFIT_STATUSES:
-                return set(), None
+                return set(), set(), None
             raise
-        agents, receivers = answer.get("agents"), answer.get("receivers")
-        return set(agents) if isinstance(agents, list) else set(), receivers if isinstance(receivers, int) else None
+        receivers = answer.get("receivers")
+        agents, own = (set(found) if isinstance(found, list) else None for found in (answer.get("agents"), answer.get("own")))
+        listed = agents or set()
+        return listed, listed if own is None else own, receivers if isinstance(receivers, int) else None
 
     async def _each(self, step: Callable[[str, bool], Awaitable[bool]], listed: set[str], agents: Iterable[str]) -> list[bool]:
         """What the step said of each. All of them end before the first error is raised: nothing goes on behind our back."""
@@ -121,8 +127,8 @@ class Subscription:
                 raise outcome
         return [outcome is True for outcome in outcomes]
 
-    async def _join(self, agent: str, is_listed: bool) -> bool:
-        if not is_listed:
+    async def _join(self, agent: str, is_own: bool) -> bool:
+        if not is_own:
             try:
                 await self._client.subscribe(agent, self._name)
             except Refused as error:
@@ -135,6 +141,10 @@ class Subscription:
             self._joined[agent] = arrivals
             if self._cursor():
                 arrivals.fall_behind()
+        return True
+
+    async def _own(self, agent: str, is_own: bool) -> bool:
+        await self._client.subscribe(agent, self._name)
         return True
 
     async def _leave(self, agent: str, is_listed: bool) -> bool:

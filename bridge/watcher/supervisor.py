@@ -56,7 +56,7 @@ class Supervisor:
         self._settings = settings
         self._agents_max = agents_max
         self._refused: set[str] = set()
-        self._watcher = watcher_name()
+        self._watcher = client.watcher = watcher_name()
         self._members: dict[str, Member] = {}
         self._leaving: dict[str, set[asyncio.Future[None]]] = {}  # tasks of dismissed members that finish a delivery
         self._recipients: dict[str, Arrivals] = {}

@@ -18,6 +18,7 @@ from bridge.broker.metrics import Metrics
 from bridge.broker.registry import Registry
 from bridge.broker.services import Services
 from bridge.broker.subscriptions import Subscriptions
+from bridge.broker.watchers import Watchers
 from bridge.settings import BrokerSettings
 from bridge.wire.request import Limits, Stage
 from broker.seams import ScriptedJournal
@@ -28,10 +29,11 @@ def make_services(loop, journal=None, **settings: Any) -> Services:
     clock, hub, metrics = loop.clock(), Hub(), Metrics()
     journal = journal or ScriptedJournal(loop)
     ledger = Ledger(journal, hub, clock, metrics, Bounds(rules.queue_max, rules.pending_bytes, rules.finished_max))
-    registry, subscriptions = Registry(hub, rules.agents_max), Subscriptions(rules.agents_max)
+    watchers = Watchers(clock, rules.watcher_grace / 1000, rules.agents_max)
+    registry, subscriptions = Registry(hub, rules.agents_max, watchers), Subscriptions(rules.agents_max)
     rows = AgentRows(registry, hub, clock)
     services = Services(
-        rules, clock, journal, hub, ledger, registry, subscriptions, SendLimits(rules.rate_limit), metrics, rows, Events(metrics, rows), clock.monotonic()
+        rules, clock, journal, hub, ledger, registry, subscriptions, SendLimits(rules.rate_limit), metrics, rows, Events(metrics, rows), clock.monotonic(), watchers
     )
     ledger.on_time_to_live = Expiry(ledger, clock, loop).watch
     return services

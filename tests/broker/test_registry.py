@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import types
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.broker.hub import Hub
-from bridge.broker.registry import POLL_WINDOW, Registry
+from bridge.broker.registry import POLL_WINDOW, REPORTS_MAX, Registry
 from bridge.errors import StoreBusy
 from bridge.ticket import Agent
 from broker.seams import BoundedOutbox
@@ -76,11 +77,38 @@ def test_to_look_at_reports_pushes_nobody_out():
     """/metrics asks for every registered agent."""
     registry = Registry(Hub(), 3)
     for name in ("a", "b", "c"):
-        registry.presence(name).report = {"queued": 1}
+        registry.take_report(name, "", {"queued": 1})
     for name in ("x", "y", "z", "a"):
         registry.report(name)
     assert [registry.report(name) for name in ("a", "b", "c", "x")] == [{"queued": 1}] * 3 + [{}]
     assert not registry.is_known("x")
+
+
+def test_the_report_of_a_watcher_that_is_here_is_believed_and_the_latest_of_several():
+    here = {"a"}
+    registry = Registry(Hub(), 3, types.SimpleNamespace(is_here=here.__contains__))
+    for watcher in ("a", "b"):
+        registry.take_report("ann", watcher, {"session": watcher})
+    assert registry.report("ann") == {"session": "a"}
+    here.add("b")
+    assert registry.report("ann") == {"session": "b"}, "the latest"
+    registry.take_report("ann", "a", {"session": "again"})
+    assert registry.report("ann") == {"session": "again"}
+    here.clear()
+    assert registry.report("ann") == {"session": "again"}, "nothing better is known"
+    registry.take_report("ann", "", {"session": "an older watcher's"})
+    registry.drop_reports("b")
+    assert registry.report("ann") == {"session": "an older watcher's"}
+    for watcher in ("", "a"):
+        registry.drop_reports(watcher)
+    assert registry.report("ann") == {"session": "again"}, "the last one is kept"
+
+
+def test_reports_of_one_agent_are_bounded():
+    registry = Registry(Hub(), 3)
+    for number in range(100):
+        registry.take_report("ann", f"w{number}", {"queued": number})
+    assert len(registry.presence("ann").reports) == REPORTS_MAX and registry.report("ann") == {"queued": 99}
 
 
 def test_names_that_are_only_sent_to_push_nobody_out():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.broker.reported import COUNTED, NUMBER_MAX, OTHER, Reported, number
+from bridge.broker.reported import COUNTED, COUNTING_MAX, NUMBER_MAX, OTHER, Reported, number
 
 agents = st.sampled_from(["ann", "bob", "cyd", "dan", OTHER])
 reports = st.fixed_dictionaries({}, optional={field: st.integers(-3, 10) | st.sampled_from([None, True, "7", [1], 2**70, 1e300, 1.5]) for field in COUNTED})
@@ -55,6 +55,18 @@ def test_a_watcher_that_was_started_anew_goes_on_adding():
     for count in (3, 5, 0, 2):
         reported.take("ann", {"reconnects": count})
     assert reported.totals["reconnects"]["ann"] == 7
+
+
+def test_two_watchers_of_one_agent_count_apart():
+    """Each of them by turns would look like one that was started anew, for ever."""
+    reported = Reported(5)
+    for count in (3, 4, 5):
+        reported.take("ann", {"reconnects": count}, "a")
+        reported.take("ann", {"reconnects": 1}, "b")
+    assert reported.totals["reconnects"]["ann"] == 6
+    for number in range(100):
+        reported.take("ann", {"reconnects": 1}, f"w{number}")
+    assert len(reported._last["ann"]) == COUNTING_MAX
 
 
 def test_what_is_no_number_for_a_counter():

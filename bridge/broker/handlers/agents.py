@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Mapping
 
 from bridge.broker import body
 from bridge.broker.journal.base import Commit
+from bridge.broker.registry import POLL_WINDOW
 from bridge.broker.reply import Answer, OnDisk, Reply, json_reply
 from bridge.broker.services import Services
 from bridge.errors import PeerError
@@ -16,6 +18,7 @@ from bridge.timestamp import rfc3339
 from bridge.wire.request import Request
 from bridge.wire.target import decode_query
 
+log = logging.getLogger("bridge.broker")
 INTERVAL_MAX = 86_400_000  # ms; a heartbeat less than daily is no heartbeat
 REPORT_FIELDS = ("tier", "session", "pane", "health", "queued", "reconnects", "sessionFailures", "injectionErrors", "cpuPercent", "memoryBytes")
 REPORT_TEXT_MAX = 256  # characters of a report's text that are kept: they stay in memory for each agent
@@ -90,15 +93,19 @@ def _removed(services: Services, agent_id: str, commit: Commit) -> None:
 
 def heartbeat(request: Request, services: Services, name: str) -> Answer:
     fields = body.decode_object(request.body, services.settings.json_depth)
+    watcher_in(fields)
     agent = _registered(services, name)
     at = rfc3339(services.clock.wall_ms())
     # Not written to disk: a heartbeat says "now", and a restart is another now.
     services.registry.agents[name] = replace(agent, last_heartbeat=at)
     presence = services.registry.presence(name)
     presence.heartbeat_at = services.clock.monotonic()
+    watcher = watcher_in(fields)
+    services.watchers.note(watcher, POLL_WINDOW)
     if fields:
-        presence.report = _report(fields)
-        services.metrics.reported.take(name, presence.report)
+        report = _report(fields)
+        services.registry.take_report(name, watcher, report)
+        services.metrics.reported.take(name, report, watcher)
     return json_reply(200, {"status": "ok", "lastHeartbeat": at})
 
 
@@ -116,12 +123,24 @@ def _cut(said: Any) -> Any:
     return said[:REPORT_TEXT_MAX] if isinstance(said, str) else said
 
 
+def watcher_in(fields: Mapping[str, Any]) -> str:
+    """Which watcher asks, where it says so (⊕ `watcher`, in a body or a query). Raises PeerError 400."""
+    watcher = fields.get("watcher")
+    return "" if watcher is None else check_id(watcher, "watcher")
+
+
 def subscribe(request: Request, services: Services, name: str) -> Answer:
     check_id(name, "agentId")
     fields = body.decode_object(request.body, services.settings.json_depth)
     subscriber = check_id(fields.get("subscriber", DEFAULT_SUBSCRIBER), "subscriber")
-    services.subscriptions.check_room(subscriber, name)
+    watcher, subscriptions = watcher_in(fields), services.subscriptions
     services.registry.presence(name)
+    services.watchers.note(watcher, POLL_WINDOW)  # it is about to connect
+    if watcher and name in subscriptions.agents(subscriber) and (subscriber, name) not in subscriptions.owned(watcher):
+        subscriptions.own(watcher, subscriber, name)  # it is there already, and now this watcher's too
+        return Reply(204)
+    subscriptions.check_room(subscriber, name)
+    subscriptions.own(watcher, subscriber, name)
     commit = services.journal.put_subscription(subscriber, name, services.ledger.seq)
     commit.add_done_callback(partial(_subscribed, services, subscriber, name))
     return OnDisk(Reply(204), commit)
@@ -136,10 +155,29 @@ def _subscribed(services: Services, subscriber: str, agent_id: str, commit: Comm
 
 
 def unsubscribe(request: Request, services: Services, name: str) -> Answer:
-    subscriber = check_id(decode_query(request.query).get("subscriber", DEFAULT_SUBSCRIBER), "subscriber")
-    commit = services.journal.put_subscription(subscriber, name, None)
-    commit.add_done_callback(partial(_unsubscribed, services, subscriber, name))
-    return OnDisk(Reply(204), commit)
+    query = decode_query(request.query)
+    subscriber, watcher = check_id(query.get("subscriber", DEFAULT_SUBSCRIBER), "subscriber"), watcher_in(query)
+    if watcher:
+        services.registry.drop_report(name, watcher)
+    return OnDisk(Reply(204), give_up(services, subscriber, name))
+
+
+def give_up(services: Services, subscriber: str, agent_id: str) -> Commit:
+    commit = services.journal.put_subscription(subscriber, agent_id, None)
+    commit.add_done_callback(partial(_unsubscribed, services, subscriber, agent_id))
+    return commit
+
+
+def abandon(services: Services, watcher: str) -> None:
+    """The watcher is gone. What it alone had subscribed is given up, if another receives under the name: its stream
+    would go on carrying agents that nothing serves. Else it stays, for a restart, as ever."""
+    services.registry.drop_reports(watcher)
+    now = services.clock.monotonic()
+    for subscriber, agent_id in services.subscriptions.leave(watcher):
+        if services.subscriptions.receivers(subscriber, now):
+            log.info("given up, its watcher is gone agent=%s subscriber=%s watcher=%s", agent_id, subscriber, watcher)
+            give_up(services, subscriber, agent_id)
+            services.registry.end_heartbeat(agent_id, watcher)
 
 
 def _unsubscribed(services: Services, subscriber: str, agent_id: str, commit: Commit) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from bridge.broker import body
+from bridge.broker.handlers.agents import watcher_in
 from bridge.broker.reply import Answer, EventStream
 from bridge.broker.services import Services, only_looks, query_int
 from bridge.broker.subscriber import Outbox, StreamSubscriber
@@ -41,13 +42,16 @@ def stream(request: Request, services: Services, name: str) -> Answer:
     check_streams(services)
     query = decode_query(request.query)
     after = _cursor(request, query, services)
+    watcher = watcher_in(query)
     services.registry.presence(name)
-    return EventStream(partial(_attach_agent, services, name, after), heartbeat_as_event(query))
+    return EventStream(partial(_attach_agent, services, name, after, watcher), heartbeat_as_event(query))
 
 
-def _attach_agent(services: Services, agent_id: str, after: int, outbox: Outbox) -> StreamSubscriber:
+def _attach_agent(services: Services, agent_id: str, after: int, watcher: str, outbox: Outbox) -> StreamSubscriber:
     subscriber = StreamSubscriber(services.hub, services.clock, services.metrics, outbox, is_shared=False, after=after)
     subscriber.add(agent_id, 0)
+    services.watchers.opened(watcher)
+    subscriber.on_close = partial(services.watchers.closed, watcher)
     return subscriber
 
 
@@ -57,7 +61,7 @@ def shared_stream(request: Request, services: Services, name: str) -> Answer:
     after = _cursor(request, query, services)
     attach = partial(_attach_everything, services, after, only_looks(query))
     if "subscriber" in query:
-        attach = partial(_attach_named, services, check_id(query["subscriber"], "subscriber"), after)
+        attach = partial(_attach_named, services, check_id(query["subscriber"], "subscriber"), after, watcher_in(query))
     return EventStream(attach, heartbeat_as_event(query))
 
 
@@ -67,10 +71,16 @@ def _attach_everything(services: Services, after: int, looks: bool, outbox: Outb
     return subscriber
 
 
-def _attach_named(services: Services, name: str, after: int, outbox: Outbox) -> StreamSubscriber:
+def _attach_named(services: Services, name: str, after: int, watcher: str, outbox: Outbox) -> StreamSubscriber:
     subscriber = StreamSubscriber(services.hub, services.clock, services.metrics, outbox, is_shared=True, after=after)
     for agent_id, owed in services.subscriptions.agents(name).items():
         subscriber.add(agent_id, owed)
     services.subscriptions.opened(name, subscriber)
-    subscriber.on_close = partial(services.subscriptions.closed, name, subscriber)
+    services.watchers.opened(watcher)
+
+    def close() -> None:
+        services.subscriptions.closed(name, subscriber)
+        services.watchers.closed(watcher)
+
+    subscriber.on_close = close
     return subscriber

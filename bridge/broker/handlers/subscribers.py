@@ -11,19 +11,26 @@ from functools import partial
 from typing import Callable
 
 from bridge.broker.entry import Entry
-from bridge.broker.handlers.tickets import Poll, list_tickets, note_poll, read_poll
+from bridge.broker.handlers.agents import watcher_in
+from bridge.broker.handlers.tickets import Poll, list_tickets, note_poll, read_poll, wait_for_poll
+from bridge.broker.registry import POLL_WINDOW
 from bridge.broker.reply import Answer, Reply, Wait, json_reply
 from bridge.broker.services import Services
+from bridge.broker.subscriptions import LINGER
 from bridge.ticket import check_id
 from bridge.wire.request import Request
+from bridge.wire.target import decode_query
 
 MERGED_MAX = 256  # tickets of one answer, and read from one backlog for it
 
 
 def show_subscriber(request: Request, services: Services, name: str) -> Answer:
     check_id(name, "subscriber")
-    subscriptions = services.subscriptions
-    return json_reply(200, {"subscriber": name, "agents": sorted(subscriptions.agents(name)), "receivers": subscriptions.receivers(name, services.clock.monotonic())})
+    subscriptions, watcher = services.subscriptions, watcher_in(decode_query(request.query))
+    content = {"subscriber": name, "agents": sorted(subscriptions.agents(name)), "receivers": subscriptions.receivers(name, services.clock.monotonic())}
+    if watcher:
+        content["own"] = sorted(agent for subscriber, agent in subscriptions.owned(watcher) if subscriber == name)
+    return json_reply(200, content)
 
 
 def pending_of_subscriber(request: Request, services: Services, name: str) -> Answer:
@@ -31,12 +38,13 @@ def pending_of_subscriber(request: Request, services: Services, name: str) -> An
     poll = read_poll(request, services)
     for agent_id in services.subscriptions.agents(name):
         note_poll(services, agent_id, poll)
+    services.watchers.note(poll.watcher, LINGER if poll.wait_ms else POLL_WINDOW)
     answer = partial(_backlogs, services, name, poll)
     if poll.wait_ms:
         services.subscriptions.polled(name, services.clock.monotonic())
     if not poll.wait_ms or _has_any(services, name, poll.after):
         return answer()
-    return Wait(partial(_join, services, name, poll.after), poll.wait_ms / 1000, answer)
+    return wait_for_poll(services, poll, partial(_join, services, name, poll.after), answer)
 
 
 def _backlogs(services: Services, name: str, poll: Poll) -> Reply:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple, Sequence
+from typing import Callable, NamedTuple, Sequence
 from urllib.parse import quote
 
 from bridge.broker import body
 from bridge.broker.entry import Entry
+from bridge.broker.handlers.agents import watcher_in
 from bridge.broker.ledger import Draft, Stored
+from bridge.broker.registry import POLL_WINDOW
 from bridge.broker.reply import Answer, OnDisk, Reply, Wait, json_reply, refused
 from bridge.broker.services import Services, only_looks, query_int
+from bridge.broker.subscriptions import LINGER
 from bridge.broker.transitions import acknowledged, claimed
 from bridge.errors import PeerError
 from bridge.ticket import check_id
@@ -75,6 +78,7 @@ class Poll(NamedTuple):
     after: int
     limit: int
     looks: bool = False  # somebody looks on, and receives nothing
+    watcher: str = ""  # which one asks, where it says so
 
     @property
     def tier(self) -> str:
@@ -90,7 +94,17 @@ def read_poll(request: Request, services: Services) -> Poll:
     limit = query_int(query, "limit", body.INT_MAX, 1, body.INT_MAX)
     looks = only_looks(query)
     # A cursor of another store: everything is new to its owner. Who waits is there, so who only looks does not wait.
-    return Poll(0 if looks else wait_ms, after if after <= services.ledger.seq else 0, limit, looks)
+    return Poll(0 if looks else wait_ms, after if after <= services.ledger.seq else 0, limit, looks, "" if looks else watcher_in(query))
+
+
+def wait_for_poll(services: Services, poll: Poll, join: Callable[[Callable[[], None]], Callable[[], None]], answer: Callable[[], Reply]) -> Wait:
+    """A long-poll that waits; so long its watcher is here, and for a moment after."""
+
+    def opened(wake: Callable[[], None]) -> Callable[[], None]:
+        services.watchers.opened(poll.watcher)
+        return join(wake)
+
+    return Wait(opened, poll.wait_ms / 1000, answer, partial(services.watchers.closed, poll.watcher, LINGER))
 
 
 def note_poll(services: Services, agent_id: str, poll: Poll) -> None:
@@ -107,10 +121,11 @@ def pending(request: Request, services: Services, name: str) -> Answer:
     check_id(name, "agentId")
     poll = read_poll(request, services)
     note_poll(services, name, poll)
+    services.watchers.note(poll.watcher, LINGER if poll.wait_ms else POLL_WINDOW)
     answer = partial(_backlog, services, name, poll)
     if not poll.wait_ms or services.hub.read(name, poll.after, 1):
         return answer()
-    return Wait(partial(services.hub.polls.wait, name), poll.wait_ms / 1000, answer)
+    return wait_for_poll(services, poll, partial(services.hub.polls.wait, name), answer)
 
 
 def _backlog(services: Services, agent_id: str, poll: Poll) -> Reply:

@@ -1,0 +1,148 @@
+"""What a watcher leaves behind ends with it: its report, and what it alone had subscribed under a shared name."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bridge.errors import PaneLost
+from fakes import wait_for
+from running import Broker, new_name, package_launcher, wait_until
+from watcher.crew import TIERS, Crew, ask, send, supervising, wait_subscribed
+from watcher.scripted import ScriptedSink, watching
+
+GRACE = 300  # ms
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    with Broker(package_launcher(), tmp_path_factory.mktemp("store") / "bridge.db", BRIDGE_RATE_LIMIT=0, BRIDGE_WATCHER_GRACE=GRACE) as running:
+        yield running
+
+
+def lost_sink() -> ScriptedSink:
+    sink = ScriptedSink()
+    sink.session, sink.lost = "no-such-session", PaneLost("no session no-such-session")
+    return sink
+
+
+async def row(served, agent):
+    return ((await ask(served, f"/overview?agent={agent}")).get("agents") or [{}])[0]
+
+
+async def wait_row(served, agent, **wanted):
+    for _ in range(2000):
+        found = await row(served, agent)
+        if wanted.items() <= found.items():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"never came: {wanted}, but {found}")
+
+
+@pytest.mark.parametrize("tier", TIERS, ids=["sse", "longpoll", "poll"])
+def test_a_second_watchers_report_goes_with_it(served, tier):
+    async def scenario():
+        agent = new_name()
+        async with watching(served.url, ScriptedSink(), agent, **tier):
+            await wait_row(served, agent, health="healthy", session="dev-lucy")
+            async with watching(served.url, lost_sink(), agent):
+                await wait_row(served, agent, health="lost", session="no-such-session")
+            await wait_row(served, agent, health="healthy", session="dev-lucy")
+            status = await ask(served, f"/debug/agent/{agent}/status")
+            assert (status["tmuxSession"], status["sessionHealth"]) == ("dev-lucy", "healthy")
+
+    asyncio.run(scenario())
+
+
+def test_the_last_one_that_leaves_is_remembered_as_ever(served):
+    async def scenario():
+        agent = new_name()
+        async with watching(served.url, ScriptedSink(), agent):
+            await wait_row(served, agent, health="healthy")
+        await wait_row(served, agent, connection="none", session="dev-lucy")
+
+    asyncio.run(scenario())
+
+
+def test_a_report_without_a_name_counts_as_before(served):
+    """An older watcher: the latest word is believed, and nothing of it ends by itself."""
+    agent = new_name()
+    served.register(agent)
+
+    def say(**report):
+        assert served.ask("POST", f"/agents/{agent}/heartbeat", report).status == 200
+        return served.ask("GET", f"/debug/agent/{agent}/status").json["tmuxSession"]
+
+    assert [say(session="one"), say(session="two"), say(session="three", watcher="w"), say(session="four")] == ["one", "two", "three", "four"]
+    assert served.ask("POST", f"/agents/{agent}/heartbeat", {"watcher": 5}).status == 400
+
+
+@pytest.mark.parametrize("second", TIERS, ids=["sse", "longpoll", "poll"])
+@pytest.mark.parametrize("first", TIERS[:2], ids=["sse", "longpoll"])
+def test_a_second_supervisor_of_the_name_leaves_no_ghosts(served, first, second):
+    async def scenario():
+        name, mine, both, theirs = (new_name() for _ in range(4))
+        crew = Crew()
+        async with supervising(served.url, crew, [mine, both], name, **first):
+            await wait_subscribed(served, name, mine, both)
+            async with supervising(served.url, Crew(), [both, theirs], name, **second):
+                await wait_subscribed(served, name, mine, both, theirs)
+                await wait_row(served, theirs, status="online")
+            await wait_subscribed(served, name, mine, both)
+            await wait_row(served, theirs, status="offline", connection="none", health=None)
+            sent = [*await send(served, both), *await send(served, mine)]
+            await wait_for(lambda: crew.taken(both) + crew.taken(mine) == sent, "what the first one serves")
+        await wait_subscribed(served, name, mine, both)  # a restart finds it
+
+    asyncio.run(scenario())
+
+
+def test_a_broker_that_came_back_knows_again_whose_is_what(start):
+    """Who owns what is not in the store: each says it anew when it connects."""
+    broker = start(BRIDGE_WATCHER_GRACE=GRACE, BRIDGE_RATE_LIMIT=0)
+
+    async def scenario():
+        name, mine, theirs = (new_name() for _ in range(3))
+        async with supervising(broker.url, Crew(), [mine], name):
+            async with supervising(broker.url, Crew(), [theirs], name) as second:
+                await wait_subscribed(broker, name, mine, theirs)
+                await asyncio.get_running_loop().run_in_executor(None, restart)
+                await wait_for(lambda: second._intake.receiving, "the second one's connection")
+                for _ in range(2000):
+                    told = await ask(broker, f"/subscribers/{name}?watcher={second._watcher}")
+                    if told["own"] == [theirs]:
+                        break
+                    await asyncio.sleep(0.01)
+                assert told["own"] == [theirs] and told["receivers"] <= 2
+            await wait_subscribed(broker, name, mine)
+
+    def restart():
+        broker.kill()
+        broker.flags = ["--port", str(broker.port)]
+        broker.start()
+
+    asyncio.run(scenario())
+
+
+def test_a_connection_that_breaks_for_a_moment_gives_nothing_up(served):
+    """On the wire: the same watcher comes back within the grace, and beside it another receives all the time."""
+    name, theirs, canary = (new_name() for _ in range(3))
+    for agent, watcher in ((theirs, "second"), (canary, "third")):
+        assert served.ask("POST", f"/agents/{agent}/subscribe", {"subscriber": name, "watcher": watcher}).status == 204
+    path = f"/tickets/stream?subscriber={name}"
+
+    def agents():
+        return served.ask("GET", f"/subscribers/{name}").json["agents"]
+
+    with served.stream(f"{path}&watcher=first"):
+        for _ in range(5):
+            with served.stream(f"{path}&watcher=second") as stream:
+                stream.read_block()
+        with served.stream(f"{path}&watcher=second"):
+            with served.stream(f"{path}&watcher=third") as stream:
+                stream.read_block()
+            wait_until(lambda: canary not in agents(), "the end of one that went later")
+            assert agents() == [theirs]
+        wait_until(lambda: agents() == [], "the end of what it had")
+    assert served.ask("GET", f"/tickets/stream?subscriber={name}&watcher=").status == 400
