@@ -173,8 +173,7 @@ def test_output_over_a_half_line_makes_no_prompt_of_it(server, noise):
         pane.type(f"(sleep 0.7; printf '{noise.replace('%', '%%')}') & ")
         pane.keys("Enter")
         pane.type("touch ran; : ")
-        pane.wait_shown(noise.replace("\\n", "").rstrip())
-        await asyncio.sleep(0.3)
+        until(lambda: noise.replace("\\n", "\n").rstrip() in pane.screen(), "the noise, in a row of its own")
         await refused(pane, injector, noise)
 
     run(scenario())
