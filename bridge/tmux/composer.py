@@ -51,6 +51,7 @@ class Style:
     edge: Edge
     has_placeholder: bool = False  # an empty one always shows a placeholder
     foot: Pattern[str] = re.compile("")  # BORDER: the last row, when it is open for text
+    has_cursor: bool = False  # the terminal's cursor is in it; hidden, something else has the keys
 
 
 @dataclass(frozen=True)
@@ -113,14 +114,16 @@ def _find(state: PaneState, style: Style) -> Composer | None:
         if found is not None:
             top, bottom = found
             match = style.opening.match(state.rows[top])
-            return Composer(state, style, top, bottom, match[0] if match else "")
+            # The prompt is always drawn in the first row that is in sight, also when the text scrolls.
+            if match or top == 0 or style.edge is Edge.ANY:
+                return Composer(state, style, top, bottom, match[0] if match else "")
     return None
 
 
 def _start_rows(state: PaneState, style: Style) -> list[int]:
     """Rows to begin at, the likeliest first."""
-    if state.cursor_shown:
-        return [state.cursor_y]
+    if state.cursor_shown or style.has_cursor:
+        return [state.cursor_y] if state.cursor_shown else []
     drawn = [row for _, row in reversed(state.carets)]
     openings = [row for row in range(len(state.rows) - 1, -1, -1) if style.opening.match(state.rows[row])]
     is_unknown = style.edge in (Edge.ANY, Edge.BOX)  # of the others the hidden cursor tells where it is
