@@ -81,7 +81,8 @@ class Composer:
         ink = [self._inner(index, self.state.ink[index]) for index in range(self.top, self.bottom + 1)]
         if any(text.strip() for text in ink):
             return False
-        if not self._is_boxed and any(not text.strip() for text in self.rows[1:]):
+        is_tall = self.style.edge is Edge.ANY and self._is_boxed  # an unknown agent's box may have rows to spare
+        if not is_tall and any(not text.strip() for text in self.rows[1:]):
             return False
         if self.style.has_placeholder and not self.rows[0].strip():
             return False
@@ -96,10 +97,16 @@ class Composer:
 
     def _inner(self, index: int, text: str) -> str:
         """`text`, the row `index` or what is not faint of it, without the prompt and the sides."""
-        match = self.style.opening.match(self.state.rows[index])
+        row = self.state.rows[index]
+        match = self.style.opening.match(row)
         if match and (index == self.top or self.style.edge in (Edge.PROMPTS, Edge.BORDER)):
-            text = split_at_column(text, text_width(match[0]))[1]
-        return BORDER.sub(" ", text) if self._is_boxed else text
+            left = text_width(match[0])
+        else:
+            left = text_width(row) - text_width(row.lstrip()) + 1 if self._is_boxed else 0
+        line = row.rstrip()
+        if self._is_boxed and line[-1:] in tuple(_SIDES):  # by its column: a draft may hold any such character
+            text = split_at_column(text, text_width(line) - 1)[0]
+        return split_at_column(text, left)[1]
 
 
 def find_composer(state: PaneState, styles: tuple[Style, ...]) -> Composer | None:
