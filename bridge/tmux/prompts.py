@@ -102,8 +102,10 @@ def _shape(prompt: str) -> tuple[str, str]:
 
 
 def _is_right_prompt(state: PaneState) -> bool:
-    """zsh's RPROMPT and fish's right prompt: set off by blanks and ending at the right edge."""
-    return state.right.startswith("  ") and text_width(state.cursor_row.rstrip()) >= state.width - 2
+    """zsh's RPROMPT and fish's right prompt: ONE piece, set off by blanks and ending at the right edge. Where two pieces
+    are, the first one is a line that begins with blanks."""
+    is_one = re.fullmatch(r"\s\s+\S+(\s\S+)*\s*", state.right) is not None
+    return is_one and text_width(state.cursor_row.rstrip()) >= state.width - 2
 
 
 def _ink_right(state: PaneState) -> bool:
