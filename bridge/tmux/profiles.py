@@ -92,7 +92,7 @@ PROFILES = (
     _profile("qwen", _style(">(?: |$)", Edge.RULES, has_placeholder=True), _BOXED),
     _profile("cn", _style(r"\s?[│|] ● ?", Edge.BOX, has_placeholder=True)),
 )
-GENERIC = _profile("", _style(r"[│┃║|]?\s{0,3}([>❯›»➜λ▌]|>>>)[ \u00a0]{0,2}", Edge.ANY))
+GENERIC = _profile("", _style(r"[│┃║|]?\s{0,3}(>>>|[>❯›»➜λ▌])[ \u00a0]{0,2}", Edge.ANY))
 
 PASSWORD = re.compile(r"(pass(word|phrase|code)|\bPIN\b|verification code|one-time code|\botp\b)[^:]{0,60}:\s*$", re.I)
 
