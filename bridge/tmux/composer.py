@@ -227,8 +227,11 @@ def _in_a_box(state: PaneState, style: Style, row: int) -> tuple[int, int] | Non
 
 
 def _anywhere(state: PaneState, style: Style, row: int) -> tuple[int, int] | None:
-    """A box where the row has a side; else up to a rule or a blank row."""
+    """Between two rules, if that begins with the prompt; a box where the row has a side; else up to a blank row."""
     rows = state.rows
+    ruled = _between_rules(state, style, row)
+    if ruled and style.opening.match(rows[ruled[0]]):
+        return ruled
     side = rows[row].lstrip()[:1]
     is_boxed = side != "" and side in _SIDES
 

@@ -92,7 +92,8 @@ PROFILES = (
     _profile("qwen", _style(">(?: |$)", Edge.RULES, has_placeholder=True), _BOXED),
     _profile("cn", _style(r"\s?[│|] ● ?", Edge.BOX, has_placeholder=True)),
 )
-GENERIC = _profile("", _style(r"[│┃║|]?\s{0,3}(>>>|[>❯›»➜λ▌])[ \u00a0]{0,2}", Edge.ANY))
+# A prompt stands at the left edge, or in a box; the further rows of a draft are indented, whatever glyph is in them.
+GENERIC = _profile("", _style(r"([│┃║|]\s{0,3}|\s?)(>>>|[>❯›»➜λ▌])[ \u00a0]{0,2}", Edge.ANY))
 
 PASSWORD = re.compile(r"(pass(word|phrase|code)|\bPIN\b|verification code|one-time code|\botp\b)[^:]{0,60}:\s*$", re.I)
 

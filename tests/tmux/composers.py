@@ -55,6 +55,8 @@ LOOKS = {
     "opencode": Look("opencode", "  ┃  ", "  ┃  ", **_BAR),
     "cn": Look("cn", "│ ● ", "│   ", **_BOX, placeholder="▋Ask anything, @ for context"),
     "of an unknown agent, in a box": Look("", "│ > ", "│   ", **_BOX),
+    "of an unknown agent, between rules": Look("", "> ", "  ", **_RULED),
+    "of an unknown agent, between blank rows": Look("", "❯ ", "  ", **_BLANKS),
 }
 
 
