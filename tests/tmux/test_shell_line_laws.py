@@ -66,6 +66,8 @@ def draw(argv: str, prompt: str, right: str, line: str, cursor: int, width: int)
     shell=st.sampled_from(PROMPTS), line=LINE, place=st.floats(0, 1), width=st.integers(20, 120), knows=st.booleans()
 )
 @example(shell=PROMPTS[5], line="  b", place=0.0, width=60, knows=False)
+@example(shell=PROMPTS[4], line="a" * 59 + "🇩🇪$ ", place=1.0, width=33, knows=False)
+@example(shell=PROMPTS[9], line="✗ ", place=1.0, width=29, knows=False)
 def test_a_line_is_empty_exactly_when_it_holds_nothing(shell, line, place, width, knows):
     argv, prompt, right = shell
     cursor = round(place * sum(1 for _ in clusters(line)))
@@ -75,3 +77,11 @@ def test_a_line_is_empty_exactly_when_it_holds_nothing(shell, line, place, width
     learned = Learned(prompts=(prompt.rpartition("\n")[2],) if knows else ())
     verdict = judge(state, learned)
     assert verdict.ready is (line == ""), (verdict, state.rows, state.cursor_x, state.cursor_y)
+
+
+def test_a_row_is_full_by_the_columns_of_a_terminal_that_joins_no_skin_tone_to_its_emoji():
+    """As tmux 3.3a and readline: four columns for this one, of which we count two."""
+    rows = ("$ echo 👍🏽" + "a" * 30, "a > ", "")
+    terminal = Terminal(known=True, canonical=False, echo=False, own=True, argv=("bash",))
+    state = PaneState("", 1, "%0", 2, cursor_x=4, cursor_y=1, width=41, rows=rows, command="bash", terminal=terminal)
+    assert "full to the right edge" in judge(state).reason
