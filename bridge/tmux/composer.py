@@ -52,6 +52,7 @@ class Style:
     edge: Edge
     has_placeholder: bool = False  # an empty one always shows a placeholder
     foot: Pattern[str] = re.compile("")  # BORDER: the last row, when it is open for text
+    has_cursor: bool = False  # the terminal's cursor is in it; hidden, something else has the keys
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ class Composer:
         ink = [self._inner(index, self.state.ink[index]) for index in range(self.top, self.bottom + 1)]
         if any(text.strip() for text in ink):
             return False
-        if not self._is_boxed and any(not text.strip() for text in self.rows[1:]):
+        is_tall = self.style.edge is Edge.ANY and self._is_boxed  # an unknown agent's box may have rows to spare
+        if not is_tall and any(not text.strip() for text in self.rows[1:]):
             return False
         if self.style.has_placeholder and not self.rows[0].strip():
             return False
@@ -96,10 +98,16 @@ class Composer:
 
     def _inner(self, index: int, text: str) -> str:
         """`text`, the row `index` or what is not faint of it, without the prompt and the sides."""
-        match = self.style.opening.match(self.state.rows[index])
+        row = self.state.rows[index]
+        match = self.style.opening.match(row)
         if match and (index == self.top or self.style.edge in (Edge.PROMPTS, Edge.BORDER)):
-            text = split_at_column(text, text_width(match[0]))[1]
-        return BORDER.sub(" ", text) if self._is_boxed else text
+            left = text_width(match[0])
+        else:
+            left = text_width(row) - text_width(row.lstrip()) + 1 if self._is_boxed else 0
+        line = row.rstrip()
+        if self._is_boxed and line[-1:] in tuple(_SIDES):  # by its column: a draft may hold any such character
+            text = split_at_column(text, text_width(line) - 1)[0]
+        return split_at_column(text, left)[1]
 
 
 def find_composer(state: PaneState, styles: tuple[Style, ...]) -> Composer | None:
@@ -114,14 +122,16 @@ def _find(state: PaneState, style: Style) -> Composer | None:
         if found is not None:
             top, bottom = found
             match = style.opening.match(state.rows[top])
-            return Composer(state, style, top, bottom, match[0] if match else "")
+            # The prompt is always drawn in the first row that is in sight, also when the text scrolls.
+            if match or top == 0 or style.edge is Edge.ANY:
+                return Composer(state, style, top, bottom, match[0] if match else "")
     return None
 
 
 def _start_rows(state: PaneState, style: Style) -> list[int]:
     """Rows to begin at, the likeliest first."""
-    if state.cursor_shown:
-        return [state.cursor_y]
+    if state.cursor_shown or style.has_cursor:
+        return [state.cursor_y] if state.cursor_shown else []
     drawn = [row for _, row in reversed(state.carets)]
     openings = [row for row in range(len(state.rows) - 1, -1, -1) if style.opening.match(state.rows[row])]
     is_unknown = style.edge in (Edge.ANY, Edge.BOX)  # of the others the hidden cursor tells where it is
@@ -226,11 +236,14 @@ def _in_a_box(state: PaneState, style: Style, row: int) -> tuple[int, int] | Non
 
 
 def _anywhere(state: PaneState, style: Style, row: int) -> tuple[int, int] | None:
-    """A box, else up to a rule or a blank row."""
+    """A box; between two rules, if that begins with the prompt; else up to a blank row."""
     boxed = _in_a_box(state, style, row)
     if boxed:
         return boxed
     rows = state.rows
+    ruled = _between_rules(state, style, row)
+    if ruled and style.opening.match(rows[ruled[0]]):
+        return ruled
 
     def belongs(index: int) -> bool:
         return rows[index].strip() != "" and not _is_edge(rows[index])

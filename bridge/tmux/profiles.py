@@ -48,14 +48,15 @@ class Profile:
 
 
 _BUSY = re.compile(
-    r"\b(esc|ctrl[+-]c|\^c)\b[^│]{0,12}\b(to (interrupt|cancel|stop)|interrupt)\b"
+    r"\b(esc|ctrl[+-]c|\^c)\b[^│]{0,12}\b(to (interrupt|stop)|interrupt)\b"
+    r"|\(((?!enter)[^)])*\b(esc|ctrl[+-]c|\^c) to cancel\b"  # bare, it stands below a dialog, too
     r"|^\W{0,4}[⠁-⣿]\s"  # a braille spinner
     r"|^\W{0,4}[◐◓◑◒✢✳✶✻✽]\s.*(…|\.\.\.)"  # these also stand before finished work, then without an ellipsis
     r"|^\W{0,4}(thinking|working|running|generating|processing|loading)\b.{0,20}(…|\.\.\.)",
     re.I,
 )
 # A menu cannot be mistaken: its pointer stands before a number or it says which keys it takes.
-_POINTED = r"^\W{0,6}[❯›>▶●]\s*\d+[.)]\s|\b(enter|return) to (confirm|select|continue|submit|accept)\b"
+_POINTED = r"^\W{0,6}[❯›>▶●]\s*\d+[.)]\s|\b(enter|return) (to )?(confirm|select|continue|submit|accept|use)\b"
 _YES_NO = r"[\[(]y(es)?\s*/\s*n(o)?\b|\(y\)es"
 _MENU = re.compile(f"{_POINTED}|{_YES_NO}", re.I)
 # A question is a dialog only in the rows that touch the input; elsewhere it is what an idle agent last said.
@@ -69,8 +70,10 @@ _QUESTION = re.compile(
 FOLDED = re.compile(r"\[\s*paste[d]?\b[^\]]*\]", re.I)
 
 
-def _style(opening: str, edge: Edge, has_placeholder: bool = False, foot: str = "") -> Style:
-    return Style(re.compile(opening), edge, has_placeholder, re.compile(foot))
+def _style(
+    opening: str, edge: Edge, has_placeholder: bool = False, foot: str = "", has_cursor: bool = False
+) -> Style:
+    return Style(re.compile(opening), edge, has_placeholder, re.compile(foot), has_cursor)
 
 
 def _profile(name: str, *composers: Style, keeps_brackets: bool = True) -> Profile:
@@ -81,17 +84,18 @@ _BOXED = _style(r"\s?[│|] [>❯][ \u00a0]?", Edge.BOX)  # Claude Code 1, Gemin
 _AIDER = r"((ask|architect|code|help|context|diff|udiff|whole|editor|patch)[\w-]*( multi)?|multi)?>(?: |$)"
 PROFILES = (
     _profile("claude", _style("[>❯](?:[ \u00a0]|$)", Edge.RULES), _BOXED),
-    _profile("codex", _style("›(?: |$)", Edge.INDENT, has_placeholder=True)),
+    _profile("codex", _style("›(?: |$)", Edge.INDENT, has_placeholder=True, has_cursor=True)),
     _profile("gemini", _style(" >(?: |$)", Edge.INDENT, has_placeholder=True), _BOXED),
-    _profile("aider", _style(_AIDER, Edge.PROMPTS), keeps_brackets=False),
-    _profile("copilot", _style("❯(?: |$)", Edge.RULES), _BOXED),
-    _profile("opencode", _style(r" *┃  ", Edge.BORDER, foot=r"  \S.* · ")),
+    _profile("aider", _style(_AIDER, Edge.PROMPTS, has_cursor=True), keeps_brackets=False),
+    _profile("copilot", _style("❯(?: |$)", Edge.RULES, has_cursor=True), _BOXED),
+    _profile("opencode", _style(r" *┃  ", Edge.BORDER, foot=r"  \S.* · ", has_cursor=True)),
     _profile("qwen", _style(">(?: |$)", Edge.RULES, has_placeholder=True), _BOXED),
     _profile("cn", _style(r"\s?[│|] ● ?", Edge.BOX, has_placeholder=True)),
 )
-_GLYPH = r"[│┃║|]?\s{0,3}([>❯›»➜λ▌]|>>>)[ \u00a0]{0,2}"
-GENERIC = _profile("", _style(_GLYPH, Edge.ANY))
-LINE = (_style(_GLYPH, Edge.LINE),)
+# A prompt stands at the left edge, or in a box; the further rows of a draft are indented, whatever glyph is in them.
+_PROMPT = r"([│┃║|]\s{0,3}|\s?)(>>>|[>❯›»➜λ▌])[ \u00a0]{0,2}"
+GENERIC = _profile("", _style(_PROMPT, Edge.ANY))
+LINE = (_style(_PROMPT, Edge.LINE),)
 
 PASSWORD = re.compile(r"(pass(word|phrase|code)|\bPIN\b|verification code|one-time code|\botp\b)[^:]{0,60}:\s*$", re.I)
 

@@ -14,13 +14,13 @@ from __future__ import annotations
 import re
 from re import Pattern
 
-from bridge.tmux.cells import split_at_column, text_width
+from bridge.tmux.cells import char_width, clusters, split_at_column, text_width
 from bridge.tmux.state import PaneState
 
 _ENDS = "$#%>❯›»➜λ"
 SHELL_PROMPT = re.compile(rf"[^{_ENDS}]*(>>>|[{_ENDS}]) ?")
 # Prompts that rule 3 cannot see, because a prompt character opens them: oh-my-zsh's robbyrussell.
-SHELL_THEMES = (re.compile(r"➜ {1,2}\S+ (git:\(\S+\) )?(✗ )?"),)
+SHELL_THEMES = (re.compile(r"➜ {1,2}\S+ (git:\(\S+\) (✗ )?)?"),)
 _ZSH_WORDS = (
     "quote|dquote|bquote|heredocd?|for|foreach|repeat|select|while|until|if|then|else|elif|math|cond|mathsubst"
     "|cmdsubst|cmdand|cmdor|pipe|errpipe|function|subsh|cursh|array|case|braceparam|always"
@@ -102,8 +102,10 @@ def _shape(prompt: str) -> tuple[str, str]:
 
 
 def _is_right_prompt(state: PaneState) -> bool:
-    """zsh's RPROMPT and fish's right prompt: set off by blanks and ending at the right edge."""
-    return state.right.startswith("  ") and text_width(state.cursor_row.rstrip()) >= state.width - 2
+    """zsh's RPROMPT and fish's right prompt: ONE piece, set off by blanks and ending at the right edge. Where two pieces
+    are, the first one is a line that begins with blanks."""
+    is_one = re.fullmatch(r"\s\s+\S+(\s\S+)*\s*", state.right) is not None
+    return is_one and text_width(state.cursor_row.rstrip()) >= state.width - 2
 
 
 def _ink_right(state: PaneState) -> bool:
@@ -125,6 +127,7 @@ def _is_continued(state: PaneState) -> bool:
 
 
 def _is_full(state: PaneState, index: int) -> bool:
-    """A wide character that did not fit leaves the last column free."""
-    room = 2 if index + 1 < len(state.rows) and text_width(state.rows[index + 1][:1]) == 2 else 1
-    return text_width(state.rows[index]) > state.width - room
+    """A wide cluster that did not fit leaves the last column free. Terminals that do not join a cluster count more."""
+    following = state.rows[index + 1] if index + 1 < len(state.rows) else ""
+    room = max(1, next(clusters(following), ("", 1))[1])
+    return sum(char_width(char) for char in state.rows[index]) > state.width - room

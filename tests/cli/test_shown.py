@@ -38,6 +38,14 @@ def screen(tmux, agent: str) -> str:
     return tmux("capture-pane", "-p", "-J", "-S", "-", "-t", f"=dev-{agent}:")
 
 
+def see(tmux, agent, watch, condition, what: str) -> None:
+    """Wait for it; else say what watcher and pane show."""
+    try:
+        wait_until(condition, what)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {watch.said}\n{screen(tmux, agent)}") from None
+
+
 def watching(bridge, tmux, agent: str, *flags: str, **settings: str):
     return bridge.running("watch", agent, f"dev-{agent}", "0", "-L", tmux.name, *flags, **{**QUICK, **settings})
 
@@ -78,10 +86,10 @@ def test_what_stays_unconfirmed_steps_aside_for_its_successors(bridge, served, t
     open_shell(tmux, agent)
     tmux("send-keys", "-t", f"=dev-{agent}:", f"cd {shlex.quote(str(tmp_path))}; clear", "Enter")
     command = f"python3 {shlex.quote(str(tmp_path / 'bridge'))} show {{id}} --broker-url {served.url} {sys.executable}"
-    with watching(bridge, tmux, agent, "--shell-command", command):
+    with watching(bridge, tmux, agent, "--shell-command", command) as watch:
         poison = served.send(agent, "never shown", ticketId="poison-" + agent)
         after = served.send(agent, "after it")
-        wait_until(lambda: served.ticket(after)["status"] == "delivered", "the successor")
+        see(tmux, agent, watch, lambda: served.ticket(after)["status"] == "delivered", "the successor")
         assert served.ticket(poison)["status"] == "pending" and "aside" in stages(served.ticket(poison))
 
 
@@ -116,11 +124,11 @@ def test_a_broker_that_is_killed_after_the_typing_hears_of_it_later(program_for,
     open_shell(tmux, agent)
     with Broker(package_launcher(), store, BRIDGE_RATE_LIMIT=0) as broker:
         bridge = program_for(broker.url)
-        with watching(bridge, tmux, agent, BRIDGE_SHOWN_WAIT="15000"):
+        with watching(bridge, tmux, agent, BRIDGE_SHOWN_WAIT="15000") as watch:
             ticket = broker.send(agent, "through the crash")
-            wait_until(lambda: f"show {ticket}" in screen(tmux, agent), "the typing")
+            see(tmux, agent, watch, lambda: f"show {ticket}" in screen(tmux, agent), "the typing")
             broker.kill()
             broker.start()
-            wait_until(lambda: broker.ticket(ticket)["status"] == "delivered", "the delivery")
+            see(tmux, agent, watch, lambda: broker.ticket(ticket)["status"] == "delivered", "the delivery")
         history = stages(broker.ticket(ticket))
         assert "shown" in history and "through the crash" in screen(tmux, agent)

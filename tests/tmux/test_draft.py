@@ -1,76 +1,136 @@
-"""Where does a draft stand, told from screens: in the input, under somebody's words, or taken?"""
+"""Where does a text stand, told from screens: in the composer, under a person's words, or nowhere?"""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bridge.tmux.draft import Draft
+from bridge.tmux.cells import clusters
+from bridge.tmux.draft import Draft, Standing, squash
 from bridge.tmux.program import Learned, Rules, Sight, sight_of
-from bridge.tmux.state import PaneState, Terminal
+from bridge.tmux.state import PaneState
+from composers import LOOKS, draw
+from pictures import RAW, pane
 
 TEXT = "Message of a peer agent: please run the whole test suite now, thanks"
-TERMINAL = Terminal(known=True, signals=False, argv=("claude",))
-SHOWN, TOUCHED, NEITHER = (True, False), (False, True), (False, False)
+LINE = "─" * 40
+STATUS = f"{LINE}\n  ? for shortcuts"
+WHOLE, FOREIGN, TOUCHED, EMPTY, UNSEEN = (
+    Standing.WHOLE, Standing.FOREIGN, Standing.TOUCHED, Standing.EMPTY, Standing.UNSEEN
+)  # fmt: skip
 
 
-def look(screen: str, width: int = 40, shown: bool = True) -> tuple[bool, bool]:
-    """(stands in the input, and whole; touched by a person)"""
-    sight, draft = sight_of_screen(screen, width, shown), Draft.of(TEXT)
-    return draft.is_shown(sight), draft.is_touched(sight)
+def sight_of_screen(screen: str, agent: str = "claude", **fields) -> Sight:
+    return sight_of(pane(screen.strip("\n"), agent, RAW, **fields), Learned(), Rules())
 
 
-def sight_of_screen(screen: str, width: int = 40, shown: bool = True) -> Sight:
-    """`█` is the cursor."""
-    rows = screen.strip("\n").split("\n")
-    y = next(index for index, row in enumerate(rows) if "█" in row)
-    state = PaneState("", 1, "%0", 2, cursor_x=rows[y].index("█"), cursor_y=y, cursor_shown=shown, rows=tuple(row.replace("█", "") for row in rows), width=width, command="claude", terminal=TERMINAL)
-    return sight_of(state, Learned(), Rules("agent", 2.0, 0.2, None, False))
+def ruled(text: str) -> str:
+    return f"● said before\n{LINE}\n{text}\n{STATUS}"
 
 
+def top_out_of_sight(text: str) -> str:
+    return f"{text}\n{STATUS}"
+
+
+SAID = "> Message of a peer agent: please run the\n  whole test suite now, thanks\n\n"
+BODY = "❯ Message of a peer agent: please run\n  the whole test suite now, thanks"
 SCREENS = {
-    "whole": ("❯ Message of a peer agent: please run the\nwhole test suite now, thanks█", SHOWN),
-    "words behind": ("❯ Message of a peer agent: please run the\nwhole test suite now, thanks and mine█", TOUCHED),
-    "words behind that wrap": ("❯ Message of a peer agent: please run the\nwhole test suite now, thanks and then the\nrest of mine█", TOUCHED),
-    "a full row, and words in the next": ("❯ Message of a peer\nagent: please run the whole test suite\nnow, thanks and these words of mine, the\nlast of them█", TOUCHED),
-    "taller than the screen, words behind": ("of a peer agent: please run the\nwhole test suite now, thanks and mine█", TOUCHED),
-    "taller than the screen": ("of a peer agent: please run the\nwhole test suite now, thanks█", SHOWN),
-    "in a frame, words behind": ("│ agent: please run the whole test     │\n│ suite now, thanks and mine█           │\n╰──────────────────────────────────────╯", TOUCHED),
-    "taken, and no glyph in sight": ("Message of a peer agent: please run the\nwhole test suite now, thanks\nRunning the tests.\n█", NEITHER),
-    "its end taken away": ("❯ Message of a peer agent: please run the\nwhole test sui█", TOUCHED),
-    "its end taken away, taller than the screen": ("agent: please run the\nwhole test sui█", TOUCHED),
-    "folded": ("❯ [Pasted text #1 +7 lines]█", SHOWN),
-    "folded, words behind": ("❯ [Pasted text #1 +7 lines] mine█", TOUCHED),
-    "taken": ("> Message of a peer agent: please run the\nwhole test suite now, thanks\n\n❯ █", NEITHER),
-    "taken, his own words since": ("> Message of a peer agent: please run the\nwhole test suite now, thanks\n\n❯ my own words█", NEITHER),
-    "taken, and no input while it works": ("> Message of a peer agent: please run the\nwhole test suite now, thanks\n\nRunning the tests.\n1 passed\n█", NEITHER),
-    "taken, scrolled away": ("2 passed\n3 passed\n\n❯ █", NEITHER),
-}
+    "whole": (ruled(BODY + "█"), WHOLE),
+    "whole, the caret at its start": (ruled(BODY.replace("Mess", "█Mess")), WHOLE),
+    "words behind": (ruled(BODY + " and mine█"), TOUCHED),
+    "words before": (ruled(BODY.replace("Mess", "mine Mess") + "█"), TOUCHED),
+    "words behind that wrap": (ruled(BODY + " and\n  then the rest of mine█"), TOUCHED),
+    "a last row of words": (ruled(BODY + "\n  mine█"), TOUCHED),
+    "its end taken away": (ruled("❯ Message of a peer agent: please run\n  the whole test sui█"), TOUCHED),
+    "its head taken away": (ruled("❯ agent: please run\n  the whole test suite now, thanks█"), TOUCHED),
+    "a piece of it": (ruled("❯ whole test█"), TOUCHED),
+    "taller than the screen": (top_out_of_sight("  agent: please run\n  the whole test suite now, thanks█"), WHOLE),
+    "taller than the screen, words behind": (
+        top_out_of_sight("  agent: please run\n  the whole test suite now, thanks and mine█"), TOUCHED
+    ),
+    "taller than the screen, its end taken away": (
+        top_out_of_sight("  agent: please run\n  the whole test sui█"), TOUCHED
+    ),
+    "scrolled in its composer": (ruled("❯ agent:\n  please\n  run the whole test\n  suite now, thanks█"), WHOLE),
+    "folded": (ruled("❯ [Pasted text #1 +7 lines]█"), WHOLE),
+    "folded, and its last line": (ruled("❯ [Pasted text #1 +7 lines]" + TEXT + "█"), WHOLE),
+    "folded, words behind": (ruled("❯ [Pasted text #1 +7 lines] mine█"), TOUCHED),
+    "folded, words before": (ruled("❯ mine [Pasted text #1 +7 lines]█"), TOUCHED),
+    "folded twice": (ruled("❯ [Pasted text #1 +7 lines][Pasted text #2 +7 lines]█"), TOUCHED),
+    "a person's own words": (ruled("❯ my own words█"), FOREIGN),
+    "a blank": (ruled("❯  █"), TOUCHED),
+    "empty": (ruled("❯ █"), EMPTY),
+    "taken": (SAID + ruled("❯ █"), EMPTY),
+    "taken, words of a person since": (SAID + ruled("❯ my own words█"), FOREIGN),
+    "taken, and no composer while it works": (SAID + "Running the tests.\n1 passed\n█", UNSEEN),
+    "taken, and below a rule no composer": (SAID + f"works\n{LINE}\n█", UNSEEN),
+    "a dialog": (f"{LINE}\n Do you want to proceed?\n ❯ 1. Yes█\n   2. No\n Esc to cancel", UNSEEN),
+    "shell mode": (ruled("! ls█"), UNSEEN),
+}  # fmt: skip
 
 
+@pytest.mark.parametrize("shown", [True, False])
 @pytest.mark.parametrize("name", SCREENS)
-def test_what_a_screen_tells_of_a_draft(name):
+def test_what_a_screen_tells_of_a_text(name, shown):
     screen, expected = SCREENS[name]
-    assert look(screen) == expected
+    assert Draft.of(TEXT + " ").standing(sight_of_screen(screen, cursor_shown=shown)) is expected
 
 
-@pytest.mark.parametrize("name", ["whole", "words behind", "folded", "folded, words behind", "taller than the screen", "taller than the screen, words behind", "taken"])
-def test_the_same_with_a_hidden_cursor(name):
-    screen, expected = SCREENS[name]
-    assert look(screen, shown=False) == expected
-
-
-BEFORE = "╭────────────────╮\n│ ❯ Message of a │\n│ peer, thanks█   │\n╰────────────────╯\n\n"
-MOVED = {
-    "the cursor below the frame": ("╭────────────────╮\n│ ❯ Message of a │\n│ peer, thanks   │\n╰────────────────╯\n\n█", True),
-    "higher up": ("│ ❯ Message of a │\n│ peer, thanks█   │\n╰────────────────╯\n\n", True),
-    "taken": ("> Message of a\npeer, thanks\n╭────────────────╮\n│ ❯ █             │\n╰────────────────╯", False),
-    "taken, and no input while it works": ("> Message of a\npeer, thanks\n█", False),
-    "taken, and below a rule no input while it works": ("> Message of a\npeer, thanks\nworks\n──────────\n█", False),
+BOX = "╭────────────────╮\n{}\n╰────────────────╯\n"
+BOXES = {
+    "whole": (BOX.format("│ > Message of a │\n│   peer, thanks█ │"), WHOLE),
+    "words behind": (BOX.format("│ > Message of a │\n│   peer, thanks a█ │"), TOUCHED),
+    "taken": ("> Message of a\npeer, thanks\n" + BOX.format("│ > █             │"), EMPTY),
+    "its words in another frame": (BOX.format("│ Message of a   │\n│ peer, thanks█   │"), UNSEEN),
 }
 
 
-@pytest.mark.parametrize("name", MOVED)
-def test_a_draft_that_moved_is_known_again(name):
-    screen, expected = MOVED[name]
-    before, now = sight_of_screen(BEFORE), sight_of_screen(screen)
-    assert Draft.of("Message of a peer, thanks").stands(before.state, now) is expected
+@pytest.mark.parametrize("name", BOXES)
+def test_the_same_in_a_box(name):
+    screen, expected = BOXES[name]
+    assert Draft.of("Message of a peer, thanks").standing(sight_of_screen(screen)) is expected
+
+
+def test_a_transcript_tells_the_text_of_which_it_shows_the_head():
+    draft = Draft.of(TEXT)
+    assert draft.is_told(pane(SAID + "works█"))
+    assert not draft.is_told(pane("another text█"))
+
+
+@pytest.mark.parametrize(("fields", "reason"), [({"dead": True}, "dead"), ({"in_mode": True}, "mode"), ({}, "")])
+def test_what_stands_against_an_enter(fields, reason):
+    found = Draft.of(TEXT).objection(sight_of_screen(ruled("❯ █"), **fields))
+    assert (reason in found if found else reason == ""), found
+
+
+def test_a_menu_stands_against_an_enter_unless_it_is_the_texts_own():
+    menu = sight_of_screen("Proceed?\n❯ 1. Yes█\n  2. No")
+    assert "a dialog is open: '❯ 1. Yes'" in (Draft.of(TEXT).objection(menu) or "")
+    assert Draft.of("choose:\n❯ 1. Yes\n  2. No").objection(menu) is None
+
+
+WORDS = st.text(st.sampled_from("ab .,(日é👩🏽🇩🇪│─>❯\n\t"), min_size=1, max_size=120)
+
+
+@given(
+    name=st.sampled_from([name for name in LOOKS if LOOKS[name].agent]), body=WORDS, more=WORDS, width=st.integers(20, 120)
+)
+def test_a_text_is_known_again_as_it_is_drawn_and_with_more_behind_it_it_is_not_whole(name, body, more, width):
+    """In each way to draw a composer, wrapped anywhere."""
+    text = f"[bridge] a header\n{body.strip()} "
+    look = LOOKS[name]
+
+    def standing(shown: str) -> Standing:
+        drawn = shown.replace("\t", "    ").replace("\n\n", "\n")
+        state = draw(look, drawn, sum(1 for _ in clusters(drawn)), width)
+        return Draft.of(text).standing(sight_of(named(state, look.agent), Learned(), Rules()))
+
+    assert standing(text) is WHOLE
+    if squash(more):
+        assert standing(text + more) is TOUCHED
+
+
+def named(state: PaneState, agent: str) -> PaneState:
+    terminal = pane("", agent, RAW).terminal
+    return PaneState(**{**state.__dict__, "terminal": terminal})

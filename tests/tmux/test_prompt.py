@@ -1,4 +1,4 @@
-"""`judge` from tables: a screen with the cursor drawn as █, the terminal's flags, and what must come out."""
+"""`judge` of shells, REPLs and other programs, from tables: a picture (pictures.py), the terminal's flags, and what must come out."""
 
 from __future__ import annotations
 
@@ -9,26 +9,7 @@ import pytest
 
 from bridge.tmux.program import Learned, Rules
 from bridge.tmux.prompt import judge
-from bridge.tmux.cells import text_width
-from bridge.tmux.state import PaneState, Terminal
-
-EDITOR = dict(known=True, canonical=False, echo=False, signals=True)  # readline, zle, fish
-RAW = dict(known=True, canonical=False, echo=False, signals=False)  # full-screen programs, node
-COOKED = dict(known=True, canonical=True, echo=True, signals=True)  # a running command
-SILENT = dict(known=True, canonical=True, echo=False, signals=True)  # a password prompt
-ONE_KEY = dict(known=True, canonical=False, echo=True, signals=True)  # read -n 1
-STILL = Learned(still=1.0)
-
-
-def pane(picture: str, argv: str = "bash", flags=EDITOR, **fields) -> PaneState:
-    rows = picture.split("\n")
-    y = next((index for index, row in enumerate(rows) if "█" in row), 0)
-    x = text_width(rows[y].split("█")[0]) if "█" in rows[y] else 0
-    words = tuple(argv.split(" "))
-    terminal = Terminal(own=True, argv=words, **flags)
-    state = PaneState("", 1, "%0", 2, cursor_x=x, cursor_y=y, rows=tuple(row.replace("█", "") for row in rows), width=40, command=words[0], terminal=terminal)
-    return replace(state, **fields)
-
+from pictures import CLAUDE, COOKED, EDITOR, ONE_KEY, RAW, SILENT, STILL, pane
 
 READY_SHELLS = [
     ("bash-5.2# █", "bash"),
@@ -129,100 +110,6 @@ def test_repls(picture, argv, flags, ready):
     assert not judge(pane(picture, argv, flags), Learned()).ready  # it has not stood still yet
 
 
-BOX = "╭──────────╮\n│ > █       │\n╰──────────╯\n  ? for help"
-IDLE_AGENTS = [
-    ("done.\n\n❯ █", "claude"),
-    ('done.\n\n❯ █Try "fix lint"', "claude"),
-    (BOX, "claude"),
-    ("› █Ask Codex to do anything", "codex"),
-    ("│ > █  Type your message or @path/to/file │", "node /usr/bin/gemini"),
-    ("> █", "/opt/venv/bin/python /opt/venv/bin/aider --model x"),
-    ("architect> █", "python3 aider"),
-    ("Would you like me to run the tests?\n\n" + BOX, "claude"),  # what an idle agent last said
-    ("✻ Welcome to Claude Code!\n\n" + BOX, "claude"),
-    ("✻ Baked for 35s\n\n❯ █", "claude"),
-    ("❯ █", "node /usr/lib/node_modules/@anthropic-ai/claude-code/cli.js"),
-    ("▌ █Ask Codex", "codex"),
-]
-
-
-@pytest.mark.parametrize(("picture", "argv"), IDLE_AGENTS)
-def test_an_idle_agent_is_ready(picture, argv):
-    verdict = judge(pane(picture, argv, RAW), STILL)
-    assert verdict.ready and verdict.form == "agent", verdict
-    assert judge(pane(picture, argv, RAW), Learned()).rule == "settling"
-
-
-UNKNOWN = [
-    ("> █", "node repl.js"),
-    ("❯ █", "node tool.js"),
-    (">>> █", "./my-repl"),
-    ("> █", "node -e x"),
-    ("> █", "node agent.js -i"),
-    ("say:\n> █", "./my-agent"),
-    ("##BRIDGE-READY##\n█", "./my-agent"),
-    ("state ##BRIDGE-READY## █", "./my-agent"),
-    ("❯ █", "bun agent.ts"),
-]
-
-
-@pytest.mark.parametrize("frame", ["{}", "──────────\n{}\n──────────"])
-@pytest.mark.parametrize(("picture", "argv"), UNKNOWN)
-def test_a_program_that_is_not_known_gets_nothing_until_a_person_says_that_it_is_an_agent(picture, argv, frame):
-    """On either screen, whatever it shows: xonsh, asciinema and a node REPL look like an agent."""
-    for alternate in (False, True):
-        state = pane(frame.format(picture), argv, RAW, alternate=alternate)
-        verdict = judge(state, STILL)
-        assert not verdict.ready and verdict.form == "" and "--form agent" in verdict.reason, verdict
-        assert verdict.reason.startswith(argv.split()[0].rpartition("/")[2] + " is no agent"), verdict
-    assert judge(pane(picture, argv, RAW), STILL, Rules(form="agent")).ready
-
-
-BUSY_AGENTS = [
-    ("✻ Thinking… (12s · esc to interrupt)\n\n" + BOX, "claude", "working"),
-    ("⠏ Reading files (esc to cancel, 3s)\n\n" + BOX, "gemini", "working"),
-    ("• Working (3s • esc to interrupt)\n\n› █", "codex", "working"),
-    ("❯ my draft█", "claude", "not empty"),
-    ("│ > my draft█ │", "claude", "not empty"),
-    ("Do you want to create x?\n❯ 1. Yes█\n  2. No", "claude", "only a person"),
-    ("Do you want to create x?\n❯ █1. Yes\n  2. No", "claude", "only a person"),
-    ("Allow command `rm`?\n› █", "codex", "only a person"),
-    ("│ Apply this change? │\n│ ● 1. Yes, allow once │\n│   2. No │\n█", "gemini", "only a person"),
-    ("Add file to the chat? (Y)es/(N)o [Yes]: █", "aider", "only a person"),
-    ("Proceed? [y/N] █", "codex", "only a person"),
-    ("Press enter to continue\n> █", "claude", "only a person"),
-    ("Enter your password: █", "claude", "password"),
-    ("█", "claude", "no prompt"),
-    ("some output\n█", "claude", "no prompt"),
-    (":█", "claude", "not empty"),
-    ("# █", "claude", "not empty"),
-]
-
-
-@pytest.mark.parametrize(("picture", "argv", "reason"), BUSY_AGENTS)
-def test_an_agent_that_works_or_asks_is_not(picture, argv, reason):
-    verdict = judge(pane(picture, argv, RAW), STILL)
-    assert not verdict.ready and reason in verdict.reason, verdict
-
-
-@pytest.mark.parametrize(
-    ("picture", "argv", "ready"),
-    [
-        ("done\n╭────╮\n│ >  │\n╰────╯\n", "claude", True),
-        ('│ > Try "fix lint" │', "claude", True),
-        ("│ >   Type your message or @path │", "gemini", True),
-        ("│ > my draft │", "claude", False),
-        ("> what I said\n\nits answer\n\n>", "claude", True),
-        ("> what I said\n\nits answer", "claude", False),
-        ("Do you want to?\n❯ 1. Yes\n  2. No", "claude", False),
-        ("⠏ Thinking\n>", "claude", False),
-        ("", "claude", False),
-    ],
-)
-def test_behind_a_hidden_cursor_only_a_provably_empty_input_counts(picture, argv, ready):
-    assert judge(pane(picture, argv, RAW, cursor_shown=False), STILL).ready is ready
-
-
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [(dict(dead=True), "dead"), (dict(in_mode=True), "mode"), (dict(input_off=True), "switched off"), (dict(synchronized=True), "synchronize"), (dict(human_idle=0.4), "typed here 0.4 s ago")],
@@ -242,8 +129,8 @@ FORMS = [
     ("agent", ">>> █", "python3", EDITOR, "", "not the agent"),
     ("agent", "> █", "python3 tool.py", EDITOR, "agent", ""),
     ("agent", "> █", "node", RAW, "", "not the agent"),
-    ("shell", "❯ █", "claude", RAW, "shell", ""),
-    ("shell", "my shell$ █", "mysh", RAW, "shell", ""),
+    ("shell", CLAUDE, "claude", RAW, "shell", ""),
+    ("shell", "mysh$ █", "mysh", RAW, "shell", ""),
     ("shell", "mydb=> █", "psql", EDITOR, "shell", ""),
     ("shell", "host$ █", "ssh x", RAW, "shell", "hides"),
     ("agent", "~ █", "vim", RAW, "", "open"),
@@ -294,6 +181,6 @@ def test_where_nothing_is_known_of_the_process_tmuxs_name_of_it_serves_by_permis
     assert "--allow-opaque" in judge(known_to_tmux("$ █", "bash", EDITOR), STILL).reason
     assert judge(known_to_tmux("$ █", "-bash", EDITOR), STILL, allowed).ready
     assert judge(known_to_tmux(">>> █", "Python", EDITOR), STILL, allowed).form == "repl"
-    assert judge(known_to_tmux("> █", "claude", RAW), STILL, replace(allowed, form="agent")).ready
+    assert judge(known_to_tmux(CLAUDE, "claude", RAW), STILL, replace(allowed, form="agent")).ready
     assert not judge(known_to_tmux("> █", "python3", RAW), STILL, replace(allowed, form="agent")).ready  # may be a REPL
     assert not judge(known_to_tmux("x█", "sleep", COOKED), STILL, allowed).ready

@@ -42,24 +42,24 @@ class ClaimsOnly:
             raise self.answers.pop(0)
 
 
-def leases_of(broker, lease_ms: int = 9000) -> tuple[Leases, Inbox]:
+def leases_of(broker, loop, lease_ms: int = 9000) -> tuple[Leases, Inbox]:
     inbox = Inbox(5, 5)
     inbox.offer(Ticket("T-1", 1, "lucy", "text"))
-    return Leases(broker, inbox, lease_ms, "w"), inbox
+    return Leases(broker, inbox, lease_ms, "w", clock=loop.time), inbox
 
 
 def test_a_claim_is_held_for_its_lease_and_while_it_is_renewed():
     async def scenario(loop):
-        leases, inbox = leases_of(ClaimsOnly())
-        assert not leases.is_held()
+        leases, inbox = leases_of(ClaimsOnly(), loop)
+        assert leases.time_left() <= 0
         assert await leases.claim(inbox.head())
         await asyncio.sleep(8.9)
-        assert leases.is_held()
+        assert leases.time_left() > 0
         await asyncio.sleep(0.2)
-        assert not leases.is_held(), "nobody renewed it: another watcher may have it"
-        assert await leases.claim(inbox.head()) and leases.is_held()
+        assert leases.time_left() <= 0, "nobody renewed it: another watcher may have it"
+        assert await leases.claim(inbox.head()) and leases.time_left() > 0
         await leases.keep_while("T-1", asyncio.sleep(30.0))
-        assert leases.is_held()
+        assert leases.time_left() > 0
 
     run(scenario)
 
@@ -68,11 +68,11 @@ def test_a_claim_is_held_for_its_lease_and_while_it_is_renewed():
 def test_a_renewal_that_is_refused_ends_the_claim_and_one_that_is_lost_does_not(answer, held):
     async def scenario(loop):
         broker = ClaimsOnly()
-        leases, inbox = leases_of(broker)
+        leases, inbox = leases_of(broker, loop)
         assert await leases.claim(inbox.head())
         broker.answers = [answer]
         await leases.keep_while("T-1", asyncio.sleep(4.0))
-        assert broker.asked == 2 and leases.is_held() is held
+        assert broker.asked == 2 and (leases.time_left() > 0) is held
 
     run(scenario)
 
@@ -81,7 +81,7 @@ def test_what_another_watcher_has_finished_is_noticed_before_his_lease_is_over()
     async def scenario(loop):
         broker = ClaimsOnly()
         broker.answers = [Refused(409, "held", {"status": "pending", "leaseUntilAt": "2999-01-01T00:00:00.000Z"})] * 20 + [Refused(409, "done", {"status": "delivered"})]
-        leases, inbox = leases_of(broker, 60000)
+        leases, inbox = leases_of(broker, loop, 60000)
         pauses = []
         while len(inbox):
             assert not await leases.claim(inbox.head())
@@ -98,7 +98,7 @@ def test_a_lease_that_ends_soon_is_asked_for_when_it_ends():
     async def scenario(loop):
         broker = ClaimsOnly()
         broker.answers = [Refused(409, "held", {"status": "pending", "leaseUntilAt": "2001-01-01T00:00:00.000Z"})]
-        leases, inbox = leases_of(broker)
+        leases, inbox = leases_of(broker, loop)
         assert not await leases.claim(inbox.head())
         assert inbox.head().held_until - loop.time() == pytest.approx(SOONEST)
         await asyncio.sleep(SOONEST)
@@ -111,7 +111,7 @@ def test_a_broker_that_knows_no_claims_takes_none_away():
     async def scenario(loop):
         broker = ClaimsOnly()
         broker.answers = [Refused(404, "Cannot POST /tickets/T-1/claim")]
-        leases, inbox = leases_of(broker)
-        assert await leases.claim(inbox.head()) and leases.is_held()
+        leases, inbox = leases_of(broker, loop)
+        assert await leases.claim(inbox.head()) and leases.time_left() > 0
 
     run(scenario)

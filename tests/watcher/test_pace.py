@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from bridge.client.broker import BrokerClient
+from bridge.settings import ClientSettings, TmuxSettings
 from bridge.ticket import Ticket
 from bridge.tmux.census import Census
 from bridge.tmux.command import Tmux
@@ -21,17 +23,18 @@ class QuickInjector:
     def __init__(self) -> None:
         self.taken_at: list[float] = []
 
-    async def inject(self, ticket, is_ours):
+    async def inject(self, ticket, time_left, again=False):
         self.taken_at.append(asyncio.get_running_loop().time())
         return Evidence("dev:0.0 (%0)", "agent", "now", True)
 
 
 async def take(count: int, rate: int) -> list[float]:
     injector = QuickInjector()
-    sink = PaneSink(injector, Tenancy("lucy", Tmux(), Census(Tmux())), "dev", "0", rate)
+    tenancy = Tenancy("lucy", Tmux(), Census(Tmux()))
+    sink = PaneSink(injector, tenancy, "dev", "0", rate, BrokerClient(ClientSettings()), TmuxSettings())
     began = asyncio.get_running_loop().time()
     for number in range(count):
-        await sink.deliver(Ticket(f"T-{number}", number, "lucy", "text"), lambda: True)
+        await sink.deliver(Ticket(f"T-{number}", number, "lucy", "text"), lambda: 60.0)
     return [moment - began for moment in injector.taken_at]
 
 

@@ -1,0 +1,72 @@
+"""Screens of real agents: an empty composer is ready, and nothing else is; a pasted text is seen whole, and no other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bridge.tmux.draft import Draft, Standing
+from bridge.tmux.profiles import PROFILES
+from bridge.tmux.prompt import judge
+from screens import FILES, HEAD, PASTED, STILL, names, screen, sight
+
+EMPTY = names("empty", "vim-normal-empty")
+DRAFTS = names(
+    "draft", "word", "wrapped", "last-row", "first-row", "middle-row", "only-newline", "blank", "like-",
+    "busy-draft", "vim-normal-draft", "slash-menu",
+)  # fmt: skip
+PASTES = names("paste-")
+BUSY = names("busy-streaming")
+CLOSED = names("dialog", "startup-dialog", "shell-mode", "history-search")
+OURS = Draft.of(f"{HEAD}\nanother body\n")
+# What these show in place of the composer is no menu that is known: there is no composer, and that is enough.
+PLAIN = {"startup-dialog", "shell-mode", "history-search"}
+
+
+def test_each_screen_is_in_one_table():
+    tables = [*EMPTY, *DRAFTS, *PASTES, *BUSY, *CLOSED]
+    assert sorted(tables) == sorted((agent, name) for agent, file in FILES.items() for name in file["screens"])
+    assert {file["agent"] for file in FILES.values()} == {profile.name for profile in PROFILES}
+
+
+@pytest.mark.parametrize(("agent", "name"), EMPTY)
+def test_an_empty_composer_is_ready_whatever_was_said_above_it(agent, name):
+    verdict = judge(screen(agent, name), STILL)
+    assert (verdict.ready, verdict.form, verdict.rule) == (True, "agent", "agent_prompt"), verdict
+    assert Draft.of(HEAD).standing(sight(agent, name)) is Standing.EMPTY
+
+
+@pytest.mark.parametrize(("agent", "name"), DRAFTS)
+def test_a_persons_draft_is_left_alone(agent, name):
+    verdict, where = judge(screen(agent, name), STILL), OURS.standing(sight(agent, name))
+    assert verdict.rule == "prompt" or (verdict.rule == "working" and name == "busy-draft"), verdict
+    assert where in (Standing.FOREIGN, Standing.TOUCHED) or name == "slash-menu", where
+    assert where is not Standing.EMPTY
+
+
+@pytest.mark.parametrize(("agent", "name"), PASTES)
+def test_a_pasted_text_is_seen_whole_and_no_other_text_is(agent, name):
+    look = sight(agent, name)
+    text = f"{HEAD}\n{PASTED[name.replace('w60-', '')]} "
+    assert Draft.of(text).standing(look) is Standing.WHOLE
+    assert Draft.of(text).objection(look) is None
+    assert judge(look.state, STILL).rule == "prompt"
+    if "asted" not in "".join(look.state.rows) and "[Paste #" not in "".join(look.state.rows):
+        assert OURS.standing(look) in (Standing.TOUCHED, Standing.FOREIGN)
+        assert Draft.of("please refactor the parser now").standing(look) is Standing.FOREIGN
+
+
+@pytest.mark.parametrize(("agent", "name"), BUSY)
+def test_an_agent_at_work_is_left_alone(agent, name):
+    verdict = judge(screen(agent, name), STILL)
+    assert verdict.rule == ("prompt" if agent == "aider" else "working"), verdict  # aider has no prompt then
+
+
+@pytest.mark.parametrize(("agent", "name"), CLOSED)
+def test_where_something_else_has_the_keys_no_composer_is_seen(agent, name):
+    untitled = replace(screen(agent, name), title="")  # tmux may be told to take no title
+    assert OURS.standing(sight(agent, name)) in (Standing.UNSEEN, Standing.FOREIGN)
+    for verdict in (judge(screen(agent, name), STILL), judge(untitled, STILL)):
+        is_plain = name in PLAIN or agent == "cn"
+        assert verdict.rule == "dialog" or (verdict.rule == "prompt" and is_plain), verdict
