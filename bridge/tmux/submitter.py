@@ -36,6 +36,7 @@ from bridge.tmux.marks import Sent, add_mark
 from bridge.tmux.program import Sight
 from bridge.tmux.prompt import is_working, person_objection
 from bridge.tmux.state import PaneState
+from bridge.tmux.terminal import has_unread
 from bridge.tmux.typed_line import holds_command
 
 STEP = 0.02  # seconds between looks while a paste or an Enter takes effect: they take 20 to 300 ms
@@ -135,7 +136,9 @@ class Submitter:
                 await self._refuse(mark, sight.state, HalfDelivered(reason))
             if standing is not Standing.WHOLE:
                 raise HalfDelivered(f"Enter was pressed in {self._lookout.label}, and it cannot be seen yet what became of the text")
-            objection = draft.objection(sight) or person_objection(sight)
+            # What is busy takes several Enters at once later, and some agents submit the same text with each.
+            busy = "the program has not read its Enter yet" if has_unread(sight.state.tty) else None
+            objection = draft.objection(sight) or person_objection(sight) or busy
             if objection:
                 await self._refuse(mark, sight.state, HalfDelivered(f"the text still stands in the input of {self._lookout.label}: {objection}"))
             if attempt < self._settings.enter_retries:

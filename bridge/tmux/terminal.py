@@ -13,6 +13,8 @@ BRIDGE_TEST_NO_PROC=1 switches that on where there is one: it is for tests, and 
 
 from __future__ import annotations
 
+import array
+import fcntl
 import os
 import termios
 from typing import Optional
@@ -84,6 +86,22 @@ def is_alive(process: str) -> bool:
         return now != "" and started in ("", now)
     stat = _stat(int(pid))
     return stat is not None and stat.state != "Z" and started in ("", stat.started)
+
+
+def has_unread(tty: str) -> bool:
+    """Does the program still have to read what was typed? False where that cannot be told (ioctl_tty(2), FIONREAD)."""
+    count = array.array("i", [0])
+    try:
+        descriptor = os.open(tty, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.ioctl(descriptor, termios.FIONREAD, count)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return count[0] > 0
 
 
 def _flags(tty: str) -> Optional[tuple[bool, bool, bool, bool]]:

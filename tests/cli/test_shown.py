@@ -128,6 +128,7 @@ def test_a_broker_that_is_killed_after_the_typing_hears_of_it_later(program_for,
             ticket = broker.send(agent, "through the crash")
             see(tmux, agent, watch, lambda: f"show {ticket}" in screen(tmux, agent), "the typing")
             broker.kill()
+            broker.flags = ["--port", str(broker.port)]
             broker.start()
             see(tmux, agent, watch, lambda: broker.ticket(ticket)["status"] == "delivered", "the delivery")
         history = stages(broker.ticket(ticket))

@@ -114,6 +114,18 @@ def test_a_dialog_that_an_enter_opens_gets_no_second_enter(server, transcript):
     pane.wait_shown("1. Yes")
 
 
+def test_an_agent_that_is_too_busy_to_read_its_enter_gets_no_second_one(server):
+    """Gemini CLI, right after its start: it took all of them in one go, and submitted the same text with each."""
+    pane = server.agent("--deaf", "2.5", "--stale")
+
+    async def scenario():
+        return await deliver(pane.injector(settings=replace(QUICK, enter_wait=200)), ticket("only once"))
+
+    assert run(scenario()).form == "agent"
+    until(pane.messages, "the message")
+    assert len(pane.messages()) == 1
+
+
 @pytest.mark.parametrize("lines", [1, 40])
 def test_a_draft_that_moves_while_its_enter_is_swallowed_gets_another_one(server, lines):
     """The window was zoomed in that moment; and again, and again. Where the screen is full the cursor comes down below the input."""

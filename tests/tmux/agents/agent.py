@@ -32,6 +32,8 @@ flags.add_argument("--busy", type=float, default=0.0, help="seconds of work afte
 flags.add_argument("--busy-at-start", type=float, default=0.0)
 flags.add_argument("--spinner", default="✻ Thinking… (esc to interrupt)")
 flags.add_argument("--still-spinner", action="store_true", help="the spinner does not turn")
+flags.add_argument("--deaf", type=float, default=0.0, help="seconds after a paste for which it reads nothing")
+flags.add_argument("--stale", action="store_true", help="Enters that it reads in one go all submit the same text")
 flags.add_argument("--swallow", type=int, default=0, help="Enters that each draft swallows")
 flags.add_argument("--blank", type=float, default=0.0, help="seconds that a swallowed Enter leaves the screen blank")
 flags.add_argument("--burst", type=float, default=0.0, help="an Enter within these seconds after a key is part of the text")
@@ -61,7 +63,7 @@ class Agent:
         self.state = DIALOG if options.dialog else BUSY if options.busy_at_start else IDLE
         self.busy_until = time.monotonic() + options.busy_at_start
         self.last_key = 0.0
-        self.pasting = False
+        self.pasting = self.submitted = False
         self.redraw_at = 0.0
         self.frame = 0
 
@@ -139,9 +141,14 @@ class Agent:
         self.swallow = options.swallow
         self.take(self.draft)
         self.transcript += ["> " + self.draft, ""]
-        self.draft, self.fold = "", (0, 0)
+        self.submitted = True
+        if not options.stale:
+            self.clear()
         if options.busy:
             self.state, self.busy_until = BUSY, time.monotonic() + options.busy
+
+    def clear(self) -> None:
+        self.draft, self.fold, self.submitted = "", (0, 0), False
 
     def take(self, text: str) -> None:
         with open(options.log, "ab") as file:
@@ -179,6 +186,8 @@ class Agent:
                     self.key(char, now)
         if options.dialog_on and options.dialog_on in self.draft and self.state == IDLE:
             self.state = DIALOG
+        if self.submitted:
+            self.clear()
         self.redraw_at = now + options.slow  # slow 0: drawn in this very turn
 
     def sync(self) -> None:
@@ -204,6 +213,10 @@ class Agent:
                 cut = re.search(r"\x1b(\[(2(0([01])?)?)?)?$", text)
                 held = text[cut.start() :].encode("utf-8", "surrogateescape") if cut else b""
                 self.feed(text[: cut.start()] if cut else text)
+                if options.deaf and "\x1b[201~" in text:
+                    self.sync()
+                    self.draw()
+                    time.sleep(options.deaf)
             now = time.monotonic()
             if self.state == BUSY and now >= self.busy_until:
                 self.state = IDLE
