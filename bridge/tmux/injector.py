@@ -178,6 +178,8 @@ class Injector:
             await self._lookout.run("load-buffer", "-b", self._buffer, "-", stdin=text.encode("utf-8"))
         left = time_left()
         if left <= 0:  # and the marks may have forgotten it by now
+            if not load:
+                await self._lookout.run("delete-buffer", "-b", self._buffer)
             raise PaneNotReady("the claim ran out before anything was typed; another watcher may have the ticket")
         deadline = await self._deadline(left)
         guard = self._lookout.guard(state, deadline)

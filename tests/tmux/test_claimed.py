@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from bridge import awake
 from bridge.errors import PaneNotReady
 from bridge.tmux.marks import RING
-from panes import deliver, run, ticket, until
+from meddling import Meddling, guarded
+from panes import QUICK, deliver, run, ticket, until
 
 
 def test_a_ticket_whose_claim_ran_out_is_not_typed(server):
@@ -20,7 +24,7 @@ def test_a_ticket_whose_claim_ran_out_is_not_typed(server):
         await sleeper.wait_ready()
         assert "T-0=" not in pane.get("@bridge_sent"), "the marks remember a few only"
         with pytest.raises(PaneNotReady, match="claim ran out"):
-            await sleeper.inject(ticket(ticket_id="T-0"), lambda: False)
+            await sleeper.inject(ticket(ticket_id="T-0"), lambda: 0.0)
 
     run(scenario())
     until(lambda: f"show T-{RING}" in pane.screen(), "the last one")
@@ -43,7 +47,49 @@ def test_the_claim_is_asked_after_the_last_look(server):
         injector._lookout.observe = counted
         await injector.wait_ready()
         with pytest.raises(PaneNotReady, match="claim ran out"):
-            await injector.inject(ticket(), lambda: bool(looks.append("asked")))
+            await injector.inject(ticket(), lambda: looks.append("asked") or 0.0)
 
     run(scenario())
     assert looks[-1] == "asked" and looks.count("asked") == 1 and pane.messages() == []
+
+
+def loads(argv: tuple, result: str) -> bool:
+    return argv[0] == "load-buffer"
+
+
+@pytest.mark.parametrize("program", ["shell", "agent"])
+def test_a_sleep_between_loading_and_pasting_may_outlast_the_claim(server, program):
+    """M1: the claim was asked before the buffer was loaded."""
+    pane = server.open("bash --norc --noprofile") if program == "shell" else server.agent()
+    began: list[float] = []
+    tmux = Meddling(server.name, loads, lambda: time.sleep(1.2))
+    command = "python3 -m bridge show {id} # é" if program == "shell" else QUICK.shell_command  # no argument: it is loaded
+    before = pane.screen()
+
+    async def scenario():
+        injector = pane.injector(settings=QUICK.__class__(poll_min=20, poll_max=60, cool_down=0, shell_command=command), tmux=tmux)
+        await injector.wait_ready()
+        began.append(awake.now())
+        with pytest.raises(PaneNotReady, match="claim ran out"):
+            await injector.inject(ticket(), lambda: began[0] + 1.0 - awake.now())
+
+    run(scenario())
+    assert pane.screen() == before and pane.messages() == []
+    assert not [name for name in server("list-buffers", "-F", "#{buffer_name}").split() if name.startswith("bridge-")], "no text is left behind"
+
+
+@pytest.mark.parametrize("program", ["shell", "agent"])
+def test_a_machine_that_sleeps_right_before_the_paste_wakes_up_to_a_guard_that_says_no(server, program):
+    """M1: the claim's end stands in the condition that tmux itself checks."""
+    pane = server.open("bash --norc --noprofile") if program == "shell" else server.agent()
+    tmux = Meddling(server.name, guarded, lambda: time.sleep(3.2), before=True)
+    before = pane.screen()
+
+    async def scenario():
+        injector = pane.injector(tmux=tmux)
+        await injector.wait_ready()
+        with pytest.raises(PaneNotReady, match="at the last moment"):
+            await injector.inject(ticket(), lambda: 1.5)
+
+    run(scenario())
+    assert pane.screen() == before and pane.messages() == []
