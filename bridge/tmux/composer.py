@@ -82,7 +82,8 @@ class Composer:
         ink = [self._inner(index, self.state.ink[index]) for index in range(self.top, self.bottom + 1)]
         if any(text.strip() for text in ink):
             return False
-        is_tall = self.style.edge is Edge.ANY and self._is_boxed  # an unknown agent's box may have rows to spare
+        # An unknown agent's box may have rows to spare.
+        is_tall = self.style.edge is Edge.ANY and self._is_boxed
         if not is_tall and any(not text.strip() for text in self.rows[1:]):
             return False
         if self.style.has_placeholder and not self.rows[0].strip():
@@ -105,7 +106,8 @@ class Composer:
         else:
             left = text_width(row) - text_width(row.lstrip()) + 1 if self._is_boxed else 0
         line = row.rstrip()
-        if self._is_boxed and line[-1:] in tuple(_SIDES):  # by its column: a draft may hold any such character
+        # By its column: a draft may hold any such character.
+        if self._is_boxed and line[-1:] in tuple(_SIDES):
             text = split_at_column(text, text_width(line) - 1)[0]
         return split_at_column(text, left)[1]
 

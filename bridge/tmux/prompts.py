@@ -29,7 +29,7 @@ _ZSH_WORDS = (
 CONTINUATION = re.compile(rf"(> ?|\? ?|\?# ?|#\? ?|\.\.\. ?|(({_ZSH_WORDS}) ?)+> ?)")
 _ASKED = re.compile(r".*[?:\]] ?|\s*read> ?")  # a question, whoever asks it; fish's `read`
 _WORD = r"[\w.,;:'\"!-]+"
-_WORDS = re.compile(rf"\s*({_WORD}\s+)+{_WORD}\s*[%>] ?|.*\d% ?")  # `server ready > `, `Progress: 45%`
+_WORDS = re.compile(rf"\s*({_WORD}\s+)+{_WORD}\s*[%>] ?|(.*[^\w-])?\d+% ?")  # `server ready > `, `Progress: 45%`
 _REDIRECTED = re.compile(rf"\s*{_WORD}(\s.*)?\s> ?")  # `echo x > `
 _FRAMES = ("╭╰", "┌└", "┏┗", "╔╚")  # how the two rows of a prompt begin, where the upper one may be full
 
