@@ -28,11 +28,12 @@ from bridge.tmux.profiles import MARKER
 from bridge.tmux.program import Kind, Learned, Rules, Sight, sight_of
 from bridge.tmux.prompts import repl_line_objection, shell_line_objection
 from bridge.tmux.screen import block, unframed, vicinity
-from bridge.tmux.state import PaneState
+from bridge.tmux.state import NEAR_ROWS, PaneState
 
 SPINS = 20.0  # seconds: a spinner, or the clock beside it, moves more often
 # Titles of the pane, as Codex, Claude Code and Gemini CLI set them. They say when not; a stale one never says when.
 _TITLE_WORKS = re.compile("[\u2801-\u28ff◐◓◑◒] |✦ +Working")
+_OVERLAY = re.compile(r"\bany key (to )?close\b")  # Copilot CLI's help lies over its transcript, under an open composer
 _TITLE_ASKS = re.compile(r"\[ [.!] \] |✋ ")
 
 
@@ -196,6 +197,8 @@ def _dialog(sight: Sight) -> Optional[str]:
     if _TITLE_ASKS.match(sight.state.title) and not sight.state.session:
         return f"{sight.name} asks a question that only a person may answer: {_short(sight.state.title)}"
     is_known = sight.profile is not profiles.GENERIC
+    if is_known and any(_OVERLAY.search(row) for row in vicinity(sight.state)[-NEAR_ROWS:]):
+        return f"{sight.name} shows something that any key would close"
     if is_known and (input_is_empty(sight) or sight.state.session == "idle"):
         return None
     questions = [] if is_known and menu_rows(sight) == [] else [row for row in block(sight.state) if sight.profile.question.search(row)]
