@@ -221,7 +221,7 @@ def _is_indented(row: str) -> bool:
 
 
 def _in_a_box(state: PaneState, style: Style, row: int) -> tuple[int, int] | None:
-    """Rows with a side at their left, and a frame above and below them that is nearly as wide as the pane."""
+    """Rows with a side at their left, and a frame above and below; of an unknown agent, half as wide as the pane at least."""
     rows = state.rows
     side = rows[row].lstrip()[:1]
     if side == "" or side not in _SIDES:
@@ -234,7 +234,9 @@ def _in_a_box(state: PaneState, style: Style, row: int) -> tuple[int, int] | Non
     if top == 0 or bottom + 1 >= len(rows):
         return None
     frames = rows[top - 1], rows[bottom + 1]
-    return (top, bottom) if all(_is_edge(frame) and text_width(frame.rstrip()) * 2 >= state.width for frame in frames) else None
+    narrow = state.width // 2 if style.edge is Edge.ANY else 0  # a draft may draw a small one
+    is_framed = all(_is_edge(frame) and text_width(frame.rstrip()) >= narrow for frame in frames)
+    return (top, bottom) if is_framed else None
 
 
 def _anywhere(state: PaneState, style: Style, row: int) -> tuple[int, int] | None:

@@ -61,9 +61,9 @@ def test_a_program_that_is_not_known_gets_nothing_on_the_main_screen_until_a_per
 
 def test_a_program_that_is_not_known_is_taken_for_an_agent_where_it_has_the_alternate_screen():
     for argv in ("./my-agent", "node agent.js", "bun agent.ts"):
-        verdict = judge(pane("╭─────╮\n│ > █ │\n╰─────╯", argv, RAW, alternate=True), STILL)
+        verdict = judge(pane("╭" + "─" * 24 + "╮\n│ > █" + " " * 20 + "│\n╰" + "─" * 24 + "╯", argv, RAW, alternate=True), STILL)
         assert (verdict.ready, verdict.form) == (True, "agent"), verdict
-        draft = judge(pane("╭─────╮\n│ > █x │\n╰─────╯", argv, RAW, alternate=True), STILL)
+        draft = judge(pane("╭" + "─" * 24 + "╮\n│ > █x" + " " * 19 + "│\n╰" + "─" * 24 + "╯", argv, RAW, alternate=True), STILL)
         assert not draft.ready and "not empty" in draft.reason, draft
     for argv in ("vim x", "psql", "ssh host", "bash -c x"):
         assert judge(pane("> █", argv, RAW, alternate=True), STILL).form != "agent"

@@ -122,8 +122,8 @@ def test_an_agents_text_begins_with_one_harmless_header_line(body, origin, ticke
 )
 def test_what_an_agent_is_told_to_run_names_program_and_broker_as_the_shells_command_does(template, reply, show):
     text = forms.agent_text(ticket("x" * 600), 500, template)
-    assert text.split("\n")[0].endswith(f"To reply: {reply}") and text.endswith(f"read the whole with: {show}] ")
-    assert forms.line_text(ticket("x" * 5000), template).endswith(f"To read it: {show} ")
+    assert text.split("\n")[0].endswith(f"To reply: {reply}") and text.endswith(f"read the whole with: {show}]")
+    assert forms.line_text(ticket("x" * 5000), template).endswith(f"To read it: {show}")
 
 
 @pytest.mark.parametrize(
