@@ -7,7 +7,7 @@ A program draws a placeholder or a suggestion faint, and what a person wrote in 
 is faint says nothing about a draft. Faint is SGR 2 (ECMA-48 8.3.117), "bright black" (SGR 90, colour 8), the
 greys of the 256 colours, and a grey in direct colour that is neither near black nor near white.
 
-A program that hides the terminal's cursor draws one of its own: one cell in inverse video (SGR 7). On a
+A program may draw a cursor of its own: one cell in inverse video (SGR 7), or underlined (SGR 4). On a
 placeholder that cell stands on its first letter, which is then not faint. It counts as faint where faint
 text follows right behind it.
 
@@ -37,25 +37,27 @@ class Row:
 
     text: str
     solid: str
-    carets: tuple[int, ...] = ()  # columns of single cells in inverse video: cursors that a program draws itself
+    carets: tuple[int, ...] = ()  # columns of single cells in inverse video, or underlined: cursors that a program draws
 
 
 class _Pen:
     """The attributes that the next character gets; they last from one row into the next."""
 
     def __init__(self) -> None:
-        self.dim = self.grey = self.inverse = self.lines = False
+        self.dim = self.grey = self.inverse = self.underlined = self.lines = False
 
     def select(self, parameters: str) -> None:
         codes = [int(code or 0) for code in re.split("[;:]", parameters)]
         while codes:
             code = codes.pop(0)
             if code == 0:
-                self.dim = self.grey = self.inverse = False
+                self.dim = self.grey = self.inverse = self.underlined = False
             elif code == 2:
                 self.dim = True
             elif code == 22:
                 self.dim = False
+            elif code in (4, 24):
+                self.underlined = code == 4
             elif code in (7, 27):
                 self.inverse = code == 7
             elif code in (38, 48, 58):
@@ -63,6 +65,11 @@ class _Pen:
                 self.grey = is_grey if code == 38 else self.grey
             elif 30 <= code <= 39 or 90 <= code <= 97:
                 self.grey = code == 90
+
+    @property
+    def marked(self) -> bool:
+        """As a cursor that the program draws itself."""
+        return self.inverse or self.underlined
 
     @property
     def faint(self) -> bool:
@@ -104,7 +111,7 @@ def read_rows(lines: Iterable[str]) -> tuple[Row, ...]:
 def _read_row(line: str, pen: _Pen) -> Row:
     if "\x1b" not in line and "\x0e" not in line and "\x0f" not in line and not pen.lines:
         return Row(line, _blank(line) if pen.faint else line)
-    runs: list[tuple[str, bool, bool]] = []  # text, is it faint, is it inverse
+    runs: list[tuple[str, bool, bool]] = []  # text, is it faint, is it drawn as a cursor is
     position = 0
     for match in _SEQUENCE.finditer(line):
         _add_run(runs, line[position : match.start()], pen)
@@ -115,8 +122,8 @@ def _read_row(line: str, pen: _Pen) -> Row:
             pen.lines = match[2] == "\x0e"
     _add_run(runs, line[position:], pen)
     solid, carets, column = [], [], 0
-    for index, (text, is_faint, is_inverse) in enumerate(runs):
-        is_caret = is_inverse and len(list(clusters(text))) == 1
+    for index, (text, is_faint, is_marked) in enumerate(runs):
+        is_caret = is_marked and len(list(clusters(text))) == 1
         is_before_faint = index + 1 < len(runs) and runs[index + 1][1]
         carets += [column] if is_caret else []
         solid.append(_blank(text) if is_faint or (is_caret and is_before_faint) else text)
@@ -127,7 +134,7 @@ def _read_row(line: str, pen: _Pen) -> Row:
 def _add_run(runs: list[tuple[str, bool, bool]], text: str, pen: _Pen) -> None:
     if text:
         drawn = text.translate(_LINES) if pen.lines else text
-        runs.append((drawn, pen.faint, pen.inverse))
+        runs.append((drawn, pen.faint, pen.marked))
 
 
 def _blank(text: str) -> str:

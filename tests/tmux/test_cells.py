@@ -157,3 +157,12 @@ def test_the_tmux_at_hand_counts_columns_as_we_do(server, tmp_path):
     differ = {text: (ours, theirs) for text, ours, theirs in zip(CLUSTERS, ours, found) if ours != theirs}
     assert differ == {}
     assert all(theirs >= ours for ours, theirs in zip(ours, found))
+
+
+@pytest.mark.parametrize("mark", ["7", "4"], ids=["inverse", "underlined"])
+def test_a_cursor_that_a_program_draws_on_a_placeholder_is_part_of_it(mark):
+    """Claude Code and Gemini CLI draw it inverse, Qwen Code 0.24 underlined, over the first letter of a suggestion."""
+    (row,) = read_rows([f"\x1b[38;5;183m> \x1b[{mark}m\x1b[39ms\x1b[0m\x1b[38;5;103mtub ok"])
+    assert (row.text, row.solid.rstrip(), row.carets) == ("> stub ok", ">", (2,))
+    (draft,) = read_rows([f"\x1b[38;5;183m> \x1b[{mark}m\x1b[39ms\x1b[0mtub ok"])
+    assert draft.solid == "> stub ok"
