@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")  # no leading '-': it would read as an option
-RING = 16  # tickets remembered: a pane has one turn at a time; a guarded command holds three rings in its 16 KiB
+RING = 8  # tickets remembered: a pane has one turn at a time, so that one acknowledgement is owed at most
 
 
 def encode_id(ticket_id: str) -> str:
