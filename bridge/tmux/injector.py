@@ -46,7 +46,6 @@ from bridge.tmux.typed_line import holds_command
 from bridge.tmux.waiting import Waiting
 
 _LATE_MS = 2000  # beyond verify_timeout, in which a pasted text may still come to the screen
-_COMPARES = (3, 2)  # tmux: #{e|<:}
 
 
 class Injector:
@@ -145,7 +144,7 @@ class Injector:
                 return self._evidence(sent.form, sent.at_ms, taken, state)
             pasted = Pasted.read(state.pasted, mark)
             if pasted is not None and (sent is None or pasted.at_ms > sent.at_ms) and not _has_ended(pasted.process, state):
-                resumed = await self._resume(ticket, state, pasted)
+                resumed = await self._resume(ticket, state, pasted, time_left)
                 if resumed is not None:
                     return resumed
             state = await self._ready_state(state, mark)
@@ -181,20 +180,13 @@ class Injector:
             if not load:
                 await self._lookout.run("delete-buffer", "-b", self._buffer)
             raise PaneNotReady("the claim ran out before anything was typed; another watcher may have the ticket")
-        deadline = await self._deadline(left)
-        guard = self._lookout.guard(state, deadline)
+        guard = await self._lookout.guard_within(state, left)
         pasted = add_mark(state.pasted, mark, str(Pasted(state.process, now_ms())))
         await self._lookout.guarded([*load, *guard.paste(self._buffer, pasted)])
         if sight.is_command:
             is_prompt = _prompt_like(state.left)
-            return self._evidence(*await self._submitter.submit_command(text, is_prompt, mark, deadline), state)
-        return self._evidence(*await self._submitter.submit(Draft.of(text), mark, deadline), state)
-
-    async def _deadline(self, left: float) -> int:
-        """Seconds since 1970 at which the claim ends, for the guard; 0 where there is none or tmux cannot compare."""
-        if math.isinf(left) or await self._lookout.version() < _COMPARES:
-            return 0
-        return math.ceil(time.time() + left)
+            return self._evidence(*await self._submitter.submit_command(text, is_prompt, mark, time_left), state)
+        return self._evidence(*await self._submitter.submit(Draft.of(text), mark, time_left), state)
 
     def _text(self, ticket: Ticket, sight: Sight) -> str:
         state, template = sight.state, self._template
@@ -207,21 +199,23 @@ class Injector:
             return forms.repl_command(ticket.ticket_id, template, sight.repl)
         return forms.shell_command(ticket.ticket_id, template)
 
-    async def _resume(self, ticket: Ticket, state: PaneState, pasted: Pasted) -> Optional[Evidence]:
+    async def _resume(
+        self, ticket: Ticket, state: PaneState, pasted: Pasted, time_left: Callable[[], float]
+    ) -> Optional[Evidence]:
         """The text was pasted, and no Enter of ours followed: by a crash, or because it did not show in time. None: it is a
         command, and the line is empty, so that it may be typed again."""
         sight, mark = self._lookout.sight(state), mark_of(ticket.ticket_id)
         if pasted.process != state.process:
-            raise HalfDelivered(f"ticket {ticket.ticket_id} stands in a program of {self._lookout.label} that is in the background now")
+            raise self._in_background(ticket)
         text, verdict = self._text(ticket, sight), self._lookout.judge(state)
         if sight.is_command:
             if holds_command(state, text, looks_like_line_start):
-                return self._evidence(*await self._submitter.submit_command(text, looks_like_line_start, mark, 0), state)
+                return self._evidence(*await self._submitter.submit_command(text, looks_like_line_start, mark, time_left), state)
             return None  # the pane must be ready, as for a new one
         draft = Draft.of(text)
         standing = draft.standing(sight)
         if standing is Standing.WHOLE:
-            return self._evidence(*await self._submitter.submit(draft, mark, is_new=False), state)
+            return self._evidence(*await self._submitter.submit(draft, mark, time_left, is_new=False), state)
         is_late = now_ms() - pasted.at_ms < self._settings.verify_timeout + _LATE_MS
         is_free = verdict.ready and not is_late
         if is_free and draft.is_told(state):  # a person has pressed Enter
@@ -231,10 +225,19 @@ class Injector:
         raise HalfDelivered(f"ticket {ticket.ticket_id} was pasted and waits for its Enter: {verdict.reason}")
 
     async def _is_taken(self, ticket: Ticket, state: PaneState) -> bool:
-        sight = self._lookout.sight(state)
-        if sight.form != "agent":
-            return False  # the agent has ended, and leaves nothing to see
-        return await self._submitter.wait_taken(Draft.of(self._text(ticket, sight)), mark_of(ticket.ticket_id), state)
+        """Enter was pressed in an agent before. Raises HalfDelivered, Uncertain, PaneLost."""
+        sight, mark = self._lookout.sight(state), mark_of(ticket.ticket_id)
+        pasted = Pasted.read(state.pasted, mark)
+        if sight.form == "agent" and (pasted is None or pasted.process == state.process):
+            return await self._submitter.wait_taken(Draft.of(self._text(ticket, sight)), mark, state)
+        if pasted is not None and is_alive(pasted.process):
+            raise self._in_background(ticket)
+        if Draft.of(forms.agent_text(ticket, self._settings.body_cap, self._template)).is_told(state):
+            return False  # it stands in what the agent has left on the screen
+        raise Uncertain(f"the program in {self._lookout.label} that got ticket {ticket.ticket_id} has ended, and was not seen to take it")
+
+    def _in_background(self, ticket: Ticket) -> HalfDelivered:
+        return HalfDelivered(f"ticket {ticket.ticket_id} stands in a program of {self._lookout.label} that is in the background now")
 
     def note_ran(self) -> None:
         """A command that was typed here has said that it ran."""

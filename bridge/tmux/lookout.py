@@ -8,6 +8,7 @@ anew, never a neighbour (identity.py).
 from __future__ import annotations
 
 import logging
+import math
 import re
 import time
 from dataclasses import replace
@@ -24,6 +25,8 @@ from bridge.tmux.pane import observe
 from bridge.tmux.program import Kind, Learned, Rules, Sight, sight_of
 from bridge.tmux.prompt import Verdict, judge
 from bridge.tmux.state import PaneState
+
+COMPARES = (3, 2)  # tmux: #{e|<:}
 
 log = logging.getLogger("bridge.tmux")
 
@@ -122,12 +125,16 @@ class Lookout:
     def guard(self, state: PaneState, deadline: int = 0) -> Guard:
         return Guard(state.pane_id, self.pane is None or self.pane.per_pane, state.snapshot, deadline)
 
+    async def guard_within(self, state: PaneState, left: float) -> Guard:
+        """A guard that says no when `left` seconds are over, where tmux can compare."""
+        if math.isinf(left) or await self._tmux.version() < COMPARES:
+            return self.guard(state)
+        end = time.time() + left  # tmux knows whole seconds only: a short claim may end up to one later
+        return self.guard(state, int(end) if left >= 2 else math.ceil(end))
+
     def note_ran(self) -> None:
         """A command of ours was seen to run."""
         self._memory.note_ran(time.monotonic())
-
-    async def version(self) -> tuple[int, int]:
-        return await self._tmux.version()
 
     async def run(self, *argv: str, stdin: Optional[bytes] = None) -> str:
         try:

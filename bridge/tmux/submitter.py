@@ -43,6 +43,8 @@ STEP = 0.02  # seconds between looks while a paste or an Enter takes effect: the
 SHELL_STEP = 0.004  # a line editor shows a paste within a few ms
 ENTER_DELAYS = (0.3, 0.6, 1.2)  # seconds given to each further Enter; the last one repeats
 
+TimeLeft = Callable[[], float]  # seconds for which the claim surely holds
+
 
 class Submitter:
     """For one pane."""
@@ -53,7 +55,7 @@ class Submitter:
         self._retries = 0  # Enters that were pressed again, so far
         self.submitted = -1e9  # monotonic seconds of the last submission
 
-    async def submit_command(self, command: str, is_prompt: Callable[[str], bool], mark: str, deadline: int) -> tuple[str, int, bool]:
+    async def submit_command(self, command: str, is_prompt: Callable[[str], bool], mark: str, time_left: TimeLeft) -> tuple[str, int, bool]:
         """A shell's or a REPL's command was pasted behind a prompt: see it there, press Enter. Returns (form, when in ms of the
         clock, was it seen there?). Raises PaneNotReady, PaneLost, TmuxError."""
         until = time.monotonic() + self._settings.verify_timeout / 1000
@@ -67,15 +69,15 @@ class Submitter:
                 reason = objection or "it does not stand behind the prompt as it was typed"
                 raise HalfDelivered(f"the command was pasted into {self._lookout.label}, and Enter was not pressed: {reason}")
             await asyncio.sleep(SHELL_STEP)
-        return await self._press(state, mark, sight.form or "shell", deadline), now_ms(), True
+        return await self._press(state, mark, sight.form or "shell", time_left), now_ms(), True
 
-    async def submit(self, draft: Draft, mark: str, deadline: int = 0, is_new: bool = True) -> tuple[str, int, bool]:
+    async def submit(self, draft: Draft, mark: str, time_left: TimeLeft, is_new: bool = True) -> tuple[str, int, bool]:
         """The draft is in the composer, or on its way: see it there, press Enter, see it leave. One that `is_new` gets some time
         for what stands in its way; about an older one this is asked again and again. Returns (form, when in ms of the clock, was
         it seen to be taken, and it alone?). Raises PaneNotReady, Uncertain, PaneLost, TmuxError."""
         state = await self._wait_draft(draft, is_new)
         looked, now = self._lookout.looked_at, now_ms()
-        form = await self._press(state, mark, self._lookout.sight(state).form or "agent", deadline)
+        form = await self._press(state, mark, self._lookout.sight(state).form or "agent", time_left)
         try:
             after = await self._lookout.observe()
             # A key that a person pressed after our last look may stand unseen behind the text, and went with it.
@@ -85,8 +87,11 @@ class Submitter:
             return form, now, False  # after Enter the ticket IS submitted: a pane that is lost now leaves it unconfirmed
         return form, now, is_alone
 
-    async def _press(self, state: PaneState, mark: str, form: str, deadline: int) -> str:
-        guard = self._lookout.guard(state, deadline)
+    async def _press(self, state: PaneState, mark: str, form: str, time_left: TimeLeft) -> str:
+        left = time_left()
+        if left <= 0:
+            raise HalfDelivered("the claim ran out before Enter was pressed; another watcher may have the ticket")
+        guard = await self._lookout.guard_within(state, left)
         await self._lookout.guarded(guard.enter(add_mark(state.sent, mark, str(Sent(form, now_ms())))))
         self.submitted = time.monotonic()
         return form
