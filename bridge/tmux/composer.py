@@ -133,11 +133,22 @@ def _find(state: PaneState, style: Style) -> Composer | None:
 def _start_rows(state: PaneState, style: Style) -> list[int]:
     """Rows to begin at, the likeliest first."""
     if state.cursor_shown or style.has_cursor:
-        return [state.cursor_y] if state.cursor_shown else []
+        return [state.cursor_y, *_below_a_frame(state, style)] if state.cursor_shown else []
     drawn = [row for _, row in reversed(state.carets)]
     openings = [row for row in range(len(state.rows) - 1, -1, -1) if style.opening.match(state.rows[row])]
     is_unknown = style.edge in (Edge.ANY, Edge.BOX)  # of the others the hidden cursor tells where it is
     return [*drawn, *openings[:1]] if is_unknown else [*drawn, state.cursor_y]
+
+
+def _below_a_frame(state: PaneState, style: Style) -> list[int]:
+    """A window that is resized may leave the cursor below the frame until the program draws again."""
+    if style.edge not in (Edge.ANY, Edge.BOX):
+        return []
+    row, passed = state.cursor_y, False
+    while 0 < row < len(state.rows) and (not state.rows[row].strip() or _is_edge(state.rows[row])):
+        passed = passed or _is_edge(state.rows[row])
+        row -= 1
+    return [row] if passed else []
 
 
 def _caret(state: PaneState, top: int, bottom: int) -> tuple[int, int] | None:
@@ -231,9 +242,9 @@ def _in_a_box(state: PaneState, style: Style, row: int) -> tuple[int, int] | Non
         top -= 1
     while bottom + 1 < len(rows) and rows[bottom + 1].lstrip().startswith(side):
         bottom += 1
-    if top == 0 or bottom + 1 >= len(rows):
+    if top == 0:
         return None
-    frames = rows[top - 1], rows[bottom + 1]
+    frames = rows[top - 1 : top] + rows[bottom + 1 : bottom + 2]  # a window that is resized may cut off the lower one
     narrow = state.width // 2 if style.edge is Edge.ANY else 0  # a draft may draw a small one
     is_framed = all(_is_edge(frame) and text_width(frame.rstrip()) >= narrow for frame in frames)
     return (top, bottom) if is_framed else None
