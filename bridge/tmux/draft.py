@@ -49,10 +49,12 @@ class Draft:
 
     whole: str  # squashed
     last: str  # its last line, squashed
+    said: frozenset[str] = frozenset()  # squashed rows that stood on the screen before the paste: words, no dialog
 
     @classmethod
-    def of(cls, text: str) -> Draft:
-        return cls(squash(text), squash(text.rstrip().rpartition("\n")[2]))
+    def of(cls, text: str, before: tuple[str, ...] = ()) -> Draft:
+        """`before`: the rows of the screen when nothing was pasted yet."""
+        return cls(squash(text), squash(text.rstrip().rpartition("\n")[2]), frozenset(map(squash, before)))
 
     def standing(self, sight: Sight) -> Standing:
         composer = find_composer(sight.state, sight.composers)
@@ -91,7 +93,7 @@ class Draft:
         objection = tmux_objection(sight)
         if objection is not None:
             return objection
-        rows = [row for row in menu_rows(sight) if squash(row) not in self.whole]
+        rows = [row for row in menu_rows(sight) if squash(row) not in self.whole and squash(row) not in self.said]
         return f"a dialog is open: {' '.join(BORDER.sub('', rows[0]).split())!r}" if rows else None
 
 

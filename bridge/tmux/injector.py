@@ -186,7 +186,7 @@ class Injector:
         if sight.is_command:
             is_prompt = _prompt_like(state.left)
             return self._evidence(*await self._submitter.submit_command(text, is_prompt, mark, time_left), state)
-        return self._evidence(*await self._submitter.submit(Draft.of(text), mark, time_left), state)
+        return self._evidence(*await self._submitter.submit(Draft.of(text, state.rows), mark, time_left), state)
 
     def _text(self, ticket: Ticket, sight: Sight) -> str:
         state, template = sight.state, self._template

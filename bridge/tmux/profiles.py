@@ -58,6 +58,7 @@ _BUSY = re.compile(
 # A menu cannot be mistaken: its pointer stands before a number or it says which keys it takes.
 _POINTED = r"^\W{0,6}[❯›>▶●]\s*\d+[.)]\s|\b(enter|return) (to )?(confirm|select|continue|submit|accept|use)\b"
 _YES_NO = r"[\[(]y(es)?\s*/\s*n(o)?\b|\(y\)es"
+POINTED = re.compile(_POINTED, re.I)
 _MENU = re.compile(f"{_POINTED}|{_YES_NO}", re.I)
 # A question is a dialog only in the rows that touch the input; elsewhere it is what an idle agent last said.
 _QUESTION = re.compile(

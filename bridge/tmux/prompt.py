@@ -181,11 +181,13 @@ def _draft(sight: Sight) -> str:
 
 
 def menu_rows(sight: Sight) -> list[str]:
-    """Rows of a menu that waits for a choice. Where the composer of a known agent is open, words are words."""
-    is_known = sight.profile is not profiles.GENERIC
-    if is_known and find_composer(sight.state, sight.composers) is not None:
+    """Rows of a menu that waits for a choice. Where a composer is open, words are words: a pointed menu of an agent that we
+    do not know is the exception, since it may keep its composer."""
+    is_open = find_composer(sight.state, sight.composers) is not None
+    if is_open and sight.profile is not profiles.GENERIC:
         return []
-    return [row for row in vicinity(sight.state) if sight.profile.menu.search(unframed(row).strip())]
+    menu = profiles.POINTED if is_open else sight.profile.menu
+    return [row for row in vicinity(sight.state) if menu.search(unframed(row).strip())]
 
 
 def _dialog(sight: Sight) -> Optional[str]:
@@ -199,9 +201,11 @@ def _dialog(sight: Sight) -> Optional[str]:
     is_known = sight.profile is not profiles.GENERIC
     if is_known and any(_OVERLAY.search(row) for row in vicinity(sight.state)[-NEAR_ROWS:]):
         return f"{sight.name} shows something that any key would close"
-    if is_known and (input_is_empty(sight) or sight.state.session == "idle"):
+    is_open = input_is_empty(sight) or sight.state.session == "idle"
+    if is_open and is_known:
         return None
-    questions = [] if is_known and menu_rows(sight) == [] else [row for row in block(sight.state) if sight.profile.question.search(row)]
+    # In place of a composer; or, of an agent that we do not know, above it, where only a pointer before a number cannot be mistaken.
+    questions = [] if is_open else [row for row in block(sight.state) if sight.profile.question.search(row)]
     for row in [*menu_rows(sight), *questions]:
         return f"{sight.name} asks a question that only a person may answer: {_short(row)}"
     return None

@@ -192,12 +192,13 @@ class Delivery:
             self._hold(entry, next(self._delays) + (error.retry_after if isinstance(error, Refused) else 0.0))
         except (PaneError, DeliveryFailed) as error:
             self._vitals.note(injection_error=True)
-            self._vitals.wait(ticket.ticket_id, str(error))
+            is_news = self._vitals.wait(ticket.ticket_id, str(error)) or isinstance(error, DeliveryFailed)
             gives_way = self._gives_up(entry, error) if isinstance(error, DeliveryFailed) else self._is_stuck(entry, error)
             if await gives_way:
                 return
             pause = next(self._delays)
-            log.warning("not delivered ticket=%s again_in=%.1fs reason=%s", ticket.ticket_id, pause, error)
+            level = logging.WARNING if is_news else logging.DEBUG
+            log.log(level, "not delivered ticket=%s again_in=%.1fs reason=%s", ticket.ticket_id, pause, error)
             self._hold(entry, pause)
 
     async def _gives_up(self, entry: Entry, error: DeliveryFailed) -> bool:
