@@ -1,0 +1,276 @@
+"""One agent in its pane, with everything that is real around it.
+
+    broker process ─► watch process ─► tmux pane: (bash ─►) agent ─► stub of its model
+                                            ▲
+                                            └── a person's keys
+
+A test talks to a Seat: it sends tickets to the broker, types as a person does, reads the screen,
+and asks the stub what reached the model.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import shlex
+import time
+import unicodedata
+
+from homes import command
+from panes import PaneHandle, Server, until
+from processes import Watcher, end_all
+from programs import FOLDER, Program
+from running import Broker, new_name
+from stub import Stub
+
+START = 60.0  # seconds that an agent has to start; aider imports for ten of them
+ARRIVAL = 25.0  # seconds until a screen or a watcher has followed, on two busy cores
+REPLY = r"[^\n]*?--broker-url \S+[ \n]*"  # the rest of the header
+LINE_BREAK = " ⏎ "  # where an agent gets one line
+ENDINGS = ("\n</pasted_content", "\n\nTo suggest changes to a file")  # Claude's, aider's
+HEADER = re.compile(r"\[bridge\] Message from \"max\"[^\n]* Ticket (\S+)\.[^\n]*(?:\n|$)")
+
+
+class Seat:
+    """An agent in a pane of its own, with its broker, watcher and model."""
+
+    def __init__(
+        self, program: Program, server: Server, broker: Broker, folder: pathlib.Path
+    ) -> None:
+        self.program, self.server, self.broker, self.folder = program, server, broker, folder
+        self.name = new_name()
+        self.work = folder / "work"
+        self.lives: list[Stub] = []  # the models of the agents that ran in this pane, newest last
+        self.homes = 0
+        self.watcher: Watcher | None = None
+        self.pane: PaneHandle | None = None
+        self.work.mkdir(parents=True)
+
+    # -- beginning and end ------------------------------------------------------------------------
+
+    def open(self, has_shell: bool = True) -> Seat:
+        """Start the agent: from a shell, as a person does, or as the pane's own process."""
+        words, place = self._start_words()
+        if has_shell:
+            shell = {**place, "PS1": "$ ", "HISTFILE": "/dev/null"}
+            self.pane = self._pane(["bash", "--norc", "--noprofile"], shell)
+            until(lambda: self.screen().endswith("$"), "the shell's prompt")
+            self._run(words)
+        else:
+            self.pane = self._pane(words, place)
+        self.wait_empty(START)
+        self.wait_still()
+        return self
+
+    def again(self) -> None:
+        """Start the agent again, in the shell in which it ended."""
+        words, place = self._start_words()
+        ours = shlex.join(f"{name}={value}" for name, value in place.items())
+        self._run(["env", *shlex.split(ours), *words])
+        self.wait_empty(START)
+
+    def _start_words(self) -> tuple[list[str], dict[str, str]]:
+        self.homes += 1
+        home = self.folder / f"home-{self.homes}"
+        home.mkdir()
+        self.lives.append(Stub().__enter__())
+        path = self.program.path(os.environ[FOLDER])
+        return command(self.program, path, str(home), str(self.work), self.stub.url)
+
+    def _pane(self, words: list[str], place: dict[str, str]) -> PaneHandle:
+        given = [f"{name}={value}" for name, value in place.items()]
+        tmux = 'env -i TMUX="$TMUX" TMUX_PANE="$TMUX_PANE"'  # as it is in any pane
+        line = f"cd {shlex.quote(str(self.work))} && exec {tmux} {shlex.join([*given, *words])}"
+        return self.server.open(shlex.join(["sh", "-c", line]), width=100, height=30)
+
+    def _run(self, words: list[str]) -> None:
+        line = shlex.join(words)
+        script = self.folder / f"start-{self.homes}"  # a long line would wrap at the prompt
+        script.write_text(f"#!/bin/sh\nexec {line}\n")
+        script.chmod(0o700)
+        self.pane.type(str(script))
+        self.pane.keys("Enter")
+
+    def watch(self, *flags: str, **settings: object) -> Watcher:
+        """Start a watcher in the place of the one before it."""
+        if self.watcher is not None:
+            self.watcher.stop()
+        words = [self.name, self.pane.session, "0", "-L", self.server.name, *flags]
+        words += ["--broker-url", self.broker.url]
+        self.watcher = Watcher(words, self.folder / f"{self.name}.log", **settings)
+        return self.watcher
+
+    def close(self) -> None:
+        if self.watcher is not None:
+            self.watcher.stop()
+        if self.pane is not None:
+            self.server("kill-session", "-t", f"={self.pane.session}", check=False)
+        for life in self.lives:
+            life.__exit__(None, None, None)
+        end_all(str(self.folder))
+
+    # -- the pane ---------------------------------------------------------------------------------
+
+    @property
+    def stub(self) -> Stub:
+        return self.lives[-1]
+
+    def screen(self) -> str:
+        rows = self.server("capture-pane", "-p", "-t", self.pane.id).split("\n")
+        return "\n".join(row.rstrip() for row in rows).rstrip("\n")
+
+    def shows(self, pattern) -> bool:
+        return bool(re.search(pattern, self.screen()))
+
+    def wait_shown(self, pattern, patience: float = ARRIVAL) -> None:
+        until(lambda: self.shows(pattern), f"{pattern!r} on the screen", patience)
+
+    def is_empty(self) -> bool:
+        return self.stub.open == 0 and self.shows(self.program.empty)
+
+    def wait_empty(self, patience: float = ARRIVAL) -> None:
+        until(self.is_empty, f"{self.program.name}'s empty composer:\n{self.screen()}", patience)
+
+    def wait_still(self) -> None:
+        """Until two looks a moment apart are the same: keys that were pressed have been drawn."""
+        seen = [""]
+
+        def is_still() -> bool:
+            before, now = seen[0], self.screen()
+            seen[0] = now
+            time.sleep(0.15)
+            return before == now
+
+        until(is_still, "a screen that stands still")
+
+    def wait_at_model(self, word: str) -> None:
+        patience = self.program.patience
+        until_or_say(lambda: self.stub.first(word), f"{word!r} at the model", patience, self)
+
+    def press(self, *keys: str) -> None:
+        """Keys as a person presses them; "L:text" is typed as it is."""
+        for key in keys:
+            if key.startswith("L:"):
+                self.pane.type(key[2:])
+            else:
+                self.pane.keys(key)
+
+    def type(self, text: str) -> None:
+        """Type a person's words, and wait until the agent shows them."""
+        self.pane.type(text)
+        last = [re.escape(word) for word in text.split()[-3:]]
+        self.wait_shown(r"[\s│┃>]+".join(last))  # they may stand on two rows
+
+    def submit(self, text: str) -> None:
+        self.type(text)
+        self.press("Enter")
+
+    def wipe(self) -> None:
+        """Clear a person's draft; not one key more, or it would clear what bridge types next."""
+        patience = self.program.patience
+        until_or_say(lambda: self.stub.open == 0, "the end of its work", patience, self)
+        for _ in range(20):
+            before = self.screen()
+            self.press(*self.program.wipe)
+            if self._becomes_empty(before):
+                return
+        raise AssertionError(self.tell("the draft was not cleared"))
+
+    def _becomes_empty(self, before: str) -> bool:
+        """True as soon as it is empty; False when the screen has changed, and then stood still."""
+        end, seen, since = time.monotonic() + 4.0, before, time.monotonic()
+        while time.monotonic() < end:
+            if self.is_empty():
+                return True
+            now = self.screen()
+            if now != seen:
+                seen, since = now, time.monotonic()
+            elif now != before and time.monotonic() - since > 0.8:
+                return False
+        return False
+
+    # -- tickets ----------------------------------------------------------------------------------
+
+    def send(self, body: object) -> str:
+        return self.broker.send(self.name, body, metadata={"origin": "max"})
+
+    def ticket(self, ticket_id: str) -> dict:
+        return self.broker.ticket(ticket_id)
+
+    def is_verified(self, ticket_id: str) -> bool:
+        history = self.ticket(ticket_id)["history"]
+        found = [each.get("evidence", {}) for each in history if each["stage"] == "injected"]
+        return any(evidence.get("verified") for evidence in found)
+
+    def wait_delivered(self, ticket_id: str, more: float = 0.0) -> None:
+        """Until the broker calls it delivered, and the model has it."""
+        patience = self.program.patience + more
+        done = lambda: self.ticket(ticket_id)["status"] != "pending"  # noqa: E731
+        until_or_say(done, f"{ticket_id} delivered", patience, self)
+        until_or_say(lambda: self.count(ticket_id), f"{ticket_id} at the model", patience, self)
+        history = self.ticket(ticket_id)["history"]
+        assert self.is_verified(ticket_id), self.tell(f"{ticket_id} was not verified: {history}")
+
+    def wait_explained(self, ticket_id: str) -> str:
+        """Until the watcher says why it holds the ticket back; its words."""
+        pending = lambda: self.ticket(ticket_id)["status"] == "pending"  # noqa: E731
+        told = lambda: self.told(ticket_id) or not pending()  # noqa: E731
+        until_or_say(told, f"a reason why {ticket_id} waits", ARRIVAL, self)
+        assert pending(), self.tell(f"{ticket_id} was delivered")
+        return self.told(ticket_id)
+
+    def told(self, ticket_id: str) -> str:
+        """Why the watcher holds this ticket, as the broker knows it."""
+        rows = self.broker.ask("GET", f"/overview?agent={self.name}").json["agents"]
+        waiting = (rows[0].get("waiting") or {}) if rows else {}
+        return waiting.get("reason", "") if waiting.get("ticketId") == ticket_id else ""
+
+    def count(self, word: str) -> int:
+        """How often a word reached the models of all lives of this pane."""
+        return sum(life.count(f"Ticket {word}.") for life in self.lives)
+
+    def arrived(self, ticket_id: str) -> str:
+        """The body as the model got it, without header, and without the marks of a shell below."""
+        word = f"Ticket {ticket_id}."
+        text = next((text for text in (life.text_with(word) for life in self.lives) if text), "")
+        body = re.split(rf"\[bridge\] Message from [^\n]*{re.escape(word)}{REPLY}", text)[-1]
+        return re.sub(r"(?m)^\| ", "", body).replace(LINE_BREAK, "\n")
+
+    def plain_arrival(self, ticket_id: str) -> str:
+        """What arrived, without what the agent itself sets around it."""
+        text = plain(self.arrived(ticket_id))
+        for ending in ENDINGS:
+            text = text.partition(ending)[0]
+        return text.rstrip()
+
+    def order(self) -> list[str]:
+        """The tickets in the order in which the model was told of them."""
+        seen: list[str] = []
+        for text in self.stub.texts():
+            seen += [each for each in HEADER.findall(text) if each not in seen]
+        return seen
+
+    def expected(self, body: str) -> str:
+        """The body as this agent hands it on."""
+        for change in self.program.changes:
+            body = re.sub(change.found, change.becomes, body)
+        return plain(body)
+
+    def tell(self, what: str) -> str:
+        """A failure with what is needed to understand it."""
+        log = self.watcher.said()[-1500:] if self.watcher else "no watcher"
+        return f"{self.program.name}: {what}\n--- screen\n{self.screen()}\n--- watcher\n{log}"
+
+
+def until_or_say(condition, what: str, patience: float, seat: Seat) -> None:
+    try:
+        until(condition, what, patience)
+    except AssertionError:
+        raise AssertionError(seat.tell(f"never came: {what}")) from None
+
+
+def plain(text: str) -> str:
+    """A text as it is compared: composed, without blanks at the ends of lines."""
+    rows = unicodedata.normalize("NFC", text).split("\n")
+    return "\n".join(row.rstrip() for row in rows).strip("\n")

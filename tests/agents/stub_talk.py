@@ -1,0 +1,85 @@
+"""What the languages of models have in common: what a request says, and what it is answered.
+
+    stub_anthropic Messages · stub_openai Responses and Chat Completions · stub_gemini
+
+`read` takes the user's words and the tools out of a request; `stream` yields (event, data) of an
+event stream, one word at a time; `whole` is the same answer in one piece.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Callable, Iterator
+
+SHELL_TOOLS = "Bash exec_command shell_command shell run_shell_command bash run_terminal_cmd Shell"
+
+
+@dataclass
+class Said:
+    """What a request says: the user's words, the last message of them, the tools on offer."""
+
+    texts: list[str] = field(default_factory=list)
+    last: str = ""
+    is_result: bool = False  # the last message is what a tool gave
+    tools: dict[str, dict] = field(default_factory=dict)
+
+    def add(self, texts: list[str], is_result: bool) -> None:
+        self.texts += texts
+        self.last, self.is_result = "\n".join(texts), is_result
+
+
+@dataclass
+class Answer:
+    words: list[str]
+    gap: float = 0.0  # seconds before each word
+    call: tuple[str, dict] | None = None  # a tool and its arguments
+
+    def spoken(self) -> Iterator[str]:
+        for word in self.words:
+            time.sleep(self.gap)
+            yield word + " "
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+
+@dataclass(frozen=True)
+class Api:
+    name: str
+    ends: tuple[str, ...]  # of the path
+    read: Callable[[dict], Said]
+    stream: Callable[[Answer, dict], Iterator[tuple[str, object]]]
+    whole: Callable[[Answer, dict], dict]
+
+
+def shell_call(tools: dict[str, dict], command: str) -> tuple[str, dict] | None:
+    """The agent's own shell tool, with arguments as its schema wants them."""
+    name = next((each for each in SHELL_TOOLS.split() if each in tools), "")
+    if not name:
+        return None
+    known = (tools[name] or {}).get("properties", {})
+    is_list = known.get("command", {}).get("type") == "array"
+    arguments: dict[str, object] = {"command": ["bash", "-lc", command] if is_list else command}
+    if "cmd" in known:
+        arguments = {"cmd": command}
+    if "description" in known:
+        arguments["description"] = "a command of the stub"
+    if "is_background" in known:
+        arguments["is_background"] = False
+    if "sandbox_permissions" in known:
+        arguments["sandbox_permissions"] = "require_escalated"
+        arguments["justification"] = "Do you want the stub to run its command?"
+    return name, arguments
+
+
+def new_id(prefix: str) -> str:
+    return f"{prefix}_{uuid.uuid4().hex[:20]}"
+
+
+def words_of(content: object, key: str = "text") -> list[str]:
+    if isinstance(content, str):
+        return [content]
+    return [part[key] for part in content or [] if isinstance(part.get(key), str)]
