@@ -32,12 +32,12 @@ from bridge.tmux.guard import DONE, NOT_DONE
 from bridge.tmux.identity import Listing, Pane
 from bridge.tmux.lookout import Lister
 from bridge.tmux.marks import mark_of
+from bridge.tmux.terminal import is_alive, process_name
 from bridge.turns import Turns
 
 OPTION = "@bridge_watcher"
 TRIES = 10  # times that another watcher may be quicker; each one that is has settled its own part
 _ENTRY = re.compile(r"([\w+-]+)=([1-9]\d*)\.(\d+)", re.ASCII)
-_STARTED = 19  # index of the start time behind the name in proc(5) stat; the state is 0
 
 
 @dataclass(frozen=True)
@@ -67,33 +67,6 @@ def read_tenants(text: str) -> list[Tenant]:
     """Those of the option's value; whatever else stands there is passed over."""
     matches = [_ENTRY.fullmatch(word) for word in text.split()]
     return [Tenant(match[1], f"{match[2]}.{match[3]}") for match in matches if match]
-
-
-def process_name(pid: int) -> str:
-    """The process, told from a later one with the same id; its start is 0 where it cannot be read."""
-    return f"{pid}.{_stat(pid)[1]}"
-
-
-def is_alive(process: str) -> bool:
-    pid, _, start = process.partition(".")
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass  # another user's
-    state, started = _stat(int(pid))
-    return state not in ("Z", "X") and (start == started or "0" in (start, started))
-
-
-def _stat(pid: int) -> tuple[str, str]:
-    """(state, start) of proc(5) stat; ("", "0") where it cannot be read: no /proc, or it is hidden."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            behind_name = file.read().rpartition(b")")[2].split()
-        return behind_name[0].decode("ascii"), str(int(behind_name[_STARTED]))
-    except (OSError, ValueError, IndexError):
-        return "", "0"
 
 
 class PaneTurns:

@@ -78,14 +78,27 @@ def has_changed(tty: str, seen: Terminal) -> bool:
     return is_gone or _argv(stat.pid) != seen.argv
 
 
+def process_name(pid: int) -> str:
+    """The process, told from a later one with the same id: "PID.START"; the start is 0 where it cannot be read."""
+    stat = _stat(pid) if HAS_PROC else None
+    started = stat.started if stat else ps.started(pid) if not HAS_PROC else ""
+    return f"{pid}.{started or 0}"
+
+
 def is_alive(process: str) -> bool:
-    """Does that process still run? `process` is PaneState.process, "PID.START"; "PID" alone says nothing of a successor."""
+    """Does that process still run? `process` is "PID.START"; a start that is not known says nothing of a successor."""
     pid, _, started = process.partition(".")
-    if not HAS_PROC:
-        now = ps.started(int(pid))
-        return now != "" and started in ("", now)
-    stat = _stat(int(pid))
-    return stat is not None and stat.state != "Z" and started in ("", stat.started)
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # another user's
+    stat = _stat(int(pid)) if HAS_PROC else None
+    if stat is not None and stat.state in ("Z", "X"):
+        return False
+    now = stat.started if stat else "" if HAS_PROC else ps.started(int(pid))
+    return started in ("", "0", now) or now == ""
 
 
 def has_unread(tty: str) -> bool:

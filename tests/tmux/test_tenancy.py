@@ -15,7 +15,8 @@ from bridge.tmux.census import Census
 from bridge.tmux.command import Tmux
 from bridge.tmux.marks import mark_of
 from bridge.tmux.pane import resolve
-from bridge.tmux.tenancy import OPTION, PaneTurns, Tenancy, Tenant, is_alive, process_name, read_tenants
+from bridge.tmux.tenancy import OPTION, PaneTurns, Tenancy, Tenant, read_tenants
+from bridge.tmux.terminal import is_alive, process_name
 from panes import run
 
 AGENTS = st.text(min_size=1, max_size=40).filter(lambda text: text.isprintable())
