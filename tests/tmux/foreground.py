@@ -52,4 +52,4 @@ def assert_left_alone(pane: PaneHandle, reason: str, *forms: str) -> None:
 
 
 def known(folder: pathlib.Path, log: pathlib.Path) -> list[str]:
-    return [sys.executable, str(called(folder, "claude", AGENT)), "--log", str(log)]
+    return [sys.executable, str(called(folder, "claude", AGENT)), "--log", str(log), "--box"]  # as Claude Code 1 drew it
