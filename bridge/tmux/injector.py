@@ -45,6 +45,7 @@ from bridge.tmux.terminal import is_alive
 from bridge.tmux.typed_line import holds_command
 from bridge.tmux.waiting import Waiting
 
+_SEEN_MS = 5000  # beyond enter_wait: a watcher that goes on looking sees a text that stands there more often
 _LATE_MS = 2000  # beyond verify_timeout, in which a pasted text may still come to the screen
 
 
@@ -138,7 +139,7 @@ class Injector:
             mark = mark_of(ticket.ticket_id)
             sent = Sent.read(state.sent, mark)
             is_command = sent is not None and sent.form != "agent"
-            if sent is not None and not (again and is_command) and not _has_ended(sent.stands_in, state):
+            if sent is not None and not (again and is_command) and not self._went_with(sent, state):
                 # Enter was pressed before a crash, or by another watcher, or was not taken at once.
                 taken = False if is_command else await self._is_taken(ticket, state)
                 return self._evidence(sent.form, sent.at_ms, taken, state)
@@ -149,6 +150,16 @@ class Injector:
                     return resumed
             state = await self._ready_state(state, mark)
             return await self._type(ticket, state, time_left)
+
+    def _went_with(self, sent: Sent, state: PaneState) -> bool:
+        """Has the program ended that never took the text? Where it was not seen to stand there to the last, the program may have
+        taken it while nothing looked: that is not known, and the text is not typed again. Raises Uncertain."""
+        if not _has_ended(sent.stands_in, state):
+            return False
+        if now_ms() - sent.seen_ms > self._settings.enter_wait + _SEEN_MS:
+            reason = f"the program in {self._lookout.label} has ended, and may have taken the text before"
+            raise Uncertain(f"{reason}; it is not typed again")
+        return True
 
     async def _ready_state(self, state: PaneState, mark: str) -> PaneState:
         """The state, or a later one, in which the pane is ready; waits only for the screen to have stood still."""

@@ -4,7 +4,8 @@ Two user options of the pane, written in the very command sequence that types:
 
     @bridge_pasted   ' T-1=4711.8812-1763800000100 '     ticket = process that got the text, and when (ms since 1970)
     @bridge_sent     ' T-1=agent-1763800000123 T-2=... ' ticket = form, and when Enter followed;
-                                                         '-4711.8812' behind it: that process has not taken it
+                                                         '-4711.8812-1763800002000' behind it: that process
+                                                         had not taken it then
 
 A process is its pid and its start time, because a respawned pane keeps its options and a pid comes again.
 
@@ -86,17 +87,18 @@ class Sent:
     form: str
     at_ms: int  # since 1970
     stands_in: str = ""  # the process in whose input the text was still seen after that Enter
+    seen_ms: int = 0  # when it was seen there last
 
     @classmethod
     def read(cls, ring: str, mark: str) -> Optional[Sent]:
         value = read_mark(ring, mark)
         if value is None:
             return None
-        form, moment, *process = value.split("-")
-        return cls(form, int(moment), *process)
+        form, moment, process, seen = (*value.split("-"), "", "")[:4]
+        return cls(form, int(moment), process, int(seen or 0))
 
     def __str__(self) -> str:
-        return "-".join([self.form, str(self.at_ms), *filter(None, [self.stands_in])])
+        return "-".join([self.form, str(self.at_ms), *([self.stands_in, str(self.seen_ms)] if self.stands_in else [])])
 
 
 def option_names(pane_id: str, per_pane: bool) -> tuple[str, str]:

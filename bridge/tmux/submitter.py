@@ -13,8 +13,8 @@ After Enter the composer tells what became of it (draft.py):
 
 Enter is the only key that is ever pressed twice. A mark of the pane says that it was pressed, before it is known what
 became of it: so after a crash or a pause the question is what became of it, and the text is never typed again.
-What still stands in the input is not called submitted. The mark says that, too: if the program ends now, the text has
-ended with it, and the next program gets it.
+What still stands in the input is not called submitted. The mark says that, too, and when it was seen: if the program
+ends soon after, the text has ended with it, and the next program gets it.
 
 A shell's command goes the same way: it must stand behind the prompt, exactly, before Enter is pressed. A shell in vi
 mode takes a paste as commands, and a widget may swallow it.
@@ -187,7 +187,9 @@ class Submitter:
 def _with_process(state: PaneState, mark: str, process: str) -> str:
     """The ring, with the process in whose input that text stands."""
     sent = Sent.read(state.sent, mark)
-    return state.sent if sent is None or sent.stands_in == process else add_mark(state.sent, mark, str(replace(sent, stands_in=process)))
+    if sent is None or (sent.stands_in == process == ""):
+        return state.sent
+    return add_mark(state.sent, mark, str(replace(sent, stands_in=process, seen_ms=now_ms() if process else 0)))
 
 
 def now_ms() -> int:

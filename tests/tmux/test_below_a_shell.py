@@ -10,7 +10,8 @@ import sys
 
 import pytest
 
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, Uncertain
+from bridge.tmux.marks import Sent
 from panes import AGENTS, QUICK, deliver, run, ticket, until
 
 SHELLS = {"bash": "bash --norc --noprofile", "zsh": "zsh -f", "dash": "dash"}
@@ -135,3 +136,28 @@ def test_a_text_in_a_program_that_ended_below_its_shell_goes_to_the_next(server)
 
     assert run(scenario()).verified
     assert [message.rpartition("| ")[2] for message in until(pane.messages, "the message")] == ["for the next one"]
+
+
+def test_a_text_that_a_program_may_have_taken_unseen_before_it_ended_is_not_typed_again(server):
+    """Found by the soak: the watchers were dead when a slow agent took it, and the next agent got it a second time."""
+    pane = agent_below(server, "bash", "--swallow", "9")
+
+    async def scenario():
+        injector = pane.injector(settings=QUICK)
+        with pytest.raises(BridgeError):
+            await deliver(injector, ticket("perhaps taken"), patience=4)
+        ring = pane.get("@bridge_sent")
+        seen = Sent.read(ring, "T-1").seen_ms
+        server("set-option", "-p", "-t", pane.id, "@bridge_sent", f" {ring.replace(str(seen), str(seen - 60000))} ")
+        os.kill(foreground(pane), signal.SIGKILL)
+        until(lambda: pane.get("pane_current_command") == "bash", "the shell is back")
+        pane.keys("C-c")
+        pane.type(f"clear; {shlex.join([sys.executable, str(AGENTS / 'agent.py'), '--log', str(pane.log)])}")
+        pane.keys("Enter")
+        until(lambda: pane.get("pane_current_command") != "bash" and pane.get("alternate_on") == "1", "the next agent")
+        await injector.wait_ready()
+        with pytest.raises(Uncertain, match="may have taken the text"):
+            await injector.inject(ticket("perhaps taken"))
+
+    run(scenario())
+    assert pane.messages() == [] and not pane.is_shown("perhaps taken")
