@@ -55,6 +55,7 @@ class Watcher:
         self._words = [*words, "-L", scene.tmux.name, "--log-level", "debug"]
         self._log = open(scene.folder / f"{name}.log", "ab")
         self.process: subprocess.Popen | None = None
+        self.refusals = 0
 
     def start(self) -> None:
         words = self._words
@@ -71,7 +72,23 @@ class Watcher:
     def stop(self) -> int:
         """SIGTERM: it must finish what it has in hand, and leave with status 0."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(START)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Its status; 0 where it was refused."""
+        status = self.process.wait(START)
+        return 0 if self.is_refused else status
+
+    @property
+    def is_refused(self) -> bool:
+        """Has it ended because another agent has its pane?"""
+        return bool(self.process.poll()) and "has agent" in self.said().rstrip().rpartition("\n")[2]
+
+    def tend(self) -> None:
+        """As a service manager: start it again when it was refused."""
+        if self.is_refused:
+            self.refusals += 1
+            self.start()
 
     def said(self) -> str:
         return pathlib.Path(self._log.name).read_text(errors="replace")

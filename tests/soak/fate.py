@@ -38,6 +38,7 @@ class Fate:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self._pause(0.0, self._rest)
+            self._scene.tend()
             name = self._random.choices(list(self._temper), list(self._temper.values()))[0]
             self._say(f"fate: {name}")
             self._scene.note(f"fate: {name}")

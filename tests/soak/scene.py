@@ -55,6 +55,7 @@ class Scene:
         self.guests = GUESTS.get(self.crew, {})
         for place in places:
             place.agents = [place.name, *(guest for guest, host in self.guests.items() if host == place.name)]
+        self._dismissed: list = []
         self.watchers = CREWS[self.crew](self)
 
     def __enter__(self) -> Scene:
@@ -172,9 +173,14 @@ class Scene:
         """A process of its own for each agent: two agents cannot have one pane."""
         return len(self.watchers) > 2 and bool(self.guests)
 
+    def tend(self) -> None:
+        for watcher in self.watchers:
+            if watcher not in self._dismissed:
+                watcher.tend()
+
     def dismiss_guests(self) -> list[str]:
         """Agents that want another's pane go; if they had it, it is free now."""
-        guests = [watcher for watcher in self.watchers if self.are_guests_refused and watcher.name.split("-")[1] in self.guests]
+        guests = self._dismissed = [watcher for watcher in self.watchers if self.are_guests_refused and watcher.name.split("-")[1] in self.guests]
         statuses = [watcher.stop() for watcher in guests]
         return [f"a guest ended with status {status} on SIGTERM" for status in statuses if status not in (0, -signal.SIGTERM)]
 

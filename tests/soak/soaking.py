@@ -67,6 +67,7 @@ def drain(scene: Scene, publishers: list[Publisher]) -> None:
     waiting = {ticket_id for publisher in publishers for ticket_id in publisher.accepted}
     moved = time.monotonic()
     while waiting and time.monotonic() < moved + DRAIN:
+        scene.tend()
         left = {each for each in waiting if ticket_of(scene.broker.port, each)["status"] == "pending"}
         moved = moved if left == waiting else time.monotonic()
         waiting = left
@@ -90,10 +91,9 @@ def part(scene: Scene) -> list[str]:
     """The watchers are told to go: a program that is still reading gets the time that this takes."""
     statuses = []
     for watcher in scene.watchers:
-        if watcher.process.poll() is None:
-            watcher.signal(signal.SIGTERM)
+        watcher.signal(signal.SIGTERM)
     for watcher in scene.watchers:
-        status = watcher.process.wait(60)
+        status = watcher.wait()
         if status not in (0, -signal.SIGTERM):
             statuses.append(f"{watcher.name} ended with status {status}")
     for place in scene.places.values():
@@ -120,7 +120,9 @@ def summarise(scene: Scene, publishers: list[Publisher], humans: list[Human], fa
     lines = {human._place.name: human.counts for human in humans}
     lives = {place.name: len(place.lives) for place in scene.places.values()}
     lives["agents below"] = sum(len(place.inner) for place in scene.places.values())
-    said = {watch: sum(watcher.said().count(watch) for watcher in scene.watchers) for watch in ("pane lost", "set aside ticket", "has agent", "unconfirmed")}
+    said: dict[str, int] = {"refused": sum(watcher.refusals for watcher in scene.watchers)}
+    for words in ("pane lost", "set aside ticket", "has agent", "unconfirmed"):
+        said[words] = sum(watcher.said().count(words) for watcher in scene.watchers)
     return "\n".join(
         [
             scene.cast,
