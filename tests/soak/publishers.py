@@ -20,7 +20,7 @@ from soak.scene import Scene
 
 PASSING = (408, 425, 429, 500, 502, 503, 504)  # another try may do better
 PAUSES = (0.0, 0.0, 0.0, 0.3, 1.0, 2.0)  # seconds between two tickets to one agent: bursts, and rests
-WAITING_MAX = 40  # tickets that wait for an agent before its sender waits, too: some take three seconds for each
+WAITING_MAX = 12  # tickets that wait for an agent before its sender waits, too: some take three seconds for each
 GIVE_UP = 60.0  # seconds; by then the proxy is healed and the broker back
 
 
