@@ -1,6 +1,7 @@
 """A scripted full-screen agent: a composer at the bottom, a transcript above it.
 
-Left, Right, Up, Home (C-a) and End (C-e) move the caret within the draft. Flags choose how it misbehaves. Every message it takes is appended to --log,
+Flags choose how it misbehaves. Left, Right, Up, Home (C-a) and End (C-e) move the caret in
+the draft. SIGUSR1 lets it sleep for 2 s. Every message it takes is appended to --log,
 followed by 0x1e, exactly as typed. It knows no word of bridge.
 """
 
