@@ -27,6 +27,7 @@ STARTS = 30.0  # seconds that an agent may take to come up: two cores, shared by
 GONE = 1.0  # seconds without a word of theirs, until they believe that it is gone: a slow program may not have shown it yet
 STEADY = 0.2  # seconds between two looks that agree
 OWN = 6  # characters at the end of the input by which a person knows that they are theirs
+ANCHOR = 24  # characters before their own words, by which they find the place again
 
 
 class Hands:
@@ -35,6 +36,7 @@ class Hands:
     def __init__(self, scene: Scene, place: Place, chance: random.Random, stopping: threading.Event) -> None:
         self.unentered = ""  # what they typed and have neither entered nor taken back
         self._scene, self._place, self._random, self._stopping = scene, place, chance, stopping
+        self._before = ""  # what the input shows before their words
         self._terminal: Person | None = None
         self._terminal_of = 0
 
@@ -101,6 +103,7 @@ class Hands:
     def _delete_what_is_seen(self) -> None:
         """Of an agent: a ticket may stand before it."""
         self.press(END)
+        self._before = ""
         gone = time.monotonic() + GONE
         while time.monotonic() < gone:
             if self.is_empty():
@@ -178,7 +181,12 @@ class Hands:
         if alone and alone in own:
             return len(alone)
         seen = _solid("".join(rows[-8:]))
-        return max((length for length in range(OWN, len(own) + 1) if seen[-length:] in own and length <= len(seen)), default=0)
+        _, has_anchor, rest = seen.rpartition(self._before) if self._before else ("", "", "")
+        if has_anchor and own.startswith(rest):  # they have deleted some of it, and remember where it began
+            return len(rest)
+        length = max((length for length in range(OWN, len(own) + 1) if seen[-length:] in own and length <= len(seen)), default=0)
+        self._before = seen[:-length][-ANCHOR:] if length and own.startswith(seen[-length:]) else ""
+        return length
 
     def row(self) -> str:
         """The cursor's row."""
