@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from soak.scene import Scene
 
 START = 60.0  # seconds a process may take to start: two cores, shared by everything
+LEASE = 2.0  # seconds, before it is stretched
 # Everything that heals by time heals fast, so that a minute here is an hour outside.
 WATCHER = {
     "BRIDGE_SSE_HEARTBEAT": 500,
@@ -33,7 +34,6 @@ WATCHER = {
     "POLL_INTERVAL_MS": 700,
     "BRIDGE_PROBE_INTERVAL": 3000,
     "BRIDGE_TIER_HOLDS": 2000,
-    "BRIDGE_LEASE": 2000,
     "BRIDGE_QUIET": 500,
     "BRIDGE_COOL_DOWN": 50,
     "BRIDGE_ENTER_WAIT": 700,
@@ -59,7 +59,7 @@ class Watcher:
 
     def start(self) -> None:
         words = self._words
-        settings = environment(BRIDGE_BROKER_URL=self._scene.proxy.url, **WATCHER)
+        settings = environment(BRIDGE_BROKER_URL=self._scene.proxy.url, **{**WATCHER, "BRIDGE_LEASE": round(LEASE * 1000 * self._scene.pace)})
         self.process = subprocess.Popen([*package_launcher(), *words], env=settings, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
 
     def signal(self, number: int) -> None:

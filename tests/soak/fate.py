@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 
+from soak.crews import LEASE
 from soak.scene import Scene, send_signal
 
 TEMPERS = (  # how often each blow falls; one of these for a run
@@ -20,7 +21,6 @@ TEMPERS = (  # how often each blow falls; one of these for a run
     {"freeze_watcher": 3, "suspend": 2, "end_agent": 2},
     {"respawn_pane": 2, "kill_tmux": 2, "kill_watcher": 1, "end_agent": 4},
 )
-LEASE = 2.0  # seconds, as the watchers of the scene have it
 
 
 class Fate:
@@ -46,7 +46,8 @@ class Fate:
             self.blows[name] += 1
 
     def _pause(self, least: float, most: float) -> None:
-        self._stopping.wait(self._random.uniform(least, most))
+        """Seconds of an idle machine."""
+        self._stopping.wait(self._random.uniform(least, most) * self._scene.pace)
 
     def _kill_broker(self) -> None:
         self._scene.kill_broker()

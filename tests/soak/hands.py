@@ -22,6 +22,7 @@ INTERRUPT, CLEAR = "\x03", "\x0c"
 LEFT, RIGHT, UP = "\x1b[D", "\x1b[C", "\x1b[A"
 START, END = "\x01", "\x05"
 WIDTH = 100  # columns of every pane
+LOOKS = 0.15  # seconds between two looks at the screen
 READ = 5.0  # seconds a person waits for the screen to show their line
 STARTS = 30.0  # seconds that an agent may take to come up: two cores, shared by everything
 GONE = 1.0  # seconds without a word of theirs, until they believe that it is gone: a slow program may not have shown it yet
@@ -143,7 +144,7 @@ class Hands:
         while not condition():
             if time.monotonic() >= deadline:
                 return False
-            time.sleep(0.05)
+            time.sleep(LOOKS)
         return True
 
     def stands(self, line: str) -> bool:

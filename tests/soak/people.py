@@ -41,7 +41,7 @@ class Human(threading.Thread):
 
     def run(self) -> None:
         try:
-            while not self._stopping.wait(self._random.uniform(0.3, 3.0)):
+            while not self._stopping.wait(self._random.uniform(0.3, 4.0) * self._scene.pace):
                 episodes = self._episodes()
                 episode = self._random.choices(list(episodes), list(episodes.values()))[0]
                 if self._in_this_life(episode):

@@ -12,11 +12,12 @@ import os
 import pathlib
 import random
 import signal
+import subprocess
 import sys
 import threading
 import time
 
-from running import ROOT, Broker, package_launcher, wait_until
+from running import ROOT, Broker, environment, package_launcher, wait_until
 from soak.crews import CREWS
 from soak.places import AGENT_HABITS, GUESTS, OTHER_SHELLS, RECORD, SHELL, SHELL_PROMPT, SHOW, START_AGENT, Life, Place, glyph, is_alive
 from soak.proxy import Proxy
@@ -24,6 +25,7 @@ from soak.proxy import Proxy
 sys.path.insert(0, str(ROOT / "tests" / "tmux"))
 from panes import AGENTS, PaneHandle, Server  # noqa: E402
 
+START_IDLE = 0.4  # seconds
 BROKER = {"BRIDGE_RATE_LIMIT": 0, "BRIDGE_SSE_HEARTBEAT": 500}
 
 
@@ -38,6 +40,7 @@ class Scene:
         self.broker_starts: list[str] = []  # what each broker before the present one said
         self.tmux = Server(folder)
         self.lock = threading.RLock()  # held while panes die and are born: people must not type into thin air
+        self.pace = measure_pace()
         chance = random.Random(f"scene {seed}")
         habits, inner_habits = chance.choice(AGENT_HABITS), chance.choice(AGENT_HABITS)
         agent = f"{sys.executable} {AGENTS / 'agent.py'} --log messages.$$ --trace keys.$$ {habits}"
@@ -192,6 +195,13 @@ class Scene:
 
     def handle(self, place: Place) -> PaneHandle:
         return PaneHandle(self.tmux, place.name, place.id)
+
+
+def measure_pace() -> float:
+    """By how much all times are stretched: how long a process of ours takes to start, over what it takes on an idle machine."""
+    began = time.monotonic()
+    subprocess.run([*package_launcher(), "watch", "--help"], cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, check=True)
+    return max(1.0, (time.monotonic() - began) / START_IDLE)
 
 
 def send_signal(pid: int, number: int) -> None:

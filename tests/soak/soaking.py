@@ -125,7 +125,7 @@ def summarise(scene: Scene, publishers: list[Publisher], humans: list[Human], fa
         said[words] = sum(watcher.said().count(words) for watcher in scene.watchers)
     return "\n".join(
         [
-            scene.cast,
+            f"{scene.cast}; times stretched by {scene.pace:.1f}",
             f"accepted {sum(accepted.values())} {accepted}, sent again {sum(publisher.repeats for publisher in publishers)}",
             f"blows {dict(fate.blows)}; lives of panes {lives}; changes of tier {tiers}",
             f"said by watchers {said}",
