@@ -25,7 +25,7 @@ from soak.proxy import Proxy
 sys.path.insert(0, str(ROOT / "tests" / "tmux"))
 from panes import AGENTS, PaneHandle, Server  # noqa: E402
 
-START_IDLE = 0.4  # seconds
+START_IDLE = 0.8  # seconds that a process of ours takes to start where it has a processor to itself
 BROKER = {"BRIDGE_RATE_LIMIT": 0, "BRIDGE_SSE_HEARTBEAT": 500}
 
 
