@@ -16,9 +16,9 @@ from soak.crews import LEASE
 from soak.scene import Scene, send_signal
 
 TEMPERS = (  # how often each blow falls; one of these for a run
-    {"kill_broker": 3, "stop_broker": 1, "kill_watcher": 5, "stop_watcher": 2, "freeze_watcher": 4, "suspend": 2, "freeze_broker": 1, "respawn_pane": 1, "kill_tmux": 1, "end_agent": 4},
+    {"kill_broker": 3, "stop_broker": 1, "kill_watcher": 5, "stop_watcher": 2, "freeze_watcher": 4, "suspend": 1, "freeze_broker": 1, "respawn_pane": 1, "kill_tmux": 1, "end_agent": 4},
     {"kill_watcher": 5, "freeze_watcher": 5, "stop_watcher": 1, "end_agent": 3},
-    {"freeze_watcher": 3, "suspend": 2, "end_agent": 2},
+    {"freeze_watcher": 4, "suspend": 1, "end_agent": 2},
     {"respawn_pane": 2, "kill_tmux": 2, "kill_watcher": 1, "end_agent": 4},
 )
 
@@ -35,6 +35,7 @@ class Fate:
         self._stopping = threading.Event()
 
     def strike_for(self, seconds: float) -> None:
+        self._scene.wait_up()
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self._pause(0.0, self._rest)
@@ -91,7 +92,8 @@ class Fate:
             for watcher in self._scene.watchers:
                 watcher.signal(number)
             if number == signal.SIGSTOP:
-                self._pause(1.2 * LEASE, 4.0 * LEASE)
+                self._pause(1.2 * LEASE, 2.0 * LEASE)
+        self._pause(0.5 * LEASE, 2.0 * LEASE)  # else it would be all sleep
 
     def _end_agent(self) -> None:
         """One that a shell reads on below: quit, killed, or killed while what was pasted is still unread."""

@@ -18,7 +18,7 @@ import threading
 import time
 
 from running import ROOT, Broker, environment, package_launcher, wait_until
-from soak.crews import CREWS
+from soak.crews import CREWS, START
 from soak.places import AGENT_HABITS, GUESTS, OTHER_SHELLS, RECORD, SHELL, SHELL_PROMPT, SHOW, START_AGENT, Life, Place, glyph, is_alive
 from soak.proxy import Proxy
 
@@ -175,6 +175,10 @@ class Scene:
     def are_guests_refused(self) -> bool:
         """A process of its own for each agent: two agents cannot have one pane."""
         return len(self.watchers) > 2 and bool(self.guests)
+
+    def wait_up(self) -> None:
+        for watcher in self.watchers:
+            wait_until(lambda each=watcher: "receiving" in each.said() or each.is_refused, f"the start of {watcher.name}", START)
 
     def tend(self) -> None:
         for watcher in self.watchers:
