@@ -149,7 +149,7 @@ class Human(threading.Thread):
                 f"\n{blank}{self._place.prompt}",
                 f"\n\n{'next row ' if not blank else ''}> ",
                 f" has\n{'wide ' * 30}\nrows, ",
-                f"\nthe last row is empty{blank}\n" if blank else "\n(y/n)? ",
+                f"\nthe last row is empty{blank}\n" if blank else "\n| a row that begins as a frame does ",
             ]
         )
 
