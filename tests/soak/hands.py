@@ -119,7 +119,7 @@ class Hands:
         """A shell's line of which they know that none of it is worth keeping."""
         self.press(KILL_LINE)
         while not self.wait(self.is_empty):
-            self.press(KILL_LINE)
+            self.press(KILL_LINE + "\r")  # what a command echoed of their keys stands before the prompt
 
     def start_agent(self) -> None:
         """The agent has ended; tidy the shell's line, and start it again."""
