@@ -58,7 +58,7 @@ class Book:
         self._folder, self._place, self._human, self._refused = folder, place, human, refused
         self._tickets = {expected(place, ticket): ticket for ticket in tickets}
         assert len(self._tickets) == len(tickets), "each ticket has words of its own"
-        self._pages = {life.pid: self._page(life) for life in place.lives}
+        self._pages = {life.pid: self._page(life) for life in place.programs}
 
     def _page(self, life: Life) -> list[Entry]:
         """What one life of the pane was given, entry by entry."""
@@ -81,8 +81,8 @@ class Book:
         wrong = []
         for words, ticket in self._tickets.items():
             name = f"ticket {ticket['ticketId']!r} (seq {ticket['seq']})"
-            entries = {life.pid: [entry for entry in self._pages[life.pid] if entry.words == words] for life in self._place.lives}
-            lives = [life for life in self._place.lives if entries[life.pid]]
+            entries = {life.pid: [entry for entry in self._pages[life.pid] if entry.words == words] for life in self._place.programs}
+            lives = [life for life in self._place.programs if entries[life.pid]]
             wrong += [f"{name} is {len(found)} times in pid {pid}: {why}: {story(ticket)}" for pid, found in entries.items() for why in [self._why_too_often(found, ticket)] if why]
             acknowledged = moment_of(ticket, "acknowledged")
             if acknowledged is None:

@@ -26,7 +26,7 @@ printf '%s %s %s\\n' "$PPID" "$(date +%s.%3N)" "$*" >> "$PLACE.runs"
 """
 START_AGENT = """#!/bin/sh
 echo $$ > "inner.$PPID"
-exec {python} {script} --log "messages.$PPID" --trace "keys.$PPID" {habits}
+exec {python} {script} --log "messages.$$" --trace "keys.$$" {habits}
 """
 PLACEHOLDER = "Try to fix it"
 AGENT_HABITS = (
@@ -79,6 +79,11 @@ class Place:
     @property
     def is_boxed(self) -> bool:
         return "--box" in self.habits
+
+    @property
+    def programs(self) -> list[Life]:
+        """All that were given something here, and wrote it down."""
+        return self.inner if self.has_shell_below else self.lives
 
     @property
     def ends(self) -> list[Life]:
