@@ -99,7 +99,7 @@ class Hands:
             self.move(END)
         self.press(BACKSPACE * len(self.unentered))
         if not self.wait(self.is_empty):
-            self.press(KILL_LINE + "\r")  # keys typed ahead of a prompt take it away with them: an empty line brings another
+            self.press(KILL_LINE + "\r\r")  # keys typed ahead of a prompt garble it and the row above: empty lines bring clean ones
 
     def _delete_what_is_seen(self) -> None:
         """Of an agent: a ticket may stand before it."""
@@ -119,7 +119,7 @@ class Hands:
         """A shell's line of which they know that none of it is worth keeping."""
         self.press(KILL_LINE)
         while not self.wait(self.is_empty):
-            self.press(KILL_LINE + "\r")  # what a command echoed of their keys stands before the prompt
+            self.press(KILL_LINE + "\r\r")  # what a command echoed of their keys stands before the prompt
 
     def start_agent(self) -> None:
         """The agent has ended; tidy the shell's line, and start it again."""
