@@ -108,6 +108,7 @@ FLOORS = {
     "bridge.tmux.submitter": 4,
     "bridge.tmux.tenancy": 4,
     "bridge.tmux.terminal": 4,
+    "bridge.tmux.typed_ahead": 4,
     "bridge.tmux.waiting": 4,
     "bridge.doctor.*": 9,
     "bridge.bench": 3,

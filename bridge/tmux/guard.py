@@ -79,6 +79,10 @@ class Guard:
         steps = [f"paste-buffer -d -p -r -b {buffer} -t {self.pane_id}", self._set(0, pasted)]
         return self._sequence(steps, [f"delete-buffer -b {buffer}"])
 
+    def reprint(self) -> list[str]:
+        """^R: the kernel shows what stands in its line buffer (typed_ahead.py)."""
+        return self._sequence([f"send-keys -t {self.pane_id} C-r"], [])
+
     def enter(self, sent: str) -> list[str]:
         # The NAMED key: with extended keys on, tmux >= 3.5 sends C-m as an escape sequence.
         return self._sequence([f"send-keys -t {self.pane_id} Enter", self._set(1, sent)], [])

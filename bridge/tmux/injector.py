@@ -42,6 +42,7 @@ from bridge.tmux.prompts import is_alike, looks_like_prompt
 from bridge.tmux.state import PaneState
 from bridge.tmux.submitter import Submitter, now_ms
 from bridge.tmux.terminal import is_alive
+from bridge.tmux.typed_ahead import reprint
 from bridge.tmux.typed_line import holds_command
 from bridge.tmux.waiting import Waiting
 
@@ -181,6 +182,8 @@ class Injector:
         sight = self._lookout.sight(state)
         text = self._text(ticket, sight)
         mark = mark_of(ticket.ticket_id)
+        if sight.is_command and state.terminal.canonical:
+            state = await reprint(self._lookout, state, self._settings.verify_timeout / 1000)
         if is_argument(text):
             load = ["set-buffer", "-b", self._buffer, "--", text, ";"]  # one process for both
         else:
@@ -220,8 +223,9 @@ class Injector:
             raise self._in_background(ticket)
         text, verdict = self._text(ticket, sight), self._lookout.judge(state)
         if sight.is_command:
-            if holds_command(state, text, looks_like_line_start):
-                return self._evidence(*await self._submitter.submit_command(text, looks_like_line_start, mark, time_left), state)
+            is_start = _is_nothing if state.terminal.canonical else looks_like_line_start
+            if holds_command(state, text, is_start):
+                return self._evidence(*await self._submitter.submit_command(text, is_start, mark, time_left), state)
             return None  # the pane must be ready, as for a new one
         draft = Draft.of(text)
         standing = draft.standing(sight)
@@ -273,6 +277,11 @@ def _has_ended(process: str, state: PaneState) -> bool:
 def _prompt_like(prompt: str) -> Callable[[str], bool]:
     """Is it that prompt, perhaps drawn anew?"""
     return lambda head: head.rstrip() == prompt.rstrip() or is_alike(head, prompt)
+
+
+def _is_nothing(head: str) -> bool:
+    """What our command stands behind in a shell without a line editor (typed_ahead.py)."""
+    return head == ""
 
 
 def looks_like_line_start(head: str) -> bool:

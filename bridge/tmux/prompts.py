@@ -15,6 +15,7 @@ import re
 from re import Pattern
 
 from bridge.tmux.cells import char_width, clusters, split_at_column, text_width
+from bridge.tmux.names import WITHOUT_EDITOR
 from bridge.tmux.state import PaneState
 
 _ENDS = "$#%>❯›»➜λ"
@@ -62,6 +63,8 @@ def shell_line_objection(state: PaneState, name: str, learned: tuple[str, ...], 
         return "the shell waits for the rest of a command (continuation prompt)"
     if name == "fish" and left[:1].isspace():
         return "the line is not empty: fish indents the further rows of a command"
+    if name in WITHOUT_EDITOR and is_reprinted(state):
+        return None
     if not left.strip():
         return "there is no prompt in the cursor's row"
     is_known = any(is_alike(left, prompt) for prompt in learned) if learned else not _is_words(left)
@@ -70,6 +73,15 @@ def shell_line_objection(state: PaneState, name: str, learned: tuple[str, ...], 
     if looks_like_prompt(left) and learned:
         return f"the line does not begin with the prompt that this shell has had ({learned[-1].strip()!r})"
     return "the line is not empty: somebody has typed, or the prompt is an unusual one (see --ready-pattern)"
+
+
+def is_reprinted(state: PaneState) -> bool:
+    """Did the kernel print the shell's line again, and was it empty (typed_ahead.py)?"""
+    return not state.cursor_row.strip() and state.cursor_x == 0 and row_above(state).endswith("^R")
+
+
+def row_above(state: PaneState) -> str:
+    return state.rows[state.cursor_y - 1].rstrip() if 0 < state.cursor_y < len(state.rows) else ""
 
 
 def repl_line_objection(state: PaneState, name: str, prompt: Pattern[str], extra: Pattern[str] | None) -> str | None:

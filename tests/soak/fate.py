@@ -12,15 +12,15 @@ import signal
 import threading
 import time
 
-from soak.scene import Scene
+from soak.crews import LEASE
+from soak.scene import Scene, send_signal
 
 TEMPERS = (  # how often each blow falls; one of these for a run
-    {"kill_broker": 3, "stop_broker": 1, "kill_watcher": 5, "stop_watcher": 2, "freeze_watcher": 4, "freeze_broker": 1, "respawn_pane": 1, "kill_tmux": 1},
-    {"kill_watcher": 5, "freeze_watcher": 5, "stop_watcher": 1},
-    {"freeze_watcher": 1},
-    {"respawn_pane": 2, "kill_tmux": 2, "kill_watcher": 1},
+    {"kill_broker": 3, "stop_broker": 1, "kill_watcher": 5, "stop_watcher": 2, "freeze_watcher": 4, "suspend": 1, "freeze_broker": 1, "respawn_pane": 1, "kill_tmux": 1, "end_agent": 4},
+    {"kill_watcher": 5, "freeze_watcher": 5, "stop_watcher": 1, "end_agent": 3},
+    {"freeze_watcher": 4, "suspend": 1, "end_agent": 2},
+    {"respawn_pane": 2, "kill_tmux": 2, "kill_watcher": 1, "end_agent": 4},
 )
-LEASE = 2.0  # seconds, as the watchers of the scene have it
 
 
 class Fate:
@@ -35,9 +35,11 @@ class Fate:
         self._stopping = threading.Event()
 
     def strike_for(self, seconds: float) -> None:
+        self._scene.wait_up()
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self._pause(0.0, self._rest)
+            self._scene.tend()
             name = self._random.choices(list(self._temper), list(self._temper.values()))[0]
             self._say(f"fate: {name}")
             self._scene.note(f"fate: {name}")
@@ -45,7 +47,8 @@ class Fate:
             self.blows[name] += 1
 
     def _pause(self, least: float, most: float) -> None:
-        self._stopping.wait(self._random.uniform(least, most))
+        """Seconds of an idle machine."""
+        self._stopping.wait(self._random.uniform(least, most) * self._scene.pace)
 
     def _kill_broker(self) -> None:
         self._scene.kill_broker()
@@ -82,6 +85,27 @@ class Fate:
         watcher.signal(signal.SIGSTOP)
         self._pause(0.5 * LEASE, 2.5 * LEASE)
         watcher.signal(signal.SIGCONT)
+
+    def _suspend(self) -> None:
+        """As a laptop is closed: all watchers stand still, past every lease; the world goes on without them."""
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            for watcher in self._scene.watchers:
+                watcher.signal(number)
+            if number == signal.SIGSTOP:
+                self._pause(1.2 * LEASE, 2.0 * LEASE)
+        self._pause(0.5 * LEASE, 2.0 * LEASE)  # else it would be all sleep
+
+    def _end_agent(self) -> None:
+        """One that a shell reads on below: quit, killed, or killed while what was pasted is still unread."""
+        place = self._scene.places["below"]
+        kind = self._random.choice(("quit", "kill", "read", "read"))
+        if kind == "read":
+            pid = self._scene.inner_pid(place)
+            if pid and place.inner and place.inner[-1].pid == pid:
+                send_signal(pid, signal.SIGUSR1)
+            self._pause(0.3, 2.0)
+        if self._scene.end_agent(place, signal.SIGINT if kind == "quit" else signal.SIGKILL):
+            self.blows[f"{kind} the agent"] += 1
 
     def _respawn_pane(self) -> None:
         self._scene.respawn(self._random.choice(list(self._scene.places.values())))

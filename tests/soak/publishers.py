@@ -20,7 +20,7 @@ from soak.scene import Scene
 
 PASSING = (408, 425, 429, 500, 502, 503, 504)  # another try may do better
 PAUSES = (0.0, 0.0, 0.0, 0.3, 1.0, 2.0)  # seconds between two tickets to one agent: bursts, and rests
-WAITING_MAX = 40  # tickets that wait for an agent before its sender waits, too: some take three seconds for each
+WAITING_MAX = 12  # tickets that wait for an agent before its sender waits, too: some take three seconds for each
 GIVE_UP = 60.0  # seconds; by then the proxy is healed and the broker back
 
 
@@ -32,7 +32,8 @@ class Publisher(threading.Thread):
         self.accepted: dict[str, str] = {}
         self.repeats = 0
         self.failure: BaseException | None = None
-        self._scene, self._agent, self._stopping = scene, agent, stopping
+        self.agent = agent
+        self._scene, self._stopping = scene, stopping
         self._random = random.Random(f"publisher {agent} {seed}")
 
     def run(self) -> None:
@@ -49,13 +50,13 @@ class Publisher(threading.Thread):
 
     def _has_room(self) -> bool:
         try:
-            status, waiting = ask(self._scene.broker.port, "GET", f"/agents/{self._agent}/tickets/pending?observe=1&limit={WAITING_MAX}")
+            status, waiting = ask(self._scene.broker.port, "GET", f"/agents/{self.agent}/tickets/pending?observe=1&limit={WAITING_MAX}")
         except (OSError, http.client.HTTPException, ValueError):
             return True  # a broker that is away is the sender's trouble, below
         return status != 200 or len(waiting) < WAITING_MAX
 
     def _publish(self, number: int) -> None:
-        ticket_id = make_id(self._random, self._agent, number)
+        ticket_id = make_id(self._random, self.agent, number)
         body = make_body(self._random, number, self._scene.folder)
         metadata = {"origin": "soak", **({"priority": "urgent"} if self._random.random() < 0.1 else {})}
         request = {"payload": body, "ticketId": ticket_id, "metadata": metadata, "expectReply": self._random.random() < 0.5}
@@ -68,7 +69,7 @@ class Publisher(threading.Thread):
         while True:
             port = self._random.choice((self._scene.proxy.port, self._scene.broker.port))
             try:
-                status, answer = ask(port, "POST", f"/agents/{self._agent}/send", request)
+                status, answer = ask(port, "POST", f"/agents/{self.agent}/send", request)
             except (OSError, http.client.HTTPException, ValueError) as error:
                 status, answer = 0, {"error": repr(error)}
             if status == 202:

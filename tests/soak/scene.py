@@ -8,7 +8,6 @@ of its own. Beside each pane lies a second one in the same window, which nobody 
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
 import random
@@ -17,108 +16,17 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
 
 from running import ROOT, Broker, environment, package_launcher, wait_until
+from soak.crews import CREWS, START
+from soak.places import AGENT_HABITS, GUESTS, OTHER_SHELLS, RECORD, SHELL, SHELL_PROMPT, SHOW, START_AGENT, Life, Place, glyph, is_alive
 from soak.proxy import Proxy
 
 sys.path.insert(0, str(ROOT / "tests" / "tmux"))
 from panes import AGENTS, PaneHandle, Server  # noqa: E402
 
-START = 60.0  # seconds a process may take to start: two cores, shared by everything
+START_IDLE = 0.8  # seconds that a process of ours takes to start where it has a processor to itself
 BROKER = {"BRIDGE_RATE_LIMIT": 0, "BRIDGE_SSE_HEARTBEAT": 500}
-# Everything that heals by time heals fast, so that a minute here is an hour outside.
-WATCHER = {
-    "BRIDGE_SSE_HEARTBEAT": 500,
-    "BRIDGE_FIRST_BYTE": 1500,
-    "BRIDGE_CONNECT_TIMEOUT": 1000,
-    "BRIDGE_REQUEST_TIMEOUT": 1500,
-    "BRIDGE_LONGPOLL_WAIT": 1000,
-    "BRIDGE_RECONNECT_MAX": 1500,
-    "BRIDGE_RETRY_MAX": 1500,
-    "POLL_INTERVAL_MS": 700,
-    "BRIDGE_PROBE_INTERVAL": 3000,
-    "BRIDGE_TIER_HOLDS": 2000,
-    "BRIDGE_LEASE": 2000,
-    "BRIDGE_QUIET": 500,
-    "BRIDGE_COOL_DOWN": 50,
-    "BRIDGE_ENTER_WAIT": 700,
-    "BRIDGE_INJECT_RATE": 600,
-    "BRIDGE_PANE_CHECK": 1000,
-    "BRIDGE_EXPLAIN_AFTER": 1000,
-}
-
-SHELL = "exec env 'PS1=dev$ ' "  # the shell that tmux starts for us would not pass it on
-PLACEHOLDER = "Try to fix it"
-AGENT_HABITS = (
-    "--box --busy 0.15",
-    "",
-    f"--main-screen --placeholder '{PLACEHOLDER}'",
-    "--box --fold 6 --busy 0.5",
-    "--slow 0.12 --burst 0.12",
-    "--box --swallow 1 --slow 0.05",
-    "--glyph '>' --busy 1.0",
-)
-OTHER_SHELLS = ("zsh -f", "dash", "bash --norc --noprofile -o vi")
-
-
-@dataclass
-class Life:
-    """One process in a pane, from its birth to its death (wall clock seconds)."""
-
-    pid: int
-    born: float
-    died: float = float("inf")
-    doomed: float = float("inf")  # when the killing began
-
-
-@dataclass
-class Place:
-    """One pane that is watched."""
-
-    name: str  # agent and session
-    prompt: str  # what stands left of an empty input
-    command: str
-    placeholder: str = ""  # what an empty input shows
-    lives: list[Life] = field(default_factory=list)
-    id: str = ""  # tmux's pane id in the current life
-
-
-class Watcher:
-    """A process that watches one place, or supervises all; killed, stopped, continued and started again as fate wills."""
-
-    def __init__(self, name: str, words: list[str], scene: Scene) -> None:
-        self.name = name
-        self._scene = scene
-        self._words = [*words, "-L", scene.tmux.name, "--log-level", "debug"]
-        self._log = open(scene.folder / f"{name}.log", "ab")
-        self.process: subprocess.Popen | None = None
-
-    def start(self) -> None:
-        words = self._words
-        settings = environment(BRIDGE_BROKER_URL=self._scene.proxy.url, **WATCHER)
-        self.process = subprocess.Popen([*package_launcher(), *words], env=settings, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
-
-    def signal(self, number: int) -> None:
-        self.process.send_signal(number)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> int:
-        """SIGTERM: it must finish what it has in hand, and leave with status 0."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(START)
-
-    def said(self) -> str:
-        return pathlib.Path(self._log.name).read_text(errors="replace")
-
-    def close(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
-            self.kill()
-        self._log.close()
 
 
 class Scene:
@@ -132,25 +40,33 @@ class Scene:
         self.broker_starts: list[str] = []  # what each broker before the present one said
         self.tmux = Server(folder)
         self.lock = threading.RLock()  # held while panes die and are born: people must not type into thin air
+        self.pace = measure_pace()
         chance = random.Random(f"scene {seed}")
-        habits = chance.choice(AGENT_HABITS)
+        habits, inner_habits = chance.choice(AGENT_HABITS), chance.choice(AGENT_HABITS)
         agent = f"{sys.executable} {AGENTS / 'agent.py'} --log messages.$$ --trace keys.$$ {habits}"
-        other = chance.choice(OTHER_SHELLS)
-        self.cast = f"{self.crew}; agent {habits}; other: {other}"
-        self.places = {
-            place.name: place
-            for place in (
-                Place("bash", "dev$ ", SHELL + "PLACE=bash bash --norc --noprofile"),
-                Place("agent", "> " if "--glyph" in habits else "❯ ", "exec " + agent, placeholder=PLACEHOLDER if "--placeholder" in habits else ""),
-                Place("other", "dev$ ", SHELL + "PLACE=other " + other),
-            )
-        }
+        other = chance.choice(sorted(OTHER_SHELLS))
+        self.cast = f"{self.crew}; agent {habits}; below {inner_habits}; other: {other}"
+        self._inner_habits = inner_habits
+        bash = "bash --norc --noprofile"
+        places = (
+            Place("bash", SHELL_PROMPT, SHELL + "PLACE=bash " + bash),
+            Place("agent", glyph(habits), "exec " + agent, habits),
+            Place("other", SHELL_PROMPT, SHELL + "PLACE=other " + other, editor=OTHER_SHELLS[other]),
+            Place("below", glyph(inner_habits), SHELL + "PLACE=below " + bash, inner_habits, has_shell_below=True),
+        )
+        self.places = {place.name: place for place in places}
+        self.guests = GUESTS.get(self.crew, {})
+        for place in places:
+            place.agents = [place.name, *(guest for guest, host in self.guests.items() if host == place.name)]
+        self._dismissed: list = []
         self.watchers = CREWS[self.crew](self)
 
     def __enter__(self) -> Scene:
         # Which place a shell stands in it says itself: a supervisor types the same command into all of them.
-        (self.folder / "record").write_text('#!/bin/sh\nprintf "%s %s\\n" "$PPID" "$*" >> "$PLACE.log"\n')
         self.proxy.start()
+        (self.folder / "bridge").write_text(SHOW.format(python=sys.executable, bridge=ROOT / "bridge", url=self.proxy.url))
+        (self.folder / "record").write_text(RECORD)
+        (self.folder / "agent").write_text(START_AGENT.format(python=sys.executable, script=AGENTS / "agent.py", habits=self._inner_habits))
         try:
             self.start_broker()
             self.open_panes()
@@ -193,8 +109,10 @@ class Scene:
     def respawn(self, place: Place) -> None:
         with self.lock:
             place.lives[-1].doomed = time.time()
+            self._doom_inner(place)
             self.tmux("respawn-pane", "-k", "-t", place.id, "-c", str(self.folder), place.command)
             place.lives[-1].died = time.time()
+            self._end_inner(place)
             self._born(place)
 
     def kill_tmux(self) -> None:
@@ -202,17 +120,76 @@ class Scene:
         server = int(self.tmux("display-message", "-p", "#{pid}"))
         for place in self.places.values():
             place.lives[-1].doomed = time.time()
+            self._doom_inner(place)
         os.kill(server, signal.SIGKILL)
         wait_until(lambda: not pathlib.Path(f"/proc/{server}").exists(), "the end of the tmux server")
         for place in self.places.values():
             life = place.lives[-1]
             wait_until(lambda life=life: not is_alive(life.pid), f"the end of {place.name}'s program")
             life.died = time.time()
+            self._end_inner(place)
+
+    # agents that a person started from a shell
+
+    def inner_pid(self, place: Place) -> int:
+        """The agent that runs in this life of the pane; 0 when none does."""
+        path = self.folder / f"inner.{place.lives[-1].pid}"
+        words = path.read_text().split() if path.exists() else []
+        return int(words[0]) if words and is_alive(int(words[0])) else 0
+
+    def note_inner(self, place: Place) -> None:
+        """A person has started it."""
+        place.inner.append(Life(self.inner_pid(place), time.time()))
+        self.note(f"an agent lives in {place.name} as {place.inner[-1].pid}")
+
+    def end_agent(self, place: Place, number: int) -> bool:
+        """By a signal, below the person's hands; False when none runs."""
+        with self.lock:
+            pid = self.inner_pid(place)
+            if not pid or not place.inner or place.inner[-1].pid != pid:
+                return False
+            self._doom_inner(place)
+            for each in (number, signal.SIGCONT):
+                send_signal(pid, each)
+            wait_until(lambda: not is_alive(pid), f"the end of the agent in {place.name}")
+            self._end_inner(place)
+            return True
+
+    def _doom_inner(self, place: Place) -> None:
+        for life in place.inner[-1:]:
+            life.doomed = min(life.doomed, time.time())
+
+    def _end_inner(self, place: Place) -> None:
+        for life in place.inner[-1:]:
+            life.died = min(life.died, time.time())
 
     def _born(self, place: Place) -> None:
         pid = int(self.tmux("display-message", "-p", "-t", place.id, "#{pane_pid}"))
         place.lives.append(Life(pid, time.time()))
         self.note(f"{place.name} lives as {pid}")
+
+    def place_of(self, agent: str) -> Place:
+        return next(place for place in self.places.values() if agent in place.agents)
+
+    @property
+    def are_guests_refused(self) -> bool:
+        """A process of its own for each agent: two agents cannot have one pane."""
+        return len(self.watchers) > 2 and bool(self.guests)
+
+    def wait_up(self) -> None:
+        for watcher in self.watchers:
+            wait_until(lambda each=watcher: "receiving" in each.said() or each.is_refused, f"the start of {watcher.name}", START)
+
+    def tend(self) -> None:
+        for watcher in self.watchers:
+            if watcher not in self._dismissed:
+                watcher.tend()
+
+    def dismiss_guests(self) -> list[str]:
+        """Agents that want another's pane go; if they had it, it is free now."""
+        guests = self._dismissed = [watcher for watcher in self.watchers if self.are_guests_refused and watcher.name.split("-")[1] in self.guests]
+        statuses = [watcher.stop() for watcher in guests]
+        return [f"a guest ended with status {status} on SIGTERM" for status in statuses if status not in (0, -signal.SIGTERM)]
 
     def note(self, what: str) -> None:
         """For whoever reads what became of a run that failed; in the clock of the logs."""
@@ -224,34 +201,16 @@ class Scene:
         return PaneHandle(self.tmux, place.name, place.id)
 
 
-RECORDER = ["--shell-command", "sh record {id}"]
+def measure_pace() -> float:
+    """By how much all times are stretched: how long a process of ours takes to start, over what it takes on an idle machine."""
+    began = time.monotonic()
+    subprocess.run([*package_launcher(), "watch", "--help"], cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, check=True)
+    return max(1.0, (time.monotonic() - began) / START_IDLE)
 
 
-def watchers(scene: Scene) -> list[Watcher]:
-    """Two for each of two places, who share; one for the third."""
-    form = {"agent": ["--form", "agent"]}
-    pairs = (("bash", 1), ("bash", 2), ("agent", 1), ("agent", 2), ("other", 1))
-    return [Watcher(f"watch-{name}-{number}", ["watch", name, name, "0", *RECORDER, *form.get(name, [])], scene) for name, number in pairs]
-
-
-def supervisors(scene: Scene, *names: str) -> list[Watcher]:
-    """Two for all places, who share."""
-    roster = {name: {"session": name, "pane": "0", **({"form": "agent"} if name == "agent" else {})} for name in scene.places}
-    (scene.folder / "roster.json").write_text(json.dumps(roster))
-    words = ["supervise", "--file", str(scene.folder / "roster.json"), *RECORDER]
-    return [Watcher(f"supervise-{number}", [*words, "--name", name], scene) for number, name in enumerate(names)]
-
-
-CREWS = {
-    "watchers": watchers,
-    "supervisors of one name": lambda scene: supervisors(scene, "same", "same"),
-    "supervisors of two names": lambda scene: supervisors(scene, "one", "other"),
-}
-
-
-def is_alive(pid: int) -> bool:
-    """A process that runs; a zombie does not (proc(5), state)."""
+def send_signal(pid: int, number: int) -> None:
+    """To a process that may have ended."""
     try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass

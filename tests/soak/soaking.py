@@ -35,7 +35,7 @@ def soak(seed: object, seconds: float, folder: pathlib.Path, say=lambda text: No
 
     with Scene(folder, seed, crew) as scene:
         stopping = threading.Event()
-        publishers = [Publisher(scene, name, seed, stopping) for name in scene.places]
+        publishers = [Publisher(scene, name, seed, stopping) for place in scene.places.values() for name in place.agents]
         humans = [Human(scene, place, seed, stopping) for place in scene.places.values()]
         fate = Fate(scene, seed, tell)
         for thread in (*publishers, *humans):
@@ -50,7 +50,8 @@ def soak(seed: object, seconds: float, folder: pathlib.Path, say=lambda text: No
             thread.join(DRAIN)
         wrongs = [f"{thread.name}: {thread.failure!r}" for thread in (*publishers, *humans) if thread.failure is not None]
         wrongs += [f"{thread.name} did not end" for thread in (*publishers, *humans) if thread.is_alive()]
-        drain(scene, publishers)
+        wrongs += scene.dismiss_guests()
+        drain(scene, [publisher for publisher in publishers if not (scene.are_guests_refused and publisher.agent in scene.guests)])
         last = pictures(scene)
         tell("the last pictures:" + last)
         wrongs += part(scene)
@@ -66,6 +67,7 @@ def drain(scene: Scene, publishers: list[Publisher]) -> None:
     waiting = {ticket_id for publisher in publishers for ticket_id in publisher.accepted}
     moved = time.monotonic()
     while waiting and time.monotonic() < moved + DRAIN:
+        scene.tend()
         left = {each for each in waiting if ticket_of(scene.broker.port, each)["status"] == "pending"}
         moved = moved if left == waiting else time.monotonic()
         waiting = left
@@ -91,7 +93,7 @@ def part(scene: Scene) -> list[str]:
     for watcher in scene.watchers:
         watcher.signal(signal.SIGTERM)
     for watcher in scene.watchers:
-        status = watcher.process.wait(60)
+        status = watcher.wait()
         if status not in (0, -signal.SIGTERM):
             statuses.append(f"{watcher.name} ended with status {status}")
     for place in scene.places.values():
@@ -113,15 +115,20 @@ def complaints(scene: Scene) -> list[str]:
 
 
 def summarise(scene: Scene, publishers: list[Publisher], humans: list[Human], fate: Fate) -> str:
-    accepted = {publisher._agent: len(publisher.accepted) for publisher in publishers}
+    accepted = {publisher.agent: len(publisher.accepted) for publisher in publishers}
     tiers = sum(watcher.said().count("tier changed") for watcher in scene.watchers)
     lines = {human._place.name: human.counts for human in humans}
     lives = {place.name: len(place.lives) for place in scene.places.values()}
+    lives["agents below"] = sum(len(place.inner) for place in scene.places.values())
+    said: dict[str, int] = {"refused": sum(watcher.refusals for watcher in scene.watchers)}
+    for words in ("pane lost", "set aside ticket", "has agent", "unconfirmed"):
+        said[words] = sum(watcher.said().count(words) for watcher in scene.watchers)
     return "\n".join(
         [
-            scene.cast,
+            f"{scene.cast}; times stretched by {scene.pace:.1f}",
             f"accepted {sum(accepted.values())} {accepted}, sent again {sum(publisher.repeats for publisher in publishers)}",
             f"blows {dict(fate.blows)}; lives of panes {lives}; changes of tier {tiers}",
+            f"said by watchers {said}",
             f"faults of connections {dict(scene.proxy.counts)}",
             f"people {lines}",
         ]

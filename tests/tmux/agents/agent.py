@@ -1,6 +1,7 @@
 """A scripted full-screen agent: a composer at the bottom, a transcript above it.
 
-Flags choose how it misbehaves. Every message it takes is appended to --log,
+Flags choose how it misbehaves. Left, Right, Up, Home (C-a) and End (C-e) move the caret in
+the draft. SIGUSR1 lets it sleep for 2 s. Every message it takes is appended to --log,
 followed by 0x1e, exactly as typed. It knows no word of bridge.
 """
 
@@ -11,6 +12,7 @@ import os
 import re
 import select
 import shutil
+import signal
 import sys
 import termios
 import time
@@ -51,6 +53,11 @@ def columns(text: str) -> int:
 
 
 BUSY, IDLE, DIALOG = "busy", "idle", "dialog"
+MOVES = "\x01\x05\x02\x06\x10"  # to the start, to the end, left, right, to the end of the row above
+ARROWS = {
+    **{start + key: move for start in ("\x1b[", "\x1bO") for key, move in zip("HFDCA", MOVES)},
+    **{"\x1b[1~": "\x01", "\x1b[4~": "\x05"},
+}
 SPIN = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
@@ -58,6 +65,7 @@ class Agent:
     def __init__(self) -> None:
         self.transcript = ["BRIDGE-TEST-AGENT"] + ([options.question] if options.question else [])
         self.draft, self.shown = "", ""
+        self.behind, self.shown_behind = 0, 0  # characters behind the caret: a fold is not one of them
         self.paste_start, self.fold = 0, (0, 0)  # what of the draft shows as a mark; what stands before and behind it shows
         self.swallow = options.swallow
         self.state = DIALOG if options.dialog else BUSY if options.busy_at_start else IDLE
@@ -70,8 +78,8 @@ class Agent:
     def size(self):
         return shutil.get_terminal_size()
 
-    def input_rows(self, width: int) -> list[str]:
-        text = options.glyph + " " + self.shown
+    def input_rows(self, shown: str, width: int) -> list[str]:
+        text = options.glyph + " " + shown
         inner = width - (4 if options.box else 0)
         rows = []
         again = options.glyph + " " if options.each_row else ""
@@ -87,11 +95,13 @@ class Agent:
 
     def draw(self) -> None:
         width, height = self.size()
-        rows = self.input_rows(width)
-        cursor_column = columns(rows[-1])
+        rows = self.input_rows(self.shown, width)
+        before = self.input_rows(self.shown[: len(self.shown) - self.shown_behind], width)
+        cursor_row, cursor_column = len(before) - 1, columns(before[-1])
         if cursor_column == width and not options.box:
-            rows.append("")
-            cursor_column = 0
+            if cursor_row + 1 == len(rows):
+                rows.append("")
+            cursor_row, cursor_column = cursor_row + 1, 0
         if not self.shown and options.placeholder:
             rows[-1] = rows[-1] + "\x1b[2m" + options.placeholder + "\x1b[22m"  # faint, as every agent's
         bottom = list(rows)
@@ -117,7 +127,7 @@ class Agent:
         if self.state == DIALOG and not options.dialog_keeps_draft:
             y, x = len(above) + 1, 2
         else:
-            y, x = len(above) + offset + len(rows) - 1 - max(0, len(screen) - height), cursor_column  # a draft taller than the screen scrolls
+            y, x = len(above) + offset + cursor_row - max(0, len(screen) - height), cursor_column  # a draft taller than the screen scrolls
         if not options.hidden:
             out += f"\x1b[{y + 1};{x + 1}H\x1b[?25h"
         os.write(1, out.encode())
@@ -148,7 +158,7 @@ class Agent:
             self.state, self.busy_until = BUSY, time.monotonic() + options.busy
 
     def clear(self) -> None:
-        self.draft, self.fold, self.submitted = "", (0, 0), False
+        self.draft, self.fold, self.behind, self.submitted = "", (0, 0), 0, False
 
     def take(self, text: str) -> None:
         with open(options.log, "ab") as file:
@@ -158,29 +168,45 @@ class Agent:
         if char == "\r" and not self.pasting and now - self.last_key >= options.burst:
             self.submit()
         elif char in "\r\n":
-            self.draft += "\n"
+            self.insert("\n")
         elif char in "\x7f\x08":
-            self.draft = self.draft[:-1]
+            self.draft = self.draft[: self.caret][:-1] + self.draft[self.caret :]
         elif char == "\x15":
-            self.draft = ""
+            self.draft, self.behind = "", 0
+        elif char in MOVES and not self.pasting:
+            self.move(char)
         elif char == "\x03":
             self.take("INTERRUPTED")
         else:
-            self.draft += char
+            self.insert(char)
         self.last_key = now
+
+    @property
+    def caret(self) -> int:
+        return len(self.draft) - self.behind
+
+    def insert(self, text: str) -> None:
+        self.draft = self.draft[: self.caret] + text + self.draft[self.caret :]
+
+    def move(self, key: str) -> None:
+        above = self.draft.rfind("\n", 0, self.caret)
+        places = {"\x01": 0, "\x05": len(self.draft), "\x02": self.caret - 1, "\x06": self.caret + 1, "\x10": max(0, above)}
+        self.behind = len(self.draft) - min(len(self.draft), max(0, places[key]))
 
     def feed(self, text: str) -> None:
         now = time.monotonic()
         if options.trace:
             with open(options.trace, "a") as file:
                 file.write(f"{time.time():.3f} {text!r}\n")
-        for part in re.split(r"(\x1b\[200~|\x1b\[201~)", text):
-            if part == "\x1b[200~":
-                self.pasting, self.paste_start = True, len(self.draft)
+        for part in re.split(r"(\x1b\[20[01]~|\x1b[\[O][ACDHF]|\x1b\[[14]~)", text):
+            if part in ARROWS and not self.pasting:
+                self.move(ARROWS[part])
+            elif part == "\x1b[200~":
+                self.pasting, self.paste_start = True, self.caret
             elif part == "\x1b[201~":
                 self.pasting = False
                 if options.fold and self.draft.count("\n", self.paste_start) >= options.fold:
-                    self.fold = (self.paste_start, len(self.draft))
+                    self.fold = (self.paste_start, self.caret)
             else:
                 for char in part:
                     self.key(char, now)
@@ -196,6 +222,7 @@ class Agent:
             start, end = self.fold = (0, 0)  # somebody has deleted into it
         mark = f"[Pasted text #1 +{self.draft.count(chr(10), start, end)} lines]" if end else ""
         self.shown = self.draft[:start] + mark + self.draft[end:]
+        self.shown_behind = min(self.behind, len(self.draft) - end)
 
     def run(self) -> None:
         held = b""
@@ -210,7 +237,7 @@ class Agent:
                 held += data
                 text = held.decode("utf-8", "surrogateescape")
                 # a bracket that is cut in two waits for its rest
-                cut = re.search(r"\x1b(\[(2(0([01])?)?)?)?$", text)
+                cut = re.search(r"\x1b([\[O]([14]|2(0([01])?)?)?)?$", text)
                 held = text[cut.start() :].encode("utf-8", "surrogateescape") if cut else b""
                 self.feed(text[: cut.start()] if cut else text)
                 if options.deaf and "\x1b[201~" in text:
@@ -231,6 +258,7 @@ class Agent:
                     self.redraw_at = 0.0
 
 
+signal.signal(signal.SIGUSR1, lambda *_: time.sleep(2))  # it naps: its screen stands, and nobody reads the keys
 saved = termios.tcgetattr(0)
 try:
     tty.setraw(0)

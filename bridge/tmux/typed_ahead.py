@@ -1,0 +1,41 @@
+"""What a person typed ahead into a shell without a line editor: make the terminal show it.
+
+dash reads whole lines. What is typed while a command runs stays in the kernel's line buffer, unseen behind the next
+prompt, and would be run with our command behind it. The kernel itself prints that buffer again on ^R (termios(3),
+VREPRINT), and passes nothing on to the shell:
+
+    dev$ ^R          dev$ ^R
+    |                rm old-file|
+    nothing          somebody's words: the ticket waits
+
+So the command is typed in the empty row below `^R`, and only there. Bytes that wait cannot be counted: FIONREAD tells
+of whole lines only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from bridge.errors import PaneNotReady
+from bridge.tmux.lookout import Lookout
+from bridge.tmux.prompts import is_reprinted, row_above
+from bridge.tmux.state import PaneState
+
+STEP = 0.004  # seconds between looks: the kernel echoes at once
+
+
+async def reprint(lookout: Lookout, state: PaneState, timeout_seconds: float) -> PaneState:
+    """The state in which nothing stands in the line. Raises PaneNotReady, PaneLost, TmuxError."""
+    await lookout.guarded(lookout.guard(state).reprint())
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        later = await lookout.observe()
+        if later.rows != state.rows and row_above(later).endswith("^R"):
+            break
+        if time.monotonic() >= deadline:
+            raise PaneNotReady(f"the terminal of {lookout.label} does not show what stands in its line (^R)")
+        await asyncio.sleep(STEP)
+    if not is_reprinted(later):
+        raise PaneNotReady(f"somebody typed ahead in {lookout.label}, where the shell has no line editor that shows it")
+    return later

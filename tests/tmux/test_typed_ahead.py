@@ -1,0 +1,60 @@
+"""What a person typed ahead into a shell without a line editor: the kernel has it, and no screen shows it."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.errors import PaneNotReady
+from panes import TYPED, deliver, run, ticket, until
+
+DASH = "env 'PS1=dev$ ' dash"
+
+
+def test_words_typed_ahead_of_a_clean_prompt_are_not_run_and_not_lost(server):
+    """They were typed while a command ran that then cleared the screen: nothing shows them."""
+    (server.folder / "wait").write_text("until [ -e go ]; do sleep 0.05; done; printf '\\033[H\\033[2J'\n")
+    pane = server.open(DASH)
+    pane.wait_shown("dev$")
+    pane.keys("sh wait", "Enter")
+    pane.type("touch typed-ahead; : ")
+    pane.wait_shown("touch typed-ahead; :")
+    (server.folder / "go").touch()
+    until(lambda: pane.screen().split("\n")[0] == "dev$", "a clean prompt")
+
+    async def scenario():
+        injector = pane.injector()
+        await injector.wait_ready()
+        with pytest.raises(PaneNotReady, match="somebody typed ahead"):
+            await injector.inject(ticket())
+        assert not (await injector.explain()).ready  # the words stand there now
+        pane.keys("Enter")
+        until((server.folder / "typed-ahead").exists, "the person's own line")
+        return await deliver(injector, ticket())
+
+    assert run(scenario()).form == "shell"
+    pane.wait_shown("No module named bridge")
+
+
+def test_an_empty_line_gets_the_command_below_the_reprint_again_and_again(server):
+    pane = server.open(DASH)
+    pane.wait_shown("dev$")
+
+    async def scenario():
+        injector = pane.injector()
+        for number in (1, 2):
+            assert (await deliver(injector, ticket(ticket_id=f"T-{number}"))).form == "shell"
+            until(lambda count=number: pane.screen().count("No module named bridge") == count, "the command's end")
+
+    run(scenario())
+    rows = pane.screen().split("\n")
+    assert [rows[rows.index(TYPED.format(id=f"T-{number}")) - 1] for number in (1, 2)] == ["dev$ ^R"] * 2
+
+
+def test_a_prompt_that_was_reprinted_and_left_so_is_ready(server):
+    """The watcher died behind ^R."""
+    pane = server.open(DASH)
+    pane.wait_shown("dev$")
+    pane.keys("C-r")
+    pane.wait_shown("^R")
+    assert run(deliver(pane.injector(), ticket())).form == "shell"
+    pane.wait_shown("No module named bridge")
