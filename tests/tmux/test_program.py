@@ -104,12 +104,12 @@ def test_options_end_where_the_script_begins(argv, script, talks):
     assert (call.script, call.talks) == (script, talks)
 
 
-PACKAGES = "/root/.cache/agents/node_modules/"
+PACKAGES = "/home/lucy/.cache/agents/node_modules/"
 # Process trees of the real programs, each below the launcher that started it or below nothing.
 TREES = {
     "claude": ["+ /opt/claude-code-linux-x64/claude = /opt/claude-code-linux-x64/claude"],
     "claude installed by its own installer": [
-        "+ claude = /root/.local/share/claude/versions/2.1.332"
+        "+ claude = /home/lucy/.local/share/claude/versions/2.1.332"
     ],
     "claude with a title": ["+ claude = /usr/bin/node"],
     "claude run by node": [f"+ node {PACKAGES}@anthropic-ai/claude-code/cli.js = /usr/bin/node"],
@@ -120,7 +120,7 @@ TREES = {
     "claude below npx": [
         "+ npm_exec = /usr/bin/node",
         " + sh -c claude = /usr/bin/dash",
-        "  + node /root/.npm/_npx/1/node_modules/.bin/claude = /usr/bin/node",
+        "  + node /home/lucy/.npm/_npx/1/node_modules/.bin/claude = /usr/bin/node",
     ],
     "codex": [
         f"+ node {PACKAGES}.bin/codex = /usr/bin/node",
