@@ -84,11 +84,11 @@ class PaneSink:
             self._injector.note_ran()
             return replace(evidence, verified=True)
         self._typed[ticket.ticket_id] = tries
-        what = f"unconfirmed: `{self._injector.command(ticket)}` was typed into {evidence.pane}, and has not said that it ran"
-        if tries >= self._settings.show_tries:
+        what = f"`{self._injector.command(ticket)}` was typed into {evidence.pane}, and has not said that it ran"
+        if tries >= self._settings.show_tries:  # what stands before the colon is another reason, for who reads it
             times = f"{tries} times" if tries > 1 else "once"
-            raise Uncertain(f"{what}; it was typed {times} and is not typed again: run it there, or `ack {ticket.ticket_id}`")
-        raise Unconfirmed(f"{what}; look at the pane: did it fail there?")
+            raise Uncertain(f"unconfirmed, and is not typed again: {what} ({times}); run it there, or `ack {ticket.ticket_id}`")
+        raise Unconfirmed(f"unconfirmed: {what}; look at the pane: did it fail there?")
 
     def owes(self, ticket_id: str) -> bool:
         return self._injector.owes(ticket_id)
