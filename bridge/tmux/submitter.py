@@ -41,7 +41,7 @@ from bridge.tmux.typed_line import holds_command
 
 STEP = 0.02  # seconds between looks while a paste or an Enter takes effect: they take 20 to 300 ms
 SHELL_STEP = 0.004  # a line editor shows a paste within a few ms
-ENTER_DELAYS = (0.3, 0.6, 1.2)  # seconds given to each further Enter; the last one repeats
+ENTER_DELAYS = (0.3, 0.6, 2.0)  # seconds given to each further Enter; the last one repeats
 
 TimeLeft = Callable[[], float]  # seconds for which the claim surely holds
 

@@ -21,8 +21,8 @@ from panes import deliver, run, ticket, until
 
 @pytest.mark.parametrize(
     "prompt",
-    ["❯ ", "% ", ">>> ", "╭─ ~\r\n╰─❯ ", "\x1b[?1049h\x1b[H❯ "],
-    ids=["glyph", "percent", "repl", "frame", "alternate"],
+    ["❯ ", "% ", ">>> ", "╭─ ~\r\n╰─❯ "],
+    ids=["glyph", "percent", "repl", "frame"],
 )
 def test_an_unknown_program_gets_nothing_until_a_person_says_that_it_is_an_agent(server, prompt):
     pane = server.open(python(EXECUTOR, f"--prompt={prompt}"))
