@@ -34,7 +34,7 @@ from bridge.tmux.draft import Draft, Standing
 from bridge.tmux.lookout import Lookout
 from bridge.tmux.marks import Sent, add_mark
 from bridge.tmux.program import Sight
-from bridge.tmux.prompt import is_working, person_objection
+from bridge.tmux.prompt import is_working, person_objection, tmux_objection
 from bridge.tmux.state import PaneState
 from bridge.tmux.terminal import has_unread
 from bridge.tmux.typed_line import holds_command
@@ -62,7 +62,7 @@ class Submitter:
         while True:
             state = await self._lookout.observe()
             sight = self._lookout.sight(state)
-            objection = person_objection(sight)
+            objection = tmux_objection(sight) or person_objection(sight)
             if objection is None and holds_command(state, command, is_prompt):
                 break
             if objection or time.monotonic() >= until:

@@ -93,3 +93,22 @@ def test_a_machine_that_sleeps_right_before_the_paste_wakes_up_to_a_guard_that_s
 
     run(scenario())
     assert pane.screen() == before and pane.messages() == []
+
+
+@pytest.mark.parametrize("change", [("set-option", "-w", "synchronize-panes", "on"), ("copy-mode",), ("select-pane", "-d")], ids=lambda words: words[0])
+def test_what_a_person_switches_on_between_a_commands_paste_and_its_enter_keeps_the_enter_back(server, change):
+    """Found by the soak: with synchronize-panes on, Enter goes to every pane of the window."""
+    pane = server.open("bash --norc --noprofile")
+    beside = server.folder / f"beside-{change[0]}"
+    server("split-window", "-d", "-t", pane.id, f"cat > {beside}")
+    until(beside.exists, "the pane beside")
+    tmux = Meddling(server.name, guarded, lambda: server(change[0], "-t", pane.id, *change[1:]))
+
+    async def scenario():
+        injector = pane.injector(pane="0.0", tmux=tmux)
+        await injector.wait_ready()
+        with pytest.raises(PaneNotReady, match="Enter was not pressed"):
+            await injector.inject(ticket())
+
+    run(scenario())
+    assert not pane.get("@bridge_sent") and beside.read_text() == ""
