@@ -97,7 +97,7 @@ def test_it_says_what_the_watcher_s_injector_concludes(explain, server, state, r
 
 def test_the_example_is_the_very_text_that_an_injection_types(explain, server):
     handle = server.agent()
-    found = until(lambda: (look := explain(handle, "--form", "agent", "--still", "100"))["ready"] and look, "it stands still")
+    found = until(lambda: (look := explain(handle, "--form", "agent", "--still", "300"))["ready"] and look, "it stands still")
     assert found["form"] == "agent" and found["program"]["kind"] == "agent"
     run(deliver(handle.injector(settings=replace(QUICK, shell_command="")), EXAMPLE))
     until(handle.messages, "the message")
