@@ -30,6 +30,16 @@ def agent_below(server, shell: str, *flags: str, script: str = "agent.py"):
     return pane
 
 
+def replace_agent(pane) -> None:
+    """The agent above bash is killed, and a person starts another one."""
+    os.kill(foreground(pane), signal.SIGKILL)
+    until(lambda: pane.get("pane_current_command") == "bash", "the shell is back")
+    pane.keys("C-c")
+    pane.type(f"clear; {shlex.join([sys.executable, str(AGENTS / 'agent.py'), '--log', str(pane.log)])}")
+    pane.keys("Enter")
+    until(lambda: pane.get("pane_current_command") != "bash" and pane.get("alternate_on") == "1", "the next agent")
+
+
 def foreground(pane) -> int:
     """The process group that reads the pane (proc(5), stat, field 8)."""
     stat = pathlib.Path(f"/proc/{pane.get('pane_pid')}/stat").read_text().rpartition(")")[2].split()
@@ -126,12 +136,7 @@ def test_a_text_in_a_program_that_ended_below_its_shell_goes_to_the_next(server)
         injector = pane.injector(settings=QUICK)
         with pytest.raises(BridgeError):
             await deliver(injector, ticket("for the next one"), patience=4)
-        os.kill(foreground(pane), signal.SIGKILL)
-        until(lambda: pane.get("pane_current_command") == "bash", "the shell is back")
-        pane.keys("C-c")
-        pane.type(f"clear; {shlex.join([sys.executable, str(AGENTS / 'agent.py'), '--log', str(pane.log)])}")
-        pane.keys("Enter")
-        until(lambda: pane.get("pane_current_command") != "bash" and pane.get("alternate_on") == "1", "the next agent")
+        replace_agent(pane)
         return await deliver(injector, ticket("for the next one"))
 
     assert run(scenario()).verified
@@ -149,12 +154,7 @@ def test_a_text_that_a_program_may_have_taken_unseen_before_it_ended_is_not_type
         ring = pane.get("@bridge_sent")
         seen = Sent.read(ring, "T-1").seen_ms
         server("set-option", "-p", "-t", pane.id, "@bridge_sent", f" {ring.replace(str(seen), str(seen - 60000))} ")
-        os.kill(foreground(pane), signal.SIGKILL)
-        until(lambda: pane.get("pane_current_command") == "bash", "the shell is back")
-        pane.keys("C-c")
-        pane.type(f"clear; {shlex.join([sys.executable, str(AGENTS / 'agent.py'), '--log', str(pane.log)])}")
-        pane.keys("Enter")
-        until(lambda: pane.get("pane_current_command") != "bash" and pane.get("alternate_on") == "1", "the next agent")
+        replace_agent(pane)
         await injector.wait_ready()
         with pytest.raises(Uncertain, match="may have taken the text"):
             await injector.inject(ticket("perhaps taken"))
