@@ -115,15 +115,11 @@ class Registry:
         if known is not None and len(known.reports) > 1:
             known.reports.pop(watcher, None)
 
-    def end_heartbeat(self, agent_id: str, watcher: str) -> None:
-        """The watcher is gone: if the last heartbeat was its, that says "online" no more."""
-        known = self._presences.get(agent_id)
-        if known is not None and list(known.reports)[-1:] == [watcher]:
-            known.heartbeat_at = NEVER
-
     def drop_reports(self, watcher: str) -> None:
-        """The watcher is gone."""
-        for agent_id in self._presences:
+        """The watcher is gone. Where the last heartbeat was its, that says "online" no more."""
+        for agent_id, known in self._presences.items():
+            if list(known.reports)[-1:] == [watcher]:
+                known.heartbeat_at = NEVER
             self.drop_report(agent_id, watcher)
 
     def is_known(self, agent_id: str) -> bool:

@@ -124,7 +124,7 @@ class Seat:
         return bool(re.search(pattern, self.screen()))
 
     def wait_shown(self, pattern, patience: float = ARRIVAL) -> None:
-        until(lambda: self.shows(pattern), f"{pattern!r} on the screen", patience)
+        until_or_say(lambda: self.shows(pattern), f"{pattern!r} on the screen", patience, self)
 
     def is_empty(self) -> bool:
         return self.stub.open == 0 and self.shows(self.program.empty)

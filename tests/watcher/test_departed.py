@@ -78,6 +78,21 @@ def test_a_report_without_a_name_counts_as_before(served):
     assert served.ask("POST", f"/agents/{agent}/heartbeat", {"watcher": 5}).status == 400
 
 
+def test_a_heartbeat_goes_with_the_watcher_that_sent_it(served):
+    """Whoever subscribed the agent, and who has given it up since."""
+    agent = new_name()
+    served.register(agent)
+
+    def status():
+        return served.ask("GET", f"/agents/{agent}").json["status"]
+
+    with served.stream(f"/agents/{new_name()}/tickets/stream?watcher=passing"):
+        assert served.ask("POST", f"/agents/{agent}/heartbeat", {"session": "one", "watcher": "passing"}).status == 200
+        assert status() == "online"
+    wait_until(lambda: status() == "offline", "the end of its heartbeat")
+    assert served.ask("GET", f"/debug/agent/{agent}/status").json["tmuxSession"] == "one"
+
+
 @pytest.mark.parametrize("second", TIERS, ids=["sse", "longpoll", "poll"])
 @pytest.mark.parametrize("first", TIERS[:2], ids=["sse", "longpoll"])
 def test_a_second_supervisor_of_the_name_leaves_no_ghosts(served, first, second):

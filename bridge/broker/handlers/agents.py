@@ -177,7 +177,6 @@ def abandon(services: Services, watcher: str) -> None:
         if services.subscriptions.receivers(subscriber, now):
             log.info("given up, its watcher is gone agent=%s subscriber=%s watcher=%s", agent_id, subscriber, watcher)
             give_up(services, subscriber, agent_id)
-            services.registry.end_heartbeat(agent_id, watcher)
 
 
 def _unsubscribed(services: Services, subscriber: str, agent_id: str, commit: Commit) -> None:
