@@ -91,7 +91,7 @@ CLAUDE = Program(
     screens=(
         _screen("slash", "L:/", r"❯ /add-dir", "Escape BSpace"),
         _screen("files", "L:@", r"\(agent\)", "Escape BSpace"),
-        _screen("history", "C-r", r"Filter history"),
+        _screen("history", "C-r", r"Filter history|search prompts:"),  # on the main screen
         _screen("shell", "L:!", r"! for shell mode", "BSpace"),
     ),
 )
