@@ -52,6 +52,11 @@ class Activity:
             armed = self._armed[watch] = self._loop.create_future()
         return armed
 
+    def has_stirred(self, armed: "asyncio.Future[None]") -> bool:
+        """Has it fired by now? What the kernel has told meanwhile is read first."""
+        self._hear()
+        return armed.done()
+
     async def wait_stir(self, armed: Armed, tty: str, timeout: float, quiet: float) -> bool:
         """Wait until it fires, and then until nothing is written for `quiet` seconds; at most `timeout` in all.
 

@@ -28,7 +28,7 @@ from bridge.settings import TmuxSettings
 from bridge.ticket import Ticket
 from bridge.timestamp import rfc3339
 from bridge.tmux import forms
-from bridge.tmux.activity import Activity, Armed
+from bridge.tmux.activity import Activity
 from bridge.tmux.buffers import is_argument, new_name
 from bridge.tmux.command import Tmux
 from bridge.tmux.draft import Draft, Standing
@@ -40,7 +40,7 @@ from bridge.tmux.program import Kind, Sight
 from bridge.tmux.prompt import Verdict
 from bridge.tmux.prompts import is_alike, looks_like_prompt
 from bridge.tmux.state import PaneState
-from bridge.tmux.submitter import Submitter, now_ms
+from bridge.tmux.submitter import SHELL_STEP, Submitter, now_ms
 from bridge.tmux.terminal import is_alive
 from bridge.tmux.typed_ahead import reprint
 from bridge.tmux.typed_line import holds_command
@@ -55,12 +55,11 @@ class Injector:
 
     def __init__(self, tmux: Tmux, session: str, pane: str, settings: TmuxSettings = TmuxSettings(), form: str = "auto", activity: Optional[Activity] = None, census: Optional[Lister] = None) -> None:
         self._activity = activity  # None: no events, the pane is polled
-        self._lookout = Lookout(tmux, session, pane, settings, form, census)
+        self._lookout = Lookout(tmux, session, pane, settings, form, census, activity)
         self._submitter = Submitter(self._lookout, settings)
         self._settings = settings
         self._template = forms.check_command(show_template(settings.shell_command))
         self._buffer = new_name()
-        self._looked: Armed = None  # done when something was written since the last idle look
         self._owed = ""  # mark of the ticket whose text keeps the pane from being ready
         self._turn: Optional[asyncio.Lock] = None  # made inside the loop: Python 3.9 binds it to the loop that it finds
 
@@ -94,10 +93,8 @@ class Injector:
         Only when its program has written something since the last one, the screen is looked at, too: a screen that is
         known to stand still need not be watched for that when a ticket comes.
         """
-        pane = self._lookout.pane
         await self._lookout.confirm()
-        if self._looked is None or self._looked.done() or pane is not self._lookout.pane:
-            self._looked = self._activity.arm(self._lookout.pane.tty) if self._activity and self._lookout.pane else None
+        if not self._lookout.is_still:
             await self.look()
 
     def preview(self, ticket: Ticket, state: PaneState) -> tuple[Sight, str]:
@@ -107,7 +104,10 @@ class Injector:
 
     async def wait_ready(self, held: Callable[[], Iterable[str]] = lambda: ()) -> None:
         """Return when the pane may be typed into, or when it has one of the tickets `held` half delivered. Raises PaneLost, TmuxError."""
-        waiting = Waiting(self._settings, self._activity)
+        waiting, current = Waiting(self._settings, self._activity), self._lookout.current()
+        if current is not None and self._lookout.judge(current).ready and self._cooling() <= 0:
+            self._owed = ""
+            return
         while True:
             await asyncio.sleep(max(0.0, self._cooling()))
             armed = waiting.arm(self._lookout.pane)
@@ -130,13 +130,13 @@ class Injector:
     async def inject(self, ticket: Ticket, time_left: Callable[[], float] = lambda: math.inf, again: bool = False) -> Evidence:
         """Type `ticket`, once, now. Raises PaneNotReady, PaneLost, Uncertain, TmuxError.
 
-        `time_left`: seconds for which the claim surely holds. It is asked right before the guarded paste: if it holds
-        then, no other watcher had typed the ticket before the look, and what came after the look fails the guard, which
-        knows the claim's end, too. `again`: type a command again although its Enter was pressed.
+        `time_left`: seconds for which the claim surely holds. It is asked right before the guarded paste. What another
+        watcher had typed before our look, the marks tell; what came after the look fails the guard, which knows the
+        marks, and the claim's end, too. `again`: type a command again although its Enter was pressed.
         """
         self._turn = self._turn or asyncio.Lock()
         async with self._turn:
-            state = await self._lookout.observe()
+            state = self._lookout.current() or await self._lookout.observe()
             mark = mark_of(ticket.ticket_id)
             sent = Sent.read(state.sent, mark)
             is_command = sent is not None and sent.form != "agent"
@@ -196,10 +196,12 @@ class Injector:
             raise PaneNotReady("the claim ran out before anything was typed; another watcher may have the ticket")
         guard = await self._lookout.guard_within(state, left)
         pasted = add_mark(state.pasted, mark, str(Pasted(state.process, now_ms())))
-        await self._lookout.guarded([*load, *guard.paste(self._buffer, pasted)])
+        paste = [*load, *guard.paste(self._buffer, pasted)]
         if sight.is_command:
             is_prompt = _prompt_like(state.left)
-            return self._evidence(*await self._submitter.submit_command(text, is_prompt, mark, time_left), state)
+            after = await self._lookout.guarded_look(paste, SHELL_STEP)
+            return self._evidence(*await self._submitter.submit_command(after, text, is_prompt, mark, time_left), state)
+        await self._lookout.guarded(paste)
         return self._evidence(*await self._submitter.submit(Draft.of(text, state.rows), mark, time_left), state)
 
     def _text(self, ticket: Ticket, sight: Sight) -> str:
@@ -225,7 +227,7 @@ class Injector:
         if sight.is_command:
             is_start = _is_nothing if state.terminal.canonical else looks_like_line_start
             if holds_command(state, text, is_start):
-                return self._evidence(*await self._submitter.submit_command(text, is_start, mark, time_left), state)
+                return self._evidence(*await self._submitter.submit_command(state, text, is_start, mark, time_left), state)
             return None  # the pane must be ready, as for a new one
         draft = Draft.of(text)
         standing = draft.standing(sight)

@@ -7,6 +7,7 @@ anew, never a neighbour (identity.py).
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import re
@@ -16,17 +17,20 @@ from typing import Optional, Pattern, Protocol
 
 from bridge.errors import PaneLost, PaneNotReady, TmuxError, UsageError
 from bridge.settings import TmuxSettings
+from bridge.tmux.activity import Activity, Armed
 from bridge.tmux.census import Census
 from bridge.tmux.command import LOST, Tmux
 from bridge.tmux.guard import Guard
 from bridge.tmux.identity import Held, Listing, Pane, pick
 from bridge.tmux.memory import Memory
-from bridge.tmux.pane import observe
+from bridge.tmux.pane import look_words, observe, read_look
 from bridge.tmux.program import Kind, Learned, Rules, Sight, sight_of
 from bridge.tmux.prompt import Verdict, judge
 from bridge.tmux.state import PaneState
+from bridge.tmux.terminal import has_changed
 
 COMPARES = (3, 2)  # tmux: #{e|<:}
+WAITS = (3, 2)  # tmux: run-shell -d
 
 log = logging.getLogger("bridge.tmux")
 
@@ -48,7 +52,7 @@ class Lister(Protocol):
 
 
 class Lookout:
-    def __init__(self, tmux: Tmux, session: str, pane: str, settings: TmuxSettings, form: str, census: Optional[Lister] = None) -> None:
+    def __init__(self, tmux: Tmux, session: str, pane: str, settings: TmuxSettings, form: str, census: Optional[Lister] = None, activity: Optional[Activity] = None) -> None:
         if form not in ("auto", "agent", "shell"):
             raise UsageError(f"--form is {form!r}; it must be one of auto, agent, shell")
         self._tmux = tmux
@@ -59,6 +63,9 @@ class Lookout:
         self.pane: Optional[Pane] = None
         self.looked_at = 0.0  # monotonic seconds at which the last look began
         self._memory = Memory()
+        self._last: Optional[PaneState] = None  # nothing of ours was typed since
+        self._activity = activity  # None: no events
+        self._stirred: Armed = None  # done when the program has written something since that look began
 
     @property
     def label(self) -> str:
@@ -69,21 +76,46 @@ class Lookout:
         """Seconds that the last looks have been equal."""
         return self._memory.still
 
+    @property
+    def is_still(self) -> bool:
+        """Has the program written nothing since the last look? False where that cannot be known."""
+        if self._activity is None or self._stirred is None or self._last is None:
+            return False
+        return not self._activity.has_stirred(self._stirred)
+
+    def current(self) -> Optional[PaneState]:
+        """The last look, where another would see the same: nothing was written since, nobody was there, and the
+        terminal is as it was. All else (a key, a mode, who comes) is in the guard. None: look again."""
+        last = self._last if self.is_still else None
+        if last is None or last.human_idle is not None or last.unseen_person or has_changed(last.tty, last.terminal):
+            return None
+        self._see_now(last, time.monotonic())
+        return last
+
     async def observe(self) -> PaneState:
-        self.looked_at = time.monotonic()
+        self.looked_at, self._last = time.monotonic(), None
         try:
             if self.pane is None:
                 self.pane = await self._find()
+            self._stirred = self._activity.arm(self.pane.tty) if self._activity else None
             state = await observe(self._tmux, self.pane)
         except PaneLost:
             self._census.forget()  # it may have said where the pane was, not where it is
             self._lose()
             raise
-        if state.pane_pid != self.pane.pane_pid:  # respawned: another program, another prompt
-            self.pane = replace(self.pane, pane_pid=state.pane_pid, tty=state.tty)
-            self._memory = Memory()
-        self._memory.see(state, sight_of(state, Learned(), self.rules).kind is Kind.SHELL, self.looked_at, time.monotonic())
+        return self._remember(self.pane, state)
+
+    def _remember(self, pane: Pane, state: PaneState) -> PaneState:
+        if state.pane_pid != pane.pane_pid:  # respawned: another program, another prompt
+            self.pane = replace(pane, pane_pid=state.pane_pid, tty=state.tty)
+            self._memory, self._stirred = Memory(), None  # it has another terminal, too
+        self._see_now(state, self.looked_at)
+        self._last = state
         return state
+
+    def _see_now(self, state: PaneState, asked: float) -> None:
+        is_shell = sight_of(state, Learned(), self.rules).kind is Kind.SHELL
+        self._memory.see(state, is_shell, asked, time.monotonic())
 
     async def confirm(self) -> None:
         """Is the pane there? Cheaper than a look, where many share the census. Raises PaneLost, TmuxError."""
@@ -113,7 +145,7 @@ class Lookout:
             log.warning(text, self._names[1], self._held.pane.label)
 
     def _lose(self) -> None:
-        self.pane = None
+        self.pane = self._last = None
         self._memory = Memory()
 
     def judge(self, state: PaneState) -> Verdict:
@@ -144,10 +176,29 @@ class Lookout:
                 self.pane = None
                 raise PaneLost(f"pane {':'.join(self._names)} is gone ({error})") from error
             raise
+        finally:
+            self._last = None
 
     async def guarded(self, argv: list[str]) -> None:
         """Run one guarded sequence; NO from tmux means that something moved since we looked."""
-        if "OK" not in (await self.run(*argv)).split():
+        self._check_done(await self.run(*argv))
+
+    async def guarded_look(self, argv: list[str], seconds: float) -> PaneState:
+        """The same, and a look `seconds` later: in one process, where tmux can wait. A process costs more than the wait."""
+        pane = self.pane
+        if pane is None or await self._tmux.version() < WAITS:
+            await self.guarded(argv)
+            await asyncio.sleep(seconds)
+            return await self.observe()
+        self.looked_at, asked, self._stirred = time.monotonic(), time.time(), None
+        pause = ["run-shell", "-d", f"{seconds:g}"]
+        output = await self.run(*argv, ";", *pause, ";", *await look_words(self._tmux, pane))
+        done, _, seen = output.partition("\n")
+        self._check_done(done)
+        return self._remember(pane, read_look(seen, pane, asked))
+
+    def _check_done(self, said: str) -> None:
+        if "OK" not in said.split():
             raise PaneNotReady(f"something changed in {self.label} at the last moment; nothing was typed")
 
 

@@ -57,18 +57,29 @@ def _lost(error: TmuxError, what: str) -> Exception:
 async def observe(tmux: Tmux, pane: Pane, now: Callable[[], float] = time.time) -> PaneState:
     """Look at the pane: one tmux call, one termios read. Raises PaneLost when it, or its server, is gone."""
     asked = now()  # a key that is pressed while tmux answers may be missing in the answer: count from before
-    # A row that a line editor has filled with blanks up to the edge goes on in the next one.
-    keep_blanks = ("-N",) if await tmux.version() >= KEEPS_BLANKS else ()
     try:
-        output = await tmux.run(
-            *("display-message", "-p", "-t", pane.pane_id, snapshot_format(pane.pane_id, pane.per_pane), ";"),
-            *("list-clients", "-F", _CLIENTS, ";"),
-            # A respawned pane has another terminal.
-            *("display-message", "-p", "-t", pane.pane_id, ".#{pane_tty} #{bracket_paste_flag}|#{pane_title}", ";"),
-            *("capture-pane", "-p", "-e", *keep_blanks, "-t", pane.pane_id),
-        )
+        output = await tmux.run(*await look_words(tmux, pane))
     except TmuxError as error:
         raise _lost(error, f"pane {pane.label}") from error
+    return read_look(output, pane, asked)
+
+
+async def look_words(tmux: Tmux, pane: Pane) -> list[str]:
+    """The commands of a look, for `tmux.run`."""
+    # A row that a line editor has filled with blanks up to the edge goes on in the next one.
+    keep_blanks = ["-N"] if await tmux.version() >= KEEPS_BLANKS else []
+    target = ["-t", pane.pane_id]
+    return [
+        *["display-message", "-p", *target, snapshot_format(pane.pane_id, pane.per_pane), ";"],
+        *["list-clients", "-F", _CLIENTS, ";"],
+        # A respawned pane has another terminal.
+        *["display-message", "-p", *target, ".#{pane_tty} #{bracket_paste_flag}|#{pane_title}", ";"],
+        *["capture-pane", "-p", "-e", *keep_blanks, *target],
+    ]
+
+
+def read_look(output: str, pane: Pane, asked: float) -> PaneState:
+    """What those commands printed, and the terminal; `asked`: the clock before that. Raises PaneLost."""
     snapshot, *lines = output.split("\n")
     end_of_clients = next(index for index, line in enumerate(lines) if line.startswith("."))
     tty, _, said = lines[end_of_clients][1:].partition(" ")

@@ -40,7 +40,7 @@ from bridge.tmux.terminal import has_unread
 from bridge.tmux.typed_line import holds_command
 
 STEP = 0.02  # seconds between looks while a paste or an Enter takes effect: they take 20 to 300 ms
-SHELL_STEP = 0.004  # a line editor shows a paste within a few ms
+SHELL_STEP = 0.002  # seconds: a line editor shows a paste within a few ms
 ENTER_DELAYS = (0.3, 0.6, 2.0)  # seconds given to each further Enter; the last one repeats
 
 TimeLeft = Callable[[], float]  # seconds for which the claim surely holds
@@ -55,12 +55,11 @@ class Submitter:
         self._retries = 0  # Enters that were pressed again, so far
         self.submitted = -1e9  # monotonic seconds of the last submission
 
-    async def submit_command(self, command: str, is_prompt: Callable[[str], bool], mark: str, time_left: TimeLeft) -> tuple[str, int, bool]:
-        """A shell's or a REPL's command was pasted behind a prompt: see it there, press Enter. Returns (form, when in ms of the
-        clock, was it seen there?). Raises PaneNotReady, PaneLost, TmuxError."""
+    async def submit_command(self, state: PaneState, command: str, is_prompt: Callable[[str], bool], mark: str, time_left: TimeLeft) -> tuple[str, int, bool]:
+        """A shell's or a REPL's command was pasted behind a prompt: see it there, in `state` or later, press Enter. Returns
+        (form, when in ms of the clock, was it seen there?). Raises PaneNotReady, PaneLost, TmuxError."""
         until = time.monotonic() + self._settings.verify_timeout / 1000
         while True:
-            state = await self._lookout.observe()
             sight = self._lookout.sight(state)
             objection = tmux_objection(sight) or person_objection(sight)
             if objection is None and holds_command(state, command, is_prompt):
@@ -69,6 +68,7 @@ class Submitter:
                 reason = objection or "it does not stand behind the prompt as it was typed"
                 raise HalfDelivered(f"the command was pasted into {self._lookout.label}, and Enter was not pressed: {reason}")
             await asyncio.sleep(SHELL_STEP)
+            state = await self._lookout.observe()
         return await self._press(state, mark, sight.form or "shell", time_left), now_ms(), True
 
     async def submit(self, draft: Draft, mark: str, time_left: TimeLeft, is_new: bool = True) -> tuple[str, int, bool]:

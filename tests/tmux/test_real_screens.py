@@ -52,6 +52,7 @@ NOT_NOW = [
     ("claude", f"✻ Unable to connect to API (ConnectionRefused) · Retrying in 15s · attempt 6/10\n\n{LINE}\n❯ █\n{LINE}\n  esc to interrupt · ← for agents", "working"),
     ("claude", " Claude Code'll be able to read, edit, and execute files here.\n\n Security guide\n\n ❯ 1. Yes, I trust this folder\n   2. No, exit\n\n Enter to confirm · Esc to cancel", "only a person"),
     ("claude", "  Select model\n\n  ❯ 1. Default (recommended) ✔  Use the default model\n    2. Opus      Best for everyday\n\n  ● High effort (default) ←/→ to adjust\n\n  Enter to set as default · Esc to cancel", "only a person"),
+    ("claude", f"✻ Cogitated for 0s\n\n{LINE}\n❯ \n{LINE}\n  search prompts: █ ⏸ manual mode on", ""),  # ^R, 2.1.332 on the main screen
     ("claude", f"{LINE}\n❯ my own half draft█\n{LINE}\n       Ctrl+Y to paste deleted text", "not empty"),
     ("codex", "  Choose how you want to use Codex.\n\n> 1. Sign in with ChatGPT\n     Usage included with Plus\n\n  2. Sign in with Device Code\n\n  Press enter to continue", "only a person"),
     ("codex", "> Use your own OpenAI API key for usage-based billing\n\n╭API key────╮\n│sk-fake    │\n╰───────────╯\n\n  Press enter to save\n  Press esc to go back", ""),

@@ -1,0 +1,146 @@
+"""The last look is used again where another would see the same: fewer calls of tmux, and nothing is overlooked."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+
+import pytest
+
+from bridge.errors import PaneNotReady
+from bridge.tmux.activity import Activity
+from bridge.tmux.command import Tmux
+from bridge.tmux.injector import Injector
+from panes import QUICK, Person, run, ticket, until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify(7) is Linux's")
+
+
+class CountingTmux(Tmux):
+    """Counts the looks."""
+
+    looks = 0
+
+    async def run(self, *argv, stdin=None):
+        self.looks += "capture-pane" in argv and "if-shell" not in argv
+        return await super().run(*argv, stdin=stdin)
+
+
+@contextlib.asynccontextmanager
+async def looked_at(pane):
+    """An injector that has found the pane ready."""
+    activity, tmux = Activity(), CountingTmux(socket_name=pane.server.name)
+    injector = Injector(tmux, pane.session, "0", QUICK, pane.form, activity)
+    try:
+        await injector.wait_ready()
+        await injector.wait_ready()  # what was drawn while the first look was on its way
+        yield injector, tmux
+    finally:
+        activity.close()
+
+
+@pytest.fixture
+def shell(server):
+    pane = server.open("bash --norc --noprofile")
+    pane.wait_shown("$" if "$" in pane.screen() else "#")
+    return pane
+
+
+def test_an_idle_pane_is_not_looked_at_again(shell):
+    async def scenario():
+        async with looked_at(shell) as (injector, tmux):
+            before = tmux.looks
+            await injector.wait_ready()
+            assert tmux.looks == before
+            evidence = await injector.inject(ticket())
+            assert tmux.looks == before  # the paste and the look after it are one process
+            return evidence
+
+    assert run(scenario()).form == "shell"
+    shell.wait_shown("show T-1")
+
+
+def half_a_line(pane):
+    pane.type("rm -rf important")
+    pane.wait_shown("important")
+
+
+def copy_mode(pane):
+    pane.server("copy-mode", "-t", pane.id)
+
+
+def switched_off(pane):
+    pane.server("select-pane", "-d", "-t", pane.id)
+
+
+def synchronized(pane):
+    pane.server("set-option", "-p", "-t", pane.id, "synchronize-panes", "on")
+
+
+def a_program(pane):
+    pane.type("cat")
+    pane.keys("Enter")
+    until(lambda: pane.get("pane_current_command") == "cat", "cat")
+
+
+def another_watchers_mark(pane):
+    pane.server("set-option", "-p", "-t", pane.id, "@bridge_pasted", "other=1-2")
+
+
+def another_program(pane):
+    pane.server("respawn-pane", "-k", "-t", pane.id, "exec cat")
+    until(lambda: pane.get("pane_current_command") == "cat", "cat")
+
+
+@pytest.mark.parametrize("change", [half_a_line, copy_mode, switched_off, synchronized, a_program, another_watchers_mark, another_program], ids=lambda change: change.__name__)
+def test_what_has_changed_since_is_not_overlooked(shell, change):
+    async def scenario():
+        async with looked_at(shell) as (injector, _):
+            change(shell)
+            with pytest.raises(PaneNotReady):
+                await injector.inject(ticket())
+
+    run(scenario())
+    assert "show T-1" not in shell.screen()
+
+
+def test_what_a_program_writes_elsewhere_on_the_screen_asks_for_a_look(shell):
+    async def scenario():
+        async with looked_at(shell) as (injector, tmux):
+            before = tmux.looks
+            with open(shell.get("pane_tty"), "w") as terminal:
+                terminal.write("\x1b7\x1b[20;1Ha word from behind\x1b8")
+            await injector.wait_ready()
+            assert tmux.looks > before
+
+    run(scenario())
+
+
+def test_where_a_person_looks_on_it_is_always_looked_at(shell):
+    async def scenario():
+        async with looked_at(shell) as (injector, tmux):
+            person = Person(shell)
+            try:
+                await injector.look()
+                before = tmux.looks
+                await injector.wait_ready()
+                assert tmux.looks > before
+            finally:
+                person.leave()
+
+    run(scenario())
+
+
+def test_a_person_who_came_after_the_look_and_typed_is_seen(shell):
+    async def scenario():
+        async with looked_at(shell) as (injector, _):
+            person = Person(shell)
+            try:
+                person.press("\x1b")  # nothing of it shows
+                with pytest.raises(PaneNotReady):
+                    await injector.inject(ticket())
+            finally:
+                person.leave()
+
+    run(scenario())
+    assert "show T-1" not in shell.screen()
