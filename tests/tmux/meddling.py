@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Callable
 
 from bridge.tmux.command import Tmux
-from bridge.tmux.guard import is_guarded
 
 
 class Meddling(Tmux):
@@ -36,12 +35,18 @@ class Meddling(Tmux):
 
 
 def guarded(argv: tuple, result: str) -> bool:
-    return is_guarded(argv)
+    """A sequence that tests and types in one step, perhaps with a look behind it."""
+    return bool(typed(argv))
+
+
+def typed(argv: tuple) -> str:
+    """What a guarded sequence types if nothing has changed; "" where it is none."""
+    return argv[argv.index("if-shell") + 5] if "if-shell" in argv else ""
 
 
 def enter(argv: tuple, result: str) -> bool:
     """Our Enter, alone or behind a command."""
-    return is_guarded(argv) and "Enter" in argv[-2]
+    return "Enter" in typed(argv)
 
 
 def shows(text: str) -> Callable[[tuple, str], bool]:

@@ -10,9 +10,8 @@ from dataclasses import replace
 import pytest
 
 from bridge.errors import PaneNotReady, Uncertain
-from bridge.tmux.guard import is_guarded
 from bridge.tmux.marks import read_mark
-from meddling import Meddling, enter, guarded
+from meddling import enter, guarded, Meddling, typed
 from panes import QUICK, deliver, run, ticket, until
 
 
@@ -24,7 +23,7 @@ def crashing(server, subcommand: str, after: bool, nth: int = 1) -> Meddling:
     """Dies before or after the n-th call of the subcommand; of if-shell only where it guards."""
 
     def moment(argv, result):
-        return argv[0] == subcommand if subcommand != "if-shell" else is_guarded(argv)
+        return argv[0] == subcommand if subcommand != "if-shell" else bool(typed(argv))
 
     def crash():
         raise Crash

@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.errors import PaneNotReady, TmuxError
-from bridge.tmux.guard import is_guarded
-from meddling import Meddling, enter, shows
+from meddling import Meddling, enter, shows, typed
 from panes import QUICK, Person, deliver, run, ticket, until
 
 
@@ -172,7 +171,7 @@ def test_a_key_after_the_last_look_stops_the_typing_though_no_program_has_shown_
         person.press("h" if program == "agent" else "\x15")  # the latter leaves nothing on the screen
         until(lambda: last_key() > before, "tmux hearing of the key")
 
-    tmux = Meddling(server.name, lambda argv, result: is_guarded(argv) and word in argv[-2], press, before=True)
+    tmux = Meddling(server.name, lambda argv, result: word in typed(argv), press, before=True)
 
     async def scenario():
         injector = pane.injector(tmux=tmux)
