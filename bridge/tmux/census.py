@@ -44,6 +44,10 @@ class Census:
     async def take(self, pane: Pane) -> None:
         """Whoever only looks takes nothing: that is tenancy.py's."""
 
+    def held(self) -> set[str]:
+        """Nor does it hold a ticket."""
+        return set()
+
     async def listing(self, fresh: float) -> Listing:
         """A listing that is not older than that. Raises PaneLost when there is no server, TmuxError."""
         clock = asyncio.get_running_loop().time

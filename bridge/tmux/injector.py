@@ -35,7 +35,7 @@ from bridge.tmux.draft import Draft, Standing
 from bridge.tmux.evidence import Evidence
 from bridge.tmux.identity import Pane
 from bridge.tmux.lookout import Lister, Lookout
-from bridge.tmux.marks import Pasted, Sent, add_mark, last_unsent, mark_of
+from bridge.tmux.marks import Pasted, Sent, last_unsent, mark_of
 from bridge.tmux.program import Kind, Sight
 from bridge.tmux.prompt import Verdict
 from bridge.tmux.prompts import is_alike, looks_like_prompt
@@ -195,7 +195,7 @@ class Injector:
                 await self._lookout.run("delete-buffer", "-b", self._buffer)
             raise PaneNotReady("the claim ran out before anything was typed; another watcher may have the ticket")
         guard = await self._lookout.guard_within(state, left)
-        pasted = add_mark(state.pasted, mark, str(Pasted(state.process, now_ms())))
+        pasted = self._lookout.mark(state.pasted, mark, str(Pasted(state.process, now_ms())))
         paste = [*load, *guard.paste(self._buffer, pasted)]
         if sight.is_command:
             is_prompt = _prompt_like(state.left)

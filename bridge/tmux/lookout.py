@@ -22,6 +22,7 @@ from bridge.tmux.census import Census
 from bridge.tmux.command import LOST, Tmux
 from bridge.tmux.guard import Guard
 from bridge.tmux.identity import Held, Listing, Pane, pick
+from bridge.tmux.marks import add_mark, mark_of
 from bridge.tmux.memory import Memory
 from bridge.tmux.pane import look_words, observe, read_look
 from bridge.tmux.program import Kind, Learned, Rules, Sight, sight_of
@@ -49,6 +50,9 @@ class Lister(Protocol):
 
     def forget(self) -> None:
         """What was listed is known to be wrong."""
+
+    def held(self) -> set[str]:
+        """Ids of tickets that are held for the pane."""
 
 
 class Lookout:
@@ -147,6 +151,10 @@ class Lookout:
     def _lose(self) -> None:
         self.pane = self._last = None
         self._memory = Memory()
+
+    def mark(self, ring: str, mark: str, value: str) -> str:
+        """The ring of marks with one more; those of tickets that are held stay."""
+        return add_mark(ring, mark, value, set(map(mark_of, self._census.held())))
 
     def judge(self, state: PaneState) -> Verdict:
         return judge(state, self._memory.learned(), self.rules)

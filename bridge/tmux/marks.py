@@ -10,7 +10,8 @@ Two user options of the pane, written in the very command sequence that types:
 A process is its pid and its start time, because a respawned pane keeps its options and a pid comes again.
 
 They survive a crash of the watcher, `clear`, a move of the pane; they end with the pane, as the
-text does. A ring of several, because a watcher that dies after T-2 may still owe the ack of T-1.
+text does. A ring of several, because a watcher that dies after T-2 may still owe the ack of T-1. What a watcher
+still holds stays in it, however many pass: a ticket that stands unconfirmed is never taken for a new one.
 Before tmux 3.0 panes have no options of their own: a global one carries the pane's number.
 
 A ticket's name in a mark is its id, or '+' and base64url where the id holds other characters than
@@ -22,10 +23,11 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import dataclass
-from typing import Optional
+from typing import Collection, Optional
 
 SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")  # no leading '-': it would read as an option
 RING = 8  # tickets remembered: a pane has one turn at a time, so that one acknowledgement is owed at most
+KEPT_MAX = 8  # beyond them, of tickets that stand unconfirmed: as many may be set aside (inbox.py)
 
 
 def encode_id(ticket_id: str) -> str:
@@ -46,10 +48,13 @@ def read_mark(ring: str, mark: str) -> Optional[str]:
     return None
 
 
-def add_mark(ring: str, mark: str, value: str) -> str:
-    """The ring with one more entry; the oldest ones beyond RING are forgotten."""
-    kept = [entry for entry in ring.split() if entry.rpartition("=")[0] != mark]
-    return f" {' '.join([*kept, f'{mark}={value}'][-RING:])} "
+def add_mark(ring: str, mark: str, value: str, kept: Collection[str] = ()) -> str:
+    """The ring with one more entry, the last. It holds RING of them, and those whose marks are `kept`, KEPT_MAX at most; the
+    oldest ones are forgotten."""
+    entries = [entry for entry in ring.split() if entry.rpartition("=")[0] != mark]
+    others = [entry for entry in entries if entry.rpartition("=")[0] not in kept]
+    stay = [entry for entry in entries if entry not in others[: max(0, len(others) + 1 - RING)]]
+    return f" {' '.join([*stay, f'{mark}={value}'][-(RING + KEPT_MAX) :])} "
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from bridge.errors import HalfDelivered, PaneError, PaneLost, PaneNotReady, Tmux
 from bridge.settings import TmuxSettings
 from bridge.tmux.draft import Draft, Standing
 from bridge.tmux.lookout import Lookout
-from bridge.tmux.marks import Sent, add_mark
+from bridge.tmux.marks import Sent
 from bridge.tmux.program import Sight
 from bridge.tmux.prompt import is_working, person_objection, tmux_objection
 from bridge.tmux.state import PaneState
@@ -92,7 +92,7 @@ class Submitter:
         if left <= 0:
             raise HalfDelivered("the claim ran out before Enter was pressed; another watcher may have the ticket")
         guard = await self._lookout.guard_within(state, left)
-        await self._lookout.guarded(guard.enter(add_mark(state.sent, mark, str(Sent(form, now_ms())))))
+        await self._lookout.guarded(guard.enter(self._lookout.mark(state.sent, mark, str(Sent(form, now_ms())))))
         self.submitted = time.monotonic()
         return form
 
@@ -148,7 +148,7 @@ class Submitter:
                 await self._refuse(mark, sight.state, HalfDelivered(f"the text still stands in the input of {self._lookout.label}: {objection}"))
             if attempt < self._settings.enter_retries:
                 self._retries += 1  # before it is pressed: the pane may be lost in that moment
-                outcome = await self._lookout.run(*self._lookout.guard(sight.state).enter(_with_process(sight.state, mark, "")))
+                outcome = await self._lookout.run(*self._lookout.guard(sight.state).enter(self._with_process(sight.state, mark, "")))
                 self._retries -= "OK" not in outcome.split()
                 wait = ENTER_DELAYS[min(attempt, len(ENTER_DELAYS) - 1)]
         reason = f"the text stands in the input of {self._lookout.label}, which does not take the Enter: press it there, or clear the input"
@@ -175,7 +175,7 @@ class Submitter:
 
     async def _refuse(self, mark: str, state: PaneState, error: PaneError) -> NoReturn:
         """Raise `error`, once the pane knows that its program has not taken the text."""
-        ring = _with_process(state, mark, state.process)
+        ring = self._with_process(state, mark, state.process)
         if ring != state.sent:
             try:
                 await self._lookout.run(*self._lookout.guard(state).note(ring))
@@ -183,13 +183,13 @@ class Submitter:
                 pass  # the next look tells
         raise error
 
-
-def _with_process(state: PaneState, mark: str, process: str) -> str:
-    """The ring, with the process in whose input that text stands."""
-    sent = Sent.read(state.sent, mark)
-    if sent is None or (sent.stands_in == process == ""):
-        return state.sent
-    return add_mark(state.sent, mark, str(replace(sent, stands_in=process, seen_ms=now_ms() if process else 0)))
+    def _with_process(self, state: PaneState, mark: str, process: str) -> str:
+        """The ring, with the process in whose input that text stands."""
+        sent = Sent.read(state.sent, mark)
+        if sent is None or (sent.stands_in == process == ""):
+            return state.sent
+        since = now_ms() if process else 0
+        return self._lookout.mark(state.sent, mark, str(replace(sent, stands_in=process, seen_ms=since)))
 
 
 def now_ms() -> int:

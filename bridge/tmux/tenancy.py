@@ -23,7 +23,7 @@ import base64
 import os
 import re
 from dataclasses import dataclass
-from typing import Optional
+from typing import Callable, Iterable, Optional
 from weakref import WeakValueDictionary
 
 from bridge.errors import PaneLost, PaneUnfit, TmuxError
@@ -69,11 +69,15 @@ def read_tenants(text: str) -> list[Tenant]:
     return [Tenant(match[1], f"{match[2]}.{match[3]}") for match in matches if match]
 
 
+Held = Callable[[], Iterable[str]]  # the tickets that a watcher holds, by id
+
+
 class PaneTurns:
     """One turn for each pane that is shared; forgotten while no agent holds it or waits for it."""
 
     def __init__(self) -> None:
         self._turns: WeakValueDictionary[tuple[int, int, str], Turns] = WeakValueDictionary()
+        self.holders: dict[str, Held] = {}  # agent -> what it holds
 
     def of(self, pane: Optional[Pane]) -> Turns:
         """To be held with `async with`. Without a pane it is a turn of one's own."""
@@ -88,6 +92,7 @@ class Tenancy:
         self._census = census
         self._turns = turns  # None: this agent shares its pane with no other
         self._tenant = Tenant(mark_of(agent), process_name(os.getpid()))
+        self._holders: dict[str, Held] = turns.holders if turns is not None else {}
         self._taken: dict[tuple[int, int, str], Pane] = {}
         self._pane: Optional[Pane] = None  # the one that was taken last
 
@@ -99,6 +104,14 @@ class Tenancy:
 
     def forget(self) -> None:
         self._census.forget()
+
+    def hold(self, held: Held) -> None:
+        """The tickets that the agent holds: a pane must not forget that one of them was typed."""
+        self._holders[self._tenant.mark] = held
+
+    def held(self) -> set[str]:
+        """Those, and of the agents that share its pane."""
+        return {ticket for held in self._holders.values() for ticket in held()}
 
     def turn(self) -> Turns:
         """Held from a claim to its acknowledgement."""
@@ -119,6 +132,7 @@ class Tenancy:
 
     async def leave(self) -> None:
         """Give back all that was taken; a pane that is gone has taken its option along."""
+        self._holders.pop(self._tenant.mark, None)
         while self._taken:
             _, pane = self._taken.popitem()
             try:

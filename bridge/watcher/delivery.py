@@ -46,6 +46,7 @@ NOT_READY_BASE, NOT_READY_CAP = 0.05, 1.0  # seconds; a pane that was ready a mo
 TURN_PATIENCE = 1.0  # seconds for which an agent that shares its pane waits there, once it is its turn
 EXPLAIN_EVERY = 30.0  # seconds between two log lines that say why a ticket waits
 FOREVER = float("inf")
+UNCONFIRMED_MAX = 8  # tickets that stand unconfirmed in a pane while others pass: the pane remembers as many (marks.py, KEPT_MAX)
 STUCK = (HalfDelivered, Uncertain, Unconfirmed)  # the ticket's text, or its command, was typed, and nothing tells what became of it
 PASSING = frozenset({408, 425, 429})  # refusals of 4xx that another try may change; 5xx may, too
 
@@ -216,12 +217,12 @@ class Delivery:
         now, most = asyncio.get_running_loop().time(), self._settings.stuck_max / 1000
         if now - self._inbox.stuck_since(entry.ticket.ticket_id, now) < most:
             return False
-        return await self._set_aside(entry, f"set aside after {most:g} s, its successors go first: {error}", now + most)
+        return await self._set_aside(entry, f"set aside after {most:g} s, its successors go first: {error}", now + most, UNCONFIRMED_MAX)
 
-    async def _set_aside(self, entry: Entry, reason: str, until: float) -> bool:
+    async def _set_aside(self, entry: Entry, reason: str, until: float, most: Optional[int] = None) -> bool:
         """Let its successors pass it until then, and tell the broker why. False: it stays where it is."""
         ticket_id = entry.ticket.ticket_id
-        if not self._inbox.set_aside(ticket_id, until):
+        if not self._inbox.set_aside(ticket_id, until, most):
             return False
         try:
             await self._client.aside(ticket_id, self._leases.watcher, reason)

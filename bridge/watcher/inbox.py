@@ -156,10 +156,11 @@ class Inbox:
         entry.stuck_at = now if entry.stuck_at is None else entry.stuck_at
         return entry.stuck_at
 
-    def set_aside(self, ticket_id: str, until: float) -> bool:
-        """Let all others pass this one until then. False, and nothing changes: too many are aside already."""
+    def set_aside(self, ticket_id: str, until: float, most: Optional[int] = None) -> bool:
+        """Let all others pass this one until then. False, and nothing changes: as many are aside as may be, by `most` or by
+        the capacity."""
         is_new = self._held[ticket_id].aside_until is None
-        if is_new and self._set_aside >= self._capacity:
+        if is_new and self._set_aside >= (self._capacity if most is None else min(most, self._capacity)):
             return False
         self._step(ticket_id, Step.ASIDE).aside_until = until
         self._set_aside += is_new

@@ -10,8 +10,12 @@ from dataclasses import replace
 import pytest
 
 from bridge.errors import PaneNotReady, Uncertain
-from bridge.tmux.marks import read_mark
-from meddling import enter, guarded, Meddling, typed
+from bridge.tmux.census import Census
+from bridge.tmux.command import Tmux
+from bridge.tmux.injector import Injector
+from bridge.tmux.marks import RING, read_mark
+from bridge.tmux.tenancy import Tenancy
+from meddling import Meddling, enter, guarded, typed
 from panes import QUICK, deliver, run, ticket, until
 
 
@@ -83,6 +87,30 @@ def test_a_draft_that_vanished_is_uncertain_and_is_not_typed_again(server):
     assert run(scenario()).verified
     until(pane.messages, "a message")
     assert len(pane.messages()) == 1 and "the next one" in pane.messages()[0]
+
+
+def test_what_stands_unconfirmed_is_remembered_however_many_pass_it(server):
+    """Found by the soak: it had been set aside, its mark was forgotten, and it was typed again."""
+    pane = server.agent()
+
+    async def scenario():
+        tmux = Tmux(socket_name=server.name)
+        tenancy = Tenancy("lucy", tmux, Census(tmux))
+        tenancy.hold(lambda: ["T-1"])
+        injector = Injector(tmux, pane.session, "0", QUICK, "agent", census=tenancy)
+        with pytest.raises(Crash):
+            await deliver(pane.injector(tmux=crashing(server, "if-shell", True)), ticket())
+        pane.wait_shown("hello from a peer")
+        pane.keys("C-u")
+        until(lambda: not pane.is_shown("hello from a peer"), "the draft is wiped")
+        for number in range(RING + 2):
+            await deliver(injector, ticket(f"number {number}", f"N-{number}"))
+        with pytest.raises(Uncertain, match="not typed again"):
+            await deliver(injector, ticket())
+        assert len(pane.get("@bridge_pasted").split()) == RING + 1, "all others are forgotten as ever"
+
+    run(scenario())
+    assert not [message for message in pane.messages() if "hello from a peer" in message]
 
 
 def test_a_ticket_of_long_ago_is_still_remembered(server):

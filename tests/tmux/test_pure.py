@@ -17,7 +17,7 @@ from bridge.self_command import own_words
 from bridge.tmux import forms
 from bridge.tmux.draft import squash
 from bridge.tmux.guard import Guard
-from bridge.tmux.marks import RING, add_mark, encode_id, mark_of, option_names, read_mark
+from bridge.tmux.marks import KEPT_MAX, RING, add_mark, encode_id, mark_of, option_names, read_mark
 from bridge.tmux.memory import Memory
 from bridge.tmux.pane import human_idle
 from bridge.tmux.profiles import REPLS
@@ -149,6 +149,19 @@ def test_the_ring_holds_the_last_ones(ids):
     for one in last:
         assert read_mark(ring, mark_of(one)) == str(len(ids) - 1 - ids[::-1].index(one))
     assert len(ring.split()) == len(last)
+
+
+@given(st.lists(IDS, max_size=40, unique=True), st.sets(st.integers(0, 39), max_size=KEPT_MAX))
+def test_what_is_kept_stays_in_the_ring_and_the_ring_is_bounded(ids, numbers):
+    kept = {mark_of(one) for number, one in enumerate(ids) if number in numbers}
+    ring = ""
+    for number, one in enumerate(ids):
+        ring = add_mark(ring, mark_of(one), str(number), kept)
+    marks = [entry.rpartition("=")[0] for entry in ring.split()]
+    assert kept <= set(marks) and len(marks) <= RING + KEPT_MAX
+    assert marks == [mark_of(one) for one in ids if mark_of(one) in marks], "in the order in which they came"
+    others = [mark for mark in map(mark_of, ids[:-1]) if mark not in kept]
+    assert {*others[len(others) + 1 - RING if len(others) >= RING else 0 :], *map(mark_of, ids[-1:])} <= set(marks)
 
 
 @given(IDS, IDS)

@@ -179,6 +179,14 @@ def test_as_many_may_be_aside_as_stand_in_line():
     assert inbox.set_aside("T3", float("inf")) and inbox.offer(ticket("T5", 5))
 
 
+def test_fewer_may_be_aside_where_the_pane_remembers_no_more():
+    inbox = Inbox(10, 10)
+    for seq in range(1, 4):
+        inbox.offer(ticket(f"T{seq}", seq))
+    assert [inbox.set_aside(f"T{seq}", 60.0, most=2) for seq in (1, 2, 3, 1)] == [True, True, False, True]
+    assert inbox.head().ticket.ticket_id == "T3"
+
+
 def test_tickets_of_a_broker_without_seq_keep_their_arrival():
     inbox = Inbox(10, 10)
     for name in "cab":

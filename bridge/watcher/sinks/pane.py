@@ -59,6 +59,7 @@ class PaneSink:
         self._bucket = TokenBucket(rate, rate / 60, now) if rate else None
 
     async def wait_ready(self, held: Callable[[], Iterable[str]]) -> None:
+        self._tenancy.hold(held)
         await self._injector.wait_ready(held)
 
     async def deliver(self, ticket: Ticket, time_left: Callable[[], float]) -> dict[str, object]:
