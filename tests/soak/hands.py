@@ -61,7 +61,11 @@ class Hands:
         self._stopping.wait(self._random.uniform(0.0, most))
 
     def type(self, line: str) -> bool:
-        """Type, in two bursts; does the line stand there alone now? If not, it is taken back."""
+        """Type, in two bursts; does the line stand there alone now? If not, it is taken back. They begin no other while a rest of
+        the last one stands: behind its `❯ ` the new one would look as if it stood alone."""
+        self.take_back()
+        if self.unentered:
+            return False
         self.unentered = line
         cut = self._random.randrange(OWN, len(line) - OWN + 1)
         self.press(line[:cut])
@@ -88,32 +92,35 @@ class Hands:
         if not self.unentered:
             return
         if self._place.is_agent:
-            self._delete_what_is_seen()
+            is_gone = self._delete_what_is_seen()
         else:
-            self._delete_the_line()
-        self.unentered = ""
+            is_gone = self._delete_the_line()
+        if is_gone:
+            self.unentered = ""
 
-    def _delete_the_line(self) -> None:
+    def _delete_the_line(self) -> bool:
         """Of a shell: no ticket ever stands in its line."""
         if self._place.editor != "none":
             self.move(END)
         self.press(BACKSPACE * len(self.unentered))
         if not self.wait(self.is_empty):
             self.press(KILL_LINE + "\r\r")  # keys typed ahead of a prompt garble it and the row above: empty lines bring clean ones
+        return True
 
-    def _delete_what_is_seen(self) -> None:
+    def _delete_what_is_seen(self) -> bool:
         """Of an agent: a ticket may stand before it."""
         self.press(END)
         self._before = ""
         gone = time.monotonic() + GONE
         while time.monotonic() < gone:
             if self.is_empty():
-                return
+                return True
             own = self._steady_own_end()
             if own:
                 self.press(BACKSPACE * own)
                 self.wait(lambda before=own: self._steady_own_end() != before)
                 gone = time.monotonic() + GONE
+        return False
 
     def clear(self) -> None:
         """A shell's line of which they know that none of it is worth keeping."""
