@@ -20,8 +20,9 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Optional
 
 # SGR; any other CSI; OSC up to its end (tmux 3.4 writes hyperlinks so); SO and SI (a line-drawing charset).
 _SEQUENCE = re.compile(r"\x1b\[([0-9;:]*)m|\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|([\x0e\x0f])")
@@ -100,6 +101,23 @@ def _indexed(index: int) -> tuple[int, ...]:
 def _is_grey(channels: tuple[int, ...]) -> bool:
     is_middle = _GREY_LOW <= min(channels) and max(channels) <= _GREY_HIGH
     return is_middle and max(channels) - min(channels) <= _GREY_SPREAD
+
+
+def wrapped_rows(rows: Sequence[str], joined: Sequence[str]) -> Optional[frozenset[int]]:
+    """The indices of `rows` that go on in the next one because the terminal broke them at its edge: capture-pane -J
+    puts these together. None where the two do not agree, as before tmux 3.2, whose -J cuts blanks."""
+    wrapped, index = set(), 0
+    for line in joined:
+        start, rest = index, line
+        while index < len(rows) and rest.startswith(rows[index]):
+            rest = rest[len(rows[index]) :]
+            index += 1
+            if not rest:
+                break
+        if rest:
+            return None
+        wrapped.update(range(start, index - 1))
+    return frozenset(wrapped) if index == len(rows) else None
 
 
 def read_rows(lines: Iterable[str]) -> tuple[Row, ...]:

@@ -28,7 +28,7 @@ from bridge.tmux.pane import look_words, observe, read_look
 from bridge.tmux.program import Kind, Learned, Rules, Sight, sight_of
 from bridge.tmux.prompt import Verdict, judge
 from bridge.tmux.state import PaneState
-from bridge.tmux.terminal import has_changed
+from bridge.tmux.terminal import has_changed, has_unread
 
 COMPARES = (3, 2)  # tmux: #{e|<:}
 WAITS = (3, 2)  # tmux: run-shell -d
@@ -91,7 +91,9 @@ class Lookout:
         """The last look, where another would see the same: nothing was written since, nobody was there, and the
         terminal is as it was. All else (a key, a mode, who comes) is in the guard. None: look again."""
         last = self._last if self.is_still else None
-        if last is None or last.human_idle is not None or last.unseen_person or has_changed(last.tty, last.terminal):
+        if last is None or last.human_idle is not None or last.unseen_person:
+            return None
+        if has_changed(last.tty, last.terminal) or has_unread(last.tty):
             return None
         self._see_now(last, time.monotonic())
         return last

@@ -13,7 +13,7 @@ import time
 from typing import Callable, Iterable, Optional
 
 from bridge.errors import PaneLost, TmuxError
-from bridge.tmux.cells import read_rows
+from bridge.tmux.cells import read_rows, wrapped_rows
 from bridge.tmux.claude_registry import claude_status
 from bridge.tmux.command import LOST, Tmux
 from bridge.tmux.guard import FIELD_COUNT, snapshot_format
@@ -74,7 +74,8 @@ async def look_words(tmux: Tmux, pane: Pane) -> list[str]:
         *["list-clients", "-F", _CLIENTS, ";"],
         # A respawned pane has another terminal.
         *["display-message", "-p", *target, ".#{pane_tty} #{bracket_paste_flag}|#{pane_title}", ";"],
-        *["capture-pane", "-p", "-e", *keep_blanks, *target],
+        *["capture-pane", "-p", "-e", *keep_blanks, *target, ";"],
+        *["capture-pane", "-p", "-J", *target],
     ]
 
 
@@ -84,12 +85,14 @@ def read_look(output: str, pane: Pane, asked: float) -> PaneState:
     end_of_clients = next(index for index, line in enumerate(lines) if line.startswith("."))
     tty, _, said = lines[end_of_clients][1:].partition(" ")
     brackets, _, title = said.partition("|")
-    screen = read_rows(lines[end_of_clients + 1 : -1])
     state = _read_snapshot(snapshot, pane)
+    first, height = end_of_clients + 1, int(str(state["height"]))
+    screen, joined = read_rows(lines[first : first + height]), lines[first + height : -1]
     terminal = read_terminal(tty, int(str(state["pane_pid"])))
     return PaneState(
         **state,  # type: ignore[arg-type]
         rows=tuple(row.text for row in screen),
+        wrapped=wrapped_rows([row.text for row in screen], joined),
         solid=tuple(row.solid for row in screen),
         carets=tuple((column, index) for index, row in enumerate(screen) for column in row.carets),
         title=title,

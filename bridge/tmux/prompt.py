@@ -80,6 +80,8 @@ def person_objection(sight: Sight) -> Optional[str]:
         return f"a person typed here {idle:.1f} s ago"
     if sight.state.unseen_person and sight.learned.line_still < sight.rules.quiet:
         return f"a person may be typing here through a control client (tmux -CC): the line has stood still for {sight.learned.line_still:.1f} s only"
+    if sight.state.terminal.unread:
+        return f"{sight.name} has not read all keys that were typed, and so does not show them"
     return None
 
 

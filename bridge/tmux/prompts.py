@@ -32,6 +32,7 @@ _ASKED = re.compile(r".*[?:\]] ?|\s*read> ?")  # a question, whoever asks it; fi
 _WORD = r"[\w.,;:'\"!-]+"
 _WORDS = re.compile(rf"\s*({_WORD}\s+)+{_WORD}\s*[%>] ?|(.*[^\w-])?\d+% ?")  # `server ready > `, `Progress: 45%`
 _REDIRECTED = re.compile(rf"\s*{_WORD}(\s.*)?\s> ?")  # `echo x > `
+_UNBROKEN = {"bash"}  # what writes on at the edge, as readline does; zsh breaks its rows itself
 _FRAMES = ("╭╰", "┌└", "┏┗", "╔╚")  # how the two rows of a prompt begin, where the upper one may be full
 
 
@@ -53,7 +54,7 @@ def shell_line_objection(state: PaneState, name: str, learned: tuple[str, ...], 
         return "there is text right of the cursor: somebody is editing the line"
     if _ink_row(state, state.cursor_y + 1).strip():
         return "there is text below the cursor's row: the line may have more rows"
-    if _is_continued(state):
+    if _is_continued(state, name):
         return "the row above is full to the right edge, so the line goes on: somebody has typed"
     if left.startswith("<"):
         return "the line is scrolled sideways: somebody has typed"
@@ -89,7 +90,7 @@ def repl_line_objection(state: PaneState, name: str, prompt: Pattern[str], extra
     left = state.left
     if _ink_right(state):
         return "there is text right of the cursor: somebody is editing the line"
-    if _is_continued(state):
+    if _is_continued(state, name):
         return "the row above is full to the right edge, so the line goes on: somebody has typed"
     if prompt.fullmatch(left) or (extra is not None and extra.search(left)):
         return None
@@ -129,17 +130,21 @@ def _ink_row(state: PaneState, index: int) -> str:
     return state.ink[index] if index < len(state.ink) else ""
 
 
-def _is_continued(state: PaneState) -> bool:
+def _is_continued(state: PaneState, name: str) -> bool:
     """Is the row above full to the right edge? A prompt of two rows, framed at its left, may have such an upper row."""
     above = state.cursor_y - 1
-    if above < 0 or not _is_full(state, above):
+    if above < 0 or not _is_full(state, above, name):
         return False
     frame = state.rows[above][:1] + state.cursor_row[:1]
-    return frame not in _FRAMES or (above > 0 and _is_full(state, above - 1))
+    return frame not in _FRAMES or (above > 0 and _is_full(state, above - 1, name))
 
 
-def _is_full(state: PaneState, index: int) -> bool:
-    """A wide cluster that did not fit leaves the last column free. Terminals that do not join a cluster count more."""
+def _is_full(state: PaneState, index: int, name: str) -> bool:
+    """A wide cluster that did not fit leaves the last column free. Terminals that do not join a cluster count more.
+
+    Where tmux has to break the row, blanks at the edge are a line's if it did; else they are what was wiped."""
+    if name in _UNBROKEN and state.rows[index].endswith(" ") and state.wrapped is not None:
+        return index in state.wrapped
     following = state.rows[index + 1] if index + 1 < len(state.rows) else ""
     room = max(1, next(clusters(following), ("", 1))[1])
     return sum(char_width(char) for char in state.rows[index]) > state.width - room

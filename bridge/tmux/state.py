@@ -45,6 +45,7 @@ class Terminal:
     group: tuple[Process, ...] = ()
     process: str = ""  # "PID-STARTTIME" of the process that reads, [0-9-] only; "" where it cannot be told
     below: str = ""  # a shell or REPL that gets the terminal when that process ends; "" when there is none
+    unread: bool = False  # keys have come that nothing has read yet: what they are, no screen shows
 
     @property
     def reader(self) -> Process:
@@ -76,6 +77,7 @@ class PaneState:
     sent: str = ""
     rows: tuple[str, ...] = ()
     solid: tuple[str, ...] = ()  # the same rows without faint text (cells.py); () where it cannot be told
+    wrapped: Optional[frozenset[int]] = None  # rows that tmux itself broke at the edge; None where it cannot be told
     carets: tuple[tuple[int, int], ...] = ()  # (column, row) of each cursor that the program draws itself
     title: str = ""  # of the pane, as the program set it
     brackets: Optional[bool] = None  # has the program asked for bracketed paste? None: tmux cannot tell (before 3.7)

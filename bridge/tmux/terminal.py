@@ -40,8 +40,9 @@ def read_terminal(tty: str, pane_pid: int) -> Terminal:
     flags = _flags(tty)
     known, canonical, echo, signals = flags or (False, False, False, True)
     group, ancestry = _foreground(tty, pane_pid)
+    unread = has_unread(tty)
     if not group:
-        return Terminal(known, canonical, echo, signals, below=UNKNOWN)
+        return Terminal(known, canonical, echo, signals, below=UNKNOWN, unread=unread)
     reader = _reader(group)
     below = next(
         (
@@ -52,7 +53,9 @@ def read_terminal(tty: str, pane_pid: int) -> Terminal:
         "",
     )
     own, process = reader.pid == pane_pid, f"{reader.pid}-{reader.started}"
-    return Terminal(known, canonical, echo, signals, own, reader.argv, group, process, below)
+    return Terminal(
+        known, canonical, echo, signals, own, reader.argv, group, process, below, unread
+    )
 
 
 def has_changed(tty: str, seen: Terminal) -> bool:

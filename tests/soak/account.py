@@ -3,6 +3,7 @@
     1  each accepted ticket came into its pane once, and not into a life that began after its acknowledgement
        - into none only where a program ended as it was typed, or where another agent had the pane to the end
        - a shell's command may be run again where nothing had told the broker that it had run
+       - an agent's may stay pending where the broker was told why nothing knows what became of it: it is never typed twice
     2  whole: an agent got header and body exactly; a shell got its constant command exactly
     3  tickets of one agent that are not urgent, and were not set aside, are in the order of `seq`, in each life
     4  a person's lines are as they were typed, each once; what they took back is nowhere
@@ -27,6 +28,7 @@ from soak.publishers import Publisher, ticket_of
 from soak.scene import Scene
 
 DYING = 3.0  # seconds before a program's death in which what is typed may not have been read
+UNKNOWN = ("was not seen to take it", "may have taken the text before", "it is not typed again")
 AGAIN = 4.0  # seconds in which a `show` that was typed before another one had told the broker may have come up
 
 
@@ -86,7 +88,7 @@ class Book:
             wrong += [f"{name} is {len(found)} times in pid {pid}: {why}: {story(ticket)}" for pid, found in entries.items() for why in [self._why_too_often(found, ticket)] if why]
             acknowledged = moment_of(ticket, "acknowledged")
             if acknowledged is None:
-                if ticket["agentId"] not in self._refused:
+                if ticket["agentId"] not in self._refused and not self._is_told(ticket):
                     wrong.append(f"{name} is still {ticket['status']} long after the last blow: {story(ticket)}")
                 continue
             wrong += [f"{name} was acknowledged before pid {life.pid} was born, and typed into it: {story(ticket)}" for life in lives if acknowledged < life.born - 0.5]
@@ -102,6 +104,11 @@ class Book:
         if len(entries) < 2 or not self._place.is_agent and entries[-1].at < (moment_of(ticket, "shown") or float("inf")) + AGAIN:
             return ""
         return "an agent gets it once" if self._place.is_agent else f"it was run at {entries[-1].at:.3f} although it had been shown"
+
+    def _is_told(self, ticket: dict) -> bool:
+        """Was it typed into an agent, and the broker told that what became of it is not known?"""
+        reasons = [str(entry.get("evidence", {}).get("reason")) for entry in ticket["history"] if entry["stage"] == "aside"]
+        return self._place.is_agent and any(word in reason for reason in reasons[-1:] for word in UNKNOWN)
 
     def _died_with_it(self, submitted: float) -> bool:
         return any(life.doomed - DYING <= submitted <= life.died + 0.5 for life in self._place.ends)

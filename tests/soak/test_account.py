@@ -89,6 +89,23 @@ def test_a_ticket_that_was_set_aside_may_come_late(tmp_path):
     assert wrongs(tmp_path, late, [ticket(1, 1600, 1601, stages=("aside", "shown")), *TICKETS[1:]]) == []
 
 
+@pytest.mark.parametrize(
+    ("prompt", "reason", "is_wrong"),
+    [
+        ("> ", "the program in %1 has ended, and was not seen to take it", False),
+        ("> ", "the screen moved", True),
+        ("> ", "", True),
+        ("dev$ ", "it is not typed again", True),  # a command is
+    ],
+)
+def test_an_agents_ticket_of_which_nothing_is_known_stays_if_that_was_told(tmp_path, prompt, reason, is_wrong):
+    aside = [{"stage": "aside", "at": at(1100), "by": "w", "evidence": {"reason": reason}}] if reason else []
+    waiting = {**TICKETS[0], "status": "pending", "origin": "max", "payload": "", "history": [*TICKETS[0]["history"][:1], *aside]}
+    place = Place("bash", prompt, "", agents=["bash"], lives=[Life(11, BORN)])
+    found = Book(tmp_path, place, [waiting], Typist()).wrongs()
+    assert any("still pending" in each for each in found) is is_wrong
+
+
 def test_an_agent_that_is_refused_a_pane_may_keep_its_tickets(tmp_path):
     waiting = {**TICKETS[0], "agentId": "second", "status": "pending", "history": TICKETS[0]["history"][:1]}
     assert wrongs(tmp_path, HONEST[1:], [waiting, *TICKETS[1:]], refused={"second"}) == []

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.tmux.cells import clusters, read_rows, split_at_column, text_width
+from bridge.tmux.cells import clusters, read_rows, split_at_column, text_width, wrapped_rows
 from bridge.tmux.draft import GLYPHS, squash
 from panes import until
 
@@ -166,3 +166,19 @@ def test_a_cursor_that_a_program_draws_on_a_placeholder_is_part_of_it(mark):
     assert (row.text, row.solid.rstrip(), row.carets) == ("> stub ok", ">", (2,))
     (draft,) = read_rows([f"\x1b[38;5;183m> \x1b[{mark}m\x1b[39ms\x1b[0mtub ok"])
     assert draft.solid == "> stub ok"
+
+
+@pytest.mark.parametrize(
+    ("rows", "joined", "wrapped"),
+    [
+        (["aa", "b", "", "c "], ["aab", "", "c "], {0}),
+        (["aa", "bb", "c"], ["aabbc"], {0, 1}),
+        (["ab", "  ", "c"], ["ab  c"], {0, 1}),
+        (["aa", "b"], ["aa", "b"], set()),
+        (["aa", "b"], ["aa"], None),
+        (["a "], ["a"], None),  # before tmux 3.2 its blanks are cut
+        (["a"], ["b"], None),
+    ],
+)
+def test_rows_that_the_terminal_broke_are_told_from_those_that_end(rows, joined, wrapped):
+    assert wrapped_rows(rows, joined) == wrapped

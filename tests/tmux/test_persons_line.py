@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shlex
+import signal
+import sys
 
 import pytest
 
 from bridge.errors import PaneNotReady
-from panes import QUICK, deliver, run, ticket, until, wait_reason
+from panes import AGENTS, QUICK, deliver, run, ticket, until, wait_reason
 
 BASH, ZSH, FISH = "bash --norc --noprofile", "zsh -f", "fish --no-config"
 LOOKS = 12  # in a row that must all say no: a prompt is drawn in pieces
@@ -202,3 +206,44 @@ def test_a_shell_in_vi_mode_runs_nothing_that_a_paste_became(server, keys):
         assert [name for name in files if name not in ("LOG", "DEPLOYS")] == [name for name in files if name.startswith("messages") or name == "ran"]
 
     run(scenario())
+
+
+def test_blanks_that_were_wiped_make_no_line(server):
+    """Found by the soak: a row that had held a long line kept its blanks, and the pane got nothing for ever."""
+    pane = server.open(BASH, width=60)
+
+    async def scenario():
+        injector = pane.injector()
+        await injector.wait_ready()
+        pane.type("printf 'x%59s\\n' ''")
+        pane.keys("Enter")
+        until(lambda: pane.get("cursor_y") == "2", "the row of blanks")
+        return await deliver(injector, ticket())
+
+    assert run(scenario()).form == "shell"
+
+
+def test_keys_that_the_program_has_not_read_are_a_line(server):
+    """Found with aider, which was at work for two seconds and showed nothing of what had been typed."""
+    words = shlex.join([sys.executable, str(AGENTS / "agent.py"), "--log", str(server.folder / "unread")])
+    pane = server.open(shlex.join(["sh", "-c", words + "; :"]))  # tmux wakes its own child when that is stopped
+    pane.wait_shown("BRIDGE-TEST-AGENT")
+    pane.form, pane.log = "agent", server.folder / "unread"
+
+    async def scenario():
+        injector = pane.injector()
+        await injector.wait_ready()
+        program = (await injector.look())[1].terminal.reader.pid
+        os.kill(program, signal.SIGSTOP)
+        try:
+            pane.type("half a line")
+            await wait_reason(injector, "has not read all keys")
+            with pytest.raises(PaneNotReady, match="has not read all keys"):
+                await injector.inject(ticket())
+        finally:
+            os.kill(program, signal.SIGCONT)
+        pane.wait_shown("half a line")
+        await wait_reason(injector, "not empty")
+
+    run(scenario())
+    assert pane.messages() == []
