@@ -170,6 +170,7 @@ class Seat:
         """Clear a person's draft; not one key more, or it would clear what bridge types next."""
         patience = self.program.patience
         until_or_say(lambda: self.stub.open == 0, "the end of its work", patience, self)
+        self.wait_still()
         for _ in range(20):
             before = self.screen()
             self.press(*self.program.wipe)
@@ -178,8 +179,9 @@ class Seat:
         raise AssertionError(self.tell("the draft was not cleared"))
 
     def _becomes_empty(self, before: str) -> bool:
-        """True as soon as it is empty; False when the screen has changed, and then stood still."""
-        end, seen, since = time.monotonic() + 4.0, before, time.monotonic()
+        """True as soon as it is empty; False when the screen has changed, and then stood still. An
+        agent that is slow gets its time: a second C-c would end it."""
+        end, seen, since = time.monotonic() + 12.0, before, time.monotonic()
         while time.monotonic() < end:
             if self.is_empty():
                 return True
