@@ -104,8 +104,16 @@ class Hands:
             self.move(END)
         self.press(BACKSPACE * len(self.unentered))
         if not self.wait(self.is_empty):
-            self.press(KILL_LINE + "\r\r")  # keys typed ahead of a prompt garble it and the row above: empty lines bring clean ones
+            self._bring_a_clean_prompt()
         return True
+
+    def _bring_a_clean_prompt(self) -> None:
+        """Keys typed ahead of a prompt garble it and the row above. One Enter at a time: of two that a slow shell reads at once
+        the prompts stand in one row."""
+        self.press(KILL_LINE + "\r")
+        if not self.wait(self.is_empty):
+            self.press("\r")
+            self.wait(self.is_empty)
 
     def _delete_what_is_seen(self) -> bool:
         """Of an agent: a ticket may stand before it."""
@@ -126,7 +134,7 @@ class Hands:
         """A shell's line of which they know that none of it is worth keeping."""
         self.press(KILL_LINE)
         while not self.wait(self.is_empty):
-            self.press(KILL_LINE + "\r\r")  # what a command echoed of their keys stands before the prompt
+            self._bring_a_clean_prompt()
 
     def start_agent(self) -> None:
         """The agent has ended; tidy the shell's line, and start it again."""
