@@ -92,7 +92,8 @@ class Book:
                     wrong.append(f"{name} is still {ticket['status']} long after the last blow: {story(ticket)}")
                 continue
             wrong += [f"{name} was acknowledged before pid {life.pid} was born, and typed into it: {story(ticket)}" for life in lives if acknowledged < life.born - 0.5]
-            if not lives and not self._died_with_it(moment_of(ticket, "injected") or 0.0):
+            is_dead = any(self._died_with_it(moment_of(ticket, stage) or 0.0) for stage in ("injected", "acknowledged"))
+            if not lives and not is_dead:  # a swallowed Enter is pressed again later than it was `injected`
                 wrong.append(f"{name} is acknowledged, and in no pane: {story(ticket)}")
             shown = moment_of(ticket, "shown")
             if not self._place.is_agent and (shown is None or shown > acknowledged):
