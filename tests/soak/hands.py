@@ -179,7 +179,7 @@ class Hands:
         """Is nothing in the input? A row of a draft may look like an empty one."""
         rows = self.rows()
         mark = re.match(r"[a-z]+-[a-z]+-\d+", self.unentered)
-        return rows[-1] == (self._place.prompt + self._place.placeholder).rstrip() and not (mark and mark[0] in "\n".join(rows[-8:]))
+        return rows[-1] == (self._place.prompt + self._place.placeholder).rstrip() and not (mark and mark[0] in "".join(rows[-8:]))  # it may be wrapped
 
     def _steady_own_end(self) -> int:
         """As two looks agree on: one of them may have seen half a redraw."""
