@@ -142,9 +142,13 @@ def _is_continued(state: PaneState, name: str) -> bool:
 def _is_full(state: PaneState, index: int, name: str) -> bool:
     """A wide cluster that did not fit leaves the last column free. Terminals that do not join a cluster count more.
 
-    Where tmux has to break the row, blanks at the edge are a line's if it did; else they are what was wiped."""
-    if name in _UNBROKEN and state.rows[index].endswith(" ") and state.wrapped is not None:
-        return index in state.wrapped
+    Blanks at the edge may be what was wiped. Where tmux has to break the row, they are a line's if it did; where the
+    kernel has the line, it is asked for it (typed_ahead.py)."""
+    if state.rows[index].endswith(" "):
+        if name in WITHOUT_EDITOR:
+            return False
+        if name in _UNBROKEN and state.wrapped is not None:
+            return index in state.wrapped
     following = state.rows[index + 1] if index + 1 < len(state.rows) else ""
     room = max(1, next(clusters(following), ("", 1))[1])
     return sum(char_width(char) for char in state.rows[index]) > state.width - room

@@ -104,10 +104,12 @@ class Human(threading.Thread):
 
     def _pass_by(self, life: int) -> None:
         """They press Enter at a shell's empty prompt before they go: a row above it that was wiped with blanks looks, in zsh,
-        like one that goes on, and the pane gets nothing until there is another prompt (README says so)."""
-        if not self._place.is_agent and self._hands.wait(self._hands.is_empty):
-            self._hands.press("\r")
-            self._hands.wait(self._hands.is_empty)
+        like one that goes on, and the pane gets nothing until there is another prompt (README says so). The row of the prompt
+        where they press it first may be such a row, so they press it twice."""
+        for _ in range(0 if self._place.is_agent else 2):
+            if self._hands.wait(self._hands.is_empty):
+                self._hands.press("\r")
+                self._hands.wait(self._hands.is_empty)
 
     def _see_it_taken(self, line: str) -> None:
         """Some agents swallow an Enter: press it again, as long as the very line stands there. It is entered when it leaves."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.errors import PaneNotReady
-from panes import TYPED, deliver, run, ticket, until
+from panes import QUICK, TYPED, deliver, run, ticket, until
 
 DASH = "env 'PS1=dev$ ' dash"
 
@@ -48,6 +48,33 @@ def test_an_empty_line_gets_the_command_below_the_reprint_again_and_again(server
     run(scenario())
     rows = pane.screen().split("\n")
     assert [rows[rows.index(TYPED.format(id=f"T-{number}")) - 1] for number in (1, 2)] == ["dev$ ^R"] * 2
+
+
+@pytest.mark.parametrize("is_wiped", [True, False], ids=["wiped", "a line"])
+def test_blanks_up_to_the_edge_above_a_prompt_are_asked_of_the_kernel(server, is_wiped):
+    """Found by the soak: a wrapped line was wiped with blanks, Enter brought the next prompt, and the pane got nothing for ever."""
+    pane = server.open(DASH, width=60)
+    pane.wait_shown("dev$")
+    if is_wiped:
+        pane.type("x" * 60)
+        pane.wait_shown("x" * 55)
+        pane.keys(*["BSpace"] * 60)
+        until(lambda: pane.get("cursor_y") == "0", "the line is wiped")
+        pane.keys("Enter")
+        until(lambda: (pane.get("cursor_x"), pane.get("cursor_y")) == ("5", "1"), "the prompt below")
+    else:
+        pane.type(" " * 55 + "dev$ ")
+        until(lambda: pane.get("cursor_y") == "1", "a line that looks like it")
+
+    async def scenario():
+        injector = pane.injector(settings=QUICK)
+        if is_wiped:
+            return await deliver(injector, ticket())
+        with pytest.raises(PaneNotReady, match="somebody typed ahead"):
+            await injector.inject(ticket())
+
+    run(scenario())
+    assert ("bridge show" in pane.screen()) is is_wiped
 
 
 def test_a_prompt_that_was_reprinted_and_left_so_is_ready(server):
