@@ -121,7 +121,7 @@ class Hands:
         self._before = ""
         gone = time.monotonic() + GONE
         while time.monotonic() < gone:
-            if self.is_empty():
+            if self.is_empty() or self._has_died():
                 return True
             own = self._steady_own_end()
             if own:
@@ -129,6 +129,10 @@ class Hands:
                 self.wait(lambda before=own: self._steady_own_end() != before)
                 gone = time.monotonic() + GONE
         return False
+
+    def _has_died(self) -> bool:
+        """Of an agent that they started from a shell: their words died with it, and the shell below has its picture."""
+        return self._place.has_shell_below and not self._scene.inner_pid(self._place)
 
     def clear(self) -> None:
         """A shell's line of which they know that none of it is worth keeping."""
