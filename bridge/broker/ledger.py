@@ -111,13 +111,14 @@ class Ledger:
         )  # fmt: skip
         entry = Entry(seq, ticket_id, agent_id, text.encode(), created_ms, draft.timeout_ms, draft.ttl_ms)
         entry.accepted_at = self._clock.monotonic()
-        self._held[ticket_id] = entry
-        self._hub.backlog(agent_id).reserved += 1
-        self._coming_bytes += len(entry.data)
         commit = self._journal.accept(AcceptRow(seq, ticket_id, agent_id, text, created_ms, draft.timeout_ms, draft.ttl_ms))
+        # From here on the journal has the row: nothing below may fail, and nothing above has left a trace.
         entry.commit = commit
         self._join(commit)
         self._births.append(entry)
+        self._held[ticket_id] = entry
+        self._hub.backlog(agent_id).reserved += 1
+        self._coming_bytes += len(entry.data)
         return entry, commit
 
     def repeated(self, agent_id: str, draft: Draft) -> Optional[tuple[Entry, Stored]]:
@@ -167,19 +168,20 @@ class Ledger:
     def propose(self, entry: Entry, state: State) -> Commit:
         """Make `state` the entry's next one, once it is on disk."""
         finished_ms = state.updated_ms if state.is_final else None
-        row = ChangeRow(state.status, state.updated_ms, entry.memo(state), finished_ms, entry.seq)  # may raise: nothing is changed before
-        self._held[entry.ticket_id] = entry
-        entry.next = state
-        entry.commit = commit = self._journal.change(row)
+        row = ChangeRow(state.status, state.updated_ms, entry.memo(state), finished_ms, entry.seq)
+        commit = self._journal.change(row)
+        # As above: what may fail is done.
         self._join(commit)
         self._changes.append((entry, state))
+        entry.next, entry.commit = state, commit
+        self._held[entry.ticket_id] = entry
         return commit
 
     def _join(self, commit: Commit) -> None:
-        # One callback per group; it is the future's first, so states are true before any answer leaves.
+        # One effect per group: states are true before any answer leaves.
         if commit is not self._group:
             self._group, self._births, self._changes = commit, [], []
-            commit.add_done_callback(partial(self._apply, self._births, self._changes))
+            commit.add_effect(partial(self._apply, self._births, self._changes))
 
     def _apply(self, births: list[Entry], changes: list[tuple[Entry, State]], commit: Commit) -> None:
         is_kept = commit.result() is None

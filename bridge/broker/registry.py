@@ -53,7 +53,7 @@ class Registry:
     def propose(self, agent_id: str, agent: Optional[Agent], commit: Commit) -> None:
         """Register the agent, or remove it (None), once that is on disk."""
         self._coming[agent_id] = agent
-        commit.add_done_callback(partial(self._settle, agent_id, agent))
+        commit.add_effect(partial(self._settle, agent_id, agent))
 
     def _settle(self, agent_id: str, agent: Optional[Agent], commit: Commit) -> None:
         if agent_id in self._coming and self._coming[agent_id] is agent:

@@ -10,7 +10,7 @@ from typing import Any, Callable, Optional
 
 from bridge.broker.clock import Clock
 from bridge.broker.entry import Entry
-from bridge.broker.journal.base import AcceptRow, ChangeRow, Commits, Kept
+from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Commits, Kept
 from bridge.errors import StoreBusy
 from bridge.wire.sse import EventStreamDecoder
 
@@ -40,8 +40,8 @@ def make_entry(seq: int, agent: str = "lucy", data: bytes = b"{}", **more: Any) 
 class Unwritten:
     """A group that the test has not settled yet."""
 
-    def __init__(self, future: asyncio.Future) -> None:
-        self.future = future
+    def __init__(self, commit: Commit) -> None:
+        self.commit = commit
         self.accepts: list[AcceptRow] = []
         self.changes: list[ChangeRow] = []
         self.rest: list[tuple] = []
@@ -50,6 +50,7 @@ class Unwritten:
 class ScriptedJournal:
     """The Journal seam: rows join the open group until `close_group`; groups are settled in order, well or badly.
 
+    One that fails takes all that are unwritten with it, as the seam promises (rule 2).
     `kept` is what a disk would hold: rows of the groups that succeeded, and of no other.
     """
 
@@ -63,7 +64,7 @@ class ScriptedJournal:
 
     def _joined(self) -> Unwritten:
         if not self._is_open:
-            self.unwritten.append(Unwritten(self.loop.create_future()))
+            self.unwritten.append(Unwritten(Commit(self.loop)))
             self._is_open = True
         return self.unwritten[-1]
 
@@ -72,29 +73,33 @@ class ScriptedJournal:
         self._is_open = False
 
     def settle(self, error: Optional[StoreBusy] = None) -> None:
-        """The oldest group is on disk, or it is not. Its callbacks run in the loop's next turn."""
-        group = self.unwritten.pop(0)
+        """The oldest group is on disk; or it is not, and none of those behind it."""
+        settled = self.unwritten[:1] if error is None else self.unwritten[:]
+        del self.unwritten[: len(settled)]
         self._is_open = self._is_open and bool(self.unwritten)
         if error is None:
-            self.accepted.update((row.seq, row) for row in group.accepts)
-            self.states.update((row.seq, row) for row in group.changes)
-        group.future.set_result(error)
+            self.accepted.update((row.seq, row) for row in settled[0].accepts)
+            self.states.update((row.seq, row) for row in settled[0].changes)
+        for group in settled:
+            group.commit.settle(error)
+        for group in settled:
+            group.commit.answer()
 
-    def accept(self, row: AcceptRow) -> asyncio.Future:
+    def accept(self, row: AcceptRow) -> Commit:
         self._joined().accepts.append(row)
-        return self._joined().future
+        return self._joined().commit
 
-    def change(self, row: ChangeRow) -> asyncio.Future:
+    def change(self, row: ChangeRow) -> Commit:
         self._joined().changes.append(row)
-        return self._joined().future
+        return self._joined().commit
 
-    def put_agent(self, agent_id: str, record: Optional[str]) -> asyncio.Future:
+    def put_agent(self, agent_id: str, record: Optional[str]) -> Commit:
         self._joined().rest.append((agent_id, record))
-        return self._joined().future
+        return self._joined().commit
 
-    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: Optional[int]) -> asyncio.Future:
+    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: Optional[int]) -> Commit:
         self._joined().rest.append((subscriber, agent_id, owed_seq))
-        return self._joined().future
+        return self._joined().commit
 
     def find(self, ticket_id: str) -> Optional[Entry]:
         for seq, row in self.accepted.items():
@@ -119,7 +124,7 @@ class ScriptedJournal:
 
     async def flush(self) -> None:
         while self.unwritten:
-            await asyncio.shield(self.unwritten[-1].future)
+            await self.unwritten[-1].commit
 
     async def aclose(self) -> None:
         await self.flush()

@@ -62,7 +62,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert caught.value.status == 429
             return
         entry, commit = self.ledger.accept(agent, draft)
-        assert not commit.done() and entry.seq == self.ledger.seq
+        assert not commit.is_done and entry.seq == self.ledger.seq
         self.ids.append((entry.ticket_id, agent))
         self._note(entry.ticket_id, "born", agent, entry.seq)
 
@@ -80,7 +80,7 @@ class LedgerMachine(RuleBasedStateMachine):
         elif other == "nothing":
             entry, commit = self.ledger.repeated(agent, draft)
             assert entry.ticket_id == ticket_id
-            assert commit is None or not commit.done() or commit.result() is None, "a ticket on disk must not be answered with 503"
+            assert commit is None or not commit.is_done or commit.result() is None, "a ticket on disk must not be answered with 503"
         else:
             with pytest.raises(PeerError) as caught:
                 self.ledger.repeated("eve" if other == "agent" else agent, draft)
@@ -139,7 +139,7 @@ class LedgerMachine(RuleBasedStateMachine):
         """The refusal waits for a change on its way; what is settled must not turn it into a 503."""
         in_flight = any(row[0] == ticket_id for group in self.on_way for row in group)
         if not in_flight and entry.commit is not None:
-            assert entry.commit.done() and entry.commit.result() is None, "a write that failed long ago answers nothing"
+            assert entry.commit.is_done and entry.commit.result() is None, "a write that failed long ago answers nothing"
 
     @rule()
     def close_group(self):
@@ -152,6 +152,8 @@ class LedgerMachine(RuleBasedStateMachine):
         group = self.on_way.pop(0) if self.on_way else []
         self.journal.settle(None if is_kept else FULL)
         self.turn()
+        if not is_kept:
+            self.on_way.clear()
         for ticket_id, verb, *rest in group if is_kept else ():
             if verb == "born":
                 self.tickets[ticket_id] = {"agent": rest[0], "seq": rest[1], "status": "pending", "watcher": None, "is_acknowledged": False}

@@ -82,7 +82,7 @@ def remove(request: Request, services: Services, name: str) -> Answer:
     _registered(services, name)
     commit = services.journal.put_agent(name, None)
     services.registry.propose(name, None, commit)
-    commit.add_done_callback(partial(_removed, services, name))
+    commit.add_effect(partial(_removed, services, name))
     return OnDisk(Reply(204), commit)
 
 
@@ -140,14 +140,14 @@ def subscribe(request: Request, services: Services, name: str) -> Answer:
         subscriptions.own(watcher, subscriber, name)  # it is there already, and now this watcher's too
         return Reply(204)
     subscriptions.check_room(subscriber, name)
-    subscriptions.own(watcher, subscriber, name)
     commit = services.journal.put_subscription(subscriber, name, services.ledger.seq)
-    commit.add_done_callback(partial(_subscribed, services, subscriber, name))
+    commit.add_effect(partial(_subscribed, services, subscriber, name, watcher))
     return OnDisk(Reply(204), commit)
 
 
-def _subscribed(services: Services, subscriber: str, agent_id: str, commit: Commit) -> None:
+def _subscribed(services: Services, subscriber: str, agent_id: str, watcher: str, commit: Commit) -> None:
     if commit.result() is None:
+        services.subscriptions.own(watcher, subscriber, agent_id)
         owed = services.subscriptions.add(subscriber, agent_id, services.ledger.seq)
         for stream in services.subscriptions.streams(subscriber):
             stream.add(agent_id, owed)
@@ -164,7 +164,7 @@ def unsubscribe(request: Request, services: Services, name: str) -> Answer:
 
 def give_up(services: Services, subscriber: str, agent_id: str) -> Commit:
     commit = services.journal.put_subscription(subscriber, agent_id, None)
-    commit.add_done_callback(partial(_unsubscribed, services, subscriber, agent_id))
+    commit.add_effect(partial(_unsubscribed, services, subscriber, agent_id))
     return commit
 
 

@@ -3,7 +3,9 @@
 Rule 1: every write joins the open group and gets that group's Commit. Its
 result is None when the whole group is on disk (fsync), or the StoreBusy that
 says why none of it is.
-Rule 2: groups are committed in the order in which their rows came.
+Rule 2: groups are committed in the order in which their rows came. When one of
+them fails, every group that was begun before its failure was known fails with
+it: its rows may rest on what is lost (groups.py).
 """
 
 from __future__ import annotations
@@ -23,20 +25,33 @@ class Commit:
     """The outcome of one group, once: an asyncio.Future but for its callbacks, which run in one go, in the order in which they came.
 
     A future gives each callback a turn of the loop's queue and a context of its own; that is dear, once per ticket.
+
+    Effects make memory true; callbacks answer, and an answer may bring the next decision. So all
+    effects run before the first callback.
     """
 
-    __slots__ = ("_loop", "_callbacks", "_error", "_is_done")
+    __slots__ = ("_loop", "_effects", "_callbacks", "_error", "_is_done")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._effects: list[Callable[[Commit], None]] = []
         self._callbacks: list[Callable[[Commit], None]] = []
         self._error: Optional[StoreBusy] = None
         self._is_done = False
+
+    @property
+    def is_done(self) -> bool:
+        return self._is_done
 
     def result(self) -> Optional[StoreBusy]:
         """None when it is on disk, else why it is not. Asked only when it is done."""
         assert self._is_done, "asked before it is known"
         return self._error
+
+    def add_effect(self, effect: Callable[[Commit], None]) -> None:
+        """Call `effect(self)` when the outcome is known, before every callback."""
+        assert not self._is_done, "rows join a group that is open"
+        self._effects.append(effect)
 
     # Hot: once per ticket.
     def add_done_callback(self, callback: Callable[[Commit], None]) -> None:
@@ -47,13 +62,25 @@ class Commit:
             self._callbacks.append(callback)
 
     def set_result(self, error: Optional[StoreBusy]) -> None:
+        self.settle(error)
+        self.answer()
+
+    def settle(self, error: Optional[StoreBusy]) -> None:
+        """Say the outcome, and run the effects; `answer` must follow."""
         self._error, self._is_done = error, True
-        callbacks, self._callbacks = self._callbacks, []
+        self._effects = self._run(self._effects)
+
+    def answer(self) -> None:
+        """Run the callbacks."""
+        self._callbacks = self._run(self._callbacks)
+
+    def _run(self, callbacks: list[Callable[[Commit], None]]) -> list[Callable[[Commit], None]]:
         for callback in callbacks:
             try:
                 callback(self)
             except Exception as failure:  # as the loop does: one callback must not take the others' answers with it
                 self._loop.call_exception_handler({"message": "a commit's callback failed", "exception": failure})
+        return []
 
     def __await__(self) -> Generator[Any, None, Optional[StoreBusy]]:
         """`await commit` is its result, once that is known."""

@@ -8,6 +8,13 @@ loop's turn, with everything that the turn brought.
     open group --writer idle, end of turn--> on its way --on disk--> commit settled
          ^ rows join                              '-- then the next one leaves, or before, with the first
                                                       row that finds the writer idle
+
+A row says what follows from the state that all earlier rows will make. So a
+group that fails takes every later one of its epoch with it:
+
+    writer   fails group 5 of epoch 1; refuses 6 and 7, of epoch 1, unwritten; writes 8, of epoch 2
+    loop     hears of 5: settles 5, 6, 7 and the open group as failed, in that order; begins epoch 2;
+             then the answers leave. What the writer says of 6 and 7 comes later, and says nothing new.
 """
 
 from __future__ import annotations
@@ -23,13 +30,14 @@ from bridge.errors import StoreBusy
 class Group:
     """Rows of one commit. `rest` are (sql, parameters) of the rare kinds, kept in order."""
 
-    __slots__ = ("accepts", "changes", "rest", "commit", "seconds", "is_written")
+    __slots__ = ("accepts", "changes", "rest", "commit", "epoch", "seconds", "is_written")
 
-    def __init__(self, commit: Commit) -> None:
+    def __init__(self, commit: Commit, epoch: int) -> None:
         self.accepts: list[AcceptRow] = []
         self.changes: list[ChangeRow] = []
         self.rest: list[tuple[str, tuple[Any, ...]]] = []
         self.commit = commit
+        self.epoch = epoch  # the failures that were known when it was begun
         self.seconds = 0.0  # that writing it took
         self.is_written = False  # or has failed; set by the writer's thread, before he tells the loop
 
@@ -45,12 +53,13 @@ class Groups:
         self._write = write
         self._open: Optional[Group] = None
         self._under_way: Deque[Group] = deque()
+        self._epoch = 0
         self.commits = Commits()
 
     def joined(self) -> Group:
         """The open group; a new one starts here when there is none."""
         if self._open is None:
-            self._open = Group(Commit(self._loop))
+            self._open = Group(Commit(self._loop), self._epoch)
             if not self._under_way:
                 self._loop.call_soon(self._leave)
         return self._open
@@ -74,14 +83,28 @@ class Groups:
 
     def written(self, group: Group, error: Optional[StoreBusy]) -> None:
         """Called on the loop when the group is on disk, or is not."""
+        if group.epoch != self._epoch:
+            return  # it went with the first failure of its epoch
+        if error is not None:
+            self.fail(error)
+            return
         self._under_way.popleft()
         if not self._under_way:
             self._leave()
-        if error is None:
-            self.commits.count(len(group), group.seconds)
-        else:
-            self.commits.failures += 1
-        group.commit.set_result(error)
+        self.commits.count(len(group), group.seconds)
+        group.commit.set_result(None)
+
+    def fail(self, error: StoreBusy) -> None:
+        """Nothing that is on its way or open will be kept. Ends the epoch."""
+        failed = [*self._under_way, *([self._open] if self._open is not None else [])]
+        self._under_way.clear()
+        self._open = None
+        self._epoch += 1
+        self.commits.failures += len(failed)
+        for group in failed:
+            group.commit.settle(error)
+        for group in failed:
+            group.commit.answer()
 
     async def flush(self) -> None:
         """Wait until nothing is open and nothing is on its way."""

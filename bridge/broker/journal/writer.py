@@ -2,6 +2,8 @@
 
 Every call that gives up the interpreter lock must win it back from the loop,
 so a group is written in as few SQLite steps as can be: many rows to an INSERT.
+
+A group that fails is not tried again, and no later one of its epoch is written (groups.py).
 """
 
 from __future__ import annotations
@@ -43,6 +45,8 @@ class Writer:
         self._connection = connection
         self._report = report
         self._trouble = Trouble()
+        self._failed_epoch = -1  # the last epoch that ended
+        self._failure = StoreBusy("")  # by which it did
         self._jobs: queue.SimpleQueue[Union[Group, PruneJob, None]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="bridge-journal", daemon=True)
 
@@ -71,12 +75,16 @@ class Writer:
                 self._report(job, error)
 
     def _commit(self, group: Group) -> Optional[StoreBusy]:
+        if group.epoch == self._failed_epoch:
+            return self._failure
         try:
             self._write(group)
         except (sqlite3.Error, UnicodeEncodeError) as error:
+            self._failed_epoch = group.epoch
+            self._failure = StoreBusy(f"the store cannot be written now: {error}")
             self._roll_back()
             self._trouble.failed(len(group), error)
-            return StoreBusy(f"the store cannot be written now: {error}")
+            return self._failure
         if self._trouble.failures:
             self._trouble.worked()
         return None
