@@ -12,7 +12,7 @@ import fcntl
 import json
 import os
 import sqlite3
-from typing import Any, Generator, Iterator, Optional
+from typing import Any, Callable, Generator, Iterator, Optional
 from urllib.parse import quote
 
 from bridge.broker.entry import Entry
@@ -26,9 +26,12 @@ CHECKED_MAX = 256 << 20  # bytes; a larger store is opened without PRAGMA quick_
 
 
 class SqliteJournal:
-    """A Journal on disk. Must be made on a running loop. Raises StoreError with one line that says what to do."""
+    """A Journal on disk. Must be made on a running loop. Raises StoreError with one line that says what to do.
 
-    def __init__(self, path: str) -> None:
+    `start` begins the writing; who gives another one takes the writer's jobs by hand.
+    """
+
+    def __init__(self, path: str, start: Callable[[Writer], None] = Writer.start) -> None:
         self.path = path
         self._lock = _take_lock(path)
         try:
@@ -40,7 +43,7 @@ class SqliteJournal:
         loop = asyncio.get_running_loop()
         self.writer = Writer(connection, lambda group, error: _call_soon(loop, self._groups.written, group, error))
         self._groups = Groups(loop, self.writer.put)
-        self.writer.start()
+        start(self.writer)
 
     def load(self, wall_ms: int, now: float) -> Kept:
         """Read what is pending. Raises StoreError when the file is damaged."""

@@ -63,16 +63,19 @@ class Writer:
         self._connection.close()
 
     def _run(self) -> None:
-        while True:
-            job = self._jobs.get()
-            if job is None:
-                return
-            if isinstance(job, PruneJob):
-                self._prune(job)
-            else:
-                error = self._commit(job)
-                job.is_written = True
-                self._report(job, error)
+        while self.take():
+            pass
+
+    def take(self) -> bool:
+        """Do the next job; false: it was the order to stop."""
+        job = self._jobs.get()
+        if isinstance(job, PruneJob):
+            self._prune(job)
+        elif job is not None:
+            error = self._commit(job)
+            job.is_written = True
+            self._report(job, error)
+        return job is not None
 
     def _commit(self, group: Group) -> Optional[StoreBusy]:
         if group.epoch == self._failed_epoch:

@@ -1,0 +1,326 @@
+"""Handlers, ledger and a real store, with failures at any point of any commit, against a naive model.
+
+The model knows requests and answers only: a 2xx has its effect, in the order of the answers, and
+anything else has none. What the broker shows is the model at every moment; what the store holds is
+the model whenever nothing is on its way, and after a crash it is the model and what the writer had
+written unheard.
+
+The test takes the writer's jobs by hand, so that a group is written, fails, and is heard of in any
+interleaving. A failure is SQLite's own: interrupted at its nth step, once or again and again, which
+includes the rollback; or no page left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import tempfile
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from bridge.broker.journal.sqlite import SqliteJournal
+from bridge.broker.reply import OnDisk, problem
+from bridge.broker.routes import dispatch
+from bridge.broker.server import _load
+from bridge.errors import PeerError
+from bridge.wire.request import Limits, RequestParser
+from broker.house import make_services
+from broker.talk import request
+from virtual_clock import VirtualLoop
+
+AGENTS, WATCHERS = ["ann", "bob"], ["w1", "w2"]
+agents, watchers = st.sampled_from(AGENTS), st.sampled_from(WATCHERS)
+BIG = "x" * 9000  # more than a page
+
+
+class Model:
+    """What the answers have promised."""
+
+    def __init__(self) -> None:
+        self.tickets: dict[str, dict] = {}  # id -> agent, status, watcher, response
+        self.answered: list[str] = []  # tickets whose reply became a ticket to the origin
+        self.agents: dict[str, dict] = {}  # id -> merged metadata
+        self.subscriptions: set[tuple[str, str]] = set()
+
+    def shown(self) -> tuple:
+        tickets = {name: tuple(each.values()) for name, each in self.tickets.items()}
+        return tickets, sorted(self.answered), self.agents, self.subscriptions
+
+
+class StoreMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = VirtualLoop()
+        self.folder = tempfile.TemporaryDirectory()
+        self.model, self.numbers = Model(), itertools.count(1)
+        self.refused: set[str] = set()  # own ids whose last answer was 503
+        self.open()
+
+    def teardown(self) -> None:
+        self.everything_is_heard()
+        self.close()
+        self.loop.close()
+        self.folder.cleanup()
+
+    def open(self) -> None:
+        self.on_way: list = []  # (commit, effect) of what is not answered
+        self.written: set = set()  # commits that the writer has put on disk
+
+        async def make():
+            return SqliteJournal(os.path.join(self.folder.name, "a.db"), start=lambda writer: None)
+
+        journal = self.journal = self.loop.run_until_complete(make())
+        self.services = make_services(self.loop, journal)
+        _load(self.services)
+        heard = journal.writer._report
+
+        def report(group, error):
+            if error is None:
+                self.written.add(group.commit)
+            heard(group, error)
+
+        journal.writer._report = report
+
+    def close(self) -> None:
+        self.journal.writer.start()
+        self.loop.run_until_complete(self.journal.aclose())
+
+    # -- requests -----------------------------------------------------------------
+
+    def ask(self, method, path, content, effect, after=()):
+        """Ask, and have the answer's effect on the model; `after` are pipelined behind it."""
+        parser = RequestParser(Limits())
+        parser.feed(request(method, path, content))
+        try:
+            answer = dispatch(parser.take_request(), self.services)
+        except PeerError as error:
+            answer = problem(error)
+        if not isinstance(answer, OnDisk) or answer.commit is None:
+            reply = answer.reply if isinstance(answer, OnDisk) else answer
+            self.answered(reply.status, effect, content)
+            self.go_on(after)
+            return
+        coming = (answer.commit, effect if answer.reply.status < 300 else None)
+        self.on_way.append(coming)
+
+        def settled(commit):
+            self.on_way.remove(coming)
+            self.answered(answer.reply.status if commit.result() is None else 503, effect, content)
+            self.go_on(after)
+
+        answer.commit.add_done_callback(settled)
+
+    def go_on(self, after):
+        if after:
+            after[0](after[1:])
+
+    def answered(self, status, effect, content):
+        assert status in (200, 202, 204, 404, 409, 503), status
+        mine = content and content.get("ticketId", "").startswith("mine")
+        if status < 300:
+            effect(self.model)
+        if mine and "watcher" not in content:
+            (self.refused.add if status == 503 else self.refused.discard)(content["ticketId"])
+
+    def send(self, agent, origin, ticket_id, size, after=()):
+        def effect(model):
+            new = {"agent": agent, "status": "pending", "watcher": None, "response": None}
+            model.tickets.setdefault(ticket_id, new)
+
+        content = {"payload": "x" * size, "ticketId": ticket_id, "metadata": {"origin": origin}}
+        self.ask("POST", f"/agents/{agent}/send", content, effect, after)
+
+    def claim(self, ticket_id, watcher, after=()):
+        def effect(model):
+            model.tickets[ticket_id]["watcher"] = watcher
+
+        self.ask("POST", f"/tickets/{ticket_id}/claim", {"watcher": watcher}, effect, after)
+
+    def acknowledge(self, ticket_id, watcher, evidence, after=()):
+        def effect(model):
+            ticket = model.tickets[ticket_id]
+            if ticket["status"] == "pending":
+                ticket.update(status="delivered", watcher=None)
+
+        content = {"watcher": watcher, "evidence": {"how": evidence}}
+        self.ask("POST", f"/tickets/{ticket_id}/acknowledge", content, effect, after)
+
+    def reply(self, ticket_id, size, after=()):
+        payload = f"{next(self.numbers)}" + "x" * size
+        entry = self.services.ledger.find(ticket_id)
+        returns = entry and entry.decoded()["originAgent"] in self.services.registry.agents
+
+        def effect(model):
+            model.tickets[ticket_id].update(status="responded", watcher=None, response=payload)
+            model.answered += [ticket_id] if returns else []
+
+        self.ask("POST", "/replies", {"ticketId": ticket_id, "payload": payload}, effect, after)
+
+    def register(self, agent, key, after=()):
+        value = next(self.numbers)
+
+        def effect(model):
+            model.agents[agent] = {**model.agents.get(agent, {}), key: value}
+
+        content = {"agentId": agent, "metadata": {key: value}}
+        self.ask("POST", "/agents/register", content, effect, after)
+
+    def remove(self, agent, after=()):
+        def effect(model):
+            model.agents.pop(agent, None)
+
+        self.ask("DELETE", f"/agents/{agent}", None, effect, after)
+
+    def subscribe(self, agent, is_new, after=()):
+        def effect(model):
+            (model.subscriptions.add if is_new else model.subscriptions.discard)(("sup", agent))
+
+        if is_new:
+            path, content = f"/agents/{agent}/subscribe", {"subscriber": "sup"}
+            self.ask("POST", path, content, effect, after)
+        else:
+            path = f"/agents/{agent}/subscribe?subscriber=sup"
+            self.ask("DELETE", path, None, effect, after)
+
+    # -- what comes ---------------------------------------------------------------
+
+    @rule(data=st.data(), count=st.integers(1, 4))
+    def peer_asks(self, data, count):
+        """A peer pipelines so many requests: each is decided when the one before is answered."""
+        steps = [self.draw_step(data) for _ in range(count)]
+        self.go_on(steps)
+
+    def draw_step(self, data):
+        draw = data.draw
+        ids = sorted({*self.model.tickets, *self.refused, "mine-1"})
+        size = draw(st.sampled_from([1, len(BIG)]))
+        kinds = ["send", "again", "claim", "acknowledge", "reply", "register", "remove", "subscribe"]
+        kind = draw(st.sampled_from(kinds))
+        agent, watcher, ticket_id = draw(agents), draw(watchers), draw(st.sampled_from(ids))
+        if kind == "send":
+            name, origin = f"mine-{next(self.numbers)}", draw(agents)
+            return lambda after: self.send(agent, origin, name, size, after)
+        if kind == "again":  # the same words for the same id, in all of a run
+            return lambda after: self.send("ann", "bob", "mine-again", 1, after)
+        if kind == "claim":
+            return lambda after: self.claim(ticket_id, watcher, after)
+        if kind == "acknowledge":
+            return lambda after: self.acknowledge(ticket_id, watcher, "x" * size, after)
+        if kind == "reply":
+            return lambda after: self.reply(ticket_id, size, after)
+        if kind == "register":
+            key = draw(st.sampled_from(["a", "b"]))
+            return lambda after: self.register(agent, key, after)
+        if kind == "remove":
+            return lambda after: self.remove(agent, after)
+        is_new = draw(st.booleans())
+        return lambda after: self.subscribe(agent, is_new, after)
+
+    @rule()
+    def turn(self):
+        """The loop's next turn: an open group leaves, and what the writer has said is heard."""
+        self.loop.run_until_complete(asyncio.sleep(0))
+
+    @precondition(lambda self: not self.journal.writer._jobs.empty())
+    @rule()
+    def writer_writes(self):
+        self.journal.writer.take()
+
+    @precondition(lambda self: not self.journal.writer._jobs.empty())
+    @rule(step=st.integers(1, 120), is_once=st.booleans())
+    def writer_is_interrupted(self, step, is_once):
+        steps = itertools.count(1)
+        connection = self.journal.writer._connection
+        fails = (lambda: next(steps) == step) if is_once else (lambda: next(steps) >= step)
+        connection.set_progress_handler(fails, 1)
+        self.journal.writer.take()
+        connection.set_progress_handler(None, 1)
+
+    @precondition(lambda self: not self.journal.writer._jobs.empty())
+    @rule()
+    def writer_finds_no_page(self):
+        connection = self.journal.writer._connection
+        most, = connection.execute("PRAGMA max_page_count").fetchone()
+        connection.execute("PRAGMA max_page_count = 1")  # SQLite takes what the store has for this
+        self.journal.writer.take()
+        connection.execute(f"PRAGMA max_page_count = {most}")
+
+    @rule()
+    def everything_is_heard(self):
+        for _ in range(200):
+            while not self.journal.writer._jobs.empty():
+                self.journal.writer.take()
+            self.turn()
+            if not self.on_way and self.journal._groups._open is None:
+                break
+        assert not self.on_way, "an answer never came"
+        assert self.stored() == self.model.shown()
+
+    @rule()
+    def crash(self):
+        """What was answered is kept, and so is what was written and not heard of; no more."""
+        for commit, effect in self.on_way:
+            if commit in self.written and effect is not None:
+                effect(self.model)
+        stored = self.stored()
+        assert stored == self.model.shown()
+        self.journal._reader.close()
+        self.journal.writer._connection.close()
+        os.close(self.journal._lock)
+        self.refused.clear()
+        self.loop.run_until_complete(asyncio.sleep(0))
+        self.open()
+
+    # -- laws ---------------------------------------------------------------------
+
+    @invariant()
+    def what_is_shown_is_what_was_answered(self):
+        self.shown_is(self.model)
+
+    def shown_is(self, model):
+        registry, ledger = self.services.registry, self.services.ledger
+        shown = {name: agent.metadata for name, agent in registry.agents.items()}
+        assert shown == model.agents
+        subscribed = self.services.subscriptions.agents("sup")
+        assert {("sup", agent) for agent in subscribed} == model.subscriptions
+        for ticket_id, its in model.tickets.items():
+            entry = ledger.get(ticket_id)
+            assert self.looks(entry) == tuple(its.values())
+        for ticket_id in self.refused - model.tickets.keys():
+            assert ledger.find(ticket_id) is None
+        for agent in AGENTS:
+            held = [entry.ticket_id for entry in self.services.hub.read(agent, 0, 10**6)]
+            named = [name for name in held if name.startswith("mine")]
+            pending = [n for n, t in model.tickets.items() if t["agent"] == agent and t["status"] == "pending"]
+            assert sorted(named) == sorted(pending)
+
+    @invariant()
+    def what_was_answered_is_on_disk_and_what_was_refused_is_not(self):
+        rows = {row[0] for row in self.journal._reader.execute("SELECT id FROM tickets")}
+        assert self.model.tickets.keys() <= rows
+        assert not rows & (self.refused - self.model.tickets.keys())
+
+    @staticmethod
+    def looks(entry) -> tuple:
+        state = entry.state
+        response = state.response["payload"] if state.response else None
+        return entry.agent_id, state.status, state.claim.watcher if state.claim else None, response
+
+    def stored(self) -> tuple:
+        """What a broker would find that opened the store now."""
+        find, ask = self.journal.find, self.journal._reader.execute
+        entries = [find(name) for (name,) in ask("SELECT id FROM tickets ORDER BY seq")]
+        tickets = {entry.ticket_id: self.looks(entry) for entry in entries if entry.ticket_id.startswith("mine")}
+        replies = [entry.decoded() for entry in entries if not entry.ticket_id.startswith("mine")]
+        answered = sorted(fields["metadata"]["replyTo"] for fields in replies)
+        registered = {name: json.loads(record)["metadata"] for name, record in ask("SELECT id, record FROM agents")}
+        subscriptions = {(name, agent) for name, agent in ask("SELECT subscriber, agent FROM subscriptions")}
+        return tickets, answered, registered, subscriptions
+
+
+TestStore = StoreMachine.TestCase
+TestStore.settings = settings(max_examples=60, stateful_step_count=40)
