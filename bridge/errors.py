@@ -9,6 +9,7 @@
     ├── Refused               the broker said no: status and detail            exit 4 (404), 5
     ├── StoreError            the store cannot be used; says what to do        exit 6
     ├── StoreBusy             a write failed now (disk full); try again later
+    ├── WriterDied            the broker's writing thread ended                exit 9
     ├── TierUnfit             stream or long-poll cannot work with this broker or proxy
     ├── DeliveryFailed        the command of --exec failed; the ticket waits
     └── PaneError             the pane cannot take a ticket
@@ -99,6 +100,10 @@ class StoreError(BridgeError):
 
 class StoreBusy(BridgeError):
     """A write failed now (disk full, I/O error); nothing of it was kept; try again later."""
+
+
+class WriterDied(BridgeError):
+    """The thread that writes the store ended; only another start of the broker brings one back."""
 
 
 class TierUnfit(BridgeError):

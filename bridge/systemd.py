@@ -7,6 +7,7 @@
 Rule 1: without these variables every call here does nothing, so nobody need ask whether there is a manager.
 Rule 2: they are taken out of the environment: a program that we start is no service of that manager's.
 Rule 3: the watchdog is fed from the event loop and from nowhere else: a loop that hangs falls silent.
+So does one whose service says that it is not well.
 Rule 4: a manager that does not listen never stops the service; that is one warning.
 """
 
@@ -17,7 +18,7 @@ import logging
 import os
 import socket
 from contextlib import ExitStack
-from typing import MutableMapping, Optional
+from typing import Callable, MutableMapping, Optional
 
 from bridge.errors import UsageError
 
@@ -37,6 +38,7 @@ class ServiceManager:
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._interval = watchdog / FED_PER_PERIOD
         self._is_deaf = False
+        self._is_well: Callable[[], bool] = lambda: True
 
     @classmethod
     def from_environment(cls, environ: MutableMapping[str, str]) -> ServiceManager:
@@ -47,8 +49,9 @@ class ServiceManager:
         is_ours = address and usec and pid in ("", str(os.getpid()))
         return cls(address, _whole_number("WATCHDOG_USEC", usec, WATCHDOG_MAX) / 1e6 if is_ours else 0.0)
 
-    def ready(self, status: str) -> None:
-        """The service works from now on; the watchdog is fed until the loop ends."""
+    def ready(self, status: str, is_well: Callable[[], bool] = lambda: True) -> None:
+        """The service works from now on; the watchdog is fed until the loop ends, while `is_well`."""
+        self._is_well = is_well
         self._tell("READY=1", _status(status))
         if self._interval:
             self._feed()
@@ -57,7 +60,8 @@ class ServiceManager:
         self._tell("STOPPING=1", _status("stopping"))
 
     def _feed(self) -> None:
-        self._tell("WATCHDOG=1")
+        if self._is_well():
+            self._tell("WATCHDOG=1")
         asyncio.get_running_loop().call_later(self._interval, self._feed)
 
     def _tell(self, *assignments: str) -> None:

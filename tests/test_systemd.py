@@ -80,6 +80,19 @@ def test_a_loop_that_hangs_feeds_no_watchdog(tmp_path):
         assert asyncio.run(scenario())
 
 
+def test_a_service_that_is_not_well_feeds_no_watchdog(tmp_path):
+    async def scenario():
+        well = [True, True, False, False, True]
+        ServiceManager(listening.address, WATCHDOG / 1e6).ready("here", lambda: well.pop(0))
+        while well:
+            await asyncio.sleep(0.01)
+
+    with Manager(str(tmp_path / "notify")) as listening:
+        asyncio.run(scenario())
+        listening.hear_all()
+        assert listening.said == ["READY=1\nSTATUS=here"] + ["WATCHDOG=1"] * 3
+
+
 def test_a_drain_that_takes_long_feeds_the_watchdog(tmp_path, start):
     with Manager(str(tmp_path / "notify")) as manager:
         broker = start(NOTIFY_SOCKET=manager.address, WATCHDOG_USEC=WATCHDOG, BRIDGE_DRAIN_TIMEOUT=20000)

@@ -1,7 +1,8 @@
 """The broker process: open the store, accept, sweep, and on a signal drain.
 
     opening ──► serving ──SIGTERM, SIGINT──► draining ──► closed, exit 0
-                                                └─second signal─► exit at once
+                   └──the store is lost───────►  │  └──────► closed, exit 6 or 9
+                                                 └─second signal─► exit at once
 
 Draining: stop accepting, end streams cleanly, answer what waits, let what is
 being stored finish (BRIDGE_DRAIN_TIMEOUT), close the store.
@@ -77,6 +78,7 @@ class Server:
         self.patience: Mapping[Stage, float] = {stage: allowed_ms / 1000 for stage, allowed_ms in allowed.items()}
         self.receive_buffer = memoryview(bytearray(RECEIVE_BUFFER))
         self.is_draining = False
+        self.on_lost: Callable[[], None] = lambda: None  # the store is lost: stop
         self.connections: set[Connection] = set()
         self.timed: set[Connection] = set()
         self._expiry = Expiry(self.services.ledger, clock, self._loop)
@@ -143,6 +145,9 @@ class Server:
         now = self.services.clock.monotonic()
         for connection in list(self.timed):
             connection.sweep(now)
+        self.services.journal.look()
+        if self.services.journal.lost() is not None:
+            self.on_lost()
 
     def _prune(self) -> None:
         before_ms = self.services.clock.wall_ms() - self.services.settings.retention * 1000
@@ -231,7 +236,7 @@ def raise_descriptor_limit() -> None:
 
 
 async def serve(settings: BrokerSettings, ready: Callable[[str], None], manager: ServiceManager, passed: Sequence[socket.socket]) -> None:
-    """Run a broker until SIGTERM or SIGINT; `ready` is called with its URL. Raises StoreError, UsageError."""
+    """Run a broker until SIGTERM or SIGINT; `ready` is called with its URL. Raises StoreError, UsageError, WriterDied."""
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
 
@@ -246,11 +251,16 @@ async def serve(settings: BrokerSettings, ready: Callable[[str], None], manager:
     raise_descriptor_limit()
     calm_collector()
     server = Server(settings, passed)
+    journal = server.services.journal
+    server.on_lost = stopping.set
     url = await server.start()
     ready(url)  # first: scripts read the first line
-    manager.ready(f"ready on {url}")
+    manager.ready(f"ready on {url}", lambda: journal.lost() is None)
     kept = (settings.db or default_db(), server.services.hub.pending, len(server.services.registry.agents))
     log.info("started version=%s pid=%d url=%s db=%s pending=%d agents=%d", __version__, os.getpid(), url, *kept)
     await stopping.wait()
     manager.stopping()
     await server.stop()
+    lost = journal.lost()
+    if lost is not None:
+        raise lost

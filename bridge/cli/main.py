@@ -1,7 +1,8 @@
 """The table of commands, and the one seam where errors become exit statuses.
 
     0 ok · 1 unexpected error · 2 usage · 3 broker not reachable · 4 not found · 5 refused by the broker
-    6 store cannot be used · 7 no reply in time · 8 tmux or pane · 130 interrupted · 141 stdout was closed
+    6 store cannot be used · 7 no reply in time · 8 tmux or pane · 9 the broker's writer died
+    130 interrupted · 141 stdout was closed
 
 Only the module of the command that was asked for is imported: `show` is typed
 into panes, and should be there at once.
@@ -16,9 +17,10 @@ from typing import Any, NamedTuple, NoReturn, Optional, Sequence
 
 from bridge import __version__
 from bridge.cli.streams import leave_stdout, open_streams
-from bridge.errors import BridgeError, BrokerUnreachable, PaneError, PeerError, Refused, StoreBusy, StoreError, UsageError
+from bridge.errors import BridgeError, BrokerUnreachable, PaneError, PeerError, Refused, StoreBusy, StoreError, UsageError, WriterDied
 
 OK, UNEXPECTED, USAGE, UNREACHABLE, NOT_FOUND, REFUSED, STORE, NO_REPLY, PANE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 3, 4, 5, 6, 7, 8, 130, 141
+WRITER_DIED = 9
 
 
 class Command(NamedTuple):
@@ -116,7 +118,8 @@ EPILOG = """Start with `python3 -m bridge demo`. Each command has its own --help
 
 exit statuses:
   0 ok · 1 unexpected error · 2 usage · 3 broker not reachable · 4 not found · 5 refused by the broker
-  6 store cannot be used · 7 no reply in time (--wait) · 8 tmux or pane · 130 interrupted
+  6 store cannot be used · 7 no reply in time (--wait) · 8 tmux or pane
+  9 the broker's writing thread died; start it again · 130 interrupted
   141 stdout is closed: a command that changes something has done it, and only its words are lost
 """
 
@@ -151,6 +154,8 @@ def status_of(error: BridgeError) -> int:
         return UNREACHABLE
     if isinstance(error, (StoreError, StoreBusy)):
         return STORE
+    if isinstance(error, WriterDied):
+        return WRITER_DIED
     return PANE if isinstance(error, PaneError) else UNEXPECTED
 
 

@@ -122,6 +122,12 @@ class ScriptedJournal:
     def prune(self, before_ms: int) -> None:
         self.pruned_before.append(before_ms)
 
+    def look(self) -> None:
+        pass
+
+    def lost(self) -> None:
+        return None
+
     async def flush(self) -> None:
         while self.unwritten:
             await self.unwritten[-1].commit

@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+from contextlib import closing
 
 import pytest
 
 from bridge.broker.journal import schema
 from bridge.broker.journal.sqlite import SqliteJournal
-from bridge.errors import StoreError
+from bridge.broker.routes import dispatch
+from bridge.errors import PeerError, StoreBusy, StoreError
+from bridge.wire.request import Limits, RequestParser
+from broker.house import make_services
 from broker.seams import WALL_MS
 from broker.stores import NOW, load, row, with_store
+from broker.talk import request
+from virtual_clock import VirtualLoop
 
 
 def refusal(path) -> str:
@@ -26,7 +32,7 @@ def refusal(path) -> str:
         return str(caught.value)
 
     text = asyncio.run(scenario())
-    assert "\n" not in text and str(path) in text and any(word in text for word in ("--db", "move it away")), "one line that says what to do"
+    assert "\n" not in text and str(path) in text and any(word in text for word in ("--db", "move it away", "remove it")), "one line that says what to do"
     return text
 
 
@@ -70,6 +76,60 @@ def test_a_store_in_use_names_its_holder_also_through_a_link(tmp_path):
 
     with_store(tmp_path / "a.db", scenario)
     load(tmp_path / "link.db")
+
+
+def test_a_store_of_two_hard_links_is_refused(tmp_path):
+    """Each would have a lock and a WAL of its own."""
+    load(tmp_path / "a.db")
+    os.link(tmp_path / "a.db", tmp_path / "b.db")
+    for name in ("a.db", "b.db"):
+        assert "2 hard links" in refusal(tmp_path / name)
+    os.unlink(tmp_path / "b.db")
+    load(tmp_path / "a.db")
+
+
+LETTERS = b"dear diary\n"
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "hard link", "file", "pipe"])
+def test_a_lock_that_is_another_file_is_refused_and_left_alone(tmp_path, kind):
+    lock, mine = tmp_path / "a.db.lock", tmp_path / "precious"
+    mine.write_bytes(b"4711\n" if kind == "hard link" else LETTERS)
+    if kind == "link":
+        lock.symlink_to(mine)
+    elif kind == "dangling link":
+        lock.symlink_to(tmp_path / "new")
+    elif kind == "hard link":
+        os.link(mine, lock)
+    elif kind == "file":
+        lock.write_bytes(LETTERS)
+    else:
+        os.mkfifo(lock)
+    before = mine.read_bytes()
+    assert "a.db.lock is" in refusal(tmp_path / "a.db")
+    assert mine.read_bytes() == before and not (tmp_path / "new").exists()
+    assert kind != "file" or lock.read_bytes() == LETTERS
+    lock.unlink()
+    load(tmp_path / "a.db")
+    load(tmp_path / "a.db")  # the lock that the first one left is a lock
+
+
+def test_the_health_of_a_broker_whose_writer_is_dead(tmp_path):
+    async def scenario(journal):
+        with closing(VirtualLoop()) as loop:
+            services = make_services(loop, journal)
+        parser = RequestParser(Limits())
+        parser.feed(request("GET", "/health") * 2)
+        assert dispatch(parser.take_request(), services).status == 200
+        journal.writer._jobs.put(None)
+        journal.writer._thread.join()
+        with pytest.raises(PeerError) as caught:
+            dispatch(parser.take_request(), services)
+        assert caught.value.status == 503 and "writes the store ended" in caught.value.detail
+        error = await journal.accept(row(1))
+        assert isinstance(error, StoreBusy) and "writes the store ended" in str(error)
+
+    with_store(tmp_path / "a.db", scenario)
 
 
 def test_a_folder_is_refused(tmp_path):

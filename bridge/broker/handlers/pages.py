@@ -9,6 +9,9 @@ from bridge.wire.request import Request
 
 
 def health(request: Request, services: Services, name: str) -> Answer:
+    lost = services.journal.lost()
+    if lost is not None:
+        raise PeerError(503, f"{lost}", {"Retry-After": "5"}, reason="store")
     uptime = round(services.clock.monotonic() - services.started_at, 3)
     return json_reply(200, {"status": "ok", "agents": len(services.registry.agents), "tickets": services.hub.pending, "uptime": uptime})
 

@@ -3,6 +3,7 @@
     base.py     the seam: rows in, one future per group out
     groups.py   which rows travel together, and when a group leaves
     sqlite.py   the store of `--db PATH`: schema, migrations, locks, reads
+    files.py    the files at that path, and whether they are still the open ones
     writer.py   the one thread that writes
     trouble.py  what is said while it cannot
     memory.py   `--db :memory:`: keeps nothing

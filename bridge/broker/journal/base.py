@@ -16,7 +16,7 @@ from typing import Any, Callable, Generator, NamedTuple, Optional, Protocol
 
 from bridge.broker.distribution import Distribution
 from bridge.broker.entry import Entry
-from bridge.errors import StoreBusy
+from bridge.errors import BridgeError, StoreBusy
 
 SIZE_BOUNDS = tuple(1 << power for power in range(12))  # rows of a group: 1 to 2048
 
@@ -159,6 +159,12 @@ class Journal(Protocol):
 
     def prune(self, before_ms: int) -> None:
         """Forget, in small steps, the tickets that were finished before then."""
+
+    def look(self) -> None:
+        """See whether the store is still there; part of each sweep."""
+
+    def lost(self) -> Optional[BridgeError]:
+        """Why nothing will ever be written again; None while it will. Never waits."""
 
     async def flush(self) -> None:
         """Wait until every row that was given is on disk."""

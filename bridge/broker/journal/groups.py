@@ -106,6 +106,11 @@ class Groups:
         for group in failed:
             group.commit.answer()
 
+    def end(self, error: StoreBusy) -> None:
+        """Nothing will ever be written again."""
+        self._write = lambda group: self.written(group, error)
+        self.fail(error)
+
     async def flush(self) -> None:
         """Wait until nothing is open and nothing is on its way."""
         while True:

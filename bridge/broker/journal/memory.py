@@ -8,6 +8,7 @@ from typing import Generator, Optional
 from bridge.broker.entry import Entry
 from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Commits, Kept
 from bridge.broker.journal.groups import Group, Groups
+from bridge.errors import BridgeError
 
 
 class MemoryJournal:
@@ -43,6 +44,12 @@ class MemoryJournal:
 
     def prune(self, before_ms: int) -> None:
         """Nothing is kept here; the ledger's own memory is bounded."""
+
+    def look(self) -> None:
+        """There are no files."""
+
+    def lost(self) -> Optional[BridgeError]:
+        return None
 
     async def flush(self) -> None:
         await self._groups.flush()

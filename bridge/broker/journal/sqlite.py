@@ -2,7 +2,9 @@
 
 One broker per store: an flock on PATH.lock says so. (Not on PATH itself: closing
 any descriptor of a file drops SQLite's own POSIX locks on it.)
-Opening checks everything that could go wrong later and says what to do.
+Opening checks everything that could go wrong later and says what to do. What goes
+wrong later all the same (the files are gone, the writer ended) ends the store:
+from then on every write fails, and `lost` says why.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
+import logging
 import os
 import sqlite3
 from typing import Any, Callable, Generator, Iterator, Optional
@@ -18,9 +21,12 @@ from urllib.parse import quote
 from bridge.broker.entry import Entry
 from bridge.broker.journal import schema
 from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Commits, Kept
+from bridge.broker.journal.files import StoreFiles, open_lock, refuse_links
 from bridge.broker.journal.groups import Group, Groups
 from bridge.broker.journal.writer import STATEMENTS_KEPT, PruneJob, Writer
-from bridge.errors import StoreError
+from bridge.errors import BridgeError, StoreBusy, StoreError, WriterDied
+
+log = logging.getLogger("bridge.broker")
 
 CHECKED_MAX = 256 << 20  # bytes; a larger store is opened without PRAGMA quick_check, which reads all of it
 
@@ -33,6 +39,7 @@ class SqliteJournal:
 
     def __init__(self, path: str, start: Callable[[Writer], None] = Writer.start) -> None:
         self.path = path
+        refuse_links(path)
         self._lock = _take_lock(path)
         try:
             connection = _open(path)
@@ -41,8 +48,15 @@ class SqliteJournal:
             os.close(self._lock)
             raise
         loop = asyncio.get_running_loop()
-        self.writer = Writer(connection, lambda group, error: _call_soon(loop, self._groups.written, group, error))
+        self.writer = Writer(
+            connection,
+            lambda group, error: _call_soon(loop, self._groups.written, group, error),
+            lambda: _call_soon(loop, self._writer_ended),
+        )
         self._groups = Groups(loop, self.writer.put)
+        self._files = StoreFiles(path)
+        self._is_closing = False
+        self._lost: Optional[BridgeError] = None
         start(self.writer)
 
     def load(self, wall_ms: int, now: float) -> Kept:
@@ -101,12 +115,38 @@ class SqliteJournal:
     def prune(self, before_ms: int) -> None:
         self.writer.put(PruneJob(before_ms))
 
+    def look(self) -> None:
+        changed = self._files.changed() if self._lost is None else ""
+        if changed:
+            self._lose(StoreError(
+                f"the store {self.path} is gone: {changed} while the broker ran; put back what "
+                "belongs there, or what was restored, and start the broker again"
+            ))  # fmt: skip
+
+    def lost(self) -> Optional[BridgeError]:
+        if self._lost is None and not self.writer.is_alive():
+            self._writer_ended()
+        return self._lost
+
+    def _writer_ended(self) -> None:
+        if not self._is_closing and self._lost is None:
+            self._lose(WriterDied("the thread that writes the store ended; start the broker again"))
+
+    def _lose(self, error: BridgeError) -> None:
+        self._lost = error
+        self.writer.is_halted = True
+        log.critical("the store is lost, the broker ends error=%s", error)
+        self._groups.end(StoreBusy(str(error)))
+
     async def flush(self) -> None:
         await self._groups.flush()
 
     async def aclose(self) -> None:
         await self._groups.flush()
+        self._is_closing = True
         self._reader.close()
+        if isinstance(self._lost, StoreError):
+            return  # SQLite's close would remove PATH-wal, which may be another's by now: the exit closes
         self.writer.stop()
         os.close(self._lock)
 
@@ -128,8 +168,7 @@ def _take_lock(path: str) -> int:
     try:
         if os.path.dirname(path):
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        # One store has one lock, whatever links lead to it.
-        lock = os.open(os.path.realpath(path) + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = open_lock(path)
     except OSError as error:
         raise StoreError(f"cannot write beside the store {path}: {error.strerror}; give --db a path in a folder that you may write") from None
     try:

@@ -29,7 +29,8 @@ class Trouble:
         self.failures += 1
         if self.failures == 1 or now - self._said_at >= SAY_EVERY:
             self._said_at = now
-            log.error("commit failed rows=%d failures=%d error=%s", rows, self.failures, error)
+            words = str(error) or type(error).__name__
+            log.error("commit failed rows=%d failures=%d error=%s", rows, self.failures, words)
 
     def worked(self) -> None:
         """A commit succeeded; to be called when there had been failures."""

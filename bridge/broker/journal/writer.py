@@ -39,11 +39,22 @@ class PruneJob:
 
 
 class Writer:
-    """Owns the writing connection from `start` to `stop`. `report(group, error)` is called on this thread."""
+    """Owns the writing connection from `start` to `stop`.
 
-    def __init__(self, connection: sqlite3.Connection, report: Callable[[Group, Optional[StoreBusy]], None]) -> None:
+    On this thread `report(group, error)` is called for each group, and `ended()` when the thread
+    ends, by whatever.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        report: Callable[[Group, Optional[StoreBusy]], None],
+        ended: Callable[[], None],
+    ) -> None:
         self._connection = connection
         self._report = report
+        self._ended = ended
+        self.is_halted = False  # set by the loop: write nothing any more
         self._trouble = Trouble()
         self._failed_epoch = -1  # the last epoch that ended
         self._failure = StoreBusy("")  # by which it did
@@ -52,6 +63,9 @@ class Writer:
 
     def start(self) -> None:
         self._thread.start()
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
 
     def put(self, job: Union[Group, PruneJob]) -> None:
         self._jobs.put(job)
@@ -63,8 +77,11 @@ class Writer:
         self._connection.close()
 
     def _run(self) -> None:
-        while self.take():
-            pass
+        try:
+            while self.take():
+                pass
+        finally:
+            self._ended()
 
     def take(self) -> bool:
         """Do the next job; false: it was the order to stop."""
@@ -78,13 +95,13 @@ class Writer:
         return job is not None
 
     def _commit(self, group: Group) -> Optional[StoreBusy]:
-        if group.epoch == self._failed_epoch:
+        if group.epoch == self._failed_epoch or self.is_halted:
             return self._failure
         try:
             self._write(group)
-        except (sqlite3.Error, UnicodeEncodeError) as error:
+        except Exception as error:  # SQLite's, and what it has no memory for: the group fails, the thread lives
             self._failed_epoch = group.epoch
-            self._failure = StoreBusy(f"the store cannot be written now: {error}")
+            self._failure = StoreBusy(f"the store cannot be written now: {_words(error)}")
             self._roll_back()
             self._trouble.failed(len(group), error)
             return self._failure
@@ -94,6 +111,8 @@ class Writer:
 
     def _write(self, group: Group) -> None:
         started = time.perf_counter()
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")  # what failed before: else this joins it, and is not committed
         if len(group) == len(group.accepts) <= CHUNK:
             self._insert(group.accepts)  # a statement alone is a transaction: one step for the usual group
         else:
@@ -114,14 +133,20 @@ class Writer:
         if self._connection.in_transaction:  # a full disk may have ended it already
             try:
                 self._connection.execute("ROLLBACK")
-            except sqlite3.Error as error:
-                log.error("rollback failed error=%s", error)
+            except Exception as error:
+                log.error("rollback failed error=%s", _words(error))
 
     def _prune(self, job: PruneJob) -> None:
+        if self.is_halted:
+            return
         try:
             removed = self._connection.execute(schema.PRUNE, (job.before_ms, PRUNE_STEP)).rowcount
-        except sqlite3.Error as error:
-            log.error("prune failed error=%s", error)
+        except Exception as error:
+            log.error("prune failed error=%s", _words(error))
             return
         if removed == PRUNE_STEP:
             self._jobs.put(job)  # behind the groups that wait meanwhile
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__  # a MemoryError says nothing
