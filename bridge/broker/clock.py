@@ -1,4 +1,9 @@
-"""The two clocks, as one argument: the wall for people and the wire, the monotonic for durations."""
+"""The two clocks, as one argument: the wall for people and the wire, the monotonic for durations.
+
+The wall may be wrong, for a while or for good. What it decides for ever (a ticket is so old that
+it is removed) waits until it has kept pace with the monotonic clock for HOLD. A machine that
+slept looks like one whose clock was set; it waits too, and nothing is lost by that.
+"""
 
 from __future__ import annotations
 
@@ -14,3 +19,27 @@ class Clock:
 
     def wall_ms(self) -> int:
         return int(self.wall() * 1000)
+
+
+JUMP = 3600.0  # seconds apart; a slew or a leap second is far less, a wrong date far more
+HOLD = 3600.0  # seconds; a time server sets a clock within minutes of its start
+
+
+class Pace:
+    """Whether the wall clock may be believed. `newest_ms`: the last instant known from before, or 0."""
+
+    def __init__(self, clock: Clock, newest_ms: int) -> None:
+        self._clock = clock
+        self._apart = self._now_apart()
+        is_plausible = not newest_ms or abs(clock.wall_ms() - newest_ms) < JUMP * 1000
+        self._since = float("-inf") if is_plausible else clock.monotonic()
+
+    def _now_apart(self) -> float:
+        return self._clock.wall() - self._clock.monotonic()
+
+    def is_steady(self) -> bool:
+        """To be asked often: a jump is seen by the difference that it makes."""
+        apart, now = self._now_apart(), self._clock.monotonic()
+        if abs(apart - self._apart) > JUMP:
+            self._apart, self._since = apart, now
+        return now - self._since >= HOLD

@@ -10,6 +10,8 @@ Rule 2: a State is a value. A change is proposed (`next`), written, and becomes
 `state` when it is on disk; a failed write leaves `state` as it was.
 Rule 3: leases and time-to-live count on the monotonic clock, so that a jump of
 the wall clock frees nothing; the wall's times are kept for people and restarts.
+Their lengths are kept too, and a restart never makes more of them: the clock
+may have been ahead when the end was written.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from bridge.broker import body
 from bridge.ticket import PENDING, RESPONDED
 from bridge.timestamp import rfc3339
 
+LEASE_MAX = 3_600_000  # ms; a lease that outlives its watcher by more than an hour helps nobody
 STAGES_MAX = 64  # entries of one history; a ticket claimed for ever must not grow for ever
 
 
@@ -32,6 +35,7 @@ class Claim:
     watcher: str
     until: float  # monotonic seconds
     until_ms: int  # wall clock, for the wire and for a restart
+    lease_ms: int = LEASE_MAX  # its length
 
 
 @dataclass(frozen=True)
@@ -127,8 +131,14 @@ class Entry:
 
     def memo(self, state: State) -> str:
         """The part of `state` that has no column of its own, as JSON for the journal."""
-        claim = state.claim and [state.claim.watcher, state.claim.until_ms]
-        memo = {"claim": claim, "stages": state.stages, "streamed": [self.streamed_ms, self.streamed_by], "response": state.response, "responded": state.responded_ms}
+        memo = {
+            "claim": state.claim and [state.claim.watcher, state.claim.until_ms],
+            "lease": state.claim and state.claim.lease_ms,
+            "stages": state.stages,
+            "streamed": [self.streamed_ms, self.streamed_by],
+            "response": state.response,
+            "responded": state.responded_ms,
+        }
         return body.encode(memo).decode()
 
     def restore(self, status: str, updated_ms: int, memo: Optional[str], wall_ms: int, now: float) -> None:
@@ -137,13 +147,15 @@ class Entry:
         claim = None
         if kept.get("claim"):
             watcher, until_ms = kept["claim"]
-            claim = Claim(watcher, now + max(0, until_ms - wall_ms) / 1000, until_ms)
+            lease_ms = kept.get("lease") or LEASE_MAX  # none: an older bridge wrote it
+            left_ms = min(max(0, until_ms - wall_ms), lease_ms)
+            claim = Claim(watcher, now + left_ms / 1000, min(until_ms, wall_ms + lease_ms), lease_ms)
         self.streamed_ms, self.streamed_by = kept.get("streamed") or (0, "")
         self.state = State(status, updated_ms, kept.get("response"), kept.get("responded") or 0, claim, tuple(kept.get("stages") or ()))
         self.is_born = True
-        self.accepted_at = now + (self.created_ms - wall_ms) / 1000
+        self.accepted_at = now + min(0, self.created_ms - wall_ms) / 1000
         if self.ttl_ms:
-            self.expires_at = now + (self.created_ms + self.ttl_ms - wall_ms) / 1000
+            self.expires_at = self.accepted_at + self.ttl_ms / 1000
 
 
 NEW = State()

@@ -25,7 +25,7 @@ from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
 from bridge import __version__
 from bridge.broker.agent_rows import AgentRows
-from bridge.broker.clock import Clock
+from bridge.broker.clock import HOLD, Clock, Pace
 from bridge.broker.events import Events
 from bridge.broker.expiry import Expiry
 from bridge.broker.fronts.http import Connection
@@ -35,6 +35,7 @@ from bridge.broker.guard import Guard
 from bridge.broker.handlers.agents import abandon, restore
 from bridge.broker.fronts.heartbeats import Heartbeats
 from bridge.broker.hub import Hub
+from bridge.broker.journal.base import Kept
 from bridge.broker.journal.memory import MemoryJournal
 from bridge.broker.journal.sqlite import SqliteJournal
 from bridge.broker.ledger import Bounds, Ledger
@@ -83,7 +84,8 @@ class Server:
         self.timed: set[Connection] = set()
         self._expiry = Expiry(self.services.ledger, clock, self._loop)
         self.services.ledger.on_time_to_live = self._expiry.watch
-        _load(self.services)
+        self._pace = Pace(clock, _load(self.services).newest_ms)
+        self._is_pruning = True
         shortest_ms = min(settings.head_timeout, settings.body_timeout, settings.idle_timeout, settings.write_deadline)
         self._sweep_interval = min(SWEEP_MAX, shortest_ms / 4000)
         self._accept_failed_at = float("-inf")
@@ -150,6 +152,11 @@ class Server:
             self.on_lost()
 
     def _prune(self) -> None:
+        was_pruning, self._is_pruning = self._is_pruning, self._pace.is_steady()
+        if not self._is_pruning:
+            if was_pruning:
+                log.info("pruning waits until the clock has been steady seconds=%d", HOLD)
+            return
         before_ms = self.services.clock.wall_ms() - self.services.settings.retention * 1000
         self.services.journal.prune(before_ms)
         self.services.ledger.forget(before_ms)
@@ -194,7 +201,7 @@ def _open_services(settings: BrokerSettings, clock: Clock) -> Services:
     return services
 
 
-def _load(services: Services) -> None:
+def _load(services: Services) -> Kept:
     """Take over what the store kept."""
     kept = services.journal.load(services.clock.wall_ms(), services.clock.monotonic())
     services.ledger.load(kept)
@@ -204,6 +211,7 @@ def _load(services: Services) -> None:
     for record in kept.agents:
         agent = restore(record)
         services.registry.agents[agent.agent_id] = agent
+    return kept
 
 
 def _set_probes(peer: Optional[socket.socket]) -> None:

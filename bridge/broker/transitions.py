@@ -34,7 +34,7 @@ def claimed(state: State, watcher: str, lease_ms: int, now: float, wall_ms: int)
     if held and held.until > now and held.watcher != watcher:
         until = rfc3339(held.until_ms)
         raise PeerError(409, f"another watcher holds the ticket until {until}; try again then", extra={"status": PENDING, "leaseUntilAt": until})
-    claim = Claim(watcher, now + lease_ms / 1000, wall_ms + lease_ms)
+    claim = Claim(watcher, now + lease_ms / 1000, wall_ms + lease_ms, lease_ms)
     if held and held.watcher == watcher:
         return replace(state, claim=claim)
     return with_stage(replace(state, claim=claim), {"stage": "claimed", "at": rfc3339(wall_ms), "by": watcher})

@@ -71,3 +71,22 @@ def test_what_is_proposed_is_the_head_and_not_yet_the_state():
     entry = make_entry(1)
     entry.next = expired(NEW, WALL_MS)
     assert entry.head.status == "expired" and entry.state is NEW and entry.to_json()["status"] == "pending"
+
+
+@given(st.integers(1, 10**6), st.integers(-(10**9), 10**9))
+def test_a_restart_lengthens_no_lease_and_no_life(lease_ms, set_by_ms):
+    """Whatever the clock was set by in between."""
+    entry = make_entry(1, ttl_ms=5000)
+    memo = entry.memo(claimed(NEW, "w", lease_ms, NOW, WALL_MS))
+    entry.restore("pending", 0, memo, WALL_MS + set_by_ms, NOW)
+    claim, left = entry.state.claim, entry.state.claim.until - NOW
+    assert 0 <= left < lease_ms / 1000 + 1e-6
+    assert left == 0 or claim.until_ms == WALL_MS + set_by_ms + round(left * 1000)
+    assert entry.expires_at - NOW <= 5.000001 and entry.accepted_at <= NOW
+
+
+def test_a_lease_that_an_older_bridge_wrote_is_at_most_an_hour():
+    memo = json.dumps({"claim": ["w", WALL_MS + 86_400_000]})
+    entry = make_entry(1)
+    entry.restore("pending", 0, memo, WALL_MS, NOW)
+    assert entry.state.claim.until == NOW + 3600 and entry.state.claim.until_ms == WALL_MS + 3_600_000

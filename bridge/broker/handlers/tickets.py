@@ -7,7 +7,7 @@ from typing import Callable, NamedTuple, Sequence
 from urllib.parse import quote
 
 from bridge.broker import body
-from bridge.broker.entry import Entry
+from bridge.broker.entry import LEASE_MAX, Entry
 from bridge.broker.handlers.agents import watcher_in
 from bridge.broker.ledger import Draft, Stored
 from bridge.broker.registry import POLL_WINDOW
@@ -23,7 +23,6 @@ from bridge.wire.target import decode_query
 
 TIMEOUT_MAX = 86_400_000  # ms that a waiter may ask for: one day
 TTL_MAX = 366 * 86_400_000  # ms
-LEASE_MAX = 3_600_000  # ms; a lease that outlives its watcher by more than an hour helps nobody
 WAIT_MAX = 60_000  # ms, WIRE
 ACCEPTED = '{"ticketId":%s,"status":"pending","waitEndpoint":%s}'
 RESERVED_IDS = {"stream"}  # GET /tickets/stream is the shared stream

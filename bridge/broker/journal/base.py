@@ -120,6 +120,7 @@ class Kept:
     pending: list[Entry] = field(default_factory=list)  # in seq order
     agents: list[dict[str, object]] = field(default_factory=list)
     subscriptions: list[tuple[str, str, int]] = field(default_factory=list)  # (subscriber, agent, owed up to seq)
+    newest_ms: int = 0  # the wall's latest time in it
 
 
 class Commits:

@@ -43,4 +43,8 @@ PUT_AGENT = "INSERT OR REPLACE INTO agents (id, record) VALUES (?, ?)"
 DROP_AGENT = "DELETE FROM agents WHERE id = ?"
 PUT_SUBSCRIPTION = "INSERT OR REPLACE INTO subscriptions (subscriber, agent, owed_seq) VALUES (?, ?, ?)"
 DROP_SUBSCRIPTION = "DELETE FROM subscriptions WHERE subscriber = ? AND agent = ?"
+NEWEST = (
+    "SELECT max((SELECT coalesce(max(finished_ms), 0) FROM tickets WHERE finished_ms IS NOT NULL),"
+    " coalesce((SELECT created_ms FROM tickets ORDER BY seq DESC LIMIT 1), 0))"
+)
 PRUNE = "DELETE FROM tickets WHERE seq IN (SELECT seq FROM tickets WHERE finished_ms < ? ORDER BY finished_ms LIMIT ?)"

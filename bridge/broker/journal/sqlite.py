@@ -65,11 +65,12 @@ class SqliteJournal:
             rows = self._reader.execute(f"SELECT {schema.READ_COLUMNS} FROM tickets WHERE finished_ms IS NULL ORDER BY seq")
             pending = [_entry(row, wall_ms, now) for row in rows]
             last = self._reader.execute("SELECT seq FROM sqlite_sequence WHERE name = 'tickets'").fetchone()
+            (newest_ms,) = self._reader.execute(schema.NEWEST).fetchone()
             agents = [json.loads(record) for (record,) in self._reader.execute("SELECT record FROM agents")]
             subscriptions = list(self._reader.execute("SELECT subscriber, agent, owed_seq FROM subscriptions"))
         except (sqlite3.Error, ValueError, TypeError, AttributeError) as error:  # or rows that somebody else wrote
             raise StoreError(_damaged(self.path, error)) from None
-        return Kept(last[0] if last else 0, pending, agents, subscriptions)
+        return Kept(last[0] if last else 0, pending, agents, subscriptions, newest_ms)
 
     def commits(self) -> Commits:
         return self._groups.commits

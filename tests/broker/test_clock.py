@@ -1,0 +1,51 @@
+"""The wall clock is believed when it keeps pace, and not right after it was set."""
+
+from __future__ import annotations
+
+from bridge.broker.clock import HOLD, JUMP, Pace
+from broker.seams import WALL_MS, HandClock
+
+DAY = 86400.0
+
+
+def test_a_clock_that_keeps_pace_is_believed():
+    hand = HandClock()
+    pace = Pace(hand.clock(), WALL_MS - 1000)
+    for _ in range(10):
+        assert pace.is_steady()
+        hand.advance(DAY)
+        hand.wall_ms += 500  # it is slewed
+
+
+def test_a_clock_that_is_set_is_believed_again_after_a_while():
+    for ahead in (8 * DAY, -8 * DAY):
+        hand = HandClock()
+        pace = Pace(hand.clock(), 0)
+        assert pace.is_steady()
+        hand.wall_ms += int(ahead * 1000)
+        for _ in range(4):
+            assert not pace.is_steady()
+            hand.advance(HOLD / 4)
+        assert pace.is_steady()
+        hand.wall_ms -= int(ahead * 1000)
+        assert not pace.is_steady(), "and set right again"
+
+
+def test_steps_that_hide_below_the_bound_add_up():
+    hand = HandClock()
+    pace = Pace(hand.clock(), 0)
+    seen = []
+    for _ in range(3):
+        hand.wall_ms += int(JUMP * 1000) // 2
+        hand.advance(60)
+        seen.append(pace.is_steady())
+    assert seen == [True, True, False]
+
+
+def test_at_the_start_the_newest_time_of_the_store_is_the_measure():
+    for newest_ms, is_steady in [(0, True), (WALL_MS, True), (WALL_MS - int(8 * DAY * 1000), False), (WALL_MS + int(DAY * 1000), False)]:
+        hand = HandClock()
+        pace = Pace(hand.clock(), newest_ms)
+        assert pace.is_steady() is is_steady
+        hand.advance(HOLD)
+        assert pace.is_steady()
