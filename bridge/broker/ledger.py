@@ -65,6 +65,7 @@ class Ledger:
         self._held: dict[str, Entry] = {}  # pending or on its way, by ticket id
         self._finished: OrderedDict[str, Entry] = OrderedDict()
         self._finished_bytes = 0
+        self._forgotten_ms = 0  # what was finished before is on its way out of the journal
         self._group: Stored = None
         self._births: list[Entry] = []
         self._changes: list[tuple[Entry, State]] = []
@@ -124,7 +125,8 @@ class Ledger:
     def repeated(self, agent_id: str, draft: Draft) -> Optional[tuple[Entry, Stored]]:
         """The ticket that has the draft's id already. Raises PeerError 409 when that is another one (WIRE rule 2)."""
         assert draft.ticket_id is not None
-        entry = self._held.get(draft.ticket_id) or self.find(draft.ticket_id)
+        # Also one that is being forgotten: as long as its row is there, no other can have the id.
+        entry = self._held.get(draft.ticket_id) or self._kept(draft.ticket_id)
         if entry is None:
             if draft.ticket_id.startswith(self._id_prefix):  # else it could be the id of the next ticket without one
                 raise PeerError(409, f"ticketId {draft.ticket_id!r} looks like one that the broker makes; choose another")
@@ -137,10 +139,16 @@ class Ledger:
         return entry, entry.commit
 
     def find(self, ticket_id: str) -> Optional[Entry]:
-        """The ticket, if it is on disk."""
+        """The ticket, if it is on disk, and not to be forgotten: nothing more can happen to it then."""
         entry = self._held.get(ticket_id)
-        if entry is not None:
-            return entry if entry.is_born else None
+        if entry is None:
+            entry = self._kept(ticket_id)
+        if entry is None or not entry.is_born:
+            return None
+        is_forgotten = entry.head.is_final and entry.head.updated_ms < self._forgotten_ms
+        return None if is_forgotten else entry
+
+    def _kept(self, ticket_id: str) -> Optional[Entry]:
         return self._finished.get(ticket_id) or self._journal.find(ticket_id)
 
     def get(self, ticket_id: str) -> Entry:
@@ -160,7 +168,11 @@ class Ledger:
         yield from sorted(found, key=lambda entry: entry.seq, reverse=True)
 
     def forget(self, before_ms: int) -> None:
-        """Forget the tickets that were finished before then, as the journal does."""
+        """Forget the tickets that were finished before then, as the journal does.
+
+        It takes its time for that. A change that is decided from now on would find no row.
+        """
+        self._forgotten_ms = max(self._forgotten_ms, before_ms)
         for entry in [entry for entry in self._finished.values() if entry.state.updated_ms < before_ms]:
             del self._finished[entry.ticket_id]
             self._finished_bytes -= len(entry.data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import time
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.broker.entry import NEW
-from bridge.broker.journal.writer import CHUNK, PRUNE_STEP
+from bridge.broker.journal.sqlite import WAL_MAX, SqliteJournal
+from bridge.broker.journal.writer import CHUNK, PRUNE_ROWS, PRUNE_SIZE
 from bridge.broker.transitions import acknowledged, claimed, expired, replied
 from bridge.errors import StoreBusy
 from broker.seams import WALL_MS
@@ -155,7 +157,7 @@ def test_a_time_to_live_and_a_lease_go_on_after_a_restart(tmp_path):
 
 def test_seqs_are_never_used_again(tmp_path):
     """Also when the newest tickets were pruned before the restart."""
-    total = PRUNE_STEP * 2 + 7
+    total = PRUNE_ROWS * 2 + 7
 
     async def scenario(journal):
         for seq in range(1, total + 1):
@@ -168,6 +170,7 @@ def test_seqs_are_never_used_again(tmp_path):
         await wait_for(lambda: journal.find(f"t{total - 1}") is None, "the prune")
         assert await journal.accept(row(total + 1)) is None
         assert journal.find(f"t{total}") is not None
+        await wait_for(lambda: journal._pruning.is_done, "the end of the prune")
         journal.prune(WALL_MS + 11)
         await wait_for(lambda: journal.find(f"t{total}") is None, "the last step")
 
@@ -175,6 +178,84 @@ def test_seqs_are_never_used_again(tmp_path):
     kept = load(tmp_path / "a.db")
     assert [each.seq for each in kept.pending] == [1, 2, 3, total + 1], "what is pending is never pruned"
     assert kept.last_seq == total + 1
+
+
+def test_pruning_goes_in_steps_of_so_many_bytes_and_lets_the_groups_between_them(tmp_path):
+    """Each step by hand. A ticket that is larger than a step is one of its own."""
+    sizes = [10] * 40 + [PRUNE_SIZE * 2, PRUNE_SIZE * 3] + [PRUNE_SIZE // 4] * 12 + [10] * 40
+
+    async def scenario():
+        journal = SqliteJournal(str(tmp_path / "a.db"), start=lambda writer: None)
+        for seq, size in enumerate(sizes, 1):
+            journal.accept(row(seq, payload="x" * size))
+            journal.change(change_of(entry_of(row(seq)), acknowledged(NEW, "", {}, WALL_MS)))
+        await asyncio.sleep(0)
+        journal.writer.take()
+        journal.prune(WALL_MS + 1)
+        journal.prune(WALL_MS + 1)
+        assert journal.writer._jobs.qsize() == 1, "one at a time"
+        left, steps = len(sizes), []
+        while not journal.writer._jobs.empty():
+            commit = journal.accept(row(1000 + len(steps)))
+            await asyncio.sleep(0)
+            journal.writer.take()
+            journal.writer.take()
+            await asyncio.sleep(0)
+            assert commit.is_done and commit.result() is None, "a group waits for one step at most"
+            (now,) = journal._reader.execute("SELECT count(*) FROM tickets WHERE seq < 1000").fetchone()
+            steps.append(sizes[len(sizes) - left : len(sizes) - now])
+            left = now
+        assert left == 0 and sum(map(len, steps)) == len(sizes)
+        for step in steps:
+            assert sum(step[:-1]) < PRUNE_SIZE and len(step) <= PRUNE_ROWS
+        assert len(steps) < len(sizes), "and small ones go together"
+        journal.writer.start()
+        await journal.aclose()
+
+    asyncio.run(scenario())
+
+
+def test_pruning_overtakes_no_change_that_was_decided_before(tmp_path):
+    async def scenario(journal):
+        entry = entry_of(row(1))
+        journal.accept(row(1))
+        entry.state = acknowledged(NEW, "", {}, WALL_MS)
+        await journal.change(change_of(entry, entry.state))
+        commit = journal.change(change_of(entry, replied(entry.state, "late", {}, WALL_MS + 5000)))
+        journal.prune(WALL_MS + 1000)
+        assert await commit is None
+        await wait_for(lambda: journal._pruning.is_done, "the end of the prune")
+        assert journal.find("t1").state.response["payload"] == "late"
+
+    with_store(tmp_path / "a.db", scenario)
+
+
+def test_a_change_of_a_ticket_that_is_not_there_is_no_success(tmp_path):
+    async def scenario(journal):
+        assert await journal.accept(row(1)) is None
+        connection = sqlite3.connect(journal.path)
+        connection.execute("DELETE FROM tickets")
+        connection.commit()
+        connection.close()
+        error = await journal.change(change_of(entry_of(row(1)), acknowledged(NEW, "", {}, WALL_MS)))
+        assert isinstance(error, StoreBusy) and "not in the store" in str(error)
+        assert await journal.accept(row(2)) is None
+
+    with_store(tmp_path / "a.db", scenario)
+
+
+def test_the_wal_is_small_again_after_a_large_group(tmp_path):
+    async def scenario(journal):
+        for seq in range(1, 41):
+            journal.accept(row(seq, payload="x" * (1 << 20)))
+        await journal.flush()
+        wal = tmp_path / "a.db-wal"
+        assert wal.stat().st_size > 2 * WAL_MAX
+        for seq in range(41, 44):
+            assert await journal.accept(row(seq)) is None
+        assert wal.stat().st_size <= WAL_MAX
+
+    with_store(tmp_path / "a.db", scenario)
 
 
 def test_agents_and_subscriptions_come_back(tmp_path):

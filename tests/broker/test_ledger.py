@@ -11,7 +11,7 @@ from bridge.broker.hub import Hub
 from bridge.broker.journal.memory import MemoryJournal
 from bridge.broker.ledger import Bounds, Draft, Ledger
 from bridge.broker.metrics import Metrics
-from bridge.broker.transitions import acknowledged
+from bridge.broker.transitions import acknowledged, replied
 from bridge.errors import PeerError
 from broker.seams import FULL, HandClock, ScriptedJournal
 
@@ -98,6 +98,42 @@ def test_pending_bytes_count_what_is_on_its_way():
         assert caught.value.status == 503 and taken < 20
 
     on_disk(scenario, pending_bytes=10000)
+
+
+def test_what_is_being_pruned_can_change_no_more_and_its_id_is_taken_while_its_row_is_there():
+    async def scenario(ledger, journal, hub):
+        draft = Draft(1, {}, ticket_id="mine")
+        entry, _ = ledger.accept("lucy", draft)
+        await settled(journal)
+        ledger.propose(entry, acknowledged(entry.head, "w", {}, 1000))
+        await settled(journal)
+        assert ledger.find("mine") is entry
+        ledger.forget(1000)
+        assert ledger.find("mine") is entry, "not older than that"
+        ledger.forget(1001)
+        assert journal.find("mine") is not None and ledger.find("mine") is None
+        with pytest.raises(PeerError) as caught:
+            ledger.get("mine")
+        assert caught.value.status == 404
+        known, commit = ledger.repeated("lucy", draft)
+        assert known.seq == entry.seq and commit is None
+
+    on_disk(scenario)
+
+
+def test_a_change_on_its_way_keeps_a_ticket_from_being_pruned():
+    async def scenario(ledger, journal, hub):
+        entry, _ = ledger.accept("lucy", Draft(1, {}))
+        await settled(journal)
+        ledger.propose(entry, acknowledged(entry.head, "w", {}, 1000))
+        await settled(journal)
+        ledger.propose(entry, replied(entry.head, "late", {}, 5000))
+        ledger.forget(2000)
+        assert ledger.find(entry.ticket_id) is entry
+        await settled(journal)
+        assert ledger.find(entry.ticket_id).state.response["payload"] == "late"
+
+    on_disk(scenario)
 
 
 def test_counters_count_what_was_kept():

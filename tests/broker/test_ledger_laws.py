@@ -31,6 +31,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger = Ledger(self.journal, self.hub, self.hand.clock(), self.metrics, Bounds(QUEUE_MAX, 1 << 20, RETAINED))
         self.numbers = itertools.count(1)
         self.on_way = []  # [ticket id, agent, seq] and [ticket id, verb, ...], by group, in order
+        self.forgotten_ms = 0
         self.tickets = {}  # id -> {"agent", "seq", "status", "watcher"}: kept, and nothing else
         self.ids = []
 
@@ -93,7 +94,8 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         ticket_id, _ = data.draw(st.sampled_from(self.ids))
         entry = self.ledger.find(ticket_id)
-        assert (entry is not None) == (ticket_id in self.tickets), "visible when it is on disk, and not before"
+        is_visible = ticket_id in self.tickets and not self._is_forgotten(ticket_id)
+        assert (entry is not None) == is_visible, "when it is on disk, until it is forgotten"
         if entry is None:
             return
         head = self._head(ticket_id)
@@ -116,7 +118,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self._check_refusal_can_be_answered(ticket_id, entry)
             return
         self.ledger.propose(entry, state)
-        self._note(ticket_id, verb, watcher)
+        self._note(ticket_id, verb, watcher, self.hand.wall_ms)
 
     def _head(self, ticket_id):
         """The model's ticket with everything on its way applied."""
@@ -127,11 +129,16 @@ class LedgerMachine(RuleBasedStateMachine):
                     self._apply(head, *row[1:])
         return head
 
+    def _is_forgotten(self, ticket_id) -> bool:
+        head = self._head(ticket_id)
+        return head["status"] != "pending" and head["updated"] < self.forgotten_ms
+
     @staticmethod
-    def _apply(ticket, verb, watcher) -> None:
+    def _apply(ticket, verb, watcher, wall_ms) -> None:
         if verb == "claim":
             ticket["watcher"] = watcher
         else:
+            ticket["updated"] = wall_ms
             ticket["is_acknowledged"] |= verb == "acknowledge"
             ticket["status"], ticket["watcher"] = "responded" if verb == "reply" or ticket["status"] == "responded" else "delivered", None
 
@@ -164,7 +171,8 @@ class LedgerMachine(RuleBasedStateMachine):
     def time_passes(self, seconds, forget):
         self.hand.advance(seconds)
         if forget:
-            self.ledger.forget(self.hand.wall_ms + 1)
+            self.forgotten_ms = self.hand.wall_ms + 1
+            self.ledger.forget(self.forgotten_ms)
             assert not self.ledger._finished
 
     # -- laws ----------------------------------------------------------------------
@@ -176,6 +184,9 @@ class LedgerMachine(RuleBasedStateMachine):
             its = sorted((each["seq"], ticket_id) for ticket_id, each in self.tickets.items() if each["agent"] == agent and each["status"] == "pending")
             assert pending[agent] == [ticket_id for _, ticket_id in its]
         for ticket_id, its in self.tickets.items():
+            if self._is_forgotten(ticket_id):
+                assert self.ledger.find(ticket_id) is None
+                continue
             entry = self.ledger.get(ticket_id)
             assert (entry.state.status, entry.seq) == (its["status"], its["seq"])
             assert (entry.state.claim and entry.state.claim.watcher) == its["watcher"]

@@ -61,7 +61,7 @@ class Groups:
         if self._open is None:
             self._open = Group(Commit(self._loop), self._epoch)
             if not self._under_way:
-                self._loop.call_soon(self._leave)
+                self._loop.call_soon(self.leave)
         return self._open
 
     # Hot: once per ticket.
@@ -72,10 +72,11 @@ class Groups:
         belong together stay together: only the first of them may come here.
         """
         if self._open is not None and self._under_way and self._under_way[-1].is_written:
-            self._leave()
+            self.leave()
         return self.joined()
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Send the open group, if there is one."""
         group, self._open = self._open, None
         if group is not None:
             self._under_way.append(group)
@@ -90,7 +91,7 @@ class Groups:
             return
         self._under_way.popleft()
         if not self._under_way:
-            self._leave()
+            self.leave()
         self.commits.count(len(group), group.seconds)
         group.commit.set_result(None)
 

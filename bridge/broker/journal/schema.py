@@ -47,4 +47,22 @@ NEWEST = (
     "SELECT max((SELECT coalesce(max(finished_ms), 0) FROM tickets WHERE finished_ms IS NOT NULL),"
     " coalesce((SELECT created_ms FROM tickets ORDER BY seq DESC LIMIT 1), 0))"
 )
-PRUNE = "DELETE FROM tickets WHERE seq IN (SELECT seq FROM tickets WHERE finished_ms < ? ORDER BY finished_ms LIMIT ?)"
+# Walks the index of the finished ones, and stops at so many characters or rows: what is deleted
+# is read for its length, and for its pages. ?1 before_ms, ?2 characters, ?3 rows.
+PRUNE = """
+    DELETE FROM tickets WHERE seq IN (
+        WITH RECURSIVE old(seq, finished_ms, size, count) AS (
+            SELECT -1, -1, 0, 0
+            UNION ALL
+            SELECT later.seq, later.finished_ms,
+                   size + length(later.body) + length(coalesce(later.memo, '')), count + 1
+            FROM old JOIN tickets AS later ON later.seq = (
+                SELECT seq FROM tickets
+                WHERE finished_ms < ?1 AND (finished_ms, seq) > (old.finished_ms, old.seq)
+                ORDER BY finished_ms, seq LIMIT 1
+            )
+            WHERE size < ?2 AND count < ?3
+        )
+        SELECT seq FROM old
+    )
+"""

@@ -28,6 +28,7 @@ from bridge.errors import BridgeError, StoreBusy, StoreError, WriterDied
 
 log = logging.getLogger("bridge.broker")
 
+WAL_MAX = 16 << 20  # bytes that the WAL keeps; a checkpoint comes after 4 MiB, one group may need more
 CHECKED_MAX = 256 << 20  # bytes; a larger store is opened without PRAGMA quick_check, which reads all of it
 
 
@@ -56,6 +57,7 @@ class SqliteJournal:
         self._groups = Groups(loop, self.writer.put)
         self._files = StoreFiles(path)
         self._is_closing = False
+        self._pruning: Optional[PruneJob] = None  # the latest
         self._lost: Optional[BridgeError] = None
         start(self.writer)
 
@@ -114,7 +116,10 @@ class SqliteJournal:
             cursor.close()  # an open read would keep the WAL from being checkpointed
 
     def prune(self, before_ms: int) -> None:
-        self.writer.put(PruneJob(before_ms))
+        self._groups.leave()  # first: its changes may be of tickets that go with this
+        if self._pruning is None or self._pruning.is_done:
+            self._pruning = PruneJob(before_ms)
+            self.writer.put(self._pruning)
 
     def look(self) -> None:
         changed = self._files.changed() if self._lost is None else ""
@@ -221,6 +226,9 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
                 raise StoreError(_damaged(path, finding))
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_MAX}")
+    # Many builds fill what is deleted with zeros, which writes every page of a large ticket again.
+    connection.execute("PRAGMA secure_delete = FAST")
     for step in schema.MIGRATIONS[version:]:
         version += 1
         connection.execute("BEGIN IMMEDIATE")

@@ -24,7 +24,10 @@ from bridge.errors import StoreBusy
 
 log = logging.getLogger("bridge.broker")
 
-PRUNE_STEP = 500  # rows of one DELETE: small, so that no send waits long behind it
+# A step of pruning is one DELETE, and small, so that no send waits long behind it.
+PRUNE_SIZE = 256 << 10  # characters; one ticket may have more, and is a step of its own
+PRUNE_ROWS = 512
+PRUNE_SECONDS = 0.002  # that a step should take: beyond it the next one has half of the rows
 CHUNK = 64  # rows of one INSERT: 448 of the 999 variables that every SQLite has; one statement per size stays prepared
 _ROW = "(?, ?, ?, ?, ?, ?, ?)"
 _INSERTS = [f"INSERT INTO tickets ({schema.ACCEPT_COLUMNS}) VALUES {', '.join([_ROW] * rows)}" for rows in range(CHUNK + 1)]
@@ -36,6 +39,8 @@ class PruneJob:
 
     def __init__(self, before_ms: int) -> None:
         self.before_ms = before_ms
+        self.rows = 16  # of the next step: what was not read for days is slow to delete
+        self.is_done = False  # or failed; the next look for old tickets makes another one
 
 
 class Writer:
@@ -120,7 +125,10 @@ class Writer:
             for first in range(0, len(group.accepts), CHUNK):
                 self._insert(group.accepts[first : first + CHUNK])
             if group.changes:
-                self._connection.executemany(schema.CHANGE, group.changes)
+                changed = self._connection.executemany(schema.CHANGE, group.changes).rowcount
+                if changed != len(group.changes):  # another program deleted them: nothing of ours can
+                    missing = len(group.changes) - changed
+                    raise sqlite3.DatabaseError(f"{missing} changed tickets are not in the store")
             for sql, parameters in group.rest:
                 self._connection.execute(sql, parameters)
             self._connection.execute("COMMIT")
@@ -138,13 +146,19 @@ class Writer:
 
     def _prune(self, job: PruneJob) -> None:
         if self.is_halted:
+            job.is_done = True
             return
+        started = time.perf_counter()
         try:
-            removed = self._connection.execute(schema.PRUNE, (job.before_ms, PRUNE_STEP)).rowcount
+            bounds = (job.before_ms, PRUNE_SIZE, job.rows)
+            removed = self._connection.execute(schema.PRUNE, bounds).rowcount
         except Exception as error:
             log.error("prune failed error=%s", _words(error))
-            return
-        if removed == PRUNE_STEP:
+            removed = 0
+        job.is_done = not removed
+        if removed:
+            is_slow = time.perf_counter() - started > PRUNE_SECONDS
+            job.rows = max(1, job.rows // 2) if is_slow else min(PRUNE_ROWS, 2 * job.rows)
             self._jobs.put(job)  # behind the groups that wait meanwhile
 
 
