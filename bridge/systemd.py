@@ -50,7 +50,7 @@ class ServiceManager:
         return cls(address, _whole_number("WATCHDOG_USEC", usec, WATCHDOG_MAX) / 1e6 if is_ours else 0.0)
 
     def ready(self, status: str, is_well: Callable[[], bool] = lambda: True) -> None:
-        """The service works from now on; the watchdog is fed until the loop ends, while `is_well`."""
+        """The service works from now on; the watchdog is fed while the loop runs and `is_well`."""
         self._is_well = is_well
         self._tell("READY=1", _status(status))
         if self._interval:

@@ -26,7 +26,7 @@ HOLD = 3600.0  # seconds; a time server sets a clock within minutes of its start
 
 
 class Pace:
-    """Whether the wall clock may be believed. `newest_ms`: the last instant known from before, or 0."""
+    """Whether the wall clock may be believed. `newest_ms`: the last instant known before, or 0."""
 
     def __init__(self, clock: Clock, newest_ms: int) -> None:
         self._clock = clock

@@ -149,7 +149,8 @@ class Entry:
             watcher, until_ms = kept["claim"]
             lease_ms = kept.get("lease") or LEASE_MAX  # none: an older bridge wrote it
             left_ms = min(max(0, until_ms - wall_ms), lease_ms)
-            claim = Claim(watcher, now + left_ms / 1000, min(until_ms, wall_ms + lease_ms), lease_ms)
+            until_ms = min(until_ms, wall_ms + lease_ms)
+            claim = Claim(watcher, now + left_ms / 1000, until_ms, lease_ms)
         self.streamed_ms, self.streamed_by = kept.get("streamed") or (0, "")
         self.state = State(status, updated_ms, kept.get("response"), kept.get("responded") or 0, claim, tuple(kept.get("stages") or ()))
         self.is_born = True

@@ -113,7 +113,7 @@ class Ledger:
         entry = Entry(seq, ticket_id, agent_id, text.encode(), created_ms, draft.timeout_ms, draft.ttl_ms)
         entry.accepted_at = self._clock.monotonic()
         commit = self._journal.accept(AcceptRow(seq, ticket_id, agent_id, text, created_ms, draft.timeout_ms, draft.ttl_ms))
-        # From here on the journal has the row: nothing below may fail, and nothing above has left a trace.
+        # Now the journal has the row: nothing below may fail, and nothing above left a trace.
         entry.commit = commit
         self._join(commit)
         self._births.append(entry)
@@ -139,7 +139,7 @@ class Ledger:
         return entry, entry.commit
 
     def find(self, ticket_id: str) -> Optional[Entry]:
-        """The ticket, if it is on disk, and not to be forgotten: nothing more can happen to it then."""
+        """The ticket, if it is on disk, and not to be forgotten: no change may meet that."""
         entry = self._held.get(ticket_id)
         if entry is None:
             entry = self._kept(ticket_id)

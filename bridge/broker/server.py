@@ -244,7 +244,10 @@ def raise_descriptor_limit() -> None:
 
 
 async def serve(settings: BrokerSettings, ready: Callable[[str], None], manager: ServiceManager, passed: Sequence[socket.socket]) -> None:
-    """Run a broker until SIGTERM or SIGINT; `ready` is called with its URL. Raises StoreError, UsageError, WriterDied."""
+    """Run a broker until SIGTERM or SIGINT; `ready` is called with its URL.
+
+    Raises UsageError, StoreError and WriterDied.
+    """
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
 

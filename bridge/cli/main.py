@@ -17,7 +17,8 @@ from typing import Any, NamedTuple, NoReturn, Optional, Sequence
 
 from bridge import __version__
 from bridge.cli.streams import leave_stdout, open_streams
-from bridge.errors import BridgeError, BrokerUnreachable, PaneError, PeerError, Refused, StoreBusy, StoreError, UsageError, WriterDied
+from bridge.errors import BridgeError, BrokerUnreachable, PaneError, PeerError, Refused
+from bridge.errors import StoreBusy, StoreError, UsageError, WriterDied
 
 OK, UNEXPECTED, USAGE, UNREACHABLE, NOT_FOUND, REFUSED, STORE, NO_REPLY, PANE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 3, 4, 5, 6, 7, 8, 130, 141
 WRITER_DIED = 9

@@ -43,7 +43,8 @@ def test_steps_that_hide_below_the_bound_add_up():
 
 
 def test_at_the_start_the_newest_time_of_the_store_is_the_measure():
-    for newest_ms, is_steady in [(0, True), (WALL_MS, True), (WALL_MS - int(8 * DAY * 1000), False), (WALL_MS + int(DAY * 1000), False)]:
+    near, past, future = WALL_MS, WALL_MS - int(8 * DAY * 1000), WALL_MS + int(DAY * 1000)
+    for newest_ms, is_steady in [(0, True), (near, True), (past, False), (future, False)]:
         hand = HandClock()
         pace = Pace(hand.clock(), newest_ms)
         assert pace.is_steady() is is_steady

@@ -89,4 +89,5 @@ def test_a_lease_that_an_older_bridge_wrote_is_at_most_an_hour():
     memo = json.dumps({"claim": ["w", WALL_MS + 86_400_000]})
     entry = make_entry(1)
     entry.restore("pending", 0, memo, WALL_MS, NOW)
-    assert entry.state.claim.until == NOW + 3600 and entry.state.claim.until_ms == WALL_MS + 3_600_000
+    claim = entry.state.claim
+    assert (claim.until, claim.until_ms) == (NOW + 3600, WALL_MS + 3_600_000)

@@ -32,7 +32,9 @@ def refusal(path) -> str:
         return str(caught.value)
 
     text = asyncio.run(scenario())
-    assert "\n" not in text and str(path) in text and any(word in text for word in ("--db", "move it away", "remove it")), "one line that says what to do"
+    assert "\n" not in text and str(path) in text
+    cures = ("--db", "move it away", "remove it")
+    assert any(word in text for word in cures), "one line that says what to do"
     return text
 
 

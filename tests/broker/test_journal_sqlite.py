@@ -90,6 +90,45 @@ def test_a_group_that_fails_leaves_nothing_and_the_next_one_is_kept(tmp_path, co
     assert [each.seq for each in kept.pending] == [1, 6000] and kept.agents == [] and kept.last_seq == 6000
 
 
+def test_what_was_decided_on_top_of_a_group_that_fails_fails_with_it(tmp_path):
+    """On its way, or open when the loop hears of the failure. What comes after that is kept."""
+
+    async def scenario():
+        journal = SqliteJournal(str(tmp_path / "a.db"), start=lambda writer: None)
+        entry = entry_of(row(1))
+        journal.accept(row(1))
+        await asyncio.sleep(0)
+        journal.writer.take()
+        await asyncio.sleep(0)
+        answers = []
+        reply = replied(NEW, "lost", {}, WALL_MS)
+        first = journal.change(change_of(entry, reply))
+        first.add_done_callback(
+            lambda commit: answers.append((first.result(), second.is_done, third.is_done))
+        )
+        journal._groups.leave()
+        second = journal.change(change_of(entry, acknowledged(reply, "w", {}, WALL_MS)))
+        journal._groups.leave()
+        third = journal.put_agent("lucy", "{}")
+        journal.writer._connection.execute("PRAGMA query_only = 1")
+        journal.writer.take()
+        journal.writer._connection.execute("PRAGMA query_only = 0")
+        journal.writer.take()
+        await asyncio.sleep(0)
+        assert isinstance(first.result(), StoreBusy)
+        assert first.result() is second.result() is third.result()
+        assert answers == [(first.result(), True, True)], "what failed is undone before any answer"
+        assert journal.find("t1").state.status == "pending"
+        assert journal.commits().failures == 3
+        journal.writer.start()
+        assert await journal.change(change_of(entry, acknowledged(NEW, "w", {}, WALL_MS))) is None
+        found = journal.find("t1")
+        assert found.state.status == "delivered" and found.state.response is None
+        await journal.aclose()
+
+    asyncio.run(scenario())
+
+
 json_values = st.recursive(st.none() | st.integers(-99, 99) | st.text(alphabet=st.characters(blacklist_categories=()), max_size=8), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=2), max_leaves=5)
 histories = st.lists(st.sampled_from(["claim", "claim-short", "acknowledge", "reply", "expire", "stream"]), max_size=5)
 
@@ -202,7 +241,8 @@ def test_pruning_goes_in_steps_of_so_many_bytes_and_lets_the_groups_between_them
             journal.writer.take()
             await asyncio.sleep(0)
             assert commit.is_done and commit.result() is None, "a group waits for one step at most"
-            (now,) = journal._reader.execute("SELECT count(*) FROM tickets WHERE seq < 1000").fetchone()
+            counted = journal._reader.execute("SELECT count(*) FROM tickets WHERE seq < 1000")
+            (now,) = counted.fetchone()
             steps.append(sizes[len(sizes) - left : len(sizes) - now])
             left = now
         assert left == 0 and sum(map(len, steps)) == len(sizes)
@@ -237,7 +277,8 @@ def test_a_change_of_a_ticket_that_is_not_there_is_no_success(tmp_path):
         connection.execute("DELETE FROM tickets")
         connection.commit()
         connection.close()
-        error = await journal.change(change_of(entry_of(row(1)), acknowledged(NEW, "", {}, WALL_MS)))
+        change = change_of(entry_of(row(1)), acknowledged(NEW, "", {}, WALL_MS))
+        error = await journal.change(change)
         assert isinstance(error, StoreBusy) and "not in the store" in str(error)
         assert await journal.accept(row(2)) is None
 

@@ -81,7 +81,8 @@ class LedgerMachine(RuleBasedStateMachine):
         elif other == "nothing":
             entry, commit = self.ledger.repeated(agent, draft)
             assert entry.ticket_id == ticket_id
-            assert commit is None or not commit.is_done or commit.result() is None, "a ticket on disk must not be answered with 503"
+            is_failed = commit is not None and commit.is_done and commit.result() is not None
+            assert not is_failed, "a ticket on disk must not be answered with 503"
         else:
             with pytest.raises(PeerError) as caught:
                 self.ledger.repeated("eve" if other == "agent" else agent, draft)
@@ -146,7 +147,8 @@ class LedgerMachine(RuleBasedStateMachine):
         """The refusal waits for a change on its way; what is settled must not turn it into a 503."""
         in_flight = any(row[0] == ticket_id for group in self.on_way for row in group)
         if not in_flight and entry.commit is not None:
-            assert entry.commit.is_done and entry.commit.result() is None, "a write that failed long ago answers nothing"
+            is_kept = entry.commit.is_done and entry.commit.result() is None
+            assert is_kept, "a write that failed long ago answers nothing"
 
     @rule()
     def close_group(self):

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.broker.hub import Hub
+from bridge.broker.journal.base import Commit
 from bridge.broker.registry import POLL_WINDOW, REPORTS_MAX, Registry
 from bridge.errors import StoreBusy
 from bridge.ticket import Agent
@@ -26,7 +27,7 @@ def test_registrations_are_true_when_they_are_on_disk(changes, data):
         loop, registry, model = asyncio.get_running_loop(), Registry(Hub(), 10), {}
         proposed = []
         for number, (name, is_removal, is_kept) in enumerate(changes):
-            agent, commit = None if is_removal else Agent(name, type=str(number)), loop.create_future()
+            agent, commit = None if is_removal else Agent(name, type=str(number)), Commit(loop)
             registry.propose(name, agent, commit)
             assert registry.head(name) is agent
             proposed.append((name, agent, commit, is_kept))
@@ -49,7 +50,7 @@ def test_registrations_are_true_when_they_are_on_disk(changes, data):
 def test_the_bound_counts_what_is_on_its_way():
     async def scenario():
         registry = Registry(Hub(), 10)
-        commits = [asyncio.get_running_loop().create_future() for _ in range(2)]
+        commits = [Commit(asyncio.get_running_loop()) for _ in range(2)]
         for number, commit in enumerate(commits):
             assert registry.has_room(2)
             registry.propose(f"agent-{number}", Agent(f"agent-{number}"), commit)

@@ -1,4 +1,4 @@
-"""A store that is lost under a running broker: nothing is promised any more, and the process ends and says why."""
+"""A store that is lost under a running broker: no promise any more, and an end that says why."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ sqlite3.connect(":memory:").execute("PRAGMA hard_heap_limit = 6000000")
 {MAIN}
 """
 
-# SIGUSR1 ends the writing thread by an exception that is none of its own, at the next step that it takes.
+# SIGUSR1 ends the writing thread, at its next step, by an exception that is none of its own.
 MORTAL_WRITER = f"""
 import ctypes, signal, sys, threading
 
 def end_writer(number, frame):
     (writer,) = [each for each in threading.enumerate() if each.name == "bridge-journal"]
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(writer.ident), ctypes.py_object(SystemExit))
+    set_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    set_exception(ctypes.c_ulong(writer.ident), ctypes.py_object(SystemExit))
 
 signal.signal(signal.SIGUSR1, end_writer)
 {MAIN}
@@ -67,12 +68,14 @@ def test_a_store_that_finds_no_memory_fails_the_group_and_lives(run):
     broker = run(LITTLE_MEMORY)
     lines = [broker.line() for _ in range(16)]
     for number, line in enumerate(lines):
-        line.request("POST", "/agents/a/send", {"payload": "x" * 700_000, "ticketId": f"big-{number}"})
+        content = {"payload": "x" * 700_000, "ticketId": f"big-{number}"}
+        line.request("POST", "/agents/a/send", content)
     statuses = [line.read_answer().status for line in lines]
     for line in lines:
         line.close()
     assert 503 in statuses and set(statuses) <= {202, 503}, statuses
-    wait_until(lambda: broker.ask("POST", "/agents/a/send", {"payload": 1, "ticketId": "s"}).status == 202, "it heals")
+    small = ("POST", "/agents/a/send", {"payload": 1, "ticketId": "s"})
+    wait_until(lambda: broker.ask(*small).status == 202, "it heals")
     assert broker.ask("GET", "/health").status == 200
     kept = [f"big-{number}" for number, status in enumerate(statuses) if status == 202]
     assert sorted(ticket["ticketId"] for ticket in broker.pending("a")) == sorted([*kept, "s"])
@@ -124,7 +127,7 @@ def test_a_file_that_is_removed_ends_the_broker(start, suffix):
 
 
 def test_a_store_that_is_restored_ends_the_broker_and_is_not_touched(start, tmp_path):
-    """With a WAL of its own, which SQLite removes by its name when it closes the store that stood there."""
+    """With a WAL of its own, which SQLite removes by its name when it closes the old store."""
     broker = start()
     broker.send("a", "old")
     copy = tmp_path / "copy"

@@ -145,7 +145,9 @@ def subscribe(request: Request, services: Services, name: str) -> Answer:
     return OnDisk(Reply(204), commit)
 
 
-def _subscribed(services: Services, subscriber: str, agent_id: str, watcher: str, commit: Commit) -> None:
+def _subscribed(
+    services: Services, subscriber: str, agent_id: str, watcher: str, commit: Commit
+) -> None:
     if commit.result() is None:
         services.subscriptions.own(watcher, subscriber, agent_id)
         owed = services.subscriptions.add(subscriber, agent_id, services.ledger.seq)

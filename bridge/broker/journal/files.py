@@ -47,7 +47,7 @@ def _identity(path: str) -> Identity:
 
 
 def refuse_links(path: str) -> None:
-    """A hard link is another path to the store, with a lock and a WAL of its own. Raises StoreError."""
+    """A hard link is another path to the store, with a lock of its own. Raises StoreError."""
     try:
         links = os.stat(path).st_nlink
     except OSError:
@@ -60,11 +60,12 @@ def refuse_links(path: str) -> None:
 
 
 def open_lock(path: str) -> int:
-    """PATH.lock, made where there is none. Raises OSError, and StoreError when it is another's file."""
+    """PATH.lock, made where there is none. Raises OSError; StoreError when it is another's file."""
     name = os.path.realpath(path) + ".lock"  # one store has one lock, whatever links lead to it
     if os.path.islink(name):
         raise StoreError(f"{name} is a symbolic link, which no lock is; remove it")
-    lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    lock = os.open(name, flags, 0o600)
     found = os.fstat(lock)
     said = os.pread(lock, LOCK_MAX + 1, 0).strip() if stat.S_ISREG(found.st_mode) else b"?"
     if found.st_nlink > 1 or len(said) > LOCK_MAX or said.strip(b"0123456789"):

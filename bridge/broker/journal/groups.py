@@ -13,8 +13,9 @@ A row says what follows from the state that all earlier rows will make. So a
 group that fails takes every later one of its epoch with it:
 
     writer   fails group 5 of epoch 1; refuses 6 and 7, of epoch 1, unwritten; writes 8, of epoch 2
-    loop     hears of 5: settles 5, 6, 7 and the open group as failed, in that order; begins epoch 2;
-             then the answers leave. What the writer says of 6 and 7 comes later, and says nothing new.
+    loop     hears of 5: settles 5, 6, 7 and the open group as failed, in that order; begins
+             epoch 2; then the answers leave. The writer's word on 6 and 7 comes later, and is not
+             needed any more.
 """
 
 from __future__ import annotations

@@ -28,12 +28,12 @@ from bridge.errors import BridgeError, StoreBusy, StoreError, WriterDied
 
 log = logging.getLogger("bridge.broker")
 
-WAL_MAX = 16 << 20  # bytes that the WAL keeps; a checkpoint comes after 4 MiB, one group may need more
+WAL_MAX = 16 << 20  # bytes that the WAL keeps; it is usually 4 MiB, one group may need more
 CHECKED_MAX = 256 << 20  # bytes; a larger store is opened without PRAGMA quick_check, which reads all of it
 
 
 class SqliteJournal:
-    """A Journal on disk. Must be made on a running loop. Raises StoreError with one line that says what to do.
+    """A Journal on disk. Must be made on a running loop. Raises StoreError, which says what to do.
 
     `start` begins the writing; who gives another one takes the writer's jobs by hand.
     """
@@ -152,7 +152,7 @@ class SqliteJournal:
         self._is_closing = True
         self._reader.close()
         if isinstance(self._lost, StoreError):
-            return  # SQLite's close would remove PATH-wal, which may be another's by now: the exit closes
+            return  # closing would remove PATH-wal, which may be another's by now; the exit does not
         self.writer.stop()
         os.close(self._lock)
 

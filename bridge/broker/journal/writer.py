@@ -104,7 +104,7 @@ class Writer:
             return self._failure
         try:
             self._write(group)
-        except Exception as error:  # SQLite's, and what it has no memory for: the group fails, the thread lives
+        except Exception as error:  # SQLite's own, or no memory: the group fails, the thread lives
             self._failed_epoch = group.epoch
             self._failure = StoreBusy(f"the store cannot be written now: {_words(error)}")
             self._roll_back()
@@ -117,7 +117,7 @@ class Writer:
     def _write(self, group: Group) -> None:
         started = time.perf_counter()
         if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")  # what failed before: else this joins it, and is not committed
+            self._connection.execute("ROLLBACK")  # one that failed: else this joins it, uncommitted
         if len(group) == len(group.accepts) <= CHUNK:
             self._insert(group.accepts)  # a statement alone is a transaction: one step for the usual group
         else:
@@ -126,7 +126,7 @@ class Writer:
                 self._insert(group.accepts[first : first + CHUNK])
             if group.changes:
                 changed = self._connection.executemany(schema.CHANGE, group.changes).rowcount
-                if changed != len(group.changes):  # another program deleted them: nothing of ours can
+                if changed != len(group.changes):  # another program deleted them: ours cannot
                     missing = len(group.changes) - changed
                     raise sqlite3.DatabaseError(f"{missing} changed tickets are not in the store")
             for sql, parameters in group.rest:
