@@ -1,32 +1,36 @@
-"""One agent's pending tickets, in the order of their seq.
+"""Pending tickets in the order of their seq: those of one agent, and those of all agents.
 
 Rule 1: a ticket leaves when it is acknowledged, answered or expired; reading never removes.
 Rule 2: the bound counts tickets that are still on their way to disk, so that a
 burst cannot slip past it.
 
-A dict keeps insertion order, and insertion is in seq order, so reading from
-the start needs no sort; reading after a cursor bisects a list of the keys that
-is rebuilt only when tickets have left in between (`_keys` is None then).
+The seqs stand in runs of at most RUN, ascending. A seq joins the last run, for it is
+the greatest. It leaves from anywhere, and is found by bisection: of the runs, then in
+the run. So reading after a cursor costs what it returns, however many tickets come and
+leave in between; nothing is ever sorted or rebuilt.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from typing import Optional
 
 from bridge.broker.entry import Entry
 
+RUN = 512  # seqs; what one removal moves at most, 4 KiB of pointers
+
 
 class Backlog:
-    """Pending entries of one agent. `reserved` = accepted, not yet on disk."""
+    """Pending entries. `reserved` = accepted, not yet on disk."""
 
-    __slots__ = ("agent_id", "reserved", "_entries", "_keys")
+    __slots__ = ("agent_id", "reserved", "_entries", "_runs", "_firsts")
 
     def __init__(self, agent_id: str) -> None:
         self.agent_id = agent_id
         self.reserved = 0
         self._entries: dict[int, Entry] = {}
-        self._keys: Optional[list[int]] = []
+        self._runs: list[list[int]] = []  # none is empty
+        self._firsts: list[int] = []  # what each run began with, also when that has left
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -38,26 +42,40 @@ class Backlog:
     def has_room(self, queue_max: int) -> bool:
         return len(self._entries) + self.reserved < queue_max
 
+    # Hot, as `remove`: twice per ticket, for its agent and for all.
     def append(self, entry: Entry) -> None:
         """Add the newest entry. Its seq must be greater than every other's."""
-        self._entries[entry.seq] = entry
-        if self._keys is not None:
-            self._keys.append(entry.seq)
-
-    def remove(self, entry: Entry) -> None:
-        if self._entries.pop(entry.seq, None) is None or self._keys is None:
-            return
-        if self._keys[0] == entry.seq and len(self._keys) < 64:
-            del self._keys[0]  # the usual case: oldest first, few waiting
+        seq = entry.seq
+        self._entries[seq] = entry
+        runs = self._runs
+        if runs and len(runs[-1]) < RUN:
+            runs[-1].append(seq)
         else:
-            self._keys = None if self._entries else []
+            runs.append([seq])
+            self._firsts.append(seq)
+
+    def remove(self, entry: Entry) -> bool:
+        """Return whether it was there."""
+        seq = entry.seq
+        if self._entries.pop(seq, None) is None:
+            return False
+        at = bisect_right(self._firsts, seq) - 1
+        run = self._runs[at]
+        del run[bisect_left(run, seq)]
+        if not run:
+            del self._runs[at], self._firsts[at]
+        return True
 
     def read_after(self, seq: int, limit: int) -> list[Entry]:
         """At most `limit` entries after the cursor, oldest first."""
-        if self._keys is None:
-            self._keys = list(self._entries)
-        first = bisect_right(self._keys, seq)
-        return [self._entries[key] for key in self._keys[first : first + limit]]
+        found: list[int] = []
+        at = max(0, bisect_right(self._firsts, seq) - 1)
+        while at < len(self._runs) and len(found) < limit:
+            run = self._runs[at]
+            first = bisect_right(run, seq)
+            found += run[first : first + limit - len(found)]
+            at += 1
+        return [self._entries[each] for each in found]
 
     def oldest(self) -> Optional[Entry]:
-        return next(iter(self._entries.values()), None)
+        return self._entries[self._runs[0][0]] if self._runs else None

@@ -7,6 +7,9 @@ no gap (the ticket fell between reading and registering), no double (into both).
 Rule 3: long-polls are woken once per commit group, after the whole group, so
 that one answer carries all of it.
 
+Rule 4: what fan-out does not manage within its time (pace.py) is left to the streams'
+own catch-up. It costs a stream its turn, never a ticket, and never the order.
+
     publish([entries]) -> backlog.append, then offer to
         the agent's streams - the shared streams of its subscribers - the open shared streams
 """
@@ -16,7 +19,9 @@ from __future__ import annotations
 from typing import Iterable, Optional, Protocol, Sequence
 
 from bridge.broker.backlog import Backlog
+from bridge.broker.clock import Clock
 from bridge.broker.entry import Entry
+from bridge.broker.pace import Pace
 from bridge.broker.waiters import Waiters
 
 
@@ -39,15 +44,21 @@ class Subscriber(Protocol):
 
 
 class Hub:
-    def __init__(self) -> None:
+    def __init__(self, pace: Optional[Pace] = None) -> None:
+        self.pace = Pace(Clock()) if pace is None else pace
         self.backlogs: dict[str, Backlog] = {}
-        self.pending = 0  # entries in all backlogs
+        self.everything = Backlog("")  # the entries of all of them
         self.pending_bytes = 0
         self._streams: dict[str, set[Subscriber]] = {}  # agent -> subscribers, shared ones included
-        self._everything: set[Subscriber] = set()  # shared streams of all agents
+        self._everything: set[Subscriber] = set()  # shared streams of all agents that are not behind
         self.polls = Waiters()  # by agent
         self.replies = Waiters()  # by ticket id
         self.stages = Waiters()  # by ticket id: woken with each stage of its history
+
+    @property
+    def pending(self) -> int:
+        """Entries in all backlogs."""
+        return len(self.everything)
 
     def backlog(self, agent_id: str) -> Backlog:
         found = self.backlogs.get(agent_id)
@@ -58,15 +69,17 @@ class Hub:
     # Hot: once per ticket.
     def publish(self, entries: Sequence[Entry]) -> None:
         """The entries of one commit group are on disk; `entries` are in seq order."""
+        self.pace.begin()
         for entry in entries:
             agent_id = entry.agent_id
             self.backlogs[agent_id].append(entry)
-            self.pending += 1
+            self.everything.append(entry)
             self.pending_bytes += len(entry.data)
             for subscriber in self._streams.get(agent_id, ()):
                 subscriber.offer(entry)
-            for subscriber in self._everything:
-                subscriber.offer(entry)
+            if self._everything:
+                for subscriber in tuple(self._everything):  # those that fall behind leave it
+                    subscriber.offer(entry)
         for entry in entries:
             if entry.agent_id in self.polls:
                 self.polls.wake_all(entry.agent_id)
@@ -74,10 +87,8 @@ class Hub:
     def withdraw(self, entry: Entry) -> None:
         """The entry is no longer pending."""
         backlog = self.backlogs[entry.agent_id]
-        before = len(backlog)
-        backlog.remove(entry)
-        if len(backlog) < before:
-            self.pending -= 1
+        if backlog.remove(entry):
+            self.everything.remove(entry)
             self.pending_bytes -= len(entry.data)
         self.release(backlog)
 
@@ -105,10 +116,10 @@ class Hub:
 
     def oldest(self) -> Optional[Entry]:
         """The ticket that has been pending for longest."""
-        found = [entry for entry in (backlog.oldest() for backlog in self.backlogs.values()) if entry is not None]
-        return min(found, key=lambda entry: entry.seq, default=None)
+        return self.everything.oldest()
 
     def subscribe_everything(self, subscriber: Subscriber) -> None:
+        """Offer it each new entry. It must have been sent, in the same step, all that there is."""
         self._everything.add(subscriber)
 
     def unsubscribe_everything(self, subscriber: Subscriber) -> None:

@@ -42,6 +42,7 @@ from bridge.broker.ledger import Bounds, Ledger
 from bridge.broker.limits import SendLimits
 from bridge.broker.listening import Listening
 from bridge.broker.metrics import Metrics
+from bridge.broker.pace import Pace
 from bridge.broker.registry import Registry
 from bridge.broker.reply import problem
 from bridge.broker.services import Services
@@ -187,7 +188,7 @@ class Server:
 def _open_services(settings: BrokerSettings, clock: Clock) -> Services:
     path = settings.db or default_db()
     journal: Union[SqliteJournal, MemoryJournal] = MemoryJournal() if path == MEMORY else SqliteJournal(path)
-    hub, metrics = Hub(), Metrics(settings.metrics_agents)
+    hub, metrics = Hub(Pace(clock)), Metrics(settings.metrics_agents)
     bounds = Bounds(settings.queue_max, settings.pending_bytes, settings.finished_max, settings.finished_bytes)
     ledger = Ledger(journal, hub, clock, metrics, bounds)
     watchers = Watchers(clock, settings.watcher_grace / 1000, 2 * settings.agents_max)

@@ -10,7 +10,9 @@ from typing import Any, Callable, Optional
 
 from bridge.broker.clock import Clock
 from bridge.broker.entry import Entry
+from bridge.broker.hub import Hub
 from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Commits, Kept
+from bridge.broker.pace import Pace
 from bridge.errors import StoreBusy
 from bridge.wire.sse import EventStreamDecoder
 
@@ -31,6 +33,31 @@ class HandClock:
 
     def clock(self) -> Clock:
         return Clock(wall=lambda: self.wall_ms / 1000, monotonic=lambda: self.now)
+
+
+class PacedHub(Hub):
+    """A hub whose loop turns when the test says so, and whose clock goes on by `seconds_a_look` with each look at it."""
+
+    def __init__(self) -> None:
+        self.now, self.seconds_a_look = 1000.0, 0.0
+        self.clock = Clock(wall=lambda: WALL_MS / 1000, monotonic=self._look)
+        self.called: list[Callable[[], None]] = []
+        super().__init__(Pace(self.clock, self.called.append))
+
+    def _look(self) -> float:
+        self.now += self.seconds_a_look
+        return self.now
+
+    def turn(self) -> None:
+        called = self.called[:]
+        self.called.clear()
+        for each in called:
+            each()
+
+    def turns(self) -> None:
+        """Until nothing is left to do."""
+        while self.called:
+            self.turn()
 
 
 def make_entry(seq: int, agent: str = "lucy", data: bytes = b"{}", **more: Any) -> Entry:

@@ -3,7 +3,8 @@
     must    pending, of a carried agent, new to the cursor or owed      all of them, once all is read
     may     whatever the connection was ever entitled to                nothing else, ever
 
-And always: no ticket twice on one connection, each agent's in order of seq, none that was not pending.
+And always: no ticket twice on one connection, all in order of seq, but that the backlog of an agent which was
+added late comes first, and none that was not pending.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
+from bridge.broker import pace as pace_module
 from bridge.broker import subscriber as subscriber_module
-from bridge.broker.hub import Hub
+from bridge.broker.backlog import Backlog
 from bridge.broker.metrics import Metrics
 from bridge.broker.subscriber import StreamSubscriber
-from broker.seams import WALL_MS, BoundedOutbox, HandClock, make_entry
+from broker.seams import WALL_MS, BoundedOutbox, PacedHub, make_entry
 
 AGENTS = ["ann", "bob", "cyd"]
 agents = st.sampled_from(AGENTS)
@@ -32,6 +34,7 @@ class Line:
         self.stream = StreamSubscriber(hub, clock, metrics, self.outbox, is_shared, after)
         self.after, self.carried, self.is_everything = after, set(), False
         self.must, self.may, self.seen = set(), set(), []
+        self.late = [0]  # how much had been sent when an agent was added
         self.floor = {}  # agent -> seq up to which the cursor spoke for it
 
     def carries(self, agent) -> bool:
@@ -44,28 +47,24 @@ class Line:
         if was_full:
             self.stream.catch_up()
 
-    def turn(self) -> None:
-        steps, self.outbox.steps = self.outbox.steps, []
-        for step in steps:
-            step()
-
 
 class StreamMachine(RuleBasedStateMachine):
     lines = Bundle("lines")
 
     def __init__(self) -> None:
         super().__init__()
-        self.kept = subscriber_module.READ_LIMIT, subscriber_module.STEP_BYTES
-        subscriber_module.READ_LIMIT, subscriber_module.STEP_BYTES = 3, 40  # so that small examples reach them
-        self.hub, self.metrics, self.clock = Hub(), Metrics(), HandClock().clock()
+        self.kept = subscriber_module.STEP
+        subscriber_module.STEP = 3  # so that small examples reach it
+        self.hub, self.metrics = PacedHub(), Metrics()
+        self.clock = self.hub.clock
         self.last, self.pending, self.agent_of, self.open = 0, {}, {}, []
 
     def teardown(self) -> None:
         self.read_everything()
         for line in self.open:
             line.stream.close()
-        subscriber_module.READ_LIMIT, subscriber_module.STEP_BYTES = self.kept
-        assert not self.hub._streams and not self.hub._everything, "a closed stream leaves nothing behind"
+        subscriber_module.STEP = self.kept
+        assert not self.hub._streams and not self.hub._everything and not len(self.hub.pace), "a closed stream leaves nothing behind"
 
     # -- connections -----------------------------------------------------------
 
@@ -104,7 +103,7 @@ class StreamMachine(RuleBasedStateMachine):
         line.is_everything = True
         line.must = {seq for seq in self.pending if seq > line.after}
         line.may |= line.must
-        line.stream.add_everything()
+        line.stream.add_everything(line.after)
         return self._attached(line)
 
     @rule(line=consumes(lines))
@@ -123,6 +122,7 @@ class StreamMachine(RuleBasedStateMachine):
             backlog = {seq for seq, entry in self.pending.items() if entry.agent_id == agent} - set(line.outbox.seqs)
             line.may |= backlog
             line.must |= {seq for seq in backlog if seq > line.floor.get(agent, 0)}
+        line.late.append(len(line.outbox.seqs))
         line.stream.add(agent, self.last)
         line.stream.catch_up()
 
@@ -164,17 +164,22 @@ class StreamMachine(RuleBasedStateMachine):
     def read(self, line):
         line.read()
 
-    @rule(line=lines)
-    def turn(self, line):
-        line.turn()
+    @rule()
+    def turn(self):
+        self.hub.turn()
+
+    @rule(share=st.sampled_from([0, 0.2, 0.6, 2]))
+    def work_takes(self, share):
+        """Each look at the clock takes that share of a turn's time."""
+        self.hub.seconds_a_look = share * pace_module.TURN
 
     @rule()
     def read_everything(self):
-        for line in self.open:
-            for _ in range(2 * self.last + 4):
-                line.turn()
+        for _ in range(len(self.open) * (2 * self.last + 4)):
+            self.hub.turn()
+            for line in self.open:
                 line.read()
-            line.turn()
+        for line in self.open:
             self.check(line)
             missing = (line.must & set(self.pending)) - set(line.outbox.seqs)
             assert not missing, f"lost: {sorted(missing)}"
@@ -186,6 +191,8 @@ class StreamMachine(RuleBasedStateMachine):
         seqs = line.outbox.seqs
         assert len(set(seqs)) == len(seqs), f"twice: {seqs}"
         assert set(seqs) <= line.may, f"not due: {sorted(set(seqs) - line.may)}"
+        for first, end in zip(line.late, [*line.late[1:], len(seqs)]):
+            assert seqs[first:end] == sorted(seqs[first:end]), f"out of order: {seqs}"
         for agent in AGENTS:
             its = [seq for seq in seqs if self.agent_of[seq] == agent]
             assert its == sorted(its), f"out of order: {its}"
@@ -211,9 +218,15 @@ TestStreams.settings = settings(max_examples=80, stateful_step_count=40)
 
 
 def open_stream(limit=100, is_shared=True, after=0, hub=None):
-    hub = hub or Hub()
+    hub = hub or PacedHub()
     outbox = BoundedOutbox(limit)
-    return hub, outbox, StreamSubscriber(hub, HandClock().clock(), Metrics(), outbox, is_shared, after)
+    return hub, outbox, StreamSubscriber(hub, hub.clock, Metrics(), outbox, is_shared, after)
+
+
+def catch_up(hub, *streams):
+    for stream in streams:
+        stream.catch_up()
+    hub.turns()
 
 
 def publish(hub, *entries):
@@ -225,11 +238,11 @@ def publish(hub, *entries):
 def test_an_event_is_the_ticket_and_on_a_shared_stream_names_its_agent():
     hub, outbox, stream = open_stream()
     stream.add('an"n', 0)
-    stream.catch_up()
+    catch_up(hub, stream)
     publish(hub, make_entry(7, 'an"n', b'{"a":1}'))
     hub, alone, single = open_stream(is_shared=False, hub=hub)
     single.add('an"n', 0)
-    single.catch_up()
+    catch_up(hub, single)
     (shared_event,), (event,) = outbox.events, alone.events
     assert (shared_event.event, shared_event.last_event_id, event.event, event.last_event_id) == ("ticket", "7", "ticket", "7")
     assert json.loads(shared_event.data) == {"agentId": 'an"n', "ticket": {"a": 1}} and event.data == '{"a":1}'
@@ -237,8 +250,8 @@ def test_an_event_is_the_ticket_and_on_a_shared_stream_names_its_agent():
 
 def test_the_first_stream_marks_the_ticket_as_streamed():
     hub, _, stream = open_stream()
-    stream.add_everything()
-    stream.catch_up()
+    stream.add_everything(0)
+    catch_up(hub, stream)
     entry = make_entry(1)
     publish(hub, entry)
     assert (entry.streamed_ms, entry.streamed_by) == (WALL_MS, "sse")
@@ -249,27 +262,105 @@ def test_the_first_stream_marks_the_ticket_as_streamed():
 def test_agents_that_come_and_go_leave_nothing_on_the_stream():
     """Names are free to invent: a supervisor with a new worker every minute keeps its stream for months."""
     hub, outbox, stream = open_stream(limit=100000)
-    stream.catch_up()
+    catch_up(hub, stream)
     for number in range(1, 5000):
         name = f"worker-{number}"
         stream.add(name, number - 1)
-        stream.catch_up()
+        catch_up(hub, stream)
         publish(hub, make_entry(number, name))
         hub.withdraw(hub.read(name, 0, 1)[0])
         stream.discard(name)
     assert outbox.seqs == list(range(1, 5000))
-    assert len(stream._left_at) < 1000 and not hub.backlogs and not hub._streams
+    assert len(stream._of_agents._left_at) < 1000 and not hub.backlogs and not hub._streams
 
 
 def test_what_waits_unacknowledged_is_remembered_however_many_agents_come_and_go():
     hub, outbox, stream = open_stream(limit=100000)
-    stream.catch_up()
+    catch_up(hub, stream)
     for number in range(1, 1500):
         stream.add(f"worker-{number}", number - 1)
-        stream.catch_up()
+        catch_up(hub, stream)
         publish(hub, make_entry(number, f"worker-{number}"))
         stream.discard(f"worker-{number}")
     for number in range(1, 1500):
         stream.add(f"worker-{number}", 1500)
-    stream.catch_up()
+    catch_up(hub, stream)
     assert outbox.seqs == list(range(1, 1500)), "none twice"
+
+
+def test_catching_up_costs_what_it_sends(monkeypatch):
+    """However many agents have a backlog: a read of the next ticket for each that is sent, and one for each agent at first."""
+    reads = []
+    monkeypatch.setattr(Backlog, "read_after", counting(Backlog.read_after, reads))
+    agents = [f"agent-{number}" for number in range(2000)]
+    hub, everything, observer = open_stream(limit=10000)
+    _, named, supervisor = open_stream(limit=10000, hub=hub)
+    publish(hub, *(make_entry(number, agents[number * 7 % 2000]) for number in range(1, 4001)))
+    observer.add_everything(0)
+    catch_up(hub, observer)
+    assert len(everything.seqs) == 4000 and len(reads) <= 4000 + 1 and max(reads) <= 1
+    reads.clear()
+    for agent in agents:
+        supervisor.add(agent, 0)
+    assert len(reads) <= 2 * 2000
+    reads.clear()
+    catch_up(hub, supervisor)
+    assert named.seqs == everything.seqs and len(reads) <= 2 * 4000 and max(reads) <= 1
+    for stream, outbox in ((observer, everything), (supervisor, named)):
+        reads.clear()
+        outbox.limit = outbox.waiting  # full
+        publish(hub, *(make_entry(number, agents[number % 2000]) for number in range(5001, 5011)))
+        outbox.read_all()
+        catch_up(hub, stream)
+        assert len(reads) <= 2 * 10 + 1, "a stream that was full for a while goes on where it was"
+        for entry in hub.everything.read_after(5000, 100):
+            hub.withdraw(entry)
+
+
+def counting(read_after, found):
+    def read(backlog, seq, limit):
+        entries = read_after(backlog, seq, limit)
+        found.append(len(entries))
+        return entries
+
+    return read
+
+
+def test_streams_that_are_behind_share_a_turn():
+    """Ten readers of a long backlog: one turn of the loop sends for its time only, and each gets its share."""
+    hub = PacedHub()
+    publish(hub, *(make_entry(number, f"agent-{number % 500}") for number in range(1, 3001)))
+    opened = [open_stream(limit=10000, hub=hub) for _ in range(10)]
+    for _, _, stream in opened:
+        stream.add_everything(0)
+        stream.catch_up()
+    hub.seconds_a_look = pace_module.TURN / 50
+    sent, most = [0] * 10, 0
+    while len(hub.pace):
+        hub.turn()
+        before, sent = sent, [len(outbox.seqs) for _, outbox, _ in opened]
+        most = max(most, sum(sent) - sum(before))
+        assert max(sent) <= 2 * min(sent) + 50
+    assert most <= 50 and sent == [3000] * 10
+
+
+def test_fan_out_to_thousands_of_streams_is_done_in_turns():
+    """What a turn has no time for comes in the next ones, in order; a ticket is `streamed` when it was written, and not before."""
+    hub = PacedHub()
+    opened = [open_stream(limit=10000, hub=hub) for _ in range(1000)]
+    for _, _, stream in opened:
+        stream.add_everything(0)
+    catch_up(hub, *(stream for _, _, stream in opened))
+    hub.seconds_a_look = pace_module.TURN / 50
+    entries = [make_entry(number, "lucy") for number in range(1, 6)]
+    publish(hub, *entries)
+    counts = [sum(len(outbox.seqs) for _, outbox, _ in opened)]
+    assert [bool(entry.streamed_ms) for entry in entries] == [True] + [False] * 4
+    while len(hub.pace):
+        hub.turn()
+        counts.append(sum(len(outbox.seqs) for _, outbox, _ in opened))
+        assert counts[-1] - counts[-2] <= 50 and counts[0] <= 50
+    assert all(outbox.seqs == [1, 2, 3, 4, 5] for _, outbox, _ in opened) and all(entry.streamed_ms for entry in entries)
+    hub.seconds_a_look = 0
+    publish(hub, make_entry(6, "lucy"))
+    assert all(outbox.seqs[-1] == 6 for _, outbox, _ in opened), "all are live again"

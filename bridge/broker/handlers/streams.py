@@ -67,7 +67,7 @@ def shared_stream(request: Request, services: Services, name: str) -> Answer:
 
 def _attach_everything(services: Services, after: int, looks: bool, outbox: Outbox) -> StreamSubscriber:
     subscriber = StreamSubscriber(services.hub, services.clock, services.metrics, outbox, True, after, looks)
-    subscriber.add_everything()
+    subscriber.add_everything(after)
     return subscriber
 
 

@@ -1,0 +1,114 @@
+"""What a stream is still owed, oldest first. Either way the next ticket costs the same, however many wait.
+
+    OfAll      one cursor in the backlog of all agents
+    OfAgents   a heap of (seq, agent): the next ticket of each agent that has one due
+
+OfAgents is right without a cursor for each agent. An agent in the heap has been sent all that
+was due before its seq; an agent that is not in the heap has been sent everything. So the heap is
+filled once, when agents are added; after that a new ticket adds its agent unless that waits already.
+"""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush, heapreplace
+from typing import Optional
+
+from bridge.broker.entry import Entry
+from bridge.broker.hub import Hub
+
+LEFT_MIN = 100  # discarded agents below which they are not swept
+
+
+class OfAll:
+    def __init__(self, hub: Hub, after: int) -> None:
+        self._backlog, self._sent = hub.everything, after
+
+    def first(self) -> Optional[Entry]:
+        """The next entry to send; None when nothing is due."""
+        return next(iter(self._backlog.read_after(self._sent, 1)), None)
+
+    def note_sent(self, entry: Entry) -> None:
+        """What `first` returned, or the newest of all, has been sent."""
+        self._sent = entry.seq
+
+    def note_new(self, entry: Entry) -> None:
+        """A ticket was published, and could not be sent at once. It is in the backlog."""
+
+
+class OfAgents:
+    """`after` is the stream's cursor: the agents' tickets up to there were seen already, but for what they are owed."""
+
+    def __init__(self, hub: Hub, after: int) -> None:
+        self.agents: set[str] = set()
+        self._hub, self._sent = hub, after  # the greatest seq that was sent
+        self._heap: list[tuple[int, str]] = []
+        self._in_heap: set[str] = set()
+        self._passed: dict[str, tuple[int, int]] = {}  # agent -> (owed up to here, then nothing up to here)
+        self._left_at: dict[str, int] = {}  # agents discarded again -> cursor
+        self._left_swept = LEFT_MIN
+
+    def add(self, agent_id: str, owed: int) -> None:
+        """One more agent. Its tickets up to the seq `owed` are due although the cursor is past them."""
+        self.agents.add(agent_id)
+        self._passed[agent_id] = (min(owed, self._sent), self._sent)
+        self._push(self._following(agent_id, self._left_at.pop(agent_id, 0)))
+
+    def _following(self, agent_id: str, seq: int) -> Optional[Entry]:
+        """The agent's first entry after `seq` that is due."""
+        entry = next(iter(self._hub.read(agent_id, seq, 1)), None)
+        if agent_id in self._passed and (entry is None or entry.seq > self._passed[agent_id][0]):
+            _, until = self._passed.pop(agent_id)
+            entry = next(iter(self._hub.read(agent_id, max(seq, until), 1)), None)
+        return entry
+
+    def _push(self, entry: Optional[Entry]) -> None:
+        if entry is not None:
+            heappush(self._heap, (entry.seq, entry.agent_id))
+            self._in_heap.add(entry.agent_id)
+
+    def first(self) -> Optional[Entry]:
+        while self._heap:
+            seq, agent_id = self._heap[0]
+            entry = self._following(agent_id, seq - 1)
+            if entry is not None and entry.seq == seq:
+                return entry
+            self._replace(agent_id, entry)  # that one was acknowledged meanwhile
+        return None
+
+    def _replace(self, agent_id: str, entry: Optional[Entry]) -> None:
+        """The first in the heap is done; `entry` is the same agent's next."""
+        if entry is not None:
+            heapreplace(self._heap, (entry.seq, agent_id))
+        else:
+            heappop(self._heap)
+            self._in_heap.discard(agent_id)
+
+    def note_sent(self, entry: Entry) -> None:
+        self._sent = max(self._sent, entry.seq)
+        if self._heap:  # else it was sent as it was published
+            self._replace(entry.agent_id, self._following(entry.agent_id, entry.seq))
+
+    def note_new(self, entry: Entry) -> None:
+        if entry.agent_id not in self._in_heap:
+            self._push(entry)
+
+    def discard(self, agent_id: str) -> None:
+        self.agents.discard(agent_id)
+        self._passed.pop(agent_id, None)
+        # Should it come back on this connection, what it was sent is not sent again.
+        self._left_at[agent_id] = self._sent
+        if agent_id in self._in_heap:
+            self._left_at[agent_id] = next(seq for seq, name in self._heap if name == agent_id) - 1
+            self._in_heap.discard(agent_id)
+            self._heap = [item for item in self._heap if item[1] != agent_id]
+            heapify(self._heap)
+        if len(self._left_at) > 2 * self._left_swept:
+            self._sweep_left()
+
+    def _sweep_left(self) -> None:
+        """Forget agents that have nothing left of what they were sent: names are free to invent."""
+        for agent_id, cursor in list(self._left_at.items()):
+            oldest = self._hub.read(agent_id, 0, 1)
+            if not oldest or oldest[0].seq > cursor:
+                del self._left_at[agent_id]
+        self._left_swept = max(LEFT_MIN, len(self._left_at))

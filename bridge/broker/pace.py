@@ -1,0 +1,68 @@
+"""Work for many connections, in pieces: at most TURN seconds of it in one turn of the loop.
+
+Rule 1: who has more to do than one piece asks again, and stands at the end of the queue. So
+each open stream gets its share, and a ticket or a request waits for one turn, not for all of them.
+Rule 2: a piece looks at `is_over` after each thing that it does, and does at least one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import Callable
+
+from bridge.broker.clock import Clock
+
+TURN = 0.002  # seconds; about 200 writes of a small event
+
+Work = Callable[[], None]
+
+
+def _call_soon(work: Work) -> None:
+    asyncio.get_running_loop().call_soon(work)
+
+
+class Pace:
+    """The queue of such work, each piece of it once, in the order in which it was asked for."""
+
+    def __init__(self, clock: Clock, call_soon: Callable[[Work], object] = _call_soon) -> None:
+        self._clock, self._call_soon = clock, call_soon
+        self._waiting: OrderedDict[Work, None] = OrderedDict()
+        self._is_called = False
+        self._ends_at = 0.0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def begin(self) -> None:
+        """The time of this turn begins now."""
+        self._ends_at = self._clock.monotonic() + TURN
+
+    # Hot: once per ticket and stream.
+    def is_over(self) -> bool:
+        return self._clock.monotonic() >= self._ends_at
+
+    def later(self, work: Work) -> None:
+        """Call `work` in one of the next turns, once, however often that was asked for."""
+        self._waiting.setdefault(work)
+        self._call()
+
+    def cancel(self, work: Work) -> None:
+        self._waiting.pop(work, None)
+
+    def _call(self) -> None:
+        if self._waiting and not self._is_called:
+            self._is_called = True
+            self._call_soon(self._run)
+
+    def _run(self) -> None:
+        self._is_called = False
+        self.begin()
+        try:
+            while self._waiting:
+                work, _ = self._waiting.popitem(last=False)
+                work()
+                if self.is_over():
+                    break
+        finally:  # also when a piece has failed: the others' must go on
+            self._call()
