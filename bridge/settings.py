@@ -45,7 +45,11 @@ class BrokerSettings:
     write_deadline: int = _set(120000, "BRIDGE_WRITE_DEADLINE", "ms a connection may accept no byte before it is cut", 100)
     queue_max: int = _set(1000, "BRIDGE_QUEUE_MAX", "pending tickets per agent; beyond it a send is 429", 1)
     pending_bytes: int = _set(1 << 30, "BRIDGE_PENDING_BYTES", "bytes of all pending tickets, which are held in memory; beyond it a send is 503", 1024)
-    agents_max: int = _set(10000, "BRIDGE_AGENTS_MAX", "registered agents; beyond it a registration is 429", 1)
+    agents_max: int = _set(10000, "BRIDGE_AGENTS_MAX", "registered agents, and subscriptions of all subscribers together; beyond it either is 429", 1)
+    supervise_max: int = _set(
+        1000, "BRIDGE_SUPERVISE_MAX",
+        "agents of one subscriber, all of which one of its polls looks at; beyond it a subscription is 429", 1,
+    )  # fmt: skip
     rate_limit: int = _set(100, "BRIDGE_RATE_LIMIT", "sends a minute per target agent; 0 = off")
     body_max: int = _set(1 << 20, "BRIDGE_BODY_MAX", "bytes of a request body; beyond it 413", 16)
     head_max: int = _set(16384, "BRIDGE_HEAD_MAX", "bytes of a request line and header block; beyond it 414 or 431", 256)

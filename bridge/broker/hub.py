@@ -22,7 +22,7 @@ from bridge.broker.backlog import Backlog
 from bridge.broker.clock import Clock
 from bridge.broker.entry import Entry
 from bridge.broker.pace import Pace
-from bridge.broker.waiters import Waiters
+from bridge.broker.waiters import Polls, Waiters
 
 
 class Subscriber(Protocol):
@@ -51,7 +51,7 @@ class Hub:
         self.pending_bytes = 0
         self._streams: dict[str, set[Subscriber]] = {}  # agent -> subscribers, shared ones included
         self._everything: set[Subscriber] = set()  # shared streams of all agents that are not behind
-        self.polls = Waiters()  # by agent
+        self.polls = Polls()
         self.replies = Waiters()  # by ticket id
         self.stages = Waiters()  # by ticket id: woken with each stage of its history
 
@@ -81,8 +81,7 @@ class Hub:
                 for subscriber in tuple(self._everything):  # those that fall behind leave it
                     subscriber.offer(entry)
         for entry in entries:
-            if entry.agent_id in self.polls:
-                self.polls.wake_all(entry.agent_id)
+            self.polls.wake_all(entry.agent_id)
 
     def withdraw(self, entry: Entry) -> None:
         """The entry is no longer pending."""

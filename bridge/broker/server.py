@@ -192,7 +192,8 @@ def _open_services(settings: BrokerSettings, clock: Clock) -> Services:
     bounds = Bounds(settings.queue_max, settings.pending_bytes, settings.finished_max, settings.finished_bytes)
     ledger = Ledger(journal, hub, clock, metrics, bounds)
     watchers = Watchers(clock, settings.watcher_grace / 1000, 2 * settings.agents_max)
-    registry, subscriptions = Registry(hub, settings.agents_max, watchers), Subscriptions(settings.agents_max)
+    registry = Registry(hub, settings.agents_max, watchers)
+    subscriptions = Subscriptions(hub.polls, settings.agents_max, settings.supervise_max)
     limits = SendLimits(settings.rate_limit)
     rows = AgentRows(registry, hub, clock)
     services = Services(

@@ -39,7 +39,7 @@ class Services:
     @property
     def longpolls(self) -> int:
         """Long-polls that wait now, each counted once."""
-        return self.hub.polls.total + self.subscriptions.idle_polls
+        return self.hub.polls.total
 
 
 def query_int(query: dict[str, str], name: str, default: int, low: int, high: int) -> int:

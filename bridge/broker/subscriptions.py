@@ -8,29 +8,34 @@ because a stream that broke on the way may have delivered none of them.
 Rule 2: subscriptions are kept by the journal, like registrations.
 Rule 3: an agent may be subscribed by several watchers of one name, each of which owns it.
 Who owns what is memory only; `leave` tells what only one that is gone had.
+Rule 4: each bound is one of work. Opening a stream or answering a poll looks at each
+agent of the name, and a ticket's fan-out at each name that its agent is subscribed under.
 """
 
 from __future__ import annotations
 
 from bridge.broker.subscriber import StreamSubscriber
-from bridge.broker.waiters import Waiters
+from bridge.broker.waiters import Polls
 from bridge.errors import PeerError
 
 LINGER = 3.0  # seconds for which a long-poll counts after its end: a network's way there and back, and a little work
+NAMES_MAX = 64  # under which one agent may be subscribed; one is usual, two while a supervisor gives way to another
 
 
 class Subscriptions:
-    def __init__(self, subscribers_max: int) -> None:
+    def __init__(self, polls: Polls, subscriptions_max: int, agents_max: int) -> None:
+        """`subscriptions_max` of all names together, `agents_max` of one."""
         self._owed: dict[str, dict[str, int]] = {}  # subscriber -> agent -> owed up to seq
         self._open: dict[str, set[StreamSubscriber]] = {}
         self._polled: dict[str, float] = {}  # subscriber -> when it last polled, monotonic seconds
-        self._subscribers_max = subscribers_max
+        self._count = 0  # of all names
+        self._subscriptions_max, self._agents_max = subscriptions_max, agents_max
         self._owned: dict[str, set[tuple[str, str]]] = {}  # watcher -> (subscriber, agent)
-        self.polls = Waiters()  # by subscriber: long-polls, woken when its agents change
+        self._polls = polls
 
     def load(self, rows: list[tuple[str, str, int]]) -> None:
         for name, agent_id, owed in rows:
-            self._owed.setdefault(name, {})[agent_id] = owed
+            self._put(name, agent_id, owed)
 
     def agents(self, name: str) -> dict[str, int]:
         """The agents subscribed under the name, with the seq up to which each is owed."""
@@ -46,32 +51,47 @@ class Subscriptions:
 
     def receivers(self, name: str, now: float) -> int:
         """How many streams and long-polls receive under the name; who has just polled will poll again."""
-        waiting = self.polls.count(name)
+        waiting = self._polls.by_subscriber.count(name)
         return len(self._open.get(name, ())) + (waiting or int(now - self._polled.get(name, float("-inf")) < LINGER))
 
-    @property
-    def idle_polls(self) -> int:
-        """Long-polls under names that have no agents: nothing but a subscription wakes them."""
-        return sum(self.polls.count(name) for name in self.polls.keys() if name not in self._owed)
-
     def check_room(self, name: str, agent_id: str) -> None:
-        """Raises PeerError 429 when there are as many subscribers, or agents of this one, as may be."""
-        agents = self._owed.get(name)
-        if agents is None and len(self._owed) >= self._subscribers_max:
-            raise PeerError(429, f"there are {self._subscribers_max} subscribers already (BRIDGE_AGENTS_MAX)", {"Retry-After": "60"}, reason="subscribers_max")
-        if agents and agent_id not in agents and len(agents) >= self._subscribers_max:
-            raise PeerError(429, f"subscriber {name!r} has {self._subscribers_max} agents already (BRIDGE_AGENTS_MAX)", {"Retry-After": "60"}, reason="subscribers_max")
+        """Raises PeerError 429 when one more subscription is too many: of all, of this name, or of this agent."""
+        agents = self._owed.get(name, {})
+        if agent_id in agents:
+            return
+        most, of_one = self._subscriptions_max, self._agents_max
+        bounds = (
+            (self._count, most, f"there are {most} subscriptions already (BRIDGE_AGENTS_MAX); give some up"),
+            (
+                len(agents), of_one,
+                f"subscriber {name!r} has {of_one} agents already "
+                "(BRIDGE_SUPERVISE_MAX); use another name",
+            ),
+            (
+                len(self._polls.subscribers(agent_id)), NAMES_MAX,
+                f"agent {agent_id!r} is subscribed under {NAMES_MAX} names already; give one up",
+            ),
+        )  # fmt: skip
+        for count, allowed, detail in bounds:
+            if count >= allowed:
+                raise PeerError(429, detail, {"Retry-After": "60"}, reason="subscribers_max")
 
     def add(self, name: str, agent_id: str, last_seq: int) -> int:
         """Subscribe; return the seq up to which the agent is owed."""
-        agents = self._owed.setdefault(name, {})
+        agents = self.agents(name)
         if agent_id not in agents or not self.is_open(name):
-            agents[agent_id] = last_seq
-            self.polls.wake_all(name)
-        return agents[agent_id]
+            self._put(name, agent_id, last_seq)
+            self._polls.by_subscriber.wake_all(name)
+        return self._owed[name][agent_id]
+
+    def _put(self, name: str, agent_id: str, owed: int) -> None:
+        agents = self._owed.setdefault(name, {})
+        self._count += agent_id not in agents
+        agents[agent_id] = owed
+        self._polls.subscribed(agent_id, name)
 
     def own(self, watcher: str, name: str, agent_id: str) -> None:
-        if watcher and (watcher in self._owned or len(self._owned) < self._subscribers_max):
+        if watcher and (watcher in self._owned or len(self._owned) < self._subscriptions_max):
             self._owned.setdefault(watcher, set()).add((name, agent_id))
 
     def owned(self, watcher: str) -> set[tuple[str, str]]:
@@ -85,7 +105,8 @@ class Subscriptions:
 
     def discard(self, name: str, agent_id: str) -> None:
         agents = self._owed.get(name, {})
-        agents.pop(agent_id, None)
+        self._count -= agents.pop(agent_id, None) is not None
+        self._polls.unsubscribed(agent_id, name)
         for owned in self._owned.values():
             owned.discard((name, agent_id))
         if not agents:
@@ -93,7 +114,7 @@ class Subscriptions:
             self._polled.pop(name, None)
         for subscriber in self._open.get(name, ()):
             subscriber.discard(agent_id)
-        self.polls.wake_all(name)
+        self._polls.by_subscriber.wake_all(name)
 
     def opened(self, name: str, subscriber: StreamSubscriber) -> None:
         self._open.setdefault(name, set()).add(subscriber)

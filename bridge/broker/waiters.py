@@ -1,8 +1,8 @@
-"""Callbacks by key: long-polls by agent, waits for a reply or a stage by ticket id. Each is called once."""
+"""Callbacks by key: long-polls by agent or subscriber, waits for a reply or a stage by ticket id. Each is called once."""
 
 from __future__ import annotations
 
-from typing import Callable, Iterable
+from typing import Callable, Collection
 
 
 class Waiters:
@@ -14,12 +14,8 @@ class Waiters:
 
     @property
     def total(self) -> int:
-        """How many wait, each counted once, for however many keys it waits."""
-        return len(set().union(*self._waiting.values()))
-
-    def keys(self) -> Iterable[str]:
-        """What somebody waits for."""
-        return self._waiting.keys()
+        """How many wait."""
+        return sum(map(len, self._waiting.values()))
 
     def count(self, key: str) -> int:
         return len(self._waiting.get(key, ()))
@@ -34,21 +30,6 @@ class Waiters:
                 waiting.discard(wake)
                 if not waiting:
                     del self._waiting[key]
-
-        return cancel
-
-    def wait_any(self, keys: Iterable[str], wake: Callable[[], None]) -> Callable[[], None]:
-        """The same for several keys at once: woken by the first of them, and then no more."""
-
-        def once() -> None:
-            cancel()
-            wake()
-
-        cancels = [self.wait(key, once) for key in keys]
-
-        def cancel() -> None:
-            for each in cancels:
-                each()
 
         return cancel
 
@@ -68,3 +49,40 @@ class Waiters:
     def wake_all(self, key: str) -> None:
         for wake in self._waiting.pop(key, ()):
             wake()
+
+
+class Polls(Waiters):
+    """Long-polls by agent, and those by subscriber. A subscriber's waits under one key, however many agents it has:
+    what wakes an agent's polls also wakes those of the subscribers that it is subscribed under."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by_subscriber = Waiters()
+        self._subscribers: dict[str, set[str]] = {}  # agent -> names
+
+    def __contains__(self, key: str) -> bool:
+        """Does a poll wait for the agent, its own or a subscriber's?"""
+        return key in self._waiting or any(name in self.by_subscriber for name in self.subscribers(key))
+
+    @property
+    def total(self) -> int:
+        return super().total + self.by_subscriber.total
+
+    def subscribers(self, agent_id: str) -> Collection[str]:
+        return self._subscribers.get(agent_id, ())
+
+    def subscribed(self, agent_id: str, subscriber: str) -> None:
+        self._subscribers.setdefault(agent_id, set()).add(subscriber)
+
+    def unsubscribed(self, agent_id: str, subscriber: str) -> None:
+        names = self._subscribers.get(agent_id, set())
+        names.discard(subscriber)
+        if not names:
+            self._subscribers.pop(agent_id, None)
+
+    # Hot: once per ticket.
+    def wake_all(self, key: str) -> None:
+        for wake in self._waiting.pop(key, ()):
+            wake()
+        for name in self._subscribers.get(key, ()):
+            self.by_subscriber.wake_all(name)

@@ -15,6 +15,7 @@ from bridge.broker.hub import Hub
 from bridge.broker.ledger import Bounds, Ledger
 from bridge.broker.limits import SendLimits
 from bridge.broker.metrics import Metrics
+from bridge.broker.pace import Pace
 from bridge.broker.registry import Registry
 from bridge.broker.services import Services
 from bridge.broker.subscriptions import Subscriptions
@@ -26,11 +27,12 @@ from broker.seams import ScriptedJournal
 
 def make_services(loop, journal=None, **settings: Any) -> Services:
     rules = BrokerSettings(**{"rate_limit": 0, **settings})
-    clock, hub, metrics = loop.clock(), Hub(), Metrics()
+    clock, hub, metrics = loop.clock(), Hub(Pace(loop.clock())), Metrics()
     journal = journal or ScriptedJournal(loop)
     ledger = Ledger(journal, hub, clock, metrics, Bounds(rules.queue_max, rules.pending_bytes, rules.finished_max))
     watchers = Watchers(clock, rules.watcher_grace / 1000, rules.agents_max)
-    registry, subscriptions = Registry(hub, rules.agents_max, watchers), Subscriptions(rules.agents_max)
+    registry = Registry(hub, rules.agents_max, watchers)
+    subscriptions = Subscriptions(hub.polls, rules.agents_max, rules.supervise_max)
     rows = AgentRows(registry, hub, clock)
     services = Services(
         rules, clock, journal, hub, ledger, registry, subscriptions, SendLimits(rules.rate_limit), metrics, rows, Events(metrics, rows), clock.monotonic(), watchers

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
-from bridge.broker.waiters import Waiters
+from bridge.broker.waiters import Polls, Waiters
 
 KEYS = st.sampled_from(["a", "b", "c"])
 
@@ -75,3 +75,25 @@ def test_a_wait_for_a_condition_wakes_once_when_it_holds_and_never_before(steps)
         assert ("a" in waiters) == (not is_over), "a wait that is over costs nothing"
     first_end = next((step for index, step in enumerate(steps) if step == "cancel" or (step == "wake" and "hold" in steps[:index])), "")
     assert woken == ([True] if first_end == "wake" else [])
+
+
+NAMES = st.sampled_from(["one", "two"])
+SUBSCRIPTIONS = st.lists(st.tuples(KEYS, NAMES, st.booleans()), max_size=12)
+
+
+@given(SUBSCRIPTIONS, st.lists(st.tuples(st.booleans(), st.sampled_from(["a", "b", "c", "one", "two"])), max_size=6), KEYS)
+def test_an_agent_wakes_its_own_polls_and_those_of_its_subscribers(changes, waits, agent):
+    """A subscriber's poll waits under one key, also when its agents change while it waits."""
+    polls, woken, of_agent = Polls(), [], {key: set() for key in "abc"}
+    for number, (of_subscriber, key) in enumerate(waits):
+        (polls.by_subscriber if of_subscriber else polls).wait(key, lambda number=number: woken.append(number))
+    assert polls.total == len(waits)
+    for key, name, is_subscribed in changes:
+        (polls.subscribed if is_subscribed else polls.unsubscribed)(key, name)
+        (of_agent[key].add if is_subscribed else of_agent[key].discard)(name)
+    assert all(set(polls.subscribers(key)) == of_agent[key] for key in "abc")
+    due = [number for number, (of_subscriber, key) in enumerate(waits) if (key in of_agent[agent] if of_subscriber else key == agent)]
+    assert (agent in polls) == bool(due)
+    polls.wake_all(agent)
+    assert sorted(woken) == due and agent not in polls and polls.total == len(waits) - len(due)
+    assert all(polls._subscribers.values()), "an agent without subscribers costs nothing"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Callable
 
+from bridge.broker.due import OfAgents
 from bridge.broker.entry import Entry
 from bridge.broker.handlers.agents import watcher_in
 from bridge.broker.handlers.tickets import Poll, list_tickets, note_poll, read_poll, wait_for_poll
@@ -21,7 +22,7 @@ from bridge.ticket import check_id
 from bridge.wire.request import Request
 from bridge.wire.target import decode_query
 
-MERGED_MAX = 256  # tickets of one answer, and read from one backlog for it
+MERGED_MAX = 256  # tickets of one answer
 
 
 def show_subscriber(request: Request, services: Services, name: str) -> Answer:
@@ -48,10 +49,17 @@ def pending_of_subscriber(request: Request, services: Services, name: str) -> An
 
 
 def _backlogs(services: Services, name: str, poll: Poll) -> Reply:
-    """The oldest after the cursor. What an agent holds beyond `limit` is newer than these, so they are complete and in order."""
-    limit = min(poll.limit, MERGED_MAX)
-    found = [entry for agent_id in services.subscriptions.agents(name) for entry in services.hub.read(agent_id, poll.after, limit)]
-    return list_tickets(services, sorted(found, key=_seq)[:limit], poll.tier)
+    """The oldest after the cursor, of all agents."""
+    due = OfAgents(services.hub, poll.after)
+    found: list[Entry] = []
+    for agent_id in services.subscriptions.agents(name):
+        due.add(agent_id, owed=0)
+    entry = due.first()
+    while entry is not None and len(found) < min(poll.limit, MERGED_MAX):
+        found.append(entry)
+        due.note_sent(entry)
+        entry = due.first()
+    return list_tickets(services, found, poll.tier)
 
 
 def _has_any(services: Services, name: str, after: int) -> bool:
@@ -59,26 +67,25 @@ def _has_any(services: Services, name: str, after: int) -> bool:
 
 
 def _join(services: Services, name: str, after: int, wake: Callable[[], None]) -> Callable[[], None]:
-    """Wake when one of the agents has something after the cursor; they may change meanwhile."""
-    cancels: list[Callable[[], None]] = []
+    """Wake when one of the agents has something after the cursor; they may change meanwhile.
+
+    Looking at all agents is work: many polls that one ticket wakes look in many turns.
+    """
+    polls, pace = services.hub.polls.by_subscriber, services.hub.pace
 
     def look() -> None:
-        cancel()
         if _has_any(services, name, after):
             wake()
         else:
-            register()
+            wait()
 
-    def register() -> None:
-        cancels[:] = [services.hub.polls.wait_any(services.subscriptions.agents(name), look), services.subscriptions.polls.wait(name, look)]
+    def wait() -> None:
+        nonlocal leave
+        leave = polls.wait(name, partial(pace.later, look))
 
     def cancel() -> None:
-        for each in cancels:
-            each()
+        leave()
+        pace.cancel(look)
 
-    register()
+    leave = polls.wait(name, partial(pace.later, look))
     return cancel
-
-
-def _seq(entry: Entry) -> int:
-    return entry.seq

@@ -1,0 +1,149 @@
+"""Long-polls of subscribers with many agents, at the byte seam: each waits under one key, and is answered once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from bridge.broker.backlog import Backlog
+from bridge.errors import PeerError
+from broker.house import SmallHouse
+from broker.seams import make_entry
+from broker.talk import read_answers, request
+from virtual_clock import run
+
+AGENTS = [f"agent-{number}" for number in range(300)]
+
+
+def poll(query: str) -> bytes:
+    return request("GET", f"/subscribers/s/tickets/pending?{query}")
+
+
+def publish(house, *entries) -> None:
+    for entry in entries:
+        house.services.hub.backlog(entry.agent_id)
+    house.services.ledger.seq = entries[-1].seq
+    house.services.hub.publish(entries)
+
+
+def seqs(line, size: int) -> list:
+    """The seqs in each answer that has come; an entry's data is its seq."""
+    return [json.loads(body) for _, body in read_answers(line.received, ["GET"] * size)]
+
+
+def supervised(loop) -> SmallHouse:
+    house = SmallHouse(loop)
+    for agent in AGENTS:
+        house.services.subscriptions.add("s", agent, 0)
+    return house
+
+
+def numbered(seq: int, agent: str):
+    return make_entry(seq, agent, b"%d" % seq)
+
+
+def test_a_long_poll_waits_once_whatever_number_of_agents_it_has():
+    async def scenario(loop):
+        house = supervised(loop)
+        polls, lines = house.services.hub.polls, [house.connect() for _ in range(100)]
+        for line in lines:
+            line.send(poll("waitMs=60000&after=0"))
+        assert (polls.total, len(polls._waiting), polls.by_subscriber.count("s")) == (100, 0, 100)
+        assert all(agent in polls for agent in AGENTS), "they are here: somebody waits for them"
+        publish(house, numbered(1, AGENTS[7]), numbered(2, AGENTS[3]))
+        await asyncio.sleep(0.1)
+        assert [seqs(line, 1) for line in lines] == [[[1, 2]]] * 100 and polls.total == 0
+
+    run(scenario)
+
+
+def test_a_long_poll_that_was_woken_for_nothing_waits_on():
+    """Its agents changed, or the ticket was acknowledged before its turn came."""
+
+    async def scenario(loop):
+        house = supervised(loop)
+        polls, line = house.services.hub.polls, house.connect()
+        line.send(poll("waitMs=60000&after=0"))
+        house.services.subscriptions.discard("s", AGENTS[0])
+        entry = numbered(1, AGENTS[1])
+        publish(house, entry)
+        house.services.hub.withdraw(entry)
+        await asyncio.sleep(0.1)
+        assert not line.received and polls.total == 1
+        publish(house, numbered(2, AGENTS[0]))
+        await asyncio.sleep(0.1)
+        assert not line.received, "that agent is no longer subscribed"
+        publish(house, numbered(3, AGENTS[2]))
+        await asyncio.sleep(0.1)
+        assert seqs(line, 1) == [[3]]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("ends", ["time", "peer"])
+def test_a_long_poll_that_ends_while_it_is_woken_is_answered_once(ends):
+    async def scenario(loop):
+        house = supervised(loop)
+        line = house.connect()
+        line.send(poll("waitMs=1000&after=0"))
+        await asyncio.sleep(1)  # its time is up in the turn in which it is woken
+        publish(house, numbered(1, AGENTS[1]))
+        if ends == "peer":
+            line.abort()
+        await asyncio.sleep(10)
+        assert house.services.hub.polls.total == 0
+        assert len(seqs(line, 1)) <= 1
+
+    run(scenario)
+
+
+def test_a_poll_of_many_backlogs_reads_what_it_answers(monkeypatch):
+    reads = []
+    read_after = Backlog.read_after
+
+    def counting(backlog, seq, limit):
+        found = read_after(backlog, seq, limit)
+        reads.append(len(found))
+        return found
+
+    async def scenario(loop):
+        house = supervised(loop)
+        publish(house, *(numbered(seq, AGENTS[seq * 7 % 300]) for seq in range(1, 30001)))
+        line = house.connect()
+        monkeypatch.setattr(Backlog, "read_after", counting)
+        line.send(poll("after=15000&limit=100"))
+        assert seqs(line, 1) == [list(range(15001, 15101))]
+        assert sum(reads) <= 2 * len(AGENTS) + 2 * 100 + 2
+
+    run(scenario)
+
+
+def test_subscriptions_are_bounded_by_name_by_agent_and_together():
+    async def scenario(loop):
+        subscriptions = SmallHouse(loop, agents_max=70, supervise_max=3).services.subscriptions
+        for number in range(3):
+            subscriptions.check_room("one", f"agent-{number}")
+            subscriptions.add("one", f"agent-{number}", 0)
+        check_refused(subscriptions, "one", "new", "subscriber 'one' has 3 agents")
+        subscriptions.check_room("one", "agent-0")  # it is there already
+        for number in range(63):
+            subscriptions.add(f"name-{number}", "agent-0", 0)
+        check_refused(subscriptions, "{more}", "agent-0", "agent 'agent-0' is subscribed under 64 names")
+        for number in range(4):
+            subscriptions.add("other", f"agent-{number}", 0)
+        check_refused(subscriptions, "new", "new", "there are 70 subscriptions")
+        subscriptions.discard("one", "agent-0")
+        subscriptions.discard("one", "agent-0")
+        subscriptions.check_room("new", "new")
+        subscriptions.add("one", "agent-0", 0)
+        check_refused(subscriptions, "new", "new", "there are 70 subscriptions")
+
+    run(scenario)
+
+
+def check_refused(subscriptions, name: str, agent: str, said: str) -> None:
+    with pytest.raises(PeerError) as refused:
+        subscriptions.check_room(name, agent)
+    assert refused.value.status == 429 and said in refused.value.detail
