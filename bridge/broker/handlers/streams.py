@@ -14,11 +14,20 @@ from bridge.ticket import check_id
 from bridge.wire.request import Request
 from bridge.wire.target import decode_query
 
+STREAMS_MAX = 64  # of one agent, and under one name: each of them is written every ticket once more
+
 
 def check_streams(services: Services) -> None:
     """Raises PeerError 503 when streams are switched off."""
     if services.settings.disable_sse:
         raise PeerError(503, "event streams are switched off (DISABLE_SSE); use GET /agents/{id}/tickets/pending?waitMs=", {"Retry-After": "60"}, reason="streams_off")
+
+
+def _check_room(count: int, whose: str, otherwise: str) -> None:
+    """Raises PeerError 503, at which a watcher takes to long-polls, when there are as many streams as may be."""
+    if count >= STREAMS_MAX:
+        detail = f"{whose} has {count} event streams already, as many as may be; close one, or use GET {otherwise}?waitMs="
+        raise PeerError(503, detail, {"Retry-After": "60"}, reason="streams_max")
 
 
 def heartbeat_as_event(query: dict[str, str]) -> bool:
@@ -43,6 +52,7 @@ def stream(request: Request, services: Services, name: str) -> Answer:
     query = decode_query(request.query)
     after = _cursor(request, query, services)
     watcher = watcher_in(query)
+    _check_room(services.hub.streams(name), f"agent {name!r}", "/agents/{id}/tickets/pending")
     services.registry.presence(name)
     return EventStream(partial(_attach_agent, services, name, after, watcher), heartbeat_as_event(query))
 
@@ -61,7 +71,10 @@ def shared_stream(request: Request, services: Services, name: str) -> Answer:
     after = _cursor(request, query, services)
     attach = partial(_attach_everything, services, after, only_looks(query))
     if "subscriber" in query:
-        attach = partial(_attach_named, services, check_id(query["subscriber"], "subscriber"), after, watcher_in(query))
+        subscriber = check_id(query["subscriber"], "subscriber")
+        count = len(services.subscriptions.streams(subscriber))
+        _check_room(count, f"subscriber {subscriber!r}", "/subscribers/{name}/tickets/pending")
+        attach = partial(_attach_named, services, subscriber, after, watcher_in(query))
     return EventStream(attach, heartbeat_as_event(query))
 
 
