@@ -5,7 +5,7 @@
 
 Rule 1: with no reader nothing happens here: `on_stage` is None, and no timer runs.
 Rule 2: an event is made once, for all its readers. What it needs of a ticket's
-JSON is remembered for the stages that follow.
+JSON is remembered for the stages that follow, ABOUT_BYTES of it.
 Rule 3: a reader without room gets nothing; it is told how much that was as
 soon as it has room again. Nothing is kept for it.
 Rule 4: agents are looked at, not listened to: at most LOOK_MAX of them in one
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections import OrderedDict
 from typing import Any, Iterator, Mapping, NamedTuple, Optional
 
@@ -31,7 +32,8 @@ log = logging.getLogger("bridge.broker")
 PREVIEW = 200  # characters of a payload
 LOOK_EVERY = 0.5  # seconds between two looks at agents
 LOOK_MAX = 1000  # agents in one look: 2 to 3 ms
-ABOUT_MAX = 4096  # tickets of which origin and thread are remembered
+ABOUT_BYTES = 2 << 20  # of what is remembered of tickets: some 4,000 of the usual ones
+ABOUT_FRAME = 300  # bytes of one of them beside its texts
 HELD_MAX = 65536  # bytes that wait for the end of the loop's turn, to leave in one write
 
 
@@ -39,6 +41,10 @@ class About(NamedTuple):
     origin: str
     thread: Optional[str]
     preview: str
+
+    @property
+    def size(self) -> int:
+        return ABOUT_FRAME + sum(map(sys.getsizeof, self))
 
 
 class EventReader:
@@ -96,6 +102,7 @@ class Events:
         self._metrics, self._rows = metrics, rows
         self._readers: set[EventReader] = set()
         self._about: OrderedDict[str, About] = OrderedDict()
+        self._about_bytes = 0
         self._seen: dict[str, tuple[object, ...]] = {}  # agents as they were last told
         self._to_look: Iterator[str] = iter(())
         self._timer: Optional[asyncio.TimerHandle] = None
@@ -116,6 +123,7 @@ class Events:
             self._timer.cancel()
             self._timer, self._metrics.on_stage = None, None
             self._about.clear()
+            self._about_bytes = 0
             self._seen.clear()
 
     def count_missed(self) -> None:
@@ -145,8 +153,9 @@ class Events:
             thread = fields["metadata"].get("threadId")
             about = About(fields["originAgent"], thread if isinstance(thread, str) else None, preview(fields["payload"]))
             self._about[entry.ticket_id] = about
-            if len(self._about) > ABOUT_MAX:
-                self._about.popitem(last=False)
+            self._about_bytes += about.size
+            while self._about_bytes > ABOUT_BYTES:
+                self._about_bytes -= self._about.popitem(last=False)[1].size
         return about
 
     def _look_later(self) -> None:

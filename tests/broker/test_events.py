@@ -194,3 +194,29 @@ def test_an_agent_is_told_of_when_something_in_its_state_changed_and_when_it_is_
 
 def test_a_preview_is_the_beginning_of_the_text():
     assert preview("x" * 500) == "x" * 200 and preview({"a": "é"}) == '{"a":"é"}' and preview(None) == "null"
+
+
+def test_what_is_remembered_of_tickets_is_bounded_by_bytes_and_told_all_the_same():
+    """Origin and threadId may be as long as a body allows."""
+
+    async def scenario(loop):
+        scene = Scene(loop)
+        reader, outbox = scene.open(limit=10000)
+        events, big = scene.services.events, "x" * 500_000
+        for number in range(20):
+            await scene.accept(origin=f"{number}{big}", threadId=f"{number}{big}")
+        entries = [await scene.accept(origin="ann", threadId=str(number)) for number in range(10)]
+        kept = sum(len(text or "") for about in events._about.values() for text in about)
+        assert kept < events_module.ABOUT_BYTES and events._about_bytes == sum(about.size for about in events._about.values())
+        for _ in range(10000):
+            scene.services.ledger.accept_unbounded("lucy", Draft("hello", {}))
+        await scene.settle()
+        assert events._about_bytes <= events_module.ABOUT_BYTES and 1000 < len(events._about) < 10000
+        scene.turn(outbox)
+        await scene.change(entries[3], acknowledged(entries[3].head, "w", {}, 1))
+        _, told = scene.turn(outbox)[-1]
+        assert (told["stage"], told["originAgent"], told["threadId"]) == ("acknowledged", "ann", "3"), "forgotten, and read again"
+        reader.close()
+        assert not events._about and not events._about_bytes
+
+    run(scenario)
