@@ -71,7 +71,11 @@ class BrokerSettings:
     )  # fmt: skip
     log_refusals: int = _set(20, "BRIDGE_LOG_REFUSALS", "lines about refused requests a second; of those beyond it one line gives the number", 0)
     metrics_agents: int = _set(100, "BRIDGE_METRICS_AGENTS", "agents with series of their own in GET /metrics; the others are summed as agent=\"other\"", 0)
-    events_max: int = _set(100, "BRIDGE_EVENTS_MAX", "open readers of GET /events, each of which makes every ticket a little dearer; beyond it 503", 0)
+    events_max: int = _set(
+        100, "BRIDGE_EVENTS_MAX",
+        "open readers of GET /events, each of which makes every ticket a little dearer; beyond it a new one takes "
+        "the place of one that lags, or of the oldest, which had it for 10 s; 503 until then", 0,
+    )  # fmt: skip
     search_rows: int = _set(1000, "BRIDGE_SEARCH_ROWS", "tickets that one request to GET /search looks at; its nextBefore goes on from there", 1)
     search_bytes: int = _set(2 << 20, "BRIDGE_SEARCH_BYTES", "bytes of tickets that one request to GET /search looks at", 1024)
     allowed_hosts: str = _set("", "BRIDGE_ALLOWED_HOSTS", "further names the broker goes by, comma separated (Host header; else 421)")

@@ -10,6 +10,9 @@ Rule 3: a reader without room gets nothing; it is told how much that was as
 soon as it has room again. Nothing is kept for it.
 Rule 4: agents are looked at, not listened to: at most LOOK_MAX of them in one
 turn, so that many agents are looked at less often instead of holding up the loop.
+Rule 5: at the limit a reader gives way to a new one once it has had its place for HOLD
+seconds: one that lags, else the oldest. So no peer keeps the others from looking, and
+readers beyond the limit take turns instead of ending each other at once.
 """
 
 from __future__ import annotations
@@ -30,10 +33,12 @@ from bridge.wire.sse import encode_event
 log = logging.getLogger("bridge.broker")
 
 PREVIEW = 200  # characters of a payload
+HOLD = 10.0  # seconds
 LOOK_EVERY = 0.5  # seconds between two looks at agents
 LOOK_MAX = 1000  # agents in one look: 2 to 3 ms
 ABOUT_BYTES = 2 << 20  # of what is remembered of tickets: some 4,000 of the usual ones
 ABOUT_FRAME = 300  # bytes of one of them beside its texts
+NEVER = float("inf")
 HELD_MAX = 65536  # bytes that wait for the end of the loop's turn, to leave in one write
 
 
@@ -57,11 +62,15 @@ class EventReader:
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._missed = 0
+        self.opened_at = asyncio.get_running_loop().time()
+        self.lags_since = NEVER  # while there are events that it has missed
         events.open(self)
 
     def send(self, event: bytes) -> None:
         """Write the event at the end of the loop's turn, or count it as missed."""
         if not self._outbox.has_room():
+            if not self._missed:
+                self.lags_since = asyncio.get_running_loop().time()
             self._missed += 1
             self._events.count_missed()
             return
@@ -85,6 +94,7 @@ class EventReader:
         """There is room again."""
         if self._missed:
             missed, self._missed = self._missed, 0
+            self.lags_since = NEVER
             self.send(encode_event(encode({"events": missed}), b"missed"))
 
     def end(self) -> None:
@@ -125,6 +135,15 @@ class Events:
             self._about.clear()
             self._about_bytes = 0
             self._seen.clear()
+
+    def giving_way(self) -> Optional[EventReader]:
+        """The reader that would end for a new one: it has lagged for longest, or it is the oldest."""
+        now = asyncio.get_running_loop().time()
+        laggard = min(self._readers, key=lambda reader: reader.lags_since, default=None)
+        if laggard is not None and now - laggard.lags_since >= HOLD:
+            return laggard
+        oldest = min(self._readers, key=lambda reader: reader.opened_at, default=None)
+        return oldest if oldest is not None and now - oldest.opened_at >= HOLD else None
 
     def count_missed(self) -> None:
         self._metrics.events_missed += 1

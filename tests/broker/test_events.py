@@ -10,8 +10,9 @@ from bridge.broker.events import EventReader, preview
 from bridge.broker.ledger import Draft
 from bridge.broker.transitions import acknowledged, claimed, replied
 from bridge.errors import StoreBusy
-from broker.house import make_services
+from broker.house import SmallHouse, make_services
 from broker.seams import BoundedOutbox
+from broker.talk import request, settle
 from virtual_clock import run
 
 
@@ -218,5 +219,51 @@ def test_what_is_remembered_of_tickets_is_bounded_by_bytes_and_told_all_the_same
         assert (told["stage"], told["originAgent"], told["threadId"]) == ("acknowledged", "ann", "3"), "forgotten, and read again"
         reader.close()
         assert not events._about and not events._about_bytes
+
+    run(scenario)
+
+
+ENDED = b"\r\n0\r\n\r\n"
+FOLLOW = request("GET", "/events")
+
+
+def test_at_the_limit_the_oldest_reader_gives_way_when_it_has_had_its_place_for_a_while():
+    async def scenario(loop):
+        house = SmallHouse(loop, events_max=2)
+        first, second, early, third, fourth = (house.connect() for _ in range(5))
+        first.send(FOLLOW)
+        await asyncio.sleep(5)
+        second.send(FOLLOW)
+        await asyncio.sleep(4)
+        early.send(FOLLOW)
+        assert b"HTTP/1.1 503" in early.received and b"Retry-After: 10" in early.received
+        await asyncio.sleep(1)
+        third.send(request("HEAD", "/events"))
+        assert not first.received.endswith(ENDED), "a HEAD takes no place"
+        fourth.send(FOLLOW)
+        assert first.received.endswith(ENDED) and not second.received.endswith(ENDED) and len(house.services.events) == 2
+        house.connect().send(request("POST", "/agents/lucy/send", {"payload": "hi"}))
+        await settle(house)
+        assert b"event: stage" in second.received and b"event: stage" in fourth.received
+
+    run(scenario)
+
+
+def test_at_the_limit_a_reader_that_lags_gives_way_before_older_ones():
+    async def scenario(loop):
+        house = SmallHouse(loop, events_max=3, sse_outbox=1024, write_deadline=60000)
+        old, stuck, slow, new = house.connect(), house.connect(is_stalled=True), house.connect(is_stalled=True), house.connect()
+        for line in (old, stuck, slow):
+            line.send(FOLLOW)
+        sender = house.connect()
+        for _ in range(20):
+            sender.send(request("POST", "/agents/lucy/send", {"payload": "x" * 200}))
+            await settle(house)
+        await asyncio.sleep(9)
+        slow.read()
+        await asyncio.sleep(1)
+        new.send(FOLLOW)
+        assert len(house.services.events) == 3 and stuck.is_closing()
+        assert not any(line.is_closing() for line in (old, slow, new)), "one that has read again does not lag"
 
     run(scenario)

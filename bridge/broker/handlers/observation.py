@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Optional
 
 from bridge import __version__
 from bridge.broker import body
-from bridge.broker.events import EventReader
+from bridge.broker.events import HOLD, EventReader
 from bridge.broker.handlers.streams import check_streams, heartbeat_as_event
 from bridge.broker.reply import ORDINARY, Answer, EventStream, json_reply
 from bridge.broker.search import Wanted, search
 from bridge.broker.services import Services, query_int
+from bridge.broker.subscriber import Outbox
 from bridge.broker.distribution import Distribution
 from bridge.broker.timeline import DELIVERED, HOPS, STEP_SECONDS
 from bridge.errors import PeerError
@@ -101,9 +103,18 @@ def events(request: Request, services: Services, name: str) -> Answer:
     agent, thread = query.get("agent"), query.get("thread")
     if agent is not None:
         check_id(agent, "agent")
-    if len(services.events) >= services.settings.events_max:
-        raise PeerError(503, f"{len(services.events)} readers follow the events already (BRIDGE_EVENTS_MAX)", {"Retry-After": "60"}, reason="events_max")
-    return EventStream(lambda outbox: EventReader(services.events, outbox, agent, thread), heartbeat_as_event(query))
+    if len(services.events) >= services.settings.events_max and services.events.giving_way() is None:
+        detail = f"{len(services.events)} readers follow the events already (BRIDGE_EVENTS_MAX), all since a moment ago"
+        raise PeerError(503, detail, {"Retry-After": str(int(HOLD))}, reason="events_max")
+    return EventStream(partial(_follow, services, agent, thread), heartbeat_as_event(query))
+
+
+def _follow(services: Services, agent: Optional[str], thread: Optional[str], outbox: Outbox) -> EventReader:
+    former = services.events.giving_way() if len(services.events) >= services.settings.events_max else None
+    reader = EventReader(services.events, outbox, agent, thread)
+    if former is not None:
+        former.end()
+    return reader
 
 
 def find(request: Request, services: Services, name: str) -> Answer:
