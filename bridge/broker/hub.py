@@ -51,9 +51,9 @@ class Hub:
         self.pending_bytes = 0
         self._streams: dict[str, set[Subscriber]] = {}  # agent -> subscribers, shared ones included
         self._everything: set[Subscriber] = set()  # shared streams of all agents that are not behind
-        self.polls = Polls()
-        self.replies = Waiters()  # by ticket id
-        self.stages = Waiters()  # by ticket id: woken with each stage of its history
+        self.polls = Polls(self.pace)
+        self.replies = Waiters(self.pace)  # by ticket id
+        self.stages = Waiters(self.pace)  # by ticket id: woken with each stage of its history
 
     @property
     def pending(self) -> int:

@@ -1,12 +1,19 @@
-"""Callbacks by key: long-polls by agent or subscriber, waits for a reply or a stage by ticket id. Each is called once."""
+"""Callbacks by key: long-polls by agent or subscriber, waits for a reply or a stage by ticket id.
+
+Each is called once: at once while the turn has time left (pace.py), else in one of the next turns.
+So thousands that wait for one ticket or one reply hold up no other work.
+"""
 
 from __future__ import annotations
 
 from typing import Callable, Collection
 
+from bridge.broker.pace import Pace
+
 
 class Waiters:
-    def __init__(self) -> None:
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
         self._waiting: dict[str, set[Callable[[], None]]] = {}
 
     def __contains__(self, key: str) -> bool:
@@ -25,6 +32,7 @@ class Waiters:
         self._waiting.setdefault(key, set()).add(wake)
 
         def cancel() -> None:
+            self._pace.cancel(wake)
             waiting = self._waiting.get(key)
             if waiting is not None:
                 waiting.discard(wake)
@@ -46,18 +54,22 @@ class Waiters:
         cancel = self.wait(key, look)
         return lambda: cancel()
 
+    # Hot, as the other: once per ticket.
     def wake_all(self, key: str) -> None:
         for wake in self._waiting.pop(key, ()):
-            wake()
+            if self._pace.is_over():
+                self._pace.later(wake)
+            else:
+                wake()
 
 
 class Polls(Waiters):
     """Long-polls by agent, and those by subscriber. A subscriber's waits under one key, however many agents it has:
     what wakes an agent's polls also wakes those of the subscribers that it is subscribed under."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.by_subscriber = Waiters()
+    def __init__(self, pace: Pace) -> None:
+        super().__init__(pace)
+        self.by_subscriber = Waiters(pace)
         self._subscribers: dict[str, set[str]] = {}  # agent -> names
 
     def __contains__(self, key: str) -> bool:
@@ -80,9 +92,7 @@ class Polls(Waiters):
         if not names:
             self._subscribers.pop(agent_id, None)
 
-    # Hot: once per ticket.
     def wake_all(self, key: str) -> None:
-        for wake in self._waiting.pop(key, ()):
-            wake()
+        super().wake_all(key)
         for name in self._subscribers.get(key, ()):
             self.by_subscriber.wake_all(name)

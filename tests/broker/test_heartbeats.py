@@ -79,8 +79,8 @@ def test_a_herd_is_served_in_turns():
     async def scenario(loop):
         house = SmallHouse(loop, sse_heartbeat=5000)
         lines = [house.connect() for _ in range(2 * BEATS_PER_TURN + 10)]
-        for line in lines:
-            line.send(STREAM % (b"lucy", b""))
+        for number, line in enumerate(lines):
+            line.send(STREAM % (b"lucy%d" % number, b""))
         done, most, turns = 0, 0, 0
         while done < len(lines):
             await asyncio.sleep(0 if done else 5.0)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.broker.hub import Hub
-from broker.seams import make_entry
+from broker.seams import PacedHub, make_entry
 
 AGENTS = st.sampled_from(["ann", "bob"])
 
@@ -23,7 +22,7 @@ class Listening:
 
 @given(st.lists(st.lists(AGENTS, min_size=1, max_size=5), max_size=6), st.integers(0, 6))
 def test_read_and_subscribe_in_one_step_leave_no_gap_and_no_double(groups, joins_at):
-    hub, seq, listening, got, of_ann = Hub(), 0, Listening(), [], []
+    hub, seq, listening, got, of_ann = PacedHub(), 0, Listening(), [], []
     for number, group in enumerate([*groups, []]):
         if number == min(joins_at, len(groups)):
             hub.subscribe("ann", listening)
@@ -40,7 +39,7 @@ def test_read_and_subscribe_in_one_step_leave_no_gap_and_no_double(groups, joins
 
 @given(st.lists(AGENTS, min_size=1, max_size=6))
 def test_a_poll_is_woken_once_and_reads_the_whole_group(group):
-    hub, woken = Hub(), []
+    hub, woken = PacedHub(), []
     hub.polls.wait("ann", lambda: woken.append([entry.seq for entry in hub.read("ann", 0, 100)]))
     entries = [make_entry(seq, agent) for seq, agent in enumerate(group, 1)]
     for agent in group:
@@ -51,7 +50,7 @@ def test_a_poll_is_woken_once_and_reads_the_whole_group(group):
 
 
 def test_what_is_withdrawn_twice_counts_once():
-    hub, entry, other = Hub(), make_entry(1, data=b"12345"), make_entry(2)
+    hub, entry, other = PacedHub(), make_entry(1, data=b"12345"), make_entry(2)
     hub.backlog("lucy")
     hub.publish([entry, other])
     hub.withdraw(entry)
@@ -62,7 +61,7 @@ def test_what_is_withdrawn_twice_counts_once():
 
 
 def test_a_backlog_with_tickets_on_their_way_is_kept():
-    hub = Hub()
+    hub = PacedHub()
     hub.backlog("lucy").reserved = 1
     hub.release(hub.backlog("lucy"))
     assert "lucy" in hub.backlogs
@@ -72,7 +71,7 @@ def test_a_backlog_with_tickets_on_their_way_is_kept():
 
 
 def test_who_was_never_there_can_leave():
-    hub, listening = Hub(), Listening()
+    hub, listening = PacedHub(), Listening()
     hub.unsubscribe("ann", listening)
     hub.unsubscribe_everything(listening)
     hub.subscribe("ann", listening)

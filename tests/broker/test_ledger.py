@@ -7,20 +7,19 @@ import json
 
 import pytest
 
-from bridge.broker.hub import Hub
 from bridge.broker.journal.memory import MemoryJournal
 from bridge.broker.ledger import Bounds, Draft, Ledger
 from bridge.broker.metrics import Metrics
 from bridge.broker.transitions import acknowledged, replied
 from bridge.errors import PeerError
-from broker.seams import FULL, HandClock, ScriptedJournal
+from broker.seams import FULL, HandClock, PacedHub, ScriptedJournal
 
 
 def on_disk(scenario, **bounds):
     """Run `scenario(ledger, journal, hub)` on a loop, with a scripted journal."""
 
     async def main():
-        journal, hub = ScriptedJournal(), Hub()
+        journal, hub = ScriptedJournal(), PacedHub()
         await scenario(Ledger(journal, hub, HandClock().clock(), Metrics(), Bounds(**bounds)), journal, hub)
 
     asyncio.run(main())
@@ -139,7 +138,7 @@ def test_a_change_on_its_way_keeps_a_ticket_from_being_pruned():
 def test_counters_count_what_was_kept():
     async def main():
         journal, metrics = ScriptedJournal(), Metrics()
-        ledger = Ledger(journal, Hub(), HandClock().clock(), metrics, Bounds())
+        ledger = Ledger(journal, PacedHub(), HandClock().clock(), metrics, Bounds())
         ledger.accept("lucy", Draft(1, {}))
         await settled(journal, FULL)
         assert metrics.sent == 0
@@ -171,7 +170,7 @@ def test_memory_journal_flushes_what_it_was_given():
 
     async def scenario():
         journal = MemoryJournal()
-        hub = Hub()
+        hub = PacedHub()
         ledger = Ledger(journal, hub, HandClock().clock(), Metrics(), Bounds())
         _, commit = ledger.accept("lucy", Draft(1, {}))
         await journal.flush()

@@ -13,12 +13,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from bridge.broker.hub import Hub
 from bridge.broker.ledger import Bounds, Draft, Ledger
 from bridge.broker.metrics import Metrics
 from bridge.broker.transitions import acknowledged, claimed, replied
 from bridge.errors import PeerError
-from broker.seams import FULL, HandClock, ScriptedJournal
+from broker.seams import FULL, HandClock, PacedHub, ScriptedJournal
 
 AGENTS, QUEUE_MAX, RETAINED = ["ann", "bob"], 5, 3
 
@@ -27,7 +26,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.journal, self.hub, self.hand, self.metrics = ScriptedJournal(self.loop), Hub(), HandClock(), Metrics()
+        self.journal, self.hub, self.hand, self.metrics = ScriptedJournal(self.loop), PacedHub(), HandClock(), Metrics()
         self.ledger = Ledger(self.journal, self.hub, self.hand.clock(), self.metrics, Bounds(QUEUE_MAX, 1 << 20, RETAINED))
         self.numbers = itertools.count(1)
         self.on_way = []  # [ticket id, agent, seq] and [ticket id, verb, ...], by group, in order

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.broker.hub import Hub
 from bridge.broker.journal.base import Commit
 from bridge.broker.registry import POLL_WINDOW, REPORTS_MAX, Registry
 from bridge.errors import StoreBusy
 from bridge.ticket import Agent
-from broker.seams import BoundedOutbox
+from broker.seams import BoundedOutbox, PacedHub
 
 NAMES = ["ann", "bob"]
 
@@ -24,7 +23,7 @@ def test_registrations_are_true_when_they_are_on_disk(changes, data):
     """Against a dict: what was kept, in order; and nothing stays "on its way" in the end."""
 
     async def scenario():
-        loop, registry, model = asyncio.get_running_loop(), Registry(Hub(), 10), {}
+        loop, registry, model = asyncio.get_running_loop(), Registry(PacedHub(), 10), {}
         proposed = []
         for number, (name, is_removal, is_kept) in enumerate(changes):
             agent, commit = None if is_removal else Agent(name, type=str(number)), Commit(loop)
@@ -49,7 +48,7 @@ def test_registrations_are_true_when_they_are_on_disk(changes, data):
 
 def test_the_bound_counts_what_is_on_its_way():
     async def scenario():
-        registry = Registry(Hub(), 10)
+        registry = Registry(PacedHub(), 10)
         commits = [Commit(asyncio.get_running_loop()) for _ in range(2)]
         for number, commit in enumerate(commits):
             assert registry.has_room(2)
@@ -66,7 +65,7 @@ def test_the_bound_counts_what_is_on_its_way():
 
 
 def test_names_that_somebody_invents_do_not_push_out_an_agent_that_is_here():
-    registry = Registry(Hub(), 5)
+    registry = Registry(PacedHub(), 5)
     for number in range(100):
         registry.presence("ann").heartbeat_at = float(number)
         registry.presence(f"invented-{number}")
@@ -76,7 +75,7 @@ def test_names_that_somebody_invents_do_not_push_out_an_agent_that_is_here():
 
 def test_to_look_at_reports_pushes_nobody_out():
     """/metrics asks for every registered agent."""
-    registry = Registry(Hub(), 3)
+    registry = Registry(PacedHub(), 3)
     for name in ("a", "b", "c"):
         registry.take_report(name, "", {"queued": 1})
     for name in ("x", "y", "z", "a"):
@@ -87,7 +86,7 @@ def test_to_look_at_reports_pushes_nobody_out():
 
 def test_the_report_of_a_watcher_that_is_here_is_believed_and_the_latest_of_several():
     here = {"a"}
-    registry = Registry(Hub(), 3, types.SimpleNamespace(is_here=here.__contains__))
+    registry = Registry(PacedHub(), 3, types.SimpleNamespace(is_here=here.__contains__))
     for watcher in ("a", "b"):
         registry.take_report("ann", watcher, {"session": watcher})
     assert registry.report("ann") == {"session": "a"}
@@ -106,14 +105,14 @@ def test_the_report_of_a_watcher_that_is_here_is_believed_and_the_latest_of_seve
 
 
 def test_reports_of_one_agent_are_bounded():
-    registry = Registry(Hub(), 3)
+    registry = Registry(PacedHub(), 3)
     for number in range(100):
         registry.take_report("ann", f"w{number}", {"queued": number})
     assert len(registry.presence("ann").reports) == REPORTS_MAX and registry.report("ann") == {"queued": 99}
 
 
 def test_names_that_are_only_sent_to_push_nobody_out():
-    registry = Registry(Hub(), 3)
+    registry = Registry(PacedHub(), 3)
     registry.note_named("sent-1")
     for name in ("ann", "bob"):
         registry.presence(name).heartbeat_at = 1.0
@@ -124,7 +123,7 @@ def test_names_that_are_only_sent_to_push_nobody_out():
 
 @pytest.mark.parametrize("interval_ms", [1000, 30000])
 def test_a_heartbeat_counts_for_two_and_a_half_intervals(interval_ms):
-    registry, agent = Registry(Hub(), 5), Agent("ann", heartbeat_interval_ms=interval_ms)
+    registry, agent = Registry(PacedHub(), 5), Agent("ann", heartbeat_interval_ms=interval_ms)
     assert registry.status(agent, 0.0) == "offline"
     registry.presence("ann").heartbeat_at = 100.0
     assert registry.status(agent, 100 + 2.49 * interval_ms / 1000) == "online"
@@ -132,7 +131,7 @@ def test_a_heartbeat_counts_for_two_and_a_half_intervals(interval_ms):
 
 
 def test_the_tier_is_the_best_that_stands():
-    hub = Hub()
+    hub = PacedHub()
     registry, now = Registry(hub, 5), 100.0
     assert registry.connection("ann", now) == "none" and not registry.is_known("ann")
     registry.presence("ann").polled_at = now

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
+from bridge.broker.pace import TURN
 from bridge.broker.waiters import Polls, Waiters
+from broker.seams import PacedHub, make_entry
 
 KEYS = st.sampled_from(["a", "b", "c"])
 
@@ -16,7 +18,8 @@ class WaitersMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.waiters, self.model, self.woken = Waiters(), {}, []
+        self.hub = PacedHub()
+        self.waiters, self.model, self.woken = Waiters(self.hub.pace), {}, []
         self.cancels = {}
 
     @rule(target=tokens, key=KEYS, waits_again=st.booleans())
@@ -40,13 +43,21 @@ class WaitersMachine(RuleBasedStateMachine):
         self.cancels[token]()
         self.model.pop(token, None)
 
-    @rule(key=KEYS)
-    def wake(self, key):
+    @rule(key=KEYS, share=st.sampled_from([0, 0.4, 2]), data=st.data())
+    def wake(self, key, share, data):
+        """For some of them the turn has no time left. Until theirs comes they can still cancel."""
         due = [token for token, its in self.model.items() if its == key]
         self.woken.clear()
         for token in due:
             del self.model[token]
+        self.hub.pace.begin()
+        self.hub.seconds_a_look = share * TURN
         self.waiters.wake_all(key)
+        assert len(self.woken) >= min(len(due), 1 if share < 1 else 0)
+        for token in [token for token in due if token not in self.woken and data.draw(st.booleans())]:
+            due.remove(token)
+            self.cancels[token]()
+        self.hub.turns()
         assert sorted(map(id, self.woken)) == sorted(map(id, due))
 
     @invariant()
@@ -62,12 +73,14 @@ TestWaiters = WaitersMachine.TestCase
 
 @given(st.lists(st.sampled_from(["wake", "hold", "cancel"]), max_size=12))
 def test_a_wait_for_a_condition_wakes_once_when_it_holds_and_never_before(steps):
-    waiters, woken, holds, is_over = Waiters(), [], False, False
+    hub = PacedHub()
+    waiters, woken, holds, is_over = Waiters(hub.pace), [], False, False
     cancel = waiters.wait_until("a", lambda: holds, lambda: woken.append(True))
     for step in steps:
         holds = holds or step == "hold"
         if step == "wake":
             waiters.wake_all("a")
+            hub.turns()
             is_over = is_over or holds
         elif step == "cancel":
             cancel()
@@ -84,7 +97,8 @@ SUBSCRIPTIONS = st.lists(st.tuples(KEYS, NAMES, st.booleans()), max_size=12)
 @given(SUBSCRIPTIONS, st.lists(st.tuples(st.booleans(), st.sampled_from(["a", "b", "c", "one", "two"])), max_size=6), KEYS)
 def test_an_agent_wakes_its_own_polls_and_those_of_its_subscribers(changes, waits, agent):
     """A subscriber's poll waits under one key, also when its agents change while it waits."""
-    polls, woken, of_agent = Polls(), [], {key: set() for key in "abc"}
+    hub, woken, of_agent = PacedHub(), [], {key: set() for key in "abc"}
+    polls = Polls(hub.pace)
     for number, (of_subscriber, key) in enumerate(waits):
         (polls.by_subscriber if of_subscriber else polls).wait(key, lambda number=number: woken.append(number))
     assert polls.total == len(waits)
@@ -95,5 +109,23 @@ def test_an_agent_wakes_its_own_polls_and_those_of_its_subscribers(changes, wait
     due = [number for number, (of_subscriber, key) in enumerate(waits) if (key in of_agent[agent] if of_subscriber else key == agent)]
     assert (agent in polls) == bool(due)
     polls.wake_all(agent)
+    hub.turns()
     assert sorted(woken) == due and agent not in polls and polls.total == len(waits) - len(due)
     assert all(polls._subscribers.values()), "an agent without subscribers costs nothing"
+
+
+def test_thousands_that_wait_for_one_ticket_are_woken_in_turns():
+    hub, woken = PacedHub(), []
+    for number in range(2000):
+        hub.polls.wait("lucy", lambda number=number: woken.append(number))
+        hub.replies.wait("t1", lambda number=number: woken.append(-number))
+    hub.backlog("lucy")
+    hub.seconds_a_look = TURN / 50
+    hub.publish([make_entry(1)])
+    hub.replies.wake_all("t1")
+    counts = [len(woken)]
+    while hub.called:
+        hub.turn()
+        counts.append(len(woken))
+    assert max(after - before for before, after in zip([0, *counts], counts)) <= 50
+    assert sorted(woken) == sorted([*range(2000), *(-number for number in range(2000))])
