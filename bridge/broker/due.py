@@ -83,8 +83,10 @@ class OfAgents:
             heappop(self._heap)
             self._in_heap.discard(agent_id)
 
+    # Hot: once per ticket and stream.
     def note_sent(self, entry: Entry) -> None:
-        self._sent = max(self._sent, entry.seq)
+        if entry.seq > self._sent:
+            self._sent = entry.seq
         if self._heap:  # else it was sent as it was published
             self._replace(entry.agent_id, self._following(entry.agent_id, entry.seq))
 

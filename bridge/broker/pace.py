@@ -1,7 +1,7 @@
 """Work for many connections, in pieces: at most TURN seconds of it in one turn of the loop.
 
-Rule 1: who has more to do than one piece asks again, and stands at the end of the queue. So
-each open stream gets its share, and a ticket or a request waits for one turn, not for all of them.
+Rule 1: work that has more to do than one piece asks again, and stands at the end of the queue.
+So each open stream gets its share, and a ticket or a request waits for one turn, not for all.
 Rule 2: a piece looks at `is_over` after each thing that it does, and does at least one.
 """
 

@@ -45,16 +45,17 @@ class Outbox(Protocol):
 
 
 class StreamSubscriber:
-    """A stream of the agents in `agents`, or of every agent when that is None.
+    """A stream of the agents that were added, or of every agent after `add_everything`.
 
-    `after` is the cursor; `on_close` is called when the connection is gone. Whoever `only_looks` receives nothing:
-    what it was shown is not "streamed" for that.
+    `after` is the cursor; `on_close` is called when the connection is gone. A stream that
+    `only_looks` receives nothing: what it was shown is not "streamed" for that.
     """
 
     def __init__(self, hub: Hub, clock: Clock, metrics: Metrics, outbox: Outbox, is_shared: bool, after: int, only_looks: bool = False) -> None:
         self.is_live = False
         self.was_live = False
         self._hub, self._clock, self._metrics, self._outbox = hub, clock, metrics, outbox
+        self._pace = hub.pace
         self._is_shared = is_shared
         self._only_looks = only_looks
         self.on_close: Callable[[], None] = _nothing
@@ -85,7 +86,7 @@ class StreamSubscriber:
     def offer(self, entry: Entry) -> None:
         if not self.is_live:
             self._due.note_new(entry)
-        elif self._outbox.has_room() and not self._hub.pace.is_over():
+        elif self._outbox.has_room() and not self._pace.is_over():
             self._due.note_sent(entry)
             self._send(entry)
         else:
@@ -109,7 +110,7 @@ class StreamSubscriber:
     def catch_up(self) -> None:
         """Send what is due, as far as there is room, from the next turn of the loop on."""
         if not self.is_live and self._outbox.has_room():
-            self._hub.pace.later(self._step)
+            self._pace.later(self._step)
 
     def _step(self) -> None:
         for _ in range(STEP):
@@ -121,7 +122,7 @@ class StreamSubscriber:
                 return
             self._send(entry)
             self._due.note_sent(entry)
-            if self._hub.pace.is_over():
+            if self._pace.is_over():
                 break
         self.catch_up()
 
@@ -135,7 +136,7 @@ class StreamSubscriber:
 
     def close(self) -> None:
         """The connection is gone."""
-        self._hub.pace.cancel(self._step)
+        self._pace.cancel(self._step)
         self._hub.unsubscribe_everything(self)
         for agent_id in self.agents:
             self._hub.unsubscribe(agent_id, self)

@@ -93,6 +93,7 @@ class Polls(Waiters):
             self._subscribers.pop(agent_id, None)
 
     def wake_all(self, key: str) -> None:
-        super().wake_all(key)
+        if key in self._waiting:
+            super().wake_all(key)
         for name in self._subscribers.get(key, ()):
             self.by_subscriber.wake_all(name)
