@@ -45,10 +45,13 @@ class BrokerSettings:
     write_deadline: int = _set(120000, "BRIDGE_WRITE_DEADLINE", "ms a connection may accept no byte before it is cut", 100)
     queue_max: int = _set(1000, "BRIDGE_QUEUE_MAX", "pending tickets per agent; beyond it a send is 429", 1)
     pending_bytes: int = _set(1 << 30, "BRIDGE_PENDING_BYTES", "bytes of all pending tickets, which are held in memory; beyond it a send is 503", 1024)
-    agents_max: int = _set(10000, "BRIDGE_AGENTS_MAX", "registered agents, and subscriptions of all subscribers together; beyond it either is 429", 1)
+    agents_max: int = _set(
+        10000, "BRIDGE_AGENTS_MAX",
+        "registered agents, and subscriptions of all subscribers; beyond it either is 429", 1,
+    )  # fmt: skip
     supervise_max: int = _set(
         1000, "BRIDGE_SUPERVISE_MAX",
-        "agents of one subscriber, all of which one of its polls looks at; beyond it a subscription is 429", 1,
+        "agents of one subscriber, all of which one of its polls looks at; beyond it 429", 1,
     )  # fmt: skip
     rate_limit: int = _set(100, "BRIDGE_RATE_LIMIT", "sends a minute per target agent; 0 = off")
     body_max: int = _set(1 << 20, "BRIDGE_BODY_MAX", "bytes of a request body; beyond it 413", 16)
@@ -73,8 +76,9 @@ class BrokerSettings:
     metrics_agents: int = _set(100, "BRIDGE_METRICS_AGENTS", "agents with series of their own in GET /metrics; the others are summed as agent=\"other\"", 0)
     events_max: int = _set(
         100, "BRIDGE_EVENTS_MAX",
-        "open readers of GET /events, each of which makes every ticket a little dearer; beyond it a new one takes "
-        "the place of one that lags, or of the oldest, which had it for 10 s; 503 until then", 0,
+        "open readers of GET /events, each of which makes every ticket a little dearer; beyond it "
+        "a new one takes the place of one that lags, or of the oldest, if that had it for 10 s; "
+        "503 until then", 0,
     )  # fmt: skip
     search_rows: int = _set(1000, "BRIDGE_SEARCH_ROWS", "tickets that one request to GET /search looks at; its nextBefore goes on from there", 1)
     search_bytes: int = _set(2 << 20, "BRIDGE_SEARCH_BYTES", "bytes of tickets that one request to GET /search looks at", 1024)

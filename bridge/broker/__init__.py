@@ -8,7 +8,7 @@
     ledger.py      every ticket's state; each change goes to the journal first
     backlog.py     one agent's pending tickets          entry.py        one ticket as the broker holds it
     hub.py         who must be told of a ticket         subscriber.py   one open stream; reply_stream.py one awaited reply
-    due.py         what a stream is owed, in order      pace.py         work in pieces, for a time in each turn of the loop
+    due.py         what a stream is owed, in order      pace.py         work in pieces, by time
     subscriptions.py  which agents a shared stream carries
     journal/       durability: SQLite with group commit, or memory
     registry.py    agents, presence, reports            limits.py       sends a minute

@@ -1,11 +1,11 @@
-"""What a stream is still owed, oldest first. Either way the next ticket costs the same, however many wait.
+"""What a stream is still owed, oldest first. The next ticket costs the same, however many wait.
 
     OfAll      one cursor in the backlog of all agents
     OfAgents   a heap of (seq, agent): the next ticket of each agent that has one due
 
 OfAgents is right without a cursor for each agent. An agent in the heap has been sent all that
-was due before its seq; an agent that is not in the heap has been sent everything. So the heap is
-filled once, when agents are added; after that a new ticket adds its agent unless that waits already.
+was due before its seq; an agent that is not in the heap has been sent everything. So the heap
+is filled once, when agents are added. Later a new ticket adds its agent, unless that is there.
 """
 
 from __future__ import annotations
@@ -36,19 +36,20 @@ class OfAll:
 
 
 class OfAgents:
-    """`after` is the stream's cursor: the agents' tickets up to there were seen already, but for what they are owed."""
+    """`after` is the stream's cursor: tickets up to there were seen, but what agents are owed."""
 
     def __init__(self, hub: Hub, after: int) -> None:
         self.agents: set[str] = set()
         self._hub, self._sent = hub, after  # the greatest seq that was sent
         self._heap: list[tuple[int, str]] = []
         self._in_heap: set[str] = set()
-        self._passed: dict[str, tuple[int, int]] = {}  # agent -> (owed up to here, then nothing up to here)
+        # agent -> (seq up to which it is owed, seq up to which nothing is due after that)
+        self._passed: dict[str, tuple[int, int]] = {}
         self._left_at: dict[str, int] = {}  # agents discarded again -> cursor
         self._left_swept = LEFT_MIN
 
     def add(self, agent_id: str, owed: int) -> None:
-        """One more agent. Its tickets up to the seq `owed` are due although the cursor is past them."""
+        """One more agent. Its tickets up to `owed` are due although the cursor is past them."""
         self.agents.add(agent_id)
         self._passed[agent_id] = (min(owed, self._sent), self._sent)
         self._push(self._following(agent_id, self._left_at.pop(agent_id, 0)))

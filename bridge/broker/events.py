@@ -137,7 +137,7 @@ class Events:
             self._seen.clear()
 
     def giving_way(self) -> Optional[EventReader]:
-        """The reader that would end for a new one: it has lagged for longest, or it is the oldest."""
+        """The reader that would end for a new one: it has lagged for longest, or is the oldest."""
         now = asyncio.get_running_loop().time()
         laggard = min(self._readers, key=lambda reader: reader.lags_since, default=None)
         if laggard is not None and now - laggard.lags_since >= HOLD:

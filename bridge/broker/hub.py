@@ -50,7 +50,7 @@ class Hub:
         self.everything = Backlog("")  # the entries of all of them
         self.pending_bytes = 0
         self._streams: dict[str, set[Subscriber]] = {}  # agent -> subscribers, shared ones included
-        self._everything: set[Subscriber] = set()  # shared streams of all agents that are not behind
+        self._everything: set[Subscriber] = set()  # shared streams of all agents, not behind
         self.polls = Polls(self.pace)
         self.replies = Waiters(self.pace)  # by ticket id
         self.stages = Waiters(self.pace)  # by ticket id: woken with each stage of its history

@@ -96,7 +96,7 @@ class StreamSubscriber:
     def _fall_behind(self) -> None:
         self.is_live = False
         self._hub.unsubscribe_everything(self)
-        self._metrics.catchups += 1
+        self._metrics.catchups += not self._outbox.has_room()
         self.catch_up()
 
     def _send(self, entry: Entry) -> None:

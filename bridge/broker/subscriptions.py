@@ -19,7 +19,7 @@ from bridge.broker.waiters import Polls
 from bridge.errors import PeerError
 
 LINGER = 3.0  # seconds for which a long-poll counts after its end: a network's way there and back, and a little work
-NAMES_MAX = 64  # under which one agent may be subscribed; one is usual, two while a supervisor gives way to another
+NAMES_MAX = 64  # under which one agent may be subscribed; one is usual, two during a replacement
 
 
 class Subscriptions:
@@ -55,13 +55,16 @@ class Subscriptions:
         return len(self._open.get(name, ())) + (waiting or int(now - self._polled.get(name, float("-inf")) < LINGER))
 
     def check_room(self, name: str, agent_id: str) -> None:
-        """Raises PeerError 429 when one more subscription is too many: of all, of this name, or of this agent."""
+        """Raises PeerError 429 when one more is too many: of all, of the name, or of the agent."""
         agents = self._owed.get(name, {})
         if agent_id in agents:
             return
         most, of_one = self._subscriptions_max, self._agents_max
         bounds = (
-            (self._count, most, f"there are {most} subscriptions already (BRIDGE_AGENTS_MAX); give some up"),
+            (
+                self._count, most,
+                f"there are {most} subscriptions already (BRIDGE_AGENTS_MAX); give some up",
+            ),
             (
                 len(agents), of_one,
                 f"subscriber {name!r} has {of_one} agents already "

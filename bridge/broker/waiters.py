@@ -14,7 +14,7 @@ from bridge.broker.pace import Pace
 class Waiters:
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
-        self._waiting: dict[str, set[Callable[[], None]]] = {}
+        self._waiting: dict[str, dict[Callable[[], None], None]] = {}  # in order of arrival
 
     def __contains__(self, key: str) -> bool:
         return key in self._waiting
@@ -29,13 +29,13 @@ class Waiters:
 
     def wait(self, key: str, wake: Callable[[], None]) -> Callable[[], None]:
         """Call `wake` at the next `wake_all(key)`. Returns what cancels it."""
-        self._waiting.setdefault(key, set()).add(wake)
+        self._waiting.setdefault(key, {})[wake] = None
 
         def cancel() -> None:
             self._pace.cancel(wake)
             waiting = self._waiting.get(key)
             if waiting is not None:
-                waiting.discard(wake)
+                waiting.pop(wake, None)
                 if not waiting:
                     del self._waiting[key]
 
@@ -64,8 +64,11 @@ class Waiters:
 
 
 class Polls(Waiters):
-    """Long-polls by agent, and those by subscriber. A subscriber's waits under one key, however many agents it has:
-    what wakes an agent's polls also wakes those of the subscribers that it is subscribed under."""
+    """Long-polls by agent, and those by subscriber.
+
+    A subscriber's poll waits under one key, however many agents it has. What wakes an agent's
+    polls also wakes those of the subscribers that it is subscribed under.
+    """
 
     def __init__(self, pace: Pace) -> None:
         super().__init__(pace)
@@ -74,7 +77,9 @@ class Polls(Waiters):
 
     def __contains__(self, key: str) -> bool:
         """Does a poll wait for the agent, its own or a subscriber's?"""
-        return key in self._waiting or any(name in self.by_subscriber for name in self.subscribers(key))
+        if key in self._waiting:
+            return True
+        return any(name in self.by_subscriber for name in self.subscribers(key))
 
     @property
     def total(self) -> int:

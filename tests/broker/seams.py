@@ -36,7 +36,7 @@ class HandClock:
 
 
 class PacedHub(Hub):
-    """A hub whose loop turns when the test says so, and whose clock goes on by `seconds_a_look` with each look at it."""
+    """A hub whose loop turns when the test says so. A look at its clock takes `seconds_a_look`."""
 
     def __init__(self) -> None:
         self.now, self.seconds_a_look = 1000.0, 0.0

@@ -208,15 +208,18 @@ def test_what_is_remembered_of_tickets_is_bounded_by_bytes_and_told_all_the_same
             await scene.accept(origin=f"{number}{big}", threadId=f"{number}{big}")
         entries = [await scene.accept(origin="ann", threadId=str(number)) for number in range(10)]
         kept = sum(len(text or "") for about in events._about.values() for text in about)
-        assert kept < events_module.ABOUT_BYTES and events._about_bytes == sum(about.size for about in events._about.values())
+        assert kept < events_module.ABOUT_BYTES
+        assert events._about_bytes == sum(about.size for about in events._about.values())
         for _ in range(10000):
             scene.services.ledger.accept_unbounded("lucy", Draft("hello", {}))
         await scene.settle()
-        assert events._about_bytes <= events_module.ABOUT_BYTES and 1000 < len(events._about) < 10000
+        assert events._about_bytes <= events_module.ABOUT_BYTES
+        assert 1000 < len(events._about) < 10000
         scene.turn(outbox)
         await scene.change(entries[3], acknowledged(entries[3].head, "w", {}, 1))
         _, told = scene.turn(outbox)[-1]
-        assert (told["stage"], told["originAgent"], told["threadId"]) == ("acknowledged", "ann", "3"), "forgotten, and read again"
+        again = (told["stage"], told["originAgent"], told["threadId"])
+        assert again == ("acknowledged", "ann", "3"), "forgotten, and read again"
         reader.close()
         assert not events._about and not events._about_bytes
 
@@ -241,7 +244,8 @@ def test_at_the_limit_the_oldest_reader_gives_way_when_it_has_had_its_place_for_
         third.send(request("HEAD", "/events"))
         assert not first.received.endswith(ENDED), "a HEAD takes no place"
         fourth.send(FOLLOW)
-        assert first.received.endswith(ENDED) and not second.received.endswith(ENDED) and len(house.services.events) == 2
+        assert first.received.endswith(ENDED) and not second.received.endswith(ENDED)
+        assert len(house.services.events) == 2
         house.connect().send(request("POST", "/agents/lucy/send", {"payload": "hi"}))
         await settle(house)
         assert b"event: stage" in second.received and b"event: stage" in fourth.received
@@ -252,7 +256,8 @@ def test_at_the_limit_the_oldest_reader_gives_way_when_it_has_had_its_place_for_
 def test_at_the_limit_a_reader_that_lags_gives_way_before_older_ones():
     async def scenario(loop):
         house = SmallHouse(loop, events_max=3, sse_outbox=1024, write_deadline=60000)
-        old, stuck, slow, new = house.connect(), house.connect(is_stalled=True), house.connect(is_stalled=True), house.connect()
+        old, new = house.connect(), house.connect()
+        stuck, slow = house.connect(is_stalled=True), house.connect(is_stalled=True)
         for line in (old, stuck, slow):
             line.send(FOLLOW)
         sender = house.connect()
@@ -264,6 +269,7 @@ def test_at_the_limit_a_reader_that_lags_gives_way_before_older_ones():
         await asyncio.sleep(1)
         new.send(FOLLOW)
         assert len(house.services.events) == 3 and stuck.is_closing()
-        assert not any(line.is_closing() for line in (old, slow, new)), "one that has read again does not lag"
+        ended = [line.is_closing() for line in (old, slow, new)]
+        assert not any(ended), "one that has read again does not lag"
 
     run(scenario)

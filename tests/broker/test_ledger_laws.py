@@ -26,7 +26,8 @@ class LedgerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.journal, self.hub, self.hand, self.metrics = ScriptedJournal(self.loop), PacedHub(), HandClock(), Metrics()
+        self.journal, self.hub = ScriptedJournal(self.loop), PacedHub()
+        self.hand, self.metrics = HandClock(), Metrics()
         self.ledger = Ledger(self.journal, self.hub, self.hand.clock(), self.metrics, Bounds(QUEUE_MAX, 1 << 20, RETAINED))
         self.numbers = itertools.count(1)
         self.on_way = []  # [ticket id, agent, seq] and [ticket id, verb, ...], by group, in order

@@ -1,4 +1,4 @@
-"""Work in pieces: each piece once, in order, for the turn's time only; a piece that fails holds up no other."""
+"""Work in pieces: each once, in order, for the turn's time; one that fails holds up no other."""
 
 from __future__ import annotations
 

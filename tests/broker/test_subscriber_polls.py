@@ -1,4 +1,4 @@
-"""Long-polls of subscribers with many agents, at the byte seam: each waits under one key, and is answered once."""
+"""Long-polls of subscribers with many agents: each waits under one key, and is answered once."""
 
 from __future__ import annotations
 
@@ -130,7 +130,8 @@ def test_subscriptions_are_bounded_by_name_by_agent_and_together():
         subscriptions.check_room("one", "agent-0")  # it is there already
         for number in range(63):
             subscriptions.add(f"name-{number}", "agent-0", 0)
-        check_refused(subscriptions, "{more}", "agent-0", "agent 'agent-0' is subscribed under 64 names")
+        said = "agent 'agent-0' is subscribed under 64 names"
+        check_refused(subscriptions, "{more}", "agent-0", said)
         for number in range(4):
             subscriptions.add("other", f"agent-{number}", 0)
         check_refused(subscriptions, "new", "new", "there are 70 subscriptions")

@@ -54,9 +54,10 @@ class WaitersMachine(RuleBasedStateMachine):
         self.hub.seconds_a_look = share * TURN
         self.waiters.wake_all(key)
         assert len(self.woken) >= min(len(due), 1 if share < 1 else 0)
-        for token in [token for token in due if token not in self.woken and data.draw(st.booleans())]:
-            due.remove(token)
-            self.cancels[token]()
+        for token in due[:]:
+            if token not in self.woken and data.draw(st.booleans()):
+                due.remove(token)
+                self.cancels[token]()
         self.hub.turns()
         assert sorted(map(id, self.woken)) == sorted(map(id, due))
 
@@ -91,22 +92,25 @@ def test_a_wait_for_a_condition_wakes_once_when_it_holds_and_never_before(steps)
 
 
 NAMES = st.sampled_from(["one", "two"])
+WAITS = st.lists(st.tuples(st.booleans(), st.sampled_from(["a", "b", "one", "two"])), max_size=6)
 SUBSCRIPTIONS = st.lists(st.tuples(KEYS, NAMES, st.booleans()), max_size=12)
 
 
-@given(SUBSCRIPTIONS, st.lists(st.tuples(st.booleans(), st.sampled_from(["a", "b", "c", "one", "two"])), max_size=6), KEYS)
+@given(SUBSCRIPTIONS, WAITS, KEYS)
 def test_an_agent_wakes_its_own_polls_and_those_of_its_subscribers(changes, waits, agent):
     """A subscriber's poll waits under one key, also when its agents change while it waits."""
     hub, woken, of_agent = PacedHub(), [], {key: set() for key in "abc"}
     polls = Polls(hub.pace)
     for number, (of_subscriber, key) in enumerate(waits):
-        (polls.by_subscriber if of_subscriber else polls).wait(key, lambda number=number: woken.append(number))
+        waiters = polls.by_subscriber if of_subscriber else polls
+        waiters.wait(key, lambda number=number: woken.append(number))
     assert polls.total == len(waits)
     for key, name, is_subscribed in changes:
         (polls.subscribed if is_subscribed else polls.unsubscribed)(key, name)
         (of_agent[key].add if is_subscribed else of_agent[key].discard)(name)
     assert all(set(polls.subscribers(key)) == of_agent[key] for key in "abc")
-    due = [number for number, (of_subscriber, key) in enumerate(waits) if (key in of_agent[agent] if of_subscriber else key == agent)]
+    keys = {True: of_agent[agent], False: {agent}}
+    due = [number for number, (is_one, key) in enumerate(waits) if key in keys[is_one]]
     assert (agent in polls) == bool(due)
     polls.wake_all(agent)
     hub.turns()

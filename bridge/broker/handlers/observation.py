@@ -103,14 +103,21 @@ def events(request: Request, services: Services, name: str) -> Answer:
     agent, thread = query.get("agent"), query.get("thread")
     if agent is not None:
         check_id(agent, "agent")
-    if len(services.events) >= services.settings.events_max and services.events.giving_way() is None:
-        detail = f"{len(services.events)} readers follow the events already (BRIDGE_EVENTS_MAX), all since a moment ago"
+    if _is_full(services) and services.events.giving_way() is None:
+        count = len(services.events)
+        detail = f"{count} readers follow the events (BRIDGE_EVENTS_MAX), all since just now"
         raise PeerError(503, detail, {"Retry-After": str(int(HOLD))}, reason="events_max")
     return EventStream(partial(_follow, services, agent, thread), heartbeat_as_event(query))
 
 
-def _follow(services: Services, agent: Optional[str], thread: Optional[str], outbox: Outbox) -> EventReader:
-    former = services.events.giving_way() if len(services.events) >= services.settings.events_max else None
+def _is_full(services: Services) -> bool:
+    return len(services.events) >= services.settings.events_max
+
+
+def _follow(
+    services: Services, agent: Optional[str], thread: Optional[str], outbox: Outbox
+) -> EventReader:
+    former = services.events.giving_way() if _is_full(services) else None
     reader = EventReader(services.events, outbox, agent, thread)
     if former is not None:
         former.end()

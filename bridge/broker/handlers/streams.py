@@ -24,9 +24,9 @@ def check_streams(services: Services) -> None:
 
 
 def _check_room(count: int, whose: str, otherwise: str) -> None:
-    """Raises PeerError 503, at which a watcher takes to long-polls, when there are as many streams as may be."""
+    """Raises PeerError 503, at which a watcher takes to long-polls, when there is no room."""
     if count >= STREAMS_MAX:
-        detail = f"{whose} has {count} event streams already, as many as may be; close one, or use GET {otherwise}?waitMs="
+        detail = f"{whose} has {count} event streams already; close one, or GET {otherwise}?waitMs="
         raise PeerError(503, detail, {"Retry-After": "60"}, reason="streams_max")
 
 
