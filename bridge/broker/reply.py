@@ -3,12 +3,13 @@
     Reply         now
     OnDisk        this reply, once the change behind it is on disk; 503 if it cannot be
     Wait          when woken, or when the time is up
+    Steps         when it is worked out, in parts: it takes longer than one turn of the loop may
     EventStream   a stream that goes on
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping, NamedTuple, Optional, Union
+from typing import Any, Callable, Iterator, Mapping, NamedTuple, Optional, Union
 
 from bridge.broker import body
 from bridge.broker.entry import Entry
@@ -50,6 +51,15 @@ class Wait(NamedTuple):
     on_end: Callable[[], None] = _nothing
 
 
+class Steps(NamedTuple):
+    """Answer with the first Reply that `parts` gives. Each None before it ends one part of the work.
+
+    Parts of many answers take turns, so nothing that others wait for may be held between two parts.
+    """
+
+    parts: Iterator[Optional[Reply]]
+
+
 class EventStream(NamedTuple):
     """`attach` connects a subscriber to the front's outbox; the front then has it catch up."""
 
@@ -57,7 +67,7 @@ class EventStream(NamedTuple):
     heartbeat_as_event: bool = False
 
 
-Answer = Union[Reply, OnDisk, Wait, EventStream]
+Answer = Union[Reply, OnDisk, Wait, Steps, EventStream]
 
 
 def json_reply(status: int, content: object) -> Reply:

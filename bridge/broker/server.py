@@ -29,6 +29,7 @@ from bridge.broker.clock import HOLD, Clock, Pace
 from bridge.broker.events import Events
 from bridge.broker.expiry import Expiry
 from bridge.broker.fronts.http import Connection
+from bridge.broker.fronts.loop_budget import LoopBudget
 from bridge.broker.fronts.responses import encode_reply
 from bridge.broker.fronts.witness import Witness
 from bridge.broker.guard import Guard
@@ -75,6 +76,7 @@ class Server:
         self.guard = Guard(settings.host, settings.allowed_hosts, settings.allowed_origins)
         self.witness = Witness(self.services.metrics, settings.log_refusals)
         self.heartbeats = Heartbeats(self._loop, clock, settings.sse_heartbeat / 1000)
+        self.budget = LoopBudget(self._loop, clock)
         self.limits = Limits(head_max=settings.head_max, body_max=settings.body_max)
         allowed = {Stage.IDLE: settings.idle_timeout, Stage.HEAD: settings.head_timeout, Stage.BODY: settings.body_timeout}
         self.patience: Mapping[Stage, float] = {stage: allowed_ms / 1000 for stage, allowed_ms in allowed.items()}

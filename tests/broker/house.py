@@ -9,6 +9,7 @@ from bridge.broker.events import Events
 from bridge.broker.expiry import Expiry
 from bridge.broker.fronts.heartbeats import Heartbeats
 from bridge.broker.fronts.http import Connection
+from bridge.broker.fronts.loop_budget import LoopBudget
 from bridge.broker.fronts.witness import Witness
 from bridge.broker.guard import Guard
 from bridge.broker.hub import Hub
@@ -52,6 +53,7 @@ class SmallHouse:
         self.guard = Guard("127.0.0.1", rules.allowed_hosts, rules.allowed_origins)
         self.witness = Witness(self.services.metrics, 1000)
         self.heartbeats = Heartbeats(loop, self.services.clock, rules.sse_heartbeat / 1000)
+        self.budget = LoopBudget(loop, self.services.clock)
         self.limits = Limits(head_max=rules.head_max, body_max=rules.body_max)
         self.patience = {Stage.IDLE: rules.idle_timeout / 1000, Stage.HEAD: rules.head_timeout / 1000, Stage.BODY: rules.body_timeout / 1000}
         self.is_draining = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Mapping, Protocol
 
 from bridge.broker.fronts.heartbeats import Heartbeats
+from bridge.broker.fronts.loop_budget import LoopBudget
 from bridge.broker.fronts.witness import Witness
 from bridge.broker.guard import Guard
 from bridge.broker.services import Services
@@ -16,6 +17,7 @@ class House(Protocol):
     guard: Guard
     witness: Witness
     heartbeats: Heartbeats
+    budget: LoopBudget
     limits: Limits
     receive_buffer: memoryview  # filled and read in one step, so one serves all
     patience: Mapping[Stage, float]  # seconds that a connection may be in a stage

@@ -5,17 +5,17 @@
     any error of the peer's ──► lingering: the answer is out, what still comes is thrown away
 
 Rule 1: one request at a time. What a pipelining peer sends ahead waits in the
-parser, and beyond a bound in the peer.
+parser, and beyond a bound in the peer: reading goes on when the parser needs more.
 Rule 2: no task and no timer per connection. Deadlines are a number that the
 server's sweep looks at (server.py); only a waiting poll has a timer.
 Rule 3: the one seam where PeerError becomes an answer, and where any other
 exception becomes a 500 without a stack trace.
+Rule 4: no peer takes more than its share of a turn of the loop (loop_budget.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-import enum
 import logging
 from functools import partial
 from typing import Callable, Optional
@@ -23,95 +23,41 @@ from typing import Callable, Optional
 from bridge.broker.fronts.cors import cors_headers, options_reply
 from bridge.broker.fronts.house import House
 from bridge.broker.fronts.outbox import StreamOutbox
+from bridge.broker.fronts.reading import FOREVER, Reading, State
 from bridge.broker.fronts.responses import encode_reply, encode_stream_head
 from bridge.broker.fronts.stuck import WriteProgress
 from bridge.broker.fronts.witness import ID
 from bridge.broker.journal.base import Commit
-from bridge.broker.reply import Answer, EventStream, OnDisk, Reply, Wait, problem
+from bridge.broker.reply import Answer, EventStream, OnDisk, Reply, Steps, Wait, problem
 from bridge.broker.routes import dispatch
 from bridge.errors import PeerError
-from bridge.wire.request import Request, RequestParser, Stage
+from bridge.wire.request import Request, Stage
 
 log = logging.getLogger("bridge.broker")
 
 ASKING = 0.25  # seconds that who has just connected has for its request when the broker stops: it is on its way
 LINGER = 2.0  # seconds that a refused peer has to read its answer (RFC 9112 section 9.6)
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-FOREVER = float("inf")
 
 
-class State(enum.Enum):
-    READING = "reading"
-    ANSWERING = "answering"
-    STREAMING = "streaming"
-    LINGERING = "lingering"
-    CLOSED = "closed"
-
-
-class Connection(asyncio.BufferedProtocol):
+class Connection(Reading):
     """Takes over a transport that asyncio.start_server accepted (`writer` is kept: its finaliser would close it)."""
 
     def __init__(self, house: House, writer: asyncio.StreamWriter, loop: asyncio.AbstractEventLoop) -> None:
-        self._house, self._loop, self._writer = house, loop, writer
-        self._transport: asyncio.Transport = writer.transport  # type: ignore[assignment]
-        self._parser = RequestParser(house.limits)
+        super().__init__(house, writer.transport)  # type: ignore[arg-type]
+        self._loop, self._writer = loop, writer
         self._request: Optional[Request] = None
         self._outbox: Optional[StreamOutbox] = None
         self._stop_waiting: Optional[Callable[[], None]] = None
-        self._has_eof = self._is_cut = False
+        self._is_cut = False
         self._stuck: Optional[WriteProgress] = None  # while the peer reads too slowly
-        self.state = State.READING
-        self.deadline = 0.0
-        self._stage = Stage.IDLE
-        self._set_stage(Stage.IDLE)
         house.connections.add(self)
         house.timed.add(self)
         house.services.metrics.connections_open += 1
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        # One buffer for all: the loop fills it and calls buffer_updated in one step. An asyncio.Protocol would get
-        # a fresh 256 KiB for each read, which malloc maps, shrinks and unmaps again: three system calls a request.
-        return self._house.receive_buffer
-
-    # Hot: once per request.
-    def buffer_updated(self, nbytes: int) -> None:
-        data = bytes(self._house.receive_buffer[:nbytes])
-        if self.state is State.READING:
-            self._parser.feed(data)
-            self._read_on()
-        elif self.state is State.ANSWERING:
-            self._parser.feed(data)
-            if self._parser.held_bytes > self._house.limits.head_max:
-                self._transport.pause_reading()
-
-    def _read_on(self) -> None:
-        while self.state is State.READING:
-            try:
-                request = self._parser.take_request()
-            except PeerError as error:
-                self._refuse(error)
-                return
-            if request is None:
-                self._need_more()
-                return
-            self._answer_request(request)
-
-    def _need_more(self) -> None:
-        if self._parser.take_continue():
-            self._transport.write(CONTINUE)
-        stage = self._parser.stage
-        if self._has_eof:
-            self._transport.close()
-        elif stage is not self._stage or stage is Stage.IDLE:
-            self._set_stage(stage)
-
-    def _set_stage(self, stage: Stage) -> None:
-        self._stage = stage
-        self.deadline = self._house.services.clock.monotonic() + self._house.patience[stage]
-
     def eof_received(self) -> bool:
-        """The peer sends no more. It may still read the answer to a request that is being stored."""
-        if self.state is State.ANSWERING and self._stop_waiting is None:
+        """The peer sends no more. It may still read the answers to what it has sent."""
+        is_answering = self.state is State.ANSWERING and self._stop_waiting is None
+        if is_answering or self._has_more:
             self._has_eof = True
             return True
         return False
@@ -121,6 +67,7 @@ class Connection(asyncio.BufferedProtocol):
         self._request = request
         self.state = State.ANSWERING
         self._stage = Stage.IDLE  # what has come of the next request begins its own deadline
+        self.deadline = FOREVER
         self._give(self._guarded(partial(self._dispatch, request)))
 
     def _dispatch(self, request: Request) -> Answer:
@@ -142,14 +89,20 @@ class Connection(asyncio.BufferedProtocol):
             if answer.commit is None:
                 self._send(answer.reply)
             else:  # also when it is done already: one way
-                self.deadline = FOREVER
                 answer.commit.add_done_callback(partial(self._on_disk, answer.reply))
         elif isinstance(answer, Reply):
             self._send(answer)
         elif isinstance(answer, Wait):
             self._wait(answer)
+        elif isinstance(answer, Steps):
+            self._house.budget.queue(partial(self._step, answer))
         else:
             self._stream(answer)
+
+    def _step(self, steps: Steps) -> None:
+        if self.state is State.ANSWERING:  # else the peer is gone
+            self._give(self._guarded(lambda: next(steps.parts) or steps))
+            self._read_on()
 
     def _on_disk(self, reply: Reply, commit: Commit) -> None:
         if self.state is State.ANSWERING:
@@ -169,7 +122,6 @@ class Connection(asyncio.BufferedProtocol):
             self._give(self._guarded(wait.answer))
             self._read_on()
 
-        self.deadline = FOREVER
         cancel = wait.join(finish)
         timer = self._loop.call_later(wait.seconds, finish)
         self._stop_waiting, self.finish_waiting = stop, finish
@@ -177,7 +129,7 @@ class Connection(asyncio.BufferedProtocol):
     def _send(self, reply: Reply) -> None:
         house, request = self._house, self._request
         assert request is not None
-        keep = request.keep_alive and not house.is_draining and not self._has_eof
+        keep = request.keep_alive and not house.is_draining and not (self._has_eof and not self._parser.held_bytes)
         connection = b"" if keep and request.version > (1, 0) else b"Connection: keep-alive\r\n" if keep else b"Connection: close\r\n"
         headers = house.witness.answered(request, reply, self._transport) + cors_headers(request, house.guard)
         self._transport.write(encode_reply(reply, int(house.services.clock.wall()), connection, request.method == "HEAD", headers))
@@ -188,8 +140,6 @@ class Connection(asyncio.BufferedProtocol):
         self.state = State.READING
         if self._stuck is not None:
             self.state = State.ANSWERING  # the peer does not read its answers: it gets no more until it does
-        elif not self._transport.is_reading() and not self._transport.is_closing():
-            self._transport.resume_reading()
 
     def _refuse(self, error: PeerError) -> None:
         """The peer broke the protocol: what it sent cannot be trusted to have an end."""
@@ -200,7 +150,7 @@ class Connection(asyncio.BufferedProtocol):
     def _linger(self) -> None:
         """Close once the peer has read: closing with its bytes unread would reset the connection under the answer."""
         self.state = State.LINGERING
-        self.deadline = self._house.services.clock.monotonic() + LINGER
+        self.deadline = self._monotonic() + LINGER
         if self._has_eof or self._transport.is_closing():
             self._transport.close()
         else:
@@ -230,7 +180,7 @@ class Connection(asyncio.BufferedProtocol):
         house.heartbeats.add(self._outbox)
 
     def pause_writing(self) -> None:
-        self._stuck = WriteProgress(self._house.services.clock.monotonic(), self._transport.get_write_buffer_size())
+        self._stuck = WriteProgress(self._monotonic(), self._transport.get_write_buffer_size())
         self._house.timed.add(self)
         if self._outbox is not None:
             self._outbox.is_full = True
@@ -249,8 +199,6 @@ class Connection(asyncio.BufferedProtocol):
             self._outbox.drained()
         elif self.state is State.ANSWERING and self._request is None:
             self.state = State.READING
-            if not self._transport.is_reading() and not self._transport.is_closing():
-                self._transport.resume_reading()
             self._read_on()
 
     def sweep(self, now: float) -> None:
@@ -259,7 +207,7 @@ class Connection(asyncio.BufferedProtocol):
             if self._stuck.is_over(now, self._transport.get_write_buffer_size(), self._house.services.settings.write_deadline / 1000):
                 log.info("write deadline passed, the peer reads nothing")
                 self.abort()
-        elif now < self.deadline:
+        elif now < self.deadline or self._has_more:
             return
         elif self.state is State.READING and self._stage is not Stage.IDLE:
             part = "head" if self._stage is Stage.HEAD else "body"
@@ -276,11 +224,11 @@ class Connection(asyncio.BufferedProtocol):
             self._outbox.subscriber.end()
         elif self._stop_waiting is not None:
             self.finish_waiting()
-        elif self.state is State.LINGERING or (self.state is State.READING and self._stage is Stage.IDLE and self._idle_for() >= ASKING):
+        elif self.state is State.LINGERING or (self._is_idle and self._idle_for() >= ASKING):
             self._transport.close()
 
     def _idle_for(self) -> float:
-        return self._house.services.clock.monotonic() - (self.deadline - self._house.patience[Stage.IDLE])
+        return self._monotonic() - (self.deadline - self._house.patience[Stage.IDLE])
 
     def abort(self) -> None:
         self._is_cut = True

@@ -1,0 +1,68 @@
+"""How much of one turn of the event loop requests may take, and who comes next when it is used up.
+
+    bytes came ──► time left in this turn? ──yes──► the requests are answered at once
+                        └──no──► the line ──► later turns: one step of each in it, in a circle
+
+Rule 1: a turn gives BUDGET seconds to what has just come, and as many to the line. So a peer that
+sends a thousand requests in one write waits for their answers, and its neighbours do not.
+Rule 2: one step is one request, or one part of a long one (answers.Steps). A step is never cut
+short, so each must be short by itself.
+Rule 3: cheap requests schedule nothing here: a run below CHEAP seconds is not counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Callable
+
+from bridge.broker.clock import Clock
+
+BUDGET = 0.002  # seconds; the loop's latency for everything else is a small multiple of it
+CHEAP = 0.0005  # seconds; several usual requests
+
+
+class LoopBudget:
+    """One for all connections."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
+        self.is_used_up = False  # by what came in this turn
+        self._loop, self._clock = loop, clock
+        self._used = 0.0
+        self._line: deque[Callable[[], None]] = deque()
+        self._is_armed = False
+
+    # Hot, as the next one: once per request.
+    def is_over(self, began: float) -> bool:
+        """Whether a run that began then must leave the rest to the line."""
+        return self._used + self._clock.monotonic() - began > BUDGET
+
+    def spend(self, began: float) -> None:
+        """A run that began then has ended."""
+        seconds = self._clock.monotonic() - began
+        if seconds > CHEAP:
+            self._used += seconds
+            self.is_used_up = self._used > BUDGET
+            self._arm()
+
+    def queue(self, step: Callable[[], None]) -> None:
+        """Call `step` once, in its turn."""
+        self._line.append(step)
+        self._arm()
+
+    def _arm(self) -> None:
+        if not self._is_armed:
+            self._is_armed = True
+            self._loop.call_soon(self._run)
+
+    def _run(self) -> None:
+        """The next turn has begun."""
+        self._is_armed = False
+        self._used, self.is_used_up = 0.0, False
+        began = self._clock.monotonic()
+        try:
+            while self._line and self._clock.monotonic() - began <= BUDGET:
+                self._line.popleft()()
+        finally:
+            if self._line:
+                self._arm()

@@ -1,0 +1,127 @@
+"""The reading half of a connection: bytes in, whole requests out, one at a time.
+
+    a read ──► parser ──► request ──► _answer_request ──► READING again? the next one
+                  └──► needs more: read on      └──► no time left: in a later turn (loop_budget.py)
+
+Rule 1: while an answer is due, what comes waits in the parser; beyond head_max bytes it waits in
+the peer. Reading goes on when the parser needs more, and not before.
+Rule 2: a deadline runs while the peer is waited for, and only then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+
+from bridge.broker.fronts.house import House
+from bridge.errors import PeerError
+from bridge.wire.request import Request, RequestParser, Stage
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+FOREVER = float("inf")
+
+
+class State(enum.Enum):
+    READING = "reading"
+    ANSWERING = "answering"
+    STREAMING = "streaming"
+    LINGERING = "lingering"
+    CLOSED = "closed"
+
+
+class Reading(asyncio.BufferedProtocol):
+    """`_answer_request` and `_refuse` are what a protocol adds."""
+
+    def __init__(self, house: House, transport: asyncio.Transport) -> None:
+        self._house, self._transport = house, transport
+        self._monotonic = house.services.clock.monotonic
+        self._parser = RequestParser(house.limits)
+        self._has_eof = self._is_queued = False
+        self.state = State.READING
+        self.deadline = 0.0
+        self._stage = Stage.IDLE
+        self._set_stage(Stage.IDLE)
+
+    def _answer_request(self, request: Request) -> None:
+        raise NotImplementedError
+
+    def _refuse(self, error: PeerError) -> None:
+        raise NotImplementedError
+
+    @property
+    def _has_more(self) -> bool:
+        """Requests that have come wait for their turn of the loop."""
+        return self._is_queued and self.state is State.READING
+
+    @property
+    def _is_idle(self) -> bool:
+        return self.state is State.READING and self._stage is Stage.IDLE and not self._is_queued
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        # One buffer for all: the loop fills it and calls buffer_updated in one step. An asyncio.Protocol would get
+        # a fresh 256 KiB for each read, which malloc maps, shrinks and unmaps again: three system calls a request.
+        return self._house.receive_buffer
+
+    # Hot: once per request.
+    def buffer_updated(self, nbytes: int) -> None:
+        data = bytes(self._house.receive_buffer[:nbytes])
+        if self.state is not State.READING and self.state is not State.ANSWERING:
+            return
+        self._parser.feed(data)
+        if self.state is State.READING and not self._is_queued:
+            self._read_on()
+        elif self._parser.held_bytes > self._house.limits.head_max:
+            self._transport.pause_reading()
+
+    def _read_on(self) -> None:
+        """Answer what the parser holds, as far as this turn of the loop has time for it."""
+        budget, began = self._house.budget, self._monotonic()
+        if budget.is_used_up:
+            self._queue()
+            return
+        while self._read_one():
+            if budget.is_over(began):
+                self._queue()
+                break
+        budget.spend(began)
+
+    def _queue(self) -> None:
+        if not self._is_queued:
+            self._is_queued = True
+            self._house.budget.queue(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._is_queued = False
+        if self._read_one():
+            self._queue()
+
+    def _read_one(self) -> bool:
+        """Answer the next request; True when there may be one more to answer."""
+        if self.state is not State.READING or self._transport.is_closing():
+            return False
+        try:
+            request = self._parser.take_request()
+        except PeerError as error:
+            self._refuse(error)
+            return False
+        if request is None:
+            self._need_more()
+            return False
+        self._answer_request(request)
+        return self.state is State.READING
+
+    def _need_more(self) -> None:
+        if self._parser.take_continue():
+            self._transport.write(CONTINUE)
+        stage = self._parser.stage
+        if self._has_eof:
+            self._transport.close()
+            return
+        if not self._transport.is_reading():
+            self._transport.resume_reading()
+        if stage is not self._stage or stage is Stage.IDLE:
+            self._set_stage(stage)
+
+    def _set_stage(self, stage: Stage) -> None:
+        self._stage = stage
+        self.deadline = self._monotonic() + self._house.patience[stage]

@@ -1,0 +1,90 @@
+"""The budget of one turn of the loop: spent by what came, refilled in the next turn, shared in a circle."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bridge.broker.fronts.loop_budget import BUDGET, CHEAP, LoopBudget
+from broker.seams import HandClock
+from virtual_clock import run
+
+
+def make(loop):
+    hand = HandClock()
+    return hand, LoopBudget(loop, hand.clock())
+
+
+def test_a_long_run_uses_the_turn_up_and_the_next_turn_is_a_new_one():
+    async def scenario(loop):
+        hand, budget = make(loop)
+        began = hand.now
+        assert not budget.is_over(began)
+        hand.advance(BUDGET * 2)
+        assert budget.is_over(began)
+        budget.spend(began)
+        assert budget.is_used_up and budget.is_over(hand.now)
+        await asyncio.sleep(0)
+        assert not budget.is_used_up and not budget.is_over(hand.now)
+
+    run(scenario)
+
+
+def test_runs_of_one_turn_add_up():
+    async def scenario(loop):
+        hand, budget = make(loop)
+        for _ in range(3):
+            began = hand.now
+            hand.advance(BUDGET * 0.4)
+            budget.spend(began)
+        assert budget.is_used_up
+
+    run(scenario)
+
+
+def test_cheap_runs_are_not_counted():
+    async def scenario(loop):
+        hand, budget = make(loop)
+        for _ in range(100):
+            began = hand.now
+            hand.advance(CHEAP / 2)
+            budget.spend(began)
+        assert not budget.is_used_up
+
+    run(scenario)
+
+
+def test_the_line_is_served_in_a_circle_for_one_budget_a_turn():
+    async def scenario(loop):
+        hand, budget = make(loop)
+        served: list[str] = []
+
+        def step(name: str) -> None:
+            served.append(name)
+            hand.advance(BUDGET * 0.3)
+            if served.count(name) < 3:
+                budget.queue(lambda: step(name))
+
+        for name in "abc":
+            budget.queue(lambda name=name: step(name))
+        assert not served
+        await asyncio.sleep(0)
+        assert served == list("abca"), "four steps are more than one budget"
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert served == list("abcabcabc")
+
+    run(scenario)
+
+
+def test_a_step_that_fails_does_not_stop_the_others():
+    async def scenario(loop):
+        _, budget = make(loop)
+        served = []
+        budget.queue(lambda: 1 / 0)
+        budget.queue(lambda: served.append(1))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert served == [1]
+        assert isinstance(loop.failures.pop()["exception"], ZeroDivisionError)
+
+    run(scenario)

@@ -1,0 +1,59 @@
+"""Requests sent ahead of their answers: all are answered, and no other connection waits for that."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+
+from raw_http import Line, request_bytes
+
+OK = 'bridge_http_responses_total{code="200"}'
+
+
+def in_one_turn(broker, *said: tuple[Line, bytes]) -> None:
+    """Have the broker find all of it at once, in this order, when it looks at its sockets the next time."""
+    broker.signal(signal.SIGSTOP)
+    try:
+        for line, data in said:
+            line.send(data)
+    finally:
+        broker.signal(signal.SIGCONT)
+
+
+def sample(body: bytes, name: str) -> float:
+    return next(float(line.rpartition(" ")[2]) for line in body.decode().splitlines() if line.startswith(name))
+
+
+def test_a_thousand_requests_in_one_write_let_others_pass(start):
+    broker = start(db=":memory:")
+    many = request_bytes("GET", "/health", port=broker.port) * 1300  # one read of the broker's
+    with broker.line() as greedy, broker.line() as other:
+        assert greedy.ask("GET", "/health").status == other.ask("GET", "/health").status == 200
+        in_one_turn(broker, (greedy, many), (other, request_bytes("GET", "/metrics", port=broker.port)))
+        answered = sample(other.read_answer().body, OK)
+        assert answered < 1300, "the other was asked after all of the many were answered"
+        assert [greedy.read_answer().status for _ in range(1300)] == [200] * 1300
+
+
+def test_an_honest_pipeline_is_answered_whole(start):
+    """More than the broker reads ahead: it must stop reading in time, and not refuse what it has let in."""
+    broker = start(db=":memory:", BRIDGE_RATE_LIMIT=0, BRIDGE_QUEUE_MAX=2000)
+    many = b"".join(request_bytes("POST", "/agents/a/send", {"payload": [number, "x" * 1100]}, port=broker.port) for number in range(1500))
+    with broker.line() as line:
+        sender = threading.Thread(target=line.send, args=(many,))
+        sender.start()
+        statuses = [line.read_answer().status for _ in range(1500)]
+        sender.join()
+    assert statuses == [202] * 1500
+    assert [ticket["payload"][0] for ticket in broker.pending("a", "?limit=1000")] == list(range(1000))
+
+
+def test_what_was_sent_before_a_half_close_is_answered(start):
+    broker = start()
+    with broker.line() as line:
+        line.send(b"".join(request_bytes("POST", "/agents/a/send", {"payload": number}, port=broker.port) for number in range(20)))
+        line.socket.shutdown(socket.SHUT_WR)
+        assert [line.read_answer().status for _ in range(20)] == [202] * 20
+        assert line.is_closed()
+    assert [ticket["payload"] for ticket in broker.pending("a")] == list(range(20))
