@@ -75,6 +75,7 @@ class Server:
         self.services = _open_services(settings, clock)
         self.guard = Guard(settings.host, settings.allowed_hosts, settings.allowed_origins)
         self.witness = Witness(self.services.metrics, settings.log_refusals)
+        logging.getLogger("asyncio").addFilter(self.witness.may_log)
         self.heartbeats = Heartbeats(self._loop, clock, settings.sse_heartbeat / 1000)
         self.budget = LoopBudget(self._loop, clock)
         self.limits = Limits(head_max=settings.head_max, body_max=settings.body_max)
@@ -181,6 +182,7 @@ class Server:
         self.heartbeats.stop()
         self._expiry.stop()
         await self.services.journal.aclose()
+        logging.getLogger("asyncio").removeFilter(self.witness.may_log)
         log.info("stopped pending=%d cut=%d", self.services.hub.pending, len(self.connections))
         for connection in list(self.connections):
             connection.abort()

@@ -30,7 +30,8 @@ STEP = 16  # tickets sent before other streams that are behind have their turn
 class Outbox(Protocol):
     """Where a front takes a stream's bytes; bounded by bytes."""
 
-    def write(self, data: bytes) -> None: ...
+    def write(self, data: bytes) -> bool:
+        """Whether the connection took it."""
 
     def has_room(self) -> bool: ...
 
@@ -103,8 +104,8 @@ class StreamSubscriber:
         data = entry.data
         if self._is_shared:
             data = b'{"agentId":%b,"ticket":%b}' % (encode(entry.agent_id), data)
-        self._outbox.write(encode_event(data, b"ticket", b"%d" % entry.seq))
-        if not entry.streamed_ms and not self._only_looks:
+        is_written = self._outbox.write(encode_event(data, b"ticket", b"%d" % entry.seq))
+        if is_written and not entry.streamed_ms and not self._only_looks:
             self._metrics.streamed(entry, "sse", self._clock.wall_ms(), self._clock.monotonic())
 
     def catch_up(self) -> None:

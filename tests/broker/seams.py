@@ -175,10 +175,11 @@ class BoundedOutbox:
         self._decoder = EventStreamDecoder()
         self.events: list[Any] = []
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> bool:
         assert not self.is_finished, "written after the end"
         self.waiting += 1
         self.events += self._decoder.feed(data)
+        return True
 
     def has_room(self) -> bool:
         return self.waiting < self.limit and not self.is_finished

@@ -85,6 +85,8 @@ class Connection(Reading):
             return problem(PeerError(500, f"the broker failed to answer; its log says why, see id={request_id}", {ID: request_id}))
 
     def _give(self, answer: Answer) -> None:
+        if self._transport.is_closing():
+            return  # the peer is gone; asyncio warns of each write to a dead transport
         if isinstance(answer, OnDisk):
             if answer.commit is None:
                 self._send(answer.reply)
@@ -105,7 +107,7 @@ class Connection(Reading):
             self._read_on()
 
     def _on_disk(self, reply: Reply, commit: Commit) -> None:
-        if self.state is State.ANSWERING:
+        if self.state is State.ANSWERING and not self._transport.is_closing():
             error = commit.result()
             self._send(reply if error is None else problem(PeerError(503, f"{error}; nothing was kept, try again", {"Retry-After": "2"}, reason="store")))
             self._read_on()

@@ -44,13 +44,17 @@ class StreamOutbox:
         self.subscriber.catch_up()
 
     # Hot: once per event.
-    def write(self, data: bytes) -> None:
-        if not self.is_closed:
-            self.wrote_at = self._clock.monotonic()
-            self._transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
+    def write(self, data: bytes) -> bool:
+        """True when the transport took it. One that is closing has lost its peer, and takes nothing."""
+        transport = self._transport
+        if self.is_closed or transport.is_closing():
+            return False
+        self.wrote_at = self._clock.monotonic()
+        transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
+        return not transport.is_closing()
 
     def has_room(self) -> bool:
-        return not (self.is_full or self.is_closed)
+        return not (self.is_full or self.is_closed or self._transport.is_closing())
 
     def beat(self) -> None:
         """A heartbeat, unless events are waiting to be read anyway."""
@@ -76,7 +80,7 @@ class StreamOutbox:
     def finish(self) -> None:
         """End the stream cleanly: the last chunk, then the connection closes when all is sent."""
         if not self.is_closed:
-            if self._is_chunked:
+            if self._is_chunked and not self._transport.is_closing():
                 self._transport.write(LAST_CHUNK)
             self._transport.close()
             self.close()

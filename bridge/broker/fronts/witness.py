@@ -7,6 +7,7 @@ Rule 2: a refusal is one line at INFO. What happens in ordinary traffic (no such
 ticket, no reply in time, somebody else's claim) is one at DEBUG.
 Rule 3: whoever makes refusals must not fill the log: at most so many lines
 between two sweeps, and one that says how many more there were.
+asyncio's own lines have such a bound too: it warns of each write to a dead connection.
 Rule 4: no line holds a request's body, a reply's text or a query: paths and
 reasons only.
 """
@@ -28,6 +29,7 @@ log = logging.getLogger("bridge.broker")
 SANE = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 ID = "X-Request-Id"
 Headers = tuple[tuple[str, str], ...]
+ASYNCIO_LINES = 20  # between two sweeps
 
 
 class Witness:
@@ -38,6 +40,7 @@ class Witness:
         self._lines_max = lines_max
         self._lines = 0  # since the last sweep
         self._unlogged = 0
+        self._asyncio_lines = self._asyncio_unlogged = 0
         self._is_tracing = log.isEnabledFor(logging.DEBUG)
 
     def request_id(self, request: Optional[Request]) -> str:
@@ -84,6 +87,17 @@ class Witness:
         if self._unlogged:
             log.info("refused, and not logged one by one count=%d", self._unlogged)
             self._unlogged = 0
+        self._asyncio_lines = 0
+        if self._asyncio_unlogged:
+            log.warning("asyncio said more, not logged count=%d", self._asyncio_unlogged)
+            self._asyncio_unlogged = 0
+
+    def may_log(self, record: logging.LogRecord) -> bool:
+        """The filter of asyncio's logger."""
+        self._asyncio_lines += 1
+        if self._asyncio_lines > ASYNCIO_LINES:
+            self._asyncio_unlogged += 1
+        return self._asyncio_lines <= ASYNCIO_LINES
 
     def failed(self, request: Request) -> str:
         """A handler raised what it must not; called while the exception is handled. Returns the request's id."""

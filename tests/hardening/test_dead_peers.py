@@ -1,0 +1,53 @@
+"""A peer that resets its connection: nothing more is written to it, and nothing is said of what it was not sent."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import struct
+
+from bridge.broker.fronts.witness import ASYNCIO_LINES, Witness
+from bridge.broker.metrics import Metrics
+from raw_http import request_bytes
+from running import stages, wait_until
+
+LINGER_RESET = struct.pack("ii", 1, 0)  # close sends RST, socket(7) SO_LINGER
+
+
+def vanish_after(broker, data: bytes) -> None:
+    """The broker finds the request and the reset at once."""
+    line = broker.line()
+    assert line.ask("GET", "/health").status == 200
+    broker.signal(signal.SIGSTOP)
+    line.send(data)
+    line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
+    line.close()
+    broker.signal(signal.SIGCONT)
+    wait_until(lambda: broker.metrics()["bridge_connections_open"] == 1, "it is forgotten")
+
+
+def test_a_stream_that_is_reset_before_its_catch_up(start):
+    broker = start(BRIDGE_RATE_LIMIT=0)
+    sent = [broker.send("a", number) for number in range(70)]
+    vanish_after(broker, request_bytes("GET", "/agents/a/tickets/stream", port=broker.port))
+    assert "socket.send" not in broker.said()
+    # What was written before the first error may have been read; what came after it was sent to nothing.
+    assert sum("streamed" in stages(broker.ticket(ticket_id)) for ticket_id in sent) <= 2
+    with broker.agent_stream("a") as stream:
+        assert [event.json["ticketId"] for event in stream.read_events(70)] == sent
+    assert all("streamed" in stages(broker.ticket(ticket_id)) for ticket_id in sent)
+
+
+def test_a_pipeline_that_is_reset(start):
+    broker = start()
+    vanish_after(broker, request_bytes("GET", "/health", port=broker.port) * 500)
+    assert "socket.send" not in broker.said()
+
+
+def test_asyncio_cannot_fill_the_log():
+    witness = Witness(Metrics(), 1)
+    record = logging.LogRecord("asyncio", logging.WARNING, "", 0, "socket.send() raised exception.", (), None)
+    assert sum(witness.may_log(record) for _ in range(1000)) == ASYNCIO_LINES
+    witness.sweep()
+    assert witness.may_log(record)
