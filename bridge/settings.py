@@ -81,7 +81,7 @@ class BrokerSettings:
         "503 until then", 0,
     )  # fmt: skip
     search_rows: int = _set(1000, "BRIDGE_SEARCH_ROWS", "tickets that one request to GET /search looks at; its nextBefore goes on from there", 1)
-    search_bytes: int = _set(2 << 20, "BRIDGE_SEARCH_BYTES", "bytes of tickets that one request to GET /search looks at", 1024)
+    search_bytes: int = _set(2 << 20, "BRIDGE_SEARCH_BYTES", "bytes that one request to GET /search reads, and bytes of its answer", 1024)
     allowed_hosts: str = _set("", "BRIDGE_ALLOWED_HOSTS", "further names the broker goes by, comma separated (Host header; else 421)")
     allowed_origins: str = _set("", "BRIDGE_ALLOWED_ORIGINS", "web origins that may call, comma separated (Origin header; else 403)")
 

@@ -80,6 +80,7 @@ class Entry:
     __slots__ = (
         "seq", "ticket_id", "agent_id", "data", "created_ms", "timeout_ms", "ttl_ms", "expires_at",
         "state", "next", "commit", "is_born", "streamed_ms", "streamed_by", "accepted_at",
+        "memo_bytes",
     )  # fmt: skip
 
     def __init__(self, seq: int, ticket_id: str, agent_id: str, data: bytes, created_ms: int, timeout_ms: int, ttl_ms: int = 0) -> None:
@@ -98,6 +99,7 @@ class Entry:
         self.streamed_ms = 0
         self.streamed_by = ""
         self.accepted_at = 0.0  # monotonic seconds, while it is pending
+        self.memo_bytes = 0  # read from the store with it, beside `data`
 
     @property
     def head(self) -> State:
@@ -144,6 +146,7 @@ class Entry:
     def restore(self, status: str, updated_ms: int, memo: Optional[str], wall_ms: int, now: float) -> None:
         """Take the state back from the journal; `now` is monotonic, `wall_ms` the same instant on the wall."""
         kept = json.loads(memo) if memo else {}
+        self.memo_bytes = len(memo or "")
         claim = None
         if kept.get("claim"):
             watcher, until_ms = kept["claim"]

@@ -1,22 +1,30 @@
 """Search over tickets, newest first, a bounded piece at a time.
 
-Rule 1: one search looks at so many tickets and so many bytes and no more,
-because it runs on the loop. Where it stopped is where the next one begins.
-Rule 2: the text is looked for in the ticket's JSON as it stands, as it was
+Rule 1: one search looks at so many tickets and so many bytes and no more. All bytes count that it
+reads: the ticket, its reply, its evidence. Where it stopped is where the next one begins.
+Rule 2: it works in parts of PART seconds, and other requests come between them. It holds no cursor
+meanwhile: an open read would keep the store's WAL from being checkpointed.
+Rule 3: the text is looked for in the ticket's JSON as it stands, as it was
 typed and as JSON would write it (`say "hi"` finds `say \\"hi\\"`). A text that
 spans several of its members may not be found.
+
+Not a thread: the interpreter gives its lock away for 5 ms at a time (sys.getswitchinterval), and
+each system call of the loop and of the writer would wait so long for a thread that searches.
 """
 
 from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 from bridge.broker.body import encode_text
+from bridge.broker.clock import Clock
 from bridge.broker.entry import Entry
 from bridge.broker.ledger import Ledger
 from bridge.timestamp import rfc3339
+
+PART = 0.001  # seconds
 
 
 @dataclass(frozen=True)
@@ -30,45 +38,82 @@ class Wanted:
     status: Optional[str] = None
 
 
-class Found(NamedTuple):
-    tickets: list[dict[str, Any]]
-    next_before: Optional[int]  # None: searched to the end
+@dataclass(frozen=True)
+class SearchBounds:
+    found: int  # tickets of the answer
+    rows: int  # tickets that are looked at
+    size: int  # bytes that are read, and bytes of the answer; the last ticket of each may exceed it
 
 
-def search(ledger: Ledger, wanted: Wanted, before: int, limit: int, rows_max: int, bytes_max: int) -> Found:
-    tickets: list[dict[str, Any]] = []
-    needles = _needles(wanted.text)
-    rows = size = 0
-    with closing(ledger.read_before(before)) as entries:
-        for entry in entries:
-            if rows >= rows_max or size >= bytes_max or len(tickets) >= limit:
-                return Found(tickets, before)
-            rows, size, before = rows + 1, size + len(entry.data), entry.seq
-            fields = _match(entry, wanted, needles)
-            if fields is not None:
-                tickets.append(fields)
-    return Found(tickets, None)
+class Search:
+    """One search: `step` until it is over, then `answer`."""
+
+    def __init__(
+        self, ledger: Ledger, clock: Clock, wanted: Wanted, before: int, bounds: SearchBounds
+    ) -> None:
+        self._ledger, self._clock, self._wanted, self._bounds = ledger, clock, wanted, bounds
+        self._needles = _needles(wanted.text)
+        self._before = before
+        self._is_at_end = False
+        self._rows = self._read = self._said = 0
+        self._found: list[bytes] = []
+
+    def step(self) -> bool:
+        """Look at some more tickets, one at least; True when the search is over."""
+        until = self._clock.monotonic() + PART
+        with closing(self._ledger.read_before(self._before)) as entries:
+            for entry in entries:
+                if self._is_full():
+                    return True
+                self._look_at(entry)
+                if self._clock.monotonic() > until:
+                    return False
+        self._is_at_end = True
+        return True
+
+    def answer(self) -> bytes:
+        """The tickets, and before which seq the next search goes on; null when there is no more."""
+        next_before = b"null" if self._is_at_end else b"%d" % self._before
+        return b'{"tickets":[%b],"nextBefore":%b}' % (b",".join(self._found), next_before)
+
+    def _is_full(self) -> bool:
+        bounds = self._bounds
+        is_read = self._rows >= bounds.rows or self._read >= bounds.size
+        return is_read or self._said >= bounds.size or len(self._found) >= bounds.found
+
+    def _look_at(self, entry: Entry) -> None:
+        self._rows, self._before = self._rows + 1, entry.seq
+        self._read += len(entry.data) + entry.memo_bytes
+        text = self._match(entry)
+        if text is not None:
+            self._found.append(text.encode())
+            self._said += len(self._found[-1])
+
+    def _match(self, entry: Entry) -> Optional[str]:
+        """The ticket's JSON, if it is wanted."""
+        wanted, needles = self._wanted, self._needles
+        if wanted.agent not in (None, entry.agent_id):
+            return None
+        if wanted.status not in (None, entry.state.status):
+            return None
+        if needles and not _holds(_traces(entry), needles):
+            return None
+        fields = entry.to_json()
+        if not _is_of(fields, wanted):
+            return None
+        text = encode_text(fields)
+        return text if not needles or _holds(text, needles) else None
+
+
+def _is_of(fields: dict[str, Any], wanted: Wanted) -> bool:
+    if wanted.origin not in (None, fields["originAgent"]):
+        return False
+    return wanted.thread is None or fields["metadata"].get("threadId") == wanted.thread
 
 
 def _needles(text: str) -> set[str]:
     """The text as it was typed, and as it stands in JSON."""
     return {text.casefold(), encode_text(text)[1:-1].casefold()} if text else set()
-
-
-def _match(entry: Entry, wanted: Wanted, needles: set[str]) -> Optional[dict[str, Any]]:
-    """The ticket, if it is wanted."""
-    if wanted.agent not in (None, entry.agent_id) or wanted.status not in (None, entry.state.status):
-        return None
-    if needles and not _holds(_traces(entry), needles):
-        return None
-    fields = entry.to_json()
-    if wanted.origin not in (None, fields["originAgent"]):
-        return None
-    if wanted.thread is not None and fields["metadata"].get("threadId") != wanted.thread:
-        return None
-    if needles and not _holds(encode_text(fields), needles):
-        return None
-    return fields
 
 
 def _holds(text: str, needles: set[str]) -> bool:

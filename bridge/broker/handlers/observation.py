@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Optional
+from typing import Any, Iterator, Optional
 
 from bridge import __version__
 from bridge.broker import body
 from bridge.broker.events import HOLD, EventReader
 from bridge.broker.handlers.streams import check_streams, heartbeat_as_event
-from bridge.broker.reply import ORDINARY, Answer, EventStream, json_reply
-from bridge.broker.search import Wanted, search
+from bridge.broker.reply import ORDINARY, Answer, EventStream, Reply, Steps, json_reply
+from bridge.broker.search import Search, SearchBounds, Wanted
 from bridge.broker.services import Services, query_int
 from bridge.broker.subscriber import Outbox
 from bridge.broker.distribution import Distribution
@@ -128,9 +128,15 @@ def find(request: Request, services: Services, name: str) -> Answer:
     query, settings = decode_query(request.query), services.settings
     limit = query_int(query, "limit", FOUND, 1, FOUND_MAX)
     before = query_int(query, "before", body.INT_MAX, 0, body.INT_MAX)
-    found = search(services.ledger, _wanted(query), before, limit, settings.search_rows, settings.search_bytes)
-    content: dict[str, Any] = {"tickets": found.tickets, "nextBefore": found.next_before}
-    return json_reply(200, content)
+    bounds = SearchBounds(limit, settings.search_rows, settings.search_bytes)
+    search = Search(services.ledger, services.clock, _wanted(query), before, bounds)
+    return Steps(_parts(search))
+
+
+def _parts(search: Search) -> Iterator[Optional[Reply]]:
+    while not search.step():
+        yield None
+    yield Reply(200, search.answer())
 
 
 def _wanted(query: dict[str, str]) -> Wanted:
