@@ -1,6 +1,7 @@
 """JSON in, within limits; JSON out.
 
-A body is an object of at most `depth` levels. What Python's json would let
+A body is an object of at most `depth` levels and VALUES_MAX values: what it costs to read grows with
+these, not with its bytes. What Python's json would let
 through but JSON does not have (NaN, Infinity, a number beyond a double) is
 refused, since the broker would hand it on to every watcher.
 """
@@ -14,8 +15,11 @@ from typing import Any
 
 from bridge.errors import PeerError
 
-# The closing quote is optional: a pattern that can fail at the end of the text is tried again from every quote in it.
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+VALUES_MAX = 50_000  # of one body, a list or an object counted twice: some 10 ms of the loop to read
+_PAIR_ROUNDS = 4  # of taking innermost pairs away: what is left then is little, or in long runs
+_RUN = re.compile(rb"\[+|\]+")
+_AS_LISTS = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 INT_MAX = (1 << 53) - 1  # the integers that every JSON reader agrees on, RFC 8259 section 6
 INFINITY = float("inf")
 
@@ -63,8 +67,9 @@ def decode(data: bytes, depth: int) -> Any:
         text = data.decode()
     except UnicodeDecodeError as error:
         raise PeerError(400, f"the body is not UTF-8 (byte {error.start})") from None
-    if text.count("{") + text.count("[") > depth and _depth(text) > depth:
-        raise PeerError(400, f"the body is nested deeper than {depth} levels")
+    brackets = data.count(b"{") + data.count(b"[")
+    if brackets > depth or data.count(b",") > VALUES_MAX - depth:
+        _check_shape(data, depth)
     try:
         content, end = _raw_decode(text) if text[:1] == "{" else (None, -1)
         return content if end == len(text) else _decoder.decode(text)  # white space around it, or not an object
@@ -74,12 +79,42 @@ def decode(data: bytes, depth: int) -> Any:
         raise PeerError(400, "an integer in the body has too many digits") from None
 
 
-def _depth(text: str) -> int:
+def _check_shape(data: bytes, depth: int) -> None:
+    """Refuse too many values and too many levels before anything is made of them. Raises PeerError 400."""
+    outside = _outside_strings(data)
+    values = 1 + outside.count(b",") + outside.count(b"[") + outside.count(b"{")
+    if values > VALUES_MAX:
+        raise _too_many()
+    if _is_deeper(outside.translate(_AS_LISTS, _NO_BRACKETS), depth):
+        raise PeerError(400, f"the body is nested deeper than {depth} levels")
+
+
+def _too_many() -> PeerError:
+    return PeerError(400, f"the body holds more than {VALUES_MAX} values; send fewer, or all of them as one text")
+
+
+def _outside_strings(data: bytes) -> bytes:
+    """The text without its strings, as far as VALUES_MAX members may have strings."""
+    if b"\\" in data:  # then no quote is left that ends no string
+        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    parts = data.split(b'"', 4 * VALUES_MAX + 1)  # a member has two strings, a string two quotes
+    if len(parts) > 4 * VALUES_MAX + 1:
+        raise _too_many()
+    return b"".join(parts[::2])
+
+
+def _is_deeper(brackets: bytes, depth: int) -> bool:
+    """Whether these `[` and `]` are nested deeper than `depth`."""
+    for _ in range(_PAIR_ROUNDS):
+        without = brackets.replace(b"[]", b"")  # the innermost level of each branch
+        if len(without) == len(brackets):
+            break
+        brackets, depth = without, depth - 1
     level = deepest = 0
-    for mark in re.findall(r"[][{}]", _STRING.sub("", text)):
-        level += 1 if mark in "[{" else -1
+    for run in _RUN.findall(brackets):
+        level += len(run) if run[:1] == b"[" else -len(run)
         deepest = max(deepest, level)
-    return deepest
+    return deepest > depth
 
 
 def decode_object(data: bytes, depth: int) -> dict[str, Any]:

@@ -67,6 +67,48 @@ def test_depth_is_what_it_says(value, depth):
         assert caught.value.status == 400 and str(depth) in caught.value.detail
 
 
+@pytest.mark.parametrize("text", ["[]", "{}", '""', "1", '{"a":"b"}', "[" * 7 + "]" * 7, '["\\\\",1]'])
+def test_many_values_are_taken_up_to_a_bound(text):
+    """Some 10 ms of the loop, whatever they are."""
+    marks = sum(map(text.count, "[{,")) + 1  # each list, each object, and what follows a comma
+    few, many = (body.VALUES_MAX - 2) // marks, body.VALUES_MAX // marks + 1
+    assert len(body.decode(f"[{','.join([text] * few)}]".encode(), DEPTH)) == few
+    with pytest.raises(PeerError) as caught:
+        body.decode(f"[{','.join([text] * many)}]".encode(), DEPTH)
+    assert caught.value.status == 400 and str(body.VALUES_MAX) in caught.value.detail
+
+
+@pytest.mark.parametrize("text", ["a,b", "[]", '\\"', "{,", "\\", '\\",\\\\"'])
+def test_what_stands_in_a_string_is_no_value(text):
+    one = json.dumps(text * body.VALUES_MAX)
+    assert body.decode(f'[{one},{{"{"x,[" * body.VALUES_MAX}":{one}}}]'.encode(), DEPTH)[0] == json.loads(one)
+
+
+lists = st.recursive(st.just([]), lambda inner: st.lists(inner, max_size=4), max_leaves=60)
+
+
+@given(st.lists(lists, min_size=1, max_size=4), st.integers(1, 8), st.integers(0, 9))
+def test_depth_of_wide_and_long_nests(nests, depth, more):
+    value = nests
+    for _ in range(more):
+        value = [value, *nests]
+    is_deeper = nesting(value) > depth
+    text = json.dumps(value).encode()
+    if is_deeper:
+        with pytest.raises(PeerError):
+            body.decode(text, depth)
+    else:
+        assert body.decode(text, depth) == value
+
+
+def test_no_megabyte_becomes_many_objects():
+    """The deepest, the most and the smallest that fit: refused before anything is made of them."""
+    for text in ("[" * 60 + "]" * 60, "[]", "{}", '""', "0", '{"":0}', '[""]'):
+        data = f'{{"payload":[{",".join([text] * ((1 << 20) // (len(text) + 1)))}]}}'.encode()
+        with pytest.raises(PeerError):
+            body.decode(data, 64)
+
+
 @given(st.binary(max_size=60) | st.text(alphabet='{}[]",:\\u0123eE+-.ntrfalse \n', max_size=40).map(str.encode))
 @example(b'{"a":1}{')
 @example(b' {"a":1} ')
