@@ -9,12 +9,15 @@ Rule 2: all that is not data (extensions, trailers) has one budget each for the
 whole body, or a peer could send for ever without ever sending a byte of body.
 Rule 3: trailers are checked and dropped. Merged into the fields, a trailer
 could bring a Host or an Authorization that nobody looked at (section 7.1.2).
+Rule 4: one `feed` makes at most `moves_max` moves, three for each chunk. A read of one-byte chunks
+is 11,000 chunks; the rest waits here, and `is_behind` says so.
 """
 
 from __future__ import annotations
 
 import enum
 import re
+from itertools import count
 
 from bridge.errors import PeerError
 from bridge.wire.fields import TCHAR, VALUE, check_field_line, find_line_end
@@ -38,9 +41,14 @@ class Part(enum.Enum):
 class ChunkedDecoder:
     """Takes a chunked body in any slices and gives its data."""
 
-    __slots__ = ("_error", "_extension_room", "_held", "_left", "_part", "_pos", "_room", "_scan", "_trailer_room")
+    __slots__ = (
+        "_error", "_extension_room", "_held", "_left", "_moves_max", "_part", "_pos", "_room", "_scan",
+        "_trailer_room", "is_behind",
+    )  # fmt: skip
 
-    def __init__(self, overhead_max: int, body_max: int | None = None) -> None:
+    def __init__(self, overhead_max: int, body_max: int | None = None, moves_max: int | None = None) -> None:
+        self._moves_max = moves_max  # None = any number
+        self.is_behind = False  # what is held may be decoded without more bytes
         self._extension_room = overhead_max  # bytes of chunk extensions that may still come
         self._trailer_room = overhead_max  # bytes of trailer lines that may still come
         self._room = body_max  # bytes of data that may still come; None = any number
@@ -69,9 +77,13 @@ class ChunkedDecoder:
         pieces: list[bytes] = []
         if self._error is None:
             self._held += data
+            self.is_behind = False
+            moves = count(1)
             try:
                 while self._step(pieces):
-                    pass
+                    if next(moves) == self._moves_max:
+                        self.is_behind = True
+                        break
                 self._held, self._scan, self._pos = self._held[self._pos :], max(0, self._scan - self._pos), 0
             except PeerError as error:
                 self._error, self._held = PeerError(error.status, error.detail), b""

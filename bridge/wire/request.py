@@ -57,10 +57,11 @@ class Request:
 class RequestParser:
     """Feed it what arrives, take whole requests out until it gives None."""
 
-    __slots__ = ("_asks", "_blank", "_body", "_chunks", "_error", "_held", "_length", "_limits", "_open", "_pos", "_walker")
+    __slots__ = ("_asks", "_blank", "_body", "_chunks", "_error", "_held", "_length", "_limits", "_moves_max", "_open", "_pos", "_walker")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, moves_max: int | None = None) -> None:
         self._limits = limits
+        self._moves_max = moves_max  # of the chunked coding in one `take_request`, None = any number
         self._held: bytes | bytearray = b""
         self._pos = 0  # what lies before belongs to requests already taken
         self._walker = HeadWalker(limits.head_max, check_request_line)
@@ -112,6 +113,11 @@ class RequestParser:
         return asks
 
     @property
+    def is_behind(self) -> bool:
+        """`take_request` gave None, and needs no more bytes to go on: many small chunks have come."""
+        return self._chunks is not None and self._chunks.is_behind
+
+    @property
     def stage(self) -> Stage:
         if self._open is not None:
             return Stage.BODY
@@ -154,13 +160,16 @@ class RequestParser:
     def _open_request(self, head: RequestHead) -> Request:
         """Make a request of a well-formed head; its body is still to be taken (RFC 9112 section 6.3). Hot."""
         self._length = head.length
-        self._chunks = ChunkedDecoder(self._limits.head_max, self._limits.body_max) if head.is_chunked else None
+        self._chunks = self._open_chunks() if head.is_chunked else None
         if self._length > self._limits.body_max:
             raise PeerError(413, f"the body is larger than {self._limits.body_max} bytes (BRIDGE_BODY_MAX)")
         if "expect" in head.fields and head.version > (1, 0):
             self._open_expectation(head.fields)
         self._open = request = Request(head)
         return request
+
+    def _open_chunks(self) -> ChunkedDecoder:
+        return ChunkedDecoder(self._limits.head_max, self._limits.body_max, self._moves_max)
 
     def _open_expectation(self, fields: dict[str, str]) -> None:
         """RFC 9110 section 10.1.1; an HTTP/1.0 client's Expect is ignored, as it says."""
@@ -189,6 +198,8 @@ class RequestParser:
         self._held, self._pos = b"", 0
         while data:  # a fault behind the data is raised by the call after
             self._body += data
+            if chunks.is_behind:
+                return False
             data = chunks.feed(b"")
         if not chunks.is_done:
             return False

@@ -57,3 +57,18 @@ def test_what_was_sent_before_a_half_close_is_answered(start):
         assert [line.read_answer().status for _ in range(20)] == [202] * 20
         assert line.is_closed()
     assert [ticket["payload"] for ticket in broker.pending("a")] == list(range(20))
+
+
+def test_ten_thousand_chunks_in_one_write_let_others_pass(start):
+    broker = start(db=":memory:")
+    chunks = [("Transfer-Encoding", "chunked")]
+    small = b"1\r\nx\r\n" * 10000 + b"0\r\n\r\n"  # no JSON: refused as soon as it is read
+    many = request_bytes("POST", "/agents/a/send", small, chunks, port=broker.port)
+    with broker.line() as greedy, broker.line() as other:
+        assert greedy.ask("GET", "/health").status == other.ask("GET", "/health").status == 200
+        in_one_turn(broker, (greedy, many), (other, request_bytes("GET", "/metrics", port=broker.port)))
+        assert b'code="400"' not in other.read_answer().body, "the other was asked after the last chunk was read"
+        assert greedy.read_answer().status == 400
+        body = b"".join(b"1\r\n%c\r\n" % byte for byte in b'{"payload":"' + b"x" * 9000 + b'"}') + b"0\r\n\r\n"
+        assert greedy.ask("POST", "/agents/a/send", body, chunks).status == 202
+    assert broker.pending("a")[0]["payload"] == "x" * 9000

@@ -18,6 +18,7 @@ from bridge.errors import PeerError
 from bridge.wire.request import Request, RequestParser, Stage
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+CHUNK_MOVES = 600  # 200 chunks: a millisecond of the loop
 FOREVER = float("inf")
 
 
@@ -35,7 +36,7 @@ class Reading(asyncio.BufferedProtocol):
     def __init__(self, house: House, transport: asyncio.Transport) -> None:
         self._house, self._transport = house, transport
         self._monotonic = house.services.clock.monotonic
-        self._parser = RequestParser(house.limits)
+        self._parser = RequestParser(house.limits, CHUNK_MOVES)
         self._has_eof = self._is_queued = False
         self.state = State.READING
         self.deadline = 0.0
@@ -96,7 +97,7 @@ class Reading(asyncio.BufferedProtocol):
             self._queue()
 
     def _read_one(self) -> bool:
-        """Answer the next request; True when there may be one more to answer."""
+        """Answer the next request, or read a part of it; True when there is more to do."""
         if self.state is not State.READING or self._transport.is_closing():
             return False
         try:
@@ -105,6 +106,8 @@ class Reading(asyncio.BufferedProtocol):
             self._refuse(error)
             return False
         if request is None:
+            if self._parser.is_behind:
+                return True
             self._need_more()
             return False
         self._answer_request(request)
