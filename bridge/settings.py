@@ -60,7 +60,11 @@ class BrokerSettings:
     head_timeout: int = _set(10000, "BRIDGE_HEAD_TIMEOUT", "ms in which a request's head must arrive whole", 10)
     body_timeout: int = _set(30000, "BRIDGE_BODY_TIMEOUT", "ms in which a request's body must arrive whole", 10)
     idle_timeout: int = _set(75000, "BRIDGE_IDLE_TIMEOUT", "ms after which an idle kept-alive connection is closed", 10)
-    connections_max: int = _set(20000, "BRIDGE_CONNECTIONS_MAX", "open connections; beyond it a new one gets 503", 1)
+    connections_max: int = _set(20000, "BRIDGE_CONNECTIONS_MAX", "open connections; beyond it the one that has been idle longest is closed for a new one, which gets 503 where none has been idle for 2 s", 1)
+    connection_bytes: int = _set(
+        256 << 20, "BRIDGE_CONNECTION_BYTES",
+        "bytes of all bodies on their way and all answers that peers have not read; beyond it the fullest connection is cut", 1 << 20,
+    )  # fmt: skip
     poll_bytes: int = _set(8 << 20, "BRIDGE_POLL_BYTES", "bytes of one answer to a poll; the rest comes with the next", 1024)
     retention: int = _set(7 * 86400, "BRIDGE_RETENTION", "seconds that delivered, replied and expired tickets are kept")
     prune_interval: int = _set(60000, "BRIDGE_PRUNE_INTERVAL", "ms between looks for tickets whose retention is over", 100)

@@ -20,6 +20,7 @@ import os
 import resource
 import signal
 import socket
+from collections import OrderedDict
 from functools import partial
 from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
@@ -35,13 +36,14 @@ from bridge.broker.fronts.witness import Witness
 from bridge.broker.guard import Guard
 from bridge.broker.handlers.agents import abandon, restore
 from bridge.broker.fronts.heartbeats import Heartbeats
+from bridge.broker.fronts.held_bytes import HeldBytes
 from bridge.broker.hub import Hub
 from bridge.broker.journal.base import Kept
 from bridge.broker.journal.memory import MemoryJournal
 from bridge.broker.journal.sqlite import SqliteJournal
 from bridge.broker.ledger import Bounds, Ledger
 from bridge.broker.limits import SendLimits
-from bridge.broker.listening import Listening
+from bridge.broker.listening import ACCEPTS_PER_TURN, Listening
 from bridge.broker.metrics import Metrics
 from bridge.broker.pace import Pace
 from bridge.broker.registry import Registry
@@ -52,12 +54,15 @@ from bridge.broker.watchers import Watchers
 from bridge.errors import PeerError, UsageError
 from bridge.settings import BrokerSettings, default_db
 from bridge.systemd import ServiceManager
+from bridge.tasks import ACCEPT_TURNS
 from bridge.wire.request import Limits, Stage
 
 log = logging.getLogger("bridge.broker")
 
 MEMORY = ":memory:"
-RESERVED_DESCRIPTORS = 24  # of the process' limit: the store, the log, the loop
+# Of the process' limit, at most half of it: the store, the log, the loop, and what is accepted and not yet counted.
+RESERVED_DESCRIPTORS = 32 + ACCEPTS_PER_TURN * ACCEPT_TURNS
+SETTLED = 2.0  # seconds without a byte of the peer's after which a connection gives way to a new one
 RECEIVE_BUFFER = 65536  # bytes read at a time
 SWEEP_MAX = 1.0  # seconds between sweeps; a quarter of the shortest deadline where that is less
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -78,6 +83,8 @@ class Server:
         logging.getLogger("asyncio").addFilter(self.witness.may_log)
         self.heartbeats = Heartbeats(self._loop, clock, settings.sse_heartbeat / 1000)
         self.budget = LoopBudget(self._loop, clock)
+        self.held = HeldBytes(settings.connection_bytes)
+        self.waiting: OrderedDict[Connection, None] = OrderedDict()
         self.limits = Limits(head_max=settings.head_max, body_max=settings.body_max)
         allowed = {Stage.IDLE: settings.idle_timeout, Stage.HEAD: settings.head_timeout, Stage.BODY: settings.body_timeout}
         self.patience: Mapping[Stage, float] = {stage: allowed_ms / 1000 for stage, allowed_ms in allowed.items()}
@@ -112,8 +119,9 @@ class Server:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         transport = writer.transport
-        room = min(self.services.settings.connections_max, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED_DESCRIPTORS)
-        if len(self.connections) >= room:
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        room = min(self.services.settings.connections_max, descriptors - min(RESERVED_DESCRIPTORS, descriptors // 2))
+        if len(self.connections) >= room and not self._close_idlest():
             detail = f"the broker has {len(self.connections)} connections, as many as it may (BRIDGE_CONNECTIONS_MAX)"
             refusal = problem(PeerError(503, detail, {"Retry-After": "5"}, reason="connections_max"))
             headers = self.witness.refused(refusal, transport)
@@ -123,6 +131,19 @@ class Server:
         _set_probes(writer.get_extra_info("socket"))
         transport.set_write_buffer_limits(high=self.services.settings.sse_outbox)
         transport.set_protocol(Connection(self, writer, self._loop))
+
+    def _close_idlest(self) -> bool:
+        """Close the connection whose peer has been waited for longest; False when none has waited for long."""
+        while self.waiting:
+            connection = next(iter(self.waiting))
+            since = connection.waits_since
+            if since is not None and self.services.clock.monotonic() - since < SETTLED:
+                return False  # and those behind it have waited less
+            del self.waiting[connection]
+            if since is not None:  # else it is answered now: it comes back at its end
+                connection.give_way()
+                return True
+        return False
 
     def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Out of descriptors, the loop tries to accept again in a second; that needs one line, and no stack trace."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any, Optional
 
 from bridge.broker.agent_rows import AgentRows
 from bridge.broker.events import Events
 from bridge.broker.expiry import Expiry
 from bridge.broker.fronts.heartbeats import Heartbeats
+from bridge.broker.fronts.held_bytes import HeldBytes
 from bridge.broker.fronts.http import Connection
 from bridge.broker.fronts.loop_budget import LoopBudget
 from bridge.broker.fronts.witness import Witness
@@ -54,6 +56,8 @@ class SmallHouse:
         self.witness = Witness(self.services.metrics, 1000)
         self.heartbeats = Heartbeats(loop, self.services.clock, rules.sse_heartbeat / 1000)
         self.budget = LoopBudget(loop, self.services.clock)
+        self.held = HeldBytes(rules.connection_bytes)
+        self.waiting: OrderedDict = OrderedDict()
         self.limits = Limits(head_max=rules.head_max, body_max=rules.body_max)
         self.patience = {Stage.IDLE: rules.idle_timeout / 1000, Stage.HEAD: rules.head_timeout / 1000, Stage.BODY: rules.body_timeout / 1000}
         self.is_draining = False

@@ -5,6 +5,7 @@
     responses.py    Reply -> bytes
     outbox.py       where an event stream's bytes go
     loop_budget.py  how much of one turn of the loop requests may take
+    held_bytes.py   what all connections hold together, and which one is cut
     heartbeats.py   one timer for the heartbeats of every stream
     witness.py      what is counted and logged of each answer; request ids
     stuck.py        a peer that reads nothing

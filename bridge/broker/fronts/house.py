@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any, Mapping, Protocol
 
 from bridge.broker.fronts.heartbeats import Heartbeats
+from bridge.broker.fronts.held_bytes import HeldBytes
 from bridge.broker.fronts.loop_budget import LoopBudget
 from bridge.broker.fronts.witness import Witness
 from bridge.broker.guard import Guard
@@ -18,9 +20,11 @@ class House(Protocol):
     witness: Witness
     heartbeats: Heartbeats
     budget: LoopBudget
+    held: HeldBytes
     limits: Limits
     receive_buffer: memoryview  # filled and read in one step, so one serves all
     patience: Mapping[Stage, float]  # seconds that a connection may be in a stage
     is_draining: bool
     connections: set[Any]  # open ones, of every front
     timed: set[Any]  # those with a deadline, which the sweep looks at
+    waiting: OrderedDict[Any, None]  # for bytes of their peers, who is waited for longest first; others may be among them

@@ -136,6 +136,8 @@ class Connection(Reading):
         headers = house.witness.answered(request, reply, self._transport) + cors_headers(request, house.guard)
         self._transport.write(encode_reply(reply, int(house.services.clock.wall()), connection, request.method == "HEAD", headers))
         self._request = None
+        if self._noted or self._transport.get_write_buffer_size():
+            self._note_held()
         if not keep:
             self._linger()
             return
@@ -176,7 +178,7 @@ class Connection(Reading):
         self.state = State.STREAMING
         self._request = None
         house.timed.discard(self)
-        self._outbox = StreamOutbox(self._transport, self._loop, house.services.clock, is_chunked, answer.heartbeat_as_event, house.services.settings.write_deadline / 1000)
+        self._outbox = StreamOutbox(self._transport, self._loop, house.services.clock, is_chunked, answer.heartbeat_as_event, house.services.settings.write_deadline / 1000, self._note_held)
         house.services.metrics.stream_opened()
         self._outbox.open(head, answer.attach)
         house.heartbeats.add(self._outbox)
@@ -232,6 +234,11 @@ class Connection(Reading):
     def _idle_for(self) -> float:
         return self._monotonic() - (self.deadline - self._house.patience[Stage.IDLE])
 
+    def give_way(self) -> None:
+        """Another connection needs the place, and this one's peer has asked nothing for long."""
+        log.debug("closed for another connection, it was idle")
+        self.abort()
+
     def abort(self) -> None:
         self._is_cut = True
         self._transport.abort()
@@ -241,6 +248,8 @@ class Connection(Reading):
         self.state = State.CLOSED
         house.connections.discard(self)
         house.timed.discard(self)
+        house.waiting.pop(self, None)
+        house.held.note(self, 0)
         house.services.metrics.connections_open -= 1
         if self._stop_waiting is not None:
             self._stop_waiting()

@@ -23,9 +23,9 @@ HEARTBEAT_EVENT = encode_event(b"{}", b"heartbeat")
 class StreamOutbox:
     """The broker.subscriber.Outbox of one HTTP connection."""
 
-    __slots__ = ("wrote_at", "is_closed", "is_full", "subscriber", "_transport", "_is_chunked", "_clock", "_beat", "_loop", "_timer", "_write_deadline")
+    __slots__ = ("wrote_at", "is_closed", "is_full", "subscriber", "_transport", "_is_chunked", "_clock", "_beat", "_loop", "_on_unread", "_timer", "_write_deadline")
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, clock: Clock, is_chunked: bool, beats_as_event: bool, write_deadline: float) -> None:
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, clock: Clock, is_chunked: bool, beats_as_event: bool, write_deadline: float, on_unread: Callable[[], None]) -> None:
         self.wrote_at = clock.monotonic()
         self.is_closed = False
         self.is_full = False
@@ -34,6 +34,7 @@ class StreamOutbox:
         self._is_chunked = is_chunked
         self._beat = HEARTBEAT_EVENT if beats_as_event else HEARTBEAT
         self._timer: asyncio.TimerHandle | None = None
+        self._on_unread = on_unread  # called after a write whose bytes wait for the peer
         self._write_deadline = write_deadline  # seconds that a peer has to read the end
 
     def open(self, head: bytes, attach: Callable[[StreamOutbox], Subscriber]) -> None:
@@ -51,6 +52,8 @@ class StreamOutbox:
             return False
         self.wrote_at = self._clock.monotonic()
         transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
+        if transport.get_write_buffer_size():
+            self._on_unread()
         return not transport.is_closing()
 
     def has_room(self) -> bool:

@@ -38,6 +38,7 @@ class Reading(asyncio.BufferedProtocol):
         self._monotonic = house.services.clock.monotonic
         self._parser = RequestParser(house.limits, CHUNK_MOVES)
         self._has_eof = self._is_queued = False
+        self._noted = 0  # of held_bytes
         self.state = State.READING
         self.deadline = 0.0
         self._stage = Stage.IDLE
@@ -71,8 +72,10 @@ class Reading(asyncio.BufferedProtocol):
         self._parser.feed(data)
         if self.state is State.READING and not self._is_queued:
             self._read_on()
-        elif self._parser.held_bytes > self._house.limits.head_max:
-            self._transport.pause_reading()
+        else:
+            if self._parser.held_bytes > self._house.limits.head_max:
+                self._transport.pause_reading()
+            self._note_held()
 
     def _read_on(self) -> None:
         """Answer what the parser holds, as far as this turn of the loop has time for it."""
@@ -89,6 +92,7 @@ class Reading(asyncio.BufferedProtocol):
     def _queue(self) -> None:
         if not self._is_queued:
             self._is_queued = True
+            self._note_held()
             self._house.budget.queue(self._take_turn)
 
     def _take_turn(self) -> None:
@@ -124,7 +128,30 @@ class Reading(asyncio.BufferedProtocol):
             self._transport.resume_reading()
         if stage is not self._stage or stage is Stage.IDLE:
             self._set_stage(stage)
+        if stage is not Stage.IDLE or self._noted:
+            self._note_held()
+
+    @property
+    def held_bytes(self) -> int:
+        """What the peer has sent and what it has not read, as far as it is in this process."""
+        return self._parser.held_bytes + self._transport.get_write_buffer_size()
+
+    def _note_held(self) -> None:
+        held = self.held_bytes
+        if held != self._noted:
+            self._noted = held
+            self._house.held.note(self, held)
+
+    @property
+    def waits_since(self) -> float | None:
+        """Since when its peer has been waited for; None = it is answered, or streams."""
+        if self.state is not State.READING or self._is_queued:
+            return None
+        return self.deadline - self._house.patience[self._stage]
 
     def _set_stage(self, stage: Stage) -> None:
         self._stage = stage
+        waiting = self._house.waiting
+        waiting[self] = None
+        waiting.move_to_end(self)
         self.deadline = self._monotonic() + self._house.patience[stage]

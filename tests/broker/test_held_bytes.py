@@ -1,0 +1,62 @@
+"""The budget of bytes of all connections, against a naive model."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.broker.fronts.held_bytes import HeldBytes
+
+MOST = 1000
+
+
+class Peer:
+    """A connection at the seam: what it holds, and whether it was cut."""
+
+    def __init__(self) -> None:
+        self.held_bytes = 0
+        self.is_cut = False
+
+    def abort(self) -> None:
+        self.is_cut = True
+        self.held_bytes = 0
+
+
+STEPS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 600), st.booleans()), max_size=60)
+
+
+@given(STEPS)
+def test_the_sum_is_bounded_and_only_the_full_are_cut(steps):
+    peers, held = [Peer() for _ in range(8)], HeldBytes(MOST)
+    for number, size, is_told in steps:
+        peer = peers[number]
+        if peer.is_cut:
+            peers[number] = peer = Peer()
+        if not is_told:
+            peer.held_bytes = min(size, peer.held_bytes)
+            continue  # it has read, and nothing says so
+        peer.held_bytes = size
+        before = {each: each.held_bytes for each in peers}
+        held.note(peer, size)
+        assert held.total <= MOST
+        cut = [before[each] for each in peers if each.is_cut and before[each]]
+        left = [each.held_bytes for each in peers if not each.is_cut]
+        assert not cut or 2 * min(cut) >= max(left, default=0), "the fullest, to within a factor of two"
+
+
+def test_what_has_been_read_meanwhile_is_not_held():
+    held, slow, quick = HeldBytes(MOST), Peer(), Peer()
+    slow.held_bytes = 900
+    held.note(slow, 900)
+    slow.held_bytes = 10
+    quick.held_bytes = 600
+    held.note(quick, 600)
+    assert not slow.is_cut and not quick.is_cut and held.total == 610
+
+
+def test_one_that_is_gone_holds_nothing():
+    held, peer = HeldBytes(MOST), Peer()
+    peer.held_bytes = 5
+    held.note(peer, 5)
+    held.note(peer, 0)
+    assert held.total == 0

@@ -1,0 +1,106 @@
+"""More connections than the broker may have, and more bytes than it may hold: new peers and small ones are served."""
+
+from __future__ import annotations
+
+import resource
+import socket
+
+from raw_http import Closed, Line, request_bytes
+from running import wait_until
+
+MIB = 1 << 20
+
+
+def is_served(broker) -> bool:
+    try:
+        return broker.ask("GET", "/health").status == 200
+    except (Closed, OSError):
+        return False
+
+
+def is_cut(line: Line) -> bool:
+    """Whether the broker has closed it; nothing is waited for."""
+    line.socket.setblocking(False)
+    try:
+        return not line.receive()
+    except BlockingIOError:
+        return False
+    finally:
+        line.socket.settimeout(20)
+
+
+def test_the_connection_that_was_idle_longest_gives_way(start):
+    broker = start(BRIDGE_CONNECTIONS_MAX=3)
+    oldest, stream, youngest = broker.line(), broker.agent_stream("a"), broker.line()
+    try:
+        stream.read_block()
+        assert oldest.ask("GET", "/health").status == youngest.ask("GET", "/health").status == 200
+        wait_until(lambda: is_served(broker), "a place for a new one")
+        assert oldest.is_closed()
+        assert youngest.ask("GET", "/health").status == 200, "it was idle for less"
+        broker.send("a", "streams are not idle")
+        assert stream.read_event().json["payload"] == "streams are not idle"
+    finally:
+        for each in (oldest, stream, youngest):
+            each.close()
+
+
+def test_a_crowd_of_idle_connections_takes_no_descriptor_from_others(start):
+    broker = start(strict=False)
+    resource.prlimit(broker.process.pid, resource.RLIMIT_NOFILE, (256, 4096))
+    crowd = [socket.create_connection(("127.0.0.1", broker.port), 20) for _ in range(400)]
+    try:
+        wait_until(lambda: is_served(broker), "a place for a new one")
+        assert all(is_served(broker) for _ in range(20))
+        assert "cannot accept" not in broker.said(), "accepting stops before the descriptors run out"
+    finally:
+        for one in crowd:
+            one.close()
+
+
+def test_bodies_on_their_way_are_bounded_together(start):
+    broker = start(BRIDGE_CONNECTION_BYTES=8 * MIB, BRIDGE_RATE_LIMIT=0)
+    body = b'{"payload":"' + b"x" * 10000 + b'"}'
+    small = broker.line()
+    small.send(request_bytes("POST", "/agents/a/send", body, port=broker.port)[:-1])
+    crowd = [broker.line() for _ in range(20)]
+    try:
+        for line in crowd:
+            head = request_bytes("POST", "/agents/a/send", None, [("Content-Length", str(MIB))], port=broker.port)
+            line.send(head + b"x" * (MIB - 1))
+        wait_until(lambda: sum(map(is_cut, crowd)) >= 12, "the fullest are cut")
+        small.send(body[-1:])
+        assert small.read_answer().status == 202, "who holds little is served"
+        assert sum(map(is_cut, crowd)) <= 14, "and no more are cut than must be"
+    finally:
+        for line in [small, *crowd]:
+            line.close()
+
+
+def test_answers_that_are_not_read_are_bounded_together(start):
+    broker = start(BRIDGE_CONNECTION_BYTES=8 * MIB, BRIDGE_RATE_LIMIT=0)
+    for number in range(8):
+        broker.send("a", "x" * (MIB - 100))
+    crowd = [broker.line(receive_buffer=4096) for _ in range(10)]
+    try:
+        for line in crowd:
+            line.request("GET", "/agents/a/tickets/pending")
+        wait_until(lambda: broker.metrics()["bridge_connections_open"] <= 5, "those that read nothing are cut")
+        assert is_served(broker)
+    finally:
+        for line in crowd:
+            line.close()
+
+
+def test_streams_that_are_not_read_are_bounded_together(start):
+    broker = start(BRIDGE_CONNECTION_BYTES=4 * MIB, BRIDGE_SSE_OUTBOX=16 * MIB, BRIDGE_RATE_LIMIT=0)
+    crowd = [broker.agent_stream("a", receive_buffer=4096) for _ in range(6)]
+    try:
+        for number in range(8):
+            broker.send("a", "x" * (MIB - 100))
+        wait_until(lambda: broker.metrics()["bridge_connections_open"] <= 3, "those that read nothing are cut")
+        with broker.agent_stream("a") as stream:
+            assert len(stream.read_events(8)) == 8, "nothing is lost"
+    finally:
+        for each in crowd:
+            each.close()
