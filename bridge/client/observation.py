@@ -240,7 +240,12 @@ def _numbers(content: object) -> tuple[Optional[float], ...]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)  # Python's json reads Infinity
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)  # Python's json reads Infinity
+    except OverflowError:  # and integers of any length
+        return False
 
 
 def _object(content: object, what: str) -> Fields:

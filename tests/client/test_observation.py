@@ -53,6 +53,14 @@ def test_an_agent_that_has_left_the_overview(fields, is_gone):
     assert AgentView.from_json({"agentId": "a", **fields}).is_gone is is_gone
 
 
+def test_a_number_of_any_length_is_read():
+    """A watcher said it, and a broker before 1.0 passed it on; Python's json reads it as it is."""
+    fields = json.loads(f'{{"agentId": "a", "queued": {"9" * 400}, "pending": -{"9" * 400}}}')
+    assert AgentView.from_json(fields) == AgentView("a")
+    assert Overview.from_json({"agents": [fields], "totals": fields}).agents == (AgentView("a"),)
+    assert decode_event("agent", json.dumps(fields)) == AgentView("a")
+
+
 def test_numbers_that_are_none_are_not_known():
     found = Overview.from_json({"totals": {"pending": 1e400, "accepted": 2.0, "agents": True}, "timeline": {"accepted": [1, None, "x"], "p50Ms": [0.5, None]}})
     assert found.totals == {"accepted": 2} and found.timeline.accepted == (1, 0, 0) and found.timeline.p50_ms == (0.5, None)

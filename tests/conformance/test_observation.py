@@ -136,6 +136,16 @@ def test_what_a_watcher_waits_for(broker):
     assert len(row["waiting"]["reason"]) < 1000 and row["health"] is None
 
 
+@pytest.mark.parametrize("number", [10**400, -1, 1 << 60, -(10**400)], ids=["huge", "negative", "large", "tiny"])
+def test_a_number_that_makes_no_sense_is_not_passed_on(broker, number):
+    """It broke whoever read it, until the agent was removed."""
+    agent = new_name()
+    broker.register(agent)
+    report = {"health": "healthy", "queued": number, "memoryBytes": number, "cpuPercent": number, "reconnects": number}
+    assert broker.ask("POST", f"/agents/{agent}/heartbeat", report).status == 200
+    assert row_of(broker, agent)["queued"] is None and row_of(broker, agent)["health"] == "healthy"
+
+
 def test_nothing_is_told_of_the_pane_of_a_watcher_that_has_gone(broker):
     agent = new_name()
     broker.register(agent, heartbeatIntervalMs=1000)

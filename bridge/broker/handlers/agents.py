@@ -11,6 +11,7 @@ from bridge.broker import body
 from bridge.broker.journal.base import Commit
 from bridge.broker.registry import POLL_WINDOW
 from bridge.broker.reply import Answer, OnDisk, Reply, json_reply
+from bridge.broker.reported import number
 from bridge.broker.services import Services
 from bridge.errors import PeerError
 from bridge.ticket import Agent, check_id
@@ -111,7 +112,9 @@ def heartbeat(request: Request, services: Services, name: str) -> Answer:
 
 def _report(fields: dict[str, Any]) -> dict[str, Any]:
     """What is kept of a report: what we know, cut to a bound."""
-    report: dict[str, Any] = {key: _cut(fields[key]) for key in REPORT_FIELDS if isinstance(fields.get(key), (str, int, float))}
+    texts = {key: _cut(fields[key]) for key in REPORT_FIELDS if isinstance(fields.get(key), str)}
+    numbers = {key: number(fields, key) for key in REPORT_FIELDS}
+    report: dict[str, Any] = {**texts, **{key: value for key, value in numbers.items() if value is not None}}
     waiting = fields.get("waiting")
     if isinstance(waiting, dict) and isinstance(waiting.get("reason"), str) and isinstance(waiting.get("sinceAt"), str):
         ticket_id = waiting.get("ticketId")
