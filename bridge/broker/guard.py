@@ -1,8 +1,9 @@
 """Who may ask: local by default, and safe in a browser's reach (WIRE rule 8).
 
-A page on the web can make a visitor's browser send requests to 127.0.0.1. Two
+A page on the web can make a visitor's browser send requests to 127.0.0.1. Three
 things give it away: the Host that it was fooled into using (DNS rebinding:
-the page's own name, resolved to us), and the Origin that the browser adds.
+the page's own name, resolved to us), the Origin that the browser adds, and
+Sec-Fetch-Site (W3C Fetch Metadata) where it adds none, as to an image's GET.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from bridge.wire.request import Request
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 REMEMBERED_MAX = 256  # Host values that were checked before
+REMEMBERED_LENGTH = 256  # characters of each; a port may have any number of digits
+OTHER_SITES = {"cross-site", "same-site"}  # the latter is another port of this machine's, for one
 
 
 class Guard:
@@ -29,11 +32,13 @@ class Guard:
 
     # Hot: once per request.
     def check(self, request: Request) -> None:
-        """Raises PeerError 421 for a foreign Host, 403 for a foreign Origin."""
+        """Raises PeerError 421 for a foreign Host, 403 for a page of another origin."""
         if request.authority not in self._remembered:
             self._check_host(request)
         if "origin" in request.fields:
             self._check_origin(request.fields["origin"], request.authority)
+        elif request.fields.get("sec-fetch-site") in OTHER_SITES and not _opens_a_page(request):
+            raise PeerError(403, "pages of other sites may not ask; BRIDGE_ALLOWED_ORIGINS lists origins that may")
 
     def allows(self, origin: str) -> bool:
         """Whether another web origin may read our answers; never "*"."""
@@ -47,13 +52,19 @@ class Guard:
         name = _host_name(request.authority)
         if name not in self._names and not (self._any_address and _is_address(name)):
             raise PeerError(421, f"this broker does not go by the name {name!r}; BRIDGE_ALLOWED_HOSTS lists further names")
-        if len(self._remembered) < REMEMBERED_MAX:
+        if len(self._remembered) < REMEMBERED_MAX and len(request.authority) <= REMEMBERED_LENGTH:
             self._remembered.add(request.authority)
 
     def _check_origin(self, origin: str, authority: str) -> None:
         own = {f"http://{authority}".lower(), f"https://{authority}".lower()}
         if origin.lower() not in own and not self.allows(origin):
             raise PeerError(403, f"requests from the web origin {origin!r} are refused; BRIDGE_ALLOWED_ORIGINS lists those that may call")
+
+
+def _opens_a_page(request: Request) -> bool:
+    """A link that was followed, as opposed to what a page asks for behind its reader's back, a frame too."""
+    fields = request.fields
+    return fields.get("sec-fetch-mode") == "navigate" and fields.get("sec-fetch-dest") == "document"
 
 
 def _list(text: str) -> list[str]:

@@ -62,6 +62,35 @@ def test_origins(host, origin, status):
     assert ask(LOCAL, host, origin) == status
 
 
+def fetch(guard: Guard, **fields) -> int:
+    """What a browser's request is answered, with these Sec-Fetch fields and this Origin."""
+    names = {"site": "Sec-Fetch-Site", "mode": "Sec-Fetch-Mode", "dest": "Sec-Fetch-Dest", "origin": "Origin"}
+    lines = "".join(f"{names[name]}: {value}\r\n" for name, value in fields.items())
+    parser = RequestParser(Limits())
+    parser.feed(f"GET /agents/lucy/tickets/pending HTTP/1.1\r\nHost: localhost:5050\r\n{lines}\r\n".encode())
+    try:
+        guard.check(parser.take_request())
+    except PeerError as error:
+        return error.status
+    return 200
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize("mode, dest", [("no-cors", "image"), ("no-cors", "script"), ("no-cors", "empty"), ("navigate", "iframe"), ("navigate", "object"), ("cors", "empty"), ("websocket", "websocket")])
+def test_what_another_sites_page_asks_for_is_refused(site, mode, dest):
+    """A GET without an Origin has effects here: a poll is a tier, and marks tickets as sent."""
+    assert fetch(LOCAL, site=site, mode=mode, dest=dest) == 403
+    assert fetch(LOCAL, site=site) == 403
+
+
+def test_a_link_may_be_followed_and_our_own_page_and_a_typed_address_may_ask():
+    assert fetch(LOCAL, site="cross-site", mode="navigate", dest="document") == 200
+    assert fetch(LOCAL, site="same-origin", mode="cors", dest="empty") == fetch(LOCAL, site="none", mode="navigate", dest="document") == 200
+    allowed = Guard("127.0.0.1", "", "https://app.example")
+    assert fetch(allowed, site="cross-site", mode="cors", dest="empty", origin="https://app.example") == 200
+    assert fetch(allowed, site="cross-site", mode="cors", dest="empty", origin="https://evil.example") == 403
+
+
 def test_settings_add_names_and_origins():
     guard = Guard("192.0.2.7", " Bridge.Example , [fd00::1], dotted.example. ", "https://App.example, http://localhost:3000")
     for host in ("bridge.example", "BRIDGE.example:8080", "bridge.example.", "[fd00::1]:5050", "[FD00::1]", "192.0.2.7:5050", "dotted.example"):
@@ -95,3 +124,5 @@ def test_what_is_remembered_is_bounded():
     for port in range(2 * REMEMBERED_MAX):
         assert ask(guard, f"localhost:{port}") == 200
     assert len(guard._remembered) <= REMEMBERED_MAX
+    long = Guard("127.0.0.1", "", "")
+    assert ask(long, "localhost:" + "0" * 10000) == 200 and not long._remembered

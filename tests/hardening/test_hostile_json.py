@@ -88,6 +88,19 @@ def test_any_json_to_any_endpoint_is_2xx_or_4xx(broker, endpoint, body):
         check_problem(answer, answer.status)
 
 
+def test_no_page_of_another_site_can_use_an_answer(broker):
+    """As a script, a style or an image, by guessing what it is; a refusal says as little."""
+    for path, status in (("/agents", 200), ("/overview", 200), ("/tickets/none", 404)):
+        answer = broker.ask("GET", path)
+        assert answer.status == status and answer.field("x-content-type-options") == "nosniff"
+        assert answer.field("cross-origin-resource-policy") == "same-origin"
+    cross = [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image")]
+    agent = new_name()
+    ticket = broker.send(agent, 1)
+    check_problem(broker.ask("GET", f"/agents/{agent}/tickets/pending", fields=cross), 403)
+    assert [stage["stage"] for stage in broker.ticket(ticket)["history"]] == ["accepted"]
+
+
 def test_and_all_pages_still_parse(broker):
     """What the bodies above left behind must not break a page that lists it."""
     for path in ("/agents", "/agents/json-agent/tickets/pending", "/agents/json-target/tickets/pending", "/debug/connections", "/health"):

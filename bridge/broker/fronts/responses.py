@@ -7,7 +7,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Iterable
 
-from bridge.broker.reply import Reply
+from bridge.broker.reply import JSON, PROBLEM, Reply
 from bridge.wire.response import encode_response_head
 from bridge.wire.sse import HEARTBEAT_FIELD
 
@@ -17,6 +17,8 @@ SSE_FIELDS = {
     "X-Accel-Buffering": "no",  # nginx passes events at once
     "Connection": "close",
 }
+# Of JSON: no page of another site may use it as a script, a style or an image (Fetch, sections 3.6 and 3.7).
+GUARDED = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
 NO_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
@@ -24,7 +26,7 @@ NO_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 def _start(status: int, content_type: str, cache: str) -> bytes:
     """Status line and the fields that depend on these only, without the empty line."""
     fields = {"Cache-Control": cache} if status in NO_BODY else {"Content-Type": content_type, "Cache-Control": cache}
-    return encode_response_head(status, fields)[:-2]
+    return encode_response_head(status, {**fields, **(GUARDED if content_type in (JSON, PROBLEM) else {})})[:-2]
 
 
 @lru_cache(maxsize=2)
