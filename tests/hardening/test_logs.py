@@ -25,6 +25,15 @@ def refused(broker, request_id):
     return wait_until(lambda: [each for each in refusals(broker) if each[0] == request_id], f"a line about {request_id}")
 
 
+def test_a_line_is_short_whatever_was_asked_for(start):
+    broker = start()
+    answer = broker.ask("PUT", "/agents/" + "x" * 15000)
+    wait_until(lambda: answer.field("x-request-id") in broker.said(), "the line of the refusal")
+    answer = broker.ask("M" * 15000, "/agents")
+    wait_until(lambda: answer.field("x-request-id") in broker.said(), "the line of the refusal")
+    assert max(map(len, broker.stderr)) < 600 and "x…(15008)" in broker.said()
+
+
 def test_start_and_stop_are_events(start):
     broker = start()
     broker.send("lucy", 1)

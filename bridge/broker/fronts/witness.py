@@ -8,7 +8,8 @@ ticket, no reply in time, somebody else's claim) is one at DEBUG.
 Rule 3: whoever makes refusals must not fill the log: at most so many lines
 between two sweeps, and one that says how many more there were.
 asyncio's own lines have such a bound too: it warns of each write to a dead connection.
-Rule 4: no line holds a request's body, a reply's text or a query: paths and
+Rule 4: a line is short: a path is as long as a head may be, and is cut.
+Rule 5: no line holds a request's body, a reply's text or a query: paths and
 reasons only.
 """
 
@@ -29,6 +30,7 @@ log = logging.getLogger("bridge.broker")
 SANE = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 ID = "X-Request-Id"
 Headers = tuple[tuple[str, str], ...]
+SAID_MAX = 200  # characters of a path or a method in a line
 ASYNCIO_LINES = 20  # between two sweeps
 
 
@@ -119,7 +121,11 @@ class Witness:
 
 
 def _what(request: Optional[Request]) -> tuple[str, str]:
-    return (request.method, request.path) if request is not None else ("-", "-")
+    return (_cut(request.method), _cut(request.path)) if request is not None else ("-", "-")
+
+
+def _cut(said: str) -> str:
+    return said if len(said) <= SAID_MAX else f"{said[:SAID_MAX]}…({len(said)})"
 
 
 def _peer(transport: asyncio.BaseTransport) -> str:
