@@ -61,8 +61,11 @@ for _template, _methods in sorted(ROUTES.items(), key=lambda route: "{}" in rout
     _BY_LENGTH.setdefault(_template.count("/"), []).append((*_shape(_template), _methods))
 
 
-@lru_cache(maxsize=4096)
-def _matches(path: str) -> list[tuple[dict[str, Handler], str]]:
+REMEMBERED_PATHS = 4096  # of at most REMEMBERED_LENGTH characters each: a path may be as long as a head
+REMEMBERED_LENGTH = 512  # an id of 128 characters, each of three bytes, is longer, and rare
+
+
+def _find(path: str) -> list[tuple[dict[str, Handler], str]]:
     """Every (methods, id) that the path can mean: /agents/register is also an agent of that name."""
     found, segments = [], decode_segments(path)
     for index, literals, methods in _BY_LENGTH.get(len(segments), ()):
@@ -70,6 +73,13 @@ def _matches(path: str) -> list[tuple[dict[str, Handler], str]]:
         if rest == literals:
             found.append((methods, segments[index] if index >= 0 else ""))
     return found
+
+
+_remembered = lru_cache(maxsize=REMEMBERED_PATHS)(_find)
+
+
+def _matches(path: str) -> list[tuple[dict[str, Handler], str]]:
+    return _remembered(path) if len(path) <= REMEMBERED_LENGTH else _find(path)
 
 
 # Hot: once per request.

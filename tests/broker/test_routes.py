@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.broker.routes import KNOWN_METHODS, ROUTES, allowed_methods, dispatch
+from bridge.broker.routes import KNOWN_METHODS, ROUTES, _remembered, allowed_methods, dispatch
 from bridge.errors import PeerError
 from bridge.wire.request import Limits, RequestParser
 
@@ -99,6 +99,16 @@ def test_an_id_that_is_no_text_is_400_each_time(called, path):
         with pytest.raises(PeerError) as caught:
             dispatch(request_to("POST", path), None)
         assert caught.value.status == 400
+
+
+def test_long_paths_are_not_remembered():
+    for number in range(20):
+        with pytest.raises(PeerError):
+            dispatch(request_to("GET", f"/{number}/" + "x" * 10000), None)
+    before = _remembered.cache_info().currsize
+    with pytest.raises(PeerError):
+        dispatch(request_to("GET", "/once/" + "x" * 10000), None)
+    assert _remembered.cache_info().currsize == before
 
 
 @given(st.text(alphabet="abc/{}%2F.registeragentstickets", max_size=30))
