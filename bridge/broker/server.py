@@ -37,6 +37,7 @@ from bridge.broker.guard import Guard
 from bridge.broker.handlers.agents import abandon, restore
 from bridge.broker.fronts.heartbeats import Heartbeats
 from bridge.broker.fronts.held_bytes import HeldBytes
+from bridge.broker.handlers.web import read_files
 from bridge.broker.hub import Hub
 from bridge.broker.journal.base import Kept
 from bridge.broker.journal.memory import MemoryJournal
@@ -104,6 +105,7 @@ class Server:
 
     async def start(self) -> str:
         """Listen; return the URL. Raises UsageError when the address cannot be bound."""
+        read_files()
         self._expiry.run()
         await self.services.journal.flush()  # nobody sees as pending what expired while the broker was down
         self._loop.set_exception_handler(self._on_loop_error)

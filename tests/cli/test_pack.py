@@ -5,13 +5,14 @@ from __future__ import annotations
 import glob
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import zipfile
 
 import pytest
 
-from running import ROOT, environment
+from running import ROOT, Broker, environment
 
 
 def run(*words, cwd=ROOT, **settings):
@@ -69,6 +70,18 @@ def test_it_can_be_run_as_a_program(program, tmp_path):
 def test_exit_statuses_come_through(program, tmp_path):
     assert run(sys.executable, program, "no-such-command", cwd=tmp_path, PYTHONPATH="").returncode == 2
     assert run(sys.executable, program, "pending", "a", "--broker-url", "http://127.0.0.1:1", cwd=tmp_path, PYTHONPATH="").returncode == 3
+
+
+def test_a_broker_serves_its_page_after_its_program_was_replaced(program, tmp_path):
+    """An upgrade in place: the old broker runs on until it is started anew."""
+    installed = tmp_path / "bridge.pyz"
+    shutil.copy(program, installed)
+    with Broker([sys.executable, str(installed)], ":memory:", cwd=str(tmp_path), PYTHONPATH="") as broker:
+        newer = tmp_path / "newer.pyz"
+        newer.write_bytes(b"another version")
+        newer.replace(installed)
+        assert broker.ask("GET", "/").status == broker.ask("GET", "/web/main.js").status == 200
+        assert broker.ask("GET", "/metrics").status == broker.ask("GET", "/health").status == 200
 
 
 def test_it_replaces_a_file_and_leaves_no_draft(tmp_path):

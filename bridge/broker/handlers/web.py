@@ -3,7 +3,8 @@
 Rule 1: what is served stands in FILES; no path of a request reaches a file system.
 Rule 2: nobody's text is put into a page here. The page asks for texts as JSON and shows them as text, and
 its policy (POLICY) refuses whatever else a text could become: a script, a style, a frame, an address elsewhere.
-Rule 3: the files are read together, once, so that a page never mixes two versions of itself.
+Rule 3: the files are read together, once, when the broker starts. So a page never mixes two versions of itself,
+and a new bridge.pyz may be put in the place of the one that runs.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class WebFile(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def _files() -> dict[str, WebFile]:
+def read_files() -> dict[str, WebFile]:
     return {name: _read(name, content_type) for name, content_type in FILES.items()}
 
 
@@ -77,7 +78,7 @@ def part(request: Request, services: Services, name: str) -> Answer:
 
 
 def _answer(request: Request, name: str) -> Reply:
-    file = _files()[name]
+    file = read_files()[name]
     headers = (*HEADERS, ("ETag", file.etag))
     if _is_known(request.fields.get("if-none-match", ""), file.etag):
         return Reply(304, headers=headers, cache=REVALIDATE)
