@@ -112,6 +112,22 @@ def test_each_story(tab, hostile):
     check_unharmed(tab)
 
 
+def test_a_story_that_cannot_be_drawn_shows_no_other_tickets(tab, hostile):
+    """Half a character has no encoding, so a link to it failed in the middle of the drawing."""
+    before = send(hostile, "drawn", "the one opened before")
+    half = hostile.ask("POST", "/agents/drawn/send", b'{"payload": "the one with half a character", "metadata": {"replyTo": "\\ud800"}}').json["ticketId"]
+    evidence = {"constructor": "one", "toString": "two", "__proto__": "three"}
+    hostile.ask("POST", f"/tickets/{half}/acknowledge", json.dumps({"watcher": "w", "evidence": evidence}).encode())
+    open_page(tab, hostile)
+    for ticket_id, text in ((before, "the one opened before"), (half, "the one with half a character")):
+        tab.evaluate(f"location.hash = '#ticket/{ticket_id}'")
+        tab.wait(f"document.querySelector('#story-id').textContent === '{ticket_id}' && document.querySelector('#story-title').textContent !== '…'")
+        assert tab.evaluate("document.querySelector('#story-message').textContent") == text
+        assert tab.evaluate("document.querySelector('#story-problem').hidden")
+    assert "native code" not in tab.text("#story-stages") and "constructor" in tab.text("#story-stages")
+    check_unharmed(tab)
+
+
 def test_texts_that_come_live(tab, hostile):
     open_page(tab, hostile)
     for index, text in enumerate(TEXTS.values()):

@@ -4,6 +4,8 @@
    Rule 2: a ticket is sent with an id of ours, the same one as long as its text is the same: trying again
    after a lost answer makes no second ticket (WIRE rule 2). */
 
+import { segment as encoded } from "./route.js";
+
 const DEADLINE = 10000, LOOK_DEADLINE = 5000; // ms, for what changes something, and for a mere look
 
 /** The broker answered, and said no. */
@@ -48,7 +50,7 @@ const post = (path, content) => ask(path, { method: "POST", headers: { "Content-
 /** One id as a path segment. Browsers fold "." and "..", however they are written, so those cannot be asked for. */
 export function segment(id) {
   if (id === "." || id === "..") throw new Refused(400, `A browser cannot ask for “${id}”; use the command line.`, null);
-  return encodeURIComponent(id);
+  return encoded(id);
 }
 
 const query = (fields) => {

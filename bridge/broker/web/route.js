@@ -1,11 +1,16 @@
 /* What the address says is open: #ticket/ID, #agent/ID, #search/TEXT. So rows are plain links, "back" closes what
    "forward" opened, and a ticket's address can be given to somebody else.
 
-   Rule: an address is made and read here, and nowhere else; an id is one percent-encoded segment. */
+   Rule: an address is made and read here, and nowhere else; an id is one percent-encoded segment. Half a character
+   (a lone surrogate) has no encoding: it becomes U+FFFD, as String.toWellFormed would have it. */
 
 const KINDS = new Set(["ticket", "agent", "search"]);
 
-export const address = (kind, id) => `#${kind}/${encodeURIComponent(id)}`;
+const HALVES = /[\ud800-\udfff]/gu;
+
+/** `id` as one segment of an address. */
+export const segment = (id) => encodeURIComponent(String(id).replace(HALVES, "\ufffd"));
+export const address = (kind, id) => `#${kind}/${segment(id)}`;
 
 /** {kind, id}; kind is "" for anything that is no address of ours. */
 export function read(hash = location.hash) {

@@ -3,13 +3,14 @@
    Rule 1: what is shown is what GET /tickets/ID said last; whatever the event stream tells of this ticket has it
    asked again, at most every AGAIN_EVERY. The reply that somebody is writing is never touched by that.
    Rule 2: of a long text CUT characters are drawn until somebody asks for all: a megabyte on one line is legal.
-   Rule 3: late answers of a ticket that is no longer open are dropped. */
+   Rule 3: late answers of a ticket that is no longer open are dropped.
+   Rule 4: everything is made before anything is shown: what cannot be drawn leaves no half of another ticket. */
 
 import * as api from "./api.js";
 import { byId, element, foreign, setText, show } from "./dom.js";
 import { bytes, duration } from "./format.js";
 import { closeBox, openBox } from "./dialogs.js";
-import { address } from "./route.js";
+import { address, segment } from "./route.js";
 import { stageItems } from "./stages.js";
 import { oneLine, payloadText, visible } from "./text.js";
 import { brokerNow, setTime } from "./ticker.js";
@@ -85,14 +86,17 @@ export class Story {
   }
 
   _draw(ticket, row) {
+    const parts = {
+      "story-title": [foreign("span", ticket.originAgent), " → ", foreign("span", ticket.agentId)],
+      "story-now": standing(ticket, row),
+      "story-stages": stageItems(ticket.history ?? []),
+      "story-details": details(ticket),
+    };
     this.ticket = ticket;
     for (const part of byId("story-body").children) show(part, true);
     show(byId("story-problem"), false);
-    byId("story-title").replaceChildren(foreign("span", ticket.originAgent), " → ", foreign("span", ticket.agentId));
-    byId("story-now").replaceChildren(...standing(ticket, row));
+    for (const [id, nodes] of Object.entries(parts)) byId(id).replaceChildren(...nodes);
     byId("story-now").dataset.status = ticket.status;
-    byId("story-stages").replaceChildren(...stageItems(ticket.history ?? []));
-    byId("story-details").replaceChildren(...details(ticket));
     this._drawTexts();
     show(byId("story-answer"), Boolean(ticket.response));
     show(byId("reply"), !ticket.response && ticket.status !== "expired");
@@ -158,7 +162,7 @@ function details(ticket) {
   if (ticket.ttlMs && ticket.status === "pending") rows.push(["Expires in", duration(Math.max(0, left))]);
   for (const [name, value] of Object.entries(metadata).slice(0, 50)) rows.push([name, value]);
   const made = rows.map(([name, value]) => element("div", {}, foreign("dt", String(name)), detail(name, value)));
-  const raw = element("a", { href: `tickets/${encodeURIComponent(ticket.ticketId)}`, target: "_blank", text: "as JSON" });
+  const raw = element("a", { href: `tickets/${segment(ticket.ticketId)}`, target: "_blank", text: "as JSON" });
   return [...made, element("div", {}, element("dt", { text: "Everything" }), element("dd", {}, raw))];
 }
 
