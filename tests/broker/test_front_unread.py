@@ -23,6 +23,7 @@ def test_a_peer_that_reads_nothing_is_cut_and_one_that_reads_slowly_is_not():
         assert dead.is_lost and not slow.is_lost
         slow.is_stalled = False
         slow.read()
+        await asyncio.sleep(0)
         assert statuses(slow, 12) == [200] * 12
 
     run(scenario)

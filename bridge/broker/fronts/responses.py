@@ -26,7 +26,9 @@ NO_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 def _start(status: int, content_type: str, cache: str) -> bytes:
     """Status line and the fields that depend on these only, without the empty line."""
     fields = {"Cache-Control": cache} if status in NO_BODY else {"Content-Type": content_type, "Cache-Control": cache}
-    return encode_response_head(status, {**fields, **(GUARDED if content_type in (JSON, PROBLEM) else {})})[:-2]
+    if fields.get("Content-Type") in (JSON, PROBLEM):
+        fields.update(GUARDED)
+    return encode_response_head(status, fields)[:-2]
 
 
 @lru_cache(maxsize=2)
