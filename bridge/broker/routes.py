@@ -78,15 +78,11 @@ def _find(path: str) -> list[tuple[dict[str, Handler], str]]:
 _remembered = lru_cache(maxsize=REMEMBERED_PATHS)(_find)
 
 
-def _matches(path: str) -> list[tuple[dict[str, Handler], str]]:
-    return _remembered(path) if len(path) <= REMEMBERED_LENGTH else _find(path)
-
-
 # Hot: once per request.
 def dispatch(request: Request, services: Services) -> Answer:
     """Answer a request. Raises PeerError 404, 405 (with Allow), 501, and what the handler raises."""
     method = "GET" if request.method == "HEAD" else request.method
-    matches = _matches(request.path)
+    matches = _remembered(request.path) if len(request.path) <= REMEMBERED_LENGTH else _find(request.path)
     for methods, name in matches:
         if method in methods:
             return methods[method](request, services, name)
@@ -95,7 +91,7 @@ def dispatch(request: Request, services: Services) -> Answer:
 
 def allowed_methods(path: str) -> str:
     """The methods that the path knows, as Allow lists them (RFC 9110 section 10.2.1); "" for no path of ours."""
-    found = {method for methods, _ in _matches(path) for method in methods}
+    found = {method for methods, _ in _find(path) for method in methods}
     if "GET" in found:
         found.add("HEAD")
     return ", ".join(sorted(found | {"OPTIONS"})) if found else ""

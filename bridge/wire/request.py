@@ -57,7 +57,7 @@ class Request:
 class RequestParser:
     """Feed it what arrives, take whole requests out until it gives None."""
 
-    __slots__ = ("_asks", "_blank", "_body", "_chunks", "_error", "_held", "_length", "_limits", "_moves_max", "_open", "_pos", "_walker")
+    __slots__ = ("_asks", "_blank", "_body", "_chunks", "_error", "_held", "_length", "_limits", "_moves_max", "_open", "_pos", "_walker", "is_behind")
 
     def __init__(self, limits: Limits, moves_max: int | None = None) -> None:
         self._limits = limits
@@ -72,6 +72,7 @@ class RequestParser:
         self._body = bytearray()  # decoded chunks
         self._asks = False  # Expect: 100-continue, not yet answered
         self._error: PeerError | None = None
+        self.is_behind = False  # `take_request` gave None, and can go on without more bytes: many small chunks have come
 
     def feed(self, data: bytes) -> None:
         """Take bytes off the connection. Never raises: `take_request` does.
@@ -111,11 +112,6 @@ class RequestParser:
         """True once, when a head that asks for 100 (Continue) is here and nothing of its body is."""
         asks, self._asks = self._asks, False
         return asks
-
-    @property
-    def is_behind(self) -> bool:
-        """`take_request` gave None, and needs no more bytes to go on: many small chunks have come."""
-        return self._chunks is not None and self._chunks.is_behind
 
     @property
     def stage(self) -> Stage:
@@ -198,11 +194,14 @@ class RequestParser:
         self._held, self._pos = b"", 0
         while data:  # a fault behind the data is raised by the call after
             self._body += data
-            if chunks.is_behind:
+            self.is_behind = chunks.is_behind
+            if self.is_behind:
                 return False
             data = chunks.feed(b"")
+        self.is_behind = chunks.is_behind
         if not chunks.is_done:
             return False
+        self.is_behind = False
         request.body = bytes(self._body)
         self._body = bytearray()
         self._held = chunks.take_rest()
@@ -213,5 +212,5 @@ class RequestParser:
         self._error = PeerError(error.status, error.detail)  # a fresh one: a raised one keeps its frames alive
         self._held, self._pos, self._body = b"", 0, bytearray()
         self._open = self._chunks = None
-        self._asks = False
+        self._asks = self.is_behind = False
 

@@ -85,8 +85,6 @@ class Connection(Reading):
             return problem(PeerError(500, f"the broker failed to answer; its log says why, see id={request_id}", {ID: request_id}))
 
     def _give(self, answer: Answer) -> None:
-        if self._transport.is_closing():
-            return  # the peer is gone; asyncio warns of each write to a dead transport
         if isinstance(answer, OnDisk):
             if answer.commit is None:
                 self._send(answer.reply)
@@ -102,7 +100,7 @@ class Connection(Reading):
             self._stream(answer)
 
     def _step(self, steps: Steps) -> None:
-        if self.state is State.ANSWERING:  # else the peer is gone
+        if self.state is State.ANSWERING and not self._transport.is_closing():  # else the peer is gone
             self._give(self._guarded(lambda: next(steps.parts) or steps))
             self._read_on()
 

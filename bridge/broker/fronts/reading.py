@@ -84,6 +84,8 @@ class Reading(asyncio.BufferedProtocol):
             self._queue()
             return
         while self._read_one():
+            if self._transport.is_closing():
+                break  # the peer is gone: asyncio warns of each write to a dead transport
             if budget.is_over(began):
                 self._queue()
                 break
@@ -97,12 +99,12 @@ class Reading(asyncio.BufferedProtocol):
 
     def _take_turn(self) -> None:
         self._is_queued = False
-        if self._read_one():
+        if not self._transport.is_closing() and self._read_one():
             self._queue()
 
     def _read_one(self) -> bool:
         """Answer the next request, or read a part of it; True when there is more to do."""
-        if self.state is not State.READING or self._transport.is_closing():
+        if self.state is not State.READING:
             return False
         try:
             request = self._parser.take_request()
