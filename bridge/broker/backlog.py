@@ -1,8 +1,8 @@
 """Pending tickets in the order of their seq: those of one agent, and those of all agents.
 
 Rule 1: a ticket leaves when it is acknowledged, answered or expired; reading never removes.
-Rule 2: the bound counts tickets that are still on their way to disk, so that a
-burst cannot slip past it.
+Rule 2: the bounds count tickets that are still on their way to disk, so that a
+burst cannot slip past them.
 
 The seqs stand in runs of at most RUN, ascending. A seq joins the last run, for it is
 the greatest. It leaves from anywhere, and is found by bisection: of the runs, then in
@@ -21,13 +21,14 @@ RUN = 512  # seqs; what one removal moves at most, 4 KiB of pointers
 
 
 class Backlog:
-    """Pending entries. `reserved` = accepted, not yet on disk."""
+    """Pending entries. `reserved` = accepted, not yet on disk; `bytes` counts both."""
 
-    __slots__ = ("agent_id", "reserved", "_entries", "_runs", "_firsts")
+    __slots__ = ("agent_id", "reserved", "bytes", "_entries", "_runs", "_firsts")
 
     def __init__(self, agent_id: str) -> None:
         self.agent_id = agent_id
         self.reserved = 0
+        self.bytes = 0
         self._entries: dict[int, Entry] = {}
         self._runs: list[list[int]] = []  # none is empty
         self._firsts: list[int] = []  # what each run began with, also when that has left

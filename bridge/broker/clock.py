@@ -25,7 +25,7 @@ JUMP = 3600.0  # seconds apart; a slew or a leap second is far less, a wrong dat
 HOLD = 3600.0  # seconds; a time server sets a clock within minutes of its start
 
 
-class Pace:
+class JumpWatch:
     """Whether the wall clock may be believed. `newest_ms`: the last instant known before, or 0."""
 
     def __init__(self, clock: Clock, newest_ms: int) -> None:

@@ -80,7 +80,7 @@ class Entry:
     __slots__ = (
         "seq", "ticket_id", "agent_id", "data", "created_ms", "timeout_ms", "ttl_ms", "expires_at",
         "state", "next", "commit", "is_born", "streamed_ms", "streamed_by", "accepted_at",
-        "memo_bytes",
+        "memo_bytes", "is_stray",
     )  # fmt: skip
 
     def __init__(self, seq: int, ticket_id: str, agent_id: str, data: bytes, created_ms: int, timeout_ms: int, ttl_ms: int = 0) -> None:
@@ -100,6 +100,7 @@ class Entry:
         self.streamed_by = ""
         self.accepted_at = 0.0  # monotonic seconds, while it is pending
         self.memo_bytes = 0  # read from the store with it, beside `data`
+        self.is_stray = False  # when it came, its agent was neither registered nor received for
 
     @property
     def head(self) -> State:

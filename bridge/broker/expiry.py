@@ -2,7 +2,10 @@
 
 Rule 1: a ticket that a watcher has claimed expires only when its lease has run
 out too; it may be half typed by now.
-Rule 2: entries that are finished already stay in the heap until their time, or
+Rule 2: a stray ticket (limits.py) that its sender gave no time to live has one
+of ours. It expires only if its agent is still neither registered nor received
+for when that time is up. After a start the watchers have a while to come back.
+Rule 3: entries that are finished already stay in the heap until their time, or
 until the heap has doubled.
 """
 
@@ -10,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from typing import Optional
+from typing import Callable, Optional
 
 from bridge.broker.clock import Clock
 from bridge.broker.entry import Entry
@@ -18,20 +21,35 @@ from bridge.broker.ledger import Ledger
 from bridge.broker.transitions import expired
 
 SWEEP_MIN = 1000  # entries below which the heap is not swept
+STRAY_GRACE = 3600.0  # seconds after a start before which no stray ticket expires
+STRAY = "no agent of that name was registered or received for"
 LOOK_AGAIN = 1.0  # seconds after which an expiry that could not be written is tried again
 
 
 class Expiry:
     """One timer, set to the soonest entry."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
+        stray_ttl: float = 0.0,  # seconds; 0 = strays never expire
+        is_served: Callable[[str], bool] = lambda agent_id: True,
+    ) -> None:
         self._ledger, self._clock, self._loop = ledger, clock, loop
+        self._stray_ttl, self._is_served = stray_ttl, is_served
         self._heap: list[tuple[float, int, Entry]] = []
         self._swept_size = SWEEP_MIN
         self._timer: Optional[asyncio.TimerHandle] = None
         self._armed_for = float("inf")
 
     def watch(self, entry: Entry) -> None:
+        if not entry.ttl_ms:
+            if not self._stray_ttl:
+                return
+            soonest = self._clock.monotonic() + min(self._stray_ttl, STRAY_GRACE)
+            entry.expires_at = max(soonest, entry.accepted_at + self._stray_ttl)
         heapq.heappush(self._heap, (entry.expires_at, entry.seq, entry))
         if len(self._heap) > 2 * self._swept_size:
             self._heap = [item for item in self._heap if not item[2].state.is_final]
@@ -55,12 +73,12 @@ class Expiry:
         while self._heap and self._heap[0][0] <= now:
             _, seq, entry = heapq.heappop(self._heap)
             head = entry.head
-            if head.is_final:
+            if head.is_final or (not entry.ttl_ms and self._is_served(entry.agent_id)):
                 continue
             if head.claim and head.claim.until > now:
                 heapq.heappush(self._heap, (head.claim.until, seq, entry))
                 continue
-            self._ledger.propose(entry, expired(head, self._clock.wall_ms()))
+            self._ledger.propose(entry, expired(head, self._clock.wall_ms(), "" if entry.ttl_ms else STRAY))
             heapq.heappush(self._heap, (now + LOOK_AGAIN, seq, entry))
         self._armed_for = float("inf")
         self._arm()

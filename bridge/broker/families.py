@@ -14,6 +14,18 @@ REPLIES = Family("bridge_replies", COUNTER, "Replies accepted.")
 QUEUED = Family("bridge_messages_queued_current", GAUGE, "Pending tickets.")
 QUEUED_BYTES = Family("bridge_messages_queued_bytes", GAUGE, "Bytes of the pending tickets.", "bytes")
 OLDEST = Family("bridge_oldest_pending_age_seconds", GAUGE, "Age of the ticket that has been pending for longest; 0 when none is.", "seconds")
+WAITING = Family(
+    "bridge_oldest_waiting_age_seconds",
+    GAUGE,
+    "The same of the agents that are registered or received for: what an alert should look at.",
+    "seconds",
+)
+STRAYS = Family(
+    "bridge_messages_stray",
+    COUNTER,
+    "Tickets accepted for agents that were neither registered nor received for.",
+)
+STRAY_BYTES = Family("bridge_messages_stray_bytes", GAUGE, "Bytes of those that are pending.", "bytes")
 DELIVERY = Family("bridge_message_delivery_latency_seconds", HISTOGRAM, "From accepting a ticket to its acknowledgement.", "seconds")
 HOP = Family(
     "bridge_hop_latency_seconds",

@@ -16,7 +16,7 @@ own catch-up. It costs a stream its turn, never a ticket, and never the order.
 
 from __future__ import annotations
 
-from typing import Iterable, Optional, Protocol, Sequence
+from typing import Callable, Iterable, Optional, Protocol, Sequence
 
 from bridge.broker.backlog import Backlog
 from bridge.broker.clock import Clock
@@ -49,6 +49,7 @@ class Hub:
         self.backlogs: dict[str, Backlog] = {}
         self.everything = Backlog("")  # the entries of all of them
         self.pending_bytes = 0
+        self.stray_bytes = 0  # of stray tickets, those on their way to disk among them
         self._streams: dict[str, set[Subscriber]] = {}  # agent -> subscribers, shared ones included
         self._everything: set[Subscriber] = set()  # shared streams of all agents, not behind
         self.polls = Polls(self.pace)
@@ -65,6 +66,23 @@ class Hub:
         if found is None:
             found = self.backlogs[agent_id] = Backlog(agent_id)
         return found
+
+    # Hot: once per ticket.
+    def hold(self, entry: Entry) -> Backlog:
+        """Count the entry's bytes from now on, until `withdraw` or `let_go`; its agent's backlog."""
+        backlog = self.backlog(entry.agent_id)
+        backlog.bytes += len(entry.data)
+        if entry.is_stray:
+            self.stray_bytes += len(entry.data)
+        return backlog
+
+    def let_go(self, entry: Entry) -> None:
+        """Count the entry's bytes no more."""
+        backlog = self.backlogs.get(entry.agent_id)
+        if backlog is not None:
+            backlog.bytes -= len(entry.data)
+        if entry.is_stray:
+            self.stray_bytes -= len(entry.data)
 
     # Hot: once per ticket.
     def publish(self, entries: Sequence[Entry]) -> None:
@@ -89,6 +107,7 @@ class Hub:
         if backlog.remove(entry):
             self.everything.remove(entry)
             self.pending_bytes -= len(entry.data)
+            self.let_go(entry)
         self.release(backlog)
 
     def release(self, backlog: Backlog) -> None:
@@ -113,9 +132,13 @@ class Hub:
         """The agents that open streams carry by name."""
         return self._streams.keys()
 
-    def oldest(self) -> Optional[Entry]:
-        """The ticket that has been pending for longest."""
-        return self.everything.oldest()
+    def oldest(self, counts: Optional[Callable[[str], bool]] = None) -> Optional[Entry]:
+        """The ticket that has been pending for longest; of the agents that count, where that is asked."""
+        if counts is None:
+            return self.everything.oldest()
+        backlogs = [backlog for name, backlog in self.backlogs.items() if counts(name)]
+        found = [entry for entry in map(Backlog.oldest, backlogs) if entry is not None]
+        return min(found, key=lambda entry: entry.seq, default=None)
 
     def subscribe_everything(self, subscriber: Subscriber) -> None:
         """Offer it each new entry. It must have been sent, in the same step, all that there is."""

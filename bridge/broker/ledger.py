@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Callable, Generator, Mapping, NamedTuple, Optional
 
@@ -24,6 +23,7 @@ from bridge.broker.clock import Clock
 from bridge.broker.entry import Entry, State
 from bridge.broker.hub import Hub
 from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Journal, Kept
+from bridge.broker.limits import Bounds, check_room, check_stray
 from bridge.broker.metrics import Metrics
 from bridge.errors import PeerError
 from bridge.timestamp import rfc3339
@@ -48,14 +48,6 @@ class Draft(NamedTuple):
     ttl_ms: int = 0  # 0 = never expires
 
 
-@dataclass(frozen=True)
-class Bounds:
-    queue_max: int = 1000  # pending tickets per agent
-    pending_bytes: int = 1 << 30  # of all pending tickets, which are held in memory
-    finished_max: int = 1000  # finished tickets that are remembered
-    finished_bytes: int = 64 << 20  # of them
-
-
 class Ledger:
     def __init__(self, journal: Journal, hub: Hub, clock: Clock, metrics: Metrics, bounds: Bounds) -> None:
         self._journal, self._hub, self._clock, self._metrics, self._bounds = journal, hub, clock, metrics, bounds
@@ -77,30 +69,26 @@ class Ledger:
         self.seq = kept.last_seq
         for entry in kept.pending:
             self._held[entry.ticket_id] = entry
-            self._hub.backlog(entry.agent_id)
+            self._hub.hold(entry)
         self._publish(kept.pending)
 
-    def accept(self, agent_id: str, draft: Draft) -> tuple[Entry, Stored]:
+    def accept(self, agent_id: str, draft: Draft, is_stray: bool = False) -> tuple[Entry, Stored]:
         """Make a ticket for the agent. Raises PeerError 429 or 503 when there is no room for it."""
-        self.check_room(agent_id)
-        return self.accept_unbounded(agent_id, draft)
+        self.check_room(agent_id, is_stray)
+        return self.accept_unbounded(agent_id, draft, is_stray)
 
     # Hot: once per ticket.
-    def check_room(self, agent_id: str) -> None:
+    def check_room(self, agent_id: str, is_stray: bool = False) -> None:
         """Is there room for one more? Raises PeerError 429 or 503."""
-        backlog = self._hub.backlogs.get(agent_id)
-        if backlog is not None and not backlog.has_room(self._bounds.queue_max):
-            raise PeerError(
-                429,
-                f"agent {agent_id!r} has {self._bounds.queue_max} pending tickets (BRIDGE_QUEUE_MAX); try again when some are acknowledged",
-                {"Retry-After": "5"},
-                reason="queue_full",
-            )
-        if self._hub.pending_bytes + self._coming_bytes > self._bounds.pending_bytes:
-            raise PeerError(503, f"pending tickets of all agents hold {self._bounds.pending_bytes} bytes (BRIDGE_PENDING_BYTES)", {"Retry-After": "30"}, reason="pending_bytes")
+        hub = self._hub
+        check_room(self._bounds, hub.backlogs.get(agent_id), hub.pending_bytes + self._coming_bytes)
+        if is_stray:
+            check_stray(self._bounds, agent_id, hub.backlogs.get(agent_id), hub.stray_bytes)
 
     # Hot: once per ticket.
-    def accept_unbounded(self, agent_id: str, draft: Draft) -> tuple[Entry, Stored]:
+    def accept_unbounded(
+        self, agent_id: str, draft: Draft, is_stray: bool = False
+    ) -> tuple[Entry, Stored]:
         self.seq = seq = self.seq + 1
         ticket_id = draft.ticket_id or f"{self._id_prefix}{seq:08x}"
         ticket_name = quote(ticket_id) if draft.ticket_id else f'"{ticket_id}"'
@@ -112,13 +100,14 @@ class Ledger:
         )  # fmt: skip
         entry = Entry(seq, ticket_id, agent_id, text.encode(), created_ms, draft.timeout_ms, draft.ttl_ms)
         entry.accepted_at = self._clock.monotonic()
+        entry.is_stray = is_stray
         commit = self._journal.accept(AcceptRow(seq, ticket_id, agent_id, text, created_ms, draft.timeout_ms, draft.ttl_ms))
         # Now the journal has the row: nothing below may fail, and nothing above left a trace.
         entry.commit = commit
         self._join(commit)
         self._births.append(entry)
         self._held[ticket_id] = entry
-        self._hub.backlog(agent_id).reserved += 1
+        self._hub.hold(entry).reserved += 1
         self._coming_bytes += len(entry.data)
         return entry, commit
 
@@ -213,12 +202,14 @@ class Ledger:
             entry.is_born = True
             if entry.ttl_ms:
                 entry.expires_at = entry.expires_at or self._clock.monotonic() + entry.ttl_ms / 1000
+            if entry.ttl_ms or entry.is_stray:
                 self.on_time_to_live(entry)
         self._hub.publish(births)
 
     def _unmake(self, births: list[Entry]) -> None:
         for entry in births:
             del self._held[entry.ticket_id]
+            self._hub.let_go(entry)
             backlog = self._hub.backlogs.get(entry.agent_id)
             if backlog is not None:
                 self._hub.release(backlog)

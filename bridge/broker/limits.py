@@ -1,4 +1,10 @@
-"""Sends a minute per target agent (WIRE rule 7).
+"""Sends a minute per target agent, and room for what is pending (WIRE rule 7).
+
+All pending tickets are in memory, so their bytes are bounded, and no agent may
+take them all: each has a share. A stray ticket is one whose agent is neither
+registered nor received for. Names are free to invent and nothing acknowledges
+such tickets, so a name has less, and all such names together have a part only.
+A bound refuses what comes after it was passed, so one ticket always fits.
 
 The map of buckets is bounded: a full bucket says nothing, so full ones are
 forgotten whenever the map reaches BUCKETS_MAX; an agent whose bucket is not
@@ -8,11 +14,77 @@ full was sent to in the last minute.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Optional
 
+from bridge.broker.backlog import Backlog
 from bridge.bucket import TokenBucket
 from bridge.errors import PeerError
 
 BUCKETS_MAX = 10000  # agents that may be under way towards a full bucket
+AGENT_SHARE = 16  # one agent's part of BRIDGE_PENDING_BYTES is 1/16: 64 MiB by default
+STRAY_SHARE = 256  # that of a name that is neither registered nor received for: 4 MiB
+STRAYS_SHARE = 4  # that of all such names together: 256 MiB
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What the ledger may hold."""
+
+    queue_max: int = 1000  # pending tickets per agent
+    pending_bytes: int = 1 << 30  # of all pending tickets, which are held in memory
+    finished_max: int = 1000  # finished tickets that are remembered
+    finished_bytes: int = 64 << 20  # of them
+
+
+# Hot: once per ticket.
+def check_room(bounds: Bounds, backlog: Optional[Backlog], held_bytes: int) -> None:
+    """Is there room for one more in the agent's backlog, and in all? Raises PeerError 429 or 503."""
+    if held_bytes > bounds.pending_bytes:
+        raise PeerError(
+            503,
+            f"pending tickets of all agents hold {bounds.pending_bytes} bytes (BRIDGE_PENDING_BYTES); "
+            "`python3 -m bridge top` shows whose, and `purge AGENT` ends an agent's",
+            {"Retry-After": "30"},
+            reason="pending_bytes",
+        )
+    if backlog is None:
+        return
+    if not backlog.has_room(bounds.queue_max):
+        raise PeerError(
+            429,
+            f"agent {backlog.agent_id!r} has {bounds.queue_max} pending tickets (BRIDGE_QUEUE_MAX); "
+            "try again when some are acknowledged",
+            {"Retry-After": "5"},
+            reason="queue_full",
+        )
+    if backlog.bytes > bounds.pending_bytes // AGENT_SHARE:
+        raise PeerError(
+            429,
+            f"agent {backlog.agent_id!r} has {backlog.bytes} bytes of pending tickets, which is its share "
+            f"(1/{AGENT_SHARE} of BRIDGE_PENDING_BYTES); try again when some are acknowledged, "
+            "or end them with `python3 -m bridge purge AGENT`",
+            {"Retry-After": "5"},
+            reason="agent_bytes",
+        )
+
+
+def check_stray(
+    bounds: Bounds, agent_id: str, backlog: Optional[Backlog], stray_bytes: int
+) -> None:
+    """Is there room for one more stray ticket? Raises PeerError 429."""
+    part, whose, held = STRAY_SHARE, "its", backlog.bytes if backlog is not None else 0
+    if held <= bounds.pending_bytes // STRAY_SHARE:
+        part, whose, held = STRAYS_SHARE, "such agents'", stray_bytes
+    if held > bounds.pending_bytes // part:
+        raise PeerError(
+            429,
+            f"agent {agent_id!r} is neither registered nor received for, and {whose} pending tickets "
+            f"hold {held} bytes, as much as they may (1/{part} of BRIDGE_PENDING_BYTES); register it, "
+            "start its watcher, or end tickets with `python3 -m bridge purge AGENT`",
+            {"Retry-After": "60"},
+            reason="stray_bytes",
+        )
 
 
 class SendLimits:

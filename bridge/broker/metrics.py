@@ -28,6 +28,7 @@ class Metrics:
 
     def __init__(self, agents_shown: int = 100) -> None:
         self.sent = 0
+        self.strays = 0
         self.acknowledged = 0
         self.expired = 0
         self.replies = 0
@@ -49,6 +50,7 @@ class Metrics:
     def accepted(self, births: Sequence[Entry], now: float) -> None:
         """New tickets are on disk; nobody has been sent them."""
         self.sent += len(births)
+        self.strays += sum(entry.is_stray for entry in births)
         self.timeline.at(now).accepted += len(births)
         if self.on_stage is not None:
             for entry in births:

@@ -28,13 +28,14 @@ REPORTS_MAX = 8  # watchers of one agent whose reports are kept
 class Presence:
     """When an agent was last heard of, in monotonic seconds, and each of its watchers' latest report."""
 
-    __slots__ = ("longpolled_at", "polled_at", "heartbeat_at", "reports")
+    __slots__ = ("longpolled_at", "polled_at", "heartbeat_at", "reports", "is_received")
 
     def __init__(self) -> None:
         self.longpolled_at = NEVER
         self.polled_at = NEVER
         self.heartbeat_at = NEVER
         self.reports: dict[str, Mapping[str, Any]] = {}  # by watcher ("" = one without a name), the latest last
+        self.is_received = False  # something has received for it, and more than its name is known
 
 
 class Registry:
@@ -71,7 +72,12 @@ class Registry:
         return len(self.agents) + coming < agents_max
 
     def presence(self, agent_id: str) -> Presence:
-        """The agent's presence, for whoever has just named it; made here the first time."""
+        """The presence of an agent that registers or is received for; made here the first time."""
+        known = self._named(agent_id)
+        known.is_received = True
+        return known
+
+    def _named(self, agent_id: str) -> Presence:
         known = self._presences.get(agent_id)
         if known is None:
             # Names cost nothing to invent, so the one that was not named for longest gives way.
@@ -89,7 +95,23 @@ class Registry:
         Where there is no room nobody gives way for it: who sends says less of an agent than who receives for it.
         """
         if agent_id not in self._presences and len(self._presences) < self._presences_max:
-            self.presence(agent_id)
+            self._named(agent_id)
+
+    # Hot: once per ticket.
+    def is_served(self, agent_id: str) -> bool:
+        """Is the agent registered, or was it received for since the start: by a stream, a poll, a subscription?"""
+        if agent_id in self.agents:
+            return True
+        seen = self._presences.get(agent_id)
+        if seen is not None and seen.is_received:
+            return True
+        return agent_id in self._hub.polls or self._hub.streams(agent_id) > 0
+
+    def forget_receiver(self, agent_id: str) -> None:
+        """The agent is registered no more; what still receives for it will say so again."""
+        seen = self._presences.get(agent_id)
+        if seen is not None:
+            seen.is_received = False
 
     def take_report(self, agent_id: str, watcher: str, report: Mapping[str, Any]) -> None:
         reports = self.presence(agent_id).reports

@@ -26,7 +26,7 @@ from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
 from bridge import __version__
 from bridge.broker.agent_rows import AgentRows
-from bridge.broker.clock import HOLD, Clock, Pace
+from bridge.broker.clock import HOLD, Clock, JumpWatch
 from bridge.broker.events import Events
 from bridge.broker.expiry import Expiry
 from bridge.broker.fronts.http import Connection
@@ -42,8 +42,8 @@ from bridge.broker.hub import Hub
 from bridge.broker.journal.base import Kept
 from bridge.broker.journal.memory import MemoryJournal
 from bridge.broker.journal.sqlite import SqliteJournal
-from bridge.broker.ledger import Bounds, Ledger
-from bridge.broker.limits import SendLimits
+from bridge.broker.ledger import Ledger
+from bridge.broker.limits import Bounds, SendLimits
 from bridge.broker.listening import ACCEPTS_PER_TURN, Listening
 from bridge.broker.metrics import Metrics
 from bridge.broker.pace import Pace
@@ -94,9 +94,12 @@ class Server:
         self.on_lost: Callable[[], None] = lambda: None  # the store is lost: stop
         self.connections: set[Connection] = set()
         self.timed: set[Connection] = set()
-        self._expiry = Expiry(self.services.ledger, clock, self._loop)
+        registry = self.services.registry
+        self._expiry = Expiry(
+            self.services.ledger, clock, self._loop, settings.stray_ttl, registry.is_served
+        )
         self.services.ledger.on_time_to_live = self._expiry.watch
-        self._pace = Pace(clock, _load(self.services).newest_ms)
+        self._jumps = JumpWatch(clock, _load(self.services).newest_ms)
         self._is_pruning = True
         shortest_ms = min(settings.head_timeout, settings.body_timeout, settings.idle_timeout, settings.write_deadline)
         self._sweep_interval = min(SWEEP_MAX, shortest_ms / 4000)
@@ -179,7 +182,7 @@ class Server:
             self.on_lost()
 
     def _prune(self) -> None:
-        was_pruning, self._is_pruning = self._is_pruning, self._pace.is_steady()
+        was_pruning, self._is_pruning = self._is_pruning, self._jumps.is_steady()
         if not self._is_pruning:
             if was_pruning:
                 log.info("pruning waits until the clock has been steady seconds=%d", HOLD)
@@ -233,13 +236,17 @@ def _open_services(settings: BrokerSettings, clock: Clock) -> Services:
 def _load(services: Services) -> Kept:
     """Take over what the store kept."""
     kept = services.journal.load(services.clock.wall_ms(), services.clock.monotonic())
-    services.ledger.load(kept)
-    services.subscriptions.load(kept.subscriptions)
-    for agent_id in [*services.hub.backlogs, *(agent_id for _, agent_id, _ in kept.subscriptions)]:
-        services.registry.note_named(agent_id)
+    registry = services.registry
     for record in kept.agents:
         agent = restore(record)
-        services.registry.agents[agent.agent_id] = agent
+        registry.agents[agent.agent_id] = agent
+    services.subscriptions.load(kept.subscriptions)
+    for _, agent_id, _ in kept.subscriptions:
+        registry.presence(agent_id)
+    for entry in kept.pending:
+        registry.note_named(entry.agent_id)
+        entry.is_stray = not registry.is_served(entry.agent_id)
+    services.ledger.load(kept)
     return kept
 
 

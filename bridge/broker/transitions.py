@@ -100,7 +100,8 @@ def replied(state: State, payload: Any, metadata: Mapping[str, Any], wall_ms: in
     return with_stage(state, {"stage": "replied", "at": at})
 
 
-def expired(state: State, wall_ms: int) -> State:
+def expired(state: State, wall_ms: int, reason: str = "") -> State:
     """The time to live ran out. `state` must be pending, and under no running lease."""
     state = replace(state, status=EXPIRED, updated_ms=wall_ms, claim=None)
-    return with_stage(state, {"stage": "expired", "at": rfc3339(wall_ms)})
+    said = {"evidence": {"reason": reason}} if reason else {}
+    return with_stage(state, {"stage": "expired", "at": rfc3339(wall_ms), **said})

@@ -138,7 +138,15 @@ def _expired(facts: Facts, now: float) -> Optional[Standing]:
     if facts.ticket.status != EXPIRED:
         return None
     at = facts.ticket.updated_at
-    return Standing("expired", f"it expired undelivered at {local(at, now)}: its sender gave it only so long to live (ttlMs)", at)
+    why = _reason(facts, "expired") or "its sender gave it only so long to live (ttlMs)"
+    return Standing("expired", f"it expired undelivered at {local(at, now)}: {why}", at)
+
+
+def _reason(facts: Facts, stage: str) -> str:
+    """Why its way ended with that stage, as the broker wrote it down."""
+    evidence = facts.moments[-1].evidence if facts.moments and facts.moments[-1].stage == stage else None
+    reason = evidence.get("reason") if isinstance(evidence, dict) else None
+    return reason if isinstance(reason, str) else ""
 
 
 def _delivered(facts: Facts, now: float) -> Optional[Standing]:

@@ -40,7 +40,7 @@ def make_services(loop, journal=None, **settings: Any) -> Services:
     services = Services(
         rules, clock, journal, hub, ledger, registry, subscriptions, SendLimits(rules.rate_limit), metrics, rows, Events(metrics, rows), clock.monotonic(), watchers
     )
-    ledger.on_time_to_live = Expiry(ledger, clock, loop).watch
+    ledger.on_time_to_live = Expiry(ledger, clock, loop, rules.stray_ttl, registry.is_served).watch
     return services
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.broker.clock import HOLD, JUMP, Pace
+from bridge.broker.clock import HOLD, JUMP, JumpWatch
 from broker.seams import WALL_MS, HandClock
 
 DAY = 86400.0
@@ -10,7 +10,7 @@ DAY = 86400.0
 
 def test_a_clock_that_keeps_pace_is_believed():
     hand = HandClock()
-    pace = Pace(hand.clock(), WALL_MS - 1000)
+    pace = JumpWatch(hand.clock(), WALL_MS - 1000)
     for _ in range(10):
         assert pace.is_steady()
         hand.advance(DAY)
@@ -20,7 +20,7 @@ def test_a_clock_that_keeps_pace_is_believed():
 def test_a_clock_that_is_set_is_believed_again_after_a_while():
     for ahead in (8 * DAY, -8 * DAY):
         hand = HandClock()
-        pace = Pace(hand.clock(), 0)
+        pace = JumpWatch(hand.clock(), 0)
         assert pace.is_steady()
         hand.wall_ms += int(ahead * 1000)
         for _ in range(4):
@@ -33,7 +33,7 @@ def test_a_clock_that_is_set_is_believed_again_after_a_while():
 
 def test_steps_that_hide_below_the_bound_add_up():
     hand = HandClock()
-    pace = Pace(hand.clock(), 0)
+    pace = JumpWatch(hand.clock(), 0)
     seen = []
     for _ in range(3):
         hand.wall_ms += int(JUMP * 1000) // 2
@@ -46,7 +46,7 @@ def test_at_the_start_the_newest_time_of_the_store_is_the_measure():
     near, past, future = WALL_MS, WALL_MS - int(8 * DAY * 1000), WALL_MS + int(DAY * 1000)
     for newest_ms, is_steady in [(0, True), (near, True), (past, False), (future, False)]:
         hand = HandClock()
-        pace = Pace(hand.clock(), newest_ms)
+        pace = JumpWatch(hand.clock(), newest_ms)
         assert pace.is_steady() is is_steady
         hand.advance(HOLD)
         assert pace.is_steady()

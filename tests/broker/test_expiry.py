@@ -7,11 +7,13 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.broker.expiry import LOOK_AGAIN
+from bridge.broker.expiry import LOOK_AGAIN, STRAY_GRACE
+from bridge.broker.journal.base import Kept
 from bridge.broker.ledger import Draft
 from bridge.broker.transitions import acknowledged, claimed
 from bridge.errors import StoreBusy
 from broker.house import make_services
+from broker.seams import make_entry
 from virtual_clock import run
 
 
@@ -64,6 +66,42 @@ def test_a_full_disk_only_delays_it():
         await asyncio.sleep(LOOK_AGAIN + 0.1)
         await on_disk(services)
         assert entry.state.status == "expired" and not services.hub.backlogs
+
+    run(scenario)
+
+
+def test_a_stray_ticket_expires_if_its_agent_stays_unknown():
+    async def scenario(loop):
+        services = make_services(loop, stray_ttl=60)
+        ledger, registry = services.ledger, services.registry
+        lost, found = (ledger.accept(name, Draft(1, {}), is_stray=True)[0] for name in ("lcuy", "bob"))
+        known = ledger.accept("lucy", Draft(1, {}))[0]
+        own = ledger.accept("lcuy", Draft(1, {}, ttl_ms=600_000), is_stray=True)[0]
+        await on_disk(services)
+        await asyncio.sleep(59)
+        registry.presence("bob")
+        await asyncio.sleep(2)
+        await on_disk(services)
+        assert [entry.state.status for entry in (lost, found, known, own)] == ["expired", *["pending"] * 3]
+        assert "registered" in lost.state.stages[-1]["evidence"]["reason"]
+        await asyncio.sleep(500)
+        await on_disk(services)
+        assert found.state.status == "pending" and services.metrics.strays == 3
+
+    run(scenario)
+
+
+def test_a_stray_ticket_from_before_a_start_waits_for_its_watcher():
+    async def scenario(loop):
+        services = make_services(loop, stray_ttl=2 * int(STRAY_GRACE))
+        old = make_entry(1, "lcuy")
+        old.is_stray, old.accepted_at = True, loop.time() - 10 * STRAY_GRACE
+        services.ledger.load(Kept(1, [old]))
+        await asyncio.sleep(STRAY_GRACE - 1)
+        assert not services.journal.unwritten
+        await asyncio.sleep(2)
+        await on_disk(services)
+        assert old.state.status == "expired" and services.hub.stray_bytes == 0
 
     run(scenario)
 

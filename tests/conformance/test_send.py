@@ -13,13 +13,36 @@ from running import new_name, stages
 
 
 def test_send_answers_202_with_three_keys(broker):
-    answer = broker.ask("POST", f"/agents/{new_name()}/send", {"payload": "hello"})
+    agent = new_name()
+    broker.register(agent)
+    answer = broker.ask("POST", f"/agents/{agent}/send", {"payload": "hello"})
     assert answer.status == 202
     assert set(answer.json) == {"ticketId", "status", "waitEndpoint"}
     ticket_id = answer.json["ticketId"]
     assert answer.json["status"] == "pending"
     assert answer.json["waitEndpoint"] == f"/replies/{ticket_id}/stream"
     assert isinstance(ticket_id, str) and 0 < len(ticket_id) <= 128
+
+
+def test_a_name_that_is_not_known_is_said_so(broker):
+    """`known: false`: neither registered nor received for. It says nothing once the name is."""
+    for register in (
+        lambda agent: broker.register(agent),
+        lambda agent: broker.pending(agent),
+        lambda agent: broker.ask("POST", f"/agents/{agent}/subscribe"),
+    ):
+        agent, body = new_name(), {"payload": 1, "ticketId": new_name()}
+        first = broker.ask("POST", f"/agents/{agent}/send", body)
+        assert first.status == 202 and first.json["known"] is False
+        assert broker.ask("POST", f"/agents/{agent}/send", body).json == first.json
+        assert broker.ask("GET", f"/agents/{agent}/tickets/pending?observe=1").json, "a look"
+        assert broker.ask("POST", f"/agents/{agent}/send", body).json["known"] is False
+        register(agent)
+        assert "known" not in broker.ask("POST", f"/agents/{agent}/send", {"payload": 2}).json
+    broker.register(agent)
+    broker.ask("DELETE", f"/agents/{agent}")
+    answer = broker.ask("POST", f"/agents/{agent}/send", {"payload": 3})
+    assert answer.json["known"] is False, "removed, and nothing receives for it"
 
 
 def test_defaults(broker):

@@ -90,6 +90,7 @@ def remove(request: Request, services: Services, name: str) -> Answer:
 def _removed(services: Services, agent_id: str, commit: Commit) -> None:
     if agent_id not in services.registry.agents:
         services.metrics.reported.forget(agent_id)
+        services.registry.forget_receiver(agent_id)
 
 
 def heartbeat(request: Request, services: Services, name: str) -> Answer:

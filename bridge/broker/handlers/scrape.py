@@ -41,7 +41,8 @@ def _one(family: Family, value: Optional[Number]) -> tuple[Family, list[Sample]]
 
 def _tickets(services: Services) -> Filled:
     counted, hub, now = services.metrics, services.hub, services.clock.monotonic()
-    line, buckets, oldest = counted.timeline, families.LATENCY_BUCKETS, hub.oldest()
+    line, buckets = counted.timeline, families.LATENCY_BUCKETS
+    oldest, waiting = hub.oldest(), hub.oldest(services.registry.is_served)
     yield _one(families.SENT, counted.sent)
     yield _one(families.ACKNOWLEDGED, counted.acknowledged)
     yield _one(families.EXPIRED, counted.expired)
@@ -49,6 +50,9 @@ def _tickets(services: Services) -> Filled:
     yield _one(families.QUEUED, hub.pending)
     yield _one(families.QUEUED_BYTES, hub.pending_bytes)
     yield _one(families.OLDEST, round(max(0.0, now - oldest.accepted_at), 3) if oldest else 0.0)
+    yield _one(families.WAITING, round(max(0.0, now - waiting.accepted_at), 3) if waiting else 0.0)
+    yield _one(families.STRAYS, counted.strays)
+    yield _one(families.STRAY_BYTES, hub.stray_bytes)
     yield families.DELIVERY, histogram(line.total(DELIVERED), buckets)
     yield families.HOP, [sample for hop in (STREAMED, INJECTED, ACKNOWLEDGED) for sample in histogram(line.total(hop), buckets, ("hop", hop))]
 

@@ -25,6 +25,7 @@ TIMEOUT_MAX = 86_400_000  # ms that a waiter may ask for: one day
 TTL_MAX = 366 * 86_400_000  # ms
 WAIT_MAX = 60_000  # ms, WIRE
 ACCEPTED = '{"ticketId":%s,"status":"pending","waitEndpoint":%s}'
+UNKNOWN = ',"known":false}'  # the agent is neither registered nor received for
 RESERVED_IDS = {"stream"}  # GET /tickets/stream is the shared stream
 
 
@@ -35,19 +36,22 @@ def send(request: Request, services: Services, name: str) -> Answer:
     if draft.ticket_id is not None:
         known = services.ledger.repeated(name, draft)
         if known is not None:
-            return _accepted(*known)
-    services.ledger.check_room(name)  # first: a send that is refused for want of it takes nothing from the rate
+            return _accepted(*known, services.registry.is_served(name))
+    is_served = services.registry.is_served(name)
+    services.ledger.check_room(name, not is_served)  # first: a send that is refused for want of it takes nothing from the rate
     services.limits.check(name, services.clock.monotonic())
     services.registry.note_named(name)
-    return _accepted(*services.ledger.accept_unbounded(name, draft))
+    return _accepted(*services.ledger.accept_unbounded(name, draft, not is_served), is_served)
 
 
-def _accepted(entry: Entry, commit: Stored) -> Answer:
+def _accepted(entry: Entry, commit: Stored, is_served: bool) -> Answer:
     ticket_id = entry.ticket_id
     if ticket_id.isalnum() and ticket_id.isascii():  # as the broker makes them: nothing to quote
         content = f'{{"ticketId":"{ticket_id}","status":"pending","waitEndpoint":"/replies/{ticket_id}/stream"}}'
     else:
         content = ACCEPTED % (body.encode_text(ticket_id), body.encode_text(f"/replies/{quote(ticket_id, safe='')}/stream"))
+    if not is_served:
+        content = content[:-1] + UNKNOWN
     return OnDisk(Reply(202, content.encode()), commit)
 
 

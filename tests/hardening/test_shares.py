@@ -1,0 +1,101 @@
+"""No agent takes the memory of all: shares of BRIDGE_PENDING_BYTES, and less for names that nothing receives for."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.shapes import check_problem
+from running import stages, wait_until
+
+MIB = 1 << 20
+TEXT = "x" * 100_000
+
+
+def fill(broker, agent: str, most: int = 500) -> int:
+    """Send to the agent until it is refused; how many were accepted."""
+    with broker.line() as line:
+        for count in range(most):
+            answer = line.ask("POST", f"/agents/{agent}/send", {"payload": TEXT})
+            if answer.status != 202:
+                problem = check_problem(answer, 429)
+                assert agent in problem["detail"] and "purge" in problem["detail"]
+                assert "BRIDGE_PENDING_BYTES" in problem["detail"]
+                return count
+    raise AssertionError(f"{agent} was never refused")
+
+
+@pytest.fixture
+def broker(start):
+    return start(BRIDGE_RATE_LIMIT=0, BRIDGE_PENDING_BYTES=32 * MIB)
+
+
+def test_one_agent_has_its_share_and_no_more(broker):
+    broker.register("lucy"), broker.register("bob")
+    taken = fill(broker, "lucy")
+    assert 2 * MIB <= taken * 100_000 <= 2.3 * MIB, "a sixteenth of 32 MiB"
+    broker.send("bob", TEXT)
+    assert broker.metrics()['bridge_refusals_total{reason="agent_bytes"}'] == 1
+    broker.acknowledge(broker.pending("lucy")[0]["ticketId"])
+    broker.send("lucy", TEXT)
+
+
+def test_what_is_acknowledged_makes_room_and_a_restart_forgets_no_share(broker):
+    broker.register("lucy")
+    sent = fill(broker, "lucy")
+    broker.kill()
+    broker.start()
+    check_problem(broker.ask("POST", "/agents/lucy/send", {"payload": TEXT}), 429)
+    for ticket in broker.pending("lucy"):
+        broker.acknowledge(ticket["ticketId"])
+    assert fill(broker, "lucy") == sent
+
+
+def test_invented_names_leave_room_for_those_that_are_received_for(broker):
+    """Each has a 256th, all together a quarter. What has an agent behind it goes on."""
+    broker.register("lucy")
+    assert fill(broker, "typo") == 2, "a 256th of 32 MiB is 128 KiB"
+    accepted = 0
+    for number in range(200):
+        answer = broker.ask("POST", f"/agents/invented-{number}/send", {"payload": TEXT})
+        accepted += answer.status == 202
+    check_problem(answer, 429)
+    assert "invented-199" in answer.json["detail"] and "register" in answer.json["detail"]
+    assert 8 * MIB <= (accepted + 2) * 100_000 <= 8.3 * MIB
+    broker.send("lucy", TEXT)
+    broker.kill()
+    broker.start()
+    check_problem(broker.ask("POST", "/agents/new/send", {"payload": TEXT}), 429)
+    broker.send("lucy", TEXT)
+    broker.register("new")
+    broker.send("new", TEXT)
+    assert broker.metrics()["bridge_messages_stray_bytes"] >= 8 * MIB
+
+
+def test_one_ticket_fits_whatever_the_share(start):
+    broker = start(BRIDGE_PENDING_BYTES=1024)
+    broker.send("typo", TEXT)
+
+
+def test_a_stray_ticket_expires_and_its_story_says_why(start):
+    broker = start(BRIDGE_STRAY_TTL=1)
+    broker.register("lucy")
+    lost, kept = broker.send("lcuy"), broker.send("lucy")
+    wait_until(lambda: broker.ticket(lost)["status"] == "expired", "the stray ticket expires")
+    ticket = broker.ticket(lost)
+    assert stages(ticket) == ["accepted", "expired"]
+    assert "registered" in ticket["history"][-1]["evidence"]["reason"]
+    assert broker.ticket(kept)["status"] == "pending"
+
+
+def test_the_alerts_age_is_of_agents_that_are_there(start):
+    """One slip of the pen must not raise an alert for ever; the counter of such tickets tells of it once."""
+    broker = start()
+    broker.register("lucy")
+    broker.send("lcuy")
+    found = wait_until(
+        lambda: (found := broker.metrics())["bridge_oldest_pending_age_seconds"] > 0.1 and found,
+        "the stray ticket ages",
+    )
+    assert found["bridge_oldest_waiting_age_seconds"] == 0 and found["bridge_messages_stray_total"] == 1
+    broker.send("lucy")
+    wait_until(lambda: broker.metrics()["bridge_oldest_waiting_age_seconds"] > 0, "lucy's ticket ages")
