@@ -18,6 +18,7 @@ ID_MAX = 128  # characters, WIRE rule 7
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, lone surrogates
 
 PENDING, DELIVERED, RESPONDED, EXPIRED = "pending", "delivered", "responded", "expired"
+DROPPED = "dropped"  # an operator ended it
 
 
 def check_id(value: object, name: str) -> str:

@@ -2,7 +2,8 @@
 
     pending --ack--> delivered --reply--> responded
        |---reply-----------------------------^--ack--> responded
-       '---ttl--> expired
+       |---ttl--> expired
+       '---drop-> dropped
 
 Rule 1: `data` is the ticket as JSON, encoded once. The same bytes go to disk,
 to every event stream and into every poll.
@@ -21,7 +22,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from bridge.broker import body
-from bridge.ticket import PENDING, RESPONDED
+from bridge.ticket import DROPPED, EXPIRED, PENDING, RESPONDED
 from bridge.timestamp import rfc3339
 
 LEASE_MAX = 3_600_000  # ms; a lease that outlives its watcher by more than an hour helps nobody
@@ -54,7 +55,14 @@ class State:
     @property
     def is_acknowledgeable(self) -> bool:
         """Would an acknowledgement say something new?"""
-        return self.status == PENDING or (self.status == RESPONDED and all(stage["stage"] != "acknowledged" for stage in self.stages))
+        if self.status not in (RESPONDED, DROPPED):
+            return self.status == PENDING
+        return all(stage["stage"] != "acknowledged" for stage in self.stages)
+
+    @property
+    def has_ended(self) -> bool:
+        """Has its way ended without a delivery, so that no reply will ever come?"""
+        return self.status in (EXPIRED, DROPPED)
 
 
 def with_stage(state: State, stage: dict[str, Any]) -> State:

@@ -10,6 +10,7 @@ from bridge.broker.exposition import COUNTER, GAUGE, HISTOGRAM, INFO, Family
 SENT = Family("bridge_messages_sent", COUNTER, "Tickets accepted.")
 ACKNOWLEDGED = Family("bridge_messages_acknowledged", COUNTER, "Tickets acknowledged: typed into a pane, or taken by a program.")
 EXPIRED = Family("bridge_messages_expired", COUNTER, "Tickets whose time to live ran out.")
+DROPPED = Family("bridge_messages_dropped", COUNTER, "Tickets that an operator ended.")
 REPLIES = Family("bridge_replies", COUNTER, "Replies accepted.")
 QUEUED = Family("bridge_messages_queued_current", GAUGE, "Pending tickets.")
 QUEUED_BYTES = Family("bridge_messages_queued_bytes", GAUGE, "Bytes of the pending tickets.", "bytes")

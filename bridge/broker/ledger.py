@@ -226,7 +226,8 @@ class Ledger:
         if entry.state.is_final and entry.next is None:
             self._held.pop(entry.ticket_id, None)
             self._remember(entry)
-        if entry.state.response is not None and before.response is None:
+        is_over = entry.state.has_ended and not before.has_ended  # no reply will come: say so
+        if is_over or (entry.state.response is not None and before.response is None):
             self._hub.replies.wake_all(entry.ticket_id)
         if entry.state.stages is not before.stages:
             self._hub.stages.wake_all(entry.ticket_id)

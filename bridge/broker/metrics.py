@@ -16,7 +16,7 @@ from bridge.broker.reported import Reported
 from bridge.broker.timeline import ACKNOWLEDGED, INJECTED, STREAMED, Timeline
 from bridge.broker.timeline import DELIVERED as ALL_THE_WAY
 from bridge.broker.transitions import submitted_ms
-from bridge.ticket import EXPIRED, RESPONDED
+from bridge.ticket import DROPPED, EXPIRED, RESPONDED
 from bridge.timestamp import rfc3339
 
 FAILURE_WINDOW = 60.0  # seconds; "in the last minute" of /debug/connections
@@ -31,6 +31,7 @@ class Metrics:
         self.strays = 0
         self.acknowledged = 0
         self.expired = 0
+        self.dropped = 0
         self.replies = 0
         self.streams_opened = 0
         self.streams_open = 0
@@ -72,6 +73,7 @@ class Metrics:
         if state.status != before.status:
             self.replies += state.status == RESPONDED
             self.expired += state.status == EXPIRED
+            self.dropped += state.status == DROPPED
         if self.on_stage is not None:
             for stage in new_stages(before, state):
                 self.on_stage(entry, stage)

@@ -1,4 +1,7 @@
-"""GET /replies/{id}/stream: one `reply` or `timeout` event, then the end."""
+"""GET /replies/{id}/stream: one `reply` or `timeout` event, then the end.
+
+A ticket that has expired or was dropped gets no reply: its `timeout` comes at once, and names the status.
+"""
 
 from __future__ import annotations
 
@@ -26,17 +29,22 @@ class ReplyStream:
         if self.was_live:
             return
         self.was_live = True
-        if self._entry.state.response is not None:
+        state = self._entry.state
+        if state.response is not None or state.has_ended:
             self._answer()
         else:
             self._outbox.later(self._entry.timeout_ms / 1000, self._give_up)
 
     def _answer(self) -> None:
         entry = self._ledger.find(self._entry.ticket_id) or self._entry
-        self._finish(b"reply", body.encode(entry.to_json()))
+        if entry.state.response is None:
+            self._give_up(status=entry.state.status)
+        else:
+            self._finish(b"reply", body.encode(entry.to_json()))
 
-    def _give_up(self) -> None:
-        self._finish(b"timeout", body.encode({"ticketId": self._entry.ticket_id, "timeoutMs": self._entry.timeout_ms}))
+    def _give_up(self, **more: str) -> None:
+        told = {"ticketId": self._entry.ticket_id, "timeoutMs": self._entry.timeout_ms, **more}
+        self._finish(b"timeout", body.encode(told))
 
     def _finish(self, event: bytes, data: bytes) -> None:
         self._outbox.write(encode_event(data, event, b"%d" % self._entry.seq))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Callable
 
-from bridge.broker.handlers import agents, history, observation, pages, replies, scrape, streams, subscribers, tickets, web
+from bridge.broker.handlers import agents, dropping, history, observation, pages, replies, scrape, streams, subscribers, tickets, web
 from bridge.broker.reply import Answer
 from bridge.broker.services import Services
 from bridge.errors import PeerError
@@ -23,13 +23,13 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "/agents/{}/heartbeat": {"POST": agents.heartbeat},
     "/agents/{}/send": {"POST": tickets.send},
     "/agents/{}/subscribe": {"POST": agents.subscribe, "DELETE": agents.unsubscribe},
-    "/agents/{}/tickets/pending": {"GET": tickets.pending},
+    "/agents/{}/tickets/pending": {"GET": tickets.pending, "DELETE": dropping.purge},
     "/agents/{}/tickets/stream": {"GET": streams.stream},
     "/subscribers/{}": {"GET": subscribers.show_subscriber},
     "/subscribers/{}/tickets/pending": {"GET": subscribers.pending_of_subscriber},
     "/search": {"GET": observation.find},
     "/tickets/stream": {"GET": streams.shared_stream},
-    "/tickets/{}": {"GET": history.show},
+    "/tickets/{}": {"GET": history.show, "DELETE": dropping.drop},
     "/tickets/{}/claim": {"POST": tickets.claim},
     "/tickets/{}/acknowledge": {"POST": tickets.acknowledge},
     "/tickets/{}/shown": {"POST": history.shown},

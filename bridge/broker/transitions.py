@@ -1,12 +1,14 @@
 """What may happen to a ticket: pure functions from its state to the next one, or to an error.
 
-    status     claim        acknowledge  reply        expire       show         aside
-    pending    pending      delivered    responded    expired      pending      pending
-    delivered  409          (as it is)   responded    (as it is)   delivered    409
-    responded  409          responded    409          (as it is)   responded    409
-    expired    409          (as it is)   409          (as it is)   expired      409
+    status     claim        acknowledge  reply        expire       drop         show         aside
+    pending    pending      delivered    responded    expired      dropped      pending      pending
+    delivered  409          (as it is)   responded    (as it is)   (as it is)   delivered    409
+    responded  409          responded    409          (as it is)   (as it is)   responded    409
+    expired    409          (as it is)   409          (as it is)   (as it is)   expired      409
+    dropped    409          dropped      409          (as it is)   (as it is)   dropped      409
 
 A quick agent replies before its watcher has acknowledged: then the acknowledgement adds its stages, once.
+So it does where a ticket was dropped while it was being typed: the history says both.
 `show` tells that a terminal has the ticket's text. It adds a stage, once per terminal, and changes nothing else.
 A watcher that has tried for long enough sets a ticket aside: it lets others pass, and says why. Its claim ends.
 
@@ -20,7 +22,7 @@ from typing import Any, Mapping, Optional
 
 from bridge.broker.entry import Claim, State, with_stage
 from bridge.errors import PeerError
-from bridge.ticket import DELIVERED, EXPIRED, PENDING, RESPONDED
+from bridge.ticket import DELIVERED, DROPPED, EXPIRED, PENDING, RESPONDED
 from bridge.timestamp import parse_rfc3339, rfc3339
 
 SHOWN_MAX = 8  # terminals of one history; a reader with many must not push out the other stages
@@ -92,8 +94,8 @@ def replied(state: State, payload: Any, metadata: Mapping[str, Any], wall_ms: in
     """The ticket's response is set. Raises PeerError 409: a second reply replaces nothing."""
     if state.status == RESPONDED:
         raise PeerError(409, "the ticket has a reply already, which stays")
-    if state.status == EXPIRED:
-        raise PeerError(409, "the ticket is expired; nobody waits for its reply")
+    if state.has_ended:
+        raise PeerError(409, f"the ticket is {state.status}; no reply to it is awaited")
     at = rfc3339(wall_ms)
     response = {"payload": payload, "metadata": metadata, "at": at}
     state = replace(state, status=RESPONDED, updated_ms=wall_ms, claim=None, response=response, responded_ms=wall_ms)
@@ -105,3 +107,10 @@ def expired(state: State, wall_ms: int, reason: str = "") -> State:
     state = replace(state, status=EXPIRED, updated_ms=wall_ms, claim=None)
     said = {"evidence": {"reason": reason}} if reason else {}
     return with_stage(state, {"stage": "expired", "at": rfc3339(wall_ms), **said})
+
+
+def dropped(state: State, wall_ms: int, reason: str = "") -> State:
+    """An operator ends the ticket, a running lease or not. `state` must be pending."""
+    state = replace(state, status=DROPPED, updated_ms=wall_ms, claim=None)
+    said = {"evidence": {"reason": reason}} if reason else {}
+    return with_stage(state, {"stage": "dropped", "at": rfc3339(wall_ms), **said})

@@ -5,7 +5,7 @@
     text.py     what is printed: safe in a terminal, coloured only on one
     asking.py   what the commands that ask a broker share
     one file per command or family: broker, watch, send, reply, show, tickets (pending, tail, search), agents (agents,
-    register), ack, status, explain, doctor, bench (load.py: `bench load`; progress.py: how far it is), demo, pack
+    register, unregister), drop, purge, ack, status, explain, doctor, bench (load.py: `bench load`; progress.py: how far it is), demo, pack
     why.py      a ticket's story as `why` and `top` tell it; story.py says where it stands
     top/        agents and tickets live, in a terminal
     moment.py   times on the local clock; cells.py: text in a terminal's cells

@@ -30,6 +30,12 @@ def add_ticket_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--id64", metavar="B64URL", help="the id as base64url without padding, in place of TICKET (for ids that a shell would read)")
 
 
+def add_reason_flag(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument(
+        "--reason", default=default, metavar="TEXT", help=f"kept in the history (default: {default})"
+    )
+
+
 def ticket_argument(args: argparse.Namespace) -> str:
     """The ticket's id, from TICKET or --id64 (RFC 4648 section 5)."""
     if (args.ticket is None) == (args.id64 is None):

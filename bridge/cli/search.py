@@ -13,7 +13,7 @@ from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id, 
 from bridge.cli.moment import local
 from bridge.cli.text import Page, excerpt
 from bridge.client.broker import BrokerClient
-from bridge.ticket import DELIVERED, EXPIRED, PENDING, RESPONDED, Ticket
+from bridge.ticket import DELIVERED, DROPPED, EXPIRED, PENDING, RESPONDED, Ticket
 
 EXCERPT = 60  # characters of a body in a list
 PAGE = 200  # tickets of one answer, the broker's maximum
@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--agent", metavar="AGENT", help="only tickets to this agent")
     parser.add_argument("--origin", metavar="ORIGIN", help="only tickets from this sender")
     parser.add_argument("--thread", metavar="ID", help="only tickets of this thread (metadata.threadId)")
-    parser.add_argument("--status", choices=(PENDING, DELIVERED, RESPONDED, EXPIRED), help="only these")
+    parser.add_argument("--status", choices=(PENDING, DELIVERED, RESPONDED, EXPIRED, DROPPED), help="only these")
     parser.add_argument("--before", type=whole(0), metavar="SEQ", help="only tickets older than this seq")
     parser.add_argument("--limit", type=whole(1), default=LIMIT, metavar="N", help=f"at most so many (default {LIMIT})")
     add_json_flag(parser)

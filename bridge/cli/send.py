@@ -17,8 +17,10 @@ from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id, 
 from bridge.cli.text import Page, one_line, payload_text, visible
 from bridge.client.broker import BrokerClient
 from bridge.errors import BrokerUnreachable, UsageError
+from bridge.ticket import DROPPED, EXPIRED
 
 NO_REPLY = 7  # exit status
+ENDED = (EXPIRED, DROPPED)  # no reply will come
 TIMEOUT_MS = 30000  # WIRE: timeoutMs of a ticket that names none
 ACCEPTED = """accepted or not:
   The ticket was accepted with status 0, 7 (no reply in time) and 141 (stdout is closed).
@@ -86,14 +88,14 @@ def payload_of(args: argparse.Namespace) -> object:
 
 
 async def wait_reply(client: BrokerClient, ticket_id: str, timeout_ms: int) -> Optional[Mapping[str, Any]]:
-    """The replied ticket, or None in time. A broker that restarts meanwhile is waited for as well."""
+    """The replied ticket, or the one that ended without, or None in time. A broker that restarts meanwhile is waited for as well."""
     clock, delays = asyncio.get_running_loop().time, full_jitter(0.25, 2.0)
     deadline = clock() + timeout_ms / 1000
     while clock() < deadline:
         try:
             left_ms = max(1, int(1000 * (deadline - clock())))
             replied = await client.wait_reply(ticket_id, min(left_ms, ONE_WAIT_MS))
-            if replied is not None and replied.get("response") is not None:
+            if replied is not None and (replied.get("response") is not None or replied.get("status") in ENDED):
                 return replied
         except BrokerUnreachable:
             pause = next(delays)
@@ -107,11 +109,12 @@ def print_outcome(args: argparse.Namespace, accepted: Mapping[str, Any], replied
     page = Page()
     if args.json:
         page.json(replied or accepted)
+    elif replied is not None and replied.get("response") is None:
+        page.complain(f"{one_line(str(replied.get('ticketId')))} is {one_line(str(replied.get('status')))}; no reply to it will come")
     elif replied is not None:
         page.line(visible(payload_text(replied["response"].get("payload"))))
     elif not args.wait:
         page.line(one_line(str(accepted.get("ticketId"))))
     if args.wait and replied is None:
         page.complain(f"no reply to {one_line(str(accepted.get('ticketId')))} in time; it is still on its way, see `show`")
-        return NO_REPLY
-    return 0
+    return NO_REPLY if args.wait and (replied is None or replied.get("response") is None) else 0

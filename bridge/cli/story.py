@@ -5,7 +5,7 @@ Rule 1: nothing is guessed. A ticket's history, its agent's row of the overview 
         applies is given.
 Rule 2: what the broker only has from the agent's watcher is told as the watcher's word.
 
-    responded? expired? delivered?       the end of its way; whether a terminal has shown it
+    responded? expired? dropped? delivered?       the end of its way; whether a terminal has shown it
     set aside by its watcher?            it says why
     typed right now (under a lease)?     nothing to wait for; or what the last try met
     is anybody there to receive it?      no watcher, or nobody ever
@@ -24,7 +24,7 @@ from typing import Callable, Mapping, Optional, Sequence
 from bridge.cli.moment import local, read_at, since, span
 from bridge.client.observation import AgentView, Waiting
 from bridge.self_command import own_words
-from bridge.ticket import DELIVERED, EXPIRED, RESPONDED, Ticket
+from bridge.ticket import DELIVERED, DROPPED, EXPIRED, RESPONDED, Ticket
 
 TIERS = {"sse": "an event stream", "longpoll": "long-polls", "poll": "plain polls"}
 
@@ -118,7 +118,7 @@ def stand(facts: Facts, now: float) -> Standing:
 def _shown(facts: Facts, now: float) -> str:
     """Which terminal showed it last; once it is answered, that is an old story."""
     shown = facts.last("shown")
-    if shown is None or facts.ticket.status in (RESPONDED, EXPIRED):
+    if shown is None or facts.ticket.status in (RESPONDED, EXPIRED, DROPPED):
         return ""
     return f"; it was shown {shown.place} at {local(shown.at, now)}"
 
@@ -142,9 +142,19 @@ def _expired(facts: Facts, now: float) -> Optional[Standing]:
     return Standing("expired", f"it expired undelivered at {local(at, now)}: {why}", at)
 
 
+def _dropped(facts: Facts, now: float) -> Optional[Standing]:
+    if facts.ticket.status != DROPPED:
+        return None
+    at = facts.ticket.updated_at
+    reason = _reason(facts, "dropped")
+    why = f": {reason}" if reason else ""
+    return Standing("dropped", f"an operator ended it undelivered at {local(at, now)}{why}", at)
+
+
 def _reason(facts: Facts, stage: str) -> str:
     """Why its way ended with that stage, as the broker wrote it down."""
-    evidence = facts.moments[-1].evidence if facts.moments and facts.moments[-1].stage == stage else None
+    last = facts.last(stage)
+    evidence = last.evidence if last is not None else None
     reason = evidence.get("reason") if isinstance(evidence, dict) else None
     return reason if isinstance(reason, str) else ""
 
@@ -247,7 +257,7 @@ def _under_way(facts: Facts, now: float) -> Standing:
 
 
 CHECKS: Sequence[Callable[[Facts, float], Optional[Standing]]] = (
-    _responded, _expired, _delivered, _aside, _held, _nobody, _lost, _behind, _pane, _under_way,
+    _responded, _expired, _dropped, _delivered, _aside, _held, _nobody, _lost, _behind, _pane, _under_way,
 )  # fmt: skip
 
 

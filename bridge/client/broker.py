@@ -88,6 +88,21 @@ class BrokerClient:
         body = {"watcher": watcher, "reason": reason[:REASON_MAX]}
         await self.request("POST", f"/tickets/{segment(ticket)}/aside", body, again=True)
 
+    async def drop(self, ticket: str, reason: str) -> Json:
+        """End a ticket that is pending; `dropped` is 0, and `status` says why, where it is not."""
+        path = f"/tickets/{segment(ticket)}"
+        return self._object(await self.request("DELETE", path, query={"reason": reason[:REASON_MAX]}))
+
+    async def purge(self, agent: str, reason: str) -> int:
+        """End all that is pending for the agent; how many tickets that were."""
+        path, query = f"/agents/{segment(agent)}/tickets/pending", {"reason": reason[:REASON_MAX]}
+        total, left = 0, 1
+        while left:
+            answer = self._object(await self.request("DELETE", path, query=query))
+            total += int(answer.get("dropped") or 0)
+            left = int(answer.get("left") or 0) if answer.get("dropped") else 0
+        return total
+
     async def wait_shown(self, ticket_id: str, timeout_seconds: float) -> Optional[list[Json]]:
         """Wait until `show` has shown the ticket; the evidence of each time, {pane?, tty?}.
 
@@ -151,6 +166,9 @@ class BrokerClient:
     async def register(self, agent: str, **options: object) -> Json:
         body = {"agentId": agent, **{name: value for name, value in options.items() if value is not None}}
         return self._object(await self.request("POST", "/agents/register", body, again=True))
+
+    async def unregister(self, agent: str) -> None:
+        await self.request("DELETE", f"/agents/{segment(agent)}")
 
     async def heartbeat(self, agent: str, report: Optional[Json] = None) -> Json:
         body = report and self._named(report)

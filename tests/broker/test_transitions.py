@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.broker import transitions
 from bridge.broker.entry import NEW, STAGES_MAX, State, with_stage
-from bridge.broker.transitions import SHOWN_MAX, acknowledged, aside, claimed, expired, replied, shown
+from bridge.broker.transitions import SHOWN_MAX, acknowledged, aside, claimed, dropped, expired, replied, shown
 from bridge.errors import PeerError
 from broker.seams import WALL_MS
 
@@ -19,11 +19,13 @@ START = {"pending": NEW}
 START["delivered"] = acknowledged(NEW, "w", {}, WALL_MS)
 START["responded"] = replied(NEW, "yes", {}, WALL_MS)
 START["expired"] = expired(NEW, WALL_MS)
+START["dropped"] = dropped(NEW, WALL_MS)
 VERBS = {
     "claim": lambda state: claimed(state, "w", 1000, NOW, WALL_MS + 1),
     "acknowledge": lambda state: acknowledged(state, "w", {}, WALL_MS + 1) if state.is_acknowledgeable else state,  # as its callers do
     "reply": lambda state: replied(state, {"a": 1}, {}, WALL_MS + 1),
     "expire": lambda state: state if state.is_final else expired(state, WALL_MS + 1),
+    "drop": lambda state: state if state.is_final else dropped(state, WALL_MS + 1),
     "show": lambda state: shown(state, {"pane": "%1"}, WALL_MS + 1),
     "aside": lambda state: aside(state, "w", "it fails", WALL_MS + 1),
 }

@@ -44,6 +44,7 @@ def words(served, server, tmp_path):
 
     def make(name: str) -> list[str]:
         agent = new_name()
+        served.register(agent)
         ticket, session = (
             served.send(agent, "findable"),
             server("list-sessions", "-F", "#{session_name}").split()[0],
@@ -60,6 +61,9 @@ def words(served, server, tmp_path):
             "agents": ["agents"],
             "register": ["register", agent],
             "ack": ["ack", ticket],
+            "drop": ["drop", ticket],
+            "purge": ["purge", agent, "--yes"],
+            "unregister": ["unregister", agent],
             "status": ["status"],
             "explain": ["explain", session, "0", "-L", server.name],
             "doctor": ["doctor", "-L", server.name],

@@ -46,6 +46,16 @@ def here(**fields) -> AgentView:
     [
         (facts(status="responded", response={"at": at(60)}, latency_ms=240_000), "responded", "lucy answered it at 12:06:31, 4 m after it was sent"),
         (facts(moment("expired", 100), status="expired"), "expired", "it expired undelivered at 12:05:51: its sender gave it only so long to live (ttlMs)"),
+        (
+            facts(moment("expired", 100, reason="no agent of that name"), status="expired"),
+            "expired",
+            "it expired undelivered at 12:05:51: no agent of that name",
+        ),
+        (
+            facts(moment("dropped", 100, reason="a slip"), moment("acknowledged", 9), status="dropped"),
+            "dropped",
+            "an operator ended it undelivered at 12:05:51: a slip",
+        ),
         (facts(moment("injected", 180), moment("acknowledged", 170), status="delivered"), "unanswered", "delivered at 12:04:31 but not answered; lucy has had it for 3 m"),
         (facts(moment("acknowledged", 180), status="delivered", expect_reply=False), "delivered", "lucy got it at 12:04:31; no reply is expected"),
         (

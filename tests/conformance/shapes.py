@@ -10,8 +10,8 @@ TICKET_KEYS = {
     "expectReply", "timeoutMs", "response", "createdAt", "updatedAt",
 }  # fmt: skip
 AGENT_KEYS = {"agentId", "type", "metadata", "status", "lastHeartbeat", "heartbeatIntervalMs"}
-STATUSES = {"pending", "delivered", "responded", "expired"}
-STAGES = ["accepted", "streamed", "claimed", "injected", "acknowledged", "replied", "expired"]
+STATUSES = {"pending", "delivered", "responded", "expired", "dropped"}
+STAGES = ["accepted", "streamed", "claimed", "injected", "acknowledged", "replied", "expired", "dropped"]
 
 
 def is_at(value) -> bool:

@@ -30,7 +30,7 @@ from bridge.wire.target import decode_query
 PLACE = ("pane", "tty", "terminal")  # what `show` may say of where the ticket can be read
 PLACE_MAX = 256  # characters of each: a tty is a path, and the history stays in memory
 REASON_MAX = 512  # characters, of why a ticket was set aside
-STAGES = ("claimed", "injected", "shown", "aside", "acknowledged", "replied", "expired")  # that can be waited for
+STAGES = ("claimed", "injected", "shown", "aside", "acknowledged", "replied", "expired", "dropped")  # that can be waited for
 
 
 def shown(request: Request, services: Services, name: str) -> Answer:

@@ -17,7 +17,7 @@ from bridge.broker.distribution import Distribution
 from bridge.broker.timeline import DELIVERED, HOPS, STEP_SECONDS
 from bridge.errors import PeerError
 from bridge.ticket import DELIVERED as ACKNOWLEDGED
-from bridge.ticket import EXPIRED, PENDING, RESPONDED, check_id
+from bridge.ticket import DROPPED, EXPIRED, PENDING, RESPONDED, check_id
 from bridge.timestamp import rfc3339
 from bridge.wire.request import Request
 from bridge.wire.target import decode_query
@@ -25,7 +25,7 @@ from bridge.wire.target import decode_query
 ROWS, ROWS_MAX = 1000, 10000  # agents of one overview
 FOUND, FOUND_MAX = 50, 200  # tickets of one search
 TEXT_MAX = 1000  # characters that are searched for
-STATUSES = (PENDING, ACKNOWLEDGED, RESPONDED, EXPIRED)
+STATUSES = (PENDING, ACKNOWLEDGED, RESPONDED, EXPIRED, DROPPED)
 
 
 def overview(request: Request, services: Services, name: str) -> Answer:

@@ -1,4 +1,8 @@
-"""Replies, and waiting for them. A waiter that gives up changes nothing."""
+"""Replies, and waiting for them. A waiter that gives up changes nothing.
+
+A ticket that has expired or was dropped gets no reply, and its waiters are told at once: a poll is 200 with the
+ticket as it stands, `/wait` is 408, and the stream has its `timeout` event.
+"""
 
 from __future__ import annotations
 
@@ -56,14 +60,24 @@ def _reply_or(services: Services, ticket_id: str, otherwise: Reply) -> Reply:
     return json_reply(200, entry.to_json()) if entry and entry.state.response is not None else otherwise
 
 
+def _is_settled(entry: Entry) -> bool:
+    """Has it a reply, or will it never have one?"""
+    return entry.state.response is not None or entry.state.has_ended
+
+
+def _poll_reply(services: Services, ticket_id: str) -> Reply:
+    entry = services.ledger.find(ticket_id)
+    return json_reply(200, entry.to_json()) if entry and _is_settled(entry) else Reply(204)
+
+
 def get_reply(request: Request, services: Services, name: str) -> Answer:
     query = decode_query(request.query)
     entry = services.ledger.get(name)
     if "waitMs" not in query:
         return _current(services, name)
     wait_ms = query_int(query, "waitMs", 0, 0, WAIT_MAX)
-    answer = partial(_reply_or, services, name, Reply(204))
-    if entry.state.response is not None or not wait_ms:
+    answer = partial(_poll_reply, services, name)
+    if _is_settled(entry) or not wait_ms:
         return answer()
     return Wait(partial(services.hub.replies.wait, name), wait_ms / 1000, answer)
 
@@ -75,12 +89,15 @@ def wait_reply(request: Request, services: Services, name: str) -> Answer:
     def answer() -> Reply:
         return _reply_or(services, name, _no_reply(entry, is_over=services.clock.monotonic() > deadline - PUNCTUAL))
 
-    if entry.state.response is not None or not entry.timeout_ms:
+    if _is_settled(entry) or not entry.timeout_ms:
         return answer()
     return Wait(partial(services.hub.replies.wait, name), entry.timeout_ms / 1000, answer)
 
 
 def _no_reply(entry: Entry, is_over: bool) -> Reply:
+    if entry.state.has_ended:
+        detail = f"ticket {entry.ticket_id!r} is {entry.state.status}; no reply to it will come"
+        return problem(PeerError(408, detail, reason="no_reply"))
     if is_over:
         return problem(PeerError(408, f"no reply to ticket {entry.ticket_id!r} within its {entry.timeout_ms} ms; it stays as it is, ask again", reason="no_reply"))
     return problem(PeerError(503, "the broker is stopping; the ticket stays as it is, ask again", {"Retry-After": "1"}))

@@ -46,6 +46,7 @@ def _tickets(services: Services) -> Filled:
     yield _one(families.SENT, counted.sent)
     yield _one(families.ACKNOWLEDGED, counted.acknowledged)
     yield _one(families.EXPIRED, counted.expired)
+    yield _one(families.DROPPED, counted.dropped)
     yield _one(families.REPLIES, counted.replies)
     yield _one(families.QUEUED, hub.pending)
     yield _one(families.QUEUED_BYTES, hub.pending_bytes)

@@ -12,7 +12,7 @@ export const MEANINGS = {
   __proto__: null,
   accepted: "on the broker's disk", streamed: "sent to the watcher", claimed: "a watcher has it in hand", injected: "typed into the pane",
   shown: "a terminal has its text", aside: "its watcher lets others pass it",
-  acknowledged: "the watcher has confirmed it", replied: "answered", expired: "its time to live ran out",
+  acknowledged: "the watcher has confirmed it", replied: "answered", expired: "its time to live ran out", dropped: "an operator ended it",
 };
 // Maps: a name that a watcher chose may be "constructor".
 const TIERS = new Map(Object.entries({ sse: "event stream", longpoll: "long-poll", poll: "poll" }));

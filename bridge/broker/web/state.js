@@ -9,13 +9,14 @@ import { oneLine } from "./text.js";
 export const KEPT = 200; // tickets; a list that nobody can read to its end helps nobody
 export const AGENTS_MAX = 2000; // the first 1,000 come with /overview, and some that are named meanwhile
 export const STEPS = ["accepted", "streamed", "claimed", "injected", "acknowledged", "replied"];
-const STAGE_OF = { pending: "accepted", delivered: "acknowledged", responded: "replied", expired: "expired" };
+const STAGE_OF = { pending: "accepted", delivered: "acknowledged", responded: "replied", expired: "expired", dropped: "dropped" };
 /** What is known of an agent that was only sent to, until the next /overview. */
 const NAMED = { type: "unknown", status: "offline", connection: "none", health: null, session: null, pane: null, pending: 0, oldestPendingAt: null, waiting: null, lastHeartbeat: null };
-const FINAL = new Set(["acknowledged", "replied", "expired"]);
+const ENDED = new Set(["expired", "dropped"]); // without a delivery
+const FINAL = new Set(["acknowledged", "replied", ...ENDED]);
 
-/** How far a stage is along the way: 1 accepted … 6 replied, 7 expired. */
-const progress = (stage) => STEPS.indexOf(stage) + 1 || (stage === "expired" ? STEPS.length + 1 : 0);
+/** How far a stage is along the way: 1 accepted … 6 replied, 7 expired or dropped. */
+const progress = (stage) => STEPS.indexOf(stage) + 1 || (ENDED.has(stage) ? STEPS.length + 1 : 0);
 
 export class State {
   constructor() {
@@ -138,5 +139,6 @@ export function fromTicket(ticket) {
   return made;
 }
 
-export const stepsReached = (stage) => (stage === "expired" ? 0 : progress(stage));
+export const stepsReached = (stage) => (ENDED.has(stage) ? 0 : progress(stage));
+export const isEnded = (stage) => ENDED.has(stage);
 export const isFinal = (stage) => FINAL.has(stage);

@@ -12,6 +12,7 @@ import { bytes, duration } from "./format.js";
 import { closeBox, openBox } from "./dialogs.js";
 import { address, segment } from "./route.js";
 import { stageItems } from "./stages.js";
+import { isEnded } from "./state.js";
 import { oneLine, payloadText, visible } from "./text.js";
 import { brokerNow, setTime } from "./ticker.js";
 
@@ -99,7 +100,7 @@ export class Story {
     byId("story-now").dataset.status = ticket.status;
     this._drawTexts();
     show(byId("story-answer"), Boolean(ticket.response));
-    show(byId("reply"), !ticket.response && ticket.status !== "expired");
+    show(byId("reply"), !ticket.response && !isEnded(ticket.status));
   }
 
   _drawTexts() {
@@ -126,6 +127,7 @@ function standing(ticket, row) {
   const age = element("time");
   setTime(age, ticket.createdAt, "age");
   if (ticket.status === "responded") return [`Replied after ${duration(ticket.latencyMs)}.`];
+  if (ticket.status === "dropped") return ["Dropped: an operator ended it before it was delivered."];
   if (ticket.status === "expired") return ["Expired: its time to live ran out before it could be delivered."];
   if (ticket.status === "delivered") {
     return ["Delivered", ...shownIn(ticket), ticket.expectReply ? ". A reply is expected, and has not come yet." : ". No reply is expected."];

@@ -5,13 +5,13 @@
 import { element, setAttribute, setText } from "./dom.js";
 import { brief, duration } from "./format.js";
 import { address } from "./route.js";
-import { isFinal, STEPS, stepsReached } from "./state.js";
+import { isEnded, isFinal, STEPS, stepsReached } from "./state.js";
 import { oneLine } from "./text.js";
 import { setTime } from "./ticker.js";
 
 export const LABELS = {
   accepted: ["waiting", "busy"], streamed: ["on its way", "busy"], claimed: ["being typed", "busy"], injected: ["typed", "busy"],
-  acknowledged: ["delivered", "good"], replied: ["replied", "good"], expired: ["expired", "bad"],
+  acknowledged: ["delivered", "good"], replied: ["replied", "good"], expired: ["expired", "bad"], dropped: ["dropped", "bad"],
 };
 
 export class TicketRow {
@@ -41,7 +41,7 @@ export class TicketRow {
     setAttribute(this.steps, "data-reached", stepsReached(ticket.stage));
     const acceptedAt = Date.parse(ticket.acceptedAt);
     // A final stage tells how long it took; before that the age beside it does.
-    setText(this.took, isFinal(ticket.stage) && ticket.finalAt ? `${ticket.stage === "expired" ? "after" : "in"} ${took(ticket.finalAt - acceptedAt)} · ` : "");
+    setText(this.took, isFinal(ticket.stage) && ticket.finalAt ? `${isEnded(ticket.stage) ? "after" : "in"} ${took(ticket.finalAt - acceptedAt)} · ` : "");
   }
 }
 

@@ -212,7 +212,7 @@ def ticket_list(tickets: Sequence[TicketLine], height: int, selected: Optional[s
         left = paper.width - CLOCK_WIDTH - who_width - STAGE_WIDTH - 4
         text = f" {look.safe(ticket.preview)}" if left >= TEXT_MIN else ""
         row = f"{look.fit(look.safe(at), CLOCK_WIDTH)} {who} {look.fit(look.safe(ticket.stage), STAGE_WIDTH)}{text}"
-        lines.append(paper.line((">" if chosen else " ", "bold"), (row, "chosen" if chosen else "bad" if ticket.stage == "expired" else "plain")))
+        lines.append(paper.line((">" if chosen else " ", "bold"), (row, "chosen" if chosen else "bad" if ticket.stage in ("expired", "dropped") else "plain")))
     return lines
 
 

@@ -1,0 +1,54 @@
+"""An operator ends what is pending: one ticket, or all of an agent's.
+
+    DELETE /tickets/{id}?reason=               200 {dropped: 0 or 1, status}
+    DELETE /agents/{id}/tickets/pending?reason=  200 {dropped, left}
+
+Rule 1: a dropped ticket stays, with the stage `dropped` and the reason in its history. Its waiters are told, as when
+it expires.
+Rule 2: a running claim does not hold it up. If the ticket is typed all the same, its acknowledgement adds its stages.
+Rule 3: what is finished already stays as it is; the answer names its status, and counts nothing.
+Rule 4: one request ends PURGE_MAX tickets at most, the oldest; `left` says how many are pending still.
+"""
+
+from __future__ import annotations
+
+from bridge.broker.handlers.history import REASON_MAX
+from bridge.broker.reply import Answer, OnDisk, json_reply
+from bridge.broker.services import Services
+from bridge.broker.transitions import dropped
+from bridge.errors import PeerError
+from bridge.wire.request import Request
+from bridge.wire.target import decode_query
+
+PURGE_MAX = 1000  # BRIDGE_QUEUE_MAX's default: one request is enough; 20 ms of the loop
+
+
+def _reason(request: Request) -> str:
+    reason = decode_query(request.query).get("reason", "")
+    if len(reason) > REASON_MAX:
+        detail = f"reason is {len(reason)} characters long; at most {REASON_MAX} are kept"
+        raise PeerError(400, detail)
+    return reason
+
+
+def drop(request: Request, services: Services, name: str) -> Answer:
+    reason, entry = _reason(request), services.ledger.get(name)
+    if entry.head.is_final:
+        content: dict[str, object] = {"dropped": 0, "status": entry.head.status}
+        return OnDisk(json_reply(200, content), entry.commit)
+    state = dropped(entry.head, services.clock.wall_ms(), reason)
+    commit = services.ledger.propose(entry, state)
+    return OnDisk(json_reply(200, {"dropped": 1, "status": state.status}), commit)
+
+
+def purge(request: Request, services: Services, name: str) -> Answer:
+    # The name is not checked: a store may hold one that an older broker let in.
+    reason, wall_ms = _reason(request), services.clock.wall_ms()
+    found = services.hub.read(name, 0, PURGE_MAX + 1)
+    pending = [entry for entry in found[:PURGE_MAX] if not entry.head.is_final]
+    commit = found[-1].commit if found else None
+    for entry in pending:
+        commit = services.ledger.propose(entry, dropped(entry.head, wall_ms, reason))
+    backlog = services.hub.backlogs.get(name)
+    left = (len(backlog) if backlog else 0) - len(found[:PURGE_MAX])
+    return OnDisk(json_reply(200, {"dropped": len(pending), "left": left}), commit)
