@@ -163,6 +163,11 @@ def take_int(fields: dict[str, Any], name: str, default: int, low: int = 0, high
     return value
 
 
+def weight(text: str) -> int:
+    """About the memory that a JSON text takes once it is decoded: `[[],[]]` takes twenty times its length."""
+    return len(text) + 64 * (text.count(",") + text.count("[")) + 192 * text.count("{")
+
+
 def canonical(content: object) -> str:
     """JSON with sorted keys: equal texts are equal bodies (True is not 1, 1 is not 1.0)."""
     return json.dumps(content, sort_keys=True)

@@ -88,7 +88,7 @@ class Entry:
     __slots__ = (
         "seq", "ticket_id", "agent_id", "data", "created_ms", "timeout_ms", "ttl_ms", "expires_at",
         "state", "next", "commit", "is_born", "streamed_ms", "streamed_by", "accepted_at",
-        "memo_bytes", "is_stray",
+        "memo_bytes", "is_stray", "weight", "counted",
     )  # fmt: skip
 
     def __init__(self, seq: int, ticket_id: str, agent_id: str, data: bytes, created_ms: int, timeout_ms: int, ttl_ms: int = 0) -> None:
@@ -108,6 +108,8 @@ class Entry:
         self.streamed_by = ""
         self.accepted_at = 0.0  # monotonic seconds, while it is pending
         self.memo_bytes = 0  # read from the store with it, beside `data`
+        self.weight = 0  # bytes of memory that its last state takes, once it is final
+        self.counted = 0  # bytes by which the ledger counts it among the remembered ones
         self.is_stray = False  # when it came, its agent was neither registered nor received for
 
     @property

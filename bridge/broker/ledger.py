@@ -19,6 +19,7 @@ from typing import Any, Callable, Generator, Mapping, NamedTuple, Optional
 
 from bridge.broker.body import canonical
 from bridge.broker.body import encode_text as quote
+from bridge.broker.body import weight
 from bridge.broker.clock import Clock
 from bridge.broker.entry import Entry, State
 from bridge.broker.hub import Hub
@@ -164,7 +165,7 @@ class Ledger:
         self._forgotten_ms = max(self._forgotten_ms, before_ms)
         for entry in [entry for entry in self._finished.values() if entry.state.updated_ms < before_ms]:
             del self._finished[entry.ticket_id]
-            self._finished_bytes -= len(entry.data)
+            self._count(entry, 0)
 
     def propose(self, entry: Entry, state: State) -> Commit:
         """Make `state` the entry's next one, once it is on disk."""
@@ -172,6 +173,8 @@ class Ledger:
         row = ChangeRow(state.status, state.updated_ms, entry.memo(state), finished_ms, entry.seq)
         commit = self._journal.change(row)
         # As above: what may fail is done.
+        if state.is_final:
+            entry.weight = weight(row.memo)
         self._join(commit)
         self._changes.append((entry, state))
         entry.next, entry.commit = state, commit
@@ -233,10 +236,15 @@ class Ledger:
             self._hub.stages.wake_all(entry.ticket_id)
 
     def _remember(self, entry: Entry) -> None:
-        if entry.ticket_id not in self._finished:
-            self._finished_bytes += len(entry.data)
+        self._count(entry, len(entry.data) + entry.weight)  # replies and evidence too
         self._finished[entry.ticket_id] = entry
         self._finished.move_to_end(entry.ticket_id)
-        while len(self._finished) > self._bounds.finished_max or self._finished_bytes > self._bounds.finished_bytes:
+        while len(self._finished) > self._bounds.finished_max or (
+            self._finished_bytes > self._bounds.finished_bytes and len(self._finished) > 1
+        ):
             _, oldest = self._finished.popitem(last=False)
-            self._finished_bytes -= len(oldest.data)
+            self._count(oldest, 0)
+
+    def _count(self, entry: Entry, size: int) -> None:
+        self._finished_bytes += size - entry.counted
+        entry.counted = size

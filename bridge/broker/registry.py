@@ -43,6 +43,8 @@ class Registry:
         self._watchers = watchers
         self.agents: dict[str, Agent] = {}
         self._coming: dict[str, Optional[Agent]] = {}  # registrations (None: removals) on their way to disk
+        self._weights: dict[str, int] = {}  # bytes of memory of each registration
+        self._weight = 0  # of all
         self._hub = hub
         self._presences: OrderedDict[str, Presence] = OrderedDict()
         self._presences_max = presences_max
@@ -51,8 +53,25 @@ class Registry:
         """The agent as it will be when everything on its way is on disk."""
         return self._coming[agent_id] if agent_id in self._coming else self.agents.get(agent_id)
 
-    def propose(self, agent_id: str, agent: Optional[Agent], commit: Commit) -> None:
+    def take(self, agent: Agent, weight: int) -> None:
+        """The agent is registered already: a store held it."""
+        self.agents[agent.agent_id] = agent
+        self._weigh(agent.agent_id, weight)
+
+    def weight_with(self, agent_id: str, weight: int) -> int:
+        """Bytes of memory of all registrations, with the agent's own as it is to be."""
+        return self._weight + weight - self._weights.get(agent_id, 0)
+
+    def _weigh(self, agent_id: str, weight: int) -> None:
+        self._weight = self.weight_with(agent_id, weight)
+        self._weights[agent_id] = weight
+
+    def propose(
+        self, agent_id: str, agent: Optional[Agent], commit: Commit, weight: int = 0
+    ) -> None:
         """Register the agent, or remove it (None), once that is on disk."""
+        if agent is not None:
+            self._weigh(agent_id, weight)  # at once: a burst must not slip past the bound
         self._coming[agent_id] = agent
         commit.add_effect(partial(self._settle, agent_id, agent))
 
@@ -60,11 +79,18 @@ class Registry:
         if agent_id in self._coming and self._coming[agent_id] is agent:
             del self._coming[agent_id]
         if commit.result() is not None:
+            self._forget_weight(agent_id)
             return
         if agent is None:
             self.agents.pop(agent_id, None)
+            self._forget_weight(agent_id)
         else:
             self.agents[agent_id] = agent
+
+    def _forget_weight(self, agent_id: str) -> None:
+        """Unless the agent is registered, or is about to be."""
+        if self.head(agent_id) is None:
+            self._weight -= self._weights.pop(agent_id, 0)
 
     def has_room(self, agents_max: int) -> bool:
         """Whether one more agent may register; those on their way to disk count."""

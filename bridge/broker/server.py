@@ -238,8 +238,7 @@ def _load(services: Services) -> Kept:
     kept = services.journal.load(services.clock.wall_ms(), services.clock.monotonic())
     registry = services.registry
     for record in kept.agents:
-        agent = restore(record)
-        registry.agents[agent.agent_id] = agent
+        restore(services, record)
     services.subscriptions.load(kept.subscriptions)
     for _, agent_id, _ in kept.subscriptions:
         registry.presence(agent_id)

@@ -7,8 +7,10 @@ longer than the broker grants to one request is several requests.
 from __future__ import annotations
 
 import math
+import re
 import time
 from typing import Any, Mapping, Optional
+from urllib.parse import parse_qs
 
 from bridge.client.address import segment
 from bridge.client.http import Answer, EventStream, HttpClient, Query, check
@@ -20,6 +22,7 @@ from bridge.ticket import Ticket
 Json = Mapping[str, Any]
 WAIT_MAX = 60_000  # ms, the longest wait that the broker grants to one request (WIRE)
 REASON_MAX = 512  # characters that the broker keeps of why a ticket was set aside
+AGENTS_PAGE = 500  # agents of one answer: some 200 kB
 ABSENT = frozenset({404, 405})  # how a broker that is too old for a question refuses it
 
 
@@ -158,7 +161,16 @@ class BrokerClient:
     # agents
 
     async def agents(self, **filters: Optional[str]) -> list[Json]:
-        return [entry for entry in self._list(await self.request("GET", "/agents", query=filters)) if isinstance(entry, dict)]
+        """All of them, page after page; a broker that is older puts all on the first one."""
+        found: list[Json] = []
+        query: dict[str, object] = {**filters, "limit": AGENTS_PAGE}
+        while True:
+            answer = await self.request("GET", "/agents", query=query)
+            found += [entry for entry in self._list(answer) if isinstance(entry, dict)]
+            after = next_after(answer.fields.get("link", ""))
+            if not after or after <= str(query.get("after", "")):
+                return found
+            query["after"] = after
 
     async def agent(self, agent: str) -> Json:
         return self._object(await self.request("GET", f"/agents/{segment(agent)}"))
@@ -226,3 +238,9 @@ class BrokerClient:
         if not isinstance(answer.json, list):
             raise ConnectionLost(f"{self.url} answered with something else than a JSON list; is it a bridge broker?")
         return answer.json
+
+
+def next_after(link: str) -> Optional[str]:
+    """The cursor of the next page, from a Link field with rel="next" (RFC 8288); None on the last page."""
+    found = re.search(r'<[^>?]*\?([^>]*)>\s*;\s*rel="?next"?', link)
+    return parse_qs(found[1]).get("after", [None])[0] if found else None

@@ -6,13 +6,14 @@ import logging
 from dataclasses import replace
 from functools import partial
 from typing import Any, Mapping
+from urllib.parse import urlencode
 
 from bridge.broker import body
 from bridge.broker.journal.base import Commit
 from bridge.broker.registry import POLL_WINDOW
 from bridge.broker.reply import Answer, OnDisk, Reply, json_reply
 from bridge.broker.reported import number
-from bridge.broker.services import Services
+from bridge.broker.services import Services, query_int
 from bridge.errors import PeerError
 from bridge.ticket import Agent, check_id
 from bridge.timestamp import rfc3339
@@ -21,6 +22,9 @@ from bridge.wire.target import decode_query
 
 log = logging.getLogger("bridge.broker")
 INTERVAL_MAX = 86_400_000  # ms; a heartbeat less than daily is no heartbeat
+REGISTRATION_MAX = 16384  # bytes of one as JSON
+REGISTRATIONS_MAX = 64 << 20  # bytes of memory of all of them: 10,000 of the usual ones take 15 MiB
+AGENTS_BYTES = 4 << 20  # of one answer of GET /agents; clients that follow no Link still see 10,000 usual ones
 REPORT_FIELDS = ("tier", "session", "pane", "health", "queued", "reconnects", "sessionFailures", "injectionErrors", "cpuPercent", "memoryBytes")
 REPORT_TEXT_MAX = 256  # characters of a report's text that are kept: they stay in memory for each agent
 DEFAULT_SUBSCRIBER = "default"  # whoever subscribes without a name
@@ -40,22 +44,41 @@ def register(request: Request, services: Services, name: str) -> Answer:
         heartbeat_interval_ms=body.take_int(fields, "heartbeatIntervalMs", base.heartbeat_interval_ms, 1, INTERVAL_MAX),
         last_heartbeat=rfc3339(services.clock.wall_ms()),
     )
-    record = body.encode(_record(agent)).decode()
-    if len(record) > services.settings.body_max:
-        raise PeerError(413, f"the merged metadata of {agent_id!r} exceeds {services.settings.body_max} bytes (BRIDGE_BODY_MAX)")
+    record = body.encode_text(_record(agent))
+    if known is None or agent.metadata != known.metadata:
+        _check_size(services, agent, record)
     commit = services.journal.put_agent(agent_id, record)
-    services.registry.propose(agent_id, agent, commit)
+    services.registry.propose(agent_id, agent, commit, body.weight(record))
     services.registry.presence(agent_id).heartbeat_at = services.clock.monotonic()
     return OnDisk(json_reply(200, _shown(agent, services)), commit)
+
+
+def _check_size(services: Services, agent: Agent, record: str) -> None:
+    """All registrations are in memory, and one answer lists them. Raises PeerError 413 or 429."""
+    size = len(record.encode())
+    if size > REGISTRATION_MAX:
+        raise PeerError(
+            413,
+            f"the registration of {agent.agent_id!r} is {size} bytes with its merged metadata; "
+            f"at most {REGISTRATION_MAX} are kept: leave some out, or unregister it first",
+        )
+    if services.registry.weight_with(agent.agent_id, body.weight(record)) > REGISTRATIONS_MAX:
+        raise PeerError(
+            429,
+            f"all registrations together take {REGISTRATIONS_MAX} bytes of memory; unregister some first",
+            {"Retry-After": "60"},
+            reason="agents_max",
+        )
 
 
 def _record(agent: Agent) -> dict[str, Any]:
     return {key: value for key, value in agent.to_json("").items() if key != "status"}
 
 
-def restore(record: dict[str, Any]) -> Agent:
-    """An agent as the journal kept it."""
-    return Agent(record["agentId"], record["type"], record["metadata"], record["heartbeatIntervalMs"], record["lastHeartbeat"])
+def restore(services: Services, record: dict[str, Any]) -> None:
+    """Take over an agent as the journal kept it."""
+    agent = Agent(record["agentId"], record["type"], record["metadata"], record["heartbeatIntervalMs"], record["lastHeartbeat"])
+    services.registry.take(agent, body.weight(body.encode_text(record)))
 
 
 def _shown(agent: Agent, services: Services) -> dict[str, object]:
@@ -63,9 +86,26 @@ def _shown(agent: Agent, services: Services) -> dict[str, object]:
 
 
 def list_agents(request: Request, services: Services, name: str) -> Answer:
+    """In the order of their ids, as many as fit one answer; a Link (RFC 8288) leads to the next."""
     query = decode_query(request.query)
-    shown = [_shown(agent, services) for agent in services.registry.agents.values() if query.get("type") in (None, agent.type)]
-    return json_reply(200, [agent for agent in shown if query.get("status") in (None, agent["status"])])
+    limit, after = query_int(query, "limit", body.INT_MAX, 1, body.INT_MAX), query.get("after", "")
+    agents, parts, size, last = services.registry.agents, [], 0, after
+    for agent_id in sorted(name for name in agents if name > after):
+        agent = agents[agent_id]
+        if query.get("type") not in (None, agent.type):
+            continue
+        shown = _shown(agent, services)
+        if query.get("status") not in (None, shown["status"]):
+            continue
+        part = body.encode(shown)
+        size += len(part)
+        if parts and (size > AGENTS_BYTES or len(parts) >= limit):
+            following = urlencode({**query, "after": last})
+            link = f'</agents?{following}>; rel="next"'
+            return Reply(200, b"[%b]" % b",".join(parts), headers=(("Link", link),))
+        parts.append(part)
+        last = agent_id
+    return Reply(200, b"[%b]" % b",".join(parts))
 
 
 def _registered(services: Services, agent_id: str) -> Agent:

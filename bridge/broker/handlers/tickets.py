@@ -25,6 +25,7 @@ TIMEOUT_MAX = 86_400_000  # ms that a waiter may ask for: one day
 TTL_MAX = 366 * 86_400_000  # ms
 WAIT_MAX = 60_000  # ms, WIRE
 ACCEPTED = '{"ticketId":%s,"status":"pending","waitEndpoint":%s}'
+EVIDENCE_MAX = 16384  # bytes of JSON; two stages of a history that stays in memory have it
 UNKNOWN = ',"known":false}'  # the agent is neither registered nor received for
 RESERVED_IDS = {"stream"}  # GET /tickets/stream is the shared stream
 
@@ -167,8 +168,20 @@ def acknowledge(request: Request, services: Services, name: str) -> Answer:
     fields = body.decode_object(request.body, services.settings.json_depth)
     watcher = "" if fields.get("watcher") is None else check_id(fields["watcher"], "watcher")
     evidence = fields.get("evidence")
+    if len(request.body) > EVIDENCE_MAX:  # else there is no need to look
+        _check_evidence(evidence)
     entry = services.ledger.get(name)
     commit = entry.commit
     if entry.head.is_acknowledgeable:
         commit = services.ledger.propose(entry, acknowledged(entry.head, watcher, evidence, services.clock.wall_ms()))
     return OnDisk(json_reply(200, {"ticketId": entry.ticket_id, "status": entry.head.status}), commit)
+
+
+def _check_evidence(evidence: object) -> None:
+    size = len(body.encode(evidence))
+    if size > EVIDENCE_MAX:
+        raise PeerError(
+            413,
+            f"evidence is {size} bytes of JSON; at most {EVIDENCE_MAX} are kept: "
+            "say where the ticket went, not what was on the screen",
+        )

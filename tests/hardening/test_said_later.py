@@ -1,0 +1,160 @@
+"""What is said after a ticket was sent is bounded too: evidence, replies, registrations, and the answers that list them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+from urllib.parse import quote
+
+import pytest
+
+from conformance.shapes import check_agent, check_problem
+from running import ROOT, environment, new_name, package_launcher, wait_until
+
+KIB = 1024
+NESTED = [[]] * 5000  # 15 kB of JSON, 350 kB of memory
+
+
+def test_evidence_has_a_bound_and_the_ticket_stays_pending(broker):
+    agent = new_name()
+    ticket_id = broker.send(agent)
+    problem = check_problem(broker.acknowledge(ticket_id, {"evidence": "x" * 17_000}), 413)
+    assert "evidence" in problem["detail"] and "16384" in problem["detail"]
+    assert [each["ticketId"] for each in broker.pending(agent)] == [ticket_id]
+    evidence = {"pane": "%1", "screen": "é" * 8_000}
+    assert broker.acknowledge(ticket_id, {"watcher": "w" * 100, "evidence": evidence}).status == 200
+    assert broker.ticket(ticket_id)["history"][-1]["evidence"] == evidence
+
+
+def test_a_registration_has_a_bound_also_when_it_is_merged(broker):
+    agent = new_name()
+    problem = check_problem(
+        broker.ask("POST", "/agents/register", {"agentId": agent, "metadata": {"a": "x" * 17_000}}), 413
+    )
+    assert agent in problem["detail"] and "16384" in problem["detail"]
+    broker.register(agent, metadata={"a": "x" * 9_000})
+    body = {"agentId": agent, "metadata": {"b": "x" * 9_000}}
+    assert "unregister" in check_problem(broker.ask("POST", "/agents/register", body), 413)["detail"]
+    assert "b" not in broker.register(agent, type="again")["metadata"]
+    broker.ask("DELETE", f"/agents/{agent}")
+
+
+def test_a_registration_from_before_the_bound_goes_on(start, tmp_path):
+    """A store may hold a longer one: its watcher registers it again, with the same metadata."""
+    broker = start()
+    broker.register("lucy", metadata={"a": "x"})
+    broker.stop()
+    store = sqlite3.connect(tmp_path / "bridge.db")
+    with store:
+        (record,) = store.execute("SELECT record FROM agents WHERE id = 'lucy'").fetchone()
+        long = {**json.loads(record), "metadata": {"a": "x" * 30_000}}
+        store.execute("UPDATE agents SET record = ? WHERE id = 'lucy'", (json.dumps(long),))
+    store.close()
+    broker.start()
+    assert broker.register("lucy", metadata={"a": "x" * 30_000})["metadata"] == long["metadata"]
+    check_problem(broker.ask("POST", "/agents/register", {"agentId": "lucy", "metadata": {"b": 1}}), 413)
+
+
+def test_finished_tickets_count_with_their_replies_and_evidence(start):
+    """Each takes 350 kB of memory and 15 kB of wire: without that in the count 300 of them are 100 MiB."""
+    broker = start(strict=False, BRIDGE_RATE_LIMIT=0, BRIDGE_FINISHED_BYTES=4 << 20)
+    broker.register("lucy")
+    with broker.line() as line:
+
+        def finish(number: int) -> None:
+            ticket_id = line.ask("POST", "/agents/lucy/send", {"payload": number}).json["ticketId"]
+            said = {"evidence": NESTED, "watcher": "w"}
+            assert line.ask("POST", f"/tickets/{ticket_id}/acknowledge", said).status == 200
+            reply = {"ticketId": ticket_id, "payload": NESTED}
+            assert line.ask("POST", "/replies", reply).status == 204
+
+        for number in range(20):
+            finish(number)
+        before = broker.memory_kib()
+        for number in range(300):
+            finish(number)
+        assert broker.memory_kib() - before < 24 * KIB
+    assert broker.ask("GET", "/search?limit=1").json["tickets"][0]["response"]["payload"] == NESTED
+
+
+def test_the_latest_finished_ticket_is_remembered_whatever_its_weight(start):
+    broker = start(db=":memory:", BRIDGE_FINISHED_BYTES=1)
+    ticket_id = broker.send("lucy", timeoutMs=60000)
+    with broker.line() as line:
+        line.request("GET", f"/replies/{ticket_id}?waitMs=60000")
+        broker.ask("POST", "/replies", {"ticketId": ticket_id, "payload": "x" * 1000})
+        assert line.read_answer().json["response"]["payload"] == "x" * 1000
+
+
+@pytest.fixture
+def crowd(start):
+    """A broker with 320 agents whose registrations together exceed one answer."""
+    broker = start(strict=False, BRIDGE_RATE_LIMIT=0)
+    names = sorted([f"agent {number:03}/é" for number in range(320)])
+    with broker.line() as line:
+        for name in names:
+            body = {"agentId": name, "type": "odd" if "7" in name else "even", "metadata": {"a": "x" * 15_900}}
+            assert line.ask("POST", "/agents/register", body).status == 200
+    return broker, names
+
+
+def test_the_list_of_agents_comes_in_pages(crowd):
+    broker, names = crowd
+    path, found, pages = "/agents", [], 0
+    while path:
+        answer = broker.ask("GET", path)
+        assert answer.status == 200 and len(answer.body) <= 4.1 * KIB * KIB
+        for agent in answer.json:
+            check_agent(agent)
+        found += [agent["agentId"] for agent in answer.json]
+        pages += 1
+        link = answer.field("link") or ""
+        path = link[1 : link.index(">")] if link else ""
+    assert found == names and pages == 2
+    first = broker.ask("GET", "/agents?limit=2&type=odd")
+    assert [each["agentId"] for each in first.json] == [name for name in names if "7" in name][:2]
+    assert "type=odd" in first.field("link") and quote("é") in first.field("link")
+    check_problem(broker.ask("GET", "/agents?limit=0"), 400)
+
+
+def test_the_command_lists_all_of_them(crowd):
+    broker, names = crowd
+    words = [*package_launcher(), "agents", "--json", "--broker-url", broker.url]
+    settings = environment(BRIDGE_ANSWER_MAX=5 * KIB * KIB)  # less than all, more than a page
+    ended = subprocess.run(words, env=settings, cwd=ROOT, capture_output=True, timeout=60, check=True)
+    assert [agent["agentId"] for agent in json.loads(ended.stdout)] == names
+
+
+def test_ten_unread_lists_of_agents_cost_little(crowd):
+    broker, _ = crowd
+    before = broker.memory_kib()
+    lines = [broker.line() for _ in range(10)]
+    try:
+        for line in lines:
+            line.request("GET", "/agents")
+        wait_until(lambda: broker.ask("GET", "/health").status == 200, "it answers others")
+        assert broker.memory_kib() - before < 80 * KIB
+    finally:
+        for line in lines:
+            line.close()
+
+
+def test_all_registrations_together_have_a_bound(start):
+    """16 KiB of nested lists are 1 MiB of memory."""
+    broker = start(strict=False)
+    with broker.line() as line:
+        for number in range(200):
+            body = {"agentId": f"a{number}", "metadata": {"a": NESTED}}
+            answer = line.ask("POST", "/agents/register", body)
+            if answer.status != 200:
+                break
+    problem = check_problem(answer, 429)
+    assert "unregister" in problem["detail"] and number > 50
+    assert broker.memory_kib() < 150 * KIB
+    for again in (True, False):
+        check_problem(broker.ask("POST", "/agents/register", body), 429)
+        broker.stop() if again else broker.ask("DELETE", "/agents/a0")
+        broker.start() if again else None
+    assert broker.ask("POST", "/agents/register", body).status == 200
+    broker.send("a1")
