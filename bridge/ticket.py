@@ -16,6 +16,8 @@ from bridge.errors import PeerError
 
 ID_MAX = 128  # characters, WIRE rule 7
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, lone surrogates
+# Of no width: soft hyphen, zero-width space and joiners, bidi controls, word joiner, byte order mark, tags.
+_UNSEEN = re.compile("[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]")
 
 PENDING, DELIVERED, RESPONDED, EXPIRED = "pending", "delivered", "responded", "expired"
 DROPPED = "dropped"  # an operator ended it
@@ -33,6 +35,22 @@ def check_id(value: object, name: str) -> str:
     if _FORBIDDEN.search(value):
         raise PeerError(400, f"{name} contains a control character")
     return value
+
+
+def check_name(value: object, name: str) -> str:
+    """Return `value` if it may name an agent that is sent to, registered or subscribed.
+
+    It is an id whose every character can be seen: `lucy` and `lucy ` would look like one agent. Raises PeerError 400.
+    """
+    text = check_id(value, name)
+    if text != text.strip():
+        raise PeerError(400, f"{name} {text!r} begins or ends with white space; leave it out")
+    if not text.isascii():
+        unseen = _UNSEEN.search(text)
+        if unseen:
+            code = f"U+{ord(unseen.group()):04X}"
+            raise PeerError(400, f"{name} {text!r} contains {code}, which cannot be seen; leave it out")
+    return text
 
 
 @dataclass(frozen=True)

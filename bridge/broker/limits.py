@@ -1,4 +1,4 @@
-"""Sends a minute per target agent, and room for what is pending (WIRE rule 7).
+"""Sends a minute per target agent, replies a minute per replier, and room for what is pending (WIRE rule 7).
 
 All pending tickets are in memory, so their bytes are bounded, and no agent may
 take them all: each has a share. A stray ticket is one whose agent is neither
@@ -22,6 +22,7 @@ from bridge.bucket import TokenBucket
 from bridge.errors import PeerError
 
 BUCKETS_MAX = 10000  # agents that may be under way towards a full bucket
+SENT, REPLIES = "is sent", "replies to"  # what has a bucket of its own; the words of the refusal
 AGENT_SHARE = 16  # one agent's part of BRIDGE_PENDING_BYTES is 1/16: 64 MiB by default
 STRAY_SHARE = 256  # that of a name that is neither registered nor received for: 4 MiB
 STRAYS_SHARE = 4  # that of all such names together: 256 MiB
@@ -90,27 +91,28 @@ def check_stray(
 class SendLimits:
     def __init__(self, per_minute: int) -> None:
         self._per_minute = per_minute
-        self._buckets: dict[str, TokenBucket] = {}
+        self._buckets: dict[tuple[str, str], TokenBucket] = {}
 
-    def check(self, agent_id: str, now: float) -> None:
-        """Take a token for a send to the agent. Raises PeerError 429 with Retry-After."""
+    def check(self, agent_id: str, now: float, does: str = SENT) -> None:
+        """Take a token for a send to the agent, or for a reply of its. Raises PeerError 429 with Retry-After."""
         if not self._per_minute:
             return
-        bucket = self._buckets.get(agent_id)
+        bucket = self._buckets.get((agent_id, does))
         if bucket is None:
-            bucket = self._buckets[agent_id] = self._make(now)
+            bucket = self._buckets[agent_id, does] = self._make(now)
         wait = bucket.take(now)
         if wait:
             raise PeerError(
                 429,
-                f"agent {agent_id!r} is sent more than {self._per_minute} tickets a minute (BRIDGE_RATE_LIMIT); try again in {wait:.1f} s",
+                f"agent {agent_id!r} {does} more than {self._per_minute} tickets a minute "
+                f"(BRIDGE_RATE_LIMIT); try again in {wait:.1f} s",
                 {"Retry-After": str(math.ceil(wait))},
                 reason="rate_limit",
             )
 
     def _make(self, now: float) -> TokenBucket:
         if len(self._buckets) >= BUCKETS_MAX:
-            self._buckets = {agent: bucket for agent, bucket in self._buckets.items() if not bucket.is_full(now)}
+            self._buckets = {key: bucket for key, bucket in self._buckets.items() if not bucket.is_full(now)}
             if len(self._buckets) >= BUCKETS_MAX:
                 raise PeerError(429, "sends to too many different agents within a minute; try again in 60 s", {"Retry-After": "60"}, reason="rate_limit")
         return TokenBucket(self._per_minute, self._per_minute / 60, now)

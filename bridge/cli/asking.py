@@ -12,7 +12,7 @@ from bridge.cli.flags import add_flags, load
 from bridge.client.broker import BrokerClient
 from bridge.errors import PeerError, UsageError
 from bridge.settings import ClientSettings
-from bridge.ticket import check_id
+from bridge.ticket import check_id, check_name
 
 T = TypeVar("T")
 
@@ -62,8 +62,17 @@ def ask(args: argparse.Namespace, question: Callable[[BrokerClient], Awaitable[T
 
 def checked_id(value: str, name: str) -> str:
     """An id that the broker would refuse is refused here, as a wrong argument."""
+    return _checked(check_id, value, name)
+
+
+def checked_name(value: str, name: str) -> str:
+    """The same for the name of an agent that is sent to or registered."""
+    return _checked(check_name, value, name)
+
+
+def _checked(check: Callable[[object, str], str], value: str, name: str) -> str:
     try:
-        return check_id(value, name)
+        return check(value, name)
     except PeerError as error:
         raise UsageError(str(error)) from None
 

@@ -1,8 +1,10 @@
-"""How a command of ours names the broker, and the settings of what is typed into a pane."""
+"""How a command of ours names the broker, agents, and the settings of what is typed into a pane."""
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import replace
+from typing import Iterable
 
 from bridge.self_command import quoted, show_template
 from bridge.settings import ClientSettings, TmuxSettings
@@ -24,3 +26,9 @@ def name_program(settings: TmuxSettings, broker: str) -> TmuxSettings:
     return replace(
         settings, shell_command=show_template(settings.shell_command, broker_words(broker))
     )
+
+
+def alike(name: str, names: Iterable[str]) -> list[str]:
+    """At most three of the names that may have been meant; upper and lower case count as one."""
+    folded = {other.casefold(): other for other in names if other != name}
+    return [folded[found] for found in difflib.get_close_matches(name.casefold(), folded, 3)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id, pairs, whole
+from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_name, pairs, whole
 from bridge.cli.text import Page, one_line
 
 
@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    agent_id = checked_id(args.agent, "AGENT")
+    agent_id = checked_name(args.agent, "AGENT")
     metadata = pairs(args.metadata)
     metadata.update({name: value for name, value in (("session", args.session), ("paneId", args.pane)) if value is not None})
     agent = ask(args, lambda client: client.register(agent_id, type=args.type, metadata=metadata or None, heartbeatIntervalMs=args.heartbeat_interval_ms))

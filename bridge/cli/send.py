@@ -13,10 +13,11 @@ import os
 from typing import Any, Mapping, Optional
 
 from bridge.backoff import full_jitter
-from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id, pairs, read_text, whole
+from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id, checked_name, pairs, read_text, whole
+from bridge.cli.naming import alike
 from bridge.cli.text import Page, one_line, payload_text, visible
 from bridge.client.broker import BrokerClient
-from bridge.errors import BrokerUnreachable, UsageError
+from bridge.errors import BridgeError, BrokerUnreachable, UsageError
 from bridge.ticket import DROPPED, EXPIRED
 
 NO_REPLY = 7  # exit status
@@ -55,10 +56,12 @@ def run(args: argparse.Namespace) -> int:
         "ttlMs": args.ttl_ms,
         "ticketId": checked_id(args.ticket_id, "--ticket-id") if args.ticket_id is not None else None,
     }
-    agent, payload = checked_id(args.agent, "AGENT"), payload_of(args)
+    agent, payload = checked_name(args.agent, "AGENT"), payload_of(args)
 
     async def conversation(client: BrokerClient) -> tuple[Mapping[str, Any], Optional[Mapping[str, Any]]]:
         accepted = await client.send(agent, payload, **options)
+        if accepted.get("known") is False:  # said at once: --wait may wait for long
+            Page().complain(await unknown(client, agent, str(accepted.get("ticketId"))))
         waited = await wait_reply(client, str(accepted.get("ticketId")), args.timeout_ms or TIMEOUT_MS) if args.wait else None
         return accepted, waited
 
@@ -68,6 +71,20 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:  # its number decides the exit status; a full disk's line is printed
         ticket_id = one_line(str(accepted.get("ticketId")))
         raise OSError(error.errno, f"{error.strerror}; the ticket {ticket_id} was accepted") from None
+
+
+async def unknown(client: BrokerClient, agent: str, ticket_id: str) -> str:
+    """What to say of a ticket for an agent that the broker does not know."""
+    try:
+        names = [str(each.get("agentId")) for each in await client.agents()]
+    except BridgeError:
+        names = []  # the ticket was accepted; a guess is not worth an error
+    guess = "".join(f", {one_line(name)}" for name in alike(agent, names))[2:]
+    meant = f"; is one of these meant: {guess}?" if guess else ""
+    return (
+        f"no agent {one_line(agent)} is registered or received for; the ticket waits for it"
+        f"{meant} (`drop {one_line(ticket_id)}` takes it back)"
+    )
 
 
 def metadata_of(args: argparse.Namespace) -> dict[str, str]:

@@ -16,12 +16,12 @@ Rule 2: what the broker only has from the agent's watcher is told as the watcher
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from dataclasses import dataclass, replace
 from typing import Callable, Mapping, Optional, Sequence
 
 from bridge.cli.moment import local, read_at, since, span
+from bridge.cli.naming import alike
 from bridge.client.observation import AgentView, Waiting
 from bridge.self_command import own_words
 from bridge.ticket import DELIVERED, DROPPED, EXPIRED, RESPONDED, Ticket
@@ -205,8 +205,8 @@ def _nobody(facts: Facts, now: float) -> Optional[Standing]:
     if name in facts.names:
         last = f"last seen {local(seen, now)}" if seen else "it is registered, and was not seen yet"
         return Standing("no-watcher", f"no watcher is connected for {name} ({last})", seen, mend)
-    alike = difflib.get_close_matches(name, [other for other in facts.names if other != name], 3)
-    guess = f"; is one of these meant: {', '.join(alike)}?" if alike else ""
+    meant = alike(name, facts.names)
+    guess = f"; is one of these meant: {', '.join(meant)}?" if meant else ""
     ever = f"since the broker started at {local(facts.up_since, now)}" if facts.up_since else "as far as the broker remembers"
     return Standing("never-asked", f"nobody by the name of {name} ever asked for tickets, {ever}{guess}", facts.ticket.created_at, mend)
 

@@ -18,7 +18,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]  # the one way
 from typing import Iterator, Mapping
 
 from bridge.errors import PeerError, UsageError
-from bridge.ticket import check_id
+from bridge.ticket import check_name
 
 FORMS = ("", "auto", "agent", "shell")
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -157,7 +157,7 @@ def _skip(text: str, position: int) -> int:
 
 def _checked(agent: str, where: str) -> str:
     try:
-        return check_id(agent, "the agent's name")
+        return check_name(agent, "the agent's name")
     except PeerError as error:
         raise UsageError(f"{where}: {error}") from None
 

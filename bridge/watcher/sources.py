@@ -13,7 +13,7 @@ from typing import Mapping, Optional, Protocol
 
 from bridge.client.broker import BrokerClient
 from bridge.errors import PaneLost, PeerError, UsageError
-from bridge.ticket import check_id
+from bridge.ticket import check_name
 from bridge.tmux.census import Census
 from bridge.tmux.identity import Listing, Row
 from bridge.watcher.report import OWN
@@ -138,7 +138,7 @@ class SessionSource:
 
 def is_id(name: str) -> bool:
     try:
-        return bool(check_id(name, "the agent's name"))
+        return bool(check_name(name, "the agent's name"))
     except PeerError:
         return False
 

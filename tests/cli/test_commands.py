@@ -128,8 +128,9 @@ def test_wait_prints_the_reply_and_reply_answers(bridge):
     assert json.loads(bridge.run("show", answer[0]["ticketId"], "--json"))["response"]["payload"] == "text after the flag"
 
 
-def test_no_reply_in_time_is_status_7_and_the_ticket_stays(bridge):
+def test_no_reply_in_time_is_status_7_and_the_ticket_stays(bridge, served):
     agent = new_name()
+    served.register(agent)
     assert bridge.run("send", agent, "anybody?", "--wait", "--timeout-ms", "50", status=7) == ""
     assert len(json.loads(bridge.run("pending", agent, "--json"))) == 1
     bridge.run("send", agent, "x", "--wait", "--no-reply", status=2)

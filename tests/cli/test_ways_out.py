@@ -38,6 +38,22 @@ def test_send_that_waits_is_told_of_a_drop(bridge, served):
         sender.wait_said("is dropped; no reply to it will come")
 
 
+def test_send_to_a_name_that_is_not_known_says_so_at_once(bridge, served):
+    agent = f"lucy-{new_name()}"
+    served.register(agent)
+    slip = agent.replace("lucy", "Lcuy")
+    ticket_id = bridge.run("send", slip, "hello", "--no-reply").strip()
+    assert bridge.stderr.count("\n") == 1 and f"no agent {slip} is registered" in bridge.stderr
+    assert agent in bridge.stderr.partition("is one of these meant")[2] and f"drop {ticket_id}" in bridge.stderr
+    assert json.loads(bridge.run("send", slip, "hello", "--json"))["known"] is False
+    bridge.run("send", agent, "hello")
+    assert bridge.stderr == ""
+    bridge.run("send", f"{agent} ", "hello", status=2)
+    assert "white space" in bridge.stderr
+    bridge.run("register", f"{agent}\u200b", status=2)
+    assert "U+200B" in bridge.stderr
+
+
 def test_unregister(bridge, served):
     agent = new_name()
     served.register(agent)

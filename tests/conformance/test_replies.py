@@ -60,6 +60,7 @@ def test_a_second_reply_replaces_nothing(broker):
     ticket_id = broker.send(new_name(), 1)
     reply(broker, ticket_id, "first")
     check_problem(reply(broker, ticket_id, "second"), 409)
+    assert reply(broker, ticket_id, "first").status == 204, "the answer of the first may have been lost"
     assert broker.ticket(ticket_id)["response"]["payload"] == "first"
 
 
@@ -155,6 +156,7 @@ def test_a_reply_becomes_a_ticket_to_a_registered_origin(broker):
     assert pushed["metadata"] == {"model": "x", "origin": worker, "threadId": "thread-7", "replyTo": ticket_id, "isReply": True}
     assert pushed["expectReply"] is False and pushed["status"] == "pending"
     assert [ticket["ticketId"] for ticket in broker.pending(boss)] == [pushed["ticketId"]]
+    assert reply(broker, ticket_id, {"answer": [1]}).status == 204
     reply(broker, ticket_id, "again")
     assert len(broker.pending(boss)) == 1, "a second reply makes no second ticket"
 

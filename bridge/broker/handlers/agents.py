@@ -15,7 +15,7 @@ from bridge.broker.reply import Answer, OnDisk, Reply, json_reply
 from bridge.broker.reported import number
 from bridge.broker.services import Services, query_int
 from bridge.errors import PeerError
-from bridge.ticket import Agent, check_id
+from bridge.ticket import Agent, check_id, check_name
 from bridge.timestamp import rfc3339
 from bridge.wire.request import Request
 from bridge.wire.target import decode_query
@@ -32,7 +32,7 @@ DEFAULT_SUBSCRIBER = "default"  # whoever subscribes without a name
 
 def register(request: Request, services: Services, name: str) -> Answer:
     fields = body.decode_object(request.body, services.settings.json_depth)
-    agent_id = check_id(fields.get("agentId"), "agentId")
+    agent_id = check_name(fields.get("agentId"), "agentId")
     known = services.registry.head(agent_id)
     if known is None and not services.registry.has_room(services.settings.agents_max):
         raise PeerError(429, f"there are {services.settings.agents_max} registered agents (BRIDGE_AGENTS_MAX); remove one first", {"Retry-After": "60"}, reason="agents_max")
@@ -174,7 +174,7 @@ def watcher_in(fields: Mapping[str, Any]) -> str:
 
 
 def subscribe(request: Request, services: Services, name: str) -> Answer:
-    check_id(name, "agentId")
+    check_name(name, "agentId")
     fields = body.decode_object(request.body, services.settings.json_depth)
     subscriber = check_id(fields.get("subscriber", DEFAULT_SUBSCRIBER), "subscriber")
     watcher, subscriptions = watcher_in(fields), services.subscriptions

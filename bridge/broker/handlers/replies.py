@@ -11,6 +11,7 @@ from functools import partial
 from bridge.broker import body
 from bridge.broker.entry import Entry
 from bridge.broker.ledger import Draft
+from bridge.broker.limits import REPLIES
 from bridge.broker.reply import Answer, EventStream, OnDisk, Reply, Wait, json_reply, problem, refused
 from bridge.broker.reply_stream import ReplyStream
 from bridge.broker.services import Services, query_int
@@ -32,15 +33,36 @@ def reply(request: Request, services: Services, name: str) -> Answer:
         raise PeerError(400, "payload is missing; it is the reply, any JSON value")
     metadata = body.take_object(fields, "metadata")
     entry = services.ledger.get(ticket_id)
+    if _is_repeated(entry, fields["payload"]):
+        return OnDisk(Reply(204), entry.commit)
     try:
         state = replied(entry.head, fields["payload"], metadata, services.clock.wall_ms())
     except PeerError as error:
         return refused(error, entry)
     original = entry.decoded()
     if original["originAgent"] in services.registry.agents:
-        # Not bounded by the origin's backlog: there is one for each ticket at most, and a reply must not be lost.
+        _check_bounds(services, original["originAgent"], entry.agent_id)
         services.ledger.accept_unbounded(original["originAgent"], _ticket_to_origin(entry, original["metadata"], fields["payload"], metadata))
     return OnDisk(Reply(204), services.ledger.propose(entry, state))
+
+
+def _is_repeated(entry: Entry, payload: object) -> bool:
+    """Was the same said before? The answer may have been lost on its way."""
+    response = entry.head.response
+    return response is not None and body.canonical(response["payload"]) == body.canonical(payload)
+
+
+def _check_bounds(services: Services, origin: str, replier: str) -> None:
+    """A reply that becomes a ticket is under the bounds of a send; its rate is the replier's.
+
+    Raises PeerError 429 or 503. Nothing is lost by it: the ticket stays, and can be replied to again.
+    """
+    try:
+        services.ledger.check_room(origin)
+        services.limits.check(replier, services.clock.monotonic(), REPLIES)
+    except PeerError as error:
+        detail = f"the reply was not kept; say it again. {error.detail}"
+        raise PeerError(error.status, detail, error.headers, reason=error.reason) from None
 
 
 def _ticket_to_origin(entry: Entry, original: dict[str, object], payload: object, metadata: dict[str, object]) -> Draft:

@@ -16,7 +16,7 @@ from bridge.broker.services import Services, only_looks, query_int
 from bridge.broker.subscriptions import LINGER
 from bridge.broker.transitions import acknowledged, claimed
 from bridge.errors import PeerError
-from bridge.ticket import check_id
+from bridge.ticket import check_id, check_name
 from bridge.timestamp import rfc3339
 from bridge.wire.request import Request
 from bridge.wire.target import decode_query
@@ -32,7 +32,7 @@ RESERVED_IDS = {"stream"}  # GET /tickets/stream is the shared stream
 
 # Hot: once per ticket.
 def send(request: Request, services: Services, name: str) -> Answer:
-    check_id(name, "agentId")
+    check_name(name, "agentId")
     draft = read_draft(body.decode_object(request.body, services.settings.json_depth))
     if draft.ticket_id is not None:
         known = services.ledger.repeated(name, draft)

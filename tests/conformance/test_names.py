@@ -1,0 +1,37 @@
+"""Names that look like another one: outer white space and characters of no width are refused where a name is made."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+
+from conformance.shapes import check_problem
+from running import new_name
+
+LOOK_ALIKES = [" lucy", "lucy ", "\u00a0lucy", "lucy\u3000", "lu\u200bcy", "lucy\ufeff", "\u2060lucy", "lu\u00adcy", "lucy\u202e"]
+
+
+@pytest.mark.parametrize("name", LOOK_ALIKES, ids=ascii)
+def test_a_look_alike_is_refused_and_the_refusal_says_what_is_wrong(broker, name):
+    path = f"/agents/{quote(name)}"
+    for answer in (
+        broker.ask("POST", f"{path}/send", {"payload": 1}),
+        broker.ask("POST", "/agents/register", {"agentId": name}),
+        broker.ask("POST", f"{path}/subscribe"),
+    ):
+        detail = check_problem(answer, 400)["detail"]
+        assert "white space" in detail or "cannot be seen" in detail
+
+
+@pytest.mark.parametrize("name", ["a b", "Lucy", "\u00fcmit", "u\u0308mit", "\u0627\u0644", "\U0001f600", "a\u00a0b"], ids=ascii)
+def test_what_can_be_seen_is_a_name(broker, name):
+    name += new_name()
+    assert broker.ask("POST", f"/agents/{quote(name)}/send", {"payload": 1}).status == 202
+
+
+def test_what_a_store_holds_already_is_still_received_and_ended(broker):
+    """An older broker let such names in: their tickets are polled, and can be purged."""
+    for method in ("GET", "DELETE"):
+        assert broker.ask(method, "/agents/lucy%20/tickets/pending").status == 200
+    check_problem(broker.ask("DELETE", "/agents/lucy%20"), 404)
