@@ -93,15 +93,15 @@ class BrokerClient:
 
     async def drop(self, ticket: str, reason: str) -> Json:
         """End a ticket that is pending; `dropped` is 0, and `status` says why, where it is not."""
-        path = f"/tickets/{segment(ticket)}"
-        return self._object(await self.request("DELETE", path, query={"reason": reason[:REASON_MAX]}))
+        path, body = f"/tickets/{segment(ticket)}/drop", {"reason": reason[:REASON_MAX]}
+        return self._object(await self.request("POST", path, body, again=True))
 
     async def purge(self, agent: str, reason: str) -> int:
         """End all that is pending for the agent; how many tickets that were."""
-        path, query = f"/agents/{segment(agent)}/tickets/pending", {"reason": reason[:REASON_MAX]}
+        path, body = f"/agents/{segment(agent)}/purge", {"reason": reason[:REASON_MAX]}
         total, left = 0, 1
         while left:
-            answer = self._object(await self.request("DELETE", path, query=query))
+            answer = self._object(await self.request("POST", path, body, again=True))
             total += int(answer.get("dropped") or 0)
             left = int(answer.get("left") or 0) if answer.get("dropped") else 0
         return total

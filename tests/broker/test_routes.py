@@ -25,8 +25,8 @@ ROWS = {
     "GET /events": "events",
     "GET /search": "find",
     "GET /debug/agent/{id}/status": "agent_status",
-    "DELETE /agents/{id}/tickets/pending": "purge",
-    "DELETE /tickets/{id}": "drop",
+    "POST /agents/{id}/purge": "purge",
+    "POST /tickets/{id}/drop": "drop",
     "GET /": "page",
     "GET /web/{id}": "part",
 }  # fmt: skip

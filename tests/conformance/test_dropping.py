@@ -1,4 +1,4 @@
-"""An operator ends what is pending: DELETE of a ticket, and of all that waits for an agent."""
+"""An operator ends what is pending: one ticket, or all that waits for an agent."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from conformance.shapes import check_problem, check_ticket
 from running import new_name, stages, wait_until
 
 
-def drop(broker, ticket_id: str, query: str = ""):
-    return broker.ask("DELETE", f"/tickets/{ticket_id}{query}")
+def drop(broker, ticket_id: str, reason: str = ""):
+    return broker.ask("POST", f"/tickets/{ticket_id}/drop", {"reason": reason} if reason else None)
 
 
 def test_a_dropped_ticket_is_never_delivered_and_says_why(broker):
     agent = new_name()
     ticket_id, other = broker.send(agent, 1), broker.send(agent, 2)
-    answer = drop(broker, ticket_id, "?reason=a%20slip")
+    answer = drop(broker, ticket_id, "a slip")
     assert (answer.status, answer.json) == (200, {"dropped": 1, "status": "dropped"})
     ticket = broker.ticket(ticket_id)
     check_ticket(ticket, with_history=True)
@@ -37,7 +37,7 @@ def test_what_is_finished_stays_as_it_is(broker):
     assert drop(broker, ticket_id).json == {"dropped": 0, "status": "delivered"}
     assert broker.ticket(ticket_id) == before
     check_problem(drop(broker, "no-such-ticket"), 404)
-    check_problem(drop(broker, ticket_id, "?reason=" + "x" * 600), 400)
+    check_problem(drop(broker, ticket_id, "x" * 600), 400)
 
 
 def test_a_ticket_that_was_typed_all_the_same_says_so(broker):
@@ -83,10 +83,12 @@ def test_purge_ends_all_that_is_pending_for_one_agent(start):
     with broker.line() as line:
         sent = [line.ask("POST", "/agents/lucy/send", {"payload": n}).json["ticketId"] for n in range(1100)]
     broker.acknowledge(sent[0])
-    url = "/agents/lucy/tickets/pending?reason=a%20loop"
-    assert broker.ask("DELETE", url).json == {"dropped": 1000, "left": 99}, "a bounded step"
-    assert broker.ask("DELETE", url).json == {"dropped": 99, "left": 0}
-    assert broker.ask("DELETE", url).json == {"dropped": 0, "left": 0}
+    def purge():
+        return broker.ask("POST", "/agents/lucy/purge", {"reason": "a loop"}).json
+
+    assert purge() == {"dropped": 1000, "left": 99}, "a bounded step"
+    assert purge() == {"dropped": 99, "left": 0}
+    assert purge() == {"dropped": 0, "left": 0}
     broker.kill()
     broker.start()
     assert broker.pending("lucy") == [] and [each["ticketId"] for each in broker.pending("bob")] == [kept]
@@ -104,7 +106,7 @@ def test_purge_opens_a_store_that_is_full(start):
     for agent in ("lucy", "bob"):
         broker.register(agent)
     assert broker.send("lucy", text) and broker.ask("POST", "/agents/lucy/send", {"payload": text}).status == 429
-    assert broker.ask("DELETE", "/agents/lucy/tickets/pending").json == {"dropped": 1, "left": 0}
+    assert broker.ask("POST", "/agents/lucy/purge").json == {"dropped": 1, "left": 0}
     broker.send("lucy", text)
 
 
