@@ -44,6 +44,8 @@ class Waiters:
     def wait_until(self, key: str, holds: Callable[[], bool], wake: Callable[[], None]) -> Callable[[], None]:
         """Call `wake` at the first `wake_all(key)` at which `holds()` is true. Returns what cancels it."""
 
+        cancel: Callable[[], None]
+
         def look() -> None:
             nonlocal cancel
             if holds():

@@ -8,14 +8,13 @@ again at once, for ever. So who polls, and adds an agent, reads the backlog of t
 from __future__ import annotations
 
 from functools import partial
-from typing import Callable
 
 from bridge.broker.due import OfAgents
 from bridge.broker.entry import Entry
 from bridge.broker.handlers.agents import watcher_in
 from bridge.broker.handlers.tickets import Poll, list_tickets, note_poll, read_poll, wait_for_poll
 from bridge.broker.registry import POLL_WINDOW
-from bridge.broker.reply import Answer, Reply, Wait, json_reply
+from bridge.broker.reply import Answer, Reply, json_reply
 from bridge.broker.services import Services
 from bridge.broker.subscriptions import LINGER
 from bridge.ticket import check_id
@@ -45,7 +44,9 @@ def pending_of_subscriber(request: Request, services: Services, name: str) -> An
         services.subscriptions.polled(name, services.clock.monotonic())
     if not poll.wait_ms or _has_any(services, name, poll.after):
         return answer()
-    return wait_for_poll(services, poll, partial(_join, services, name, poll.after), answer)
+    has_any = partial(_has_any, services, name, poll.after)  # its agents may change meanwhile
+    waiters = services.hub.polls.by_subscriber
+    return wait_for_poll(services, poll, partial(waiters.wait_until, name, has_any), answer)
 
 
 def _backlogs(services: Services, name: str, poll: Poll) -> Reply:
@@ -64,28 +65,3 @@ def _backlogs(services: Services, name: str, poll: Poll) -> Reply:
 
 def _has_any(services: Services, name: str, after: int) -> bool:
     return any(services.hub.read(agent_id, after, 1) for agent_id in services.subscriptions.agents(name))
-
-
-def _join(services: Services, name: str, after: int, wake: Callable[[], None]) -> Callable[[], None]:
-    """Wake when one of the agents has something after the cursor; they may change meanwhile.
-
-    Looking at all agents is work: many polls that one ticket wakes look in many turns.
-    """
-    polls, pace = services.hub.polls.by_subscriber, services.hub.pace
-
-    def look() -> None:
-        if _has_any(services, name, after):
-            wake()
-        else:
-            wait()
-
-    def wait() -> None:
-        nonlocal leave
-        leave = polls.wait(name, partial(pace.later, look))
-
-    def cancel() -> None:
-        leave()
-        pace.cancel(look)
-
-    leave = polls.wait(name, partial(pace.later, look))
-    return cancel
