@@ -16,8 +16,8 @@ from bridge.errors import PeerError
 
 ID_MAX = 128  # characters, WIRE rule 7
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, lone surrogates
-# Of no width: soft hyphen, zero-width space and joiners, bidi controls, word joiner, byte order mark, tags.
-_UNSEEN = re.compile("[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]")
+# Of no width, and of no effect that can be seen: soft hyphen, zero-width space and joiners, word joiner, BOM.
+_UNSEEN = re.compile("[\u00ad\u180e\u200b-\u200d\u2060-\u2064\ufeff]")
 
 PENDING, DELIVERED, RESPONDED, EXPIRED = "pending", "delivered", "responded", "expired"
 DROPPED = "dropped"  # an operator ended it
@@ -40,7 +40,7 @@ def check_id(value: object, name: str) -> str:
 def check_name(value: object, name: str) -> str:
     """Return `value` if it may name an agent that is sent to, registered or subscribed.
 
-    It is an id whose every character can be seen: `lucy` and `lucy ` would look like one agent. Raises PeerError 400.
+    It is an id that looks like no other: `lucy ` would look like `lucy`. Raises PeerError 400.
     """
     text = check_id(value, name)
     if text != text.strip():

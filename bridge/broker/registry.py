@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from functools import partial
-from typing import Any, Mapping, Optional
+from typing import Any, Iterator, Mapping, Optional
 
 from bridge.broker.hub import Hub
 from bridge.broker.journal.base import Commit
@@ -43,6 +43,8 @@ class Registry:
         self._watchers = watchers
         self.agents: dict[str, Agent] = {}
         self._coming: dict[str, Optional[Agent]] = {}  # registrations (None: removals) on their way to disk
+        self._places: dict[str, int] = {}  # of each registered agent in their order, rising
+        self._last_place = 0
         self._weights: dict[str, int] = {}  # bytes of memory of each registration
         self._weight = 0  # of all
         self._hub = hub
@@ -55,8 +57,20 @@ class Registry:
 
     def take(self, agent: Agent, weight: int) -> None:
         """The agent is registered already: a store held it."""
-        self.agents[agent.agent_id] = agent
+        self._put(agent)
         self._weigh(agent.agent_id, weight)
+
+    def _put(self, agent: Agent) -> None:
+        if agent.agent_id not in self.agents:
+            self._last_place += 1
+            self._places[agent.agent_id] = self._last_place
+        self.agents[agent.agent_id] = agent
+
+    def listed(self, after: int) -> Iterator[tuple[int, Agent]]:
+        """The agents in the order of their registration, with their places, from the one after that place."""
+        for agent_id, agent in self.agents.items():
+            if self._places[agent_id] > after:
+                yield self._places[agent_id], agent
 
     def weight_with(self, agent_id: str, weight: int) -> int:
         """Bytes of memory of all registrations, with the agent's own as it is to be."""
@@ -85,7 +99,7 @@ class Registry:
             self.agents.pop(agent_id, None)
             self._forget_weight(agent_id)
         else:
-            self.agents[agent_id] = agent
+            self._put(agent)
 
     def _forget_weight(self, agent_id: str) -> None:
         """Unless the agent is registered, or is about to be."""

@@ -168,7 +168,7 @@ class BrokerClient:
             answer = await self.request("GET", "/agents", query=query)
             found += [entry for entry in self._list(answer) if isinstance(entry, dict)]
             after = next_after(answer.fields.get("link", ""))
-            if not after or after <= str(query.get("after", "")):
+            if not after or after == query.get("after"):
                 return found
             query["after"] = after
 

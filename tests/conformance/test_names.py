@@ -9,7 +9,7 @@ import pytest
 from conformance.shapes import check_problem
 from running import new_name
 
-LOOK_ALIKES = [" lucy", "lucy ", "\u00a0lucy", "lucy\u3000", "lu\u200bcy", "lucy\ufeff", "\u2060lucy", "lu\u00adcy", "lucy\u202e"]
+LOOK_ALIKES = [" lucy", "lucy ", "\u00a0lucy", "lucy\u3000", "lu\u200bcy", "lucy\ufeff", "\u2060lucy", "lu\u00adcy", "lu\u200dcy"]
 
 
 @pytest.mark.parametrize("name", LOOK_ALIKES, ids=ascii)

@@ -31,7 +31,7 @@ TEXTS = {
 }
 NAMES = [
     "<script>window.marked=true</script>", "<img src=x onerror=window.marked=true>", "javascript:window.marked=true", "\u202eevil\u2066", "w" * 128, "a/b?c#d%2e&e=f", "%00%0a",
-    "\"'><b>", "__proto__", "constructor", "toString", " ", "\u200b", "é🙂 z",
+    "\"'><b>", "__proto__", "constructor", "toString", "a b", "\u202a", "é🙂 z",
 ]  # fmt: skip
 
 

@@ -86,12 +86,11 @@ def _shown(agent: Agent, services: Services) -> dict[str, object]:
 
 
 def list_agents(request: Request, services: Services, name: str) -> Answer:
-    """In the order of their ids, as many as fit one answer; a Link (RFC 8288) leads to the next."""
-    query = decode_query(request.query)
-    limit, after = query_int(query, "limit", body.INT_MAX, 1, body.INT_MAX), query.get("after", "")
-    agents, parts, size, last = services.registry.agents, [], 0, after
-    for agent_id in sorted(name for name in agents if name > after):
-        agent = agents[agent_id]
+    """In the order of their registration, as many as fit one answer; a Link (RFC 8288) leads to the next."""
+    query, parts, size = decode_query(request.query), [], 0
+    limit = query_int(query, "limit", body.INT_MAX, 1, body.INT_MAX)
+    last = query_int(query, "after", 0, 0, body.INT_MAX)
+    for place, agent in services.registry.listed(last):
         if query.get("type") not in (None, agent.type):
             continue
         shown = _shown(agent, services)
@@ -100,11 +99,11 @@ def list_agents(request: Request, services: Services, name: str) -> Answer:
         part = body.encode(shown)
         size += len(part)
         if parts and (size > AGENTS_BYTES or len(parts) >= limit):
-            following = urlencode({**query, "after": last})
+            following = urlencode({**query, "after": str(last)})
             link = f'</agents?{following}>; rel="next"'
             return Reply(200, b"[%b]" % b",".join(parts), headers=(("Link", link),))
         parts.append(part)
-        last = agent_id
+        last = place
     return Reply(200, b"[%b]" % b",".join(parts))
 
 

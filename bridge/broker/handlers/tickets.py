@@ -26,6 +26,7 @@ TTL_MAX = 366 * 86_400_000  # ms
 WAIT_MAX = 60_000  # ms, WIRE
 ACCEPTED = '{"ticketId":%s,"status":"pending","waitEndpoint":%s}'
 EVIDENCE_MAX = 16384  # bytes of JSON; two stages of a history that stays in memory have it
+EVIDENCE_TEXT = 2048  # characters of a text in evidence that is too long
 UNKNOWN = ',"known":false}'  # the agent is neither registered nor received for
 RESERVED_IDS = {"stream"}  # GET /tickets/stream is the shared stream
 
@@ -169,7 +170,7 @@ def acknowledge(request: Request, services: Services, name: str) -> Answer:
     watcher = "" if fields.get("watcher") is None else check_id(fields["watcher"], "watcher")
     evidence = fields.get("evidence")
     if len(request.body) > EVIDENCE_MAX:  # else there is no need to look
-        _check_evidence(evidence)
+        evidence = bounded(evidence)
     entry = services.ledger.get(name)
     commit = entry.commit
     if entry.head.is_acknowledgeable:
@@ -177,11 +178,20 @@ def acknowledge(request: Request, services: Services, name: str) -> Answer:
     return OnDisk(json_reply(200, {"ticketId": entry.ticket_id, "status": entry.head.status}), commit)
 
 
-def _check_evidence(evidence: object) -> None:
+def bounded(evidence: object) -> object:
+    """The evidence, or what fits of it. A ticket that was typed must not stay pending because too much was said of it.
+
+    Long texts are cut, and what is too long still is left out; `cutFrom` says how many bytes there were.
+    """
     size = len(body.encode(evidence))
-    if size > EVIDENCE_MAX:
-        raise PeerError(
-            413,
-            f"evidence is {size} bytes of JSON; at most {EVIDENCE_MAX} are kept: "
-            "say where the ticket went, not what was on the screen",
-        )
+    if size <= EVIDENCE_MAX:
+        return evidence
+    kept: dict[str, object] = {"cutFrom": size}
+    left = EVIDENCE_MAX
+    for key, value in (evidence if isinstance(evidence, dict) else {"text": evidence}).items():
+        value = value[:EVIDENCE_TEXT] if isinstance(value, str) else value
+        took = len(body.encode({key: value}))
+        if took <= left:
+            left -= took
+            kept[key] = value
+    return kept
