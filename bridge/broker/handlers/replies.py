@@ -61,8 +61,8 @@ def _check_bounds(services: Services, origin: str, replier: str) -> None:
         services.ledger.check_room(origin)
         services.limits.check(replier, services.clock.monotonic(), REPLIES)
     except PeerError as error:
-        detail = f"the reply was not kept; say it again. {error.detail}"
-        raise PeerError(error.status, detail, error.headers, reason=error.reason) from None
+        error.detail = f"the reply was not kept; say it again. {error.detail}"
+        raise
 
 
 def _ticket_to_origin(entry: Entry, original: dict[str, object], payload: object, metadata: dict[str, object]) -> Draft:
