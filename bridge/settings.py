@@ -65,10 +65,15 @@ class BrokerSettings:
     head_timeout: int = _set(10000, "BRIDGE_HEAD_TIMEOUT", "ms in which a request's head must arrive whole", 10)
     body_timeout: int = _set(30000, "BRIDGE_BODY_TIMEOUT", "ms in which a request's body must arrive whole", 10)
     idle_timeout: int = _set(75000, "BRIDGE_IDLE_TIMEOUT", "ms after which an idle kept-alive connection is closed", 10)
-    connections_max: int = _set(20000, "BRIDGE_CONNECTIONS_MAX", "open connections; beyond it the one that has been idle longest is closed for a new one, which gets 503 where none has been idle for 2 s", 1)
+    connections_max: int = _set(
+        20000, "BRIDGE_CONNECTIONS_MAX",
+        "open connections; beyond it the one that has been idle longest is closed for a new one, "
+        "which gets 503 where none has been idle for 2 s", 1,
+    )  # fmt: skip
     connection_bytes: int = _set(
         256 << 20, "BRIDGE_CONNECTION_BYTES",
-        "bytes of all bodies on their way and all answers that peers have not read; beyond it the fullest connection is cut", 1 << 20,
+        "bytes of all bodies on their way and of all answers that peers have not read; beyond it "
+        "the fullest connection is cut", 1 << 20,
     )  # fmt: skip
     poll_bytes: int = _set(8 << 20, "BRIDGE_POLL_BYTES", "bytes of one answer to a poll; the rest comes with the next", 1024)
     retention: int = _set(7 * 86400, "BRIDGE_RETENTION", "seconds that delivered, replied and expired tickets are kept")
@@ -90,7 +95,10 @@ class BrokerSettings:
         "503 until then", 0,
     )  # fmt: skip
     search_rows: int = _set(1000, "BRIDGE_SEARCH_ROWS", "tickets that one request to GET /search looks at; its nextBefore goes on from there", 1)
-    search_bytes: int = _set(2 << 20, "BRIDGE_SEARCH_BYTES", "bytes that one request to GET /search reads, and bytes of its answer", 1024)
+    search_bytes: int = _set(
+        2 << 20, "BRIDGE_SEARCH_BYTES",
+        "bytes that one request to GET /search reads, and bytes of its answer", 1024,
+    )  # fmt: skip
     allowed_hosts: str = _set("", "BRIDGE_ALLOWED_HOSTS", "further names the broker goes by, comma separated (Host header; else 421)")
     allowed_origins: str = _set("", "BRIDGE_ALLOWED_ORIGINS", "web origins that may call, comma separated (Origin header; else 403)")
 

@@ -1,7 +1,7 @@
 """JSON in, within limits; JSON out.
 
-A body is an object of at most `depth` levels and VALUES_MAX values: what it costs to read grows with
-these, not with its bytes. What Python's json would let
+A body is an object of at most `depth` levels and VALUES_MAX values: what it costs to read grows
+with these, not with its bytes. What Python's json would let
 through but JSON does not have (NaN, Infinity, a number beyond a double) is
 refused, since the broker would hand it on to every watcher.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 from bridge.errors import PeerError
 
-VALUES_MAX = 50_000  # of one body, a list or an object counted twice: some 10 ms of the loop to read
+VALUES_MAX = 50_000  # of one body, a list or an object counted twice: 10 ms of the loop to read
 _PAIR_ROUNDS = 4  # of taking innermost pairs away: what is left then is little, or in long runs
 _RUN = re.compile(rb"\[+|\]+")
 _AS_LISTS = bytes.maketrans(b"{}", b"[]")
@@ -80,7 +80,7 @@ def decode(data: bytes, depth: int) -> Any:
 
 
 def _check_shape(data: bytes, depth: int) -> None:
-    """Refuse too many values and too many levels before anything is made of them. Raises PeerError 400."""
+    """Refuse too many values or levels before anything is made of them. Raises PeerError 400."""
     outside = _outside_strings(data)
     values = 1 + outside.count(b",") + outside.count(b"[") + outside.count(b"{")
     if values > VALUES_MAX:
@@ -90,7 +90,8 @@ def _check_shape(data: bytes, depth: int) -> None:
 
 
 def _too_many() -> PeerError:
-    return PeerError(400, f"the body holds more than {VALUES_MAX} values; send fewer, or all of them as one text")
+    detail = f"the body holds more than {VALUES_MAX} values; send fewer, or all of them as one text"
+    return PeerError(400, detail)
 
 
 def _outside_strings(data: bytes) -> bytes:

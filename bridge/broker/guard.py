@@ -38,7 +38,8 @@ class Guard:
         if "origin" in request.fields:
             self._check_origin(request.fields["origin"], request.authority)
         elif request.fields.get("sec-fetch-site") in OTHER_SITES and not _opens_a_page(request):
-            raise PeerError(403, "pages of other sites may not ask; BRIDGE_ALLOWED_ORIGINS lists origins that may")
+            detail = "pages of other sites may not ask; BRIDGE_ALLOWED_ORIGINS lists those that may"
+            raise PeerError(403, detail)
 
     def allows(self, origin: str) -> bool:
         """Whether another web origin may read our answers; never "*"."""
@@ -62,7 +63,7 @@ class Guard:
 
 
 def _opens_a_page(request: Request) -> bool:
-    """A link that was followed, as opposed to what a page asks for behind its reader's back, a frame too."""
+    """A link that was followed. All else, a frame too, a page asks for behind its reader's back."""
     fields = request.fields
     return fields.get("sec-fetch-mode") == "navigate" and fields.get("sec-fetch-dest") == "document"
 

@@ -23,7 +23,9 @@ from bridge.tasks import stop_accepting
 
 log = logging.getLogger("bridge.broker")
 ACCEPT_BACKLOG = 4096  # connections that may wait in the kernel: a herd of watchers after a restart
-ACCEPTS_PER_TURN = 16  # of them in one turn of the loop: they are counted some turns later, and a descriptor each is kept free
+# Of them in one turn of the loop. They are counted some turns later; until then each has a
+# descriptor that server.py keeps free for it.
+ACCEPTS_PER_TURN = 16
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # how to reach who listens everywhere
 
 Accept = Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]

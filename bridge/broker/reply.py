@@ -52,7 +52,7 @@ class Wait(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """Answer with the first Reply that `parts` gives. Each None before it ends one part of the work.
+    """Answer with the first Reply that `parts` gives. Each None before it ends a part of the work.
 
     Parts of many answers take turns, so nothing that others wait for may be held between two parts.
     """

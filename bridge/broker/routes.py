@@ -63,7 +63,7 @@ for _template, _methods in sorted(ROUTES.items(), key=lambda route: "{}" in rout
     _BY_LENGTH.setdefault(_template.count("/"), []).append((*_shape(_template), _methods))
 
 
-REMEMBERED_PATHS = 4096  # of at most REMEMBERED_LENGTH characters each: a path may be as long as a head
+REMEMBERED_PATHS = 4096  # a path may be as long as a head, so long ones are not remembered
 REMEMBERED_LENGTH = 512  # an id of 128 characters, each of three bytes, is longer, and rare
 
 
@@ -84,7 +84,8 @@ _remembered = lru_cache(maxsize=REMEMBERED_PATHS)(_find)
 def dispatch(request: Request, services: Services) -> Answer:
     """Answer a request. Raises PeerError 404, 405 (with Allow), 501, and what the handler raises."""
     method = "GET" if request.method == "HEAD" else request.method
-    matches = _remembered(request.path) if len(request.path) <= REMEMBERED_LENGTH else _find(request.path)
+    path = request.path
+    matches = _remembered(path) if len(path) <= REMEMBERED_LENGTH else _find(path)
     for methods, name in matches:
         if method in methods:
             return methods[method](request, services, name)

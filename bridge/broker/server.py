@@ -61,9 +61,10 @@ from bridge.wire.request import Limits, Stage
 log = logging.getLogger("bridge.broker")
 
 MEMORY = ":memory:"
-# Of the process' limit, at most half of it: the store, the log, the loop, and what is accepted and not yet counted.
+# Of the process' limit, at most half of it: the store, the log, the loop, and what is accepted
+# and not yet counted.
 RESERVED_DESCRIPTORS = 32 + ACCEPTS_PER_TURN * ACCEPT_TURNS
-SETTLED = 2.0  # seconds without a byte of the peer's after which a connection gives way to a new one
+SETTLED = 2.0  # seconds without a request after which a connection gives way to a new one
 RECEIVE_BUFFER = 65536  # bytes read at a time
 SWEEP_MAX = 1.0  # seconds between sweeps; a quarter of the shortest deadline where that is less
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -125,7 +126,8 @@ class Server:
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         transport = writer.transport
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        room = min(self.services.settings.connections_max, descriptors - min(RESERVED_DESCRIPTORS, descriptors // 2))
+        free = min(RESERVED_DESCRIPTORS, descriptors // 2)
+        room = min(self.services.settings.connections_max, descriptors - free)
         if len(self.connections) >= room and not self._close_idlest():
             detail = f"the broker has {len(self.connections)} connections, as many as it may (BRIDGE_CONNECTIONS_MAX)"
             refusal = problem(PeerError(503, detail, {"Retry-After": "5"}, reason="connections_max"))
@@ -138,7 +140,7 @@ class Server:
         transport.set_protocol(Connection(self, writer, self._loop))
 
     def _close_idlest(self) -> bool:
-        """Close the connection whose peer has been waited for longest; False when none has waited for long."""
+        """Close the connection that has waited longest for its peer; False when none waits long."""
         while self.waiting:
             connection = next(iter(self.waiting))
             since = connection.waits_since

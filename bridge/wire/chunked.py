@@ -42,11 +42,13 @@ class ChunkedDecoder:
     """Takes a chunked body in any slices and gives its data."""
 
     __slots__ = (
-        "_error", "_extension_room", "_held", "_left", "_moves_max", "_part", "_pos", "_room", "_scan",
-        "_trailer_room", "is_behind",
+        "_error", "_extension_room", "_held", "_left", "_moves_max", "_part", "_pos", "_room",
+        "_scan", "_trailer_room", "is_behind",
     )  # fmt: skip
 
-    def __init__(self, overhead_max: int, body_max: int | None = None, moves_max: int | None = None) -> None:
+    def __init__(
+        self, overhead_max: int, body_max: int | None = None, moves_max: int | None = None
+    ) -> None:
         self._moves_max = moves_max  # None = any number
         self.is_behind = False  # what is held may be decoded without more bytes
         self._extension_room = overhead_max  # bytes of chunk extensions that may still come

@@ -57,11 +57,14 @@ class Request:
 class RequestParser:
     """Feed it what arrives, take whole requests out until it gives None."""
 
-    __slots__ = ("_asks", "_blank", "_body", "_chunks", "_error", "_held", "_length", "_limits", "_moves_max", "_open", "_pos", "_walker", "is_behind")
+    __slots__ = (
+        "_asks", "_blank", "_body", "_chunks", "_error", "_held", "_length", "_limits",
+        "_moves_max", "_open", "_pos", "_walker", "is_behind",
+    )  # fmt: skip
 
     def __init__(self, limits: Limits, moves_max: int | None = None) -> None:
         self._limits = limits
-        self._moves_max = moves_max  # of the chunked coding in one `take_request`, None = any number
+        self._moves_max = moves_max  # of the chunked coding in one `take_request`; None = any
         self._held: bytes | bytearray = b""
         self._pos = 0  # what lies before belongs to requests already taken
         self._walker = HeadWalker(limits.head_max, check_request_line)
@@ -72,7 +75,8 @@ class RequestParser:
         self._body = bytearray()  # decoded chunks
         self._asks = False  # Expect: 100-continue, not yet answered
         self._error: PeerError | None = None
-        self.is_behind = False  # `take_request` gave None, and can go on without more bytes: many small chunks have come
+        # `take_request` gave None, and can go on without more bytes: many small chunks have come.
+        self.is_behind = False
 
     def feed(self, data: bytes) -> None:
         """Take bytes off the connection. Never raises: `take_request` does.

@@ -41,7 +41,9 @@ def test_the_sum_is_bounded_and_only_the_full_are_cut(steps):
         assert held.total <= MOST
         cut = [before[each] for each in peers if each.is_cut and before[each]]
         left = [each.held_bytes for each in peers if not each.is_cut]
-        assert not cut or 2 * min(cut) >= max(left, default=0), "the fullest, to within a factor of two"
+        assert not cut or 2 * min(cut) >= max(left, default=0), (
+            "the fullest, to within a factor of two"
+        )
 
 
 def test_what_has_been_read_meanwhile_is_not_held():

@@ -1,4 +1,4 @@
-"""The budget of one turn of the loop: spent by what came, refilled in the next turn, shared in a circle."""
+"""The budget of one turn of the loop: spent by what came, refilled in the next, shared."""
 
 from __future__ import annotations
 

@@ -76,7 +76,8 @@ def test_a_broker_serves_its_page_after_its_program_was_replaced(program, tmp_pa
     """An upgrade in place: the old broker runs on until it is started anew."""
     installed = tmp_path / "bridge.pyz"
     shutil.copy(program, installed)
-    with Broker([sys.executable, str(installed)], ":memory:", cwd=str(tmp_path), PYTHONPATH="") as broker:
+    launcher = [sys.executable, str(installed)]
+    with Broker(launcher, ":memory:", cwd=str(tmp_path), PYTHONPATH="") as broker:
         newer = tmp_path / "newer.pyz"
         newer.write_bytes(b"another version")
         newer.replace(installed)

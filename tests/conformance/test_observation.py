@@ -136,12 +136,13 @@ def test_what_a_watcher_waits_for(broker):
     assert len(row["waiting"]["reason"]) < 1000 and row["health"] is None
 
 
-@pytest.mark.parametrize("number", [10**400, -1, 1 << 60, -(10**400)], ids=["huge", "negative", "large", "tiny"])
+@pytest.mark.parametrize("number", [10**400, -1, 1 << 60], ids=["huge", "negative", "large"])
 def test_a_number_that_makes_no_sense_is_not_passed_on(broker, number):
     """It broke whoever read it, until the agent was removed."""
     agent = new_name()
     broker.register(agent)
-    report = {"health": "healthy", "queued": number, "memoryBytes": number, "cpuPercent": number, "reconnects": number}
+    numbers = dict.fromkeys(["queued", "memoryBytes", "cpuPercent", "reconnects"], number)
+    report = {"health": "healthy", **numbers}
     assert broker.ask("POST", f"/agents/{agent}/heartbeat", report).status == 200
     assert row_of(broker, agent)["queued"] is None and row_of(broker, agent)["health"] == "healthy"
 

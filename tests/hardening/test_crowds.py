@@ -1,4 +1,4 @@
-"""More connections than the broker may have, and more bytes than it may hold: new peers and small ones are served."""
+"""More connections than may be, and more bytes than may be held: new and small peers are served."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def test_a_crowd_of_idle_connections_takes_no_descriptor_from_others(start):
     try:
         wait_until(lambda: is_served(broker), "a place for a new one")
         assert all(is_served(broker) for _ in range(20))
-        assert "cannot accept" not in broker.said(), "accepting stops before the descriptors run out"
+        assert "cannot accept" not in broker.said(), (
+            "accepting stops before the descriptors run out"
+        )
     finally:
         for one in crowd:
             one.close()
@@ -66,7 +68,9 @@ def test_bodies_on_their_way_are_bounded_together(start):
     crowd = [broker.line() for _ in range(20)]
     try:
         for line in crowd:
-            head = request_bytes("POST", "/agents/a/send", None, [("Content-Length", str(MIB))], port=broker.port)
+            head = request_bytes(
+                "POST", "/agents/a/send", None, [("Content-Length", str(MIB))], port=broker.port
+            )
             line.send(head + b"x" * (MIB - 1))
         wait_until(lambda: sum(map(is_cut, crowd)) >= 12, "the fullest are cut")
         small.send(body[-1:])
@@ -85,7 +89,10 @@ def test_answers_that_are_not_read_are_bounded_together(start):
     try:
         for line in crowd:
             line.request("GET", "/agents/a/tickets/pending")
-        wait_until(lambda: broker.metrics()["bridge_connections_open"] <= 5, "those that read nothing are cut")
+        wait_until(
+            lambda: broker.metrics()["bridge_connections_open"] <= 5,
+            "those that read nothing are cut",
+        )
         assert is_served(broker)
     finally:
         for line in crowd:
@@ -98,7 +105,10 @@ def test_streams_that_are_not_read_are_bounded_together(start):
     try:
         for number in range(8):
             broker.send("a", "x" * (MIB - 100))
-        wait_until(lambda: broker.metrics()["bridge_connections_open"] <= 3, "those that read nothing are cut")
+        wait_until(
+            lambda: broker.metrics()["bridge_connections_open"] <= 3,
+            "those that read nothing are cut",
+        )
         with broker.agent_stream("a") as stream:
             assert len(stream.read_events(8)) == 8, "nothing is lost"
     finally:

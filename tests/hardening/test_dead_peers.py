@@ -1,4 +1,4 @@
-"""A peer that resets its connection: nothing more is written to it, and nothing is said of what it was not sent."""
+"""A peer that resets its connection: nothing is written to it, and nothing counts as sent to it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_stream_that_is_reset_before_its_catch_up(start):
     sent = [broker.send("a", number) for number in range(70)]
     vanish_after(broker, request_bytes("GET", "/agents/a/tickets/stream", port=broker.port))
     assert "socket.send" not in broker.said()
-    # What was written before the first error may have been read; what came after it was sent to nothing.
+    # What was written before the first error may have been read; the rest was sent to nothing.
     assert sum("streamed" in stages(broker.ticket(ticket_id)) for ticket_id in sent) <= 2
     with broker.agent_stream("a") as stream:
         assert [event.json["ticketId"] for event in stream.read_events(70)] == sent
@@ -47,7 +47,9 @@ def test_a_pipeline_that_is_reset(start):
 
 def test_asyncio_cannot_fill_the_log():
     witness = Witness(Metrics(), 1)
-    record = logging.LogRecord("asyncio", logging.WARNING, "", 0, "socket.send() raised exception.", (), None)
+    record = logging.LogRecord(
+        "asyncio", logging.WARNING, "", 0, "socket.send() raised exception.", (), None
+    )
     assert sum(witness.may_log(record) for _ in range(1000)) == ASYNCIO_LINES
     witness.sweep()
     assert witness.may_log(record)

@@ -94,7 +94,8 @@ def test_no_page_of_another_site_can_use_an_answer(broker):
         answer = broker.ask("GET", path)
         assert answer.status == status and answer.field("x-content-type-options") == "nosniff"
         assert answer.field("cross-origin-resource-policy") == "same-origin"
-    cross = [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image")]
+    said = {"Site": "cross-site", "Mode": "no-cors", "Dest": "image"}
+    cross = [(f"Sec-Fetch-{name}", value) for name, value in said.items()]
     agent = new_name()
     ticket = broker.send(agent, 1)
     check_problem(broker.ask("GET", f"/agents/{agent}/tickets/pending", fields=cross), 403)

@@ -1,4 +1,4 @@
-"""Requests sent ahead of their answers: all are answered, and no other connection waits for that."""
+"""Requests sent ahead of their answers: all are answered, and no other connection waits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OK = 'bridge_http_responses_total{code="200"}'
 
 
 def in_one_turn(broker, *said: tuple[Line, bytes]) -> None:
-    """Have the broker find all of it at once, in this order, when it looks at its sockets the next time."""
+    """Have the broker find all of it at once, in this order, at its next look."""
     broker.signal(signal.SIGSTOP)
     try:
         for line, data in said:
@@ -22,7 +22,11 @@ def in_one_turn(broker, *said: tuple[Line, bytes]) -> None:
 
 
 def sample(body: bytes, name: str) -> float:
-    return next(float(line.rpartition(" ")[2]) for line in body.decode().splitlines() if line.startswith(name))
+    return next(
+        float(line.rpartition(" ")[2])
+        for line in body.decode().splitlines()
+        if line.startswith(name)
+    )
 
 
 def test_a_thousand_requests_in_one_write_let_others_pass(start):
@@ -30,29 +34,41 @@ def test_a_thousand_requests_in_one_write_let_others_pass(start):
     many = request_bytes("GET", "/health", port=broker.port) * 1300  # one read of the broker's
     with broker.line() as greedy, broker.line() as other:
         assert greedy.ask("GET", "/health").status == other.ask("GET", "/health").status == 200
-        in_one_turn(broker, (greedy, many), (other, request_bytes("GET", "/metrics", port=broker.port)))
+        in_one_turn(
+            broker, (greedy, many), (other, request_bytes("GET", "/metrics", port=broker.port))
+        )
         answered = sample(other.read_answer().body, OK)
         assert answered < 1300, "the other was asked after all of the many were answered"
         assert [greedy.read_answer().status for _ in range(1300)] == [200] * 1300
 
 
 def test_an_honest_pipeline_is_answered_whole(start):
-    """More than the broker reads ahead: it must stop reading in time, and not refuse what it has let in."""
+    """More than the broker reads ahead: it must stop reading in time, and refuse nothing."""
     broker = start(db=":memory:", BRIDGE_RATE_LIMIT=0, BRIDGE_QUEUE_MAX=2000)
-    many = b"".join(request_bytes("POST", "/agents/a/send", {"payload": [number, "x" * 1100]}, port=broker.port) for number in range(1500))
+    many = b"".join(
+        request_bytes("POST", "/agents/a/send", {"payload": [number, "x" * 1100]}, port=broker.port)
+        for number in range(1500)
+    )
     with broker.line() as line:
         sender = threading.Thread(target=line.send, args=(many,))
         sender.start()
         statuses = [line.read_answer().status for _ in range(1500)]
         sender.join()
     assert statuses == [202] * 1500
-    assert [ticket["payload"][0] for ticket in broker.pending("a", "?limit=1000")] == list(range(1000))
+    assert [ticket["payload"][0] for ticket in broker.pending("a", "?limit=1000")] == list(
+        range(1000)
+    )
 
 
 def test_what_was_sent_before_a_half_close_is_answered(start):
     broker = start()
     with broker.line() as line:
-        line.send(b"".join(request_bytes("POST", "/agents/a/send", {"payload": number}, port=broker.port) for number in range(20)))
+        line.send(
+            b"".join(
+                request_bytes("POST", "/agents/a/send", {"payload": number}, port=broker.port)
+                for number in range(20)
+            )
+        )
         line.socket.shutdown(socket.SHUT_WR)
         assert [line.read_answer().status for _ in range(20)] == [202] * 20
         assert line.is_closed()
@@ -66,9 +82,16 @@ def test_ten_thousand_chunks_in_one_write_let_others_pass(start):
     many = request_bytes("POST", "/agents/a/send", small, chunks, port=broker.port)
     with broker.line() as greedy, broker.line() as other:
         assert greedy.ask("GET", "/health").status == other.ask("GET", "/health").status == 200
-        in_one_turn(broker, (greedy, many), (other, request_bytes("GET", "/metrics", port=broker.port)))
-        assert b'code="400"' not in other.read_answer().body, "the other was asked after the last chunk was read"
+        in_one_turn(
+            broker, (greedy, many), (other, request_bytes("GET", "/metrics", port=broker.port))
+        )
+        assert b'code="400"' not in other.read_answer().body, (
+            "the other was asked after the last chunk was read"
+        )
         assert greedy.read_answer().status == 400
-        body = b"".join(b"1\r\n%c\r\n" % byte for byte in b'{"payload":"' + b"x" * 9000 + b'"}') + b"0\r\n\r\n"
+        body = (
+            b"".join(b"1\r\n%c\r\n" % byte for byte in b'{"payload":"' + b"x" * 9000 + b'"}')
+            + b"0\r\n\r\n"
+        )
         assert greedy.ask("POST", "/agents/a/send", body, chunks).status == 202
     assert broker.pending("a")[0]["payload"] == "x" * 9000

@@ -1,4 +1,4 @@
-"""A search reads so many bytes and no more, whatever they belong to, and others are served meanwhile."""
+"""A search reads so many bytes and no more, of whatever, and others are served meanwhile."""
 
 from __future__ import annotations
 
@@ -21,14 +21,18 @@ def pages_of(broker, query: str) -> list[bytes]:
 def test_evidence_counts_though_it_is_not_searched(start):
     broker = start(BRIDGE_SEARCH_BYTES=5000)
     for number in range(5):
-        broker.acknowledge(broker.send("ann", number), {"watcher": "w", "evidence": {"text": "x" * 4000}})
+        broker.acknowledge(
+            broker.send("ann", number), {"watcher": "w", "evidence": {"text": "x" * 4000}}
+        )
     assert len(pages_of(broker, "q=nowhere")) >= 3
 
 
 def test_replies_count_and_bound_the_answer(start):
     broker = start(BRIDGE_SEARCH_BYTES=5000)
     for number in range(5):
-        answer = broker.ask("POST", "/replies", {"ticketId": broker.send("ann", number), "payload": "x" * 4000})
+        answer = broker.ask(
+            "POST", "/replies", {"ticketId": broker.send("ann", number), "payload": "x" * 4000}
+        )
         assert answer.status == 204
     pages = pages_of(broker, "limit=200")
     assert len(pages) >= 3 and max(map(len, pages)) < 2 * 5000
@@ -38,10 +42,15 @@ def test_one_long_search_lets_others_pass(start):
     broker = start(BRIDGE_RATE_LIMIT=0, BRIDGE_SEARCH_BYTES=64 << 20)
     with broker.line() as greedy, broker.line() as other:
         for number in range(0, 1000, 100):
-            greedy.send(request_bytes("POST", "/agents/a/send", {"payload": "x" * 500}, port=broker.port) * 100)
+            greedy.send(
+                request_bytes("POST", "/agents/a/send", {"payload": "x" * 500}, port=broker.port)
+                * 100
+            )
             assert {greedy.read_answer().status for _ in range(100)} == {202}
         before = sample(other.ask("GET", "/metrics").body, OK)
         search = request_bytes("GET", "/search?q=nowhere", port=broker.port)
-        in_one_turn(broker, (greedy, search), (other, request_bytes("GET", "/metrics", port=broker.port)))
+        in_one_turn(
+            broker, (greedy, search), (other, request_bytes("GET", "/metrics", port=broker.port))
+        )
         assert sample(other.read_answer().body, OK) == before + 1, "the search was answered first"
         assert greedy.read_answer().json == {"tickets": [], "nextBefore": None}

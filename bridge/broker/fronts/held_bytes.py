@@ -1,4 +1,4 @@
-"""The bytes that all connections hold together: bodies on their way, requests sent ahead, unread answers.
+"""The bytes that all connections hold together: bodies on their way, unread answers.
 
 Rule 1: together they stay below BRIDGE_CONNECTION_BYTES. When they exceed it, the fullest
 connection is cut, and then the next: who holds little is served whatever others hold.

@@ -27,4 +27,5 @@ class House(Protocol):
     is_draining: bool
     connections: set[Any]  # open ones, of every front
     timed: set[Any]  # those with a deadline, which the sweep looks at
-    waiting: OrderedDict[Any, None]  # for bytes of their peers, who is waited for longest first; others may be among them
+    # Connections that wait for bytes of their peers, longest first. Others may be among them.
+    waiting: OrderedDict[Any, None]

@@ -100,7 +100,8 @@ class Connection(Reading):
             self._stream(answer)
 
     def _step(self, steps: Steps) -> None:
-        if self.state is State.ANSWERING and not self._transport.is_closing():  # else the peer is gone
+        # Else the peer is gone.
+        if self.state is State.ANSWERING and not self._transport.is_closing():
             self._give(self._guarded(lambda: next(steps.parts) or steps))
             self._read_on()
 
@@ -129,7 +130,8 @@ class Connection(Reading):
     def _send(self, reply: Reply) -> None:
         house, request = self._house, self._request
         assert request is not None
-        keep = request.keep_alive and not house.is_draining and not (self._has_eof and not self._parser.held_bytes)
+        is_last = self._has_eof and not self._parser.held_bytes
+        keep = request.keep_alive and not house.is_draining and not is_last
         connection = b"" if keep and request.version > (1, 0) else b"Connection: keep-alive\r\n" if keep else b"Connection: close\r\n"
         headers = house.witness.answered(request, reply, self._transport) + cors_headers(request, house.guard)
         self._transport.write(encode_reply(reply, int(house.services.clock.wall()), connection, request.method == "HEAD", headers))
@@ -176,7 +178,11 @@ class Connection(Reading):
         self.state = State.STREAMING
         self._request = None
         house.timed.discard(self)
-        self._outbox = StreamOutbox(self._transport, self._loop, house.services.clock, is_chunked, answer.heartbeat_as_event, house.services.settings.write_deadline / 1000, self._note_held)
+        deadline = house.services.settings.write_deadline / 1000
+        self._outbox = StreamOutbox(
+            self._transport, self._loop, house.services.clock, is_chunked,
+            answer.heartbeat_as_event, deadline, self._note_held,
+        )  # fmt: skip
         house.services.metrics.stream_opened()
         self._outbox.open(head, answer.attach)
         house.heartbeats.add(self._outbox)

@@ -23,9 +23,16 @@ HEARTBEAT_EVENT = encode_event(b"{}", b"heartbeat")
 class StreamOutbox:
     """The broker.subscriber.Outbox of one HTTP connection."""
 
-    __slots__ = ("wrote_at", "is_closed", "is_full", "subscriber", "_transport", "_is_chunked", "_clock", "_beat", "_loop", "_on_unread", "_timer", "_write_deadline")
+    __slots__ = (
+        "wrote_at", "is_closed", "is_full", "subscriber", "_transport", "_is_chunked", "_clock",
+        "_beat", "_loop", "_on_unread", "_timer", "_write_deadline",
+    )  # fmt: skip
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, clock: Clock, is_chunked: bool, beats_as_event: bool, write_deadline: float, on_unread: Callable[[], None]) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, clock: Clock,
+        is_chunked: bool, beats_as_event: bool, write_deadline: float,
+        on_unread: Callable[[], None],
+    ) -> None:  # fmt: skip
         self.wrote_at = clock.monotonic()
         self.is_closed = False
         self.is_full = False
@@ -46,7 +53,7 @@ class StreamOutbox:
 
     # Hot: once per event.
     def write(self, data: bytes) -> bool:
-        """True when the transport took it. One that is closing has lost its peer, and takes nothing."""
+        """True when the transport took it. One that is closing has lost its peer."""
         transport = self._transport
         if self.is_closed or transport.is_closing():
             return False

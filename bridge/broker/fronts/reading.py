@@ -31,7 +31,7 @@ class State(enum.Enum):
 
 
 class Reading(asyncio.BufferedProtocol):
-    """`_answer_request` and `_refuse` are what a protocol adds."""
+    """`_answer_request`, `_refuse` and `abort` are what a protocol adds."""
 
     def __init__(self, house: House, transport: asyncio.Transport) -> None:
         self._house, self._transport = house, transport
@@ -50,6 +50,10 @@ class Reading(asyncio.BufferedProtocol):
     def _refuse(self, error: PeerError) -> None:
         raise NotImplementedError
 
+    def abort(self) -> None:
+        """Cut the connection, with what is unread."""
+        raise NotImplementedError
+
     @property
     def _has_more(self) -> bool:
         """Requests that have come wait for their turn of the loop."""
@@ -60,8 +64,9 @@ class Reading(asyncio.BufferedProtocol):
         return self.state is State.READING and self._stage is Stage.IDLE and not self._is_queued
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        # One buffer for all: the loop fills it and calls buffer_updated in one step. An asyncio.Protocol would get
-        # a fresh 256 KiB for each read, which malloc maps, shrinks and unmaps again: three system calls a request.
+        # One buffer for all: the loop fills it and calls buffer_updated in one step. An
+        # asyncio.Protocol would get a fresh 256 KiB for each read, which malloc maps, shrinks and
+        # unmaps again: three system calls a request.
         return self._house.receive_buffer
 
     # Hot: once per request.

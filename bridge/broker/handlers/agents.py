@@ -153,8 +153,9 @@ def heartbeat(request: Request, services: Services, name: str) -> Answer:
 def _report(fields: dict[str, Any]) -> dict[str, Any]:
     """What is kept of a report: what we know, cut to a bound."""
     texts = {key: _cut(fields[key]) for key in REPORT_FIELDS if isinstance(fields.get(key), str)}
-    numbers = {key: number(fields, key) for key in REPORT_FIELDS}
-    report: dict[str, Any] = {**texts, **{key: value for key, value in numbers.items() if value is not None}}
+    found = {key: number(fields, key) for key in REPORT_FIELDS}
+    numbers = {key: value for key, value in found.items() if value is not None}
+    report: dict[str, Any] = {**texts, **numbers}
     waiting = fields.get("waiting")
     if isinstance(waiting, dict) and isinstance(waiting.get("reason"), str) and isinstance(waiting.get("sinceAt"), str):
         ticket_id = waiting.get("ticketId")

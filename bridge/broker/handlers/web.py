@@ -3,8 +3,8 @@
 Rule 1: what is served stands in FILES; no path of a request reaches a file system.
 Rule 2: nobody's text is put into a page here. The page asks for texts as JSON and shows them as text, and
 its policy (POLICY) refuses whatever else a text could become: a script, a style, a frame, an address elsewhere.
-Rule 3: the files are read together, once, when the broker starts. So a page never mixes two versions of itself,
-and a new bridge.pyz may be put in the place of the one that runs.
+Rule 3: the files are read together, once, when the broker starts. So a page never mixes two
+versions of itself, and a new bridge.pyz may be put in the place of the one that runs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 /* What the address says is open: #ticket/ID, #agent/ID, #search/TEXT. So rows are plain links, "back" closes what
    "forward" opened, and a ticket's address can be given to somebody else.
 
-   Rule: an address is made and read here, and nowhere else; an id is one percent-encoded segment. Half a character
-   (a lone surrogate) has no encoding: it becomes U+FFFD, as String.toWellFormed would have it. */
+   Rule: an address is made and read here, and nowhere else; an id is one percent-encoded segment.
+   Half a character (a lone surrogate) has no encoding: it becomes U+FFFD, as with toWellFormed. */
 
 const KINDS = new Set(["ticket", "agent", "search"]);
 

@@ -16,7 +16,10 @@ export const MEANINGS = {
 };
 // Maps: a name that a watcher chose may be "constructor".
 const TIERS = new Map(Object.entries({ sse: "event stream", longpoll: "long-poll", poll: "poll" }));
-const EVIDENCE = new Map(Object.entries({ pane: "pane", tty: "terminal", reason: "because", form: "typed as", submittedAt: "submitted at", verified: "seen on the screen" }));
+const EVIDENCE = new Map(Object.entries({
+  pane: "pane", tty: "terminal", reason: "because", form: "typed as", submittedAt: "submitted at",
+  verified: "seen on the screen",
+}));
 
 /** The <li>s of a history. */
 export function stageItems(history) {
@@ -40,7 +43,8 @@ function stageItem(moment, at, sinceBefore, sinceFirst, hasEvidence) {
     if (sinceFirst || sinceBefore) times.append(element("span", { class: "delta", text: sinceBefore < 0 ? "about the same time" : `+${duration(sinceBefore)}` }));
   }
   const item = element("li", { "data-stage": stage.replace(/[^a-z]/g, "") }, element("div", { class: "line" }, head, times));
-  if (moment.by) item.append(element("p", { class: "by" }, "by ", foreign("span", (stage === "streamed" && TIERS.get(moment.by)) || String(moment.by))));
+  const by = (stage === "streamed" && TIERS.get(moment.by)) || String(moment.by);
+  if (moment.by) item.append(element("p", { class: "by" }, "by ", foreign("span", by)));
   if (hasEvidence && moment.evidence && typeof moment.evidence === "object") item.append(evidenceList(moment.evidence));
   return item;
 }
@@ -49,7 +53,8 @@ function evidenceList(evidence) {
   const list = element("dl", { class: "evidence", "aria-label": "Evidence" });
   for (const [name, value] of Object.entries(evidence).slice(0, 20)) {
     const text = value === true ? "yes" : value === false ? "no" : payloadText(value);
-    list.append(element("div", {}, element("dt", { text: EVIDENCE.get(name) ?? oneLine(name) }), foreign("dd", text.slice(0, 500))));
+    const term = element("dt", { text: EVIDENCE.get(name) ?? oneLine(name) });
+    list.append(element("div", {}, term, foreign("dd", text.slice(0, 500))));
   }
   return list;
 }

@@ -4,7 +4,8 @@
    asked again, at most every AGAIN_EVERY. The reply that somebody is writing is never touched by that.
    Rule 2: of a long text CUT characters are drawn until somebody asks for all: a megabyte on one line is legal.
    Rule 3: late answers of a ticket that is no longer open are dropped.
-   Rule 4: everything is made before anything is shown: what cannot be drawn leaves no half of another ticket. */
+   Rule 4: everything is made before anything is shown. So what cannot be drawn leaves no half of
+   another ticket. */
 
 import * as api from "./api.js";
 import { byId, element, foreign, setText, show } from "./dom.js";
@@ -164,7 +165,8 @@ function details(ticket) {
   if (ticket.ttlMs && ticket.status === "pending") rows.push(["Expires in", duration(Math.max(0, left))]);
   for (const [name, value] of Object.entries(metadata).slice(0, 50)) rows.push([name, value]);
   const made = rows.map(([name, value]) => element("div", {}, foreign("dt", String(name)), detail(name, value)));
-  const raw = element("a", { href: `tickets/${segment(ticket.ticketId)}`, target: "_blank", text: "as JSON" });
+  const href = `tickets/${segment(ticket.ticketId)}`;
+  const raw = element("a", { href, target: "_blank", text: "as JSON" });
   return [...made, element("div", {}, element("dt", { text: "Everything" }), element("dd", {}, raw))];
 }
 
