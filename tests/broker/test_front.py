@@ -91,6 +91,32 @@ def test_continue_is_said_once_and_only_to_who_waits_for_it():
     run(scenario)
 
 
+def test_a_large_body_waits_for_its_turn_and_small_requests_pass_it():
+    async def scenario(loop):
+        house = SmallHouse(loop)
+        large, small = house.connect(), house.connect()
+        large.send(request("POST", "/agents/lucy/send", {"payload": "x" * 100_000}) + HEALTH)
+        assert house.held.total >= 100_000, "it is whole, and held until its turn"
+        small.send(HEALTH)
+        assert statuses(small, 1) == [200] and not large.received
+        await settle(house)
+        assert statuses(large, 2) == [202, 200] and house.held.total == 0
+
+    run(scenario)
+
+
+def test_a_large_body_whose_peer_is_gone_is_not_held():
+    async def scenario(loop):
+        house = SmallHouse(loop)
+        line = house.connect()
+        line.send(request("POST", "/agents/lucy/send", {"payload": "x" * 100_000}) + HEALTH[:9])
+        line.abort()
+        await settle(house)
+        assert not house.connections and house.held.total == 0 and not house.services.hub.backlogs
+
+    run(scenario)
+
+
 # -- deadlines ------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ from typing import Callable, Optional
 
 from bridge.broker.fronts.cors import cors_headers, options_reply
 from bridge.broker.fronts.house import House
+from bridge.broker.fronts.loop_budget import LARGE
 from bridge.broker.fronts.outbox import StreamOutbox
 from bridge.broker.fronts.reading import FOREVER, Reading, State
 from bridge.broker.fronts.responses import encode_reply, encode_stream_head
@@ -68,7 +69,24 @@ class Connection(Reading):
         self.state = State.ANSWERING
         self._stage = Stage.IDLE  # what has come of the next request begins its own deadline
         self.deadline = FOREVER
-        self._give(self._guarded(partial(self._dispatch, request)))
+        if len(request.body) > LARGE:
+            self._put_off(request)
+        else:
+            self._give(self._guarded(partial(self._dispatch, request)))
+
+    def _put_off(self, request: Request) -> None:
+        """Answer it in its turn of the line; until then its body counts as held."""
+
+        def answer() -> None:
+            self._late_bytes = 0
+            self._note_held()
+            if self.state is State.ANSWERING and not self._transport.is_closing():
+                self._give(self._guarded(partial(self._dispatch, request)))
+                self._read_on()
+
+        self._late_bytes = len(request.body)
+        self._note_held()
+        self._house.budget.queue(answer)
 
     def _dispatch(self, request: Request) -> Answer:
         self._house.guard.check(request)

@@ -39,6 +39,7 @@ class Reading(asyncio.BufferedProtocol):
         self._parser = RequestParser(house.limits, CHUNK_MOVES)
         self._has_eof = self._is_queued = False
         self._noted = 0  # of held_bytes
+        self._late_bytes = 0  # of a request that is whole and waits for its turn
         self.state = State.READING
         self.deadline = 0.0
         self._stage = Stage.IDLE
@@ -141,11 +142,12 @@ class Reading(asyncio.BufferedProtocol):
     @property
     def held_bytes(self) -> int:
         """What the peer has sent and what it has not read, as far as it is in this process."""
-        return self._parser.held_bytes + self._transport.get_write_buffer_size()
+        unread = self._transport.get_write_buffer_size()
+        return self._parser.held_bytes + self._late_bytes + unread
 
     def _note_held(self) -> None:
         held = self.held_bytes
-        if held != self._noted:
+        if held != self._noted and self.state is not State.CLOSED:
             self._noted = held
             self._house.held.note(self, held)
 
