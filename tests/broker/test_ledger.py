@@ -53,6 +53,30 @@ def test_a_change_that_cannot_be_encoded_never_happened():
     on_disk(scenario)
 
 
+def test_what_the_journal_did_not_take_has_left_no_trace():
+    """No memory for a row: a resend must not find a ticket that nothing will ever store."""
+
+    async def scenario(ledger, journal, hub):
+        def no_memory(row):
+            raise MemoryError
+
+        draft = Draft(1, {}, ticket_id="mine")
+        journal.accept, accept = no_memory, journal.accept
+        with pytest.raises(MemoryError):
+            ledger.accept("lucy", draft)
+        assert not hub.backlogs and not ledger._held and not ledger._coming_bytes
+        assert ledger.repeated("lucy", draft) is None
+        journal.accept = accept
+        entry, _ = ledger.accept("lucy", draft)
+        await settled(journal)
+        journal.change = no_memory
+        with pytest.raises(MemoryError):
+            ledger.propose(entry, acknowledged(entry.head, "w", {}, 1))
+        assert entry.head is entry.state and entry.commit.result() is None
+
+    on_disk(scenario)
+
+
 def test_a_change_that_failed_long_ago_answers_nothing():
     """The disk was full for an acknowledgement; it has room again, and a repeated send is a 202, not a 503."""
 
