@@ -239,7 +239,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.journal.writer.take()
 
     @precondition(lambda self: not self.journal.writer._jobs.empty())
-    @rule(step=st.integers(1, 60), is_once=st.booleans())
+    @rule(step=st.integers(1, 14), is_once=st.booleans())
     def writer_is_refused(self, step, is_once):
         steps = itertools.count(1)
 
@@ -338,4 +338,4 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 TestStore = StoreMachine.TestCase
-TestStore.settings = settings(max_examples=40, stateful_step_count=30)
+TestStore.settings = settings(max_examples=60, stateful_step_count=40)
