@@ -44,7 +44,7 @@ class BrokerSettings:
     sse_outbox: int = _set(262144, "BRIDGE_SSE_OUTBOX", "bytes that may wait for a slow stream; beyond it the stream catches up by cursor", 1024)
     write_deadline: int = _set(120000, "BRIDGE_WRITE_DEADLINE", "ms a connection may accept no byte before it is cut", 100)
     queue_max: int = _set(1000, "BRIDGE_QUEUE_MAX", "pending tickets per agent; beyond it a send is 429", 1)
-    pending_bytes: int = _set(1 << 30, "BRIDGE_PENDING_BYTES", "bytes of all pending tickets, which are held in memory; beyond it a send is 503; an agent may have 1/16 of it, a name that is neither registered nor received for 1/256, all such names 1/4; beyond those a send is 429", 1024)
+    pending_bytes: int = _set(1 << 30, "BRIDGE_PENDING_BYTES", "bytes of all pending tickets, which are held in memory; beyond it a send is 503; an agent may have 1/16 of it, a name that is neither registered nor received for 1/64, all such names 1/4; beyond those a send is 429", 1024)
     stray_ttl: int = _set(
         7 * 86400, "BRIDGE_STRAY_TTL",
         "seconds that a ticket without a ttlMs waits for an agent that is neither registered nor received "

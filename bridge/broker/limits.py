@@ -24,7 +24,7 @@ from bridge.errors import PeerError
 BUCKETS_MAX = 10000  # agents that may be under way towards a full bucket
 SENT, REPLIES = "is sent", "replies to"  # what has a bucket of its own; the words of the refusal
 AGENT_SHARE = 16  # one agent's part of BRIDGE_PENDING_BYTES is 1/16: 64 MiB by default
-STRAY_SHARE = 256  # that of a name that is neither registered nor received for: 4 MiB
+STRAY_SHARE = 64  # that of a name that is neither registered nor received for: 16 MiB
 STRAYS_SHARE = 4  # that of all such names together: 256 MiB
 
 

@@ -51,16 +51,16 @@ def test_what_is_acknowledged_makes_room_and_a_restart_forgets_no_share(broker):
 
 
 def test_invented_names_leave_room_for_those_that_are_received_for(broker):
-    """Each has a 256th, all together a quarter. What has an agent behind it goes on."""
+    """Each has a 64th, all together a quarter. What has an agent behind it goes on."""
     broker.register("lucy")
-    assert fill(broker, "typo") == 2, "a 256th of 32 MiB is 128 KiB"
+    assert fill(broker, "typo") == 6, "a 64th of 32 MiB is 512 KiB"
     accepted = 0
     for number in range(200):
         answer = broker.ask("POST", f"/agents/invented-{number}/send", {"payload": TEXT})
         accepted += answer.status == 202
     check_problem(answer, 429)
     assert "invented-199" in answer.json["detail"] and "register" in answer.json["detail"]
-    assert 8 * MIB <= (accepted + 2) * 100_000 <= 8.3 * MIB
+    assert 8 * MIB <= (accepted + 6) * 100_000 <= 8.3 * MIB
     broker.send("lucy", TEXT)
     broker.kill()
     broker.start()
