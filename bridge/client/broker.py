@@ -154,8 +154,9 @@ class BrokerClient:
         await self.request("POST", "/replies", body)
 
     async def wait_reply(self, ticket: str, wait_ms: int) -> Optional[Json]:
-        """The ticket once it is replied to; None when `wait_ms` passed without."""
-        answer = await self.request("GET", f"/replies/{segment(ticket)}", query={"waitMs": wait_ms}, wait=wait_ms / 1000)
+        """The ticket once it is replied to, or will never be; None when `wait_ms` passed without."""
+        query = {"waitMs": wait_ms, "ended": 1}
+        answer = await self.request("GET", f"/replies/{segment(ticket)}", query=query, wait=wait_ms / 1000)
         return None if answer.status == 204 else self._object(answer)
 
     # agents

@@ -61,7 +61,7 @@ def test_a_waiter_for_its_reply_is_told(broker, how):
     with broker.line() as poll, broker.line() as wait:
         with broker.stream(f"/replies/{ticket_id}/stream") as stream:
             stream.read_block()
-            poll.request("GET", f"/replies/{ticket_id}?waitMs=60000")
+            poll.request("GET", f"/replies/{ticket_id}?waitMs=60000&ended=1")
             wait.request("GET", f"/replies/{ticket_id}/wait")
             if how == "drop":
                 drop(broker, ticket_id)
@@ -72,7 +72,7 @@ def test_a_waiter_for_its_reply_is_told(broker, how):
             assert (event.event, event.json["status"]) == ("timeout", status)
             assert stream.read_event() is None
     check_problem(broker.ask("GET", f"/replies/{ticket_id}/wait"), 408)
-    assert broker.ask("GET", f"/replies/{ticket_id}?waitMs=60000").json["status"] == status
+    assert broker.ask("GET", f"/replies/{ticket_id}?waitMs=60000&ended=1").json["status"] == status
     with broker.stream(f"/replies/{ticket_id}/stream") as late:
         assert late.read_event().event == "timeout"
 
@@ -132,3 +132,11 @@ def test_events_tell_of_it(broker):
             event = events.read_event()
             told += [(event.json["stage"], event.json["status"])] if event.event == "stage" else []
     assert told == [("accepted", "pending"), ("dropped", "dropped")]
+
+
+def test_an_older_client_reads_no_reply_into_a_dropped_ticket(broker):
+    """To it 200 means that there is one."""
+    ticket_id = broker.send(new_name())
+    drop(broker, ticket_id)
+    assert broker.ask("GET", f"/replies/{ticket_id}?waitMs=50").status == 204
+    assert broker.ask("GET", f"/replies/{ticket_id}?waitMs=50&ended=1").json["status"] == "dropped"

@@ -1,7 +1,8 @@
 """Replies, and waiting for them. A waiter that gives up changes nothing.
 
-A ticket that has expired or was dropped gets no reply, and its waiters are told at once: a poll is 200 with the
-ticket as it stands, `/wait` is 408, and the stream has its `timeout` event.
+A ticket that has expired or was dropped gets no reply, and its waiters are told at once: `/wait` is 408, and the
+stream has its `timeout` event. A poll with `ended=1` is 200 with the ticket as it stands; one without waits on, since
+to an older client 200 means a reply.
 """
 
 from __future__ import annotations
@@ -87,9 +88,10 @@ def _is_settled(entry: Entry) -> bool:
     return entry.state.response is not None or entry.state.has_ended
 
 
-def _poll_reply(services: Services, ticket_id: str) -> Reply:
+def _poll_reply(services: Services, ticket_id: str, tells_end: bool) -> Reply:
     entry = services.ledger.find(ticket_id)
-    return json_reply(200, entry.to_json()) if entry and _is_settled(entry) else Reply(204)
+    is_told = entry is not None and (_is_settled(entry) if tells_end else entry.state.response is not None)
+    return json_reply(200, entry.to_json()) if entry and is_told else Reply(204)
 
 
 def get_reply(request: Request, services: Services, name: str) -> Answer:
@@ -98,8 +100,9 @@ def get_reply(request: Request, services: Services, name: str) -> Answer:
     if "waitMs" not in query:
         return _current(services, name)
     wait_ms = query_int(query, "waitMs", 0, 0, WAIT_MAX)
-    answer = partial(_poll_reply, services, name)
-    if _is_settled(entry) or not wait_ms:
+    tells_end = query.get("ended") == "1"
+    answer = partial(_poll_reply, services, name, tells_end)
+    if entry.state.response is not None or (tells_end and entry.state.has_ended) or not wait_ms:
         return answer()
     return Wait(partial(services.hub.replies.wait, name), wait_ms / 1000, answer)
 
