@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import sys
 from typing import Any, NamedTuple, NoReturn, Optional, Sequence
 
@@ -82,6 +83,7 @@ def outcome(words: Sequence[str]) -> int:
     except SystemExit as leaving:  # argparse has printed help, version, or what is wrong
         return int(leaving.code or OK)
     except BridgeError as error:
+        logging.shutdown()  # what is logged comes first: a thread may write it (patient.py)
         print(f"bridge: {one_sentence(error)}", file=sys.stderr)
         return status_of(error)
 

@@ -18,7 +18,6 @@ ROWS = {
     "GET /tickets/{id}": "show", "POST /replies": "reply", "GET /replies/{id}": "get_reply", "GET /replies/{id}/wait": "wait_reply",
     "GET /replies/{id}/stream": "stream_reply", "GET /health": "health", "GET /metrics": "metrics", "GET /debug/connections": "connections",
     "POST /tickets/{id}/shown": "shown",
-    "DELETE /tickets/{id}": "drop", "DELETE /agents/{id}/tickets/pending": "purge",
     "POST /tickets/{id}/aside": "aside",
     "GET /subscribers/{id}": "show_subscriber",
     "GET /subscribers/{id}/tickets/pending": "pending_of_subscriber",

@@ -51,8 +51,8 @@ def test_a_disk_that_fills_and_heals(start):
         assert [ticket["ticketId"] for ticket in broker.pending("a")] == kept
         assert broker.ask("GET", f"/tickets/{refused}").status == 404
         for method, path, body in [
-            ("POST", "/agents/register", {"agentId": "new", "metadata": {"big": "x" * 20_000}}),
-            ("POST", f"/tickets/{kept[0]}/acknowledge", {"watcher": "w", "evidence": {"big": "x" * 20_000}}),
+            ("POST", "/agents/register", {"agentId": "new", "metadata": {"big": "x" * 12_000}}),
+            ("POST", f"/tickets/{kept[0]}/acknowledge", {"watcher": "w", "evidence": {"big": "x" * 12_000}}),
             ("POST", f"/tickets/{kept[1]}/claim", {"watcher": "w"}),
             ("POST", "/replies", {"ticketId": kept[2], "payload": "x" * 20_000}),
         ]:

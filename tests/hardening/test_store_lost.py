@@ -21,7 +21,9 @@ MAIN = "from bridge.cli.main import main; sys.exit(main())"
 # SQLite's own bound of the memory of a process, sqlite3_hard_heap_limit64.
 LITTLE_MEMORY = f"""
 import sqlite3, sys
-sqlite3.connect(":memory:").execute("PRAGMA hard_heap_limit = 6000000")
+any_store = sqlite3.connect(":memory:")
+any_store.execute("PRAGMA hard_heap_limit = 1200000")  # too little for one ticket of 700,000 bytes
+any_store.close()
 {MAIN}
 """
 
