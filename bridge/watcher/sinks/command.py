@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import time
+from contextlib import suppress
 from typing import Callable, Iterable
 
 from bridge.errors import DeliveryFailed
@@ -19,6 +20,9 @@ from bridge.tasks import within
 from bridge.ticket import Ticket
 from bridge.turns import Turns
 from bridge.timestamp import rfc3339
+
+
+PIPE_ENDS = 1.0  # seconds; what has left the command's session may hold the pipe open
 
 
 class CommandSink:
@@ -43,6 +47,7 @@ class CommandSink:
         finally:
             if child.returncode is None:
                 await kill_group(child)
+            await end_stdin(child)
         if child.returncode != 0:
             raise DeliveryFailed(f"`{self._command}` ended with {describe_end(child.returncode or 0)}")
         return {"form": "exec", "submittedAt": rfc3339(int(time.time() * 1000)), "verified": True}
@@ -77,6 +82,14 @@ async def kill_group(child: asyncio.subprocess.Process) -> None:
     except ProcessLookupError:
         pass  # it ended in this very moment
     await child.wait()
+
+
+async def end_stdin(child: asyncio.subprocess.Process) -> None:
+    """A command need not read its ticket. Before Python 3.11 asyncio logs a broken pipe that it was not asked for."""
+    assert child.stdin is not None
+    child.stdin.close()
+    with suppress(OSError, asyncio.TimeoutError):
+        await within(PIPE_ENDS, child.stdin.wait_closed())
 
 
 def describe_end(status: int) -> str:
