@@ -4,6 +4,7 @@
     OnDisk        this reply, once the change behind it is on disk; 503 if it cannot be
     Wait          when woken, or when the time is up
     Steps         when it is worked out, in parts: it takes longer than one turn of the loop may
+    Download      a file, as the peer reads it
     EventStream   a stream that goes on
 """
 
@@ -19,6 +20,7 @@ from bridge.broker.subscriber import Outbox
 from bridge.errors import PeerError
 
 JSON, PROBLEM = "application/json", "application/problem+json"
+SQLITE = "application/vnd.sqlite3"
 
 
 def _nothing() -> None:
@@ -47,7 +49,7 @@ class Wait(NamedTuple):
 
     join: Callable[[Callable[[], None]], Callable[[], None]]
     seconds: float
-    answer: Callable[[], Reply]
+    answer: Callable[[], Union[Reply, Download]]
     on_end: Callable[[], None] = _nothing
 
 
@@ -60,6 +62,15 @@ class Steps(NamedTuple):
     parts: Iterator[Optional[Reply]]
 
 
+class Download(NamedTuple):
+    """`size` bytes, which `read` gives in pieces. `close` is called in the end, in any case."""
+
+    content_type: str
+    size: int
+    read: Callable[[int], bytes]
+    close: Callable[[], None]
+
+
 class EventStream(NamedTuple):
     """`attach` connects a subscriber to the front's outbox; the front then has it catch up."""
 
@@ -67,7 +78,7 @@ class EventStream(NamedTuple):
     heartbeat_as_event: bool = False
 
 
-Answer = Union[Reply, OnDisk, Wait, Steps, EventStream]
+Answer = Union[Reply, OnDisk, Wait, Steps, Download, EventStream]
 
 
 def json_reply(status: int, content: object) -> Reply:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Callable
 
-from bridge.broker.handlers import agents, dropping, history, observation, pages, replies, scrape, streams, subscribers, tickets, web
+from bridge.broker.handlers import agents, backup, dropping, history, observation, pages, replies
+from bridge.broker.handlers import scrape, streams, subscribers, tickets, web
 from bridge.broker.reply import Answer
 from bridge.broker.services import Services
 from bridge.errors import PeerError
@@ -42,6 +43,7 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "/replies/{}/stream": {"GET": replies.stream_reply},
     "/overview": {"GET": observation.overview},
     "/events": {"GET": observation.events},
+    "/backup": {"GET": backup.backup},
     "/health": {"GET": pages.health},
     "/metrics": {"GET": scrape.metrics},
     "/debug/connections": {"GET": pages.connections},

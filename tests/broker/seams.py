@@ -149,6 +149,9 @@ class ScriptedJournal:
     def prune(self, before_ms: int) -> None:
         self.pruned_before.append(before_ms)
 
+    def copy(self) -> None:
+        return None
+
     def look(self) -> None:
         pass
 

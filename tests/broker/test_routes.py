@@ -23,6 +23,7 @@ ROWS = {
     "GET /subscribers/{id}/tickets/pending": "pending_of_subscriber",
     "GET /overview": "overview",
     "GET /events": "events",
+    "GET /backup": "backup",
     "GET /search": "find",
     "GET /debug/agent/{id}/status": "agent_status",
     "POST /agents/{id}/purge": "purge",

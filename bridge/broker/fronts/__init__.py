@@ -4,6 +4,7 @@
     reading.py      its reading half
     responses.py    Reply -> bytes
     outbox.py       where an event stream's bytes go
+    download.py     a file on its way
     loop_budget.py  how much of one turn of the loop requests may take
     held_bytes.py   what all connections hold together, and which one is cut
     heartbeats.py   one timer for the heartbeats of every stream

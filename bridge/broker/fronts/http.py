@@ -2,7 +2,7 @@
 
     reading ──whole request──► answering ──answered──► reading | closing
                                    └──EventStream──► streaming ──► closed
-    any error of the peer's ──► lingering: the answer is out, what still comes is thrown away
+    any error of the peer's, a Download ──► lingering: the answer is out, what still comes is thrown away
 
 Rule 1: one request at a time. What a pipelining peer sends ahead waits in the
 parser, and beyond a bound in the peer: reading goes on when the parser needs more.
@@ -21,15 +21,16 @@ from functools import partial
 from typing import Callable, Optional
 
 from bridge.broker.fronts.cors import cors_headers, options_reply
+from bridge.broker.fronts.download import Sending
 from bridge.broker.fronts.house import House
 from bridge.broker.fronts.loop_budget import LARGE
 from bridge.broker.fronts.outbox import StreamOutbox
 from bridge.broker.fronts.reading import FOREVER, Reading, State
-from bridge.broker.fronts.responses import encode_reply, encode_stream_head
+from bridge.broker.fronts.responses import encode_download_head, encode_reply, encode_stream_head
 from bridge.broker.fronts.stuck import WriteProgress
 from bridge.broker.fronts.witness import ID
 from bridge.broker.journal.base import Commit
-from bridge.broker.reply import Answer, EventStream, OnDisk, Reply, Steps, Wait, problem
+from bridge.broker.reply import Answer, Download, EventStream, OnDisk, Reply, Steps, Wait, problem
 from bridge.broker.routes import dispatch
 from bridge.errors import PeerError
 from bridge.wire.request import Request, Stage
@@ -48,6 +49,7 @@ class Connection(Reading):
         self._loop, self._writer = loop, writer
         self._request: Optional[Request] = None
         self._outbox: Optional[StreamOutbox] = None
+        self._sending: Optional[Sending] = None
         self._stop_waiting: Optional[Callable[[], None]] = None
         self._is_cut = False
         self._stuck: Optional[WriteProgress] = None  # while the peer reads too slowly
@@ -114,6 +116,8 @@ class Connection(Reading):
             self._wait(answer)
         elif isinstance(answer, Steps):
             self._house.budget.queue(partial(self._step, answer))
+        elif isinstance(answer, Download):
+            self._download(answer)
         else:
             self._stream(answer)
 
@@ -183,6 +187,15 @@ class Connection(Reading):
             except OSError:  # the peer has reset the connection already
                 self.abort()
 
+    def _download(self, answer: Download) -> None:
+        request, house, transport = self._request, self._house, self._transport
+        assert request is not None
+        counted = house.witness.answered(request, Reply(200), transport)
+        fields = counted + cors_headers(request, house.guard)
+        self._sending = Sending(answer, transport, house.budget, self._note_held, self._linger)
+        transport.write(encode_download_head(answer, int(house.services.clock.wall()), fields))
+        self._sending.start(request.method == "HEAD")
+
     def _stream(self, answer: EventStream) -> None:
         request, house = self._request, self._house
         assert request is not None
@@ -210,6 +223,8 @@ class Connection(Reading):
         self._house.timed.add(self)
         if self._outbox is not None:
             self._outbox.is_full = True
+        elif self._sending is not None:
+            self._sending.is_full = True
 
     def resume_writing(self) -> None:
         self._stuck = None
@@ -223,6 +238,8 @@ class Connection(Reading):
             return
         if self._outbox is not None:
             self._outbox.drained()
+        elif self._sending is not None:
+            self._sending.drained()
         elif self.state is State.ANSWERING and self._request is None:
             self.state = State.READING
             self._read_on()
@@ -275,6 +292,8 @@ class Connection(Reading):
         house.services.metrics.connections_open -= 1
         if self._stop_waiting is not None:
             self._stop_waiting()
+        if self._sending is not None:
+            self._sending.close()
         if self._outbox is not None:
             house.services.metrics.stream_closed(error is not None or self._is_cut, house.services.clock.monotonic())
             house.witness.stream_closed(self._transport, error, self._is_cut)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Iterable
 
-from bridge.broker.reply import JSON, PROBLEM, Reply
+from bridge.broker.reply import JSON, PROBLEM, Download, Reply
 from bridge.wire.response import encode_response_head
 from bridge.wire.sse import HEARTBEAT_FIELD
 
@@ -17,7 +17,7 @@ SSE_FIELDS = {
     "X-Accel-Buffering": "no",  # nginx passes events at once
     "Connection": "close",
 }
-# Of JSON: no page of another site may use it as a script, a style or an image (Fetch standard).
+# Of JSON and files: no page of another site may use it as a script, a style or an image (Fetch standard).
 GUARDED = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
 NO_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
@@ -50,6 +50,20 @@ def encode_reply(reply: Reply, second: int, connection: bytes, is_head: bool, he
 def _field(name: str, value: str) -> bytes:
     # encode_response_head refuses CR, LF and NUL: an echoed Origin cannot add a field.
     return encode_response_head(200, {name: value}).split(b"\r\n", 1)[1][:-2]
+
+
+def encode_download_head(
+    download: Download, second: int, headers: Iterable[tuple[str, str]] = ()
+) -> bytes:
+    fields = {
+        "Content-Type": download.content_type,
+        "Content-Length": str(download.size),
+        "Cache-Control": "no-store",
+        "Connection": "close",
+        **GUARDED,
+        **dict(headers),
+    }
+    return encode_response_head(200, fields)[:-2] + date_field(second) + b"\r\n"
 
 
 def encode_stream_head(is_chunked: bool, heartbeat_ms: int, headers: Iterable[tuple[str, str]] = ()) -> bytes:

@@ -5,6 +5,7 @@
     sqlite.py   the store of `--db PATH`: schema, migrations, locks, reads
     files.py    the files at that path, and whether they are still the open ones
     writer.py   the one thread that writes
+    backup.py   a copy of the store while it is in use
     trouble.py  what is said while it cannot
     memory.py   `--db :memory:`: keeps nothing
 """

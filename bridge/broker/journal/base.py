@@ -16,6 +16,7 @@ from typing import Any, Callable, Generator, NamedTuple, Optional, Protocol
 
 from bridge.broker.distribution import Distribution
 from bridge.broker.entry import Entry
+from bridge.broker.journal.backup import StoreCopy
 from bridge.errors import BridgeError, StoreBusy
 
 SIZE_BOUNDS = tuple(1 << power for power in range(12))  # rows of a group: 1 to 2048
@@ -160,6 +161,9 @@ class Journal(Protocol):
 
     def prune(self, before_ms: int) -> None:
         """Forget, in small steps, the tickets that were finished before then."""
+
+    def copy(self) -> Optional[StoreCopy]:
+        """Begin a copy of the store as it is now; None: nothing is kept here. Raises PeerError."""
 
     def look(self) -> None:
         """See whether the store is still there; part of each sweep."""

@@ -6,6 +6,7 @@ import asyncio
 from typing import Generator, Optional
 
 from bridge.broker.entry import Entry
+from bridge.broker.journal.backup import StoreCopy
 from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Commits, Kept
 from bridge.broker.journal.groups import Group, Groups
 from bridge.errors import BridgeError
@@ -44,6 +45,9 @@ class MemoryJournal:
 
     def prune(self, before_ms: int) -> None:
         """Nothing is kept here; the ledger's own memory is bounded."""
+
+    def copy(self) -> Optional[StoreCopy]:
+        return None
 
     def look(self) -> None:
         """There are no files."""

@@ -15,16 +15,17 @@ import json
 import logging
 import os
 import sqlite3
+from functools import partial
 from typing import Any, Callable, Generator, Iterator, Optional
-from urllib.parse import quote
 
 from bridge.broker.entry import Entry
 from bridge.broker.journal import schema
+from bridge.broker.journal.backup import StoreCopy, read_only, remove_leftover
 from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Commits, Kept
 from bridge.broker.journal.files import StoreFiles, open_lock, refuse_links
 from bridge.broker.journal.groups import Group, Groups
 from bridge.broker.journal.writer import STATEMENTS_KEPT, PruneJob, Writer
-from bridge.errors import BridgeError, StoreBusy, StoreError, WriterDied
+from bridge.errors import BridgeError, PeerError, StoreBusy, StoreError, WriterDied
 
 log = logging.getLogger("bridge.broker")
 
@@ -44,10 +45,11 @@ class SqliteJournal:
         self._lock = _take_lock(path)
         try:
             connection = _open(path)
-            self._reader = sqlite3.connect(f"file:{quote(os.path.abspath(path))}?mode=ro", uri=True, isolation_level=None)
+            self._reader = sqlite3.connect(read_only(path), uri=True, isolation_level=None)
         except StoreError:
             os.close(self._lock)
             raise
+        remove_leftover(path)
         loop = asyncio.get_running_loop()
         self.writer = Writer(
             connection,
@@ -58,6 +60,7 @@ class SqliteJournal:
         self._files = StoreFiles(path)
         self._is_closing = False
         self._pruning: Optional[PruneJob] = None  # the latest
+        self._copy: Optional[StoreCopy] = None  # the latest
         self._lost: Optional[BridgeError] = None
         start(self.writer)
 
@@ -121,6 +124,16 @@ class SqliteJournal:
             self._pruning = PruneJob(before_ms)
             self.writer.put(self._pruning)
 
+    def copy(self) -> StoreCopy:
+        self.look()  # the copy is read by the store's path
+        if self._lost is not None:
+            raise PeerError(503, str(self._lost), {"Retry-After": "5"}, reason="store")
+        if self._copy is not None and not self._copy.is_over:
+            detail = "another backup is under way, and its reader may be slow; try again later"
+            raise PeerError(409, detail)
+        self._copy = StoreCopy(self.path, partial(_call_soon, asyncio.get_running_loop()))
+        return self._copy
+
     def look(self) -> None:
         changed = self._files.changed() if self._lost is None else ""
         if changed:
@@ -150,6 +163,8 @@ class SqliteJournal:
     async def aclose(self) -> None:
         await self._groups.flush()
         self._is_closing = True
+        if self._copy is not None:
+            self._copy.end()  # before the writer: who closes the store last empties the WAL
         self._reader.close()
         if isinstance(self._lost, StoreError):
             return  # closing would remove PATH-wal, which may be another's by now; the exit does not

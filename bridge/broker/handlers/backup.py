@@ -1,0 +1,32 @@
+"""GET /backup: a copy of the store as it is now, made while the broker runs.
+
+The bytes go to the client, and the client writes the file: the broker writes no path that a caller
+names. One copy at a time: each needs as much room on the disk as the store has.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from bridge.broker.journal.backup import StoreCopy
+from bridge.broker.reply import SQLITE, Answer, Download, Wait
+from bridge.broker.services import Services
+from bridge.errors import PeerError
+from bridge.wire.request import Request
+
+COPY_MAX = 3600.0  # seconds that a copy may take: the WAL grows until it is made
+
+
+def backup(request: Request, services: Services, name: str) -> Answer:
+    copy = services.journal.copy()
+    if copy is None:
+        raise PeerError(409, "this broker keeps nothing on disk (--db :memory:)")
+    return Wait(copy.join, COPY_MAX, partial(_download, copy))
+
+
+def _download(copy: StoreCopy) -> Download:
+    error = copy.result()
+    if error is not None:
+        detail = f"no copy of the store was made: {error}"
+        raise PeerError(503, detail, {"Retry-After": "5"}, reason="store")
+    return Download(SQLITE, copy.size, copy.read, copy.close)
