@@ -48,6 +48,7 @@ COMMANDS = {
     "unregister": Command("bridge.cli.unregister", "remove an agent's registration; its tickets stay", "unregister lucy"),
     "drop": Command("bridge.cli.drop", "end a ticket that is pending, so that it is never delivered", "drop T42"),
     "purge": Command("bridge.cli.purge", "end every ticket that is pending for an agent", "purge lucy"),
+    "backup": Command("bridge.cli.backup", "copy the store of a running broker", "backup ~/copy.db"),
     "ack": Command("bridge.cli.ack", "acknowledge a ticket by hand", "ack T42"),
     "status": Command("bridge.cli.status", "how the broker, or one agent, is doing", "status lucy"),
     "explain": Command("bridge.cli.explain", "say what a watcher sees in a pane, and why a ticket waits", "explain dev-lucy 0 --follow"),

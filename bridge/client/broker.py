@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from typing import Any, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional
 from urllib.parse import parse_qs
 
 from bridge.client.address import segment
@@ -23,6 +23,7 @@ Json = Mapping[str, Any]
 WAIT_MAX = 60_000  # ms, the longest wait that the broker grants to one request (WIRE)
 REASON_MAX = 512  # characters that the broker keeps of why a ticket was set aside
 AGENTS_PAGE = 500  # agents of one answer: some 200 kB
+BACKUP_WAIT = 3600.0  # seconds that a broker has for a copy, as its own bound
 ABSENT = frozenset({404, 405})  # how a broker that is too old for a question refuses it
 
 
@@ -197,6 +198,10 @@ class BrokerClient:
 
     async def connections(self) -> Json:
         return self._object(await self.request("GET", "/debug/connections"))
+
+    async def backup(self, write: Callable[[bytes], object]) -> int:
+        """`write` a copy of the store, piece by piece; its size. Refused 404, 405: too old."""
+        return await self._http.download("/backup", write, BACKUP_WAIT)
 
     # looking on: a broker that is older has none of these (404)
 

@@ -1,4 +1,4 @@
-"""One request, one Answer; or one request, one EventStream.
+"""One request, one Answer; or one request, one EventStream; or one file, as it comes.
 
 Connections are kept alive and reused. A reused connection may turn out to have
 been closed by the broker in the same moment (RFC 9112 section 9.3.1): the
@@ -12,7 +12,7 @@ import asyncio
 import json
 import re
 from dataclasses import dataclass
-from typing import Mapping, Optional
+from typing import Callable, Mapping, Optional
 from urllib.parse import urlencode
 
 from bridge import __version__
@@ -27,6 +27,7 @@ from bridge.wire.sse import HEARTBEAT_FIELD, Event, EventStreamDecoder
 
 HEARTBEAT_MAX = 3600.0  # seconds between two heartbeats that are believed; who says more is not our broker
 IDEMPOTENT = frozenset({"GET", "HEAD", "DELETE", "PUT"})  # RFC 9110 section 9.2.2
+FILE = "application/vnd.sqlite3"  # the one kind of file that a broker sends
 Query = Mapping[str, object]
 
 
@@ -93,6 +94,43 @@ class HttpClient:
             raise
         await connection.aclose()
         raise refusal(answer) if answer.status != 200 else ConnectionLost(f"{self.address}{path} is no event stream but {kind or 'untyped'}")
+
+    async def download(self, path: str, write: Callable[[bytes], object], wait: float) -> int:
+        """Ask for a file, and `write` its bytes as they come; how many they were.
+
+        `wait`: seconds that the broker may need to have it ready, beyond a request's own. Raises
+        Refused, BrokerUnreachable, ConnectionLost when it did not come whole, and what `write`
+        raises.
+        """
+        message = self._encode("GET", path, None, None, {"Accept": FILE})
+        connection = await open_connection(self.address, self._settings)
+        try:
+            await connection.send("GET", message)
+            head = await self._read_head(connection, self._deadline(wait))
+            kind = head.fields.get("content-type", "").partition(";")[0].strip().lower()
+            if head.status != 200 or kind != FILE:
+                check(await self._read_answer(connection, head, self._deadline(0.0)))
+                raise ConnectionLost(f"{self.address}{path} is no {FILE} but {kind or 'untyped'}")
+            return await self._read_file(connection, head, write)
+        finally:
+            connection.abort()
+
+    async def _read_file(
+        self, connection: Connection, head: ResponseHead, write: Callable[[bytes], object]
+    ) -> int:
+        size, announced = 0, head.fields.get("content-length", "")
+        try:
+            event = await connection.read_event(self._deadline(0.0))
+            while isinstance(event, BodyData):
+                write(event.data)
+                size += len(event.data)
+                event = await connection.read_event(self._deadline(0.0))
+        except asyncio.TimeoutError:
+            raise ConnectionLost(f"{self.address} fell silent after {size} bytes") from None
+        if announced != str(size):
+            said = f"{self.address} announced {announced or 'no number of'} bytes, and sent {size}"
+            raise ConnectionLost(said)
+        return size
 
     async def aclose(self) -> None:
         idle, self._idle = self._idle, []

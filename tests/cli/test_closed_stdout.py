@@ -64,6 +64,7 @@ def words(served, server, tmp_path):
             "drop": ["drop", ticket],
             "purge": ["purge", agent, "--yes"],
             "unregister": ["unregister", agent],
+            "backup": ["backup", str(tmp_path / "copy.db")],
             "status": ["status"],
             "explain": ["explain", session, "0", "-L", server.name],
             "doctor": ["doctor", "-L", server.name],

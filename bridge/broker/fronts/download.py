@@ -1,6 +1,6 @@
 """A file on its way to a peer: a piece at a time, and never more in memory than a stream may hold.
 
-    start ──► a piece ──► room for another? ──yes──► the next, in its turn of the line (loop_budget.py)
+    start ──► a piece ──► room for another? ──yes──► the next, in its turn (loop_budget.py)
                                └──no──► when the peer has read: `drained`
 
 The transport's buffer holds at most BRIDGE_SSE_OUTBOX bytes and a piece. A peer that reads nothing
@@ -24,7 +24,7 @@ PIECE = 65536  # bytes
 
 
 class Sending:
-    """One Download on one connection. `on_end` is called when all of it is written, and only then."""
+    """One Download on one connection. `on_end` is called when all of it is written."""
 
     def __init__(
         self, download: Download, transport: asyncio.Transport, budget: LoopBudget,

@@ -2,7 +2,7 @@
 
     reading ──whole request──► answering ──answered──► reading | closing
                                    └──EventStream──► streaming ──► closed
-    any error of the peer's, a Download ──► lingering: the answer is out, what still comes is thrown away
+    a Download, any error of the peer's ──► lingering: the answer is out, the rest is thrown away
 
 Rule 1: one request at a time. What a pipelining peer sends ahead waits in the
 parser, and beyond a bound in the peer: reading goes on when the parser needs more.

@@ -17,7 +17,8 @@ SSE_FIELDS = {
     "X-Accel-Buffering": "no",  # nginx passes events at once
     "Connection": "close",
 }
-# Of JSON and files: no page of another site may use it as a script, a style or an image (Fetch standard).
+# Of JSON, and of a file: no page of another site may use it as a script, a style or an image
+# (Fetch standard).
 GUARDED = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
 NO_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 

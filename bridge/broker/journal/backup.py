@@ -72,7 +72,7 @@ class StoreCopy:
         return self._is_made and self._released.is_set()
 
     def join(self, wake: Callable[[], None]) -> Callable[[], None]:
-        """Call `wake` when the copy is made, or cannot be. Calling what this returns gives it up."""
+        """Call `wake` when the copy is made, or cannot be; what this returns gives it up."""
         self._wake = wake
         return self._give_up
 
@@ -120,7 +120,7 @@ class StoreCopy:
         file, error = None, None
         try:
             file = _copy(self._path, self._check_wanted)
-        except Exception as failure:  # SQLite's own, the system's, no memory: the loop must hear of it
+        except Exception as failure:  # SQLite's, the system's, no memory: the loop must hear of it
             error = StoreBusy(str(failure) or type(failure).__name__)
         self._call(self._arrived, file, error)
         self._released.wait()

@@ -1,0 +1,80 @@
+"""`backup FILE` against what is no broker, or an old one, or one that sends what is no store."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from fakes import HTML_404, FakeBroker, encode, problem
+from running import ROOT, environment, package_launcher
+
+KIND = "application/vnd.sqlite3"
+END = 60.0  # seconds for a command on a loaded machine
+
+
+def another_database(tmp_path) -> bytes:
+    path = tmp_path / "another.db"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE thing (x)")
+        other.commit()
+    return path.read_bytes()
+
+
+def run(answer: bytes, path) -> tuple[int, str]:
+    """The status and stderr of the command, when a broker answers so and hangs up."""
+
+    async def play():
+        async def handler(asked, writer):
+            assert (asked.method, asked.path) == ("GET", ["backup"])
+            writer.write(answer)
+            await writer.drain()
+
+        async with FakeBroker(handler) as broker:
+            process = await asyncio.create_subprocess_exec(
+                *package_launcher(), "backup", str(path), "--broker-url", broker.url,
+                cwd=ROOT, env=environment(), stderr=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+            _, said = await asyncio.wait_for(process.communicate(), END)
+            return process.returncode, said.decode()
+
+    return asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    "kind, status, word",
+    [
+        ("older", 4, "too old to give a backup"),
+        ("predecessor", 3, "too old to give a backup"),
+        ("busy", 5, "another backup is under way"),
+        ("another answer", 3, "application/vnd.sqlite3"),
+        ("cut", 3, "in the middle"),
+        ("no length", 3, "announced no number of bytes"),
+        ("empty", 6, "no store of bridge's"),
+        ("noise", 6, "damaged"),
+        ("another database", 6, "no store of bridge's"),
+    ],
+)
+def test_what_is_no_backup_is_one_line_and_no_file(tmp_path, kind, status, word):
+    whole = encode(200, another_database(tmp_path), KIND)
+    answer = {
+        "older": problem(404, "nothing lives at '/backup'"),
+        "predecessor": HTML_404,
+        "busy": problem(409, "another backup is under way"),
+        "another answer": encode(200, {"status": "ok"}),
+        "cut": whole[:-100],
+        "no length": b"\r\n".join(
+            line for line in whole.split(b"\r\n") if not line.startswith(b"Content-Length")
+        ),
+        "empty": encode(200, b"", KIND),
+        "noise": encode(200, b"noise" * 5000, KIND),
+        "another database": whole,
+    }[kind]
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    ended, said = run(answer, folder / "copy.db")
+    assert ended == status and word in said and said.count("\n") == 1, (ended, said)
+    assert os.listdir(folder) == []
