@@ -9,6 +9,7 @@ from contextlib import closing
 
 import pytest
 
+from bridge.broker.journal.schema import APPLICATION_ID
 from fakes import HTML_404, FakeBroker, encode, problem
 from running import ROOT, environment, package_launcher
 
@@ -16,20 +17,22 @@ KIND = "application/vnd.sqlite3"
 END = 60.0  # seconds for a command on a loaded machine
 
 
-def another_database(tmp_path) -> bytes:
-    path = tmp_path / "another.db"
+def database(tmp_path, owner: int = 0) -> bytes:
+    path = tmp_path / f"{owner}.db"
     with closing(sqlite3.connect(path)) as other:
+        other.execute(f"PRAGMA application_id = {owner}")
         other.execute("CREATE TABLE thing (x)")
         other.commit()
     return path.read_bytes()
 
 
-def run(answer: bytes, path) -> tuple[int, str]:
+def run(answer: bytes, path, meanwhile=lambda: None) -> tuple[int, str]:
     """The status and stderr of the command, when a broker answers so and hangs up."""
 
     async def play():
         async def handler(asked, writer):
             assert (asked.method, asked.path) == ("GET", ["backup"])
+            meanwhile()
             writer.write(answer)
             await writer.drain()
 
@@ -39,7 +42,9 @@ def run(answer: bytes, path) -> tuple[int, str]:
                 cwd=ROOT, env=environment(), stderr=asyncio.subprocess.PIPE,
             )  # fmt: skip
             _, said = await asyncio.wait_for(process.communicate(), END)
-            return process.returncode, said.decode()
+            lines = said.decode().splitlines(True)  # some are asyncio's, of a loaded machine
+            own = [line for line in lines if not line.startswith("Executing")]
+            return process.returncode, "".join(own)
 
     return asyncio.run(play())
 
@@ -59,7 +64,7 @@ def run(answer: bytes, path) -> tuple[int, str]:
     ],
 )
 def test_what_is_no_backup_is_one_line_and_no_file(tmp_path, kind, status, word):
-    whole = encode(200, another_database(tmp_path), KIND)
+    whole = encode(200, database(tmp_path), KIND)
     answer = {
         "older": problem(404, "nothing lives at '/backup'"),
         "predecessor": HTML_404,
@@ -78,3 +83,13 @@ def test_what_is_no_backup_is_one_line_and_no_file(tmp_path, kind, status, word)
     ended, said = run(answer, folder / "copy.db")
     assert ended == status and word in said and said.count("\n") == 1, (ended, said)
     assert os.listdir(folder) == []
+
+
+def test_a_file_that_came_meanwhile_is_not_replaced(tmp_path):
+    path = tmp_path / "copy.db"
+    whole = encode(200, database(tmp_path, APPLICATION_ID), KIND)
+    ended, said = run(whole, path, lambda: path.write_text("precious"))
+    assert ended == 2 and f"{path} is there already" in said, (ended, said)
+    assert path.read_text() == "precious" and not list(tmp_path.glob("*.part"))
+    path.unlink()
+    assert run(whole, path) == (0, "") and path.read_bytes() == whole.partition(b"\r\n\r\n")[2]
