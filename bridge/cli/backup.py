@@ -99,7 +99,8 @@ async def fetch(client: BrokerClient, file: BinaryIO, ends: list[signal.Signals]
     try:
         return await fetching
     except asyncio.CancelledError:
-        leave(came[0])
+        if came:
+            leave(came[0])
         raise
     except Refused as error:
         if error.status not in ABSENT:
