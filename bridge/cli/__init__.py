@@ -6,6 +6,7 @@
     asking.py   what the commands that ask a broker share
     one file per command or family: broker, watch, send, reply, show, tickets (pending, tail, search), agents (agents,
     register, unregister), drop, purge, ack, status, explain, doctor, bench (load.py: `bench load`; progress.py: how far it is), demo, pack
+    backup.py   a copy of the store, as a new file
     why.py      a ticket's story as `why` and `top` tell it; story.py says where it stands
     top/        agents and tickets live, in a terminal
     moment.py   times on the local clock; cells.py: text in a terminal's cells

@@ -6,7 +6,8 @@
 The transport's buffer holds at most BRIDGE_SSE_OUTBOX bytes and a piece. A peer that reads nothing
 is cut after the write deadline, as any other (stuck.py).
 
-A piece is read on the loop: 64 KiB of what was written just before takes some 15 µs.
+A piece is read on the loop. 64 KiB take 16 µs out of the kernel's cache, where what was written
+just before mostly is, and 70 µs from a solid-state disk.
 """
 
 from __future__ import annotations

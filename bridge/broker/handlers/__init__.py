@@ -11,6 +11,7 @@ turns into problem documents.
     replies.py   replies and waiting for them
     pages.py     health, debug
     scrape.py    metrics
+    backup.py    a copy of the store
     observation.py  overview, live events, search
     web.py       the page: files of broker/web
 """
