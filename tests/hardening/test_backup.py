@@ -9,14 +9,13 @@ import signal
 import sqlite3
 import stat
 import subprocess
-import sys
 import threading
 from contextlib import closing, suppress
 
 import pytest
 
 from conformance.shapes import check_problem
-from running import Broker, environment, package_launcher, wait_until
+from running import environment, package_launcher, wait_until
 
 KIND = "application/vnd.sqlite3"
 END = 60.0  # seconds for a command on a loaded machine
@@ -295,22 +294,3 @@ def test_a_store_that_is_gone_is_not_copied(start):
             check_problem(other.ask("GET", "/backup"), 503)
         line.send(b'"payload":1}')
     assert broker.wait() == 6
-
-
-# A disk that has, so it says, less room than a copy needs.
-LITTLE_ROOM = """
-import collections, shutil, sys
-Usage = collections.namedtuple("usage", "total used free")
-shutil.disk_usage = lambda path: Usage(1 << 40, 0, 60 << 20)
-from bridge.cli.main import main
-sys.exit(main())
-"""
-
-
-def test_a_copy_that_would_fill_the_disk_is_not_begun(tmp_path):
-    """Every send would be refused meanwhile."""
-    with Broker([sys.executable, "-c", LITTLE_ROOM], tmp_path / "bridge.db") as broker:
-        answer = broker.ask("GET", "/backup")
-        check_problem(answer, 503)
-        assert "bytes of room" in answer.json["detail"], answer.json
-        assert str(tmp_path) in answer.json["detail"]

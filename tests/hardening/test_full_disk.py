@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pathlib
 import resource
+import sys
 
 from conformance.shapes import check_problem
-from running import wait_until
+from running import Broker, wait_until
 
 
 def fill_disk(broker) -> None:
@@ -99,3 +100,22 @@ def test_a_refused_acknowledgement_can_be_said_again(start):
     free_disk(broker)
     wait_until(lambda: broker.acknowledge(ticket_id, {"watcher": "w"}).status == 200, "it heals")
     assert broker.ticket(ticket_id)["status"] == "delivered"
+
+
+# A disk that has, so it says, less room than a copy needs.
+LITTLE_ROOM = """
+import collections, shutil, sys
+Usage = collections.namedtuple("usage", "total used free")
+shutil.disk_usage = lambda path: Usage(1 << 40, 0, 60 << 20)
+from bridge.cli.main import main
+sys.exit(main())
+"""
+
+
+def test_a_copy_that_would_fill_the_disk_is_not_begun(tmp_path):
+    """A backup. Every send would be refused meanwhile."""
+    with Broker([sys.executable, "-c", LITTLE_ROOM], tmp_path / "bridge.db") as broker:
+        answer = broker.ask("GET", "/backup")
+        check_problem(answer, 503)
+        assert "bytes of room" in answer.json["detail"], answer.json
+        assert str(tmp_path) in answer.json["detail"]
