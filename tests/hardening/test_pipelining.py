@@ -9,6 +9,8 @@ import threading
 from raw_http import Line, request_bytes
 
 OK = 'bridge_http_responses_total{code="200"}'
+REFUSED = 'bridge_http_responses_total{code="400"}'
+ROUNDS = 8  # the kernel decides which of two connections the broker finds first
 
 
 def in_one_turn(broker, *said: tuple[Line, bytes]) -> None:
@@ -32,14 +34,15 @@ def sample(body: bytes, name: str) -> float:
 def test_a_thousand_requests_in_one_write_let_others_pass(start):
     broker = start(db=":memory:")
     many = request_bytes("GET", "/health", port=broker.port) * 1300  # one read of the broker's
+    ask = request_bytes("GET", "/metrics", port=broker.port)
     with broker.line() as greedy, broker.line() as other:
-        assert greedy.ask("GET", "/health").status == other.ask("GET", "/health").status == 200
-        in_one_turn(
-            broker, (greedy, many), (other, request_bytes("GET", "/metrics", port=broker.port))
-        )
-        answered = sample(other.read_answer().body, OK)
-        assert answered < 1300, "the other was asked after all of the many were answered"
-        assert [greedy.read_answer().status for _ in range(1300)] == [200] * 1300
+        for _ in range(ROUNDS):
+            assert greedy.ask("GET", "/health").status == 200
+            before = sample(other.ask("GET", "/metrics").body, OK)
+            in_one_turn(broker, (greedy, many), (other, ask))
+            answered = sample(other.read_answer().body, OK) - before
+            assert answered < 1300, "the other was asked after all of the many were answered"
+            assert [greedy.read_answer().status for _ in range(1300)] == [200] * 1300
 
 
 def test_an_honest_pipeline_is_answered_whole(start):
@@ -80,15 +83,15 @@ def test_ten_thousand_chunks_in_one_write_let_others_pass(start):
     chunks = [("Transfer-Encoding", "chunked")]
     small = b"1\r\nx\r\n" * 10000 + b"0\r\n\r\n"  # no JSON: refused as soon as it is read
     many = request_bytes("POST", "/agents/a/send", small, chunks, port=broker.port)
+    ask = request_bytes("GET", "/metrics", port=broker.port)
     with broker.line() as greedy, broker.line() as other:
-        assert greedy.ask("GET", "/health").status == other.ask("GET", "/health").status == 200
-        in_one_turn(
-            broker, (greedy, many), (other, request_bytes("GET", "/metrics", port=broker.port))
-        )
-        assert b'code="400"' not in other.read_answer().body, (
-            "the other was asked after the last chunk was read"
-        )
-        assert greedy.read_answer().status == 400
+        for number in range(ROUNDS):
+            assert greedy.ask("GET", "/health").status == other.ask("GET", "/health").status == 200
+            in_one_turn(broker, (greedy, many), (other, ask))
+            said = other.read_answer().body
+            refused = sample(said, REFUSED) if number else 0
+            assert refused == number, "the other was asked after the last chunk was read"
+            assert greedy.read_answer().status == 400
         body = (
             b"".join(b"1\r\n%c\r\n" % byte for byte in b'{"payload":"' + b"x" * 9000 + b'"}')
             + b"0\r\n\r\n"
