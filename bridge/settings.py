@@ -73,7 +73,7 @@ class BrokerSettings:
     connection_bytes: int = _set(
         256 << 20, "BRIDGE_CONNECTION_BYTES",
         "bytes of all bodies on their way and of all answers that peers have not read; beyond it "
-        "the fullest connection is cut", 1 << 20,
+        "the connection is cut that has held a large part of them for longest", 1 << 20,
     )  # fmt: skip
     poll_bytes: int = _set(8 << 20, "BRIDGE_POLL_BYTES", "bytes of one answer to a poll; the rest comes with the next", 1024)
     retention: int = _set(7 * 86400, "BRIDGE_RETENTION", "seconds that delivered, replied and expired tickets are kept")

@@ -109,7 +109,7 @@ REASONS = {
     417: "expectation", 421: "host", 429: "limit", 431: "too_large", 500: "internal", 501: "method", 503: "unavailable", 505: "version",
 }  # fmt: skip
 REFUSALS = frozenset(REASONS.values()) | {  # all that there are: the label has no other values
-    "agent_bytes", "agents_max", "connections_max", "events_max", "no_reply", "other", "pending_bytes", "queue_full", "rate_limit", "store", "stray_bytes",
+    "agent_bytes", "agents_max", "connection_bytes", "connections_max", "events_max", "no_reply", "other", "pending_bytes", "queue_full", "rate_limit", "store", "stray_bytes",
     "streams_max", "streams_off", "subscribers_max",
 }  # fmt: skip
 ORDINARY = frozenset({"not_found", "no_reply", "timeout", "conflict"})  # what happens when nothing is wrong: no reply yet, somebody else's claim

@@ -81,6 +81,29 @@ def test_bodies_on_their_way_are_bounded_together(start):
             line.close()
 
 
+def test_a_sender_is_safe_from_a_crowd_that_sends_half_bodies(start):
+    """Each of the crowd holds less than the sender does for a moment, and has held it for longer."""
+    broker = start(BRIDGE_CONNECTION_BYTES=8 * MIB, BRIDGE_RATE_LIMIT=0)
+    head = request_bytes(
+        "POST", "/agents/a/send", None, [("Content-Length", str(MIB))], port=broker.port
+    )
+    crowd = []
+    try:
+        with broker.line() as sender:
+            for number in range(5):
+                crowd += [broker.line() for _ in range(30 if not number else 5)]
+                for line in crowd[-30 if not number else -5 :]:
+                    line.send(head + b"x" * 300_000)
+                refused = 'bridge_refusals_total{reason="connection_bytes"}'
+                wait_until(lambda: broker.metrics()[refused] > number, "the budget is full")
+                body = {"payload": "x" * (MIB - 100)}
+                assert sender.ask("POST", "/agents/a/send", body).status == 202
+                broker.acknowledge(broker.pending("a")[0]["ticketId"])
+    finally:
+        for line in crowd:
+            line.close()
+
+
 def test_answers_that_are_not_read_are_bounded_together(start):
     broker = start(BRIDGE_CONNECTION_BYTES=8 * MIB, BRIDGE_RATE_LIMIT=0)
     for number in range(8):

@@ -278,6 +278,11 @@ class Connection(Reading):
         log.debug("closed for another connection, it was idle")
         self.abort()
 
+    def cut(self) -> None:
+        """All connections together hold too many bytes (held_bytes.py)."""
+        self._house.services.metrics.refusals["connection_bytes"] += 1
+        self.abort()
+
     def abort(self) -> None:
         self._is_cut = True
         self._transport.abort()

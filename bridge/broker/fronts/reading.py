@@ -31,7 +31,7 @@ class State(enum.Enum):
 
 
 class Reading(asyncio.BufferedProtocol):
-    """`_answer_request`, `_refuse` and `abort` are what a protocol adds."""
+    """`_answer_request`, `_refuse` and `cut` are what a protocol adds."""
 
     def __init__(self, house: House, transport: asyncio.Transport) -> None:
         self._house, self._transport = house, transport
@@ -51,8 +51,8 @@ class Reading(asyncio.BufferedProtocol):
     def _refuse(self, error: PeerError) -> None:
         raise NotImplementedError
 
-    def abort(self) -> None:
-        """Cut the connection, with what is unread."""
+    def cut(self) -> None:
+        """End the connection, with what is unread."""
         raise NotImplementedError
 
     @property
