@@ -13,7 +13,7 @@ ROW_KEYS = {
     "agentId", "type", "registered", "status", "connection", "health", "session", "pane", "pending",
     "oldestPendingAt", "waiting", "queued", "lastHeartbeat",
 }  # fmt: skip
-TOTALS = {"accepted", "acknowledged", "replied", "expired", "refused", "pending", "pendingBytes", "streams", "longpolls", "connections", "agents"}
+TOTALS = {"accepted", "acknowledged", "replied", "expired", "dropped", "refused", "pending", "pendingBytes", "streams", "longpolls", "connections", "agents"}
 HOPS = ["streamed", "injected", "acknowledged", "delivered"]
 
 

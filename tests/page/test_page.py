@@ -126,6 +126,22 @@ def test_sending_and_replying(page, served):
     assert page.evaluate("document.querySelector('#reply').hidden"), "a second reply is not possible"
 
 
+def test_a_name_that_is_not_known_and_what_was_dropped_are_said(start, tab):
+    broker = start(db=":memory:")
+    broker.register("lucy")
+    open_page(tab, broker)
+    for name, words in (("lcuy", "nothing is registered as lcuy"), ("lucy", "Accepted, and on disk.")):
+        tab.press("s")
+        tab.wait("document.querySelector('#send').open")
+        tab.evaluate(f"document.querySelector('#send-agent').value = {json.dumps(name)}")
+        tab.evaluate("document.querySelector('#send-text').focus()")
+        tab.write("hello")
+        tab.press("Enter", 2)
+        tab.wait_text("#toasts .toast:last-child", words)
+    assert broker.ask("POST", "/agents/lcuy/purge", {}).json["dropped"] == 1
+    tab.wait_text("#tiles", "0 expired, 1 dropped")
+
+
 def test_a_refusal_is_one_line_and_keeps_what_was_written(start, tab):
     broker = start(db=":memory:", BRIDGE_QUEUE_MAX=1)
     broker.send("full", 1)

@@ -61,6 +61,7 @@ def _totals(services: Services) -> dict[str, object]:
         "acknowledged": counted.acknowledged,
         "replied": counted.replies,
         "expired": counted.expired,
+        "dropped": counted.dropped,
         "refused": sum(count for reason, count in counted.refusals.items() if reason not in ORDINARY),
         "pending": hub.pending,
         "pendingBytes": hub.pending_bytes,

@@ -54,8 +54,13 @@ export function drawFigures(state) {
   const { p50Ms, p99Ms } = latency.delivered, [number, unit = ""] = duration(p50Ms).split(" ");
   fill("latency", number, unit, isKnown(p99Ms) ? `p99 ${duration(p99Ms)}, last minute` : "none in the last minute");
   drawAgents(state.countAgents(), totals);
-  fill("refused", count(totals.refused), "", `${count(totals.expired)} expired`, totals.refused || totals.expired ? "warn" : "");
+  drawRefused(totals);
   drawHops(latency);
+}
+
+function drawRefused({ refused, expired, dropped }) {
+  const note = `${count(expired)} expired` + (dropped ? `, ${count(dropped)} dropped` : "");
+  fill("refused", count(refused), "", note, refused || expired ? "warn" : "");
 }
 
 function drawWaiting(totals) {

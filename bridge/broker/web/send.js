@@ -20,10 +20,10 @@ export function makeSendBox(agents, openTicket) {
   const form = byId("send-form");
   byId("send-origin").value = recall();
   whenSubmitted(form, "send-problem", async () => {
-    const id = await sendTicket();
+    const { id, agent, isKnown } = await sendTicket();
     closeBox("send");
     byId("send-text").value = "";
-    toast("Accepted, and on disk.", { text: "See its story", do: () => openTicket(id) });
+    toast(isKnown ? "Accepted, and on disk." : unknown(agent), { text: "See its story", do: () => openTicket(id) });
   });
   return (agent = "") => {
     byId("send-agents").replaceChildren(...agents().slice(0, KNOWN_MAX).map((name) => element("option", { value: name })));
@@ -41,10 +41,13 @@ async function sendTicket() {
   const key = JSON.stringify([agent, content]);
   if (draft.key !== key) draft = { key, id: api.newTicketId() };
   keep(origin);
-  const { ticketId } = await api.send(agent, { ...content, ticketId: draft.id });
+  const { ticketId, known } = await api.send(agent, { ...content, ticketId: draft.id });
   draft = { key: "", id: "" };
-  return ticketId;
+  return { id: ticketId, agent, isKnown: known !== false };
 }
+
+/** What a name deserves that may be a slip of the pen. */
+const unknown = (agent) => `On disk, but nothing is registered as ${agent} or receives for it. Is the name right?`;
 
 /** `ticketId()` is the open ticket's, `done()` is called when its reply is on disk. */
 export function makeReplyBox(ticketId, done) {
