@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hardening.test_pipelining import OK, ROUNDS, in_one_turn, sample
 from raw_http import request_bytes
 
@@ -27,8 +29,9 @@ def test_evidence_counts_though_it_is_not_searched(start):
     assert len(pages_of(broker, "q=nowhere")) >= 3
 
 
-def test_replies_count_and_bound_the_answer(start):
-    broker = start(BRIDGE_SEARCH_BYTES=5000)
+@pytest.mark.parametrize("db", [None, ":memory:"])
+def test_replies_count_and_bound_the_answer(start, db):
+    broker = start(db=db, BRIDGE_SEARCH_BYTES=5000)
     for number in range(5):
         answer = broker.ask(
             "POST", "/replies", {"ticketId": broker.send("ann", number), "payload": "x" * 4000}
