@@ -20,6 +20,7 @@ from bridge.broker.entry import Entry
 from bridge.broker.ledger import Ledger
 from bridge.broker.transitions import expired
 
+RUN_MAX = 500  # tickets that expire in one turn of the loop, 10 ms; many may be due at once
 SWEEP_MIN = 1000  # entries below which the heap is not swept
 STRAY_GRACE = 3600.0  # seconds after a start before which no stray ticket expires
 STRAY = "no agent of that name was registered or received for"
@@ -67,10 +68,11 @@ class Expiry:
         if self._timer is not None:
             self._timer.cancel()
 
-    def run(self) -> None:
-        """Expire what is due."""
-        now = self._clock.monotonic()
-        while self._heap and self._heap[0][0] <= now:
+    def run(self, most: float = RUN_MAX) -> None:
+        """Expire what is due; what is beyond `most` tickets in a later turn."""
+        now, left = self._clock.monotonic(), most
+        while self._heap and self._heap[0][0] <= now and left > 0:
+            left -= 1
             _, seq, entry = heapq.heappop(self._heap)
             head = entry.head
             if head.is_final or (not entry.ttl_ms and self._is_served(entry.agent_id)):

@@ -110,7 +110,7 @@ class Server:
     async def start(self) -> str:
         """Listen; return the URL. Raises UsageError when the address cannot be bound."""
         read_files()
-        self._expiry.run()
+        self._expiry.run(most=float("inf"))
         await self.services.journal.flush()  # nobody sees as pending what expired while the broker was down
         self._loop.set_exception_handler(self._on_loop_error)
         try:

@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.broker.expiry import LOOK_AGAIN, STRAY_GRACE
+from bridge.broker.expiry import LOOK_AGAIN, RUN_MAX, STRAY_GRACE
 from bridge.broker.journal.base import Kept
 from bridge.broker.ledger import Draft
 from bridge.broker.transitions import acknowledged, claimed
@@ -102,6 +102,24 @@ def test_a_stray_ticket_from_before_a_start_waits_for_its_watcher():
         await asyncio.sleep(2)
         await on_disk(services)
         assert old.state.status == "expired" and services.hub.stray_bytes == 0
+
+    run(scenario)
+
+
+def test_many_that_are_due_at_once_expire_in_turns():
+    async def scenario(loop):
+        services = make_services(loop, queue_max=10**6)
+        most = 2 * RUN_MAX + 10
+        for _ in range(most):
+            services.ledger.accept("lucy", Draft(1, {}, ttl_ms=1000))
+        await on_disk(services)
+        counts = [0]
+        while counts[-1] < most:
+            await asyncio.sleep(0 if counts[-1] else 1)
+            counts.append(sum(entry.head.is_final for entry in services.hub.read("lucy", 0, most)))
+        assert max(after - before for before, after in zip(counts, counts[1:])) <= RUN_MAX
+        await on_disk(services)
+        assert not services.hub.backlogs
 
     run(scenario)
 

@@ -260,6 +260,16 @@ def test_the_first_stream_marks_the_ticket_as_streamed():
     assert (entry.streamed_ms, entry.streamed_by) == (WALL_MS, "sse")
 
 
+def test_what_the_connection_did_not_take_is_not_streamed(monkeypatch):
+    hub, outbox, stream = open_stream()
+    stream.add_everything(0)
+    catch_up(hub, stream)
+    entry = make_entry(1)
+    monkeypatch.setattr(outbox, "write", lambda data: False)
+    publish(hub, entry)
+    assert not entry.streamed_ms
+
+
 def test_agents_that_come_and_go_leave_nothing_on_the_stream():
     """Names are free to invent: a supervisor with a new worker every minute keeps its stream for months."""
     hub, outbox, stream = open_stream(limit=100000)

@@ -237,6 +237,17 @@ def test_connections_are_counted(start):
     wait_until(lambda: broker.ask("GET", "/health").status == 200, "room when the others have gone")
 
 
+def test_agents_of_one_subscriber_are_counted(start):
+    broker = start(BRIDGE_SUPERVISE_MAX=2)
+    for agent in ("ann", "bob", "bob"):
+        path = f"/agents/{agent}/subscribe"
+        assert broker.ask("POST", path, {"subscriber": "boss"}).status == 204
+    answer = broker.ask("POST", "/agents/cyd/subscribe", {"subscriber": "boss"})
+    assert "subscriber 'boss' has 2 agents" in check_problem(answer, 429)["detail"]
+    assert broker.ask("DELETE", "/agents/ann/subscribe?subscriber=boss").status == 204
+    assert broker.ask("POST", "/agents/cyd/subscribe", {"subscriber": "boss"}).status == 204
+
+
 @pytest.mark.parametrize("whose", ["agent", "subscriber"])
 def test_streams_of_one_agent_and_under_one_name_are_counted(broker, whose):
     """The refusal is a 503, at which watchers take to long-polls; it says whose, and what to do."""

@@ -6,11 +6,12 @@ import logging
 import signal
 import socket
 import struct
+import sys
 
 from bridge.broker.fronts.witness import ASYNCIO_LINES, Witness
 from bridge.broker.metrics import Metrics
 from raw_http import request_bytes
-from running import stages, wait_until
+from running import Broker, stages, wait_until
 
 LINGER_RESET = struct.pack("ii", 1, 0)  # close sends RST, socket(7) SO_LINGER
 
@@ -43,6 +44,30 @@ def test_a_pipeline_that_is_reset(start):
     broker = start()
     vanish_after(broker, request_bytes("GET", "/health", port=broker.port) * 500)
     assert "socket.send" not in broker.said()
+
+
+CHATTY_ASYNCIO = """
+import logging, signal, sys
+
+def warn(number, frame):
+    for _ in range(1000):
+        logging.getLogger("asyncio").warning("socket.send() raised exception.")
+
+signal.signal(signal.SIGUSR1, warn)
+from bridge.cli.main import main
+sys.exit(main())
+"""
+
+
+def test_a_broker_bounds_the_lines_of_asyncio(tmp_path):
+    launcher = [sys.executable, "-X", "dev", "-W", "error", "-c", CHATTY_ASYNCIO]
+    broker = Broker(launcher, tmp_path / "bridge.db").start()
+    broker.signal(signal.SIGUSR1)
+    more = f"asyncio said more, not logged count={1000 - ASYNCIO_LINES}"
+    wait_until(lambda: more in broker.said(), "what is left out is counted")
+    assert broker.said().count("socket.send") == ASYNCIO_LINES
+    broker.signal(signal.SIGTERM)
+    assert broker.wait() == 0
 
 
 def test_asyncio_cannot_fill_the_log():
