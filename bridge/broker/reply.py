@@ -21,6 +21,7 @@ from bridge.errors import PeerError
 
 JSON, PROBLEM = "application/json", "application/problem+json"
 SQLITE = "application/vnd.sqlite3"
+PART_ROWS = 64  # agents of one part of an answer that lists them; a row is 20 to 40 us
 
 
 def _nothing() -> None:

@@ -1,4 +1,4 @@
-"""A search reads so many bytes and no more, of whatever, and others are served meanwhile."""
+"""A search reads so many bytes and no more, of whatever; long answers let others pass."""
 
 from __future__ import annotations
 
@@ -59,3 +59,28 @@ def test_one_long_search_lets_others_pass(start):
             answered = sample(other.read_answer().body, OK)
             assert answered == before + 1, "the search was answered first"
             assert greedy.read_answer().json == {"tickets": [], "nextBefore": None}
+
+
+@pytest.mark.parametrize("path", ["/agents", "/overview"])
+def test_a_long_list_of_agents_lets_others_pass(start, path):
+    broker = start(db=":memory:")
+    with broker.line() as greedy, broker.line() as other:
+        for first in range(0, 600, 100):
+            register = [
+                request_bytes(
+                    "POST", "/agents/register", {"agentId": f"agent-{number}"}, port=broker.port
+                )
+                for number in range(first, first + 100)
+            ]
+            greedy.send(b"".join(register))
+            assert {greedy.read_answer().status for _ in range(100)} == {200}
+        ask = request_bytes("GET", "/metrics", b"x" * 40_000, port=broker.port)
+        for _ in range(ROUNDS):
+            before = sample(other.ask("GET", "/metrics").body, OK)
+            in_one_turn(
+                broker, (greedy, request_bytes("GET", path, port=broker.port)), (other, ask)
+            )
+            answered = sample(other.read_answer().body, OK)
+            assert answered == before + 1, "the list was made first"
+            found = greedy.read_answer().json
+            assert len(found if path == "/agents" else found["agents"]) == 600

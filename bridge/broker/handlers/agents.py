@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from functools import partial
-from typing import Any, Mapping
+from typing import Any, Iterator, Mapping, Optional
 from urllib.parse import urlencode
 
 from bridge.broker import body
 from bridge.broker.journal.base import Commit
 from bridge.broker.registry import POLL_WINDOW
-from bridge.broker.reply import Answer, OnDisk, Reply, json_reply
+from bridge.broker.reply import PART_ROWS, Answer, OnDisk, Reply, Steps, json_reply
 from bridge.broker.reported import number
 from bridge.broker.services import Services, query_int
 from bridge.errors import PeerError
@@ -87,10 +87,21 @@ def _shown(agent: Agent, services: Services) -> dict[str, object]:
 
 def list_agents(request: Request, services: Services, name: str) -> Answer:
     """In the order of their registration, as many as fit one answer; a Link (RFC 8288) leads to the next."""
-    query, parts, size = decode_query(request.query), [], 0
+    query = decode_query(request.query)
     limit = query_int(query, "limit", body.INT_MAX, 1, body.INT_MAX)
     last = query_int(query, "after", 0, 0, body.INT_MAX)
-    for place, agent in services.registry.listed(last):
+    return Steps(_listed(services, query, limit, last))
+
+
+def _listed(
+    services: Services, query: dict[str, str], limit: int, last: int
+) -> Iterator[Optional[Reply]]:
+    """10,000 agents take 200 ms: in parts. They are those of the first part."""
+    parts: list[bytes] = []
+    size = 0
+    for looked, (place, agent) in enumerate(list(services.registry.listed(last)), 1):
+        if looked % PART_ROWS == 0:
+            yield None
         if query.get("type") not in (None, agent.type):
             continue
         shown = _shown(agent, services)
@@ -101,10 +112,11 @@ def list_agents(request: Request, services: Services, name: str) -> Answer:
         if parts and (size > AGENTS_BYTES or len(parts) >= limit):
             following = urlencode({**query, "after": str(last)})
             link = f'</agents?{following}>; rel="next"'
-            return Reply(200, b"[%b]" % b",".join(parts), headers=(("Link", link),))
+            yield Reply(200, b"[%b]" % b",".join(parts), headers=(("Link", link),))
+            return
         parts.append(part)
         last = place
-    return Reply(200, b"[%b]" % b",".join(parts))
+    yield Reply(200, b"[%b]" % b",".join(parts))
 
 
 def _registered(services: Services, agent_id: str) -> Agent:

@@ -9,7 +9,7 @@ from bridge import __version__
 from bridge.broker import body
 from bridge.broker.events import HOLD, EventReader
 from bridge.broker.handlers.streams import check_streams, heartbeat_as_event
-from bridge.broker.reply import ORDINARY, Answer, EventStream, Reply, Steps, json_reply
+from bridge.broker.reply import ORDINARY, PART_ROWS, Answer, EventStream, Reply, Steps
 from bridge.broker.search import Search, SearchBounds, Wanted
 from bridge.broker.services import Services, query_int
 from bridge.broker.subscriber import Outbox
@@ -31,7 +31,16 @@ STATUSES = (PENDING, ACKNOWLEDGED, RESPONDED, EXPIRED, DROPPED)
 def overview(request: Request, services: Services, name: str) -> Answer:
     query = decode_query(request.query)
     limit = query_int(query, "limit", ROWS, 1, ROWS_MAX)
-    names = _names(query.get("agent"), services)
+    return Steps(_overview(services, _names(query.get("agent"), services), limit))
+
+
+def _overview(services: Services, names: list[str], limit: int) -> Iterator[Optional[Reply]]:
+    """The rows of 10,000 agents take 400 ms: in parts, and the totals when they are there."""
+    rows: list[bytes] = []
+    for number, agent_id in enumerate(names[:limit], 1):
+        if number % PART_ROWS == 0:
+            yield None
+        rows.append(body.encode(services.rows.row(agent_id).to_json()))
     content = {
         "at": rfc3339(services.clock.wall_ms()),
         "version": __version__,
@@ -39,10 +48,10 @@ def overview(request: Request, services: Services, name: str) -> Answer:
         "totals": _totals(services),
         "timeline": _timeline(services),
         "latency": _latency(services),
-        "agents": [services.rows.row(agent_id).to_json() for agent_id in names[:limit]],
         "truncated": len(names) > limit,
     }
-    return json_reply(200, content)
+    told = b'%b,"agents":[%b]}' % (body.encode(content)[:-1], b",".join(rows))
+    yield Reply(200, told)
 
 
 def _names(agent_id: Optional[str], services: Services) -> list[str]:
