@@ -94,15 +94,15 @@ class BrokerClient:
 
     async def drop(self, ticket: str, reason: str) -> Json:
         """End a ticket that is pending; `dropped` is 0, and `status` says why, where it is not."""
-        path, body = f"/tickets/{segment(ticket)}/drop", {"reason": reason[:REASON_MAX]}
-        return self._object(await self.request("POST", path, body, again=True))
+        path = f"/tickets/{segment(ticket)}"
+        return self._object(await self.request("DELETE", path, query={"reason": reason[:REASON_MAX]}))
 
     async def purge(self, agent: str, reason: str) -> int:
         """End all that is pending for the agent; how many tickets that were."""
-        path, body = f"/agents/{segment(agent)}/purge", {"reason": reason[:REASON_MAX]}
+        path, query = f"/agents/{segment(agent)}/tickets/pending", {"reason": reason[:REASON_MAX]}
         total, left = 0, 1
         while left:
-            answer = self._object(await self.request("POST", path, body, again=True))
+            answer = self._object(await self.request("DELETE", path, query=query))
             total += int(answer.get("dropped") or 0)
             left = int(answer.get("left") or 0) if answer.get("dropped") else 0
         return total

@@ -118,6 +118,11 @@ class RequestParser:
         return asks
 
     @property
+    def is_empty(self) -> bool:
+        """Nothing is held, and nothing is wrong."""
+        return self._open is None and self._pos == len(self._held) and self._error is None
+
+    @property
     def stage(self) -> Stage:
         if self._open is not None:
             return Stage.BODY

@@ -26,8 +26,8 @@ ROWS = {
     "GET /backup": "backup",
     "GET /search": "find",
     "GET /debug/agent/{id}/status": "agent_status",
-    "POST /agents/{id}/purge": "purge",
-    "POST /tickets/{id}/drop": "drop",
+    "DELETE /agents/{id}/tickets/pending": "purge",
+    "DELETE /tickets/{id}": "drop",
     "GET /": "page",
     "GET /web/{id}": "part",
 }  # fmt: skip

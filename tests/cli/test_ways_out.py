@@ -33,7 +33,7 @@ def test_send_that_waits_is_told_of_a_drop(bridge, served):
     with bridge.running("send", agent, "hello", "--wait", "--ticket-id", ticket_id) as sender:
         with served.agent_stream(agent) as stream:
             assert stream.read_event().json["ticketId"] == ticket_id
-        served.ask("POST", f"/tickets/{ticket_id}/drop")
+        served.ask("DELETE", f"/tickets/{ticket_id}")
         assert sender.process.wait(30) == 7
         sender.wait_said("is dropped; no reply to it will come")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import pytest
 
 from conformance.shapes import check_problem, check_ticket
@@ -9,7 +11,7 @@ from running import new_name, stages, wait_until
 
 
 def drop(broker, ticket_id: str, reason: str = ""):
-    return broker.ask("POST", f"/tickets/{ticket_id}/drop", {"reason": reason} if reason else None)
+    return broker.ask("DELETE", f"/tickets/{ticket_id}" + (f"?{urlencode({'reason': reason})}" if reason else ""))
 
 
 def test_a_dropped_ticket_is_never_delivered_and_says_why(broker):
@@ -84,7 +86,7 @@ def test_purge_ends_all_that_is_pending_for_one_agent(start):
         sent = [line.ask("POST", "/agents/lucy/send", {"payload": n}).json["ticketId"] for n in range(1100)]
     broker.acknowledge(sent[0])
     def purge():
-        return broker.ask("POST", "/agents/lucy/purge", {"reason": "a loop"}).json
+        return broker.ask("DELETE", "/agents/lucy/tickets/pending?reason=a+loop").json
 
     assert purge() == {"dropped": 1000, "left": 99}, "a bounded step"
     assert purge() == {"dropped": 99, "left": 0}
@@ -106,7 +108,7 @@ def test_purge_opens_a_store_that_is_full(start):
     for agent in ("lucy", "bob"):
         broker.register(agent)
     assert broker.send("lucy", text) and broker.ask("POST", "/agents/lucy/send", {"payload": text}).status == 429
-    assert broker.ask("POST", "/agents/lucy/purge").json == {"dropped": 1, "left": 0}
+    assert broker.ask("DELETE", "/agents/lucy/tickets/pending").json == {"dropped": 1, "left": 0}
     broker.send("lucy", text)
 
 

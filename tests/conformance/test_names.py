@@ -32,6 +32,6 @@ def test_what_can_be_seen_is_a_name(broker, name):
 
 def test_what_a_store_holds_already_is_still_received_and_ended(broker):
     """An older broker let such names in: their tickets are polled, and can be purged."""
-    for method, path in (("GET", "tickets/pending"), ("POST", "purge")):
+    for method, path in (("GET", "tickets/pending"), ("DELETE", "tickets/pending")):
         assert broker.ask(method, f"/agents/lucy%20/{path}").status == 200
     check_problem(broker.ask("DELETE", "/agents/lucy%20"), 404)

@@ -54,7 +54,7 @@ def test_no_kind_of_saying_passes_the_ceiling(broker):
                 reply = {"ticketId": ticket_id, "payload": [NESTED] * (4 if number % 20 == 0 else 1)}
                 assert line.ask("POST", "/replies", reply).status in (204, 429)
             for number in range(40):
-                assert line.ask("POST", f"/agents/agent-{number}/purge").status == 200
+                assert line.ask("DELETE", f"/agents/agent-{number}/tickets/pending").status == 200
         text = "x" * 500_000
         assert {send(line, f"stray-{number}", text).status for number in range(40)} == {202, 429}
         assert {send(line, f"agent-{number % 40}", text).status for number in range(80)} == {202, 503}

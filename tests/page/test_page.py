@@ -138,7 +138,7 @@ def test_a_name_that_is_not_known_and_what_was_dropped_are_said(start, tab):
         tab.write("hello")
         tab.press("Enter", 2)
         tab.wait_text("#toasts .toast:last-child", words)
-    assert broker.ask("POST", "/agents/lcuy/purge", {}).json["dropped"] == 1
+    assert broker.ask("DELETE", "/agents/lcuy/tickets/pending").json["dropped"] == 1
     tab.wait_text("#tiles", "0 expired, 1 dropped")
 
 

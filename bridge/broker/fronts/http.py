@@ -84,7 +84,7 @@ class Connection(Reading):
             self._note_held()
             if self.state is State.ANSWERING and not self._transport.is_closing():
                 self._give(self._guarded(partial(self._dispatch, request)))
-                self._read_on()
+                self._go_on()
 
         self._late_bytes = len(request.body)
         self._note_held()
@@ -125,13 +125,13 @@ class Connection(Reading):
         # Else the peer is gone.
         if self.state is State.ANSWERING and not self._transport.is_closing():
             self._give(self._guarded(lambda: next(steps.parts) or steps))
-            self._read_on()
+            self._go_on()
 
     def _on_disk(self, reply: Reply, commit: Commit) -> None:
         if self.state is State.ANSWERING and not self._transport.is_closing():
             error = commit.result()
             self._send(reply if error is None else problem(PeerError(503, f"{error}; nothing was kept, try again", {"Retry-After": "2"}, reason="store")))
-            self._read_on()
+            self._go_on()
 
     def _wait(self, wait: Wait) -> None:
         def stop() -> None:
@@ -143,7 +143,7 @@ class Connection(Reading):
         def finish() -> None:
             stop()
             self._give(self._guarded(wait.answer))
-            self._read_on()
+            self._go_on()
 
         cancel = wait.join(finish)
         timer = self._loop.call_later(wait.seconds, finish)
@@ -242,7 +242,7 @@ class Connection(Reading):
             self._sending.drained()
         elif self.state is State.ANSWERING and self._request is None:
             self.state = State.READING
-            self._read_on()
+            self._go_on()
 
     def sweep(self, now: float) -> None:
         """Close what is overdue. Called by the server every second or so for connections with a deadline."""

@@ -97,6 +97,14 @@ class Reading(asyncio.BufferedProtocol):
                 break
         budget.spend(began)
 
+    # Hot: once per request.
+    def _go_on(self) -> None:
+        """An answer is out: read on, if anything has come meanwhile."""
+        if self.state is State.READING and self._parser.is_empty:
+            self._need_more()
+        else:
+            self._read_on()
+
     def _queue(self) -> None:
         if not self._is_queued:
             self._is_queued = True

@@ -1,7 +1,7 @@
 """An operator ends what is pending: one ticket, or all of an agent's.
 
-    POST /tickets/{id}/drop {reason?}    200 {dropped: 0 or 1, status}
-    POST /agents/{id}/purge {reason?}    200 {dropped, left}
+    DELETE /tickets/{id}?reason=               200 {dropped: 0 or 1, status}
+    DELETE /agents/{id}/tickets/pending?reason=  200 {dropped, left}
 
 Rule 1: a dropped ticket stays, with the stage `dropped` and the reason in its history. Its waiters are told, as when
 it expires.
@@ -12,23 +12,27 @@ Rule 4: one request ends PURGE_MAX tickets at most, the oldest; `left` says how 
 
 from __future__ import annotations
 
-from bridge.broker import body
 from bridge.broker.handlers.history import REASON_MAX
 from bridge.broker.reply import Answer, OnDisk, json_reply
 from bridge.broker.services import Services
 from bridge.broker.transitions import dropped
+from bridge.errors import PeerError
 from bridge.wire.request import Request
+from bridge.wire.target import decode_query
 
 PURGE_MAX = 1000  # BRIDGE_QUEUE_MAX's default: one request is enough; 20 ms of the loop
 
 
-def _reason(request: Request, services: Services) -> str:
-    fields = body.decode_object(request.body, services.settings.json_depth)
-    return body.take_text(fields, "reason", "", REASON_MAX)
+def _reason(request: Request) -> str:
+    reason = decode_query(request.query).get("reason", "")
+    if len(reason) > REASON_MAX:
+        detail = f"reason is {len(reason)} characters long; at most {REASON_MAX} are kept"
+        raise PeerError(400, detail)
+    return reason
 
 
 def drop(request: Request, services: Services, name: str) -> Answer:
-    reason, entry = _reason(request, services), services.ledger.get(name)
+    reason, entry = _reason(request), services.ledger.get(name)
     if entry.head.is_final:
         content: dict[str, object] = {"dropped": 0, "status": entry.head.status}
         return OnDisk(json_reply(200, content), entry.commit)
@@ -39,7 +43,7 @@ def drop(request: Request, services: Services, name: str) -> Answer:
 
 def purge(request: Request, services: Services, name: str) -> Answer:
     # The name is not checked: a store may hold one that an older broker let in.
-    reason, wall_ms = _reason(request, services), services.clock.wall_ms()
+    reason, wall_ms = _reason(request), services.clock.wall_ms()
     found = services.hub.read(name, 0, PURGE_MAX + 1)
     pending = [entry for entry in found[:PURGE_MAX] if not entry.head.is_final]
     commit = found[-1].commit if found else None
