@@ -63,18 +63,22 @@ for _template, _methods in sorted(ROUTES.items(), key=lambda route: "{}" in rout
     _BY_LENGTH.setdefault(_template.count("/"), []).append((*_shape(_template), _methods))
 
 
+SHARED_STREAM = ["tickets", "stream"]
 REMEMBERED_PATHS = 4096  # a path may be as long as a head, so long ones are not remembered
 REMEMBERED_LENGTH = 512  # an id of 128 characters, each of three bytes, is longer, and rare
 
 
 def _find(path: str) -> list[tuple[dict[str, Handler], str]]:
-    """Every (methods, id) that the path can mean: /agents/register is also an agent of that name."""
+    """Every (methods, id) that the path can mean: /agents/register is also an agent of that name.
+
+    No ticket is named `stream` (tickets.RESERVED_IDS).
+    """
     found, segments = [], decode_segments(path)
     for index, literals, methods in _BY_LENGTH.get(len(segments), ()):
         rest = (*segments[:index], *segments[index + 1 :]) if index >= 0 else tuple(segments)
         if rest == literals:
             found.append((methods, segments[index] if index >= 0 else ""))
-    return found
+    return found[:1] if segments == SHARED_STREAM else found
 
 
 _remembered = lru_cache(maxsize=REMEMBERED_PATHS)(_find)
