@@ -20,6 +20,7 @@ _PAIR_ROUNDS = 4  # of taking innermost pairs away: what is left then is little,
 _RUN = re.compile(rb"\[+|\]+")
 _AS_LISTS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+SMALL = 4  # members of an object that is tried as one of texts
 INT_MAX = (1 << 53) - 1  # the integers that every JSON reader agrees on, RFC 8259 section 6
 INFINITY = float("inf")
 
@@ -42,11 +43,26 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=
 _encode_ascii = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
 
 
+# Hot: once per ticket, for the sender's metadata. JSONEncoder builds an encoder for each object.
+def _encode_small(content: dict[str, str]) -> str:
+    """An object of few texts. Raises TypeError when something else is in it."""
+    return "{" + ",".join([_quote(name) + ":" + _quote(text) for name, text in content.items()]) + "}"
+
+
+def _encode_any(content: object) -> str:
+    if type(content) is dict and len(content) <= SMALL:
+        try:
+            return _encode_small(content)
+        except TypeError:
+            pass  # numbers, lists, objects
+    return _encode(content)
+
+
 # Hot: a few times per ticket.
 def encode_text(content: object) -> str:
     """JSON that UTF-8 can carry: lone surrogates, which it cannot, stay as \\u escapes. Raises PeerError 400."""
     try:
-        text = _quote(content) if type(content) is str else _encode(content)
+        text = _quote(content) if type(content) is str else _encode_any(content)
         if not text.isascii():
             text.encode()
         return text

@@ -70,10 +70,13 @@ class Hub:
     # Hot: once per ticket.
     def hold(self, entry: Entry) -> Backlog:
         """Count the entry's bytes from now on, until `withdraw` or `let_go`; its agent's backlog."""
-        backlog = self.backlog(entry.agent_id)
-        backlog.bytes += len(entry.data)
+        size = len(entry.data)
+        backlog = self.backlogs.get(entry.agent_id)
+        if backlog is None:
+            backlog = self.backlog(entry.agent_id)
+        backlog.bytes += size
         if entry.is_stray:
-            self.stray_bytes += len(entry.data)
+            self.stray_bytes += size
         return backlog
 
     def let_go(self, entry: Entry) -> None:

@@ -66,20 +66,18 @@ class HeadWalker:
     drop what lies before.
     """
 
-    __slots__ = ("_check_start", "_head_max", "_line", "_scan")
+    __slots__ = ("has_begun", "_check_start", "_head_max", "_line", "_scan")
 
     def __init__(self, head_max: int, check_start: Callable[[str], None]) -> None:
         self._head_max = head_max
         self._check_start = check_start
         self._line = 0  # where the first line begins that is not yet complete
         self._scan = 0  # where to look on for its end
-
-    @property
-    def has_begun(self) -> bool:
-        return self._scan > 0
+        self.has_begun = False
 
     def restart(self) -> None:
         self._line = self._scan = 0
+        self.has_begun = False
 
     def walk(self, held: bytes | bytearray, begin: int) -> int:
         """Return where the head's empty line begins, -1 if it has not come. Raises PeerError."""
@@ -89,12 +87,14 @@ class HeadWalker:
             end = find_line_end(held, begin + self._scan, stop)
             if end < 0:
                 self._scan = max(self._line, stop - begin - 1)
+                self.has_begun = self._scan > 0
                 self._check_room(stop - begin)
                 return -1
             if end == line and self._line:
                 return end
             self._check_line(bytes(held[line:end]).decode("latin-1"))
             self._line = self._scan = end + 2 - begin
+            self.has_begun = True
 
     def _check_room(self, walked: int) -> None:
         if walked < self._head_max:

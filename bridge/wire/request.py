@@ -30,6 +30,8 @@ _BLANK_LINES = 4  # tolerated before a request: some old clients end a body with
 class Stage(enum.Enum):
     """Where a connection is; it says which deadline runs. Ask after `take_request` gave None."""
 
+    __hash__ = object.__hash__  # hot, as a key: Enum's own is Python code
+
     IDLE = "idle"  # nothing held
     HEAD = "head"  # part of a head
     BODY = "body"  # a whole head, part of its body
@@ -151,7 +153,8 @@ class RequestParser:
             self._walker.restart()
             self._walker.walk(held, pos)
             raise PeerError(400, "a malformed head")
-        self._walker.restart()
+        if self._walker.has_begun:
+            self._walker.restart()
         self._blank = 0
         self._pos = end + 4
         return self._open_request(head)

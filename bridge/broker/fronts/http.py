@@ -74,7 +74,7 @@ class Connection(Reading):
         if len(request.body) > LARGE:
             self._put_off(request)
         else:
-            self._give(self._guarded(partial(self._dispatch, request)))
+            self._give(self._guarded(self._dispatch, request))
 
     def _put_off(self, request: Request) -> None:
         """Answer it in its turn of the line; until then its body counts as held."""
@@ -83,7 +83,7 @@ class Connection(Reading):
             self._late_bytes = 0
             self._note_held()
             if self.state is State.ANSWERING and not self._transport.is_closing():
-                self._give(self._guarded(partial(self._dispatch, request)))
+                self._give(self._guarded(self._dispatch, request))
                 self._go_on()
 
         self._late_bytes = len(request.body)
@@ -94,9 +94,9 @@ class Connection(Reading):
         self._house.guard.check(request)
         return options_reply(request) if request.method == "OPTIONS" else dispatch(request, self._house.services)
 
-    def _guarded(self, make: Callable[[], Answer]) -> Answer:
+    def _guarded(self, make: Callable[..., Answer], *given: object) -> Answer:
         try:
-            return make()
+            return make(*given)
         except PeerError as error:
             return problem(error)
         except Exception:  # the outermost seam: one bad request must not end the others

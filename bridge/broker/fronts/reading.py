@@ -134,9 +134,9 @@ class Reading(asyncio.BufferedProtocol):
         return self.state is State.READING
 
     def _need_more(self) -> None:
-        if self._parser.take_continue():
-            self._transport.write(CONTINUE)
         stage = self._parser.stage
+        if stage is Stage.BODY and self._parser.take_continue():
+            self._transport.write(CONTINUE)
         if self._has_eof:
             self._transport.close()
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import Callable, NamedTuple, Sequence
 from urllib.parse import quote
 
@@ -31,9 +31,14 @@ UNKNOWN = ',"known":false}'  # the agent is neither registered nor received for
 RESERVED_IDS = {"stream"}  # GET /tickets/stream is the shared stream
 
 
+@lru_cache(maxsize=1024)  # names that are sent to again and again; one that is refused is not kept
+def check_agent(name: str) -> None:
+    check_name(name, "agentId")
+
+
 # Hot: once per ticket.
 def send(request: Request, services: Services, name: str) -> Answer:
-    check_name(name, "agentId")
+    check_agent(name)
     draft = read_draft(body.decode_object(request.body, services.settings.json_depth))
     if draft.ticket_id is not None:
         known = services.ledger.repeated(name, draft)
