@@ -2,7 +2,9 @@
 
 Rule 1: work that has more to do than one piece asks again, and stands at the end of the queue.
 So each open stream gets its share, and a ticket or a request waits for one turn, not for all.
-Rule 2: a piece looks at `is_over` after each thing that it does, and does at least one.
+Rule 2: after a whole turn of it the loop rests for as long. It then waits in select, and the writer's thread gets the
+interpreter's lock (loop_budget.py, rule 3): else each send would wait for the work of others.
+Rule 3: a piece looks at `is_over` after each thing that it does, and does at least one.
 """
 
 from __future__ import annotations
@@ -18,15 +20,16 @@ TURN = 0.002  # seconds; about 200 writes of a small event
 Work = Callable[[], None]
 
 
-def _call_soon(work: Work) -> None:
-    asyncio.get_running_loop().call_soon(work)
+def _call_in(seconds: float, work: Work) -> None:
+    loop = asyncio.get_running_loop()
+    loop.call_later(seconds, work) if seconds else loop.call_soon(work)
 
 
 class Pace:
     """The queue of such work, each piece of it once, in the order in which it was asked for."""
 
-    def __init__(self, clock: Clock, call_soon: Callable[[Work], object] = _call_soon) -> None:
-        self._clock, self._call_soon = clock, call_soon
+    def __init__(self, clock: Clock, call_in: Callable[[float, Work], object] = _call_in) -> None:
+        self._clock, self._call_in = clock, call_in
         self._waiting: OrderedDict[Work, None] = OrderedDict()
         self._is_called = False
         self._ends_at = 0.0
@@ -45,24 +48,26 @@ class Pace:
     def later(self, work: Work) -> None:
         """Call `work` in one of the next turns, once, however often that was asked for."""
         self._waiting.setdefault(work)
-        self._call()
+        self._call(0)
 
     def cancel(self, work: Work) -> None:
         self._waiting.pop(work, None)
 
-    def _call(self) -> None:
+    def _call(self, seconds: float) -> None:
         if self._waiting and not self._is_called:
             self._is_called = True
-            self._call_soon(self._run)
+            self._call_in(seconds, self._run)
 
     def _run(self) -> None:
         self._is_called = False
         self.begin()
+        rest = 0.0
         try:
             while self._waiting:
                 work, _ = self._waiting.popitem(last=False)
                 work()
                 if self.is_over():
+                    rest = TURN
                     break
         finally:  # also when a piece has failed: the others' must go on
-            self._call()
+            self._call(rest)

@@ -42,7 +42,12 @@ class PacedHub(Hub):
         self.now, self.seconds_a_look = 1000.0, 0.0
         self.clock = Clock(wall=lambda: WALL_MS / 1000, monotonic=self._look)
         self.called: list[Callable[[], None]] = []
-        super().__init__(Pace(self.clock, self.called.append))
+        self.rests: list[float] = []  # seconds before each of them
+        super().__init__(Pace(self.clock, self._call_in))
+
+    def _call_in(self, seconds: float, work: Callable[[], None]) -> None:
+        self.rests.append(seconds)
+        self.called.append(work)
 
     def _look(self) -> float:
         self.now += self.seconds_a_look

@@ -33,6 +33,23 @@ def test_a_turn_ends_after_the_piece_in_which_its_time_ran_out(asked):
     assert done == list(dict.fromkeys(asked)), "each once, in the order in which it was asked for"
 
 
+def test_after_a_whole_turn_the_loop_rests_for_as_long():
+    """Found by tests/bench/beside.py: the thread that writes the store got no time beside streams that caught up."""
+    hub, rests = PacedHub(), []
+
+    def work(name, share):
+        hub.now += share * TURN
+
+    for name, share in [("a", 0.2), ("b", 0.2), ("c", 1.1), ("d", 0.2), ("e", 1.1)]:
+        hub.pace.later(partial(work, name, share))
+    hub.turns()
+    assert hub.rests == [0, TURN], "before the first turn there is nothing to rest from"
+    for name in "fg":
+        hub.pace.later(partial(work, name, 0.2))
+        hub.turns()
+    assert hub.rests[2:] == [0, 0], "and short work is done at once"
+
+
 def test_what_is_cancelled_is_not_done_and_the_loop_is_called_once():
     hub, done = PacedHub(), []
     for name in "ab":

@@ -1,0 +1,203 @@
+"""One well-behaved sender at 50 a second, alone and beside each abuse: what its send takes, as a ratio in one run.
+
+    python3 tests/bench/beside.py [--seconds 6] [--only flood,texts]
+
+For each abuse a broker of its own is started. The sender is measured on it for some seconds alone, then for as many
+beside the abuse. Its p99 beside should be at most 3 times its p99 alone (the last column). Each abuse is a process of low
+priority: what is measured is what the broker gives to whom, and not who wins the two cores of a small machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import pathlib
+import socket
+import sys
+import tempfile
+import time
+from typing import Callable, Optional
+
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:1] = [str(TESTS), str(TESTS.parent)]
+
+from raw_http import Line, request_bytes  # noqa: E402
+from running import Broker, package_launcher  # noqa: E402
+
+RATE = 50  # sends a second
+SETTINGS = {"BRIDGE_RATE_LIMIT": 0, "BRIDGE_QUEUE_MAX": 100_000}
+STREAMS = 3000
+BACKLOG = 32_000
+
+
+def pump(port: int, data: bytes, count: int = 1) -> None:
+    """Write the same bytes on so many connections for ever, and read what comes."""
+    lines = [open_line(port) for _ in range(count)]
+    while True:
+        for number, line in enumerate(lines):
+            try:
+                line.send(data)
+            except (BlockingIOError, socket.timeout):
+                pass
+            except OSError:
+                lines[number] = line = open_line(port)
+            try:
+                while line.socket.recv(1 << 20):
+                    pass
+                lines[number] = open_line(port)
+            except BlockingIOError:
+                pass
+            except OSError:
+                lines[number] = open_line(port)
+
+
+def open_line(port: int) -> Line:
+    line = Line(port)
+    line.socket.setblocking(False)
+    return line
+
+
+def send_to(agent: str, payload: object) -> bytes:
+    return request_bytes("POST", f"/agents/{agent}/send", {"payload": payload})
+
+
+def flood(port: int) -> None:
+    pump(port, send_to("flooded", "x") * 50, 4)
+
+
+def unread_streams(port: int) -> None:
+    agents = range(STREAMS)
+    lines = [Line(port, receive_buffer=4096) for _ in agents]
+    for number, line in zip(agents, lines):
+        line.request("GET", f"/agents/unread-{number % 100}/tickets/stream")
+    pump(port, send_to("unread-1", "x" * 2000), 1)
+
+
+def texts(port: int) -> None:
+    pump(port, send_to("texts", "x" * 1_000_000), 3)
+
+
+def lists(port: int) -> None:
+    pump(port, send_to("lists", [[] for _ in range(24_000)]), 3)
+
+
+def too_many_lists(port: int) -> None:
+    pump(port, send_to("lists", [[]] * 300_000), 3)
+
+
+def everything(port: int) -> None:
+    lines = [Line(port, receive_buffer=4096) for _ in range(10)]
+    while True:  # each comes anew, and is due all that is pending
+        for number, line in enumerate(lines):
+            line.request("GET", "/tickets/stream")
+            time.sleep(0.05)
+            line.close()
+            lines[number] = Line(port, receive_buffer=4096)
+
+
+def searches(port: int) -> None:
+    pump(port, request_bytes("GET", "/search?q=nowhere") * 20)
+
+
+def listings(port: int) -> None:
+    pump(port, request_bytes("GET", "/agents") + request_bytes("GET", "/overview?limit=10000"), 2)
+
+
+def slow_heads(port: int) -> None:
+    lines = [Line(port) for _ in range(STREAMS)]
+    while True:
+        for number, line in enumerate(lines):
+            try:
+                line.send(b"G")
+            except OSError:
+                lines[number] = Line(port)
+        time.sleep(0.5)
+
+
+def fill(port: int, count: int, agents: int) -> None:
+    with Line(port) as line:
+        for first in range(0, count, 200):
+            for number in range(first, first + 200):
+                line.send(send_to(f"full-{number % agents}", "hay " * 40))
+            for _ in range(200):
+                line.read_answer()
+
+
+def register(port: int) -> None:
+    with Line(port) as line:
+        for number in range(2000):
+            assert line.ask("POST", "/agents/register", {"agentId": f"listed-{number}", "metadata": {"team": "x" * 100}}).status == 200
+
+
+ABUSES: dict[str, tuple[str, Callable[[int], None], Optional[Callable[[int], None]]]] = {
+    "flood": ("4 connections pipeline sends to one agent", flood, None),
+    "unread": (f"{STREAMS} streams that never read, fed by a flood", unread_streams, None),
+    "texts": ("3 connections of texts of 1 MB", texts, None),
+    "lists": ("3 connections of 24,000 nested lists", lists, None),
+    "refused-lists": ("3 connections of 300,000 lists, refused", too_many_lists, None),
+    "everything": (f"10 unread streams of everything, {BACKLOG} pending", everything, lambda port: fill(port, BACKLOG, 50)),
+    "search": (f"one connection pipelines searches of {BACKLOG}", searches, lambda port: fill(port, BACKLOG, 50)),
+    "listings": ("2 connections list 2,000 agents", listings, register),
+    "slow-heads": (f"{STREAMS} heads, a byte each half second", slow_heads, None),
+}
+
+
+def measure(port: int, seconds: float) -> list[float]:
+    """Milliseconds of each send, from its due time: a late one makes the next ones late, and that counts."""
+    found = []
+    with Line(port) as line:
+        began = time.perf_counter()
+        for number in range(int(seconds * RATE)):
+            due = began + number / RATE
+            time.sleep(max(0.0, due - time.perf_counter()))
+            assert line.ask("POST", "/agents/well-behaved/send", {"payload": number}).status == 202
+            found.append((time.perf_counter() - due) * 1000)
+    return sorted(found)
+
+
+def p99(found: list[float]) -> float:
+    return found[int(len(found) * 0.99)]
+
+
+def beside(name: str, seconds: float, folder: str) -> None:
+    words, abuse, prepare = ABUSES[name]
+    broker = Broker(package_launcher(strict=False), f"{folder}/{name}.db", **SETTINGS).start()
+    try:
+        broker.register("well-behaved")
+        if prepare is not None:
+            prepare(broker.port)
+        measure(broker.port, 1)
+        alone = measure(broker.port, seconds)
+        process = multiprocessing.Process(target=_run, args=(abuse, broker.port), daemon=True)
+        process.start()
+        time.sleep(1.5)
+        try:
+            found = measure(broker.port, seconds)
+        finally:
+            process.kill()
+            process.join()
+        ratio = p99(found) / p99(alone)
+        print(f"{words:50} alone {alone[len(alone) // 2]:6.1f} / {p99(alone):6.1f}   beside {found[len(found) // 2]:6.1f} / {p99(found):7.1f}   {ratio:5.1f} x", flush=True)
+    finally:
+        broker.kill()
+
+
+def _run(abuse: Callable[[int], None], port: int) -> None:
+    os.nice(10)
+    abuse(port)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--only", default=",".join(ABUSES), help="names, with commas between")
+    args = parser.parse_args()
+    print("send answered, ms: p50 / p99")
+    with tempfile.TemporaryDirectory(prefix="bridge-beside-") as folder:
+        for name in args.only.split(","):
+            beside(name, args.seconds, folder)
+
+
+if __name__ == "__main__":
+    main()
