@@ -109,6 +109,16 @@ def test_a_bad_body_is_400_and_stores_nothing(broker, body):
     assert broker.pending(agent) == []
 
 
+@pytest.mark.parametrize("name", ["origin", "threadId"])
+def test_a_name_in_metadata_is_as_long_as_a_name_may_be(broker, name):
+    agent = new_name()
+    broker.send(agent, metadata={name: "x" * 128})
+    answer = broker.ask("POST", f"/agents/{agent}/send", {"payload": 1, "metadata": {name: "x" * 129}})
+    assert f"metadata.{name} is 129 characters long" in check_problem(answer, 400)["detail"]
+    broker.send(agent, metadata={name: ["x" * 200]})  # which is no name
+    assert len(broker.pending(agent)) == 2
+
+
 def test_bad_agent_ids_are_400(broker):
     for agent in ("%00", "%0a", "%7f", "x" * 129, "%ff", "%c0%80", "%zz", "%4", "a%"):
         check_problem(broker.ask("POST", f"/agents/{agent}/send", {"payload": 1}), 400)
