@@ -48,6 +48,11 @@ def environment(**settings: object) -> dict[str, str]:
     return {**mine, "PYTHONPATH": str(ROOT), **{name: str(value) for name, value in settings.items()}}
 
 
+def without_slowness(said: str) -> str:
+    """stderr without what asyncio's debug mode (-X dev) says of a step that took 0.1 s: the machine was slow, not we."""
+    return "".join(line for line in said.splitlines(keepends=True) if "Executing <" not in line)
+
+
 def wait_until(condition, what: str, patience: float = PATIENCE):
     """The first true value of `condition()`; fails with `what` when it never comes."""
     deadline = time.monotonic() + patience

@@ -20,6 +20,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 from collections import OrderedDict
 from functools import partial
 from typing import Any, Callable, Mapping, Optional, Sequence, Union
@@ -270,6 +271,12 @@ def calm_collector() -> None:
     gc.set_threshold(20000, 50, 50)
 
 
+def share_the_interpreter() -> None:
+    """Let the thread that writes the store win the interpreter's lock back from a busy loop sooner. It needs it some ten
+    times a commit; with Python's 5 ms a send waited for 400 ms beside streams that caught up, with this for 20."""
+    sys.setswitchinterval(0.0005)
+
+
 def raise_descriptor_limit() -> None:
     """A stream is a descriptor, and the usual soft limit is 1024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -298,6 +305,7 @@ async def serve(settings: BrokerSettings, ready: Callable[[str], None], manager:
         loop.add_signal_handler(number, on_signal)
     raise_descriptor_limit()
     calm_collector()
+    share_the_interpreter()
     server = Server(settings, passed)
     journal = server.services.journal
     server.on_lost = stopping.set

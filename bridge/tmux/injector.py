@@ -258,7 +258,7 @@ class Injector:
 
     def note_ran(self) -> None:
         """A command that was typed here has said that it ran."""
-        self._lookout.note_ran()
+        self._lookout.note_ran(self._submitter.submitted)
 
     def _cooling(self) -> float:
         """Seconds until the next ticket may be typed."""

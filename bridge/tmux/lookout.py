@@ -174,9 +174,9 @@ class Lookout:
         end = time.time() + left  # tmux knows whole seconds only: a short claim may end up to one later
         return self.guard(state, int(end) if left >= 2 else math.ceil(end))
 
-    def note_ran(self) -> None:
-        """A command of ours was seen to run."""
-        self._memory.note_ran(time.monotonic())
+    def note_ran(self, submitted: float) -> None:
+        """A command of ours, entered at that monotonic second, was seen to run."""
+        self._memory.note_ran(submitted)
 
     async def run(self, *argv: str, stdin: Optional[bytes] = None) -> str:
         try:

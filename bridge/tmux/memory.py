@@ -33,7 +33,7 @@ class Memory:
         self._line_since = 0.0
         self._line_still = 0.0  # the same of the cursor and its row alone
         self._busy_since: Optional[float] = None
-        self._ours_ran_at: Optional[float] = None  # when a command of ours was seen to have run
+        self._ours_ran_at: Optional[float] = None  # when a command of ours was entered that was seen to run
         self._process = ""
         self._seen: tuple[str, ...] = ()  # text left of the cursor after each of the last commands
         self._prompts: tuple[str, ...] = ()
@@ -52,9 +52,10 @@ class Memory:
         self._line_still = max(0.0, asked - self._line_since)
         self._learn(state, is_shell, now)
 
-    def note_ran(self, now: float) -> None:
-        """A command of ours was seen to run: what the shell shows next is its prompt."""
-        self._ours_ran_at = now
+    def note_ran(self, submitted: float) -> None:
+        """A command of ours, entered then, was seen to run: what the shell shows next is its prompt, unless a person
+        has typed since. The word that it ran may come late, and the person was quicker."""
+        self._ours_ran_at = submitted
 
     def _learn(self, state: PaneState, is_shell: bool, now: float) -> None:
         terminal = state.terminal

@@ -12,7 +12,7 @@ import uuid
 
 import pytest
 
-from running import PATIENCE, ROOT, Broker, environment, package_launcher, wait_until
+from running import PATIENCE, ROOT, Broker, environment, package_launcher, wait_until, without_slowness
 
 END = 30.0  # seconds a command may take on a loaded machine
 
@@ -32,7 +32,7 @@ class Program:
     def run(self, *words: str, stdin: bytes = b"", status: int = 0) -> str:
         """Run a command to its end; its stdout. Its exit status must be `status`, its stderr a line of ours or nothing."""
         done = subprocess.run([*package_launcher(), *words], input=stdin, capture_output=True, timeout=END, env=self.environment, cwd=ROOT)
-        said = done.stderr.decode()
+        said = without_slowness(done.stderr.decode())
         assert done.returncode == status, f"{words}: exit status {done.returncode}, {said}"
         assert "Traceback" not in said and "Warning" not in said, said
         if status in (3, 4, 5, 6, 7, 8):

@@ -131,6 +131,7 @@ def test_a_name_that_is_not_known_and_what_was_dropped_are_said(start, tab):
     broker.register("lucy")
     open_page(tab, broker)
     for name, words in (("lcuy", "nothing is registered as lcuy"), ("lucy", "Accepted, and on disk.")):
+        tab.wait("!document.querySelector('#send').open")  # the one before has closed
         tab.press("s")
         tab.wait("document.querySelector('#send').open")
         tab.evaluate(f"document.querySelector('#send-agent').value = {json.dumps(name)}")

@@ -230,6 +230,17 @@ def test_a_prompt_is_learned_from_the_ends_of_two_commands(first, second, idle, 
     assert (second in memory.learned().prompts) is learned
 
 
+@pytest.mark.parametrize("typed, learned", [(9.0, True), (11.0, False)], ids=["before", "since"])
+def test_what_a_person_typed_since_our_command_was_entered_is_no_prompt(typed, learned):
+    """Found by the soak: the word that it had run came when a draft stood there already, and the draft became the prompt."""
+    memory = Memory()
+    memory.see(shell_state("dev$ "), True, 9.5, 9.5)
+    memory.note_ran(10.0)
+    for now in (13.0, 13.5):
+        memory.see(replace(shell_state("wwwww-"), human_idle=now - typed), True, now, now)
+    assert (memory.learned().prompts == ("wwwww-",)) is learned
+
+
 def test_a_prompt_that_has_not_stood_yet_is_not_learned():
     memory = Memory()
     for now, state in enumerate([shell_state("", busy=True), shell_state("abc$ "), shell_state("", busy=True), shell_state("abc$ ")]):
