@@ -16,7 +16,7 @@ from bridge.broker.services import Services, only_looks, query_int
 from bridge.broker.subscriptions import LINGER
 from bridge.broker.transitions import acknowledged, claimed
 from bridge.errors import PeerError
-from bridge.ticket import ID_MAX, check_id, check_name
+from bridge.ticket import check_id, check_name
 from bridge.timestamp import rfc3339
 from bridge.wire.request import Request
 from bridge.wire.target import decode_query
@@ -29,6 +29,7 @@ EVIDENCE_MAX = 16384  # bytes of JSON; two stages of a history that stays in mem
 EVIDENCE_TEXT = 2048  # characters of a text in evidence that is too long
 UNKNOWN = ',"known":false}'  # the agent is neither registered nor received for
 NAMES = ("origin", "threadId")  # of metadata; each event that tells of a ticket has them
+SAID_MAX = 512  # characters of such a name, which need not be an agent's
 RESERVED_IDS = {"stream"}  # GET /tickets/stream is the shared stream
 
 
@@ -71,8 +72,8 @@ def read_draft(fields: dict[str, object]) -> Draft:
     origin, ticket_id = metadata.get("origin"), fields.get("ticketId")
     for name in NAMES:
         said = metadata.get(name)
-        if isinstance(said, str) and len(said) > ID_MAX:
-            detail = f"metadata.{name} is {len(said)} characters long; at most {ID_MAX} are allowed"
+        if isinstance(said, str) and len(said) > SAID_MAX:
+            detail = f"metadata.{name} is {len(said)} characters long; at most {SAID_MAX} are allowed"
             raise PeerError(400, f"{detail}; what is longer belongs into the payload")
     if ticket_id is not None and check_id(ticket_id, "ticketId") in RESERVED_IDS:
         raise PeerError(400, f"ticketId {ticket_id!r} is the name of a resource; choose another")
