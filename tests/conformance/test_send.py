@@ -112,9 +112,9 @@ def test_a_bad_body_is_400_and_stores_nothing(broker, body):
 @pytest.mark.parametrize("name", ["origin", "threadId"])
 def test_a_name_in_metadata_has_a_bound_of_its_own(broker, name):
     agent = new_name()
-    broker.send(agent, metadata={name: "x" * 512})
-    answer = broker.ask("POST", f"/agents/{agent}/send", {"payload": 1, "metadata": {name: "x" * 513}})
-    assert f"metadata.{name} is 513 characters long" in check_problem(answer, 400)["detail"]
+    broker.send(agent, metadata={name: "x" * 8192})
+    answer = broker.ask("POST", f"/agents/{agent}/send", {"payload": 1, "metadata": {name: "x" * 8193}})
+    assert f"metadata.{name} is 8193 characters long" in check_problem(answer, 400)["detail"]
     broker.send(agent, metadata={name: ["x" * 600]})  # which is no name
     assert len(broker.pending(agent)) == 2
 

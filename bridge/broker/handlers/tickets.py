@@ -29,7 +29,7 @@ EVIDENCE_MAX = 16384  # bytes of JSON; two stages of a history that stays in mem
 EVIDENCE_TEXT = 2048  # characters of a text in evidence that is too long
 UNKNOWN = ',"known":false}'  # the agent is neither registered nor received for
 NAMES = ("origin", "threadId")  # of metadata; each event that tells of a ticket has them
-SAID_MAX = 512  # characters of such a name, which need not be an agent's
+SAID_MAX = 8192  # characters of such a name: no agent has one as long, and older senders may say more than a name
 RESERVED_IDS = {"stream"}  # GET /tickets/stream is the shared stream
 
 
