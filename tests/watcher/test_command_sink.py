@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import time
 
 from bridge.watcher.sinks.command import end_stdin
+from running import wait_until
+from soak.places import is_alive
 
 
 def test_a_pipe_that_broke_under_the_write_is_nothing_to_log():
@@ -15,8 +16,9 @@ def test_a_pipe_that_broke_under_the_write_is_nothing_to_log():
 
     async def scenario():
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
-        child = await asyncio.create_subprocess_shell("exit 0", stdin=asyncio.subprocess.PIPE)
-        time.sleep(0.2)  # it ends, and the loop does not see it before the write
+        child = await asyncio.create_subprocess_exec("sleep", "1000", stdin=asyncio.subprocess.PIPE)
+        child.kill()
+        wait_until(lambda: not is_alive(child.pid), "its end")  # which the loop, held up here, does not see before the write
         child.stdin.write(b"a ticket")
         await child.wait()
         await end_stdin(child)

@@ -5,7 +5,7 @@
 
 Rule 1: a turn gives BUDGET seconds to what has just come, and as many to the line. So a peer that
 sends a thousand requests in one write waits for their answers, and its neighbours do not.
-Rule 2: one step is one request, or one part of a long one (answers.Steps). A step is never cut
+Rule 2: one step is one request, or one part of a long one (reply.Steps). A step is never cut
 short, so each must be short by itself.
 Rule 3: after a whole budget the line rests for as long as it ran. The loop then waits in select, and
 the writer's thread gets the interpreter's lock: each of its system calls would else wait a budget.
