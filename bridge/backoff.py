@@ -9,7 +9,8 @@ Whoever succeeds for long enough starts a new sequence.
 from __future__ import annotations
 
 import random
-from typing import Callable, Iterator
+from collections.abc import Iterator
+from typing import Callable
 
 Uniform = Callable[[float, float], float]
 

@@ -21,7 +21,9 @@ class TokenBucket:
 
     def _refill(self, now: float) -> None:
         # A clock that went backwards must not take tokens away.
-        self._tokens = min(self.capacity, self._tokens + max(0.0, now - self._at) * self.refill_rate)
+        self._tokens = min(
+            self.capacity, self._tokens + max(0.0, now - self._at) * self.refill_rate
+        )
         self._at = now
 
     def take(self, now: float) -> float:

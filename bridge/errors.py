@@ -28,7 +28,7 @@ response, `cli/main.py` turns the rest into one line on stderr and an exit statu
 
 from __future__ import annotations
 
-from typing import Mapping, Optional
+from collections.abc import Mapping
 
 
 class BridgeError(Exception):
@@ -51,8 +51,8 @@ class PeerError(BridgeError):
         self,
         status: int,
         detail: str,
-        headers: Optional[Mapping[str, str]] = None,
-        extra: Optional[Mapping[str, object]] = None,
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, object] | None = None,
         reason: str = "",
     ) -> None:
         super().__init__(detail)
@@ -81,7 +81,13 @@ class ConnectionLost(BrokerUnreachable):
 class Refused(BridgeError):
     """The broker answered, and the answer is no."""
 
-    def __init__(self, status: int, detail: str, fields: Optional[Mapping[str, object]] = None, retry_after: float = 0.0) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        fields: Mapping[str, object] | None = None,
+        retry_after: float = 0.0,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail

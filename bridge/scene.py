@@ -22,22 +22,33 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from types import FrameType
-from typing import Any, Callable, Coroutine, Iterator, Mapping, Optional, Sequence, TypeVar
+from typing import Any, Callable, TypeVar
 
 from bridge.errors import BridgeError, BrokerUnreachable
 from bridge.self_command import own_command
 
 T = TypeVar("T")
 READY = re.compile(r"^bridge broker ready on (\S+)$", re.MULTILINE)
-START_DEADLINE = 30.0  # seconds for a broker or a watcher to be there; a slow machine's Python needs several
+START_DEADLINE = (
+    30.0  # seconds for a broker or a watcher to be there; a slow machine's Python needs several
+)
 
 STOP_DEADLINE = 10.0  # seconds that a process has to leave by itself; the broker drains for 5
-RUN_DEADLINE = 30.0  # seconds for a command that ends by itself; a slow machine's Python needs several
+RUN_DEADLINE = (
+    30.0  # seconds for a command that ends by itself; a slow machine's Python needs several
+)
 LOOK_INTERVAL = 0.05  # seconds between two looks at something that is on its way
 SOCKET_PATH_MAX = 90  # bytes; a socket's path may be 107 on Linux, 103 on macOS (unix(7))
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-OURS = ("BRIDGE_", "BROKER_", "TMUX", "DISABLE_SSE", "POLL_INTERVAL_MS")  # variables of the person's own set-up
+OURS = (
+    "BRIDGE_",
+    "BROKER_",
+    "TMUX",
+    "DISABLE_SSE",
+    "POLL_INTERVAL_MS",
+)  # variables of the person's own set-up
 # Variables that lead shells and other programs to a person's files, or change how they start.
 PERSONAL = (
     *("BASH_", "BASHOPTS", "ENV", "HIST", "INPUTRC", "PROMPT_COMMAND", "PS1", "SHELLOPTS"),
@@ -55,8 +66,12 @@ class Scene:
     def __init__(self, name: str) -> None:
         self.name = name
         self.folder = ""
-        self.variables: dict[str, str] = {}  # what each process gets beside the person's environment
-        self.interrupt: Callable[[], None] = interrupt  # what the first signal does; `run_loop` has another way
+        self.variables: dict[
+            str, str
+        ] = {}  # what each process gets beside the person's environment
+        self.interrupt: Callable[[], None] = (
+            interrupt  # what the first signal does; `run_loop` has another way
+        )
         self._ends = contextlib.ExitStack()  # runs all of them, in reverse, also when one fails
         self._handlers: dict[int, Any] = {}
         self._making = 0  # how deep
@@ -73,7 +88,10 @@ class Scene:
         try:
             self._ends.close()
         finally:
-            for number, handler in self._handlers.items():  # who was interrupted is about to exit: a further Ctrl-C must not change with which status
+            for (
+                number,
+                handler,
+            ) in self._handlers.items():  # who was interrupted is about to exit: a further Ctrl-C must not change with which status
                 signal.signal(number, signal.SIG_IGN if self.is_interrupted else handler)
 
     @contextlib.contextmanager
@@ -87,7 +105,7 @@ class Scene:
         finally:
             self._is_ending = True
 
-    def _on_signal(self, number: int, frame: Optional[FrameType]) -> None:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         is_first = not self.is_interrupted and not self._is_ending
         self.is_interrupted = True
         if is_first and not self._making:
@@ -119,9 +137,15 @@ class Scene:
         kept = {name: value for name, value in given.items() if not name.startswith(OURS)}
         return {**kept, **self.variables}
 
-    def start(self, name: str, words: Sequence[str], stdout: Optional[int] = None) -> subprocess.Popen[bytes]:
+    def start(
+        self, name: str, words: Sequence[str], stdout: int | None = None
+    ) -> subprocess.Popen[bytes]:
         """Start a program; what it prints goes to NAME.out (or into the descriptor `stdout`) and NAME.err."""
-        with self.making(), open(self.path(name + ".out"), "wb") as out, open(self.path(name + ".err"), "wb") as err:
+        with (
+            self.making(),
+            open(self.path(name + ".out"), "wb") as out,
+            open(self.path(name + ".err"), "wb") as err,
+        ):
             return self._spawn(words, out if stdout is None else stdout, err)
 
     def last_words(self, name: str) -> str:
@@ -135,12 +159,21 @@ class Scene:
         try:
             status = process.wait(RUN_DEADLINE)
         except subprocess.TimeoutExpired:
-            raise BridgeError(f"`{' '.join(words[-3:])}` did not end within {RUN_DEADLINE:.0f} s") from None
+            raise BridgeError(
+                f"`{' '.join(words[-3:])}` did not end within {RUN_DEADLINE:.0f} s"
+            ) from None
         return status, self.read(name + ".out"), self.read(name + ".err")
 
     def _spawn(self, words: Sequence[str], out: Any, err: Any) -> subprocess.Popen[bytes]:
         with self.making():
-            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=self.environment(), start_new_session=True)
+            process = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=self.environment(),
+                start_new_session=True,
+            )
             self.on_end(lambda: leave(process))
         return process
 
@@ -157,11 +190,27 @@ def private(environ: Mapping[str, str], home: str) -> dict[str, str]:
 
 def start_broker(scene: Scene) -> tuple[subprocess.Popen[bytes], str]:
     """Start a broker with a store of its own on a free port; the process, and its URL off the ready line."""
-    process = scene.start("broker", [*own_command(), "broker", "--host", "127.0.0.1", "--port", "0", "--db", scene.path("bridge.db")])
-    wait_for(lambda: READY.search(scene.read("broker.err")) or process.poll() is not None, START_DEADLINE)
+    process = scene.start(
+        "broker",
+        [
+            *own_command(),
+            "broker",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--db",
+            scene.path("bridge.db"),
+        ],
+    )
+    wait_for(
+        lambda: READY.search(scene.read("broker.err")) or process.poll() is not None, START_DEADLINE
+    )
     ready = READY.search(scene.read("broker.err"))
     if ready is None:
-        raise BrokerUnreachable(f"the {scene.name}'s broker did not start: {scene.last_words('broker')}")
+        raise BrokerUnreachable(
+            f"the {scene.name}'s broker did not start: {scene.last_words('broker')}"
+        )
     return process, ready[1]
 
 
@@ -179,7 +228,9 @@ def run_loop(scene: Scene, work: Coroutine[Any, Any, T]) -> T:
         try:
             return await task
         finally:
-            scene.interrupt = lambda: None  # the loop is about to close; what comes now is seen below
+            scene.interrupt = lambda: (
+                None
+            )  # the loop is about to close; what comes now is seen below
 
     with contextlib.ExitStack() as beginning:
         beginning.enter_context(scene.making())  # a signal waits until there is a task to cancel

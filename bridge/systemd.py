@@ -17,8 +17,9 @@ import asyncio
 import logging
 import os
 import socket
+from collections.abc import MutableMapping
 from contextlib import ExitStack
-from typing import Callable, MutableMapping, Optional
+from typing import Callable
 
 from bridge.errors import UsageError
 
@@ -43,11 +44,17 @@ class ServiceManager:
     @classmethod
     def from_environment(cls, environ: MutableMapping[str, str]) -> ServiceManager:
         """Takes the variables out of `environ`. Raises UsageError when they make no sense."""
-        address, usec, pid = (environ.pop(name, "") for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"))
+        address, usec, pid = (
+            environ.pop(name, "") for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+        )
         if address and address[0] not in "/@":
-            raise UsageError(f"NOTIFY_SOCKET is {address!r}; it must be a path, or @ and an abstract name (sd_notify(3))")
+            raise UsageError(
+                f"NOTIFY_SOCKET is {address!r}; it must be a path, or @ and an abstract name (sd_notify(3))"
+            )
         is_ours = address and usec and pid in ("", str(os.getpid()))
-        return cls(address, _whole_number("WATCHDOG_USEC", usec, WATCHDOG_MAX) / 1e6 if is_ours else 0.0)
+        return cls(
+            address, _whole_number("WATCHDOG_USEC", usec, WATCHDOG_MAX) / 1e6 if is_ours else 0.0
+        )
 
     def ready(self, status: str, is_well: Callable[[], bool] = lambda: True) -> None:
         """The service works from now on; the watchdog is fed while the loop runs and `is_well`."""
@@ -79,13 +86,18 @@ class ServiceManager:
 
 def take_listeners(environ: MutableMapping[str, str]) -> list[socket.socket]:
     """The listening TCP sockets that were passed to this process. Raises UsageError for anything else that was."""
-    count, pid, names = (environ.pop(name, "") for name in ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"))
+    count, pid, names = (
+        environ.pop(name, "") for name in ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
+    )
     if not count or pid != str(os.getpid()):
         return []  # sd_listen_fds(3): they were meant for another process, and we inherited the words only
     passed = _whole_number("LISTEN_FDS", count, PASSED_MAX)
     named = names.split(":") + [""] * passed
     with ExitStack() as opened:
-        listeners = [opened.enter_context(_listener(FIRST_DESCRIPTOR + number, named[number])) for number in range(passed)]
+        listeners = [
+            opened.enter_context(_listener(FIRST_DESCRIPTOR + number, named[number]))
+            for number in range(passed)
+        ]
         opened.pop_all()  # all of them are what they should be: the caller's now
     return listeners
 
@@ -96,15 +108,19 @@ def _listener(descriptor: int, name: str) -> socket.socket:
         os.set_inheritable(descriptor, False)
         passed = socket.socket(fileno=descriptor)
     except OSError as error:
-        raise UsageError(f"LISTEN_FDS passes {where}, which is no socket: {error.strerror}") from None
+        raise UsageError(
+            f"LISTEN_FDS passes {where}, which is no socket: {error.strerror}"
+        ) from None
     wrong = _unfit(passed)
     if wrong:
         passed.close()
-        raise UsageError(f"LISTEN_FDS passes {where}, which is {wrong}; a broker needs listening TCP sockets, as ListenStream=127.0.0.1:5050 makes them")
+        raise UsageError(
+            f"LISTEN_FDS passes {where}, which is {wrong}; a broker needs listening TCP sockets, as ListenStream=127.0.0.1:5050 makes them"
+        )
     return passed
 
 
-def _unfit(passed: socket.socket) -> Optional[str]:
+def _unfit(passed: socket.socket) -> str | None:
     """Why no broker can listen there, in words."""
     if passed.family not in (socket.AF_INET, socket.AF_INET6):
         return "a Unix socket" if passed.family == socket.AF_UNIX else "no internet socket"
@@ -116,8 +132,12 @@ def _unfit(passed: socket.socket) -> Optional[str]:
 
 
 def _whole_number(variable: str, text: str, high: int) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(high)) and int(text) <= high):
-        raise UsageError(f"{variable} is {text!r}; a service manager sets it to a whole number, here up to {high}")
+    if not (
+        text.isascii() and text.isdigit() and len(text) <= len(str(high)) and int(text) <= high
+    ):
+        raise UsageError(
+            f"{variable} is {text!r}; a service manager sets it to a whole number, here up to {high}"
+        )
     return int(text)
 
 

@@ -8,7 +8,8 @@ was told to stop would then go on for ever. These two take their places.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Awaitable, Coroutine, TypeVar
+from collections.abc import Awaitable, Coroutine
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 ACCEPT_TURNS = 5  # turns of the loop from accept(2) to the callback of start_server, to its first step where it is a coroutine, and one to spare

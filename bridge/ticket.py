@@ -9,8 +9,8 @@ except the broker's hot path, which encodes a ticket once (broker/entry.py).
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Mapping, Optional
 
 from bridge.errors import PeerError
 
@@ -31,7 +31,9 @@ def check_id(value: object, name: str) -> str:
     if not isinstance(value, str) or not value:
         raise PeerError(400, f"{name} must be a non-empty string")
     if len(value) > ID_MAX:
-        raise PeerError(400, f"{name} is {len(value)} characters long; at most {ID_MAX} are allowed")
+        raise PeerError(
+            400, f"{name} is {len(value)} characters long; at most {ID_MAX} are allowed"
+        )
     if _FORBIDDEN.search(value):
         raise PeerError(400, f"{name} contains a control character")
     return value
@@ -49,7 +51,9 @@ def check_name(value: object, name: str) -> str:
         unseen = _UNSEEN.search(text)
         if unseen:
             code = f"U+{ord(unseen.group()):04X}"
-            raise PeerError(400, f"{name} {text!r} contains {code}, which cannot be seen; leave it out")
+            raise PeerError(
+                400, f"{name} {text!r} contains {code}, which cannot be seen; leave it out"
+            )
     return text
 
 
@@ -65,10 +69,10 @@ class Ticket:
     status: str = PENDING
     expect_reply: bool = True
     timeout_ms: int = 30000
-    response: Optional[Mapping[str, object]] = None  # {payload, metadata, at}
+    response: Mapping[str, object] | None = None  # {payload, metadata, at}
     created_at: str = ""  # RFC 3339, UTC, milliseconds, Z
     updated_at: str = ""
-    latency_ms: Optional[int] = None
+    latency_ms: int | None = None
     origin: str = "ui"
 
     @property

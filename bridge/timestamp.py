@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import Optional
 
 
 @lru_cache(maxsize=4)  # consecutive tickets share their second
@@ -18,8 +17,8 @@ def rfc3339(wall_ms: int) -> str:
     return f"{_second(seconds)}.{rest:03d}Z"
 
 
-def parse_rfc3339(text: str) -> Optional[int]:
-    """"2023-11-14T22:13:20.123Z" -> 1700000000123; None for what is no instant."""
+def parse_rfc3339(text: str) -> int | None:
+    """ "2023-11-14T22:13:20.123Z" -> 1700000000123; None for what is no instant."""
     try:
         moment = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
         return round(moment.timestamp() * 1000) if moment.tzinfo is not None else None

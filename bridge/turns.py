@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Deque
 
 
 class Turns:
     def __init__(self, at_a_time: int) -> None:
         self._free = at_a_time
-        self._waiting: Deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
     @property
     def are_free(self) -> bool:
@@ -41,6 +40,8 @@ class Turns:
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
-                turn.set_result(None)  # the turn goes from hand to hand: nobody who comes meanwhile is quicker
+                turn.set_result(
+                    None
+                )  # the turn goes from hand to hand: nobody who comes meanwhile is quicker
                 return
         self._free += 1

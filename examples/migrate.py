@@ -17,13 +17,17 @@ import urllib.parse
 import urllib.request
 
 PATIENCE = 30  # seconds for one answer
-DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # brokers are near; a web proxy of the environment's is not on the way
+DIRECT = urllib.request.build_opener(
+    urllib.request.ProxyHandler({})
+)  # brokers are near; a web proxy of the environment's is not on the way
 
 
 def ask(broker, method, path, body=None):
     """The answer's JSON, None when it has none; None too for a page that this broker does not have."""
     data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(broker.rstrip("/") + path, data, {"Content-Type": "application/json"}, method=method)
+    request = urllib.request.Request(
+        broker.rstrip("/") + path, data, {"Content-Type": "application/json"}, method=method
+    )
     try:
         with DIRECT.open(request, timeout=PATIENCE) as answer:
             text = answer.read()
@@ -44,18 +48,32 @@ def pending_of(broker):
     if overview is not None:
         return {agent["agentId"]: agent["pending"] for agent in overview["agents"]}
     names = [agent["agentId"] for agent in ask(broker, "GET", "/agents") or []]
-    return {name: len(ask(broker, "GET", f"/agents/{urllib.parse.quote(name, safe='')}/tickets/pending") or []) for name in names}
+    return {
+        name: len(
+            ask(broker, "GET", f"/agents/{urllib.parse.quote(name, safe='')}/tickets/pending") or []
+        )
+        for name in names
+    }
 
 
 def copy_agents(old, new):
     for agent in ask(old, "GET", "/agents") or []:
-        ask(new, "POST", "/agents/register", {key: agent[key] for key in ("agentId", "type", "metadata") if agent.get(key)})
+        ask(
+            new,
+            "POST",
+            "/agents/register",
+            {key: agent[key] for key in ("agentId", "type", "metadata") if agent.get(key)},
+        )
         print(agent["agentId"])
 
 
 def forward(ticket, new):
     """As it was sent. The ticketId makes a second try the same ticket, at our broker; the old one makes ids of its own."""
-    body = {key: ticket[key] for key in ("ticketId", "payload", "metadata", "expectReply", "timeoutMs") if ticket.get(key) is not None}
+    body = {
+        key: ticket[key]
+        for key in ("ticketId", "payload", "metadata", "expectReply", "timeoutMs")
+        if ticket.get(key) is not None
+    }
     ask(new, "POST", f"/agents/{urllib.parse.quote(ticket['agentId'], safe='')}/send", body)
 
 

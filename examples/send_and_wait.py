@@ -19,7 +19,9 @@ BROKER = os.environ.get("BRIDGE_BROKER_URL", "http://127.0.0.1:5050").rstrip("/"
 
 def ask(method, path, body=None, timeout=30):
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(BROKER + path, data, {"Content-Type": "application/json"}, method=method)
+    request = urllib.request.Request(
+        BROKER + path, data, {"Content-Type": "application/json"}, method=method
+    )
     with urllib.request.urlopen(request, timeout=timeout) as answer:
         text = answer.read()
         return json.loads(text) if text else None
@@ -28,7 +30,11 @@ def ask(method, path, body=None, timeout=30):
 def main(agent, text):
     # An id of our own makes the send safe to repeat: same id and body, one ticket.
     ticket_id = "example-" + uuid.uuid4().hex
-    ask("POST", "/agents/" + urllib.parse.quote(agent, safe="") + "/send", {"ticketId": ticket_id, "payload": text, "metadata": {"origin": "example"}})
+    ask(
+        "POST",
+        "/agents/" + urllib.parse.quote(agent, safe="") + "/send",
+        {"ticketId": ticket_id, "payload": text, "metadata": {"origin": "example"}},
+    )
     print("sent", ticket_id, file=sys.stderr)
     while True:
         ticket = ask("GET", "/replies/" + ticket_id + "?waitMs=25000")

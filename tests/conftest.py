@@ -7,11 +7,12 @@ import sys
 
 import hypothesis
 import pytest
-
 from running import ROOT, Broker, environment, package_launcher
 
 # Two shared cores: a slow example says nothing about the code, so no deadline; few examples by default.
-hypothesis.settings.register_profile("house", deadline=None, max_examples=60, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile(
+    "house", deadline=None, max_examples=60, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("house")
 
 
@@ -19,7 +20,14 @@ hypothesis.settings.load_profile("house")
 def program(tmp_path_factory) -> str:
     """bridge.pyz, packed once from this source."""
     path = str(tmp_path_factory.mktemp("program") / "bridge.pyz")
-    subprocess.run([*package_launcher(), "pack", path], check=True, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, timeout=60)
+    subprocess.run(
+        [*package_launcher(), "pack", path],
+        check=True,
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        timeout=60,
+    )
     return path
 
 
@@ -36,7 +44,9 @@ def broker(launcher, tmp_path_factory):
     """One broker for the whole run: tests share it by having agents of their own."""
     folder = tmp_path_factory.mktemp("store")
     settings = {"PYTHONPATH": ""} if launcher[-1].endswith(".pyz") else {}
-    with Broker(launcher, folder / "bridge.db", cwd=str(folder) if settings else None, **settings) as running:
+    with Broker(
+        launcher, folder / "bridge.db", cwd=str(folder) if settings else None, **settings
+    ) as running:
         yield running
 
 
@@ -46,7 +56,9 @@ def start(tmp_path):
     running = []
 
     def starter(db=None, flags=(), limits=None, strict=True, **settings) -> Broker:
-        started = Broker(package_launcher(strict), db or tmp_path / "bridge.db", flags=flags, **settings)
+        started = Broker(
+            package_launcher(strict), db or tmp_path / "bridge.db", flags=flags, **settings
+        )
         running.append(started)
         return started.start(limits)
 

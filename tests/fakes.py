@@ -1,15 +1,16 @@
 """Brokers that misbehave, at the byte seam: real sockets, scripted answers.
 
-    FakeBroker          any handler: (Asked, writer) -> (status, json) | bytes | None
-    Predecessor         plain polling, no stream, no claim, ids of its own, 404 in HTML
+FakeBroker          any handler: (Asked, writer) -> (status, json) | bytes | None
+Predecessor         plain polling, no stream, no claim, ids of its own, 404 in HTML
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from typing import Any, Awaitable, Callable, Optional, Union
+from typing import Any, Callable, Union
 from urllib.parse import parse_qsl, unquote
 
 from bridge.tasks import stop_accepting
@@ -39,7 +40,7 @@ class FakeBroker:
         self.handler = handler
         self.asked: list[Asked] = []
         self.connections = 0
-        self._server: Optional[asyncio.base_events.Server] = None
+        self._server: asyncio.base_events.Server | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self.port = 0
 
@@ -81,10 +82,19 @@ class FakeBroker:
     async def _answer_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, target, _ = head[0].split(" ")
-        fields = dict((name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in head[1:] if line))
+        fields = dict(
+            (name.lower(), value.strip())
+            for name, _, value in (line.partition(":") for line in head[1:] if line)
+        )
         body = await reader.readexactly(int(fields.get("content-length", 0)))
         path, _, query = target.partition("?")
-        asked = Asked(method, [unquote(part) for part in path.split("/")[1:]], dict(parse_qsl(query)), fields, json.loads(body) if body else None)
+        asked = Asked(
+            method,
+            [unquote(part) for part in path.split("/")[1:]],
+            dict(parse_qsl(query)),
+            fields,
+            json.loads(body) if body else None,
+        )
         self.asked.append(asked)
         answer = await self.handler(asked, writer)
         if answer is None:
@@ -95,7 +105,13 @@ class FakeBroker:
 
 
 def encode(status: int, content: Any, kind: str = "application/json", **fields: str) -> bytes:
-    body = b"" if content is None else content if isinstance(content, bytes) else json.dumps(content).encode()
+    body = (
+        b""
+        if content is None
+        else content
+        if isinstance(content, bytes)
+        else json.dumps(content).encode()
+    )
     more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items())
     length = "" if status in (204, 304) else f"Content-Length: {len(body)}\r\n"
     return f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\n{length}{more}\r\n".encode() + body
@@ -103,7 +119,18 @@ def encode(status: int, content: Any, kind: str = "application/json", **fields: 
 
 def problem(status: int, detail: str, **extra: Any) -> bytes:
     """As our broker says no."""
-    return encode(status, {"type": "about:blank", "title": "No", "status": status, "detail": detail, "error": detail, **extra}, "application/problem+json")
+    return encode(
+        status,
+        {
+            "type": "about:blank",
+            "title": "No",
+            "status": status,
+            "detail": detail,
+            "error": detail,
+            **extra,
+        },
+        "application/problem+json",
+    )
 
 
 HTML_404 = encode(404, b"<!DOCTYPE html><pre>Cannot do that</pre>", "text/html")
@@ -121,7 +148,11 @@ class Predecessor:
         words = (asked.method, *asked.path)
         if words[:2] == ("GET", "agents") and words[3:] == ("tickets", "pending"):
             self.polls += 1
-            return 200, [each for each in self.tickets if each["targetAgent"] == words[2] and each["ticketId"] not in self.acknowledged]
+            return 200, [
+                each
+                for each in self.tickets
+                if each["targetAgent"] == words[2] and each["ticketId"] not in self.acknowledged
+            ]
         if words[:2] == ("POST", "tickets") and words[3:] == ("acknowledge",):
             self.acknowledged.append(words[2])
             return 200, {"status": "acknowledged"}
@@ -130,7 +161,16 @@ class Predecessor:
         return HTML_404
 
     def add(self, ticket_id: str, agent: str = "lucy", text: str = "hi") -> None:
-        self.tickets.append({"ticketId": ticket_id, "targetAgent": agent, "originAgent": "ui", "payload": text, "metadata": {}, "status": "pending"})
+        self.tickets.append(
+            {
+                "ticketId": ticket_id,
+                "targetAgent": agent,
+                "originAgent": "ui",
+                "payload": text,
+                "metadata": {},
+                "status": "pending",
+            }
+        )
 
 
 async def wait_for(condition: Callable[[], Any], what: str) -> Any:

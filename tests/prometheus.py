@@ -16,7 +16,16 @@ METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|NaN|[+-]Inf")
 KINDS = ("counter", "gauge", "histogram")
-RESERVED = ("_total", "_created", "_info", "_count", "_sum", "_bucket", "_gcount", "_gsum")  # suffixes of other kinds' samples
+RESERVED = (
+    "_total",
+    "_created",
+    "_info",
+    "_count",
+    "_sum",
+    "_bucket",
+    "_gcount",
+    "_gsum",
+)  # suffixes of other kinds' samples
 
 
 @dataclass
@@ -60,7 +69,9 @@ def _describe(family: Family, name: str, word: str, rest: str, is_open: bool) ->
     assert not getattr(family, "kind" if word == "TYPE" else word.lower()), f"{word} {name} twice"
     if word == "TYPE":
         assert rest in KINDS + (("info",) if is_open else ()), rest
-        assert not is_open or not name.endswith(RESERVED), f"{name}: in OpenMetrics a family's name has no suffix"
+        assert not is_open or not name.endswith(RESERVED), (
+            f"{name}: in OpenMetrics a family's name has no suffix"
+        )
         assert is_open or (rest == "counter") == name.endswith("_total"), name
         family.kind = rest
     elif word == "HELP":
@@ -74,7 +85,9 @@ def _describe(family: Family, name: str, word: str, rest: str, is_open: bool) ->
 def _unescape(text: str, allowed: str) -> str:
     parts = re.split(r"\\(.?)", text)
     assert set(parts[1::2]) <= set(allowed), f"an escape that is none: {text}"
-    return "".join({"n": "\n"}.get(part, part) if index % 2 else part for index, part in enumerate(parts))
+    return "".join(
+        {"n": "\n"}.get(part, part) if index % 2 else part for index, part in enumerate(parts)
+    )
 
 
 def _sample(line: str) -> tuple[str, tuple, float]:
@@ -98,14 +111,20 @@ def _check_name(name: str, family_name: str, family: Family, labels: tuple, is_o
     suffix = name[len(family_name) :]
     assert name.startswith(family_name), f"{name} below {family_name}"
     if family.kind == "histogram":
-        assert suffix in ("_bucket", "_sum", "_count") and ("le" in dict(labels)) == (suffix == "_bucket"), name
+        assert suffix in ("_bucket", "_sum", "_count") and ("le" in dict(labels)) == (
+            suffix == "_bucket"
+        ), name
     else:
-        assert suffix == ({"counter": "_total", "info": "_info"}.get(family.kind, "") if is_open else ""), name
+        assert suffix == (
+            {"counter": "_total", "info": "_info"}.get(family.kind, "") if is_open else ""
+        ), name
 
 
 def _check_values(name: str, family: Family) -> None:
     if family.kind in ("counter", "histogram"):
-        assert all(value >= 0 for value in family.samples.values()), f"{name} is negative or no number"
+        assert all(value >= 0 for value in family.samples.values()), (
+            f"{name} is negative or no number"
+        )
     if family.kind == "info":
         assert set(family.samples.values()) == {1.0}
     if family.kind != "histogram":
@@ -114,12 +133,18 @@ def _check_values(name: str, family: Family) -> None:
     for (sample, labels), value in family.samples.items():
         bound = dict(labels).get("le")
         key = tuple(pair for pair in labels if pair[0] != "le")
-        rows.setdefault(key, {})[float(bound.replace("Inf", "inf")) if bound else sample[len(name) :]] = value
+        rows.setdefault(key, {})[
+            float(bound.replace("Inf", "inf")) if bound else sample[len(name) :]
+        ] = value
     for key, row in rows.items():
         bounds = [bound for bound in row if isinstance(bound, float)]
-        assert bounds == sorted(set(bounds)) and bounds[-1] == math.inf and len(bounds) > 1, f"{name}{key}: {bounds}"
+        assert bounds == sorted(set(bounds)) and bounds[-1] == math.inf and len(bounds) > 1, (
+            f"{name}{key}: {bounds}"
+        )
         counts = [row[bound] for bound in bounds]
-        assert counts == sorted(counts) and counts[-1] == row["_count"] and "_sum" in row, f"{name}{key}"
+        assert counts == sorted(counts) and counts[-1] == row["_count"] and "_sum" in row, (
+            f"{name}{key}"
+        )
 
 
 def series(families: dict[str, Family]) -> dict[tuple, float]:

@@ -1,8 +1,8 @@
 """HTTP and event streams as bytes, read by hand: the tests' own eyes, which share no line with bridge.
 
-    Line         one socket: send bytes, read an answer, or see that the other side has closed
-    Answer       status, fields in order, body
-    EventStream  blocks between blank lines, after WHATWG HTML 9.2, as far as the contract uses it
+Line         one socket: send bytes, read an answer, or see that the other side has closed
+Answer       status, fields in order, body
+EventStream  blocks between blank lines, after WHATWG HTML 9.2, as far as the contract uses it
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ class Answer:
 
     @property
     def json(self):
-        assert (self.field("content-type") or "").split(";")[0].strip() in ("application/json", "application/problem+json"), self
+        assert (self.field("content-type") or "").split(";")[0].strip() in (
+            "application/json",
+            "application/problem+json",
+        ), self
         return json.loads(self.body.decode("utf-8"))
 
 
@@ -42,7 +45,9 @@ class Closed(Exception):
 class Line:
     """One connection, driven by hand."""
 
-    def __init__(self, port: int, host: str = "127.0.0.1", timeout: float = PATIENCE, receive_buffer: int = 0) -> None:
+    def __init__(
+        self, port: int, host: str = "127.0.0.1", timeout: float = PATIENCE, receive_buffer: int = 0
+    ) -> None:
         self.port = port
         self.held = b""
         self.socket = socket.socket()
@@ -101,7 +106,9 @@ class Line:
         fields = []
         for text in head[1:]:
             name, colon, value = text.partition(":")
-            assert colon and name and name == name.strip() and "\n" not in value and "\r" not in value, text
+            assert (
+                colon and name and name == name.strip() and "\n" not in value and "\r" not in value
+            ), text
             fields.append((name, value.strip()))
         return Answer(int(status), reason.strip(), version, fields, b"")
 
@@ -143,7 +150,9 @@ class Line:
         return not self.receive()
 
 
-def request_bytes(method: str, path: str, body=None, fields=(), version: str = "1.1", port: int = 0) -> bytes:
+def request_bytes(
+    method: str, path: str, body=None, fields=(), version: str = "1.1", port: int = 0
+) -> bytes:
     """One well-formed request; a Host in `fields` replaces the usual one."""
     given = {name.lower() for name, _ in fields}
     lines = [f"{method} {path} HTTP/{version}"]
@@ -179,9 +188,19 @@ class Block:
 class EventStream:
     """An open event stream; `head` is the answer's head."""
 
-    def __init__(self, port: int, path: str, fields=(), version: str = "1.1", receive_buffer: int = 0, timeout: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        port: int,
+        path: str,
+        fields=(),
+        version: str = "1.1",
+        receive_buffer: int = 0,
+        timeout: float = PATIENCE,
+    ) -> None:
         self.line = Line(port, receive_buffer=receive_buffer, timeout=timeout)
-        self.line.request("GET", path, fields=[("Accept", "text/event-stream"), *fields], version=version)
+        self.line.request(
+            "GET", path, fields=[("Accept", "text/event-stream"), *fields], version=version
+        )
         self.head = self.line.read_head()
         self.chunked = (self.head.field("transfer-encoding") or "").lower() == "chunked"
         self.text = b""
@@ -220,7 +239,9 @@ class EventStream:
         """The next block, None when the stream has ended cleanly."""
         while b"\n\n" not in self.text:
             if not self._more():
-                assert self.text == b"", f"the stream ended in the middle of an event: {self.text!r}"
+                assert self.text == b"", (
+                    f"the stream ended in the middle of an event: {self.text!r}"
+                )
                 return None
         raw, _, self.text = self.text.partition(b"\n\n")
         return read_fields(raw.decode("utf-8"))

@@ -43,9 +43,14 @@ def environment(**settings: object) -> dict[str, str]:
     mine = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("BRIDGE_", "BROKER_")) and name not in ("DISABLE_SSE", "POLL_INTERVAL_MS", "PYTHONPATH", "TMUX", "TMUX_PANE")
+        if not name.startswith(("BRIDGE_", "BROKER_"))
+        and name not in ("DISABLE_SSE", "POLL_INTERVAL_MS", "PYTHONPATH", "TMUX", "TMUX_PANE")
     }
-    return {**mine, "PYTHONPATH": str(ROOT), **{name: str(value) for name, value in settings.items()}}
+    return {
+        **mine,
+        "PYTHONPATH": str(ROOT),
+        **{name: str(value) for name, value in settings.items()},
+    }
 
 
 def without_slowness(said: str) -> str:
@@ -67,7 +72,9 @@ def wait_until(condition, what: str, patience: float = PATIENCE):
 class Broker:
     """One broker process on a free port."""
 
-    def __init__(self, launcher: list[str], db: str, cwd: str | None = None, flags=(), **settings: object) -> None:
+    def __init__(
+        self, launcher: list[str], db: str, cwd: str | None = None, flags=(), **settings: object
+    ) -> None:
         self.launcher, self.db, self.cwd, self.flags = launcher, str(db), cwd, list(flags)
         self.settings = settings
         self.pass_fds: tuple[int, ...] = ()  # descriptors that the process inherits
@@ -94,7 +101,11 @@ class Broker:
 
     def _wait_ready(self) -> None:
         try:
-            wait_until(lambda: self.port or self.process.poll() is not None, "the ready line", START_DEADLINE)
+            wait_until(
+                lambda: self.port or self.process.poll() is not None,
+                "the ready line",
+                START_DEADLINE,
+            )
         except AssertionError:
             self.signal(signal.SIGABRT)  # under -X dev it says where it stands
             self.wait()
@@ -105,11 +116,21 @@ class Broker:
         self.port, self.stderr = 0, []
         arguments = [*self.launcher, "broker", "--port", "0", "--db", self.db, *self.flags]
         self.process = subprocess.Popen(
-            arguments, cwd=self.cwd or str(ROOT), env=environment(**self.settings), pass_fds=self.pass_fds, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            arguments,
+            cwd=self.cwd or str(ROOT),
+            env=environment(**self.settings),
+            pass_fds=self.pass_fds,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for limit, value in (limits or {}).items():
             resource.prlimit(self.process.pid, limit, (value, value))
-        self.listeners = [threading.Thread(target=self._listen, args=(pipe,), daemon=True) for pipe in (self.process.stderr, self.process.stdout)]
+        self.listeners = [
+            threading.Thread(target=self._listen, args=(pipe,), daemon=True)
+            for pipe in (self.process.stderr, self.process.stdout)
+        ]
         for listener in self.listeners:
             listener.start()
         return self
@@ -162,7 +183,9 @@ class Broker:
     def line(self, **options) -> Line:
         return Line(self.port, **options)
 
-    def ask(self, method: str, path: str, body=None, fields=(), timeout: float = PATIENCE) -> Answer:
+    def ask(
+        self, method: str, path: str, body=None, fields=(), timeout: float = PATIENCE
+    ) -> Answer:
         with Line(self.port, timeout=timeout) as line:
             return line.ask(method, path, body, [*fields, ("Connection", "close")])
 
@@ -199,7 +222,11 @@ class Broker:
     def metrics(self) -> dict[str, float]:
         """Every sample by its name and labels, as they are written."""
         answer = self.ask("GET", "/metrics")
-        samples = (text.rpartition(" ") for text in answer.body.decode().splitlines() if text and not text.startswith("#"))
+        samples = (
+            text.rpartition(" ")
+            for text in answer.body.decode().splitlines()
+            if text and not text.startswith("#")
+        )
         return {name: float(value) for name, _, value in samples}
 
     def memory_kib(self) -> int:

@@ -62,7 +62,9 @@ class Manager:
             pass
 
 
-def listener(address=("127.0.0.1", 0), family=socket.AF_INET, kind=socket.SOCK_STREAM, backlog=4096) -> socket.socket:
+def listener(
+    address=("127.0.0.1", 0), family=socket.AF_INET, kind=socket.SOCK_STREAM, backlog=4096
+) -> socket.socket:
     """What a socket unit makes; with backlog 0 it does not listen."""
     opened = socket.socket(family, kind)
     opened.bind(address)
@@ -76,5 +78,9 @@ class ActivatedBroker(Broker):
 
     def __init__(self, db, passed, **settings) -> None:
         numbers = ",".join(str(each.fileno()) for each in passed)
-        super().__init__([sys.executable, "-c", ACTIVATE, numbers, *package_launcher()], db, **{"LISTEN_FDS": len(passed), **settings})
+        super().__init__(
+            [sys.executable, "-c", ACTIVATE, numbers, *package_launcher()],
+            db,
+            **{"LISTEN_FDS": len(passed), **settings},
+        )
         self.pass_fds = tuple(each.fileno() for each in passed)

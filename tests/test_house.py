@@ -12,23 +12,44 @@ import pathlib
 import sys
 
 import pytest
-
 from floors import FLOORS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HOUSE = ROOT / "bridge"
 LINES_MAX = 350
-FUNCTION_MAX = 60  # the house says ten, and rarely over forty; beyond sixty nobody can claim "rarely"
+FUNCTION_MAX = (
+    60  # the house says ten, and rarely over forty; beyond sixty nobody can claim "rarely"
+)
 
 PURE_FLOORS = (0, 2, 3)
-IMPURE = {"asyncio", "socket", "ssl", "subprocess", "threading", "time", "logging", "selectors", "multiprocessing"}
+IMPURE = {
+    "asyncio",
+    "socket",
+    "ssl",
+    "subprocess",
+    "threading",
+    "time",
+    "logging",
+    "selectors",
+    "multiprocessing",
+}
 BANNED_NAMES = {"utils", "util", "common", "core", "manager", "helpers", "misc"}
-STRANGERS = [("bridge.broker", "bridge.watcher"), ("bridge.broker", "bridge.client"), ("bridge.broker", "bridge.tmux"), ("bridge.wire", "bridge.ticket")]
+STRANGERS = [
+    ("bridge.broker", "bridge.watcher"),
+    ("bridge.broker", "bridge.client"),
+    ("bridge.broker", "bridge.tmux"),
+    ("bridge.wire", "bridge.ticket"),
+]
 
 # sys.stdlib_module_names came with 3.10; what the house may use on 3.9 is named here for all.
 STANDARD = getattr(sys, "stdlib_module_names", None) or set(sys.builtin_module_names) | {
-    path.stem for path in pathlib.Path(ast.__file__).parent.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
-} | {path.name.split(".")[0] for path in (pathlib.Path(ast.__file__).parent / "lib-dynload").glob("*.so")}
+    path.stem
+    for path in pathlib.Path(ast.__file__).parent.iterdir()
+    if path.suffix == ".py" or (path / "__init__.py").exists()
+} | {
+    path.name.split(".")[0]
+    for path in (pathlib.Path(ast.__file__).parent / "lib-dynload").glob("*.so")
+}
 
 
 def module_name(path: pathlib.Path) -> str:
@@ -37,7 +58,9 @@ def module_name(path: pathlib.Path) -> str:
 
 
 FILES = {module_name(path): path for path in sorted(HOUSE.rglob("*.py"))}
-TREES = {name: ast.parse(path.read_text(encoding="utf-8"), str(path)) for name, path in FILES.items()}
+TREES = {
+    name: ast.parse(path.read_text(encoding="utf-8"), str(path)) for name, path in FILES.items()
+}
 
 
 def floor_of(name: str):
@@ -59,9 +82,19 @@ def imports_of(name: str) -> list[tuple[str, int]]:
         if isinstance(node, ast.Import):
             found += [(alias.name, node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{name}:{node.lineno}: a relative import hides which floor it reaches"
+            assert node.level == 0, (
+                f"{name}:{node.lineno}: a relative import hides which floor it reaches"
+            )
             # `from bridge.wire import sse` names a module, `from bridge.ticket import Ticket` what is in one
-            found += [(f"{node.module}.{a.name}" if f"{node.module}.{a.name}" in FILES else node.module, node.lineno) for a in node.names]
+            found += [
+                (
+                    f"{node.module}.{a.name}"
+                    if f"{node.module}.{a.name}" in FILES
+                    else node.module,
+                    node.lineno,
+                )
+                for a in node.names
+            ]
     return found
 
 
@@ -80,7 +113,11 @@ def test_file_has_a_floor(name):
 
 def test_no_line_of_the_table_is_dead():
     dead = [name for name in FLOORS if not name.endswith(".*") and name not in FILES]
-    dead += [name for name in FLOORS if name.endswith(".*") and not any(f == name[:-2] or f.startswith(name[:-1]) for f in FILES)]
+    dead += [
+        name
+        for name in FLOORS
+        if name.endswith(".*") and not any(f == name[:-2] or f.startswith(name[:-1]) for f in FILES)
+    ]
     planned = set()  # names of the plan that nobody has built yet
     assert set(dead) <= planned, dead
 
@@ -92,8 +129,12 @@ def test_imports_go_down(name):
             continue
         assert target in FILES, f"{name}:{line} imports {target}, which is no file of the house"
         mine, theirs = floor_of(name), floor_of(target)
-        beside = mine == theirs and (folder_of(name) == folder_of(target) or FILES[name].parent in FILES[target].parents)
-        assert theirs < mine or beside, f"{name}:{line} (floor {mine}) imports {target} (floor {theirs})"
+        beside = mine == theirs and (
+            folder_of(name) == folder_of(target) or FILES[name].parent in FILES[target].parents
+        )
+        assert theirs < mine or beside, (
+            f"{name}:{line} (floor {mine}) imports {target} (floor {theirs})"
+        )
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -113,7 +154,11 @@ def test_strangers_never_import_each_other(one, other):
     for mine, theirs in [(one, other), (other, one)]:
         for name in FILES:
             if name == mine or name.startswith(mine + "."):
-                reached = [target for target, _ in imports_of(name) if target == theirs or target.startswith(theirs + ".")]
+                reached = [
+                    target
+                    for target, _ in imports_of(name)
+                    if target == theirs or target.startswith(theirs + ".")
+                ]
                 assert not reached, f"{name} imports {reached}"
 
 
@@ -144,14 +189,21 @@ def test_functions_are_short(name):
     for node in ast.walk(TREES[name]):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             length = (node.end_lineno or 0) - node.lineno + 1
-            assert length <= FUNCTION_MAX, f"{name}:{node.lineno} {node.name} is {length} lines long"
+            assert length <= FUNCTION_MAX, (
+                f"{name}:{node.lineno} {node.name} is {length} lines long"
+            )
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_annotations_are_never_run(name):
     """3.9 would evaluate `X | None` in an annotation; only docstring-only files and __main__ (2.7 must parse it) may go without."""
     has_code = any(not isinstance(node, (ast.Expr, ast.Assign)) for node in TREES[name].body)
-    futures = [alias.name for node in TREES[name].body if isinstance(node, ast.ImportFrom) and node.module == "__future__" for alias in node.names]
+    futures = [
+        alias.name
+        for node in TREES[name].body
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__"
+        for alias in node.names
+    ]
     assert not has_code or "annotations" in futures or name == "bridge.__main__", name
 
 
@@ -174,7 +226,9 @@ def silent_handlers(tree):
     """`except Exception: pass` and its kin: a broad handler that does nothing with what it caught."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ExceptHandler):
-            broad = node.type is None or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException"))
+            broad = node.type is None or (
+                isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException")
+            )
             idle = all(isinstance(statement, (ast.Pass, ast.Continue)) for statement in node.body)
             if broad and idle:
                 yield node.lineno
@@ -193,7 +247,9 @@ def test_only_the_command_line_prints_and_exits(name):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             assert node.func.id not in ("print", "exit", "quit", "input"), f"{name}:{node.lineno}"
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            assert (node.value.id, node.attr) not in (("sys", "exit"), ("os", "_exit")), f"{name}:{node.lineno}"
+            assert (node.value.id, node.attr) not in (("sys", "exit"), ("os", "_exit")), (
+                f"{name}:{node.lineno}"
+            )
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -203,4 +259,6 @@ def test_names_say_what_they_hold(name):
 
 def test_every_folder_is_a_package():
     for path in FILES.values():
-        assert (path.parent / "__init__.py").exists(), f"{path.parent} has no __init__.py: a zip would not import it"
+        assert (path.parent / "__init__.py").exists(), (
+            f"{path.parent} has no __init__.py: a zip would not import it"
+        )

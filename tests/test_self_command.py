@@ -9,11 +9,11 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from running import ROOT, environment
 
 from bridge import self_command
 from bridge.errors import UsageError
 from bridge.self_command import own_command, own_words, quoted, show_template
-from running import ROOT, environment
 
 SHELLS = ("bash", "zsh", "fish", "dash")
 SPECIAL = st.sampled_from(' "$`!*?[]{}()<>|&;#~=%^,-é日')

@@ -11,11 +11,11 @@ import threading
 import time
 
 import pytest
-
-from bridge.systemd import ServiceManager
 from raw_http import PATIENCE, Line
 from running import ROOT, Broker, environment, package_launcher, wait_until
 from service import ActivatedBroker, Manager, listener
+
+from bridge.systemd import ServiceManager
 
 WATCHDOG = 200_000  # microseconds
 NOBODY = "http://127.0.0.1:9"
@@ -23,7 +23,9 @@ NOBODY = "http://127.0.0.1:9"
 
 @pytest.fixture(params=["path", "abstract"])
 def manager(request, tmp_path):
-    with Manager(str(tmp_path / "notify") if request.param == "path" else f"@bridge-test-{os.getpid()}") as listening:
+    with Manager(
+        str(tmp_path / "notify") if request.param == "path" else f"@bridge-test-{os.getpid()}"
+    ) as listening:
         yield listening
 
 
@@ -95,7 +97,9 @@ def test_a_service_that_is_not_well_feeds_no_watchdog(tmp_path):
 
 def test_a_drain_that_takes_long_feeds_the_watchdog(tmp_path, start):
     with Manager(str(tmp_path / "notify")) as manager:
-        broker = start(NOTIFY_SOCKET=manager.address, WATCHDOG_USEC=WATCHDOG, BRIDGE_DRAIN_TIMEOUT=20000)
+        broker = start(
+            NOTIFY_SOCKET=manager.address, WATCHDOG_USEC=WATCHDOG, BRIDGE_DRAIN_TIMEOUT=20000
+        )
         with broker.line() as line:
             line.request("POST", "/agents/a/send", b"{", [("Content-Length", "13")])
             assert broker.ask("GET", "/health").status == 200
@@ -126,16 +130,29 @@ def test_a_broker_whose_store_is_lost_feeds_no_watchdog(tmp_path, start):
     "words, status",
     [
         (["watch", "lucy", "--print"], f"STATUS=watching for lucy at {NOBODY}"),
-        (["supervise", "lucy", "--print", "--name", "box"], f"STATUS=supervising as box at {NOBODY}"),
+        (
+            ["supervise", "lucy", "--print", "--name", "box"],
+            f"STATUS=supervising as box at {NOBODY}",
+        ),
     ],
     ids=["watch", "supervise"],
 )
 def test_a_watcher_and_a_supervisor_say_so_too(manager, words, status):
     command = [*package_launcher(), *words, "--broker-url", NOBODY]
     given = environment(NOTIFY_SOCKET=manager.address, WATCHDOG_USEC=WATCHDOG)
-    with subprocess.Popen(command, env=given, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as watcher:
+    with subprocess.Popen(
+        command,
+        env=given,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as watcher:
         try:
-            assert manager.hear() == ["READY=1", status], "a broker that is away is its business, not the manager's"
+            assert manager.hear() == ["READY=1", status], (
+                "a broker that is away is its business, not the manager's"
+            )
             manager.hear_until("WATCHDOG=1")
         finally:
             watcher.terminate()
@@ -149,14 +166,28 @@ def test_what_a_watcher_starts_is_no_service(tmp_path, start):
     broker, seen = start(), tmp_path / "seen"
     broker.send("lucy", "look around")
     with Manager(str(tmp_path / "notify")) as manager:
-        command = [*package_launcher(), "watch", "lucy", "--exec", f"env > {seen}.new && mv {seen}.new {seen}", "--broker-url", broker.url]
+        command = [
+            *package_launcher(),
+            "watch",
+            "lucy",
+            "--exec",
+            f"env > {seen}.new && mv {seen}.new {seen}",
+            "--broker-url",
+            broker.url,
+        ]
         given = environment(NOTIFY_SOCKET=manager.address, WATCHDOG_USEC=WATCHDOG)
-        with subprocess.Popen(command, env=given, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as watcher:
+        with subprocess.Popen(
+            command, env=given, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as watcher:
             try:
                 wait_until(seen.exists, "the command has run")
             finally:
                 watcher.terminate()
-        assert "PATH=" in seen.read_text() and "NOTIFY_SOCKET" not in seen.read_text() and "WATCHDOG" not in seen.read_text()
+        assert (
+            "PATH=" in seen.read_text()
+            and "NOTIFY_SOCKET" not in seen.read_text()
+            and "WATCHDOG" not in seen.read_text()
+        )
 
 
 def test_a_manager_that_is_gone_is_one_warning(tmp_path, start):
@@ -213,7 +244,12 @@ def test_a_socket_that_listens_everywhere_may_be_called_by_any_address(activated
         assert broker.url == f"http://127.0.0.1:{second.getsockname()[1]}"
         assert broker.ask("GET", "/health", fields=[("Host", "192.0.2.7")]).status == 200
         assert broker.ask("GET", "/health", fields=[("Host", "evil.example")]).status == 421
-        assert broker.said().count("there is no authentication: whoever reaches this address can send address=0.0.0.0") == 1
+        assert (
+            broker.said().count(
+                "there is no authentication: whoever reaches this address can send address=0.0.0.0"
+            )
+            == 1
+        )
 
 
 def test_sockets_of_another_process_are_left_alone(activated):
@@ -225,7 +261,10 @@ def test_sockets_of_another_process_are_left_alone(activated):
 @pytest.mark.parametrize(
     "make, words",
     [
-        (lambda folder: listener(str(folder / "socket"), socket.AF_UNIX), "descriptor 3 (bridge.socket), which is a Unix socket"),
+        (
+            lambda folder: listener(str(folder / "socket"), socket.AF_UNIX),
+            "descriptor 3 (bridge.socket), which is a Unix socket",
+        ),
         (lambda folder: listener(kind=socket.SOCK_DGRAM, backlog=0), "which is no stream socket"),
         (lambda folder: listener(backlog=0), "which is not listening"),
         (lambda folder: open(folder / "file", "w"), "which is no socket"),
@@ -234,7 +273,9 @@ def test_sockets_of_another_process_are_left_alone(activated):
 )
 def test_what_no_broker_can_listen_on_is_one_line(make, words, tmp_path):
     with make(tmp_path) as passed:
-        assert words in refusal(ActivatedBroker(tmp_path / "bridge.db", [passed], LISTEN_FDNAMES="bridge.socket"))
+        assert words in refusal(
+            ActivatedBroker(tmp_path / "bridge.db", [passed], LISTEN_FDNAMES="bridge.socket")
+        )
 
 
 @pytest.mark.parametrize("count", ["two", "-1", "65", "9" * 5000])
@@ -244,7 +285,9 @@ def test_a_number_of_sockets_that_makes_no_sense(count, tmp_path):
 
 def test_a_passed_socket_that_is_not_there(tmp_path):
     with listener() as passed:
-        assert "descriptor 4, which is no socket" in refusal(ActivatedBroker(tmp_path / "bridge.db", [passed], LISTEN_FDS=2))
+        assert "descriptor 4, which is no socket" in refusal(
+            ActivatedBroker(tmp_path / "bridge.db", [passed], LISTEN_FDS=2)
+        )
 
 
 # -- handing over ----------------------------------------------------------------------
@@ -272,9 +315,16 @@ def test_no_connection_is_refused_while_brokers_come_and_go(activated):
             number = 0
             while not finished.is_set():
                 with Line(passed.getsockname()[1]) as line:
-                    time.sleep(0.02)  # as far away as another town: the broker may have to stop between connection and request
+                    time.sleep(
+                        0.02
+                    )  # as far away as another town: the broker may have to stop between connection and request
                     try:
-                        answer = line.ask("POST", "/agents/a/send", {"payload": f"{name}-{number}"}, [("Connection", "close")])
+                        answer = line.ask(
+                            "POST",
+                            "/agents/a/send",
+                            {"payload": f"{name}-{number}"},
+                            [("Connection", "close")],
+                        )
                         assert answer.status == 202, answer
                         sent.append(f"{name}-{number}")
                     except Exception as error:
@@ -282,7 +332,9 @@ def test_no_connection_is_refused_while_brokers_come_and_go(activated):
                         return
                 number += 1
 
-        clients = [threading.Thread(target=client, args=(f"client-{number}",)) for number in range(4)]
+        clients = [
+            threading.Thread(target=client, args=(f"client-{number}",)) for number in range(4)
+        ]
         for each in clients:
             each.start()
         try:

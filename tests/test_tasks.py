@@ -122,17 +122,24 @@ def test_a_task_that_lost_its_cancellation_is_told_again():
 def test_a_connection_that_comes_as_the_listener_closes_reaches_its_callback(turns):
     async def scenario():
         troubles, served = [], []
-        asyncio.get_running_loop().set_exception_handler(lambda loop, context: troubles.append(context["message"]))
+        asyncio.get_running_loop().set_exception_handler(
+            lambda loop, context: troubles.append(context["message"])
+        )
 
         async def serve(reader, writer):
             served.append(writer)
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        with socket.create_connection(server.sockets[0].getsockname()):  # the kernel answers; nobody has accepted yet
+        with socket.create_connection(
+            server.sockets[0].getsockname()
+        ):  # the kernel answers; nobody has accepted yet
             for _ in range(turns):
                 await asyncio.sleep(0)
             await stop_accepting(server)
-            assert (len(served), troubles) == (int(turns > 1), [])  # the first turn only sees it come
+            assert (len(served), troubles) == (
+                int(turns > 1),
+                [],
+            )  # the first turn only sees it come
             for writer in served:
                 writer.close()
             await asyncio.sleep(0)

@@ -44,7 +44,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def clock(self) -> Clock:
         """The broker's two clocks, moved by this loop; the wall may be pushed by hand (`wall_offset`)."""
-        return Clock(wall=lambda: WALL_AT_START + self.now - 1000.0 + self.wall_offset, monotonic=self.time)
+        return Clock(
+            wall=lambda: WALL_AT_START + self.now - 1000.0 + self.wall_offset, monotonic=self.time
+        )
 
     wall_offset = 0.0
 

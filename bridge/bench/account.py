@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Mapping
 
 from bridge.bench.figures import Latency, latency_of
 from bridge.settings import LoadSettings
@@ -91,9 +91,21 @@ class Account:
 
     def lost(self) -> list[int]:
         """Accepted, and come to nobody so far."""
-        return [number for number, state in enumerate(self._state) if state & ACCEPTED and self._connection[number] == NOBODY]
+        return [
+            number
+            for number, state in enumerate(self._state)
+            if state & ACCEPTED and self._connection[number] == NOBODY
+        ]
 
-    def close(self, url: str, settings: LoadSettings, seconds: float, cpu_percent: float, lost_pending: int, refusal: str) -> Result:
+    def close(
+        self,
+        url: str,
+        settings: LoadSettings,
+        seconds: float,
+        cpu_percent: float,
+        lost_pending: int,
+        refusal: str,
+    ) -> Result:
         """The account as a value."""
         return Result(
             url=url,

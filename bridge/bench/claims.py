@@ -9,8 +9,9 @@ but the claims themselves. Where `before` is missing or every interval was short
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Callable, Mapping, Optional, Sequence
+from typing import Callable
 
 from bridge.bench.figures import Latency, saving
 from bridge.bench.plan import AFTER, BEFORE, Way
@@ -75,23 +76,51 @@ class Claim:
     unit: str
     aim: float
     is_upper: bool  # the aim is the most that it may be; else the least
-    value: Callable[[Measured, Measured], Optional[float]]
+    value: Callable[[Measured, Measured], float | None]
 
     @property
     def aim_text(self) -> str:
         return f"{'at most' if self.is_upper else 'at least'} {self.aim:g}{self.unit}"
 
-    def is_met_by(self, value: Optional[float]) -> bool:
+    def is_met_by(self, value: float | None) -> bool:
         if value is None:
             return False
         return value <= self.aim if self.is_upper else value >= self.aim
 
 
 CLAIMS: Sequence[Claim] = (
-    Claim("latency", "average latency 2500 → 85 ms", " ms", 85, True, lambda before, after: after.latency.mean_ms),
-    Claim("requests", "requests a minute 120 → 2", "", 2, True, lambda before, after: after.requests_per_minute),
-    Claim("cpu", "CPU −80 %", " %", 80, False, lambda before, after: saving(before.cpu_percent, after.cpu_percent)),
-    Claim("network", "network −90 %", " %", 90, False, lambda before, after: saving(before.bytes_per_minute, after.bytes_per_minute)),
+    Claim(
+        "latency",
+        "average latency 2500 → 85 ms",
+        " ms",
+        85,
+        True,
+        lambda before, after: after.latency.mean_ms,
+    ),
+    Claim(
+        "requests",
+        "requests a minute 120 → 2",
+        "",
+        2,
+        True,
+        lambda before, after: after.requests_per_minute,
+    ),
+    Claim(
+        "cpu",
+        "CPU −80 %",
+        " %",
+        80,
+        False,
+        lambda before, after: saving(before.cpu_percent, after.cpu_percent),
+    ),
+    Claim(
+        "network",
+        "network −90 %",
+        " %",
+        90,
+        False,
+        lambda before, after: saving(before.bytes_per_minute, after.bytes_per_minute),
+    ),
 )
 
 
@@ -99,7 +128,7 @@ CLAIMS: Sequence[Claim] = (
 class Verdict:
     claim: Claim
     way: Way
-    value: Optional[float]
+    value: float | None
 
     @property
     def is_met(self) -> bool:
@@ -107,7 +136,14 @@ class Verdict:
 
     def to_json(self) -> dict[str, object]:
         value = None if self.value is None else round(self.value, 3)
-        return {"claim": self.claim.name, "text": self.claim.text, "aim": self.claim.aim_text, "way": self.way.value, "measured": value, "met": self.is_met}
+        return {
+            "claim": self.claim.name,
+            "text": self.claim.text,
+            "aim": self.claim.aim_text,
+            "way": self.way.value,
+            "measured": value,
+            "met": self.is_met,
+        }
 
 
 def judge(measured: Sequence[Measured]) -> Sequence[Verdict]:
@@ -116,4 +152,9 @@ def judge(measured: Sequence[Measured]) -> Sequence[Verdict]:
     before = by_way.get(BEFORE)
     if before is None:
         return []
-    return [Verdict(claim, way, claim.value(before, by_way[way])) for claim in CLAIMS for way in AFTER if way in by_way]
+    return [
+        Verdict(claim, way, claim.value(before, by_way[way]))
+        for claim in CLAIMS
+        for way in AFTER
+        if way in by_way
+    ]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from typing import Iterable
+from collections.abc import Iterable
 
 from bridge.errors import BridgeError
 
@@ -32,7 +32,13 @@ def _clock(pid: int) -> float:
 
 
 def _ps(pid: int) -> float:
-    asked = subprocess.run(["ps", "-o", "time=", "-p", str(pid)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=PS_DEADLINE, check=False)
+    asked = subprocess.run(
+        ["ps", "-o", "time=", "-p", str(pid)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        timeout=PS_DEADLINE,
+        check=False,
+    )
     text = asked.stdout.decode("ascii", "replace").strip()
     if not text:
         raise BridgeError(f"process {pid} ended while it was measured")

@@ -7,8 +7,8 @@ Rule 2: shares are whole numbers per mille; 0.99 * 100 is not always 99.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Iterable, Optional, Sequence
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,11 @@ class Latency:
     """Of `count` measured times, in milliseconds; None where nothing was measured."""
 
     count: int
-    mean_ms: Optional[float] = None
-    p50_ms: Optional[float] = None
-    p99_ms: Optional[float] = None
-    p999_ms: Optional[float] = None
-    max_ms: Optional[float] = None
+    mean_ms: float | None = None
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    p999_ms: float | None = None
+    max_ms: float | None = None
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -47,18 +47,26 @@ def latency_of(seconds: Iterable[float]) -> Latency:
     return Latency(len(ordered), sum(ordered) / len(ordered), p50, p99, p999, ordered[-1])
 
 
-def rounded(value: Optional[float], digits: int) -> Optional[float]:
+def rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else round(value, digits)
 
 
-def saving(before: float, after: float) -> Optional[float]:
+def saving(before: float, after: float) -> float | None:
     """By how many percent `after` is less than `before`; None where there was nothing to save."""
     return 100 * (before - after) / before if before > 0 else None
 
 
-def shown(value: Optional[float], unit: str = "") -> str:
+def shown(value: float | None, unit: str = "") -> str:
     """A figure with as many digits as mean something: 4,512 · 97.3 · 8.41 · 0.023; nothing as a dash."""
     if value is None:
         return "-"
-    digits = 0 if abs(value) >= 1000 or value == 0 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
+    digits = (
+        0
+        if abs(value) >= 1000 or value == 0
+        else 1
+        if abs(value) >= 10
+        else 2
+        if abs(value) >= 1
+        else 3
+    )
     return f"{value:,.{digits}f}{unit}"

@@ -13,8 +13,9 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Callable, Mapping, Optional, TypeVar
+from typing import Callable, TypeVar
 
 from bridge import __version__
 from bridge.client.address import BrokerAddress
@@ -22,7 +23,14 @@ from bridge.client.connection import describe, unreachable
 from bridge.errors import ConnectionLost, PeerError, Refused
 from bridge.settings import ClientSettings
 from bridge.tasks import within
-from bridge.wire.response import BodyData, BodyEnd, Limits, ResponseHead, ResponseParser, encode_request
+from bridge.wire.response import (
+    BodyData,
+    BodyEnd,
+    Limits,
+    ResponseHead,
+    ResponseParser,
+    encode_request,
+)
 from bridge.wire.sse import Event, EventStreamDecoder
 
 FIELDS = {"User-Agent": f"bridge-bench/{__version__}", "Content-Type": "application/json"}
@@ -35,7 +43,6 @@ class Said:
     status: int
     body: bytes
     retry_after: float
-
 
     @property
     def detail(self) -> str:
@@ -52,7 +59,7 @@ class Speaker(asyncio.Protocol):
     """One connection and the parser of what it says; what that means is the subclasses' business."""
 
     def __init__(self) -> None:
-        self._transport: Optional[asyncio.Transport] = None
+        self._transport: asyncio.Transport | None = None
         self._parser = ResponseParser(Limits())
         self.is_open = False
 
@@ -68,9 +75,13 @@ class Speaker(asyncio.Protocol):
         self._parser.feed_eof()
         self._take_all()
 
-    def connection_lost(self, error: Optional[Exception]) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
         self.is_open = False
-        self.broke(f"the connection broke: {describe(error)}" if error else "the broker closed the connection")
+        self.broke(
+            f"the connection broke: {describe(error)}"
+            if error
+            else "the broker closed the connection"
+        )
 
     def close(self) -> None:
         if self._transport is not None:
@@ -107,8 +118,8 @@ class Line(Speaker):
 
     def __init__(self) -> None:
         super().__init__()
-        self._answer: Optional[asyncio.Future[Said]] = None
-        self._head: Optional[ResponseHead] = None
+        self._answer: asyncio.Future[Said] | None = None
+        self._head: ResponseHead | None = None
         self._body = bytearray()
 
     async def ask(self, method: str, request: bytes, seconds: float) -> Said:
@@ -139,7 +150,9 @@ class Line(Speaker):
             self.is_open = False
             self.close()
         if self._answer is not None and not self._answer.done():
-            self._answer.set_result(Said(self._head.status, bytes(self._body), float(after) if after.isdigit() else 0.0))
+            self._answer.set_result(
+                Said(self._head.status, bytes(self._body), float(after) if after.isdigit() else 0.0)
+            )
 
     def broke(self, reason: str) -> None:
         self.is_open = False
@@ -190,12 +203,22 @@ class Dialler:
         self._connect_within = settings.connect_timeout / 1000
         self._tls = ssl.create_default_context() if self.address.is_tls else None
 
-    def request(self, method: str, path: str, body: Optional[bytes] = None, fields: Mapping[str, str] = FIELDS) -> bytes:
-        return encode_request(method, self.address.prefix + path, self.address.authority, fields, body)
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        fields: Mapping[str, str] = FIELDS,
+    ) -> bytes:
+        return encode_request(
+            method, self.address.prefix + path, self.address.authority, fields, body
+        )
 
     async def connect(self, speaker: S) -> S:
         """Raises BrokerUnreachable."""
-        dial = asyncio.get_running_loop().create_connection(lambda: speaker, self.address.host, self.address.port, ssl=self._tls)
+        dial = asyncio.get_running_loop().create_connection(
+            lambda: speaker, self.address.host, self.address.port, ssl=self._tls
+        )
         try:
             await within(self._connect_within, dial)
         except asyncio.TimeoutError:
@@ -207,7 +230,17 @@ class Dialler:
     async def open_stream(self, stream: Stream, path: str, cursor: str) -> Stream:
         """Raises BrokerUnreachable, Refused."""
         await self.connect(stream)
-        stream.write(self.request("GET", path, fields={**FIELDS, "Accept": "text/event-stream", **({"Last-Event-ID": cursor} if cursor else {})}))
+        stream.write(
+            self.request(
+                "GET",
+                path,
+                fields={
+                    **FIELDS,
+                    "Accept": "text/event-stream",
+                    **({"Last-Event-ID": cursor} if cursor else {}),
+                },
+            )
+        )
         try:
             head = await within(self.patience, stream.opened)
         except BaseException as error:
@@ -232,7 +265,9 @@ class Caller:
         """Raises BrokerUnreachable."""
         if not self._line.is_open:
             self._line = await self._dialler.connect(Line())
-        return await self._line.ask("POST", self._dialler.request("POST", path, body), self._dialler.patience)
+        return await self._line.ask(
+            "POST", self._dialler.request("POST", path, body), self._dialler.patience
+        )
 
     def close(self) -> None:
         self._line.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from bridge.backoff import full_jitter
 from bridge.bench.account import Account
@@ -22,7 +22,13 @@ RETRY_BASE, RETRY_CAP = 0.05, 1.0  # seconds; a benchmark has little time
 
 
 class Listeners:
-    def __init__(self, dialler: Dialler, account: Account, agents: Sequence[str], arrived: asyncio.Queue[tuple[str, int]]) -> None:
+    def __init__(
+        self,
+        dialler: Dialler,
+        account: Account,
+        agents: Sequence[str],
+        arrived: asyncio.Queue[tuple[str, int]],
+    ) -> None:
         self._dialler = dialler
         self._account = account
         self._agents = agents
@@ -43,14 +49,21 @@ class Listeners:
             streams = await asyncio.gather(*opening)
         finally:
             await stop_all(*opening)
-        self._tasks += [asyncio.ensure_future(self._keep(agent, stream)) for agent, stream in zip(agents, streams)]
+        self._tasks += [
+            asyncio.ensure_future(self._keep(agent, stream))
+            for agent, stream in zip(agents, streams)
+        ]
 
     async def aclose(self) -> None:
         await stop_all(*self._tasks)
 
     async def _open(self, agent: str, cursor: str) -> Stream:
         self._connections += 1
-        return await self._dialler.open_stream(Stream(self._connections, self._on_event), f"/agents/{segment(agent)}/tickets/stream", cursor)
+        return await self._dialler.open_stream(
+            Stream(self._connections, self._on_event),
+            f"/agents/{segment(agent)}/tickets/stream",
+            cursor,
+        )
 
     async def _keep(self, agent: str, stream: Stream) -> None:
         cursor, delays = "", full_jitter(RETRY_BASE, RETRY_CAP)

@@ -45,12 +45,16 @@ class Sending:
 class Load:
     """One run. Made inside a running loop (3.9 binds its events there)."""
 
-    def __init__(self, client: ClientSettings, settings: LoadSettings, tell: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, client: ClientSettings, settings: LoadSettings, tell: Callable[[str, str], None]
+    ) -> None:
         self._client = client
         self._settings = settings
         self._tell = tell
         self._account = Account()
-        self._agents = [f"bench-{secrets.token_hex(4)}-{number}" for number in range(1, settings.streams + 1)]
+        self._agents = [
+            f"bench-{secrets.token_hex(4)}-{number}" for number in range(1, settings.streams + 1)
+        ]
         self._dialler = Dialler(client)
         arrived: asyncio.Queue[tuple[str, int]] = asyncio.Queue()  # bounded by `outstanding`
         self._listeners = Listeners(self._dialler, self._account, self._agents, arrived)
@@ -62,10 +66,17 @@ class Load:
 
     async def run(self) -> Result:
         """Raises BrokerUnreachable or Refused when the streams cannot be opened, UsageError."""
-        check_descriptors(self._settings.streams + 2 * self._settings.publishers + DESCRIPTORS_BESIDE)
+        check_descriptors(
+            self._settings.streams + 2 * self._settings.publishers + DESCRIPTORS_BESIDE
+        )
         async with BrokerClient(self._client) as client:
-            await (await client.stream_agent(self._agents[0], 0)).aclose()  # a refusal says why, in the broker's words
-            acknowledging = [asyncio.ensure_future(self._publishers.acknowledge()) for _ in range(self._settings.publishers)]
+            await (
+                await client.stream_agent(self._agents[0], 0)
+            ).aclose()  # a refusal says why, in the broker's words
+            acknowledging = [
+                asyncio.ensure_future(self._publishers.acknowledge())
+                for _ in range(self._settings.publishers)
+            ]
             try:
                 await self._open()
                 sending = await self._send()
@@ -74,7 +85,14 @@ class Load:
                 await stop_all(*acknowledging)
                 await self._listeners.aclose()
             lost_pending = await self._tidy_up(client) if self._account.outstanding else 0
-        return self._account.close(str(self._dialler.address), self._settings, sending.seconds, sending.cpu_percent, lost_pending, self._publishers.refusal)
+        return self._account.close(
+            str(self._dialler.address),
+            self._settings,
+            sending.seconds,
+            sending.cpu_percent,
+            lost_pending,
+            self._publishers.refusal,
+        )
 
     async def _open(self) -> None:
         while self._listeners.opened < len(self._agents) and not self._publishers.is_over:
@@ -84,11 +102,17 @@ class Load:
     async def _send(self) -> Sending:
         began, cpu = time.monotonic(), time.process_time()
         timer = asyncio.get_running_loop().call_later(self._settings.seconds, self.stop)
-        publishing = [asyncio.ensure_future(self._publishers.publish()) for _ in range(self._settings.publishers)]
+        publishing = [
+            asyncio.ensure_future(self._publishers.publish())
+            for _ in range(self._settings.publishers)
+        ]
         try:
             while not all(each.done() for each in publishing):
                 done = f"{time.monotonic() - began:.0f} of {self._settings.seconds} s"
-                self._tell("sending", f"{done}, {self._account.posted} sent, {self._account.received} arrived")
+                self._tell(
+                    "sending",
+                    f"{done}, {self._account.posted} sent, {self._account.received} arrived",
+                )
                 await asyncio.wait(publishing, timeout=STEP)
             for each in publishing:
                 each.result()
@@ -101,7 +125,10 @@ class Load:
     async def _drain(self) -> None:
         """Wait for what is on its way, until nothing has come for a while."""
         clock, began = asyncio.get_running_loop().time, asyncio.get_running_loop().time()
-        while self._account.outstanding and clock() < max(began, self._listeners.heard_at) + self._settings.drain / 1000:
+        while (
+            self._account.outstanding
+            and clock() < max(began, self._listeners.heard_at) + self._settings.drain / 1000
+        ):
             self._tell("draining", f"{self._account.outstanding} outstanding")
             await asyncio.sleep(LOOK)
 
@@ -112,7 +139,9 @@ class Load:
             for number, agent in enumerate(self._agents):
                 self._tell("tidying up", f"{number} of {len(self._agents)}")
                 for ticket in await client.pending(agent):
-                    found += isinstance(ticket.payload, dict) and ticket.payload.get("bench") in lost
+                    found += (
+                        isinstance(ticket.payload, dict) and ticket.payload.get("bench") in lost
+                    )
                     await client.acknowledge(ticket.ticket_id)
         except (BrokerUnreachable, Refused) as error:
             self._account.errors[f"tidying up: {error}"] += 1
@@ -125,5 +154,7 @@ def check_descriptors(needed: int) -> None:
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return
     if hard != resource.RLIM_INFINITY and hard < needed:
-        raise UsageError(f"{needed} open files are needed, {hard} are allowed here; say `ulimit -n {needed}`, or fewer --streams")
+        raise UsageError(
+            f"{needed} open files are needed, {hard} are allowed here; say `ulimit -n {needed}`, or fewer --streams"
+        )
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

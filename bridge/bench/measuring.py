@@ -18,8 +18,9 @@ import contextlib
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Callable, Sequence
+from typing import Callable
 
 from bridge.bench.claims import Measured
 from bridge.bench.cpu import cpu_seconds
@@ -78,7 +79,15 @@ def measure(way: Way, plan: Plan, schedule: Sequence[Send], tell: Tell) -> Measu
 class Run:
     """The watchers of one way, and what is seen of them. Lives within one scene and one loop."""
 
-    def __init__(self, scene: Scene, way: Way, plan: Plan, tell: Tell, broker: subprocess.Popen[bytes], url: str) -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        way: Way,
+        plan: Plan,
+        tell: Tell,
+        broker: subprocess.Popen[bytes],
+        url: str,
+    ) -> None:
         self._scene = scene
         self._way = way
         self._plan = plan
@@ -92,7 +101,9 @@ class Run:
     async def measure(self, schedule: Sequence[Send]) -> Measured:
         async with contextlib.AsyncExitStack() as owned:
             tap = await owned.enter_async_context(Tap(self._url))
-            client = await owned.enter_async_context(BrokerClient(ClientSettings(broker_url=self._url)))
+            client = await owned.enter_async_context(
+                BrokerClient(ClientSettings(broker_url=self._url))
+            )
             await self._start_watchers(tap, owned)
             await self._wait_listening(client)
             await self._pass_time("settling", self._plan.settle_ms / 1000)
@@ -115,10 +126,14 @@ class Run:
             read_end, write_end = os.pipe()
             pipe = owned.enter_context(os.fdopen(read_end, "rb", 0))
             try:
-                self._watchers.append(self._scene.start(f"watch-{number}", [*own_command(), *words], write_end))
+                self._watchers.append(
+                    self._scene.start(f"watch-{number}", [*own_command(), *words], write_end)
+                )
             finally:
                 os.close(write_end)
-            transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: Receipts(self._receive), pipe)
+            transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+                lambda: Receipts(self._receive), pipe
+            )
             owned.callback(transport.close)
 
     async def _wait_listening(self, client: BrokerClient) -> None:
@@ -126,13 +141,18 @@ class Run:
         deadline = asyncio.get_running_loop().time() + START_DEADLINE
         while True:
             found = await client.connections()
-            listening = {Way.POLL: found["polling"]["active"], Way.LONG_POLL: found["longpoll"]["waiting"]}.get(self._way, found["sse"]["active"])
+            listening = {
+                Way.POLL: found["polling"]["active"],
+                Way.LONG_POLL: found["longpoll"]["waiting"],
+            }.get(self._way, found["sse"]["active"])
             self._tell(Progress(self._way, "connecting", listening, len(self._watchers)))
             if listening >= len(self._watchers):
                 return
             self._check_alive()
             if asyncio.get_running_loop().time() > deadline:
-                raise BridgeError(f"{listening} of {len(self._watchers)} watchers listen after {START_DEADLINE:.0f} s: {self._scene.last_words('watch-0')}")
+                raise BridgeError(
+                    f"{listening} of {len(self._watchers)} watchers listen after {START_DEADLINE:.0f} s: {self._scene.last_words('watch-0')}"
+                )
             await asyncio.sleep(LOOK)
 
     async def _pass_time(self, phase: str, seconds: float) -> None:
@@ -169,10 +189,15 @@ class Run:
         names = ["broker", *(f"watch-{number}" for number in range(len(self._watchers)))]
         for name, process in zip(names, [self._broker, *self._watchers]):
             if process.poll() is not None:
-                raise BridgeError(f"{name} of the bench ended by itself: {self._scene.last_words(name)}")
+                raise BridgeError(
+                    f"{name} of the bench ended by itself: {self._scene.last_words(name)}"
+                )
 
     def _read(self, tap: Tap) -> Reading:
-        cpu = cpu_seconds([self._broker.pid]), cpu_seconds([process.pid for process in self._watchers])
+        cpu = (
+            cpu_seconds([self._broker.pid]),
+            cpu_seconds([process.pid for process in self._watchers]),
+        )
         return Reading(asyncio.get_running_loop().time(), tap.counts, *cpu)
 
     def _measured(self, before: Reading, after: Reading) -> Measured:
@@ -186,7 +211,9 @@ class Run:
             bytes_down=counts.bytes_down,
             broker_cpu_seconds=after.broker_cpu - before.broker_cpu,
             watchers_cpu_seconds=after.watchers_cpu - before.watchers_cpu,
-            latency=latency_of(self._received_at[number] - at for number, at in self._sent_at.items()),
+            latency=latency_of(
+                self._received_at[number] - at for number, at in self._sent_at.items()
+            ),
         )
 
 

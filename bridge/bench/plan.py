@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import enum
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Callable, Sequence
+from typing import Callable
 
 from bridge.settings import BenchSettings, BrokerSettings, WatcherSettings
 
@@ -68,7 +69,9 @@ class Plan:
 
     def period(self, way: Way) -> float:
         """Seconds after which an idle watcher does the same again."""
-        return {Way.POLL: self.poll_ms, Way.LONG_POLL: self.wait_ms}.get(way, self.heartbeat_ms) / 1000
+        return {Way.POLL: self.poll_ms, Way.LONG_POLL: self.wait_ms}.get(
+            way, self.heartbeat_ms
+        ) / 1000
 
     def idle_seconds(self, way: Way) -> float:
         """Rule 1: the whole number of periods nearest to `idle`, at least one."""
@@ -80,13 +83,26 @@ class Plan:
         if way is Way.SUPERVISOR:
             return [["supervise", *self.names, *shared, "--sse-heartbeat", str(self.heartbeat_ms)]]
         heartbeat = SILENT_MS if way is Way.POLL else self.heartbeat_ms
-        flags = ["--push-mode", way.value, "--poll-interval", str(self.poll_ms), "--longpoll-wait", str(self.wait_ms), "--sse-heartbeat", str(heartbeat)]
+        flags = [
+            "--push-mode",
+            way.value,
+            "--poll-interval",
+            str(self.poll_ms),
+            "--longpoll-wait",
+            str(self.wait_ms),
+            "--sse-heartbeat",
+            str(heartbeat),
+        ]
         return [["watch", name, *shared, *flags] for name in self.names]
 
     def schedule(self, uniform: Callable[[float, float], float] = random.uniform) -> Sequence[Send]:
         """Rule 2, in the order of time."""
         part = self.poll_ms / 1000 / self.tickets
-        moments = [(part * uniform(index, index + 1), name) for name in self.names for index in range(self.tickets)]
+        moments = [
+            (part * uniform(index, index + 1), name)
+            for name in self.names
+            for index in range(self.tickets)
+        ]
         return [Send(at, name, number) for number, (at, name) in enumerate(sorted(moments))]
 
 

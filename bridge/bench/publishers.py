@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Callable
 
 from bridge.backoff import full_jitter
 from bridge.bench.account import Account
@@ -23,7 +24,9 @@ from bridge.errors import BrokerUnreachable
 from bridge.settings import LoadSettings
 from bridge.tasks import within
 
-BODY = b'{"payload":{"bench":%d,"text":"' + b"x" * 150 + b'"},"expectReply":false}'  # about 200 bytes, as the push design's benchmark has them
+BODY = (
+    b'{"payload":{"bench":%d,"text":"' + b"x" * 150 + b'"},"expectReply":false}'
+)  # about 200 bytes, as the push design's benchmark has them
 DEBT = 0.1  # seconds that the schedule may be behind
 SHORT = 0.1  # seconds that may be slept although the sending ends meanwhile
 
@@ -31,7 +34,14 @@ SHORT = 0.1  # seconds that may be slept although the sending ends meanwhile
 class Publishers:
     """Made inside a running loop (3.9 binds its events there)."""
 
-    def __init__(self, dialler: Dialler, account: Account, agents: Sequence[str], arrived: asyncio.Queue[tuple[str, int]], settings: LoadSettings) -> None:
+    def __init__(
+        self,
+        dialler: Dialler,
+        account: Account,
+        agents: Sequence[str],
+        arrived: asyncio.Queue[tuple[str, int]],
+        settings: LoadSettings,
+    ) -> None:
         self._dialler = dialler
         self._account = account
         self._agents = agents
@@ -53,7 +63,11 @@ class Publishers:
 
     async def publish(self) -> None:
         """One connection: a ticket, its answer, the next, until stop()."""
-        caller, clock, delays = Caller(self._dialler), asyncio.get_running_loop().time, full_jitter(RETRY_BASE, RETRY_CAP)
+        caller, clock, delays = (
+            Caller(self._dialler),
+            asyncio.get_running_loop().time,
+            full_jitter(RETRY_BASE, RETRY_CAP),
+        )
         try:
             while await self._wait_turn():
                 number = self._account.post(clock())

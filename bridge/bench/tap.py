@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 from bridge.client.address import BrokerAddress
 from bridge.errors import PeerError
@@ -30,7 +30,11 @@ class Counts:
     bytes_down: int
 
     def since(self, before: Counts) -> Counts:
-        return Counts(self.requests - before.requests, self.bytes_up - before.bytes_up, self.bytes_down - before.bytes_down)
+        return Counts(
+            self.requests - before.requests,
+            self.bytes_up - before.bytes_up,
+            self.bytes_down - before.bytes_down,
+        )
 
 
 class Tap:
@@ -38,7 +42,7 @@ class Tap:
 
     def __init__(self, target: str) -> None:
         self._target = BrokerAddress.from_url(target)
-        self._server: Optional[asyncio.base_events.Server] = None
+        self._server: asyncio.base_events.Server | None = None
         self._serving: set[asyncio.Task[Any]] = set()
         self._requests = self._bytes_up = self._bytes_down = 0
         self.port = 0
@@ -96,7 +100,9 @@ class Tap:
         self._bytes_down += len(data)
 
 
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: Callable[[bytes], None]) -> None:
+async def _pass(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: Callable[[bytes], None]
+) -> None:
     """Pass bytes on until their end, no faster than they are taken."""
     while True:
         data = await reader.read(SLICE)

@@ -6,8 +6,9 @@ backlog or an open stream. Names are free to invent, so mere names have none.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Mapping, Optional
+from typing import Any
 
 from bridge.broker.clock import Clock
 from bridge.broker.hub import Hub
@@ -26,14 +27,14 @@ class AgentRow:
     is_registered: bool
     status: str
     connection: str
-    health: Optional[str]
-    session: Optional[str]
-    pane: Optional[str]
+    health: str | None
+    session: str | None
+    pane: str | None
     pending: int
-    oldest_pending_at: Optional[str]
-    waiting: Optional[Mapping[str, Any]]  # {ticketId, reason, sinceAt}, as its watcher said
-    queued: Optional[int]
-    last_heartbeat: Optional[str]
+    oldest_pending_at: str | None
+    waiting: Mapping[str, Any] | None  # {ticketId, reason, sinceAt}, as its watcher said
+    queued: int | None
+    last_heartbeat: str | None
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -73,12 +74,23 @@ class AgentRows:
         now, report = self._clock.monotonic(), self._registry.report(agent_id)
         agent = self._registry.agents.get(agent_id)
         status = self._registry.status(agent or Agent(agent_id), now)
-        said = report if status == "online" else {}  # of a watcher that has gone nothing of it is true any more
-        return status, self._registry.connection(agent_id, now), said.get("health"), said.get("waiting"), agent is not None
+        said = (
+            report if status == "online" else {}
+        )  # of a watcher that has gone nothing of it is true any more
+        return (
+            status,
+            self._registry.connection(agent_id, now),
+            said.get("health"),
+            said.get("waiting"),
+            agent is not None,
+        )
 
     def row(self, agent_id: str) -> AgentRow:
         status, connection, health, waiting, is_registered = self.state(agent_id)
-        agent, report = self._registry.agents.get(agent_id) or Agent(agent_id), self._registry.report(agent_id)
+        agent, report = (
+            self._registry.agents.get(agent_id) or Agent(agent_id),
+            self._registry.report(agent_id),
+        )
         backlog = self._hub.backlogs.get(agent_id)
         oldest = backlog.oldest() if backlog else None
         queued = report.get("queued")
@@ -99,5 +111,5 @@ class AgentRows:
         )
 
 
-def _text(value: object) -> Optional[str]:
+def _text(value: object) -> str | None:
     return value[:TEXT_MAX] if isinstance(value, str) and value else None

@@ -13,7 +13,6 @@ leave in between; nothing is ever sorted or rebuilt.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from typing import Optional
 
 from bridge.broker.entry import Entry
 
@@ -78,5 +77,5 @@ class Backlog:
             at += 1
         return [self._entries[each] for each in found]
 
-    def oldest(self) -> Optional[Entry]:
+    def oldest(self) -> Entry | None:
         return self._entries[self._runs[0][0]] if self._runs else None

@@ -46,7 +46,9 @@ _encode_ascii = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow
 # Hot: once per ticket, for the sender's metadata. JSONEncoder builds an encoder for each object.
 def _encode_small(content: dict[str, str]) -> str:
     """An object of few texts. Raises TypeError when something else is in it."""
-    return "{" + ",".join([_quote(name) + ":" + _quote(text) for name, text in content.items()]) + "}"
+    return (
+        "{" + ",".join([_quote(name) + ":" + _quote(text) for name, text in content.items()]) + "}"
+    )
 
 
 def _encode_any(content: object) -> str:
@@ -88,7 +90,9 @@ def decode(data: bytes, depth: int) -> Any:
         _check_shape(data, depth)
     try:
         content, end = _raw_decode(text) if text[:1] == "{" else (None, -1)
-        return content if end == len(text) else _decoder.decode(text)  # white space around it, or not an object
+        return (
+            content if end == len(text) else _decoder.decode(text)
+        )  # white space around it, or not an object
     except (json.JSONDecodeError, RecursionError) as error:
         raise PeerError(400, f"the body is not JSON: {error}") from None
     except ValueError:  # more digits than the interpreter reads
@@ -169,7 +173,9 @@ def take_flag(fields: dict[str, Any], name: str, default: bool) -> bool:
     return value
 
 
-def take_int(fields: dict[str, Any], name: str, default: int, low: int = 0, high: int = INT_MAX) -> int:
+def take_int(
+    fields: dict[str, Any], name: str, default: int, low: int = 0, high: int = INT_MAX
+) -> int:
     value = fields.get(name)
     if value is None:
         return default

@@ -10,12 +10,14 @@ quarter apart and are decimal numbers.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from operator import add
-from typing import Iterator, Optional, Sequence
 
 _R10 = ("1", "1.25", "1.6", "2", "2.5", "3.15", "4", "5", "6.3", "8")
-LATENCY_BOUNDS = tuple(float(f"{digits}e{power}") for power in range(-5, 5) for digits in _R10)  # seconds: 10 µs to a day
+LATENCY_BOUNDS = tuple(
+    float(f"{digits}e{power}") for power in range(-5, 5) for digits in _R10
+)  # seconds: 10 µs to a day
 
 
 class Distribution:
@@ -40,13 +42,15 @@ class Distribution:
         self.bins = list(map(add, self.bins, other.bins))
         self.total += other.total
 
-    def quantile(self, share: float) -> Optional[float]:
+    def quantile(self, share: float) -> float | None:
         """The value that `share` of them do not exceed; None when there is none."""
         seen = list(accumulate(self.bins))
         if not seen[-1]:
             return None
         wanted = share * seen[-1]
-        index = bisect_left(seen, max(wanted, 1e-9))  # the first bin with so many up to it, and not an empty one before all
+        index = bisect_left(
+            seen, max(wanted, 1e-9)
+        )  # the first bin with so many up to it, and not an empty one before all
         low = self.bounds[index - 1] if index else 0.0
         high = self.bounds[index] if index < len(self.bounds) else low
         before = seen[index - 1] if index else 0

@@ -11,7 +11,6 @@ is filled once, when agents are added. Later a new ticket adds its agent, unless
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush, heapreplace
-from typing import Optional
 
 from bridge.broker.entry import Entry
 from bridge.broker.hub import Hub
@@ -23,7 +22,7 @@ class OfAll:
     def __init__(self, hub: Hub, after: int) -> None:
         self._backlog, self._sent = hub.everything, after
 
-    def first(self) -> Optional[Entry]:
+    def first(self) -> Entry | None:
         """The next entry to send; None when nothing is due."""
         return next(iter(self._backlog.read_after(self._sent, 1)), None)
 
@@ -54,7 +53,7 @@ class OfAgents:
         self._passed[agent_id] = (min(owed, self._sent), self._sent)
         self._push(self._following(agent_id, self._left_at.pop(agent_id, 0)))
 
-    def _following(self, agent_id: str, seq: int) -> Optional[Entry]:
+    def _following(self, agent_id: str, seq: int) -> Entry | None:
         """The agent's first entry after `seq` that is due."""
         entry = next(iter(self._hub.read(agent_id, seq, 1)), None)
         if agent_id in self._passed and (entry is None or entry.seq > self._passed[agent_id][0]):
@@ -62,12 +61,12 @@ class OfAgents:
             entry = next(iter(self._hub.read(agent_id, max(seq, until), 1)), None)
         return entry
 
-    def _push(self, entry: Optional[Entry]) -> None:
+    def _push(self, entry: Entry | None) -> None:
         if entry is not None:
             heappush(self._heap, (entry.seq, entry.agent_id))
             self._in_heap.add(entry.agent_id)
 
-    def first(self) -> Optional[Entry]:
+    def first(self) -> Entry | None:
         while self._heap:
             seq, agent_id = self._heap[0]
             entry = self._following(agent_id, seq - 1)
@@ -76,7 +75,7 @@ class OfAgents:
             self._replace(agent_id, entry)  # that one was acknowledged meanwhile
         return None
 
-    def _replace(self, agent_id: str, entry: Optional[Entry]) -> None:
+    def _replace(self, agent_id: str, entry: Entry | None) -> None:
         """The first in the heap is done; `entry` is the same agent's next."""
         if entry is not None:
             heapreplace(self._heap, (entry.seq, agent_id))

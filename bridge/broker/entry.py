@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import Any, Optional
+from typing import Any
 
 from bridge.broker import body
 from bridge.ticket import DROPPED, EXPIRED, PENDING, RESPONDED
@@ -43,10 +43,12 @@ class Claim:
 class State:
     status: str = PENDING
     updated_ms: int = 0
-    response: Optional[dict[str, Any]] = None  # {payload, metadata, at}
+    response: dict[str, Any] | None = None  # {payload, metadata, at}
     responded_ms: int = 0
-    claim: Optional[Claim] = None
-    stages: tuple[dict[str, Any], ...] = ()  # {stage, at, by?, evidence?}, after accepted and streamed
+    claim: Claim | None = None
+    stages: tuple[
+        dict[str, Any], ...
+    ] = ()  # {stage, at, by?, evidence?}, after accepted and streamed
 
     @property
     def is_final(self) -> bool:
@@ -91,7 +93,16 @@ class Entry:
         "memo_bytes", "is_stray", "weight", "counted",
     )  # fmt: skip
 
-    def __init__(self, seq: int, ticket_id: str, agent_id: str, data: bytes, created_ms: int, timeout_ms: int, ttl_ms: int = 0) -> None:
+    def __init__(
+        self,
+        seq: int,
+        ticket_id: str,
+        agent_id: str,
+        data: bytes,
+        created_ms: int,
+        timeout_ms: int,
+        ttl_ms: int = 0,
+    ) -> None:
         self.seq = seq
         self.ticket_id = ticket_id
         self.agent_id = agent_id
@@ -101,8 +112,10 @@ class Entry:
         self.ttl_ms = ttl_ms  # 0 = never expires
         self.expires_at = 0.0  # monotonic seconds, when ttl_ms
         self.state = NEW
-        self.next: Optional[State] = None  # proposed, on its way to disk
-        self.commit: Any = None  # the asyncio.Future of the last group that carries a change of this entry
+        self.next: State | None = None  # proposed, on its way to disk
+        self.commit: Any = (
+            None  # the asyncio.Future of the last group that carries a change of this entry
+        )
         self.is_born = False  # on disk, therefore visible
         self.streamed_ms = 0
         self.streamed_by = ""
@@ -135,7 +148,9 @@ class Entry:
     def history(self) -> list[dict[str, Any]]:
         stages: list[dict[str, Any]] = [{"stage": "accepted", "at": rfc3339(self.created_ms)}]
         if self.streamed_ms:
-            stages.append({"stage": "streamed", "at": rfc3339(self.streamed_ms), "by": self.streamed_by})
+            stages.append(
+                {"stage": "streamed", "at": rfc3339(self.streamed_ms), "by": self.streamed_by}
+            )
         return stages + list(self.state.stages)
 
     def mark_streamed(self, wall_ms: int, tier: str) -> None:
@@ -154,7 +169,9 @@ class Entry:
         }
         return body.encode(memo).decode()
 
-    def restore(self, status: str, updated_ms: int, memo: Optional[str], wall_ms: int, now: float) -> None:
+    def restore(
+        self, status: str, updated_ms: int, memo: str | None, wall_ms: int, now: float
+    ) -> None:
         """Take the state back from the journal; `now` is monotonic, `wall_ms` the same instant on the wall."""
         kept = json.loads(memo) if memo else {}
         self.memo_bytes = len(memo or "")
@@ -166,7 +183,14 @@ class Entry:
             until_ms = min(until_ms, wall_ms + lease_ms)
             claim = Claim(watcher, now + left_ms / 1000, until_ms, lease_ms)
         self.streamed_ms, self.streamed_by = kept.get("streamed") or (0, "")
-        self.state = State(status, updated_ms, kept.get("response"), kept.get("responded") or 0, claim, tuple(kept.get("stages") or ()))
+        self.state = State(
+            status,
+            updated_ms,
+            kept.get("response"),
+            kept.get("responded") or 0,
+            claim,
+            tuple(kept.get("stages") or ()),
+        )
         self.is_born = True
         self.accepted_at = now + min(0, self.created_ms - wall_ms) / 1000
         if self.ttl_ms:

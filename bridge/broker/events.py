@@ -21,7 +21,8 @@ import asyncio
 import logging
 import sys
 from collections import OrderedDict
-from typing import Any, Iterator, Mapping, NamedTuple, Optional
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from bridge.broker.agent_rows import AgentRows
 from bridge.broker.body import encode, encode_text
@@ -44,7 +45,7 @@ HELD_MAX = 65536  # bytes that wait for the end of the loop's turn, to leave in 
 
 class About(NamedTuple):
     origin: str
-    thread: Optional[str]
+    thread: str | None
     preview: str
 
     @property
@@ -55,7 +56,9 @@ class About(NamedTuple):
 class EventReader:
     """One open connection (hub.Subscriber) that follows all events, an agent's, or a thread's tickets."""
 
-    def __init__(self, events: Events, outbox: Outbox, agent: Optional[str], thread: Optional[str]) -> None:
+    def __init__(
+        self, events: Events, outbox: Outbox, agent: str | None, thread: str | None
+    ) -> None:
         self.was_live = True
         self.agent, self.thread = agent, thread
         self._events, self._outbox = events, outbox
@@ -115,7 +118,7 @@ class Events:
         self._about_bytes = 0
         self._seen: dict[str, tuple[object, ...]] = {}  # agents as they were last told
         self._to_look: Iterator[str] = iter(())
-        self._timer: Optional[asyncio.TimerHandle] = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._readers)
@@ -136,7 +139,7 @@ class Events:
             self._about_bytes = 0
             self._seen.clear()
 
-    def giving_way(self) -> Optional[EventReader]:
+    def giving_way(self) -> EventReader | None:
         """The reader that would end for a new one: it has lagged for longest, or is the oldest."""
         now = asyncio.get_running_loop().time()
         laggard = min(self._readers, key=lambda reader: reader.lags_since, default=None)
@@ -151,7 +154,9 @@ class Events:
     def _tell_stage(self, entry: Entry, stage: Mapping[str, Any]) -> None:
         try:
             self._tell(entry, stage)
-        except Exception:  # called in the middle of a ticket's way: who looks on must never cost anybody a ticket
+        except (
+            Exception
+        ):  # called in the middle of a ticket's way: who looks on must never cost anybody a ticket
             log.exception("event not told ticket=%s stage=%s", entry.ticket_id, stage.get("stage"))
             self.count_missed()
 
@@ -170,7 +175,11 @@ class Events:
         if about is None:
             fields = entry.decoded()
             thread = fields["metadata"].get("threadId")
-            about = About(fields["originAgent"], thread if isinstance(thread, str) else None, preview(fields["payload"]))
+            about = About(
+                fields["originAgent"],
+                thread if isinstance(thread, str) else None,
+                preview(fields["payload"]),
+            )
             self._about[entry.ticket_id] = about
             self._about_bytes += about.size
             while self._about_bytes > ABOUT_BYTES:

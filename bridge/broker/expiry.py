@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from typing import Callable, Optional
+from typing import Callable
 
 from bridge.broker.clock import Clock
 from bridge.broker.entry import Entry
@@ -42,7 +42,7 @@ class Expiry:
         self._stray_ttl, self._is_served = stray_ttl, is_served
         self._heap: list[tuple[float, int, Entry]] = []
         self._swept_size = SWEEP_MIN
-        self._timer: Optional[asyncio.TimerHandle] = None
+        self._timer: asyncio.TimerHandle | None = None
         self._armed_for = float("inf")
 
     def watch(self, entry: Entry) -> None:
@@ -62,7 +62,9 @@ class Expiry:
         if self._heap and self._heap[0][0] < self._armed_for:
             self.stop()
             self._armed_for = self._heap[0][0]
-            self._timer = self._loop.call_later(max(0.0, self._armed_for - self._clock.monotonic()), self.run)
+            self._timer = self._loop.call_later(
+                max(0.0, self._armed_for - self._clock.monotonic()), self.run
+            )
 
     def stop(self) -> None:
         if self._timer is not None:
@@ -80,7 +82,9 @@ class Expiry:
             if head.claim and head.claim.until > now:
                 heapq.heappush(self._heap, (head.claim.until, seq, entry))
                 continue
-            self._ledger.propose(entry, expired(head, self._clock.wall_ms(), "" if entry.ttl_ms else STRAY))
+            self._ledger.propose(
+                entry, expired(head, self._clock.wall_ms(), "" if entry.ttl_ms else STRAY)
+            )
             heapq.heappush(self._heap, (now + LOOK_AGAIN, seq, entry))
         self._armed_for = float("inf")
         self._arm()

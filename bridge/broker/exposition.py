@@ -13,15 +13,19 @@ escaped.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Iterable, Iterator, NamedTuple, Sequence, Union
+from typing import NamedTuple, Union
 
 from bridge.broker.distribution import Distribution
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 COUNTER, GAUGE, HISTOGRAM, INFO = "counter", "gauge", "histogram", "info"
-SUFFIX = {COUNTER: "_total", INFO: "_info"}  # of the samples of a kind; part of the family's name in the text format
+SUFFIX = {
+    COUNTER: "_total",
+    INFO: "_info",
+}  # of the samples of a kind; part of the family's name in the text format
 Number = Union[int, float]
 Labels = tuple[tuple[str, str], ...]
 
@@ -47,7 +51,9 @@ def plain(family: Family, value: Number, *labels: tuple[str, str]) -> Sample:
     return Sample(SUFFIX.get(family.kind, ""), labels, value)
 
 
-def histogram(found: Distribution, shown: Sequence[float], *labels: tuple[str, str]) -> Iterator[Sample]:
+def histogram(
+    found: Distribution, shown: Sequence[float], *labels: tuple[str, str]
+) -> Iterator[Sample]:
     """The samples of a histogram with the bounds `shown`, which must be among its own."""
     for bound, count in found.counts_up_to(shown):
         yield Sample("_bucket", (*labels, ("le", _number(bound))), count)
@@ -61,7 +67,10 @@ def exposition(families: Iterable[tuple[Family, Iterable[Sample]]], content_type
     is_open = content_type == OPENMETRICS
     lines: list[str] = []
     for family, samples in families:
-        shown = [f"{family.name}{sample.suffix}{_label_set(sample.labels)} {_number(sample.value)}\n" for sample in samples]
+        shown = [
+            f"{family.name}{sample.suffix}{_label_set(sample.labels)} {_number(sample.value)}\n"
+            for sample in samples
+        ]
         if shown:
             lines += _described(family, is_open)
             lines += shown
@@ -93,7 +102,13 @@ def escape(text: str) -> str:
 
 
 def _number(value: Number) -> str:
-    return repr(value) if isinstance(value, int) or abs(value) != float("inf") else "+Inf" if value > 0 else "-Inf"
+    return (
+        repr(value)
+        if isinstance(value, int) or abs(value) != float("inf")
+        else "+Inf"
+        if value > 0
+        else "-Inf"
+    )
 
 
 def choose(accept: str) -> str:
@@ -109,7 +124,9 @@ def choose(accept: str) -> str:
         given = dict(parameter.partition("=")[::2] for parameter in parameters)
         for content_type, version in ((TEXT, "0.0.4"), (OPENMETRICS, "1.0.0")):
             precision = _precision(kind, given.get("version", "").strip('"'), content_type, version)
-            if precision > exact[content_type] or (precision == exact[content_type] >= 0 and _weight(given) > liked[content_type]):
+            if precision > exact[content_type] or (
+                precision == exact[content_type] >= 0 and _weight(given) > liked[content_type]
+            ):
                 exact[content_type], liked[content_type] = precision, _weight(given)
     return OPENMETRICS if liked[OPENMETRICS] > liked[TEXT] else TEXT
 

@@ -52,14 +52,20 @@ class Guard:
             raise PeerError(400, "the Host header is empty")
         name = _host_name(request.authority)
         if name not in self._names and not (self._any_address and _is_address(name)):
-            raise PeerError(421, f"this broker does not go by the name {name!r}; BRIDGE_ALLOWED_HOSTS lists further names")
+            raise PeerError(
+                421,
+                f"this broker does not go by the name {name!r}; BRIDGE_ALLOWED_HOSTS lists further names",
+            )
         if len(self._remembered) < REMEMBERED_MAX and len(request.authority) <= REMEMBERED_LENGTH:
             self._remembered.add(request.authority)
 
     def _check_origin(self, origin: str, authority: str) -> None:
         own = {f"http://{authority}".lower(), f"https://{authority}".lower()}
         if origin.lower() not in own and not self.allows(origin):
-            raise PeerError(403, f"requests from the web origin {origin!r} are refused; BRIDGE_ALLOWED_ORIGINS lists those that may call")
+            raise PeerError(
+                403,
+                f"requests from the web origin {origin!r} are refused; BRIDGE_ALLOWED_ORIGINS lists those that may call",
+            )
 
 
 def _opens_a_page(request: Request) -> bool:

@@ -16,7 +16,8 @@ own catch-up. It costs a stream its turn, never a ticket, and never the order.
 
 from __future__ import annotations
 
-from typing import Callable, Iterable, Optional, Protocol, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Callable, Protocol
 
 from bridge.broker.backlog import Backlog
 from bridge.broker.clock import Clock
@@ -44,7 +45,7 @@ class Subscriber(Protocol):
 
 
 class Hub:
-    def __init__(self, pace: Optional[Pace] = None) -> None:
+    def __init__(self, pace: Pace | None = None) -> None:
         self.pace = Pace(Clock()) if pace is None else pace
         self.backlogs: dict[str, Backlog] = {}
         self.everything = Backlog("")  # the entries of all of them
@@ -135,7 +136,7 @@ class Hub:
         """The agents that open streams carry by name."""
         return self._streams.keys()
 
-    def oldest(self, counts: Optional[Callable[[str], bool]] = None) -> Optional[Entry]:
+    def oldest(self, counts: Callable[[str], bool] | None = None) -> Entry | None:
         """The ticket that has been pending for longest; of the agents that count, where that is asked."""
         if counts is None:
             return self.everything.oldest()

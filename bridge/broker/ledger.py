@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from collections.abc import Generator, Mapping
 from functools import partial
-from typing import Any, Callable, Generator, Mapping, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
-from bridge.broker.body import canonical
+from bridge.broker.body import canonical, weight
 from bridge.broker.body import encode_text as quote
-from bridge.broker.body import weight
 from bridge.broker.clock import Clock
 from bridge.broker.entry import Entry, State
 from bridge.broker.hub import Hub
@@ -43,18 +43,28 @@ class Draft(NamedTuple):
     payload: Any
     metadata: Mapping[str, Any]
     origin: str = "ui"
-    ticket_id: Optional[str] = None
+    ticket_id: str | None = None
     expect_reply: bool = True
     timeout_ms: int = 30000
     ttl_ms: int = 0  # 0 = never expires
 
 
 class Ledger:
-    def __init__(self, journal: Journal, hub: Hub, clock: Clock, metrics: Metrics, bounds: Bounds) -> None:
-        self._journal, self._hub, self._clock, self._metrics, self._bounds = journal, hub, clock, metrics, bounds
+    def __init__(
+        self, journal: Journal, hub: Hub, clock: Clock, metrics: Metrics, bounds: Bounds
+    ) -> None:
+        self._journal, self._hub, self._clock, self._metrics, self._bounds = (
+            journal,
+            hub,
+            clock,
+            metrics,
+            bounds,
+        )
         self.seq = 0
         self._coming_bytes = 0  # of tickets on their way to disk
-        self.on_time_to_live: Callable[[Entry], None] = lambda entry: None  # expiry.py: a ticket that may expire is born
+        self.on_time_to_live: Callable[[Entry], None] = lambda entry: (
+            None
+        )  # expiry.py: a ticket that may expire is born
         self._held: dict[str, Entry] = {}  # pending or on its way, by ticket id
         self._finished: OrderedDict[str, Entry] = OrderedDict()
         self._finished_bytes = 0
@@ -99,10 +109,14 @@ class Ledger:
             ticket_name, seq, agent, agent, quote(draft.origin), quote(draft.payload), quote(draft.metadata),
             "true" if draft.expect_reply else "false", draft.timeout_ms, at, at,
         )  # fmt: skip
-        entry = Entry(seq, ticket_id, agent_id, text.encode(), created_ms, draft.timeout_ms, draft.ttl_ms)
+        entry = Entry(
+            seq, ticket_id, agent_id, text.encode(), created_ms, draft.timeout_ms, draft.ttl_ms
+        )
         entry.accepted_at = self._clock.monotonic()
         entry.is_stray = is_stray
-        commit = self._journal.accept(AcceptRow(seq, ticket_id, agent_id, text, created_ms, draft.timeout_ms, draft.ttl_ms))
+        commit = self._journal.accept(
+            AcceptRow(seq, ticket_id, agent_id, text, created_ms, draft.timeout_ms, draft.ttl_ms)
+        )
         # Now the journal has the row: nothing below may fail, and nothing above left a trace.
         entry.commit = commit
         self._join(commit)
@@ -112,23 +126,45 @@ class Ledger:
         self._coming_bytes += len(entry.data)
         return entry, commit
 
-    def repeated(self, agent_id: str, draft: Draft) -> Optional[tuple[Entry, Stored]]:
+    def repeated(self, agent_id: str, draft: Draft) -> tuple[Entry, Stored] | None:
         """The ticket that has the draft's id already. Raises PeerError 409 when that is another one (WIRE rule 2)."""
         assert draft.ticket_id is not None
         # Also one that is being forgotten: as long as its row is there, no other can have the id.
         entry = self._held.get(draft.ticket_id) or self._kept(draft.ticket_id)
         if entry is None:
-            if draft.ticket_id.startswith(self._id_prefix):  # else it could be the id of the next ticket without one
-                raise PeerError(409, f"ticketId {draft.ticket_id!r} looks like one that the broker makes; choose another")
+            if draft.ticket_id.startswith(
+                self._id_prefix
+            ):  # else it could be the id of the next ticket without one
+                raise PeerError(
+                    409,
+                    f"ticketId {draft.ticket_id!r} looks like one that the broker makes; choose another",
+                )
             return None
         fields = entry.decoded()
-        known = [agent_id if entry.agent_id == agent_id else None, fields["payload"], fields["metadata"], fields["expectReply"], fields["timeoutMs"], entry.ttl_ms]
-        asked = [agent_id, draft.payload, draft.metadata, draft.expect_reply, draft.timeout_ms, draft.ttl_ms]
+        known = [
+            agent_id if entry.agent_id == agent_id else None,
+            fields["payload"],
+            fields["metadata"],
+            fields["expectReply"],
+            fields["timeoutMs"],
+            entry.ttl_ms,
+        ]
+        asked = [
+            agent_id,
+            draft.payload,
+            draft.metadata,
+            draft.expect_reply,
+            draft.timeout_ms,
+            draft.ttl_ms,
+        ]
         if canonical(known) != canonical(asked):
-            raise PeerError(409, f"ticketId {draft.ticket_id!r} is taken by another ticket; the same id must come with the same body")
+            raise PeerError(
+                409,
+                f"ticketId {draft.ticket_id!r} is taken by another ticket; the same id must come with the same body",
+            )
         return entry, entry.commit
 
-    def find(self, ticket_id: str) -> Optional[Entry]:
+    def find(self, ticket_id: str) -> Entry | None:
         """The ticket, if it is on disk, and not to be forgotten: no change may meet that."""
         entry = self._held.get(ticket_id)
         if entry is None:
@@ -138,14 +174,17 @@ class Ledger:
         is_forgotten = entry.head.is_final and entry.head.updated_ms < self._forgotten_ms
         return None if is_forgotten else entry
 
-    def _kept(self, ticket_id: str) -> Optional[Entry]:
+    def _kept(self, ticket_id: str) -> Entry | None:
         return self._finished.get(ticket_id) or self._journal.find(ticket_id)
 
     def get(self, ticket_id: str) -> Entry:
         """The ticket. Raises PeerError 404."""
         entry = self.find(ticket_id)
         if entry is None:
-            raise PeerError(404, f"no ticket {ticket_id!r}: it was never accepted here, or its retention time is over")
+            raise PeerError(
+                404,
+                f"no ticket {ticket_id!r}: it was never accepted here, or its retention time is over",
+            )
         return entry
 
     def read_before(self, seq: int) -> Generator[Entry, None, None]:
@@ -163,7 +202,9 @@ class Ledger:
         It takes its time for that. A change that is decided from now on would find no row.
         """
         self._forgotten_ms = max(self._forgotten_ms, before_ms)
-        for entry in [entry for entry in self._finished.values() if entry.state.updated_ms < before_ms]:
+        for entry in [
+            entry for entry in self._finished.values() if entry.state.updated_ms < before_ms
+        ]:
             del self._finished[entry.ticket_id]
             self._count(entry, 0)
 
@@ -187,7 +228,9 @@ class Ledger:
             self._group, self._births, self._changes = commit, [], []
             commit.add_effect(partial(self._apply, self._births, self._changes))
 
-    def _apply(self, births: list[Entry], changes: list[tuple[Entry, State]], commit: Commit) -> None:
+    def _apply(
+        self, births: list[Entry], changes: list[tuple[Entry, State]], commit: Commit
+    ) -> None:
         is_kept = commit.result() is None
         for entry in births:
             self._hub.backlogs[entry.agent_id].reserved -= 1

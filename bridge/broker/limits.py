@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Optional
 
 from bridge.broker.backlog import Backlog
 from bridge.bucket import TokenBucket
@@ -39,7 +38,7 @@ class Bounds:
 
 
 # Hot: once per ticket.
-def check_room(bounds: Bounds, backlog: Optional[Backlog], held_bytes: int) -> None:
+def check_room(bounds: Bounds, backlog: Backlog | None, held_bytes: int) -> None:
     """Is there room for one more in the agent's backlog, and in all? Raises PeerError 429 or 503."""
     if held_bytes > bounds.pending_bytes:
         raise PeerError(
@@ -70,9 +69,7 @@ def check_room(bounds: Bounds, backlog: Optional[Backlog], held_bytes: int) -> N
         )
 
 
-def check_stray(
-    bounds: Bounds, agent_id: str, backlog: Optional[Backlog], stray_bytes: int
-) -> None:
+def check_stray(bounds: Bounds, agent_id: str, backlog: Backlog | None, stray_bytes: int) -> None:
     """Is there room for one more stray ticket? Raises PeerError 429."""
     part, whose, held = STRAY_SHARE, "its", backlog.bytes if backlog is not None else 0
     if held <= bounds.pending_bytes // STRAY_SHARE:
@@ -112,7 +109,14 @@ class SendLimits:
 
     def _make(self, now: float) -> TokenBucket:
         if len(self._buckets) >= BUCKETS_MAX:
-            self._buckets = {key: bucket for key, bucket in self._buckets.items() if not bucket.is_full(now)}
+            self._buckets = {
+                key: bucket for key, bucket in self._buckets.items() if not bucket.is_full(now)
+            }
             if len(self._buckets) >= BUCKETS_MAX:
-                raise PeerError(429, "sends to too many different agents within a minute; try again in 60 s", {"Retry-After": "60"}, reason="rate_limit")
+                raise PeerError(
+                    429,
+                    "sends to too many different agents within a minute; try again in 60 s",
+                    {"Retry-After": "60"},
+                    reason="rate_limit",
+                )
         return TokenBucket(self._per_minute, self._per_minute / 60, now)

@@ -14,8 +14,9 @@ import ipaddress
 import logging
 import os
 import socket
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Callable, Sequence
+from typing import Any, Callable
 
 from bridge.errors import UsageError
 from bridge.settings import BrokerSettings
@@ -26,7 +27,11 @@ ACCEPT_BACKLOG = 4096  # connections that may wait in the kernel: a herd of watc
 # Of them in one turn of the loop. They are counted some turns later; until then each has a
 # descriptor that server.py keeps free for it.
 ACCEPTS_PER_TURN = 16
-WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # how to reach who listens everywhere
+WILDCARDS = {
+    "0.0.0.0": "127.0.0.1",
+    "::": "[::1]",
+    "": "127.0.0.1",
+}  # how to reach who listens everywhere
 
 Accept = Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]
 
@@ -43,20 +48,33 @@ class Listening:
     async def open(self, accept: Accept) -> str:
         """Listen; return the URL. Raises UsageError when the address cannot be bound."""
         host, port = self.settings.host, self.settings.port
-        ways: list[dict[str, Any]] = [{"sock": each} for each in self._passed] or [{"host": host, "port": port}]
+        ways: list[dict[str, Any]] = [{"sock": each} for each in self._passed] or [
+            {"host": host, "port": port}
+        ]
         try:
-            self._servers = [await asyncio.start_server(accept, backlog=ACCEPTS_PER_TURN, **way) for way in ways]
+            self._servers = [
+                await asyncio.start_server(accept, backlog=ACCEPTS_PER_TURN, **way) for way in ways
+            ]
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise UsageError(f"cannot listen on {host} port {port}: {reason}; give another --host or --port") from None
+            raise UsageError(
+                f"cannot listen on {host} port {port}: {reason}; give another --host or --port"
+            ) from None
         for listener in self._sockets():
             _deepen_backlog(listener)
             address = listener.getsockname()[0]
             if not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
-                log.warning("listening beyond this machine, and there is no authentication: whoever reaches this address can send address=%s", address)
+                log.warning(
+                    "listening beyond this machine, and there is no authentication: whoever reaches this address can send address=%s",
+                    address,
+                )
         port = self._sockets()[0].getsockname()[1]
         host = WILDCARDS.get(host, host)
-        return f"http://[{host}]:{port}" if ":" in host and not host.startswith("[") else f"http://{host}:{port}"
+        return (
+            f"http://[{host}]:{port}"
+            if ":" in host and not host.startswith("[")
+            else f"http://{host}:{port}"
+        )
 
     async def close(self) -> None:
         """Accept no more. What has been accepted is with its callback when this returns."""

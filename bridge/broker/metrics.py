@@ -8,7 +8,8 @@ does, that costs one `if`.
 from __future__ import annotations
 
 from collections import Counter, deque
-from typing import Any, Callable, Mapping, Optional, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable
 
 from bridge.broker.distribution import Distribution
 from bridge.broker.entry import Entry, State, new_stages
@@ -44,7 +45,7 @@ class Metrics:
         self.loop_lag = Distribution()
         self.reported = Reported(agents_shown)
         self.timeline = Timeline()
-        self.on_stage: Optional[Callable[[Entry, Mapping[str, Any]], None]] = None
+        self.on_stage: Callable[[Entry, Mapping[str, Any]], None] | None = None
         self._failed_at: deque[float] = deque(maxlen=FAILURES_MAX)
 
     # Hot, as the next two: once per commit group.
@@ -84,7 +85,9 @@ class Metrics:
         self.timeline.observe(ALL_THE_WAY, now - entry.accepted_at, now)
         injected_ms = submitted_ms(state.stages[-1].get("evidence"))
         if injected_ms is not None and entry.streamed_ms:
-            injected_ms = min(max(injected_ms, entry.streamed_ms), state.updated_ms)  # clocks may be apart
+            injected_ms = min(
+                max(injected_ms, entry.streamed_ms), state.updated_ms
+            )  # clocks may be apart
             self.timeline.observe(INJECTED, (injected_ms - entry.streamed_ms) / 1000, now)
             self.timeline.observe(ACKNOWLEDGED, (state.updated_ms - injected_ms) / 1000, now)
 

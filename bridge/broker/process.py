@@ -6,7 +6,6 @@ import os
 import resource
 import time
 from dataclasses import dataclass
-from typing import Optional
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -18,10 +17,10 @@ class Process:
 
     cpu_seconds: float
     descriptors_max: int
-    descriptors: Optional[int] = None
-    resident_bytes: Optional[int] = None
-    virtual_bytes: Optional[int] = None
-    started_at: Optional[float] = None  # seconds since the epoch
+    descriptors: int | None = None
+    resident_bytes: int | None = None
+    virtual_bytes: int | None = None
+    started_at: float | None = None  # seconds since the epoch
 
 
 def read_process() -> Process:
@@ -33,7 +32,14 @@ def read_process() -> Process:
         fields = _read("/proc/self/stat").rpartition(")")[2].split()
         descriptors = len(os.listdir("/proc/self/fd"))
         started_at = _booted_at() + int(fields[22 - 3]) / TICKS
-        return Process(cpu_seconds, descriptors_max, descriptors, int(fields[24 - 3]) * PAGE_BYTES, int(fields[23 - 3]), started_at)
+        return Process(
+            cpu_seconds,
+            descriptors_max,
+            descriptors,
+            int(fields[24 - 3]) * PAGE_BYTES,
+            int(fields[23 - 3]),
+            started_at,
+        )
     except (OSError, ValueError, IndexError):
         return Process(cpu_seconds, descriptors_max)
 

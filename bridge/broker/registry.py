@@ -11,8 +11,9 @@ believed, and of two that are here the one that reported last.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any, Iterator, Mapping, Optional
+from typing import Any
 
 from bridge.broker.hub import Hub
 from bridge.broker.journal.base import Commit
@@ -34,15 +35,19 @@ class Presence:
         self.longpolled_at = NEVER
         self.polled_at = NEVER
         self.heartbeat_at = NEVER
-        self.reports: dict[str, Mapping[str, Any]] = {}  # by watcher ("" = one without a name), the latest last
+        self.reports: dict[
+            str, Mapping[str, Any]
+        ] = {}  # by watcher ("" = one without a name), the latest last
         self.is_received = False  # something has received for it, and more than its name is known
 
 
 class Registry:
-    def __init__(self, hub: Hub, presences_max: int, watchers: Optional[Watchers] = None) -> None:
+    def __init__(self, hub: Hub, presences_max: int, watchers: Watchers | None = None) -> None:
         self._watchers = watchers
         self.agents: dict[str, Agent] = {}
-        self._coming: dict[str, Optional[Agent]] = {}  # registrations (None: removals) on their way to disk
+        self._coming: dict[
+            str, Agent | None
+        ] = {}  # registrations (None: removals) on their way to disk
         self._places: dict[str, int] = {}  # of each registered agent in their order, rising
         self._last_place = 0
         self._weights: dict[str, int] = {}  # bytes of memory of each registration
@@ -51,7 +56,7 @@ class Registry:
         self._presences: OrderedDict[str, Presence] = OrderedDict()
         self._presences_max = presences_max
 
-    def head(self, agent_id: str) -> Optional[Agent]:
+    def head(self, agent_id: str) -> Agent | None:
         """The agent as it will be when everything on its way is on disk."""
         return self._coming[agent_id] if agent_id in self._coming else self.agents.get(agent_id)
 
@@ -80,16 +85,14 @@ class Registry:
         self._weight = self.weight_with(agent_id, weight)
         self._weights[agent_id] = weight
 
-    def propose(
-        self, agent_id: str, agent: Optional[Agent], commit: Commit, weight: int = 0
-    ) -> None:
+    def propose(self, agent_id: str, agent: Agent | None, commit: Commit, weight: int = 0) -> None:
         """Register the agent, or remove it (None), once that is on disk."""
         if agent is not None:
             self._weigh(agent_id, weight)  # at once: a burst must not slip past the bound
         self._coming[agent_id] = agent
         commit.add_effect(partial(self._settle, agent_id, agent))
 
-    def _settle(self, agent_id: str, agent: Optional[Agent], commit: Commit) -> None:
+    def _settle(self, agent_id: str, agent: Agent | None, commit: Commit) -> None:
         if agent_id in self._coming and self._coming[agent_id] is agent:
             del self._coming[agent_id]
         if commit.result() is not None:
@@ -108,7 +111,10 @@ class Registry:
 
     def has_room(self, agents_max: int) -> bool:
         """Whether one more agent may register; those on their way to disk count."""
-        coming = sum(agent is not None and agent_id not in self.agents for agent_id, agent in self._coming.items())
+        coming = sum(
+            agent is not None and agent_id not in self.agents
+            for agent_id, agent in self._coming.items()
+        )
         return len(self.agents) + coming < agents_max
 
     def presence(self, agent_id: str) -> Presence:
@@ -166,7 +172,9 @@ class Registry:
         if known is None or not known.reports:
             return {}
         latest = list(known.reports.items())[::-1]
-        return next((report for watcher, report in latest if self._may_be_here(watcher)), latest[0][1])
+        return next(
+            (report for watcher, report in latest if self._may_be_here(watcher)), latest[0][1]
+        )
 
     def _may_be_here(self, watcher: str) -> bool:
         return not watcher or self._watchers is None or self._watchers.is_here(watcher)
@@ -185,14 +193,21 @@ class Registry:
             self.drop_report(agent_id, watcher)
 
     def is_known(self, agent_id: str) -> bool:
-        return agent_id in self._presences or agent_id in self.agents or agent_id in self._hub.backlogs or bool(self._hub.streams(agent_id))
+        return (
+            agent_id in self._presences
+            or agent_id in self.agents
+            or agent_id in self._hub.backlogs
+            or bool(self._hub.streams(agent_id))
+        )
 
     def connection(self, agent_id: str, now: float) -> str:
         """The tier by which the agent is reached now: sse, longpoll, poll or none."""
         if self._hub.streams(agent_id):
             return "sse"
         seen = self._presences.get(agent_id)
-        if agent_id in self._hub.polls or (seen is not None and now - seen.longpolled_at < POLL_WINDOW):
+        if agent_id in self._hub.polls or (
+            seen is not None and now - seen.longpolled_at < POLL_WINDOW
+        ):
             return "longpoll"
         return "poll" if seen is not None and now - seen.polled_at < POLL_WINDOW else "none"
 
@@ -201,7 +216,10 @@ class Registry:
         if self._hub.streams(agent.agent_id) or agent.agent_id in self._hub.polls:
             return "online"
         seen = self._presences.get(agent.agent_id)
-        fresh = seen is not None and now - seen.heartbeat_at < STALE_HEARTBEATS * agent.heartbeat_interval_ms / 1000
+        fresh = (
+            seen is not None
+            and now - seen.heartbeat_at < STALE_HEARTBEATS * agent.heartbeat_interval_ms / 1000
+        )
         return "online" if fresh else "offline"
 
     def polled(self, now: float) -> int:
@@ -210,4 +228,7 @@ class Registry:
 
     def tiers(self, now: float) -> Counter[str]:
         """How many agents are reached by each tier now."""
-        return Counter(self.connection(agent_id, now) for agent_id in {*self._presences, *self._hub.streamed_agents()})
+        return Counter(
+            self.connection(agent_id, now)
+            for agent_id in {*self._presences, *self._hub.streamed_agents()}
+        )

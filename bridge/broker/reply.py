@@ -1,16 +1,17 @@
 """What a handler may answer. A front turns it into bytes; no handler ever sees a connection.
 
-    Reply         now
-    OnDisk        this reply, once the change behind it is on disk; 503 if it cannot be
-    Wait          when woken, or when the time is up
-    Steps         when it is worked out, in parts: it takes longer than one turn of the loop may
-    Download      a file, as the peer reads it
-    EventStream   a stream that goes on
+Reply         now
+OnDisk        this reply, once the change behind it is on disk; 503 if it cannot be
+Wait          when woken, or when the time is up
+Steps         when it is worked out, in parts: it takes longer than one turn of the loop may
+Download      a file, as the peer reads it
+EventStream   a stream that goes on
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterator, Mapping, NamedTuple, Optional, Union
+from collections.abc import Iterator, Mapping
+from typing import Any, Callable, NamedTuple, Union
 
 from bridge.broker import body
 from bridge.broker.entry import Entry
@@ -39,7 +40,7 @@ class Reply(NamedTuple):
 
 class OnDisk(NamedTuple):
     reply: Reply
-    commit: Optional[Commit]  # None = it is on disk already
+    commit: Commit | None  # None = it is on disk already
 
 
 class Wait(NamedTuple):
@@ -50,7 +51,7 @@ class Wait(NamedTuple):
 
     join: Callable[[Callable[[], None]], Callable[[], None]]
     seconds: float
-    answer: Callable[[], Union[Reply, Download]]
+    answer: Callable[[], Reply | Download]
     on_end: Callable[[], None] = _nothing
 
 
@@ -60,7 +61,7 @@ class Steps(NamedTuple):
     Parts of many answers take turns, so nothing that others wait for may be held between two parts.
     """
 
-    parts: Iterator[Optional[Reply]]
+    parts: Iterator[Reply | None]
 
 
 class Download(NamedTuple):
@@ -96,7 +97,13 @@ def problem(error: PeerError) -> Reply:
         "error": error.detail,
         **error.extra,
     }
-    return Reply(error.status, body.encode(content), PROBLEM, tuple(error.headers.items()), error.reason or REASONS.get(error.status, "other"))
+    return Reply(
+        error.status,
+        body.encode(content),
+        PROBLEM,
+        tuple(error.headers.items()),
+        error.reason or REASONS.get(error.status, "other"),
+    )
 
 
 def refused(error: PeerError, entry: Entry) -> Answer:
@@ -113,7 +120,9 @@ REFUSALS = frozenset(REASONS.values()) | {  # all that there are: the label has 
     "agent_bytes", "agents_max", "connection_bytes", "connections_max", "events_max", "no_reply", "other", "pending_bytes", "queue_full", "rate_limit", "store", "stray_bytes",
     "streams_max", "streams_off", "subscribers_max",
 }  # fmt: skip
-ORDINARY = frozenset({"not_found", "no_reply", "timeout", "conflict"})  # what happens when nothing is wrong: no reply yet, somebody else's claim
+ORDINARY = frozenset(
+    {"not_found", "no_reply", "timeout", "conflict"}
+)  # what happens when nothing is wrong: no reply yet, somebody else's claim
 TITLES = {
     400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout", 409: "Conflict",
     413: "Content Too Large", 414: "URI Too Long", 417: "Expectation Failed", 421: "Misdirected Request", 429: "Too Many Requests",

@@ -14,7 +14,8 @@ can hold is left out.
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional, Union
+from collections.abc import Mapping
+from typing import Any, Union
 
 OTHER = "other"
 COUNTED = ("reconnects", "sessionFailures", "injectionErrors")
@@ -23,7 +24,7 @@ COUNTING_MAX = 8  # watchers of one agent whose last counts are remembered
 Number = Union[int, float]
 
 
-def number(report: Mapping[str, Any], field: str) -> Optional[Number]:
+def number(report: Mapping[str, Any], field: str) -> Number | None:
     """A field's value, if it is a number that makes sense."""
     value = report.get(field)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -35,8 +36,12 @@ class Reported:
     def __init__(self, agents_max: int) -> None:
         self._agents_max = agents_max
         self._own: set[str] = set()  # agents with series of their own
-        self._last: dict[str, dict[str, dict[str, Number]]] = {}  # agent -> watcher -> field -> what it counted last
-        self.totals: dict[str, dict[str, Number]] = {field: {OTHER: 0} for field in COUNTED}  # field -> name -> count
+        self._last: dict[
+            str, dict[str, dict[str, Number]]
+        ] = {}  # agent -> watcher -> field -> what it counted last
+        self.totals: dict[str, dict[str, Number]] = {
+            field: {OTHER: 0} for field in COUNTED
+        }  # field -> name -> count
 
     def name(self, agent_id: str) -> str:
         """Under which name the agent's numbers are shown."""

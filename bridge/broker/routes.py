@@ -5,8 +5,20 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Callable
 
-from bridge.broker.handlers import agents, backup, dropping, history, observation, pages, replies
-from bridge.broker.handlers import scrape, streams, subscribers, tickets, web
+from bridge.broker.handlers import (
+    agents,
+    backup,
+    dropping,
+    history,
+    observation,
+    pages,
+    replies,
+    scrape,
+    streams,
+    subscribers,
+    tickets,
+    web,
+)
 from bridge.broker.reply import Answer
 from bridge.broker.services import Services
 from bridge.errors import PeerError
@@ -109,5 +121,13 @@ def _no_route(request: Request, matches: list[tuple[dict[str, Handler], str]]) -
     if not matches:
         return PeerError(404, f"nothing lives at {request.path!r}")
     if request.method not in KNOWN_METHODS:
-        return PeerError(501, f"method {request.method} is not implemented; this resource knows {allow}", {"Allow": allow})
-    return PeerError(405, f"method {request.method} is not allowed here; this resource knows {allow}", {"Allow": allow})
+        return PeerError(
+            501,
+            f"method {request.method} is not implemented; this resource knows {allow}",
+            {"Allow": allow},
+        )
+    return PeerError(
+        405,
+        f"method {request.method} is not allowed here; this resource knows {allow}",
+        {"Allow": allow},
+    )

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any
 
 from bridge.broker.body import encode_text
 from bridge.broker.clock import Clock
@@ -32,10 +32,10 @@ class Wanted:
     """What a ticket must have; None = anything."""
 
     text: str = ""
-    agent: Optional[str] = None
-    origin: Optional[str] = None
-    thread: Optional[str] = None
-    status: Optional[str] = None
+    agent: str | None = None
+    origin: str | None = None
+    thread: str | None = None
+    status: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Search:
             self._found.append(text.encode())
             self._said += len(self._found[-1])
 
-    def _match(self, entry: Entry) -> Optional[str]:
+    def _match(self, entry: Entry) -> str | None:
         """The ticket's JSON, if it is wanted."""
         wanted, needles = self._wanted, self._needles
         if wanted.agent not in (None, entry.agent_id):

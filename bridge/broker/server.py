@@ -22,22 +22,23 @@ import signal
 import socket
 import sys
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Callable, Mapping, Optional, Sequence, Union
+from typing import Any, Callable
 
 from bridge import __version__
 from bridge.broker.agent_rows import AgentRows
 from bridge.broker.clock import HOLD, Clock, JumpWatch
 from bridge.broker.events import Events
 from bridge.broker.expiry import Expiry
+from bridge.broker.fronts.heartbeats import Heartbeats
+from bridge.broker.fronts.held_bytes import HeldBytes
 from bridge.broker.fronts.http import Connection
 from bridge.broker.fronts.loop_budget import LoopBudget
 from bridge.broker.fronts.responses import encode_reply
 from bridge.broker.fronts.witness import Witness
 from bridge.broker.guard import Guard
 from bridge.broker.handlers.agents import abandon, restore
-from bridge.broker.fronts.heartbeats import Heartbeats
-from bridge.broker.fronts.held_bytes import HeldBytes
 from bridge.broker.handlers.web import read_files
 from bridge.broker.hub import Hub
 from bridge.broker.journal.base import Kept
@@ -76,7 +77,9 @@ PROBES = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 3))
 class Server:
     """Serves from `start` to `stop`. Made on a running loop; opening the store may raise StoreError."""
 
-    def __init__(self, settings: BrokerSettings, passed: Sequence[socket.socket] = (), clock: Clock = Clock()) -> None:
+    def __init__(
+        self, settings: BrokerSettings, passed: Sequence[socket.socket] = (), clock: Clock = Clock()
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._listening = Listening(settings, passed)
         settings = self._listening.settings
@@ -89,8 +92,14 @@ class Server:
         self.held = HeldBytes(settings.connection_bytes)
         self.waiting: OrderedDict[Connection, None] = OrderedDict()
         self.limits = Limits(head_max=settings.head_max, body_max=settings.body_max)
-        allowed = {Stage.IDLE: settings.idle_timeout, Stage.HEAD: settings.head_timeout, Stage.BODY: settings.body_timeout}
-        self.patience: Mapping[Stage, float] = {stage: allowed_ms / 1000 for stage, allowed_ms in allowed.items()}
+        allowed = {
+            Stage.IDLE: settings.idle_timeout,
+            Stage.HEAD: settings.head_timeout,
+            Stage.BODY: settings.body_timeout,
+        }
+        self.patience: Mapping[Stage, float] = {
+            stage: allowed_ms / 1000 for stage, allowed_ms in allowed.items()
+        }
         self.receive_buffer = memoryview(bytearray(RECEIVE_BUFFER))
         self.is_draining = False
         self.on_lost: Callable[[], None] = lambda: None  # the store is lost: stop
@@ -103,7 +112,12 @@ class Server:
         self.services.ledger.on_time_to_live = self._expiry.watch
         self._jumps = JumpWatch(clock, _load(self.services).newest_ms)
         self._is_pruning = True
-        shortest_ms = min(settings.head_timeout, settings.body_timeout, settings.idle_timeout, settings.write_deadline)
+        shortest_ms = min(
+            settings.head_timeout,
+            settings.body_timeout,
+            settings.idle_timeout,
+            settings.write_deadline,
+        )
         self._sweep_interval = min(SWEEP_MAX, shortest_ms / 4000)
         self._accept_failed_at = float("-inf")
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -112,7 +126,9 @@ class Server:
         """Listen; return the URL. Raises UsageError when the address cannot be bound."""
         read_files()
         self._expiry.run(most=float("inf"))
-        await self.services.journal.flush()  # nobody sees as pending what expired while the broker was down
+        await (
+            self.services.journal.flush()
+        )  # nobody sees as pending what expired while the broker was down
         self._loop.set_exception_handler(self._on_loop_error)
         try:
             url = await self._listening.open(self._accept)
@@ -131,9 +147,19 @@ class Server:
         room = min(self.services.settings.connections_max, descriptors - free)
         if len(self.connections) >= room and not self._close_idlest():
             detail = f"the broker has {len(self.connections)} connections, as many as it may (BRIDGE_CONNECTIONS_MAX)"
-            refusal = problem(PeerError(503, detail, {"Retry-After": "5"}, reason="connections_max"))
+            refusal = problem(
+                PeerError(503, detail, {"Retry-After": "5"}, reason="connections_max")
+            )
             headers = self.witness.refused(refusal, transport)
-            transport.write(encode_reply(refusal, int(self.services.clock.wall()), b"Connection: close\r\n", False, headers))
+            transport.write(
+                encode_reply(
+                    refusal,
+                    int(self.services.clock.wall()),
+                    b"Connection: close\r\n",
+                    False,
+                    headers,
+                )
+            )
             transport.close()
             return
         _set_probes(writer.get_extra_info("socket"))
@@ -197,7 +223,11 @@ class Server:
     async def stop(self) -> None:
         """Drain, then close the store."""
         self.is_draining = True
-        log.info("draining connections=%d streams=%d", len(self.connections), self.services.metrics.streams_open)
+        log.info(
+            "draining connections=%d streams=%d",
+            len(self.connections),
+            self.services.metrics.streams_open,
+        )
         await self._listening.close()
         for connection in list(self.connections):
             connection.drain()
@@ -220,9 +250,13 @@ class Server:
 
 def _open_services(settings: BrokerSettings, clock: Clock) -> Services:
     path = settings.db or default_db()
-    journal: Union[SqliteJournal, MemoryJournal] = MemoryJournal() if path == MEMORY else SqliteJournal(path)
+    journal: SqliteJournal | MemoryJournal = (
+        MemoryJournal() if path == MEMORY else SqliteJournal(path)
+    )
     hub, metrics = Hub(Pace(clock)), Metrics(settings.metrics_agents)
-    bounds = Bounds(settings.queue_max, settings.pending_bytes, settings.finished_max, settings.finished_bytes)
+    bounds = Bounds(
+        settings.queue_max, settings.pending_bytes, settings.finished_max, settings.finished_bytes
+    )
     ledger = Ledger(journal, hub, clock, metrics, bounds)
     watchers = Watchers(clock, settings.watcher_grace / 1000, 2 * settings.agents_max)
     registry = Registry(hub, settings.agents_max, watchers)
@@ -252,7 +286,7 @@ def _load(services: Services) -> Kept:
     return kept
 
 
-def _set_probes(peer: Optional[socket.socket]) -> None:
+def _set_probes(peer: socket.socket | None) -> None:
     """Have the kernel find out that a silent peer is gone (tcp(7))."""
     if peer is None or peer.family not in (socket.AF_INET, socket.AF_INET6):
         return
@@ -287,7 +321,12 @@ def raise_descriptor_limit() -> None:
             log.debug("descriptor limit not raised error=%s", error)
 
 
-async def serve(settings: BrokerSettings, ready: Callable[[str], None], manager: ServiceManager, passed: Sequence[socket.socket]) -> None:
+async def serve(
+    settings: BrokerSettings,
+    ready: Callable[[str], None],
+    manager: ServiceManager,
+    passed: Sequence[socket.socket],
+) -> None:
     """Run a broker until SIGTERM or SIGINT; `ready` is called with its URL.
 
     Raises UsageError, StoreError and WriterDied.
@@ -312,8 +351,18 @@ async def serve(settings: BrokerSettings, ready: Callable[[str], None], manager:
     url = await server.start()
     ready(url)  # first: scripts read the first line
     manager.ready(f"ready on {url}", lambda: journal.lost() is None)
-    kept = (settings.db or default_db(), server.services.hub.pending, len(server.services.registry.agents))
-    log.info("started version=%s pid=%d url=%s db=%s pending=%d agents=%d", __version__, os.getpid(), url, *kept)
+    kept = (
+        settings.db or default_db(),
+        server.services.hub.pending,
+        len(server.services.registry.agents),
+    )
+    log.info(
+        "started version=%s pid=%d url=%s db=%s pending=%d agents=%d",
+        __version__,
+        os.getpid(),
+        url,
+        *kept,
+    )
     await stopping.wait()
     manager.stopping()
     await server.stop()

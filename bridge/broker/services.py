@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
 
 from bridge.broker.agent_rows import AgentRows
 from bridge.broker.clock import Clock
@@ -44,11 +43,13 @@ class Services:
 
 def query_int(query: dict[str, str], name: str, default: int, low: int, high: int) -> int:
     """A whole number from the query string. Raises PeerError 400 that names the range."""
-    text: Optional[str] = query.get(name)
+    text: str | None = query.get(name)
     if text is None:
         return default
     if not (text.isascii() and text.isdigit() and len(text) <= 16 and low <= int(text) <= high):
-        raise PeerError(400, f"{name} must be a whole number from {low} to {high}, not {text[:40]!r}")
+        raise PeerError(
+            400, f"{name} must be a whole number from {low} to {high}, not {text[:40]!r}"
+        )
     return int(text)
 
 

@@ -14,7 +14,7 @@ However many streams are behind, one turn of the loop serves them for its time o
 
 from __future__ import annotations
 
-from typing import Callable, Protocol, Union
+from typing import Callable, Protocol
 
 from bridge.broker.body import encode
 from bridge.broker.clock import Clock
@@ -52,7 +52,16 @@ class StreamSubscriber:
     `only_looks` receives nothing: what it was shown is not "streamed" for that.
     """
 
-    def __init__(self, hub: Hub, clock: Clock, metrics: Metrics, outbox: Outbox, is_shared: bool, after: int, only_looks: bool = False) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        clock: Clock,
+        metrics: Metrics,
+        outbox: Outbox,
+        is_shared: bool,
+        after: int,
+        only_looks: bool = False,
+    ) -> None:
         self.is_live = False
         self.was_live = False
         self._hub, self._clock, self._metrics, self._outbox = hub, clock, metrics, outbox
@@ -61,7 +70,7 @@ class StreamSubscriber:
         self._only_looks = only_looks
         self.on_close: Callable[[], None] = _nothing
         self._of_agents = OfAgents(hub, after)
-        self._due: Union[OfAgents, OfAll] = self._of_agents
+        self._due: OfAgents | OfAll = self._of_agents
 
     @property
     def agents(self) -> set[str]:

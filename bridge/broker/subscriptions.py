@@ -52,7 +52,9 @@ class Subscriptions:
     def receivers(self, name: str, now: float) -> int:
         """How many streams and long-polls receive under the name; who has just polled will poll again."""
         waiting = self._polls.by_subscriber.count(name)
-        return len(self._open.get(name, ())) + (waiting or int(now - self._polled.get(name, float("-inf")) < LINGER))
+        return len(self._open.get(name, ())) + (
+            waiting or int(now - self._polled.get(name, float("-inf")) < LINGER)
+        )
 
     def check_room(self, name: str, agent_id: str) -> None:
         """Raises PeerError 429 when one more is too many: of all, of the name, or of the agent."""

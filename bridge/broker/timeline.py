@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict, deque
-from typing import Iterable
+from collections.abc import Iterable
 
 from bridge.broker.distribution import LATENCY_BOUNDS, Distribution
 
@@ -34,7 +34,9 @@ class Step:
     def __init__(self) -> None:
         self.accepted = 0
         self.acknowledged = 0
-        self.hops: defaultdict[str, Distribution] = defaultdict(Distribution)  # those that something was observed of
+        self.hops: defaultdict[str, Distribution] = defaultdict(
+            Distribution
+        )  # those that something was observed of
 
 
 class Timeline:

@@ -17,8 +17,9 @@ Times come in as arguments: `now` monotonic seconds, `wall_ms` the same instant 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Mapping, Optional
+from typing import Any
 
 from bridge.broker.entry import Claim, State, with_stage
 from bridge.errors import PeerError
@@ -31,15 +32,23 @@ SHOWN_MAX = 8  # terminals of one history; a reader with many must not push out 
 def claimed(state: State, watcher: str, lease_ms: int, now: float, wall_ms: int) -> State:
     """`watcher` holds the ticket for the lease; again by the same one renews. Raises PeerError 409 (WIRE rule 5)."""
     if state.is_final:
-        raise PeerError(409, f"the ticket is {state.status} already; drop it", extra={"status": state.status})
+        raise PeerError(
+            409, f"the ticket is {state.status} already; drop it", extra={"status": state.status}
+        )
     held = state.claim
     if held and held.until > now and held.watcher != watcher:
         until = rfc3339(held.until_ms)
-        raise PeerError(409, f"another watcher holds the ticket until {until}; try again then", extra={"status": PENDING, "leaseUntilAt": until})
+        raise PeerError(
+            409,
+            f"another watcher holds the ticket until {until}; try again then",
+            extra={"status": PENDING, "leaseUntilAt": until},
+        )
     claim = Claim(watcher, now + lease_ms / 1000, wall_ms + lease_ms, lease_ms)
     if held and held.watcher == watcher:
         return replace(state, claim=claim)
-    return with_stage(replace(state, claim=claim), {"stage": "claimed", "at": rfc3339(wall_ms), "by": watcher})
+    return with_stage(
+        replace(state, claim=claim), {"stage": "claimed", "at": rfc3339(wall_ms), "by": watcher}
+    )
 
 
 def acknowledged(state: State, watcher: str, evidence: object, wall_ms: int) -> State:
@@ -49,9 +58,21 @@ def acknowledged(state: State, watcher: str, evidence: object, wall_ms: int) -> 
         said["evidence"] = evidence
         submitted = submitted_ms(evidence)
         # A watcher's clock may be ahead of ours: nothing in a history lies in the future.
-        state = with_stage(state, {"stage": "injected", "at": rfc3339(wall_ms if submitted is None else min(submitted, wall_ms)), **said})
+        state = with_stage(
+            state,
+            {
+                "stage": "injected",
+                "at": rfc3339(wall_ms if submitted is None else min(submitted, wall_ms)),
+                **said,
+            },
+        )
     state = with_stage(state, {"stage": "acknowledged", "at": rfc3339(wall_ms), **said})
-    return replace(state, status=DELIVERED if state.status == PENDING else state.status, updated_ms=wall_ms, claim=None)
+    return replace(
+        state,
+        status=DELIVERED if state.status == PENDING else state.status,
+        updated_ms=wall_ms,
+        claim=None,
+    )
 
 
 def shown(state: State, evidence: Mapping[str, str], wall_ms: int) -> State:
@@ -69,21 +90,32 @@ def shown(state: State, evidence: Mapping[str, str], wall_ms: int) -> State:
 def aside(state: State, watcher: str, reason: str, wall_ms: int) -> State:
     """`watcher` lets other tickets pass this one. Raises PeerError 409 where that is not its to say."""
     if state.is_final:
-        raise PeerError(409, f"the ticket is {state.status} already; drop it", extra={"status": state.status})
+        raise PeerError(
+            409, f"the ticket is {state.status} already; drop it", extra={"status": state.status}
+        )
     if state.claim is not None and state.claim.watcher != watcher:
-        raise PeerError(409, "another watcher holds the ticket", extra={"status": PENDING, "leaseUntilAt": rfc3339(state.claim.until_ms)})
+        raise PeerError(
+            409,
+            "another watcher holds the ticket",
+            extra={"status": PENDING, "leaseUntilAt": rfc3339(state.claim.until_ms)},
+        )
     last = state.stages[-1] if state.stages else {}
     if (last.get("stage"), last.get("by")) == ("aside", watcher):
         return state  # asked again after a lost answer
-    stage = {"stage": "aside", "at": rfc3339(wall_ms), "by": watcher, "evidence": {"reason": reason}}
+    stage = {
+        "stage": "aside",
+        "at": rfc3339(wall_ms),
+        "by": watcher,
+        "evidence": {"reason": reason},
+    }
     return with_stage(replace(state, claim=None), stage)
 
 
-def _place(evidence: Mapping[str, str]) -> tuple[Optional[str], Optional[str]]:
+def _place(evidence: Mapping[str, str]) -> tuple[str | None, str | None]:
     return evidence.get("pane"), evidence.get("tty")
 
 
-def submitted_ms(evidence: object) -> Optional[int]:
+def submitted_ms(evidence: object) -> int | None:
     """When the watcher says that the text was submitted; None where it says nothing that is an instant."""
     said = evidence.get("submittedAt") if isinstance(evidence, dict) else None
     moment = parse_rfc3339(said) if isinstance(said, str) else None
@@ -98,7 +130,14 @@ def replied(state: State, payload: Any, metadata: Mapping[str, Any], wall_ms: in
         raise PeerError(409, f"the ticket is {state.status}; no reply to it is awaited")
     at = rfc3339(wall_ms)
     response = {"payload": payload, "metadata": metadata, "at": at}
-    state = replace(state, status=RESPONDED, updated_ms=wall_ms, claim=None, response=response, responded_ms=wall_ms)
+    state = replace(
+        state,
+        status=RESPONDED,
+        updated_ms=wall_ms,
+        claim=None,
+        response=response,
+        responded_ms=wall_ms,
+    )
     return with_stage(state, {"stage": "replied", "at": at})
 
 

@@ -6,7 +6,8 @@ So thousands that wait for one ticket or one reply hold up no other work.
 
 from __future__ import annotations
 
-from typing import Callable, Collection
+from collections.abc import Collection
+from typing import Callable
 
 from bridge.broker.pace import Pace
 
@@ -41,7 +42,9 @@ class Waiters:
 
         return cancel
 
-    def wait_until(self, key: str, holds: Callable[[], bool], wake: Callable[[], None]) -> Callable[[], None]:
+    def wait_until(
+        self, key: str, holds: Callable[[], bool], wake: Callable[[], None]
+    ) -> Callable[[], None]:
         """Call `wake` at the first `wake_all(key)` at which `holds()` is true. Returns what cancels it."""
 
         cancel: Callable[[], None]

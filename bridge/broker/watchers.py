@@ -16,7 +16,6 @@ from typing import Callable
 
 from bridge.broker.clock import Clock
 
-
 MIN_LOOK = 0.01  # seconds; a timer that is early by a rounding must not run in a tight loop
 
 

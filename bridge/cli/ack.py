@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from bridge.cli.asking import add_broker_flags, add_json_flag, add_ticket_argument, ask, ticket_argument
+from bridge.cli.asking import (
+    add_broker_flags,
+    add_json_flag,
+    add_ticket_argument,
+    ask,
+    ticket_argument,
+)
 from bridge.cli.text import Page, one_line
 
 
@@ -21,5 +27,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         page.json(answer)
     else:
-        page.line(f"{one_line(str(answer.get('ticketId')))} is {one_line(str(answer.get('status')))}")
+        page.line(
+            f"{one_line(str(answer.get('ticketId')))} is {one_line(str(answer.get('status')))}"
+        )
     return 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from bridge.cli.asking import add_broker_flags, add_json_flag, ask
 from bridge.cli.text import Page
@@ -22,10 +23,19 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         page.json(agents)
         return 0
-    page.table(("AGENT", "TYPE", "STATUS", "LAST HEARTBEAT", "SESSION", "PANE"), map(row_of, agents))
+    page.table(
+        ("AGENT", "TYPE", "STATUS", "LAST HEARTBEAT", "SESSION", "PANE"), map(row_of, agents)
+    )
     return 0
 
 
 def row_of(agent: Mapping[str, Any]) -> tuple[object, ...]:
     metadata = agent.get("metadata") or {}
-    return (agent.get("agentId"), agent.get("type"), agent.get("status"), agent.get("lastHeartbeat"), metadata.get("session"), metadata.get("paneId"))
+    return (
+        agent.get("agentId"),
+        agent.get("type"),
+        agent.get("status"),
+        agent.get("lastHeartbeat"),
+        metadata.get("session"),
+        metadata.get("paneId"),
+    )

@@ -6,7 +6,8 @@ import argparse
 import asyncio
 import base64
 import sys
-from typing import Awaitable, Callable, Optional, Sequence, TypeVar
+from collections.abc import Awaitable, Sequence
+from typing import Callable, TypeVar
 
 from bridge.cli.flags import add_flags, load
 from bridge.client.broker import BrokerClient
@@ -27,12 +28,19 @@ def add_json_flag(parser: argparse.ArgumentParser) -> None:
 
 def add_ticket_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ticket", metavar="TICKET", nargs="?", help="the ticket's id")
-    parser.add_argument("--id64", metavar="B64URL", help="the id as base64url without padding, in place of TICKET (for ids that a shell would read)")
+    parser.add_argument(
+        "--id64",
+        metavar="B64URL",
+        help="the id as base64url without padding, in place of TICKET (for ids that a shell would read)",
+    )
 
 
 def add_reason_flag(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
-        "--reason", default=default, metavar="TEXT", help=f"kept in the history (default: {default})"
+        "--reason",
+        default=default,
+        metavar="TEXT",
+        help=f"kept in the history (default: {default})",
     )
 
 
@@ -44,7 +52,9 @@ def ticket_argument(args: argparse.Namespace) -> str:
         return checked_id(args.ticket, "TICKET")
     try:
         padded = args.id64 + "=" * (-len(args.id64) % 4)
-        return checked_id(base64.b64decode(padded, altchars=b"-_", validate=True).decode("utf-8"), "--id64")
+        return checked_id(
+            base64.b64decode(padded, altchars=b"-_", validate=True).decode("utf-8"), "--id64"
+        )
     except ValueError:  # binascii.Error and UnicodeDecodeError are both
         raise UsageError(f"--id64 {args.id64!r} is not base64url of a ticket id") from None
 
@@ -86,28 +96,37 @@ def whole(least: int) -> Callable[[str], int]:
         except ValueError:
             value = least - 1
         if value < least:
-            raise argparse.ArgumentTypeError(f"it is {text!r}, and must be a whole number, at least {least}")
+            raise argparse.ArgumentTypeError(
+                f"it is {text!r}, and must be a whole number, at least {least}"
+            )
         return value
 
     return read
 
 
-def read_text(words: Optional[str]) -> str:
+def read_text(words: str | None) -> str:
     """The TEXT argument; `-`, or nothing with something piped in, is standard input."""
     if words is not None and words != "-":
         return words
     if words is None and sys.stdin.isatty():
-        raise UsageError("no text given; say it as an argument, or - to read it from standard input")
+        raise UsageError(
+            "no text given; say it as an argument, or - to read it from standard input"
+        )
     read = sys.stdin.buffer.read()
     if not read:
-        raise UsageError("no text given: standard input was empty; an empty text is sent by saying it, ''")
+        raise UsageError(
+            "no text given: standard input was empty; an empty text is sent by saying it, ''"
+        )
     text = read.decode("utf-8", "replace")
     if text.encode("utf-8") != read:
-        print("bridge: standard input is not all UTF-8; what is not was replaced by \ufffd", file=sys.stderr)
+        print(
+            "bridge: standard input is not all UTF-8; what is not was replaced by \ufffd",
+            file=sys.stderr,
+        )
     return text.removesuffix("\n")  # the line end that echo adds is not meant
 
 
-def pairs(given: Optional[Sequence[str]]) -> dict[str, str]:
+def pairs(given: Sequence[str] | None) -> dict[str, str]:
     """--metadata k=v, any number of times."""
     found = {}
     for text in given or ():

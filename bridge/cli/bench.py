@@ -11,8 +11,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any, Mapping, Optional, Sequence, Type
+from typing import Any
 
 from bridge.bench.claims import Measured, Verdict, judge
 from bridge.bench.figures import shown
@@ -45,9 +46,23 @@ the store as finished tickets do. BRIDGE_RATE_LIMIT of that broker bounds it: st
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (parser.epilog or "") + EPILOG
-    parser.add_argument("mode", metavar="load", nargs="?", choices=("load",), help="drive a running broker; without it: compare the ways to receive")
-    parser.add_argument("--ways", metavar="LIST", help=f"of bench: only these, comma separated ({', '.join(way.value for way in Way)})")
-    parser.add_argument("--quick", action="store_true", help=f"of bench: every interval {QUICK} times shorter, for a first look; nothing is judged by it")
+    parser.add_argument(
+        "mode",
+        metavar="load",
+        nargs="?",
+        choices=("load",),
+        help="drive a running broker; without it: compare the ways to receive",
+    )
+    parser.add_argument(
+        "--ways",
+        metavar="LIST",
+        help=f"of bench: only these, comma separated ({', '.join(way.value for way in Way)})",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"of bench: every interval {QUICK} times shorter, for a first look; nothing is judged by it",
+    )
     add_json_flag(parser)
     add_flags(parser, BenchSettings, "bench")
     add_flags(parser, LoadSettings, "bench load")
@@ -65,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     return drive_broker(load(ClientSettings, args), load(LoadSettings, args), args.json)
 
 
-def refuse_flags(args: argparse.Namespace, cls: Type[Any], mode: str) -> None:
+def refuse_flags(args: argparse.Namespace, cls: type[Any], mode: str) -> None:
     """A flag of the other mode would be ignored in silence."""
     for entry in fields(cls):
         if getattr(args, entry.name) is not None:
@@ -76,7 +91,10 @@ def compare(args: argparse.Namespace) -> int:
     plan, ways = plan_of(load(BenchSettings, args), args.quick), ways_of(args.ways)
     schedule = plan.schedule()
     with ProgressLine(sys.stderr) as line:
-        measured = [measure(way, plan, schedule, lambda progress: line.tell(*describe(progress, ways))) for way in ways]
+        measured = [
+            measure(way, plan, schedule, lambda progress: line.tell(*describe(progress, ways)))
+            for way in ways
+        ]
     verdicts = [] if plan.is_quick else judge(measured)
     page = Page()
     if args.json:
@@ -86,7 +104,7 @@ def compare(args: argparse.Namespace) -> int:
     return UNEXPECTED if any(not verdict.is_met for verdict in verdicts) else OK
 
 
-def ways_of(text: Optional[str]) -> Sequence[Way]:
+def ways_of(text: str | None) -> Sequence[Way]:
     """In the order of the table, whatever order they were named in."""
     known = {way.value: way for way in Way}
     named = [part.strip() for part in text.split(",")] if text is not None else list(known)
@@ -103,20 +121,35 @@ def describe(progress: Progress, ways: Sequence[Way]) -> tuple[str, str]:
 
 
 def title(way: Way, plan: Plan) -> str:
-    titles = {Way.POLL: f"poll {plan.poll_ms / 1000:g} s", Way.LONG_POLL: "long-poll", Way.STREAM: "SSE", Way.SUPERVISOR: "supervisor"}
+    titles = {
+        Way.POLL: f"poll {plan.poll_ms / 1000:g} s",
+        Way.LONG_POLL: "long-poll",
+        Way.STREAM: "SSE",
+        Way.SUPERVISOR: "supervisor",
+    }
     return titles[way] + (" (before)" if way is BEFORE else "")
 
 
 def show(page: Page, plan: Plan, measured: Sequence[Measured], verdicts: Sequence[Verdict]) -> None:
-    page.line(f"{plan.agents} agents, {plan.agents * plan.tickets} tickets each way; {here_and_now()}")
+    page.line(
+        f"{plan.agents} agents, {plan.agents * plan.tickets} tickets each way; {here_and_now()}"
+    )
     page.line()
     page.table(HEADS, aligned([row(each, plan) for each in measured], HEADS))
     page.line()
     windows = ", ".join(f"{each.way.value} {each.idle_seconds:.4g} s" for each in measured)
     page.line(hanging("idle     ", f"{IDLE} Looked at for {windows}.", page_width()))
-    page.line(hanging("latency  ", "From the POST to the watcher's line with the ticket.", page_width()))
+    page.line(
+        hanging("latency  ", "From the POST to the watcher's line with the ticket.", page_width())
+    )
     if plan.is_quick:
-        page.line(hanging("quick    ", f"Every interval is {QUICK} times shorter than in use, so nothing is judged.", page_width()))
+        page.line(
+            hanging(
+                "quick    ",
+                f"Every interval is {QUICK} times shorter than in use, so nothing is judged.",
+                page_width(),
+            )
+        )
     page.line()
     show_verdicts(page, plan, verdicts)
 
@@ -124,23 +157,33 @@ def show(page: Page, plan: Plan, measured: Sequence[Measured], verdicts: Sequenc
 def row(measured: Measured, plan: Plan) -> list[str]:
     latency = (measured.latency.mean_ms, measured.latency.p50_ms, measured.latency.p99_ms)
     cpu = (measured.broker_cpu_percent, measured.watchers_cpu_percent)
-    return [title(measured.way, plan), *map(shown, (measured.requests_per_minute, *latency, *cpu, measured.bytes_per_minute))]
+    return [
+        title(measured.way, plan),
+        *map(shown, (measured.requests_per_minute, *latency, *cpu, measured.bytes_per_minute)),
+    ]
 
 
 def aligned(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> list[list[str]]:
     """Figures to the right, the first column to the left."""
     widths = [max(len(cell) for cell in column) for column in zip(heads, *rows)]
-    return [[cells[0], *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:]))] for cells in rows]
+    return [
+        [cells[0], *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:]))]
+        for cells in rows
+    ]
 
 
 def show_verdicts(page: Page, plan: Plan, verdicts: Sequence[Verdict]) -> None:
     for verdict in verdicts:
         said = page.paint("met", "green") if verdict.is_met else page.paint("NOT met", "red")
         measured = shown(verdict.value, verdict.claim.unit)
-        page.line(f"claim: {verdict.claim.text.ljust(32)} {title(verdict.way, plan).ljust(10)}  {measured.rjust(9)}  ({verdict.claim.aim_text}): {said}")
+        page.line(
+            f"claim: {verdict.claim.text.ljust(32)} {title(verdict.way, plan).ljust(10)}  {measured.rjust(9)}  ({verdict.claim.aim_text}): {said}"
+        )
 
 
-def to_json(plan: Plan, measured: Sequence[Measured], verdicts: Sequence[Verdict]) -> Mapping[str, object]:
+def to_json(
+    plan: Plan, measured: Sequence[Measured], verdicts: Sequence[Verdict]
+) -> Mapping[str, object]:
     return {
         "at": rfc3339(int(time.time() * 1000)),
         "machine": machine(),

@@ -16,7 +16,11 @@ from bridge.systemd import ServiceManager, take_listeners
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_flags(parser, BrokerSettings, "settings (sizes in bytes, times in milliseconds unless they say otherwise)")
+    add_flags(
+        parser,
+        BrokerSettings,
+        "settings (sizes in bytes, times in milliseconds unless they say otherwise)",
+    )
     add_log_flags(parser)
 
 

@@ -39,7 +39,9 @@ def fold(text: str, width: int, indent: int = 0) -> list[str]:
     indent = max(0, min(indent, width // 2, width - 2))
     while text_width(rest) > room:
         head = cut(rest, room, "") or rest[:1]  # a wide character where there is one cell
-        blank = head.rfind(" ", len(head) // 2) if rest[len(head) : len(head) + 1] != " " else len(head)
+        blank = (
+            head.rfind(" ", len(head) // 2) if rest[len(head) : len(head) + 1] != " " else len(head)
+        )
         end = blank if blank > 0 else len(head)
         lines.append(rest[:end])
         rest = rest[end:].lstrip(" ")

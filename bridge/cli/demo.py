@@ -20,8 +20,9 @@ import shlex
 import shutil
 import statistics
 import subprocess
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any
 
 from bridge.cli.text import Page, one_line, payload_text
 from bridge.errors import BridgeError
@@ -42,7 +43,12 @@ PAYLOADS: Sequence[object] = (
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--print", dest="is_print", action="store_true", help="no tmux: show it through a watcher that prints")
+    parser.add_argument(
+        "--print",
+        dest="is_print",
+        action="store_true",
+        help="no tmux: show it through a watcher that prints",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,20 +70,27 @@ def play(scene: Scene, page: Page, stage: Stage) -> None:
     page.line(f"broker   {url} with a temporary store")
     watcher = stage.open()
     page.line(f"watcher  {stage.description}")
-    if not wait_for(lambda: is_listening(scene) or watcher.poll() is not None, START_DEADLINE) or watcher.poll() is not None:
+    if (
+        not wait_for(lambda: is_listening(scene) or watcher.poll() is not None, START_DEADLINE)
+        or watcher.poll() is not None
+    ):
         raise BridgeError(f"the demo's watcher does not listen: {scene.last_words('watch')}")
     page.line("")
     latencies = []
     for number, payload in enumerate(PAYLOADS, 1):
         ticket = send_and_wait(scene, payload)
         latencies.append(latency_ms(ticket))
-        page.line(f"{number}  {ticket['ticketId']}  accepted → injected {latencies[-1]:5d} ms  {one_line(payload_text(payload))}")
+        page.line(
+            f"{number}  {ticket['ticketId']}  accepted → injected {latencies[-1]:5d} ms  {one_line(payload_text(payload))}"
+        )
     page.line("")
     page.line(stage.title)
     for line in stage.shown():
         page.line("  │ " + one_line(line))
     page.line("")
-    page.line(f"{len(latencies)} of {len(PAYLOADS)} tickets arrived, median {statistics.median(latencies):.0f} ms.")
+    page.line(
+        f"{len(latencies)} of {len(PAYLOADS)} tickets arrived, median {statistics.median(latencies):.0f} ms."
+    )
 
 
 def ask(scene: Scene, *words: str) -> Any:
@@ -90,7 +103,11 @@ def ask(scene: Scene, *words: str) -> Any:
 
 def is_listening(scene: Scene) -> bool:
     connections = ask(scene, "status", "--json")["connections"]
-    return bool(connections["sse"]["active"] or connections["longpoll"]["waiting"] or connections["polling"]["active"])
+    return bool(
+        connections["sse"]["active"]
+        or connections["longpoll"]["waiting"]
+        or connections["polling"]["active"]
+    )
 
 
 def send_and_wait(scene: Scene, payload: object) -> Mapping[str, Any]:
@@ -98,19 +115,24 @@ def send_and_wait(scene: Scene, payload: object) -> Mapping[str, Any]:
     what = [payload] if isinstance(payload, str) else ["--payload-json", json.dumps(payload)]
     ticket_id = ask(scene, "send", AGENT, *what, "--json", "--no-reply")["ticketId"]
 
-    def delivered() -> Optional[Mapping[str, Any]]:
+    def delivered() -> Mapping[str, Any] | None:
         ticket: Mapping[str, Any] = ask(scene, "show", ticket_id, "--json")
         return ticket if ticket["status"] != "pending" else None
 
-    found: Optional[Mapping[str, Any]] = wait_for(delivered, ARRIVAL_DEADLINE)
+    found: Mapping[str, Any] | None = wait_for(delivered, ARRIVAL_DEADLINE)
     if found is None:
-        raise BridgeError(f"ticket {ticket_id} did not arrive within {ARRIVAL_DEADLINE:.0f} s; the watcher said: {scene.last_words('watch')}")
+        raise BridgeError(
+            f"ticket {ticket_id} did not arrive within {ARRIVAL_DEADLINE:.0f} s; the watcher said: {scene.last_words('watch')}"
+        )
     return found
 
 
 def latency_ms(ticket: Mapping[str, Any]) -> int:
     """From accepted to injected (acknowledged, where a watcher reports no injection), by the ticket's own history."""
-    moments = {entry["stage"]: datetime.fromisoformat(entry["at"].replace("Z", "+00:00")) for entry in ticket["history"]}
+    moments = {
+        entry["stage"]: datetime.fromisoformat(entry["at"].replace("Z", "+00:00"))
+        for entry in ticket["history"]
+    }
     arrived = moments.get("injected", moments["acknowledged"])
     return round((arrived - moments["accepted"]).total_seconds() * 1000)
 
@@ -155,10 +177,33 @@ class PaneStage(Stage):
         scene.variables["LC_ALL"] = "C.UTF-8"
         self._write_bridge_script()
         shell = "bash --norc --noprofile -i" if shutil.which("bash") else "sh -i"
-        with scene.making():  # the server is no child of ours, and while it begins it cannot be told to end
+        with (
+            scene.making()
+        ):  # the server is no child of ours, and while it begins it cannot be told to end
             scene.on_end(lambda: self._tmux("kill-server", is_checked=False))
-            self._tmux("-f", "/dev/null", "new-session", "-d", "-s", AGENT, "-x", "160", "-y", "60", f"env PS1='$ ' PATH={shlex.quote(scene.folder)}:\"$PATH\" {shell}")
-        place = [AGENT, "0", "-S", scene.path("tmux"), "--form", "shell", "--shell-command", "bridge show {id}"]
+            self._tmux(
+                "-f",
+                "/dev/null",
+                "new-session",
+                "-d",
+                "-s",
+                AGENT,
+                "-x",
+                "160",
+                "-y",
+                "60",
+                f"env PS1='$ ' PATH={shlex.quote(scene.folder)}:\"$PATH\" {shell}",
+            )
+        place = [
+            AGENT,
+            "0",
+            "-S",
+            scene.path("tmux"),
+            "--form",
+            "shell",
+            "--shell-command",
+            "bridge show {id}",
+        ]
         return scene.start("watch", [*own_command(), "watch", AGENT, *place])
 
     def _write_bridge_script(self) -> None:
@@ -168,7 +213,9 @@ class PaneStage(Stage):
             os.fchmod(file.fileno(), 0o700)
 
     def _tmux(self, *words: str, is_checked: bool = True) -> str:
-        status, out, err = self._scene.run(["tmux", "-u", "-S", self._scene.path("tmux"), *words], "tmux-said")
+        status, out, err = self._scene.run(
+            ["tmux", "-u", "-S", self._scene.path("tmux"), *words], "tmux-said"
+        )
         if is_checked and status:
             raise BridgeError(f"tmux {words[0]} failed: {err.strip()}")
         return out

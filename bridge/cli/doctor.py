@@ -19,7 +19,14 @@ from bridge.cli.text import Page, one_line
 from bridge.cli.width import hanging, page_width
 from bridge.doctor.examination import CHECKS, examine
 from bridge.doctor.finding import Check, Finding, Grade, Setup
-from bridge.settings import BrokerSettings, ClientSettings, DoctorSettings, TmuxSettings, WatcherSettings, default_db
+from bridge.settings import (
+    BrokerSettings,
+    ClientSettings,
+    DoctorSettings,
+    TmuxSettings,
+    WatcherSettings,
+    default_db,
+)
 
 COLOUR = {Grade.OK: "green", Grade.WARN: "yellow", Grade.FAIL: "red"}
 NAME = max(len(check.name) for check in CHECKS) + 2
@@ -31,8 +38,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_flags(parser, BrokerSettings, "the store", only=frozenset({"db"}))
     add_flags(parser, DoctorSettings, "what is good enough")
     add_flags(parser, TmuxSettings, "the panes", only=frozenset({"shell_command", "tmux_deadline"}))
-    add_flags(parser, WatcherSettings, "the stream", only=frozenset({"first_byte", "sse_heartbeat"}))
-    add_flags(parser, ClientSettings, "the broker", only=frozenset({"broker_url", "connect_timeout", "request_timeout"}))
+    add_flags(
+        parser, WatcherSettings, "the stream", only=frozenset({"first_byte", "sse_heartbeat"})
+    )
+    add_flags(
+        parser,
+        ClientSettings,
+        "the broker",
+        only=frozenset({"broker_url", "connect_timeout", "request_timeout"}),
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -72,10 +86,17 @@ def show(page: Page, check: Check, finding: Finding, width: int) -> None:
 
 
 def summary(findings: list[Finding]) -> str:
-    counts = ", ".join(f"{sum(finding.grade is grade for finding in findings)} {grade.value}" for grade in Grade)
+    counts = ", ".join(
+        f"{sum(finding.grade is grade for finding in findings)} {grade.value}" for grade in Grade
+    )
     left_out = len(CHECKS) - len(findings)
     return counts + (f"; {left_out} not made, because what they look at failed" if left_out else "")
 
 
 def to_json(check: Check, finding: Finding) -> dict[str, object]:
-    return {"check": check.name, "grade": finding.grade.value, "text": finding.text, "mend": finding.mend or None}
+    return {
+        "check": check.name,
+        "grade": finding.grade.value,
+        "text": finding.text,
+        "mend": finding.mend or None,
+    }

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import fields
-from typing import Any, Optional, Type
+from typing import Any
 
 from bridge import settings
 
 Settings = Any
 
 
-def add_flags(parser: argparse.ArgumentParser, cls: Type[Settings], title: str, only: Optional[frozenset[str]] = None) -> None:
+def add_flags(
+    parser: argparse.ArgumentParser,
+    cls: type[Settings],
+    title: str,
+    only: frozenset[str] | None = None,
+) -> None:
     """Give `parser` one flag per field of a settings class."""
     group = parser.add_argument_group(title)
     for entry in fields(cls):
@@ -24,10 +29,21 @@ def add_flags(parser: argparse.ArgumentParser, cls: Type[Settings], title: str, 
         flag = "--" + entry.name.replace("_", "-")
         text = describe(entry)
         if isinstance(entry.default, bool):
-            group.add_argument(flag, dest=entry.name, action="store_const", const="true", default=None, help=text)
-            group.add_argument("--no-" + flag[2:], dest=entry.name, action="store_const", const="false", default=None, help="the opposite")
+            group.add_argument(
+                flag, dest=entry.name, action="store_const", const="true", default=None, help=text
+            )
+            group.add_argument(
+                "--no-" + flag[2:],
+                dest=entry.name,
+                action="store_const",
+                const="false",
+                default=None,
+                help="the opposite",
+            )
         else:
-            group.add_argument(flag, dest=entry.name, default=None, metavar=metavar_of(entry), help=text)
+            group.add_argument(
+                flag, dest=entry.name, default=None, metavar=metavar_of(entry), help=text
+            )
 
 
 def metavar_of(entry: Any) -> str:
@@ -43,6 +59,6 @@ def describe(entry: Any) -> str:
     return f"{entry.metadata['doc']} ({', '.join(parts)})".replace("%", "%%")
 
 
-def load(cls: Type[Settings], args: argparse.Namespace) -> Settings:
+def load(cls: type[Settings], args: argparse.Namespace) -> Settings:
     """The settings of a command: flag > environment > default. Raises UsageError."""
     return settings.load(cls, vars(args))

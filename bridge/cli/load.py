@@ -37,9 +37,14 @@ def drive_broker(client: ClientSettings, settings: LoadSettings, is_json: bool) 
     return OK if result.is_clean else UNEXPECTED
 
 
-async def drive(client: ClientSettings, settings: LoadSettings, line: ProgressLine) -> tuple[Result, bool]:
+async def drive(
+    client: ClientSettings, settings: LoadSettings, line: ProgressLine
+) -> tuple[Result, bool]:
     """The result, and whether it was cut short."""
-    loop, load = asyncio.get_running_loop(), Load(client, settings, lambda what, how_far: line.tell(f"bench load: {what}", how_far))
+    loop, load = (
+        asyncio.get_running_loop(),
+        Load(client, settings, lambda what, how_far: line.tell(f"bench load: {what}", how_far)),
+    )
     interrupted = asyncio.Event()
 
     def on_signal() -> None:
@@ -56,23 +61,37 @@ async def drive(client: ClientSettings, settings: LoadSettings, line: ProgressLi
 def show(page: Page, result: Result) -> None:
     settings, arrived = result.settings, shown(result.received_per_second)
     rate = f"{settings.rate} tickets a second" if settings.rate else "flat out"
-    page.line(f"{result.url}: {settings.streams} streams, {rate} over {settings.publishers} connections; {here_and_now()}")
+    page.line(
+        f"{result.url}: {settings.streams} streams, {rate} over {settings.publishers} connections; {here_and_now()}"
+    )
     page.line()
     behind = f" (asked for: {settings.rate})" if result.is_behind else ""
-    page.line(f"sent            {result.sent} in {result.seconds:.1f} s, {result.accepted} accepted, {result.received} arrived, {arrived} a second{behind}")
+    page.line(
+        f"sent            {result.sent} in {result.seconds:.1f} s, {result.accepted} accepted, {result.received} arrived, {arrived} a second{behind}"
+    )
     page.line(f"POST → stream   {latency_line(result.latency)}")
     page.line(f"POST → 202      {latency_line(result.answers)}")
     held = f" ({result.lost_pending} of them still with the broker)" if result.lost_pending else ""
-    page.line(f"lost            {result.lost}{held}, doubled {result.doubled}, repeated after a reconnect {result.repeated}, not ours {result.strangers}")
+    page.line(
+        f"lost            {result.lost}{held}, doubled {result.doubled}, repeated after a reconnect {result.repeated}, not ours {result.strangers}"
+    )
     for name, count in result.errors.items():
         page.line(page.paint(f"error           {one_line(name)}: {count}", "red"))
     if result.refusal:
         page.line(f"the first no    {one_line(result.refusal)}{advice(result.refusal)}")
-    page.line(f"the load's own  {result.cpu_percent:.0f} % of a core{'; it, and not the broker, may be the limit' if result.cpu_percent > BUSY else ''}")
+    page.line(
+        f"the load's own  {result.cpu_percent:.0f} % of a core{'; it, and not the broker, may be the limit' if result.cpu_percent > BUSY else ''}"
+    )
 
 
 def latency_line(latency: Latency) -> str:
-    figures = {"average": latency.mean_ms, "p50": latency.p50_ms, "p99": latency.p99_ms, "p99.9": latency.p999_ms, "max": latency.max_ms}
+    figures = {
+        "average": latency.mean_ms,
+        "p50": latency.p50_ms,
+        "p99": latency.p99_ms,
+        "p99.9": latency.p999_ms,
+        "max": latency.max_ms,
+    }
     return "  ".join(f"{name} {shown(figure)}" for name, figure in figures.items()) + "  ms"
 
 
@@ -81,5 +100,9 @@ def advice(refusal: str) -> str:
     named = re.search(r"BRIDGE_[A-Z_]+", refusal)
     if named is None:
         return ""
-    change = "start the broker with BRIDGE_RATE_LIMIT=0" if named.group() == "BRIDGE_RATE_LIMIT" else f"raise {named.group()} of the broker"
+    change = (
+        "start the broker with BRIDGE_RATE_LIMIT=0"
+        if named.group() == "BRIDGE_RATE_LIMIT"
+        else f"raise {named.group()} of the broker"
+    )
     return f"; to measure beyond this limit {change}, or use more --streams"

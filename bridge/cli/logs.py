@@ -25,13 +25,25 @@ LEVELS = ("debug", "info", "warning", "error")
 
 def add_log_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("logging")
-    group.add_argument("--log-level", choices=LEVELS, default="info", help="how much is said on standard error (default info)")
-    group.add_argument("--log-format", choices=("text", "json"), default="text", help="lines for people or for programs (default text)")
+    group.add_argument(
+        "--log-level",
+        choices=LEVELS,
+        default="info",
+        help="how much is said on standard error (default info)",
+    )
+    group.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        default="text",
+        help="lines for people or for programs (default text)",
+    )
 
 
 def configure_logs(args: argparse.Namespace, is_patient: bool = False) -> None:
     """`is_patient`: nobody who does not read the log may hold up who writes it."""
-    handler = PatientHandler(sys.stderr.fileno()) if is_patient else logging.StreamHandler(sys.stderr)
+    handler = (
+        PatientHandler(sys.stderr.fileno()) if is_patient else logging.StreamHandler(sys.stderr)
+    )
     handler.setFormatter(JsonLines() if args.log_format == "json" else TextLines())
     logging.getLogger().handlers = [handler]
     logging.getLogger("bridge").setLevel(args.log_level.upper())
@@ -44,14 +56,23 @@ class TextLines(logging.Formatter):
         moment = time.strftime("%H:%M:%S", time.localtime(record.created))
         line = f"{moment}.{int(record.msecs):03d} {record.levelname.lower()} {one_line(record.getMessage())}"
         # One line all the same: what collects lines would make twenty events of a traceback.
-        return f"{line} | {one_line(' | '.join(self.formatException(record.exc_info).splitlines()))}" if record.exc_info else line
+        return (
+            f"{line} | {one_line(' | '.join(self.formatException(record.exc_info).splitlines()))}"
+            if record.exc_info
+            else line
+        )
 
 
 class JsonLines(logging.Formatter):
     """One object per line: at, level, logger, message, and as far as there are any fields and traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        said: dict[str, Any] = {"at": rfc3339(int(record.created * 1000)), "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        said: dict[str, Any] = {
+            "at": rfc3339(int(record.created * 1000)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
         fields = fields_of(record)
         if fields:
             said["fields"] = fields
@@ -68,4 +89,8 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     if not isinstance(record.msg, str) or not isinstance(record.args, tuple):
         return {}
     names = [match[1] for match in _SPECIFIER.finditer(record.msg) if not match[0].endswith("%%")]
-    return {name: value if isinstance(value, (int, float, str)) else str(value) for name, value in zip(names, record.args) if name}
+    return {
+        name: value if isinstance(value, (int, float, str)) else str(value)
+        for name, value in zip(names, record.args)
+        if name
+    }

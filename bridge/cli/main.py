@@ -14,14 +14,36 @@ import argparse
 import importlib
 import logging
 import sys
-from typing import Any, NamedTuple, NoReturn, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any, NamedTuple, NoReturn
 
 from bridge import __version__
 from bridge.cli.streams import leave_stdout, open_streams
-from bridge.errors import BridgeError, BrokerUnreachable, PaneError, PeerError, Refused
-from bridge.errors import StoreBusy, StoreError, UsageError, WriterDied
+from bridge.errors import (
+    BridgeError,
+    BrokerUnreachable,
+    PaneError,
+    PeerError,
+    Refused,
+    StoreBusy,
+    StoreError,
+    UsageError,
+    WriterDied,
+)
 
-OK, UNEXPECTED, USAGE, UNREACHABLE, NOT_FOUND, REFUSED, STORE, NO_REPLY, PANE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 3, 4, 5, 6, 7, 8, 130, 141
+(
+    OK,
+    UNEXPECTED,
+    USAGE,
+    UNREACHABLE,
+    NOT_FOUND,
+    REFUSED,
+    STORE,
+    NO_REPLY,
+    PANE,
+    INTERRUPTED,
+    PIPE_CLOSED,
+) = 0, 1, 2, 3, 4, 5, 6, 7, 8, 130, 141
 WRITER_DIED = 9
 
 
@@ -33,33 +55,85 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "broker": Command("bridge.cli.broker", "run the broker", "broker --port 5050 --db ~/bridge.db"),
-    "watch": Command("bridge.cli.watch", "receive an agent's tickets and type them into a tmux pane", "watch lucy dev-lucy 0"),
-    "supervise": Command("bridge.cli.supervise", "the same for many agents, on one connection to the broker", "supervise lucy=dev-lucy:0 bob=%7"),
-    "send": Command("bridge.cli.send", "send a ticket to an agent", 'send lucy "run the tests, please" --wait'),
+    "watch": Command(
+        "bridge.cli.watch",
+        "receive an agent's tickets and type them into a tmux pane",
+        "watch lucy dev-lucy 0",
+    ),
+    "supervise": Command(
+        "bridge.cli.supervise",
+        "the same for many agents, on one connection to the broker",
+        "supervise lucy=dev-lucy:0 bob=%7",
+    ),
+    "send": Command(
+        "bridge.cli.send", "send a ticket to an agent", 'send lucy "run the tests, please" --wait'
+    ),
     "reply": Command("bridge.cli.reply", "answer a ticket", 'reply T42 "all green"'),
-    "show": Command("bridge.cli.show", "print a whole ticket, safe to read in a terminal", "show T42"),
-    "pending": Command("bridge.cli.pending", "list what an agent has not received yet", "pending lucy --json"),
-    "tail": Command("bridge.cli.tail", "print tickets and what becomes of them, one line each", "tail lucy"),
-    "why": Command("bridge.cli.why", "a ticket's story: where it stands, and what it waits for", "why T42"),
-    "search": Command("bridge.cli.search", "find tickets by a piece of text, newest first", 'search "the tests" --agent lucy'),
-    "top": Command("bridge.cli.top.command", "watch agents and tickets live, with what waits and why", "top"),
+    "show": Command(
+        "bridge.cli.show", "print a whole ticket, safe to read in a terminal", "show T42"
+    ),
+    "pending": Command(
+        "bridge.cli.pending", "list what an agent has not received yet", "pending lucy --json"
+    ),
+    "tail": Command(
+        "bridge.cli.tail", "print tickets and what becomes of them, one line each", "tail lucy"
+    ),
+    "why": Command(
+        "bridge.cli.why", "a ticket's story: where it stands, and what it waits for", "why T42"
+    ),
+    "search": Command(
+        "bridge.cli.search",
+        "find tickets by a piece of text, newest first",
+        'search "the tests" --agent lucy',
+    ),
+    "top": Command(
+        "bridge.cli.top.command", "watch agents and tickets live, with what waits and why", "top"
+    ),
     "agents": Command("bridge.cli.agents", "list the registered agents", "agents --status online"),
-    "register": Command("bridge.cli.register", "register an agent, so that replies come to it as tickets", "register lucy --type claude --session dev-lucy --pane 0"),
-    "unregister": Command("bridge.cli.unregister", "remove an agent's registration; its tickets stay", "unregister lucy"),
-    "drop": Command("bridge.cli.drop", "end a ticket that is pending, so that it is never delivered", "drop T42"),
-    "purge": Command("bridge.cli.purge", "end every ticket that is pending for an agent", "purge lucy"),
-    "backup": Command("bridge.cli.backup", "copy the store of a running broker", "backup ~/copy.db"),
+    "register": Command(
+        "bridge.cli.register",
+        "register an agent, so that replies come to it as tickets",
+        "register lucy --type claude --session dev-lucy --pane 0",
+    ),
+    "unregister": Command(
+        "bridge.cli.unregister",
+        "remove an agent's registration; its tickets stay",
+        "unregister lucy",
+    ),
+    "drop": Command(
+        "bridge.cli.drop", "end a ticket that is pending, so that it is never delivered", "drop T42"
+    ),
+    "purge": Command(
+        "bridge.cli.purge", "end every ticket that is pending for an agent", "purge lucy"
+    ),
+    "backup": Command(
+        "bridge.cli.backup", "copy the store of a running broker", "backup ~/copy.db"
+    ),
     "ack": Command("bridge.cli.ack", "acknowledge a ticket by hand", "ack T42"),
     "status": Command("bridge.cli.status", "how the broker, or one agent, is doing", "status lucy"),
-    "explain": Command("bridge.cli.explain", "say what a watcher sees in a pane, and why a ticket waits", "explain dev-lucy 0 --follow"),
-    "doctor": Command("bridge.cli.doctor", "look whether everything that bridge needs is there, and say how to mend what is not", "doctor"),
-    "bench": Command("bridge.cli.bench", "measure what pushing saves against polling; `bench load`: what a running broker bears", "bench --agents 10"),
-    "demo": Command("bridge.cli.demo", "the main job in one command, leaves nothing behind", "demo"),
+    "explain": Command(
+        "bridge.cli.explain",
+        "say what a watcher sees in a pane, and why a ticket waits",
+        "explain dev-lucy 0 --follow",
+    ),
+    "doctor": Command(
+        "bridge.cli.doctor",
+        "look whether everything that bridge needs is there, and say how to mend what is not",
+        "doctor",
+    ),
+    "bench": Command(
+        "bridge.cli.bench",
+        "measure what pushing saves against polling; `bench load`: what a running broker bears",
+        "bench --agents 10",
+    ),
+    "demo": Command(
+        "bridge.cli.demo", "the main job in one command, leaves nothing behind", "demo"
+    ),
     "pack": Command("bridge.cli.pack", "write the whole program into one file", "pack bridge.pyz"),
 }
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     open_streams()
     try:
@@ -71,7 +145,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return PIPE_CLOSED
     except KeyboardInterrupt:
         return INTERRUPTED
-    except OSError as error:  # a full disk behind stdout, no more processes: the system's words say enough
+    except (
+        OSError
+    ) as error:  # a full disk behind stdout, no more processes: the system's words say enough
         leave_stdout()
         print(f"bridge: {error}", file=sys.stderr)
         return UNEXPECTED
@@ -106,7 +182,12 @@ def run_command(words: Sequence[str]) -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     """All commands by name; for --help, --version and wrong words."""
-    parser = Parser(prog="bridge", description="Delivers messages between coding agents that live in tmux panes.", epilog=EPILOG, formatter_class=Help)
+    parser = Parser(
+        prog="bridge",
+        description="Delivers messages between coding agents that live in tmux panes.",
+        epilog=EPILOG,
+        formatter_class=Help,
+    )
     parser.add_argument("--version", action="version", version=f"bridge {__version__}")
     choices = parser.add_subparsers(metavar="COMMAND", title="commands")
     for name, command in COMMANDS.items():
@@ -118,7 +199,13 @@ def make_command_parser(name: str) -> argparse.ArgumentParser:
     command = COMMANDS[name]
     example = f"example:\n  python3 -m bridge {command.example}"
     summary = command.summary[0].upper() + command.summary[1:] + "."
-    return Parser(prog=f"bridge {name}", description=summary, epilog=example, formatter_class=Help, allow_abbrev=False)
+    return Parser(
+        prog=f"bridge {name}",
+        description=summary,
+        epilog=example,
+        formatter_class=Help,
+        allow_abbrev=False,
+    )
 
 
 EPILOG = """Start with `python3 -m bridge demo`. Each command has its own --help.

@@ -1,21 +1,20 @@
 """Times for people: the wire's RFC 3339 instants on the local clock, and how long ago that was.
 
-    12:04:11              today
-    2026-11-21 12:04:11   another day
-    3 m 20 s              a span
+12:04:11              today
+2026-11-21 12:04:11   another day
+3 m 20 s              a span
 """
 
 from __future__ import annotations
 
 import time
-from typing import Optional
 
 from bridge.timestamp import parse_rfc3339
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
-def read_at(text: str) -> Optional[float]:
+def read_at(text: str) -> float | None:
     """Seconds since the epoch; None for what is no instant."""
     wall_ms = parse_rfc3339(text)
     return None if wall_ms is None else wall_ms / 1000
@@ -37,7 +36,11 @@ def clock(seconds: float, now: float, milliseconds: bool = False) -> str:
     whole = int(seconds // 1)
     there, here = time.localtime(whole), time.localtime(now)
     day = "" if there[:3] == here[:3] else time.strftime("%Y-%m-%d ", there)
-    return day + time.strftime("%H:%M:%S", there) + (f".{min(999, round((seconds - whole) * 1000)):03d}" if milliseconds else "")
+    return (
+        day
+        + time.strftime("%H:%M:%S", there)
+        + (f".{min(999, round((seconds - whole) * 1000)):03d}" if milliseconds else "")
+    )
 
 
 def span(seconds: float) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Iterable
 
 from bridge.self_command import quoted, show_template
 from bridge.settings import ClientSettings, TmuxSettings

@@ -21,7 +21,8 @@ import importlib.resources
 import io
 import os
 import zipfile
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 from bridge.errors import UsageError
 
@@ -30,7 +31,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip file can name
 MODE_FILE = 0o100644 << 16
 SKIPPED = ("__pycache__", ".pyc", ".pyo")
 
-MAIN = b'''# The first code that runs, on any Python: only 3.9 or later may read the rest.
+MAIN = b"""# The first code that runs, on any Python: only 3.9 or later may read the rest.
 import sys
 
 if sys.version_info < (3, 9):
@@ -40,11 +41,17 @@ if sys.version_info < (3, 9):
 from bridge.__main__ import run
 
 run()
-'''
+"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", nargs="?", default="bridge.pyz", metavar="OUT", help="the file to write (default: bridge.pyz)")
+    parser.add_argument(
+        "out",
+        nargs="?",
+        default="bridge.pyz",
+        metavar="OUT",
+        help="the file to write (default: bridge.pyz)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,7 +59,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         write_program(args.out, archive)
     except OSError as error:
-        raise UsageError(f"cannot write {args.out}: {error.strerror or error}; name another file: pack OUT") from None
+        raise UsageError(
+            f"cannot write {args.out}: {error.strerror or error}; name another file: pack OUT"
+        ) from None
     print(f"{args.out}: {len(archive)} bytes")
     return 0
 

@@ -11,8 +11,12 @@ from bridge.tmux.control import ControlClient
 
 def add_server_flags(parser: argparse.ArgumentParser) -> None:
     place = parser.add_mutually_exclusive_group()
-    place.add_argument("-L", dest="socket_name", metavar="NAME", help="tmux's socket name, as tmux -L")
-    place.add_argument("-S", dest="socket_path", metavar="PATH", help="tmux's socket path, as tmux -S")
+    place.add_argument(
+        "-L", dest="socket_name", metavar="NAME", help="tmux's socket name, as tmux -L"
+    )
+    place.add_argument(
+        "-S", dest="socket_path", metavar="PATH", help="tmux's socket path, as tmux -S"
+    )
 
 
 def add_form_flag(parser: argparse.ArgumentParser) -> None:
@@ -27,4 +31,6 @@ def tmux_of(args: argparse.Namespace, settings: TmuxSettings) -> Tmux:
 
 def control_of(args: argparse.Namespace, settings: TmuxSettings) -> ControlClient:
     """The same for a command that stays: through a control client where --control allows it."""
-    return ControlClient(args.socket_name, args.socket_path, settings.tmux_deadline / 1000, policy=settings.control)
+    return ControlClient(
+        args.socket_name, args.socket_path, settings.tmux_deadline / 1000, policy=settings.control
+    )

@@ -12,7 +12,6 @@ import logging
 import os
 import queue
 import threading
-from typing import Optional
 
 LINES_MAX = 2000  # that may wait: some hundred kilobytes
 LAST_WORDS = 1.0  # seconds that the end of the process waits for what is still to be written
@@ -22,7 +21,7 @@ class PatientHandler(logging.Handler):
     def __init__(self, descriptor: int) -> None:
         super().__init__()
         self._descriptor = descriptor
-        self._lines: queue.Queue[Optional[str]] = queue.Queue(LINES_MAX)
+        self._lines: queue.Queue[str | None] = queue.Queue(LINES_MAX)
         self._lost = 0
         self._thread = threading.Thread(target=self._write_all, name="bridge-log", daemon=True)
         self._thread.start()
@@ -45,7 +44,19 @@ class PatientHandler(logging.Handler):
 
     def _tell_lost(self) -> None:
         lost, self._lost = self._lost, 0
-        self._write(self.format(logging.LogRecord("bridge", logging.WARNING, __file__, 0, "log lines lost, nobody read them count=%d", (lost,), None)))
+        self._write(
+            self.format(
+                logging.LogRecord(
+                    "bridge",
+                    logging.WARNING,
+                    __file__,
+                    0,
+                    "log lines lost, nobody read them count=%d",
+                    (lost,),
+                    None,
+                )
+            )
+        )
 
     def _write(self, line: str) -> None:
         data = (line + "\n").encode("utf-8", "backslashreplace")

@@ -12,7 +12,9 @@ EXCERPT = 60  # characters of a body in a list
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("agent", metavar="AGENT", help="whose tickets")
-    parser.add_argument("--after", type=whole(0), default=0, metavar="SEQ", help="only those after this cursor")
+    parser.add_argument(
+        "--after", type=whole(0), default=0, metavar="SEQ", help="only those after this cursor"
+    )
     parser.add_argument("--limit", type=whole(1), metavar="N", help="at most so many")
     add_json_flag(parser)
     add_broker_flags(parser)
@@ -20,11 +22,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     agent = checked_id(args.agent, "AGENT")
-    tickets = ask(args, lambda client: client.pending(agent, args.after, limit=args.limit, observe=True))
+    tickets = ask(
+        args, lambda client: client.pending(agent, args.after, limit=args.limit, observe=True)
+    )
     page = Page()
     if args.json:
         page.json([ticket.to_json() for ticket in tickets])
         return 0
-    rows = [(ticket.seq, ticket.ticket_id, ticket.origin, ticket.created_at, excerpt(ticket.payload, EXCERPT)) for ticket in tickets]
+    rows = [
+        (
+            ticket.seq,
+            ticket.ticket_id,
+            ticket.origin,
+            ticket.created_at,
+            excerpt(ticket.payload, EXCERPT),
+        )
+        for ticket in tickets
+    ]
     page.table(("SEQ", "TICKET", "FROM", "SINCE", "TEXT"), rows)
     return 0

@@ -13,7 +13,9 @@ from bridge.errors import UsageError
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("agent", metavar="AGENT", help="whose tickets")
-    parser.add_argument("--yes", action="store_true", help="do not ask first; needed without a terminal")
+    parser.add_argument(
+        "--yes", action="store_true", help="do not ask first; needed without a terminal"
+    )
     add_reason_flag(parser, "purged by hand")
     add_json_flag(parser)
     add_broker_flags(parser)
@@ -32,7 +34,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         page.json({"agentId": agent, "dropped": dropped})
     else:
-        page.line(f"{tickets(dropped)} of {one_line(agent)} {'was' if dropped == 1 else 'were'} dropped")
+        page.line(
+            f"{tickets(dropped)} of {one_line(agent)} {'was' if dropped == 1 else 'were'} dropped"
+        )
     return OK
 
 

@@ -13,8 +13,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--type", help="what it is, for example claude")
     parser.add_argument("--session", help="its tmux session (metadata.session)")
     parser.add_argument("--pane", help="its tmux pane (metadata.paneId)")
-    parser.add_argument("--metadata", metavar="KEY=VALUE", action="append", help="added to its metadata; may be repeated")
-    parser.add_argument("--heartbeat-interval-ms", type=whole(1), metavar="N", help="ms between its heartbeats; offline when they stay away (default: the broker's)")
+    parser.add_argument(
+        "--metadata",
+        metavar="KEY=VALUE",
+        action="append",
+        help="added to its metadata; may be repeated",
+    )
+    parser.add_argument(
+        "--heartbeat-interval-ms",
+        type=whole(1),
+        metavar="N",
+        help="ms between its heartbeats; offline when they stay away (default: the broker's)",
+    )
     add_json_flag(parser)
     add_broker_flags(parser)
 
@@ -22,11 +32,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     agent_id = checked_name(args.agent, "AGENT")
     metadata = pairs(args.metadata)
-    metadata.update({name: value for name, value in (("session", args.session), ("paneId", args.pane)) if value is not None})
-    agent = ask(args, lambda client: client.register(agent_id, type=args.type, metadata=metadata or None, heartbeatIntervalMs=args.heartbeat_interval_ms))
+    metadata.update(
+        {
+            name: value
+            for name, value in (("session", args.session), ("paneId", args.pane))
+            if value is not None
+        }
+    )
+    agent = ask(
+        args,
+        lambda client: client.register(
+            agent_id,
+            type=args.type,
+            metadata=metadata or None,
+            heartbeatIntervalMs=args.heartbeat_interval_ms,
+        ),
+    )
     page = Page()
     if args.json:
         page.json(agent)
     else:
-        page.line(f"{one_line(str(agent.get('agentId')))} is registered ({one_line(str(agent.get('type')))}, {one_line(str(agent.get('status')))})")
+        page.line(
+            f"{one_line(str(agent.get('agentId')))} is registered ({one_line(str(agent.get('type')))}, {one_line(str(agent.get('status')))})"
+        )
     return 0

@@ -11,16 +11,32 @@ from bridge.cli.send import payload_of
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_ticket_argument(parser)
-    parser.add_argument("text", metavar="TEXT", nargs="?", help="the answer; - or nothing reads standard input")
-    parser.add_argument("--payload-json", action="store_true", help="TEXT is JSON and is sent as such, not as a string")
-    parser.add_argument("--from", dest="origin", metavar="ORIGIN", help="who answers (default: $BRIDGE_AGENT)")
-    parser.add_argument("--metadata", metavar="KEY=VALUE", action="append", help="added to the reply's metadata; may be repeated")
+    parser.add_argument(
+        "text", metavar="TEXT", nargs="?", help="the answer; - or nothing reads standard input"
+    )
+    parser.add_argument(
+        "--payload-json",
+        action="store_true",
+        help="TEXT is JSON and is sent as such, not as a string",
+    )
+    parser.add_argument(
+        "--from", dest="origin", metavar="ORIGIN", help="who answers (default: $BRIDGE_AGENT)"
+    )
+    parser.add_argument(
+        "--metadata",
+        metavar="KEY=VALUE",
+        action="append",
+        help="added to the reply's metadata; may be repeated",
+    )
     add_broker_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     if args.id64 is not None and args.ticket is not None and args.text is None:
-        args.ticket, args.text = None, args.ticket  # `reply --id64 X TEXT`: the only word is the text
+        args.ticket, args.text = (
+            None,
+            args.ticket,
+        )  # `reply --id64 X TEXT`: the only word is the text
     metadata = pairs(args.metadata)
     origin = args.origin or os.environ.get("BRIDGE_AGENT")
     if origin:

@@ -21,30 +21,75 @@ LIMIT = 50  # tickets that are listed
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("text", metavar="TEXT", nargs="?", help="a piece of the ticket's JSON, upper or lower case (without it: every ticket)")
+    parser.add_argument(
+        "text",
+        metavar="TEXT",
+        nargs="?",
+        help="a piece of the ticket's JSON, upper or lower case (without it: every ticket)",
+    )
     parser.add_argument("--agent", metavar="AGENT", help="only tickets to this agent")
     parser.add_argument("--origin", metavar="ORIGIN", help="only tickets from this sender")
-    parser.add_argument("--thread", metavar="ID", help="only tickets of this thread (metadata.threadId)")
-    parser.add_argument("--status", choices=(PENDING, DELIVERED, RESPONDED, EXPIRED, DROPPED), help="only these")
-    parser.add_argument("--before", type=whole(0), metavar="SEQ", help="only tickets older than this seq")
-    parser.add_argument("--limit", type=whole(1), default=LIMIT, metavar="N", help=f"at most so many (default {LIMIT})")
+    parser.add_argument(
+        "--thread", metavar="ID", help="only tickets of this thread (metadata.threadId)"
+    )
+    parser.add_argument(
+        "--status", choices=(PENDING, DELIVERED, RESPONDED, EXPIRED, DROPPED), help="only these"
+    )
+    parser.add_argument(
+        "--before", type=whole(0), metavar="SEQ", help="only tickets older than this seq"
+    )
+    parser.add_argument(
+        "--limit",
+        type=whole(1),
+        default=LIMIT,
+        metavar="N",
+        help=f"at most so many (default {LIMIT})",
+    )
     add_json_flag(parser)
     add_broker_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    filters = {name: checked_id(value, f"--{name}") for name, value in (("agent", args.agent), ("origin", args.origin)) if value is not None}
-    tickets = ask(args, lambda client: find(client, args.text, args.before, args.limit, thread=args.thread, status=args.status, **filters))
+    filters = {
+        name: checked_id(value, f"--{name}")
+        for name, value in (("agent", args.agent), ("origin", args.origin))
+        if value is not None
+    }
+    tickets = ask(
+        args,
+        lambda client: find(
+            client,
+            args.text,
+            args.before,
+            args.limit,
+            thread=args.thread,
+            status=args.status,
+            **filters,
+        ),
+    )
     page, now = Page(), time.time()
     if args.json:
         page.json([ticket.to_json() for ticket in tickets])
         return 0
-    rows = [(each.seq, each.ticket_id, each.origin, each.agent_id, each.status, local(each.created_at, now), excerpt(each.payload, EXCERPT)) for each in tickets]
+    rows = [
+        (
+            each.seq,
+            each.ticket_id,
+            each.origin,
+            each.agent_id,
+            each.status,
+            local(each.created_at, now),
+            excerpt(each.payload, EXCERPT),
+        )
+        for each in tickets
+    ]
     page.table(("SEQ", "TICKET", "FROM", "TO", "STATUS", "SENT", "TEXT"), rows)
     return 0
 
 
-async def find(client: BrokerClient, text: str | None, before: int | None, limit: int, **filters: str | None) -> list[Ticket]:
+async def find(
+    client: BrokerClient, text: str | None, before: int | None, limit: int, **filters: str | None
+) -> list[Ticket]:
     found: list[Ticket] = []
     while True:
         page = await client.search(text, before, min(PAGE, limit - len(found)), **filters)

@@ -10,10 +10,20 @@ import argparse
 import asyncio
 import json
 import os
-from typing import Any, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any
 
 from bridge.backoff import full_jitter
-from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id, checked_name, pairs, read_text, whole
+from bridge.cli.asking import (
+    add_broker_flags,
+    add_json_flag,
+    ask,
+    checked_id,
+    checked_name,
+    pairs,
+    read_text,
+    whole,
+)
 from bridge.cli.naming import alike
 from bridge.cli.text import Page, one_line, payload_text, visible
 from bridge.client.broker import BrokerClient
@@ -26,21 +36,59 @@ TIMEOUT_MS = 30000  # WIRE: timeoutMs of a ticket that names none
 ACCEPTED = """accepted or not:
   The ticket was accepted with status 0, 7 (no reply in time) and 141 (stdout is closed).
   Where you cannot tell, send again with the same --ticket-id: that makes no second ticket."""
-ONE_WAIT_MS = 25000  # of each question while waiting; below common proxy limits, as the watcher's long-poll
+ONE_WAIT_MS = (
+    25000  # of each question while waiting; below common proxy limits, as the watcher's long-poll
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("agent", metavar="AGENT", help="who receives it; need not be registered")
-    parser.add_argument("text", metavar="TEXT", nargs="?", help="the message; - or nothing reads standard input")
-    parser.add_argument("--wait", action="store_true", help="wait for the reply, at most --timeout-ms, and print it (exit status 7: none came)")
-    parser.add_argument("--payload-json", action="store_true", help="TEXT is JSON and is sent as such, not as a string")
-    parser.add_argument("--from", dest="origin", metavar="ORIGIN", help="who sends it, and so who gets the reply (default: $BRIDGE_AGENT, else ui)")
-    parser.add_argument("--metadata", metavar="KEY=VALUE", action="append", help="added to the ticket's metadata; may be repeated")
-    parser.add_argument("--urgent", action="store_true", help="goes before what waits (metadata.priority)")
+    parser.add_argument(
+        "text", metavar="TEXT", nargs="?", help="the message; - or nothing reads standard input"
+    )
+    parser.add_argument(
+        "--wait",
+        action="store_true",
+        help="wait for the reply, at most --timeout-ms, and print it (exit status 7: none came)",
+    )
+    parser.add_argument(
+        "--payload-json",
+        action="store_true",
+        help="TEXT is JSON and is sent as such, not as a string",
+    )
+    parser.add_argument(
+        "--from",
+        dest="origin",
+        metavar="ORIGIN",
+        help="who sends it, and so who gets the reply (default: $BRIDGE_AGENT, else ui)",
+    )
+    parser.add_argument(
+        "--metadata",
+        metavar="KEY=VALUE",
+        action="append",
+        help="added to the ticket's metadata; may be repeated",
+    )
+    parser.add_argument(
+        "--urgent", action="store_true", help="goes before what waits (metadata.priority)"
+    )
     parser.add_argument("--no-reply", action="store_true", help="no reply is expected")
-    parser.add_argument("--timeout-ms", type=whole(0), metavar="N", help=f"ms that whoever waits for the reply waits (default {TIMEOUT_MS})")
-    parser.add_argument("--ttl-ms", type=whole(1), metavar="N", help="ms after which it expires undelivered (default: never)")
-    parser.add_argument("--ticket-id", metavar="ID", help="an id of your own; sending it again makes no second ticket")
+    parser.add_argument(
+        "--timeout-ms",
+        type=whole(0),
+        metavar="N",
+        help=f"ms that whoever waits for the reply waits (default {TIMEOUT_MS})",
+    )
+    parser.add_argument(
+        "--ttl-ms",
+        type=whole(1),
+        metavar="N",
+        help="ms after which it expires undelivered (default: never)",
+    )
+    parser.add_argument(
+        "--ticket-id",
+        metavar="ID",
+        help="an id of your own; sending it again makes no second ticket",
+    )
     add_json_flag(parser)
     add_broker_flags(parser)
     parser.epilog = f"{parser.epilog}\n\n{ACCEPTED}"
@@ -54,15 +102,23 @@ def run(args: argparse.Namespace) -> int:
         "expectReply": False if args.no_reply else None,
         "timeoutMs": args.timeout_ms,
         "ttlMs": args.ttl_ms,
-        "ticketId": checked_id(args.ticket_id, "--ticket-id") if args.ticket_id is not None else None,
+        "ticketId": checked_id(args.ticket_id, "--ticket-id")
+        if args.ticket_id is not None
+        else None,
     }
     agent, payload = checked_name(args.agent, "AGENT"), payload_of(args)
 
-    async def conversation(client: BrokerClient) -> tuple[Mapping[str, Any], Optional[Mapping[str, Any]]]:
+    async def conversation(
+        client: BrokerClient,
+    ) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
         accepted = await client.send(agent, payload, **options)
         if accepted.get("known") is False:  # said at once: --wait may wait for long
             Page().complain(await unknown(client, agent, str(accepted.get("ticketId"))))
-        waited = await wait_reply(client, str(accepted.get("ticketId")), args.timeout_ms or TIMEOUT_MS) if args.wait else None
+        waited = (
+            await wait_reply(client, str(accepted.get("ticketId")), args.timeout_ms or TIMEOUT_MS)
+            if args.wait
+            else None
+        )
         return accepted, waited
 
     accepted, replied = ask(args, conversation)
@@ -70,7 +126,9 @@ def run(args: argparse.Namespace) -> int:
         return print_outcome(args, accepted, replied)
     except OSError as error:  # its number decides the exit status; a full disk's line is printed
         ticket_id = one_line(str(accepted.get("ticketId")))
-        raise OSError(error.errno, f"{error.strerror}; the ticket {ticket_id} was accepted") from None
+        raise OSError(
+            error.errno, f"{error.strerror}; the ticket {ticket_id} was accepted"
+        ) from None
 
 
 async def unknown(client: BrokerClient, agent: str, ticket_id: str) -> str:
@@ -89,7 +147,9 @@ async def unknown(client: BrokerClient, agent: str, ticket_id: str) -> str:
 
 def metadata_of(args: argparse.Namespace) -> dict[str, str]:
     metadata = pairs(args.metadata)
-    metadata["origin"] = args.origin or metadata.get("origin") or os.environ.get("BRIDGE_AGENT") or "ui"
+    metadata["origin"] = (
+        args.origin or metadata.get("origin") or os.environ.get("BRIDGE_AGENT") or "ui"
+    )
     checked_id(metadata["origin"], "--from")
     return {**metadata, "priority": "urgent"} if args.urgent else metadata
 
@@ -104,7 +164,9 @@ def payload_of(args: argparse.Namespace) -> object:
         raise UsageError(f"the payload is not JSON: {error}") from None
 
 
-async def wait_reply(client: BrokerClient, ticket_id: str, timeout_ms: int) -> Optional[Mapping[str, Any]]:
+async def wait_reply(
+    client: BrokerClient, ticket_id: str, timeout_ms: int
+) -> Mapping[str, Any] | None:
     """The replied ticket, or the one that ended without, or None in time. A broker that restarts meanwhile is waited for as well."""
     clock, delays = asyncio.get_running_loop().time, full_jitter(0.25, 2.0)
     deadline = clock() + timeout_ms / 1000
@@ -112,7 +174,9 @@ async def wait_reply(client: BrokerClient, ticket_id: str, timeout_ms: int) -> O
         try:
             left_ms = max(1, int(1000 * (deadline - clock())))
             replied = await client.wait_reply(ticket_id, min(left_ms, ONE_WAIT_MS))
-            if replied is not None and (replied.get("response") is not None or replied.get("status") in ENDED):
+            if replied is not None and (
+                replied.get("response") is not None or replied.get("status") in ENDED
+            ):
                 return replied
         except BrokerUnreachable:
             pause = next(delays)
@@ -122,16 +186,22 @@ async def wait_reply(client: BrokerClient, ticket_id: str, timeout_ms: int) -> O
     return None
 
 
-def print_outcome(args: argparse.Namespace, accepted: Mapping[str, Any], replied: Optional[Mapping[str, Any]]) -> int:
+def print_outcome(
+    args: argparse.Namespace, accepted: Mapping[str, Any], replied: Mapping[str, Any] | None
+) -> int:
     page = Page()
     if args.json:
         page.json(replied or accepted)
     elif replied is not None and replied.get("response") is None:
-        page.complain(f"{one_line(str(replied.get('ticketId')))} is {one_line(str(replied.get('status')))}; no reply to it will come")
+        page.complain(
+            f"{one_line(str(replied.get('ticketId')))} is {one_line(str(replied.get('status')))}; no reply to it will come"
+        )
     elif replied is not None:
         page.line(visible(payload_text(replied["response"].get("payload"))))
     elif not args.wait:
         page.line(one_line(str(accepted.get("ticketId"))))
     if args.wait and replied is None:
-        page.complain(f"no reply to {one_line(str(accepted.get('ticketId')))} in time; it is still on its way, see `show`")
+        page.complain(
+            f"no reply to {one_line(str(accepted.get('ticketId')))} in time; it is still on its way, see `show`"
+        )
     return NO_REPLY if args.wait and (replied is None or replied.get("response") is None) else 0

@@ -16,9 +16,16 @@ import asyncio
 import os
 import sys
 import time
-from typing import Any, Awaitable, Callable, Mapping, TextIO, TypeVar
+from collections.abc import Awaitable, Mapping
+from typing import Any, Callable, TextIO, TypeVar
 
-from bridge.cli.asking import add_broker_flags, add_json_flag, add_ticket_argument, ask, ticket_argument
+from bridge.cli.asking import (
+    add_broker_flags,
+    add_json_flag,
+    add_ticket_argument,
+    ask,
+    ticket_argument,
+)
 from bridge.cli.flags import add_flags, load
 from bridge.cli.naming import broker_words
 from bridge.cli.text import Page, evidence_words, one_line, payload_text, visible
@@ -49,7 +56,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def show(client: BrokerClient, ticket_id: str, patience: float, args: argparse.Namespace) -> None:
+async def show(
+    client: BrokerClient, ticket_id: str, patience: float, args: argparse.Namespace
+) -> None:
     """Print the ticket, then tell the broker. Raises BrokerUnreachable, Refused while nothing is printed."""
     page = Page()
 
@@ -60,7 +69,9 @@ async def show(client: BrokerClient, ticket_id: str, patience: float, args: argp
     print_ticket(page, ticket, args)
     if sys.stdout.isatty():
         try:
-            await ask_patiently(lambda: client.shown(ticket_id, **place(sys.stdout)), patience, lambda error: None)
+            await ask_patiently(
+                lambda: client.shown(ticket_id, **place(sys.stdout)), patience, lambda error: None
+            )
         except (BrokerUnreachable, Refused) as error:
             if not (isinstance(error, Refused) and error.status in ABSENT):
                 page.complain(f"the broker could not be told that this was shown: {error}")
@@ -76,7 +87,9 @@ def place(out: TextIO) -> dict[str, str]:
     return found
 
 
-async def ask_patiently(question: Callable[[], Awaitable[T]], patience: float, on_wait: Callable[[Exception], None]) -> T:
+async def ask_patiently(
+    question: Callable[[], Awaitable[T]], patience: float, on_wait: Callable[[Exception], None]
+) -> T:
     """Ask a broker that may be restarting. Raises BrokerUnreachable, Refused."""
     deadline, is_told = time.monotonic() + patience, False
     while True:
@@ -106,7 +119,9 @@ def print_head(page: Page, ticket: Mapping[str, Any], broker: str) -> None:
     told: object = None
     for moment in ticket.get("history") or ():
         # An acknowledgement repeats the evidence of the injection: once is enough.
-        page.line(f"{page.paint('history'.ljust(9), 'dim')} {one_line(describe_moment(moment, moment.get('evidence') != told))}")
+        page.line(
+            f"{page.paint('history'.ljust(9), 'dim')} {one_line(describe_moment(moment, moment.get('evidence') != told))}"
+        )
         told = moment.get("evidence")
     response = ticket.get("response")
     if isinstance(response, dict):
@@ -114,7 +129,12 @@ def print_head(page: Page, ticket: Mapping[str, Any], broker: str) -> None:
         for line in visible(payload_text(response.get("payload"))).split("\n"):
             page.line("    " + line)
     size = visible(payload_text(ticket.get("payload"))).count("\n") + 1
-    page.line(page.paint(f"---- the message, {size} line{'s' if size > 1 else ''}, to the end of this output ----", "dim"))
+    page.line(
+        page.paint(
+            f"---- the message, {size} line{'s' if size > 1 else ''}, to the end of this output ----",
+            "dim",
+        )
+    )
 
 
 def head_lines(ticket: Mapping[str, Any], broker: str) -> list[tuple[str, str]]:
@@ -125,8 +145,13 @@ def head_lines(ticket: Mapping[str, Any], broker: str) -> list[tuple[str, str]]:
         ("to", str(ticket.get("agentId") or ticket.get("targetAgent") or "?")),
         ("status", str(ticket.get("status"))),
     ]
-    metadata = [(key, value) for key, value in (ticket.get("metadata") or {}).items() if key != "origin"]
-    lines += [("metadata", bounded(f"{key} = {payload_text(value)}")) for key, value in metadata[:METADATA_MAX]]
+    metadata = [
+        (key, value) for key, value in (ticket.get("metadata") or {}).items() if key != "origin"
+    ]
+    lines += [
+        ("metadata", bounded(f"{key} = {payload_text(value)}"))
+        for key, value in metadata[:METADATA_MAX]
+    ]
     if len(metadata) > METADATA_MAX:
         lines.append(("metadata", f"(cut, {len(metadata) - METADATA_MAX} more; --json shows all)"))
     if ticket.get("expectReply") and ticket.get("response") is None:
@@ -136,11 +161,17 @@ def head_lines(ticket: Mapping[str, Any], broker: str) -> list[tuple[str, str]]:
 
 def bounded(text: str) -> str:
     """The text, or its beginning and how much there is: what a peer wrote must not scroll the head away."""
-    return text if len(text) <= LINE_MAX else f"{text[:LINE_MAX]}… (cut, {len(text)} characters; --json shows all)"
+    return (
+        text
+        if len(text) <= LINE_MAX
+        else f"{text[:LINE_MAX]}… (cut, {len(text)} characters; --json shows all)"
+    )
 
 
 def describe_moment(moment: Mapping[str, Any], with_evidence: bool) -> str:
     words = [str(moment.get("at") or ""), str(moment.get("stage") or "")]
     if moment.get("by"):
         words.append(f"by {moment['by']}")
-    return bounded(" ".join(words + (evidence_words(moment.get("evidence")) if with_evidence else [])))
+    return bounded(
+        " ".join(words + (evidence_words(moment.get("evidence")) if with_evidence else []))
+    )

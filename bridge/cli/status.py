@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id
 from bridge.cli.text import Page, one_line, payload_text
@@ -12,14 +13,19 @@ from bridge.errors import Refused
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("agent", metavar="AGENT", nargs="?", help="one agent; without it the broker itself")
+    parser.add_argument(
+        "agent", metavar="AGENT", nargs="?", help="one agent; without it the broker itself"
+    )
     add_json_flag(parser)
     add_broker_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     agent = checked_id(args.agent, "AGENT") if args.agent is not None else None
-    found = ask(args, lambda client: agent_status(client, agent) if agent is not None else broker_status(client))
+    found = ask(
+        args,
+        lambda client: agent_status(client, agent) if agent is not None else broker_status(client),
+    )
     page = Page()
     if args.json:
         page.json(found)

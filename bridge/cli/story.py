@@ -17,8 +17,9 @@ Rule 2: what the broker only has from the agent's watcher is told as the watcher
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Callable, Mapping, Optional, Sequence
+from typing import Callable
 
 from bridge.cli.moment import local, read_at, since, span
 from bridge.cli.naming import alike
@@ -40,7 +41,12 @@ class Moment:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, object]) -> Moment:
-        return cls(str(fields.get("stage") or "?"), str(fields.get("at") or ""), str(fields.get("by") or ""), fields.get("evidence"))
+        return cls(
+            str(fields.get("stage") or "?"),
+            str(fields.get("at") or ""),
+            str(fields.get("by") or ""),
+            fields.get("evidence"),
+        )
 
     @property
     def place(self) -> str:
@@ -52,7 +58,9 @@ class Moment:
     @property
     def lease_until(self) -> str:
         """Of the last claim: when its lease ends."""
-        return str(self.evidence.get("leaseUntilAt") or "") if isinstance(self.evidence, dict) else ""
+        return (
+            str(self.evidence.get("leaseUntilAt") or "") if isinstance(self.evidence, dict) else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -70,13 +78,15 @@ class Facts:
 
     ticket: Ticket
     moments: tuple[Moment, ...]
-    agent: Optional[AgentView] = None  # None = the broker says that nobody ever named it
-    before: Optional[Before] = None  # None = the broker cannot be asked that
+    agent: AgentView | None = None  # None = the broker says that nobody ever named it
+    before: Before | None = None  # None = the broker cannot be asked that
     names: tuple[str, ...] = ()  # of the registered agents; asked for when nobody receives for ours
     up_since: str = ""  # presence is not kept longer than the broker runs
-    tells_waiting: bool = True  # False: a broker that is too old to pass on what its watchers wait for
+    tells_waiting: bool = (
+        True  # False: a broker that is too old to pass on what its watchers wait for
+    )
 
-    def last(self, stage: str) -> Optional[Moment]:
+    def last(self, stage: str) -> Moment | None:
         return next((moment for moment in reversed(self.moments) if moment.stage == stage), None)
 
     @property
@@ -84,15 +94,19 @@ class Facts:
         return self.ticket.agent_id
 
     @property
-    def own_waiting(self) -> Optional[Waiting]:
+    def own_waiting(self) -> Waiting | None:
         """What the watcher says of this very ticket."""
         waiting = self.agent.waiting if self.agent is not None else None
-        return waiting if waiting is not None and waiting.ticket_id == self.ticket.ticket_id else None
+        return (
+            waiting if waiting is not None and waiting.ticket_id == self.ticket.ticket_id else None
+        )
 
 
-def find_aside(moments: Sequence[Moment]) -> Optional[Moment]:
+def find_aside(moments: Sequence[Moment]) -> Moment | None:
     """The stage by which a pending ticket was set aside, unless it was claimed again since."""
-    last = next((moment for moment in reversed(moments) if moment.stage in ("aside", "claimed")), None)
+    last = next(
+        (moment for moment in reversed(moments) if moment.stage in ("aside", "claimed")), None
+    )
     return last if last is not None and last.stage == "aside" else None
 
 
@@ -126,15 +140,19 @@ def _shown(facts: Facts, now: float) -> str:
 # Checks: each returns the answer, or None where it does not apply. `now` is the wall clock.
 
 
-def _responded(facts: Facts, now: float) -> Optional[Standing]:
+def _responded(facts: Facts, now: float) -> Standing | None:
     if facts.ticket.status != RESPONDED:
         return None
     at = str((facts.ticket.response or {}).get("at") or facts.ticket.updated_at)
-    took = "" if facts.ticket.latency_ms is None else f", {span(facts.ticket.latency_ms / 1000)} after it was sent"
+    took = (
+        ""
+        if facts.ticket.latency_ms is None
+        else f", {span(facts.ticket.latency_ms / 1000)} after it was sent"
+    )
     return Standing("responded", f"{facts.name} answered it at {local(at, now)}{took}", at)
 
 
-def _expired(facts: Facts, now: float) -> Optional[Standing]:
+def _expired(facts: Facts, now: float) -> Standing | None:
     if facts.ticket.status != EXPIRED:
         return None
     at = facts.ticket.updated_at
@@ -142,7 +160,7 @@ def _expired(facts: Facts, now: float) -> Optional[Standing]:
     return Standing("expired", f"it expired undelivered at {local(at, now)}: {why}", at)
 
 
-def _dropped(facts: Facts, now: float) -> Optional[Standing]:
+def _dropped(facts: Facts, now: float) -> Standing | None:
     if facts.ticket.status != DROPPED:
         return None
     at = facts.ticket.updated_at
@@ -159,19 +177,21 @@ def _reason(facts: Facts, stage: str) -> str:
     return reason if isinstance(reason, str) else ""
 
 
-def _delivered(facts: Facts, now: float) -> Optional[Standing]:
+def _delivered(facts: Facts, now: float) -> Standing | None:
     if facts.ticket.status != DELIVERED:
         return None
     arrived = facts.last("injected") or facts.last("acknowledged")
     at = arrived.at if arrived else facts.ticket.updated_at
     if not facts.ticket.expect_reply:
-        return Standing("delivered", f"{facts.name} got it at {local(at, now)}; no reply is expected", at)
+        return Standing(
+            "delivered", f"{facts.name} got it at {local(at, now)}; no reply is expected", at
+        )
     seconds = read_at(at)
     has_had = "" if seconds is None else f"; {facts.name} has had it for {span(now - seconds)}"
     return Standing("unanswered", f"delivered at {local(at, now)} but not answered{has_had}", at)
 
 
-def _aside(facts: Facts, now: float) -> Optional[Standing]:
+def _aside(facts: Facts, now: float) -> Standing | None:
     aside = find_aside(facts.moments)
     if aside is None:
         return None
@@ -180,20 +200,22 @@ def _aside(facts: Facts, now: float) -> Optional[Standing]:
     return Standing("aside", text, aside.at)
 
 
-def _held(facts: Facts, now: float) -> Optional[Standing]:
+def _held(facts: Facts, now: float) -> Standing | None:
     claim = facts.last("claimed")
     until = read_at(claim.lease_until) if claim else None
     if claim is None or until is None or until < now:
         return None
     held = f"holds it until {local(claim.lease_until, now)}"
     waiting = facts.own_waiting
-    if waiting is not None:  # tried already, or somebody else's: the claim alone says nothing of that
+    if (
+        waiting is not None
+    ):  # tried already, or somebody else's: the claim alone says nothing of that
         text = f"{_says(facts.name, waiting, now)}; the watcher {claim.by} {held}"
         return Standing("pane", text, waiting.since_at, _look(facts.agent))
     return Standing("held", f"the watcher {claim.by} is about to type it, and {held}", claim.at)
 
 
-def _nobody(facts: Facts, now: float) -> Optional[Standing]:
+def _nobody(facts: Facts, now: float) -> Standing | None:
     if facts.agent is not None and facts.agent.is_connected:
         return None
     name, streamed = facts.name, facts.last("streamed")
@@ -201,14 +223,25 @@ def _nobody(facts: Facts, now: float) -> Optional[Standing]:
     seen = facts.agent.last_heartbeat if facts.agent is not None else ""
     if streamed is not None:
         said = f"{_received(streamed, now)}{f', last seen {local(seen, now)}' if seen else ''}"
-        return Standing("no-watcher", f"no watcher is connected for {name} ({said})", seen or streamed.at, mend)
+        return Standing(
+            "no-watcher", f"no watcher is connected for {name} ({said})", seen or streamed.at, mend
+        )
     if name in facts.names:
         last = f"last seen {local(seen, now)}" if seen else "it is registered, and was not seen yet"
         return Standing("no-watcher", f"no watcher is connected for {name} ({last})", seen, mend)
     meant = alike(name, facts.names)
     guess = f"; is one of these meant: {', '.join(meant)}?" if meant else ""
-    ever = f"since the broker started at {local(facts.up_since, now)}" if facts.up_since else "as far as the broker remembers"
-    return Standing("never-asked", f"nobody by the name of {name} ever asked for tickets, {ever}{guess}", facts.ticket.created_at, mend)
+    ever = (
+        f"since the broker started at {local(facts.up_since, now)}"
+        if facts.up_since
+        else "as far as the broker remembers"
+    )
+    return Standing(
+        "never-asked",
+        f"nobody by the name of {name} ever asked for tickets, {ever}{guess}",
+        facts.ticket.created_at,
+        mend,
+    )
 
 
 def _received(streamed: Moment, now: float) -> str:
@@ -216,18 +249,24 @@ def _received(streamed: Moment, now: float) -> str:
     return f"one received it at {local(streamed.at, now)}{f' by {how}' if how else ''}"
 
 
-def _lost(facts: Facts, now: float) -> Optional[Standing]:
+def _lost(facts: Facts, now: float) -> Standing | None:
     agent = facts.agent
     if agent is None or agent.health != "lost":
         return None
-    where = f"tmux session {agent.session}" + (f", pane {agent.pane}" if agent.pane else "") if agent.session else "its tmux session"
+    where = (
+        f"tmux session {agent.session}" + (f", pane {agent.pane}" if agent.pane else "")
+        if agent.session
+        else "its tmux session"
+    )
     ago = f" {since(agent.waiting.since_at, now)}" if agent.waiting else ""
     why = f": {agent.waiting.reason}" if agent.waiting else ""
     text = f"{facts.name}'s watcher is connected, but has lost its pane ({where}){ago}{why}; it looks for it again and again"
-    return Standing("pane-lost", text, agent.waiting.since_at if agent.waiting else "", "tmux list-panes -a")
+    return Standing(
+        "pane-lost", text, agent.waiting.since_at if agent.waiting else "", "tmux list-panes -a"
+    )
 
 
-def _behind(facts: Facts, now: float) -> Optional[Standing]:
+def _behind(facts: Facts, now: float) -> Standing | None:
     before, agent = facts.before, facts.agent
     if before is None or not before.count:
         return None
@@ -235,28 +274,48 @@ def _behind(facts: Facts, now: float) -> Optional[Standing]:
     reason = f"; {before.first} is first" if before.first else ""
     if agent is not None and agent.waiting is not None:
         reason += f" and waits: {_says(facts.name, agent.waiting, now)}"
-    return Standing("behind", count + reason, agent.waiting.since_at if agent and agent.waiting else "", _look(agent))
+    return Standing(
+        "behind",
+        count + reason,
+        agent.waiting.since_at if agent and agent.waiting else "",
+        _look(agent),
+    )
 
 
-def _pane(facts: Facts, now: float) -> Optional[Standing]:
+def _pane(facts: Facts, now: float) -> Standing | None:
     agent = facts.agent
     if agent is None or agent.waiting is None:
         return None
-    return Standing("pane", _says(facts.name, agent.waiting, now), agent.waiting.since_at, _look(agent))
+    return Standing(
+        "pane", _says(facts.name, agent.waiting, now), agent.waiting.since_at, _look(agent)
+    )
 
 
 def _under_way(facts: Facts, now: float) -> Standing:
     streamed, agent = facts.last("streamed"), facts.agent
     tier = agent.connection if agent is not None else "none"
     if streamed is None:
-        return Standing("not-received", f"{facts.name} is connected by {TIERS.get(tier, tier)} and has not been given it yet", facts.ticket.created_at)
-    unknown = "has not said what it waits for" if facts.tells_waiting else "waits for its pane, or for its turn; this broker is too old to say which"
+        return Standing(
+            "not-received",
+            f"{facts.name} is connected by {TIERS.get(tier, tier)} and has not been given it yet",
+            facts.ticket.created_at,
+        )
+    unknown = (
+        "has not said what it waits for"
+        if facts.tells_waiting
+        else "waits for its pane, or for its turn; this broker is too old to say which"
+    )
     if agent is not None and agent.health == "busy":
         unknown = "says that its pane is busy"
-    return Standing("received", f"{facts.name}'s watcher has had it {since(streamed.at, now)} and {unknown}", streamed.at, _look(agent))
+    return Standing(
+        "received",
+        f"{facts.name}'s watcher has had it {since(streamed.at, now)} and {unknown}",
+        streamed.at,
+        _look(agent),
+    )
 
 
-CHECKS: Sequence[Callable[[Facts, float], Optional[Standing]]] = (
+CHECKS: Sequence[Callable[[Facts, float], Standing | None]] = (
     _responded, _expired, _dropped, _delivered, _aside, _held, _nobody, _lost, _behind, _pane, _under_way,
 )  # fmt: skip
 
@@ -264,11 +323,15 @@ CHECKS: Sequence[Callable[[Facts, float], Optional[Standing]]] = (
 def _says(name: str, waiting: Waiting, now: float) -> str:
     """The watcher's sentence with its agent's name in it: "lucy's pane is at a password prompt since 12:04:11 (3 m)"."""
     subject, ago = "the pane ", since(waiting.since_at, now)
-    text = f"{name}'s pane {waiting.reason[len(subject) :]}" if waiting.reason.startswith(subject) else f"{name}'s watcher waits: {waiting.reason}"
+    text = (
+        f"{name}'s pane {waiting.reason[len(subject) :]}"
+        if waiting.reason.startswith(subject)
+        else f"{name}'s watcher waits: {waiting.reason}"
+    )
     return f"{text}{f', {ago}' if '(' in text or ':' in text else f' {ago}'}" if ago else text
 
 
-def _look(agent: Optional[AgentView]) -> str:
+def _look(agent: AgentView | None) -> str:
     if agent is None or not agent.session or not agent.pane:
         return ""
     return f"{own_words()} explain {shlex.quote(agent.session)} {shlex.quote(agent.pane)}"

@@ -15,7 +15,7 @@ import socket
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, fields, replace
-from typing import Callable, Optional
+from typing import Callable
 
 from bridge.cli.asking import add_broker_flags, checked_id
 from bridge.cli.flags import add_flags, load
@@ -44,24 +44,57 @@ from bridge.watcher.sources import FileSource, RegistrySource, SessionSource, So
 from bridge.watcher.supervisor import Supervisor
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-RECEIVING = frozenset(entry.name for entry in fields(WatcherSettings)) - {"exit_on_loss"}  # one pane's loss ends nothing here
+RECEIVING = frozenset(entry.name for entry in fields(WatcherSettings)) - {
+    "exit_on_loss"
+}  # one pane's loss ends nothing here
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("agents", metavar="AGENT=SESSION:PANE", nargs="*", help="whose tickets, and where they go: PANE is window.pane (lucy=work:1.0), an index where the session has one window (lucy=dev-lucy:0), or a pane's id (AGENT=%%7); just AGENT with --print and --exec")
-    parser.add_argument("--file", metavar="PATH", help='further agents, as JSON: {"lucy": "dev-lucy:0", "bob": {"session": "dev-bob", "pane": "0", "form": "agent"}}; read again when it changes')
-    parser.add_argument("--discover", action="store_true", help="further agents: those registered at the broker with a session of this tmux server and a pane")
-    parser.add_argument("--sessions", metavar="PATTERN", help="further agents: with 'dev-*' each tmux session dev-NAME is agent NAME, in its first pane")
-    parser.add_argument("--name", help="the name under which the broker knows what we receive (default: made of host, user and tmux server, so that a restart finds it again)")
+    parser.add_argument(
+        "agents",
+        metavar="AGENT=SESSION:PANE",
+        nargs="*",
+        help="whose tickets, and where they go: PANE is window.pane (lucy=work:1.0), an index where the session has one window (lucy=dev-lucy:0), or a pane's id (AGENT=%%7); just AGENT with --print and --exec",
+    )
+    parser.add_argument(
+        "--file",
+        metavar="PATH",
+        help='further agents, as JSON: {"lucy": "dev-lucy:0", "bob": {"session": "dev-bob", "pane": "0", "form": "agent"}}; read again when it changes',
+    )
+    parser.add_argument(
+        "--discover",
+        action="store_true",
+        help="further agents: those registered at the broker with a session of this tmux server and a pane",
+    )
+    parser.add_argument(
+        "--sessions",
+        metavar="PATTERN",
+        help="further agents: with 'dev-*' each tmux session dev-NAME is agent NAME, in its first pane",
+    )
+    parser.add_argument(
+        "--name",
+        help="the name under which the broker knows what we receive (default: made of host, user and tmux server, so that a restart finds it again)",
+    )
     add_server_flags(parser)
     add_form_flag(parser)
     sink = parser.add_mutually_exclusive_group()
-    sink.add_argument("--print", dest="is_print", action="store_true", help="no panes: print each ticket as a line of JSON")
+    sink.add_argument(
+        "--print",
+        dest="is_print",
+        action="store_true",
+        help="no panes: print each ticket as a line of JSON",
+    )
     sink.add_argument("--exec", dest="exec_command", metavar="CMD", help=EXEC_HELP)
     add_flags(parser, SupervisorSettings, "the agents")
     add_flags(parser, WatcherSettings, "receiving", RECEIVING)
     add_flags(parser, TmuxSettings, "the panes")
-    parser.add_argument("--no-control", dest="control", action="store_const", const="off", help="the same as --control off")
+    parser.add_argument(
+        "--no-control",
+        dest="control",
+        action="store_const",
+        const="off",
+        help="the same as --control off",
+    )
     add_broker_flags(parser)
     add_log_flags(parser)
 
@@ -71,7 +104,9 @@ def run(args: argparse.Namespace) -> int:
     if not (args.agents or args.file or args.discover or args.sessions):
         raise UsageError("name an agent (lucy=dev-lucy:0), or use --file, --discover or --sessions")
     if not args.has_panes and (args.discover or args.sessions):
-        raise UsageError("--discover and --sessions find panes; with --print and --exec name the agents, or use --file")
+        raise UsageError(
+            "--discover and --sessions find panes; with --print and --exec name the agents, or use --file"
+        )
     args.name = checked_id(args.name, "--name") if args.name is not None else default_name(args)
     configure_logs(args)
     asyncio.run(supervise(args))
@@ -79,15 +114,33 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def supervise(args: argparse.Namespace) -> None:
-    settings, limits = replace(load(WatcherSettings, args), exit_on_loss=False), load(SupervisorSettings, args)
-    words, manager = read_words(args.agents, not args.has_panes, limits.share_pane), ServiceManager.from_environment(os.environ)
+    settings, limits = (
+        replace(load(WatcherSettings, args), exit_on_loss=False),
+        load(SupervisorSettings, args),
+    )
+    words, manager = (
+        read_words(args.agents, not args.has_panes, limits.share_pane),
+        ServiceManager.from_environment(os.environ),
+    )
     client = BrokerClient(load(ClientSettings, args))
     async with AsyncExitStack() as owned:
         panes = open_panes(args, settings, limits, client, owned) if args.has_panes else None
-        file = FileSource(args.file, not args.has_panes, limits.file_check / 1000, limits.share_pane) if args.file else None
-        known = {file.name: file.read()} if file else {}  # a mistake in it is an error now, and a line in the log later
+        file = (
+            FileSource(args.file, not args.has_panes, limits.file_check / 1000, limits.share_pane)
+            if args.file
+            else None
+        )
+        known = (
+            {file.name: file.read()} if file else {}
+        )  # a mistake in it is an error now, and a line in the log later
         sources = [*([file] if file else []), *other_sources(args, client, panes, limits)]
-        supervisor = Supervisor(args.name, client, panes.make_sink if panes else shared_sink(args, settings), settings, limits.supervise_max)
+        supervisor = Supervisor(
+            args.name,
+            client,
+            panes.make_sink if panes else shared_sink(args, settings),
+            settings,
+            limits.supervise_max,
+        )
         enrolment = Enrolment(words, sources, supervisor.assign, known)
         supervisor.on_open = enrolment.look_again
         supervisor.assign(enrolment.roster)
@@ -107,7 +160,13 @@ class Panes:
     make_sink: Callable[[Assignment], Sink]
 
 
-def open_panes(args: argparse.Namespace, settings: WatcherSettings, limits: SupervisorSettings, client: BrokerClient, owned: AsyncExitStack) -> Panes:
+def open_panes(
+    args: argparse.Namespace,
+    settings: WatcherSettings,
+    limits: SupervisorSettings,
+    client: BrokerClient,
+    owned: AsyncExitStack,
+) -> Panes:
     """What is opened here is closed with `owned`."""
     tmux_settings = load(TmuxSettings, args)
     tmux, activity = control_of(args, tmux_settings), Activity()
@@ -115,35 +174,80 @@ def open_panes(args: argparse.Namespace, settings: WatcherSettings, limits: Supe
     owned.push_async_callback(tmux.aclose)
     owned.callback(activity.close)
     owned.push_async_callback(census.aclose)
-    typing, turns = name_program(tmux_settings, client.url), PaneTurns() if limits.share_pane else None
+    typing, turns = (
+        name_program(tmux_settings, client.url),
+        PaneTurns() if limits.share_pane else None,
+    )
 
     def make_sink(assignment: Assignment) -> Sink:
         tenancy = Tenancy(assignment.agent, tmux, census, turns)
-        injector = Injector(tmux, assignment.session, assignment.pane, typing, assignment.form or args.form, activity, tenancy)
-        return PaneSink(injector, tenancy, assignment.session, assignment.pane, settings.inject_rate, client, tmux_settings)
+        injector = Injector(
+            tmux,
+            assignment.session,
+            assignment.pane,
+            typing,
+            assignment.form or args.form,
+            activity,
+            tenancy,
+        )
+        return PaneSink(
+            injector,
+            tenancy,
+            assignment.session,
+            assignment.pane,
+            settings.inject_rate,
+            client,
+            tmux_settings,
+        )
 
-    make_sink(Assignment(""))  # a pattern or a command that is wrong is an error now, not the trouble of each agent
+    make_sink(
+        Assignment("")
+    )  # a pattern or a command that is wrong is an error now, not the trouble of each agent
     return Panes(tmux, census, make_sink)
 
 
-def shared_sink(args: argparse.Namespace, settings: WatcherSettings) -> Callable[[Assignment], Sink]:
+def shared_sink(
+    args: argparse.Namespace, settings: WatcherSettings
+) -> Callable[[Assignment], Sink]:
     """One for all of them: stdout is one, and a command is started per ticket."""
-    shared: Sink = PrintSink(sys.stdout) if args.is_print else CommandSink(args.exec_command, settings.exec_timeout / 1000)
+    shared: Sink = (
+        PrintSink(sys.stdout)
+        if args.is_print
+        else CommandSink(args.exec_command, settings.exec_timeout / 1000)
+    )
     return lambda assignment: shared
 
 
-def other_sources(args: argparse.Namespace, client: BrokerClient, panes: Optional[Panes], limits: SupervisorSettings) -> list[Source]:
+def other_sources(
+    args: argparse.Namespace,
+    client: BrokerClient,
+    panes: Panes | None,
+    limits: SupervisorSettings,
+) -> list[Source]:
     found: list[Source] = []
     if panes is not None and args.discover:
         found.append(RegistrySource(client, panes.census, limits.discover_interval / 1000))
     if panes is not None and args.sessions is not None:
-        found.append(SessionSource(args.sessions, panes.census, limits.sessions_interval / 1000, limits.forget_after / 1000))
+        found.append(
+            SessionSource(
+                args.sessions,
+                panes.census,
+                limits.sessions_interval / 1000,
+                limits.forget_after / 1000,
+            )
+        )
     return found
 
 
 def default_name(args: argparse.Namespace) -> str:
     """The same after a restart, another one for another user, host, or tmux server."""
-    where = "print" if args.is_print else "exec" if args.exec_command is not None else args.socket_path or args.socket_name or "default"
+    where = (
+        "print"
+        if args.is_print
+        else "exec"
+        if args.exec_command is not None
+        else args.socket_path or args.socket_name or "default"
+    )
     name = f"supervisor:{socket.gethostname()}:{os.getuid()}:{where}"
     if len(name) > ID_MAX or not name.isprintable():
         name = f"supervisor:{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()}"

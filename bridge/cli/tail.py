@@ -16,7 +16,8 @@ import asyncio
 import json
 import signal
 import time
-from typing import Any, Awaitable, Callable, Optional
+from collections.abc import Awaitable
+from typing import Any, Callable
 
 from bridge.cli.asking import add_broker_flags, add_json_flag, ask, checked_id, whole
 from bridge.cli.flags import add_flags, load
@@ -38,11 +39,26 @@ EXCERPT = 120  # characters of a body on a line
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("agent", metavar="AGENT", nargs="?", help="only this agent's tickets")
-    parser.add_argument("--thread", metavar="ID", help="only tickets of this thread (metadata.threadId)")
-    parser.add_argument("--after", type=whole(0), default=0, metavar="SEQ", help="begin after this cursor (default: with what is pending)")
-    parser.add_argument("--no-stages", action="store_true", help="tickets only, not what becomes of them")
+    parser.add_argument(
+        "--thread", metavar="ID", help="only tickets of this thread (metadata.threadId)"
+    )
+    parser.add_argument(
+        "--after",
+        type=whole(0),
+        default=0,
+        metavar="SEQ",
+        help="begin after this cursor (default: with what is pending)",
+    )
+    parser.add_argument(
+        "--no-stages", action="store_true", help="tickets only, not what becomes of them"
+    )
     add_json_flag(parser)
-    add_flags(parser, WatcherSettings, "the stream", only=frozenset({"sse_heartbeat", "reconnect_base", "reconnect_max"}))
+    add_flags(
+        parser,
+        WatcherSettings,
+        "the stream",
+        only=frozenset({"sse_heartbeat", "reconnect_base", "reconnect_max"}),
+    )
     add_flags(parser, TailSettings, "the order")
     add_broker_flags(parser)
 
@@ -64,7 +80,7 @@ def cancel_on_interrupt() -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)
 
 
-async def tail(client: BrokerClient, args: argparse.Namespace, agent: Optional[str]) -> None:
+async def tail(client: BrokerClient, args: argparse.Namespace, agent: str | None) -> None:
     """Until cancelled. The first connection must succeed. Raises Refused, BrokerUnreachable."""
     cancel_on_interrupt()
     settings, printer = load(WatcherSettings, args), Printer(Page(), args.json, agent, args.thread)
@@ -78,7 +94,11 @@ async def tail(client: BrokerClient, args: argparse.Namespace, agent: Optional[s
     except BaseException:
         await first.aclose()
         raise
-    jobs = {"tickets": Following(lambda: client.stream_all(tickets.cursor), settings, tickets).run(first)}
+    jobs = {
+        "tickets": Following(lambda: client.stream_all(tickets.cursor), settings, tickets).run(
+            first
+        )
+    }
     if stages.is_told:
         jobs.update(order=order.run(), stages=stages.follow(settings))
     await run_together(**jobs)
@@ -110,10 +130,15 @@ class TicketLines:
 class StageLines:
     """Hears /events, as long as the broker has them; where it has not (rule 3) the tickets go on alone."""
 
-    def __init__(self, order: Interleaved, printer: Printer, open_stream: Callable[[], Awaitable[EventStream]]) -> None:
+    def __init__(
+        self,
+        order: Interleaved,
+        printer: Printer,
+        open_stream: Callable[[], Awaitable[EventStream]],
+    ) -> None:
         self.is_told = False
         self._order, self._printer, self._open_stream = order, printer, open_stream
-        self._first: Optional[EventStream] = None
+        self._first: EventStream | None = None
         self._was_lost = False
 
     async def open(self) -> None:
@@ -138,16 +163,26 @@ class StageLines:
 
     def opened(self) -> None:
         if self._was_lost:
-            self._printer.missed("connected again; stages may have been missed meanwhile, and tickets that are finished already", None)
+            self._printer.missed(
+                "connected again; stages may have been missed meanwhile, and tickets that are finished already",
+                None,
+            )
 
     def heard(self, event: Event) -> None:
         told = decode_event(event.event, event.data)
         if isinstance(told, StageEvent):
-            self._order.stage(told.ticket_id, told.stage == "accepted", lambda: self._printer.stage(told, event.data), time.monotonic())
+            self._order.stage(
+                told.ticket_id,
+                told.stage == "accepted",
+                lambda: self._printer.stage(told, event.data),
+                time.monotonic(),
+            )
         elif isinstance(told, AgentView):
             self._printer.agent(told, event.data)
         elif isinstance(told, Missed):
-            self._printer.missed(f"{told.events} events were not sent to us, because we read too slowly", told.events)
+            self._printer.missed(
+                f"{told.events} events were not sent to us, because we read too slowly", told.events
+            )
 
     def lost(self, reason: str) -> None:
         self._was_lost = True
@@ -156,7 +191,7 @@ class StageLines:
 class Printer:
     """What is wanted, as lines for people or for programs."""
 
-    def __init__(self, page: Page, is_json: bool, agent: Optional[str], thread: Optional[str]) -> None:
+    def __init__(self, page: Page, is_json: bool, agent: str | None, thread: str | None) -> None:
         self._page, self._is_json, self._agent, self._thread = page, is_json, agent, thread
         self.complain = page.complain
 
@@ -168,15 +203,27 @@ class Printer:
         if self._is_json:
             self._page.json(fields, is_compact=True)
             return
-        self._line(ticket.created_at, f"{ticket.seq} {ticket.origin} > {ticket.agent_id} {ticket.ticket_id}", excerpt(ticket.payload, EXCERPT))
+        self._line(
+            ticket.created_at,
+            f"{ticket.seq} {ticket.origin} > {ticket.agent_id} {ticket.ticket_id}",
+            excerpt(ticket.payload, EXCERPT),
+        )
 
     def stage(self, event: StageEvent, data: str) -> None:
         if self._is_json:
             self._page.json({"event": "stage", **json.loads(data)}, is_compact=True)
             return
-        words = [event.stage] + ([f"by {event.by}"] if event.by else []) + evidence_words(event.evidence)
-        text = excerpt(" ".join(words), EXCERPT) + (f" {excerpt(event.preview, EXCERPT)}" if event.preview is not None else "")
-        self._line(event.at, f"{event.seq} {event.origin} > {event.agent_id} {event.ticket_id}", text)
+        words = (
+            [event.stage]
+            + ([f"by {event.by}"] if event.by else [])
+            + evidence_words(event.evidence)
+        )
+        text = excerpt(" ".join(words), EXCERPT) + (
+            f" {excerpt(event.preview, EXCERPT)}" if event.preview is not None else ""
+        )
+        self._line(
+            event.at, f"{event.seq} {event.origin} > {event.agent_id} {event.ticket_id}", text
+        )
 
     def agent(self, agent: AgentView, data: str) -> None:
         if self._thread is not None:
@@ -184,18 +231,30 @@ class Printer:
         if self._is_json:
             self._page.json({"event": "agent", **json.loads(data)}, is_compact=True)
             return
-        facts = [f"{agent.status}{f' ({agent.connection})' if agent.is_connected else ''}", agent.health, f"{agent.pending} pending" if agent.pending else ""]
+        facts = [
+            f"{agent.status}{f' ({agent.connection})' if agent.is_connected else ''}",
+            agent.health,
+            f"{agent.pending} pending" if agent.pending else "",
+        ]
         now = time.time()
-        waits = f"; waits: {agent.waiting.reason} {since(agent.waiting.since_at, now)}" if agent.waiting else ""
-        self._page.line(f"{self._page.paint(clock(now, now, milliseconds=True), 'dim')} {one_line(agent.agent_id + ' is ' + ', '.join(filter(None, facts)) + waits)}")
+        waits = (
+            f"; waits: {agent.waiting.reason} {since(agent.waiting.since_at, now)}"
+            if agent.waiting
+            else ""
+        )
+        self._page.line(
+            f"{self._page.paint(clock(now, now, milliseconds=True), 'dim')} {one_line(agent.agent_id + ' is ' + ', '.join(filter(None, facts)) + waits)}"
+        )
 
-    def missed(self, text: str, events: Optional[int]) -> None:
+    def missed(self, text: str, events: int | None) -> None:
         self.complain(text)
         if self._is_json:
             self._page.json({"event": "missed", "events": events}, is_compact=True)
 
     def _line(self, at: str, head: str, text: str) -> None:
-        self._page.line(f"{self._page.paint(one_line(f'{local(at, time.time(), milliseconds=True)} {head}'), 'dim')} {text}")
+        self._page.line(
+            f"{self._page.paint(one_line(f'{local(at, time.time(), milliseconds=True)} {head}'), 'dim')} {text}"
+        )
 
 
 def decode(data: str) -> dict[str, Any]:

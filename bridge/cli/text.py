@@ -18,7 +18,8 @@ import json
 import os
 import re
 import sys
-from typing import Iterable, Optional, Sequence, TextIO
+from collections.abc import Iterable, Sequence
+from typing import TextIO
 
 from bridge.cli.cells import fit, text_width
 
@@ -32,7 +33,10 @@ COLOURS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", 
 
 def one_line(text: str) -> str:
     """`text` with each control and hidden character made visible, newlines too."""
-    shown = _CONTROLS.sub(lambda found: "\u2421" if found.group() == "\x7f" else chr(0x2400 + ord(found.group())), text)
+    shown = _CONTROLS.sub(
+        lambda found: "\u2421" if found.group() == "\x7f" else chr(0x2400 + ord(found.group())),
+        text,
+    )
     return _HIDDEN.sub(lambda found: f"\\u{{{ord(found.group()):x}}}", shown)
 
 
@@ -44,7 +48,9 @@ def visible(text: str) -> str:
 
 def payload_text(payload: object) -> str:
     """A payload as people read it: a string as it is, else indented JSON. Not yet made visible."""
-    return payload if isinstance(payload, str) else json.dumps(payload, indent=2, ensure_ascii=False)
+    return (
+        payload if isinstance(payload, str) else json.dumps(payload, indent=2, ensure_ascii=False)
+    )
 
 
 def evidence_words(evidence: object) -> list[str]:
@@ -63,9 +69,13 @@ def excerpt(payload: object, length: int) -> str:
 class Page:
     """Standard output for one command. Colour only on a terminal, and not with NO_COLOR (no-color.org)."""
 
-    def __init__(self, out: Optional[TextIO] = None) -> None:
+    def __init__(self, out: TextIO | None = None) -> None:
         self._out = out or sys.stdout
-        self._is_coloured = self._out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self._is_coloured = (
+            self._out.isatty()
+            and not os.environ.get("NO_COLOR")
+            and os.environ.get("TERM") != "dumb"
+        )
 
     def line(self, text: str = "") -> None:
         """Print text that has been made visible already."""
@@ -87,7 +97,14 @@ class Page:
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Columns as wide as their widest cell, by the cells of a terminal; the last one is not padded."""
         cells = [[one_line("" if cell is None else str(cell)) for cell in row] for row in rows]
-        widths = [max([len(head), *(text_width(row[index]) for row in cells)]) for index, head in enumerate(heads)]
-        self.line(self.paint("  ".join(head.ljust(width) for head, width in zip(heads, widths)).rstrip(), "dim"))
+        widths = [
+            max([len(head), *(text_width(row[index]) for row in cells)])
+            for index, head in enumerate(heads)
+        ]
+        self.line(
+            self.paint(
+                "  ".join(head.ljust(width) for head, width in zip(heads, widths)).rstrip(), "dim"
+            )
+        )
         for row in cells:
             self.line("  ".join(fit(cell, width) for cell, width in zip(row, widths)).rstrip())

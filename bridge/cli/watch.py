@@ -12,8 +12,9 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import Callable, Sequence
+from typing import Callable
 
 from bridge.cli.asking import add_broker_flags, checked_id
 from bridge.cli.flags import add_flags, load
@@ -45,16 +46,34 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("agent", metavar="AGENT", help="whose tickets")
-    parser.add_argument("session", metavar="SESSION", nargs="?", help="the tmux session, by its exact name")
-    parser.add_argument("pane", metavar="PANE", nargs="?", help="window.pane (1.0), %%N (tmux's pane id), or an index (0) where the session has one window")
+    parser.add_argument(
+        "session", metavar="SESSION", nargs="?", help="the tmux session, by its exact name"
+    )
+    parser.add_argument(
+        "pane",
+        metavar="PANE",
+        nargs="?",
+        help="window.pane (1.0), %%N (tmux's pane id), or an index (0) where the session has one window",
+    )
     add_server_flags(parser)
     add_form_flag(parser)
     sink = parser.add_mutually_exclusive_group()
-    sink.add_argument("--print", dest="is_print", action="store_true", help="no pane: print each ticket as a line of JSON")
+    sink.add_argument(
+        "--print",
+        dest="is_print",
+        action="store_true",
+        help="no pane: print each ticket as a line of JSON",
+    )
     sink.add_argument("--exec", dest="exec_command", metavar="CMD", help=EXEC_HELP)
     add_flags(parser, WatcherSettings, "receiving")
     add_flags(parser, TmuxSettings, "the pane")
-    parser.add_argument("--no-control", dest="control", action="store_const", const="off", help="the same as --control off")
+    parser.add_argument(
+        "--no-control",
+        dest="control",
+        action="store_const",
+        const="off",
+        help="the same as --control off",
+    )
     add_broker_flags(parser)
     add_log_flags(parser)
 
@@ -99,7 +118,9 @@ async def check_at_start(sink: Sink) -> None:
         log.debug("the pane is not there yet reason=%s", error)
 
 
-def make_sink(args: argparse.Namespace, settings: WatcherSettings, client: BrokerClient, owned: AsyncExitStack) -> Sink:
+def make_sink(
+    args: argparse.Namespace, settings: WatcherSettings, client: BrokerClient, owned: AsyncExitStack
+) -> Sink:
     """The sink that the flags name; what it opens is closed with `owned`."""
     if args.is_print:
         return PrintSink(sys.stdout)
@@ -112,8 +133,18 @@ def make_sink(args: argparse.Namespace, settings: WatcherSettings, client: Broke
     census = Census(tmux)
     owned.push_async_callback(census.aclose)
     tenancy = Tenancy(args.agent, tmux, census)
-    injector = Injector(tmux, args.session, args.pane, name_program(tmux_settings, client.url), args.form, activity, tenancy)
-    return PaneSink(injector, tenancy, args.session, args.pane, settings.inject_rate, client, tmux_settings)
+    injector = Injector(
+        tmux,
+        args.session,
+        args.pane,
+        name_program(tmux_settings, client.url),
+        args.form,
+        activity,
+        tenancy,
+    )
+    return PaneSink(
+        injector, tenancy, args.session, args.pane, settings.inject_rate, client, tmux_settings
+    )
 
 
 def stop_on(signals: Sequence[int], *steps: Callable[[], None]) -> None:

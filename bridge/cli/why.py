@@ -14,9 +14,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
-from typing import Any, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any
 
-from bridge.cli.asking import add_broker_flags, add_json_flag, add_ticket_argument, ask, ticket_argument
+from bridge.cli.asking import (
+    add_broker_flags,
+    add_json_flag,
+    add_ticket_argument,
+    ask,
+    ticket_argument,
+)
 from bridge.cli.moment import local, read_at, span
 from bridge.cli.story import Before, Facts, Moment, Standing, find_aside, stand
 from bridge.cli.text import Page, evidence_words, excerpt, one_line
@@ -63,18 +70,24 @@ async def gather(client: BrokerClient, ticket_id: str) -> Facts:
     moments = read_moments(fields)
     if ticket.status != PENDING:
         return Facts(ticket, moments)
-    overview, before = await asyncio.gather(_overview(client, ticket.agent_id), count_before(client, ticket))
+    overview, before = await asyncio.gather(
+        _overview(client, ticket.agent_id), count_before(client, ticket)
+    )
     agent = overview.agents[0] if overview is not None and overview.agents else None
     if overview is None:
         agent = await _old_view(client, ticket.agent_id)
     is_there = agent is not None and agent.is_connected
     names = () if is_there else tuple(str(each.get("agentId")) for each in await client.agents())
-    started = time.time() - overview.uptime_ms / 1000 if overview is not None and overview.uptime_ms else None
+    started = (
+        time.time() - overview.uptime_ms / 1000
+        if overview is not None and overview.uptime_ms
+        else None
+    )
     up_since = "" if started is None else rfc3339(int(started * 1000))
     return Facts(ticket, moments, agent, before, names, up_since, overview is not None)
 
 
-async def _overview(client: BrokerClient, agent: str) -> Optional[Overview]:
+async def _overview(client: BrokerClient, agent: str) -> Overview | None:
     """The overview of one agent, with no agent in it when nobody ever named that; None from a broker that has none."""
     try:
         return await client.overview(agent)
@@ -89,7 +102,7 @@ async def _overview(client: BrokerClient, agent: str) -> Optional[Overview]:
     return None
 
 
-async def _old_view(client: BrokerClient, agent: str) -> Optional[AgentView]:
+async def _old_view(client: BrokerClient, agent: str) -> AgentView | None:
     try:
         return AgentView.from_status(agent, await client.agent_status(agent))
     except Refused as error:
@@ -98,14 +111,16 @@ async def _old_view(client: BrokerClient, agent: str) -> Optional[AgentView]:
     return None
 
 
-async def count_before(client: BrokerClient, ticket: Ticket) -> Optional[Before]:
+async def count_before(client: BrokerClient, ticket: Ticket) -> Before | None:
     """The pending tickets of the same agent that its watcher types first; None from a broker that cannot search.
     Those that it has set aside are not before this one: they are looked for from the first on."""
     found: list[Ticket] = []
-    cursor: Optional[int] = None if not ticket.is_urgent else ticket.seq
+    cursor: int | None = None if not ticket.is_urgent else ticket.seq
     try:
         for _ in range(BEFORE_PAGES):
-            page = await client.search(agent=ticket.agent_id, status=PENDING, before=cursor, limit=PAGE)
+            page = await client.search(
+                agent=ticket.agent_id, status=PENDING, before=cursor, limit=PAGE
+            )
             found += [each for each in page.tickets if turn(each) < turn(ticket)]
             cursor = page.next_before
             if cursor is None:
@@ -119,7 +134,9 @@ async def count_before(client: BrokerClient, ticket: Ticket) -> Optional[Before]
         if not found or cursor is not None or not await _is_aside(client, found[0].ticket_id):
             break
         del found[0]
-    return Before(len(found), found[0].ticket_id if found and cursor is None else "", cursor is None)
+    return Before(
+        len(found), found[0].ticket_id if found and cursor is None else "", cursor is None
+    )
 
 
 async def _is_aside(client: BrokerClient, ticket_id: str) -> bool:
@@ -127,7 +144,11 @@ async def _is_aside(client: BrokerClient, ticket_id: str) -> bool:
 
 
 def read_moments(fields: Mapping[str, Any]) -> tuple[Moment, ...]:
-    return tuple(Moment.from_json(moment) for moment in fields.get("history") or () if isinstance(moment, dict))
+    return tuple(
+        Moment.from_json(moment)
+        for moment in fields.get("history") or ()
+        if isinstance(moment, dict)
+    )
 
 
 def turn(ticket: Ticket) -> tuple[bool, int]:
@@ -142,20 +163,28 @@ def tell(facts: Facts, standing: Standing, now: float, width: int) -> list[tuple
     """(style, line): who wrote to whom, each stage with its time and evidence, and where it stands. Safe to print."""
     ticket = facts.ticket
     head = f"{ticket.ticket_id}: {ticket.origin} > {ticket.agent_id}"
-    lines = [("bold", hanging("", one_line(head), width)), ("dim", hanging("", excerpt(ticket.payload, TEXT_SHOWN), width))]
-    before: Optional[Moment] = None
+    lines = [
+        ("bold", hanging("", one_line(head), width)),
+        ("dim", hanging("", excerpt(ticket.payload, TEXT_SHOWN), width)),
+    ]
+    before: Moment | None = None
     for moment in facts.moments:
         clock = local(moment.at, now, milliseconds=True)
         label = one_line(f"{clock}  {moment.stage}".ljust(len(clock) + 2 + NOTE_COLUMN))
         lines.append(("", hanging(label + "  ", one_line(notes(moment, before)), width).rstrip()))
         before = moment
-    lines.append(("green" if ticket.status != PENDING else "yellow", hanging("now  ", one_line(standing.text), width)))
+    lines.append(
+        (
+            "green" if ticket.status != PENDING else "yellow",
+            hanging("now  ", one_line(standing.text), width),
+        )
+    )
     if standing.mend:
         lines.append(("dim", hanging("try  ", one_line(standing.mend), width)))
     return lines
 
 
-def notes(moment: Moment, before: Optional[Moment]) -> str:
+def notes(moment: Moment, before: Moment | None) -> str:
     """How long it took, who did it, and the evidence, which an acknowledgement repeats: once is enough."""
     words = []
     here, there = read_at(moment.at), read_at(before.at) if before else None
@@ -178,7 +207,12 @@ def to_json(facts: Facts, standing: Standing) -> Mapping[str, Any]:
         "originAgent": ticket.origin,
         "status": ticket.status,
         "history": [_moment_json(moment) for moment in facts.moments],
-        "now": {"state": standing.state, "text": standing.text, "sinceAt": standing.since_at or None, "try": standing.mend or None},
+        "now": {
+            "state": standing.state,
+            "text": standing.text,
+            "sinceAt": standing.since_at or None,
+            "try": standing.mend or None,
+        },
         "ticketsBefore": before.count if before else None,
     }
 
@@ -186,4 +220,8 @@ def to_json(facts: Facts, standing: Standing) -> Mapping[str, Any]:
 def _moment_json(moment: Moment) -> Mapping[str, Any]:
     """As the wire has it (WIRE, history)."""
     said = {"by": moment.by or None, "evidence": moment.evidence}
-    return {"stage": moment.stage, "at": moment.at, **{name: value for name, value in said.items() if value is not None}}
+    return {
+        "stage": moment.stage,
+        "at": moment.at,
+        **{name: value for name, value in said.items() if value is not None},
+    }

@@ -8,12 +8,12 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from typing import Optional, TextIO
+from typing import TextIO
 
 NARROWEST = 40  # columns; below this a folded line helps nobody
 
 
-def page_width(out: Optional[TextIO] = None) -> int:
+def page_width(out: TextIO | None = None) -> int:
     """Columns of the terminal that `out`, else standard output, is; 0 when it is none (`COLUMNS` wins, as everywhere)."""
     return max(NARROWEST, shutil.get_terminal_size().columns) if (out or sys.stdout).isatty() else 0
 
@@ -23,7 +23,9 @@ def hanging(label: str, text: str, width: int) -> str:
     if not width:
         return label + text
     indent = " " * len(label)
-    lines = textwrap.wrap(text, max(NARROWEST // 2, width - len(label) - 1), break_on_hyphens=False) or [""]
+    lines = textwrap.wrap(
+        text, max(NARROWEST // 2, width - len(label) - 1), break_on_hyphens=False
+    ) or [""]
     return label + f"\n{indent}".join(lines)
 
 

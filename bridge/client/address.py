@@ -46,22 +46,30 @@ class BrokerAddress:
         text = url.strip()
         wrong = _NOT_IN_A_URL.search(text)
         if wrong:
-            raise UsageError(f"broker URL {url!r} holds the character {wrong.group()!r}, which no URL may hold")
+            raise UsageError(
+                f"broker URL {url!r} holds the character {wrong.group()!r}, which no URL may hold"
+            )
         try:
             parts = urlsplit(text)
             host, port = parts.hostname, parts.port
         except ValueError as error:
             raise UsageError(f"broker URL {url!r} cannot be read: {error}") from None
         if parts.scheme not in DEFAULT_PORTS or not host:
-            raise UsageError(f"broker URL {url!r} must look like http://127.0.0.1:5050 or https://name/path")
+            raise UsageError(
+                f"broker URL {url!r} must look like http://127.0.0.1:5050 or https://name/path"
+            )
         if parts.username is not None or parts.query or parts.fragment:
             raise UsageError(f"broker URL {url!r} must not hold a user name, a query or a fragment")
         prefix = quote(parts.path.rstrip("/"), safe=_PLAIN_PREFIX)
-        return cls(parts.scheme, host, DEFAULT_PORTS[parts.scheme] if port is None else port, prefix)
+        return cls(
+            parts.scheme, host, DEFAULT_PORTS[parts.scheme] if port is None else port, prefix
+        )
 
 
 def segment(identifier: str) -> str:
     """An id as one path segment: nothing in it can change the path (RFC 3986 sections 2.1, 3.3)."""
     if set(identifier) <= {"."}:
-        return identifier.replace(".", "%2E")  # a proxy would resolve "." and ".." (RFC 3986 section 5.2.4)
+        return identifier.replace(
+            ".", "%2E"
+        )  # a proxy would resolve "." and ".." (RFC 3986 section 5.2.4)
     return quote(identifier, safe="")

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import re
 import time
-from typing import Any, Callable, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any, Callable
 from urllib.parse import parse_qs
 
 from bridge.client.address import segment
@@ -32,7 +33,9 @@ class BrokerClient:
 
     def __init__(self, settings: ClientSettings) -> None:
         self._http = HttpClient(settings)
-        self.watcher: Optional[str] = None  # which watcher receives by this client: what it leaves behind ends with it
+        self.watcher: str | None = (
+            None  # which watcher receives by this client: what it leaves behind ends with it
+        )
 
     @property
     def url(self) -> str:
@@ -47,7 +50,15 @@ class BrokerClient:
     async def aclose(self) -> None:
         await self._http.aclose()
 
-    async def request(self, method: str, path: str, body: object = None, query: Optional[Query] = None, wait: float = 0.0, again: Optional[bool] = None) -> Answer:
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        query: Query | None = None,
+        wait: float = 0.0,
+        again: bool | None = None,
+    ) -> Answer:
         """One request; raises Refused unless the answer is 2xx."""
         return check(await self._http.request(method, path, body, query, wait, again))
 
@@ -55,27 +66,60 @@ class BrokerClient:
 
     async def send(self, agent: str, payload: object, **options: object) -> Json:
         """POST /agents/{id}/send; options are the camelCase keys of WIRE's table, None = absent."""
-        body = {"payload": payload, **{name: value for name, value in options.items() if value is not None}}
+        body = {
+            "payload": payload,
+            **{name: value for name, value in options.items() if value is not None},
+        }
         again = "ticketId" in body  # the idempotency key, WIRE rule 2
-        return self._object(await self.request("POST", f"/agents/{segment(agent)}/send", body, again=again))
+        return self._object(
+            await self.request("POST", f"/agents/{segment(agent)}/send", body, again=again)
+        )
 
-    async def pending(self, agent: str, after: int = 0, wait_ms: int = 0, limit: Optional[int] = None, observe: bool = False) -> list[Ticket]:
+    async def pending(
+        self,
+        agent: str,
+        after: int = 0,
+        wait_ms: int = 0,
+        limit: int | None = None,
+        observe: bool = False,
+    ) -> list[Ticket]:
         """`observe`: a look that is no reception, as far as the broker knows the difference."""
         return await self._pending(f"/agents/{segment(agent)}", after, wait_ms, limit, observe)
 
-    async def _pending(self, whose: str, after: int, wait_ms: int, limit: Optional[int], observe: bool = False) -> list[Ticket]:
-        query = {"after": after or None, "waitMs": wait_ms or None, "limit": limit, "observe": 1 if observe else None}
+    async def _pending(
+        self, whose: str, after: int, wait_ms: int, limit: int | None, observe: bool = False
+    ) -> list[Ticket]:
+        query = {
+            "after": after or None,
+            "waitMs": wait_ms or None,
+            "limit": limit,
+            "observe": 1 if observe else None,
+        }
         query["watcher"] = None if observe else self.watcher
-        answer = await self.request("GET", f"{whose}/tickets/pending", query=query, wait=wait_ms / 1000)
+        answer = await self.request(
+            "GET", f"{whose}/tickets/pending", query=query, wait=wait_ms / 1000
+        )
         return [Ticket.from_json(entry) for entry in self._list(answer)]
 
     async def claim(self, ticket: str, watcher: str, lease_ms: int) -> Json:
         body = {"watcher": watcher, "leaseMs": lease_ms}
-        return self._object(await self.request("POST", f"/tickets/{segment(ticket)}/claim", body, again=True))
+        return self._object(
+            await self.request("POST", f"/tickets/{segment(ticket)}/claim", body, again=True)
+        )
 
-    async def acknowledge(self, ticket: str, watcher: Optional[str] = None, evidence: Optional[Json] = None) -> Json:
-        body = {name: value for name, value in (("watcher", watcher), ("evidence", evidence)) if value is not None}
-        return self._object(await self.request("POST", f"/tickets/{segment(ticket)}/acknowledge", body or None, again=True))
+    async def acknowledge(
+        self, ticket: str, watcher: str | None = None, evidence: Json | None = None
+    ) -> Json:
+        body = {
+            name: value
+            for name, value in (("watcher", watcher), ("evidence", evidence))
+            if value is not None
+        }
+        return self._object(
+            await self.request(
+                "POST", f"/tickets/{segment(ticket)}/acknowledge", body or None, again=True
+            )
+        )
 
     async def ticket(self, ticket: str) -> Json:
         """The ticket with its history."""
@@ -85,7 +129,9 @@ class BrokerClient:
         """A terminal has the whole ticket. Refused 404 or 405: the broker knows no such stage."""
         said = (("pane", pane), ("tty", tty), ("terminal", terminal))
         body = {name: value for name, value in said if value}
-        return self._object(await self.request("POST", f"/tickets/{segment(ticket)}/shown", body, again=True))
+        return self._object(
+            await self.request("POST", f"/tickets/{segment(ticket)}/shown", body, again=True)
+        )
 
     async def aside(self, ticket: str, watcher: str, reason: str) -> None:
         """The watcher lets other tickets pass this one. Refused 404 or 405: the broker knows no such stage."""
@@ -95,7 +141,9 @@ class BrokerClient:
     async def drop(self, ticket: str, reason: str) -> Json:
         """End a ticket that is pending; `dropped` is 0, and `status` says why, where it is not."""
         path = f"/tickets/{segment(ticket)}"
-        return self._object(await self.request("DELETE", path, query={"reason": reason[:REASON_MAX]}))
+        return self._object(
+            await self.request("DELETE", path, query={"reason": reason[:REASON_MAX]})
+        )
 
     async def purge(self, agent: str, reason: str) -> int:
         """End all that is pending for the agent; how many tickets that were."""
@@ -107,7 +155,7 @@ class BrokerClient:
             left = int(answer.get("left") or 0) if answer.get("dropped") else 0
         return total
 
-    async def wait_shown(self, ticket_id: str, timeout_seconds: float) -> Optional[list[Json]]:
+    async def wait_shown(self, ticket_id: str, timeout_seconds: float) -> list[Json] | None:
         """Wait until `show` has shown the ticket; the evidence of each time, {pane?, tty?}.
 
         [] when the time is up; None where the broker knows no such stage. Raises Refused 404 where
@@ -126,43 +174,66 @@ class BrokerClient:
             ticket = self._object(answer)
             if ticket.get("awaited") != "shown":
                 return None  # an older one of ours: it answers at once
-            found = [stage.get("evidence") for stage in ticket.get("history") or () if stage.get("stage") == "shown"]
+            found = [
+                stage.get("evidence")
+                for stage in ticket.get("history") or ()
+                if stage.get("stage") == "shown"
+            ]
             if found or time.monotonic() >= deadline:
                 return [evidence if isinstance(evidence, dict) else {} for evidence in found]
 
     # subscriptions: many agents under one name (WIRE, shared stream)
 
     async def subscribe(self, agent: str, subscriber: str) -> None:
-        await self.request("POST", f"/agents/{segment(agent)}/subscribe", self._named({"subscriber": subscriber}), again=True)
+        await self.request(
+            "POST",
+            f"/agents/{segment(agent)}/subscribe",
+            self._named({"subscriber": subscriber}),
+            again=True,
+        )
 
     async def unsubscribe(self, agent: str, subscriber: str) -> None:
-        await self.request("DELETE", f"/agents/{segment(agent)}/subscribe", query=self._named({"subscriber": subscriber}))
+        await self.request(
+            "DELETE",
+            f"/agents/{segment(agent)}/subscribe",
+            query=self._named({"subscriber": subscriber}),
+        )
 
     def _named(self, fields: Json) -> Json:
         return fields if self.watcher is None else {**fields, "watcher": self.watcher}
 
     async def subscriber(self, subscriber: str) -> Json:
         """Which agents the name has, which of them are this watcher's own, and how many receive under it."""
-        return self._object(await self.request("GET", f"/subscribers/{segment(subscriber)}", query=self._named({})))
+        return self._object(
+            await self.request("GET", f"/subscribers/{segment(subscriber)}", query=self._named({}))
+        )
 
-    async def pending_of(self, subscriber: str, after: int = 0, wait_ms: int = 0, limit: Optional[int] = None) -> list[Ticket]:
+    async def pending_of(
+        self, subscriber: str, after: int = 0, wait_ms: int = 0, limit: int | None = None
+    ) -> list[Ticket]:
         return await self._pending(f"/subscribers/{segment(subscriber)}", after, wait_ms, limit)
 
     # replies
 
-    async def reply(self, ticket: str, payload: object, metadata: Optional[Json] = None) -> None:
-        body = {"ticketId": ticket, "payload": payload, **({"metadata": metadata} if metadata else {})}
+    async def reply(self, ticket: str, payload: object, metadata: Json | None = None) -> None:
+        body = {
+            "ticketId": ticket,
+            "payload": payload,
+            **({"metadata": metadata} if metadata else {}),
+        }
         await self.request("POST", "/replies", body)
 
-    async def wait_reply(self, ticket: str, wait_ms: int) -> Optional[Json]:
+    async def wait_reply(self, ticket: str, wait_ms: int) -> Json | None:
         """The ticket once it is replied to, or will never be; None when `wait_ms` passed without."""
         query = {"waitMs": wait_ms, "ended": 1}
-        answer = await self.request("GET", f"/replies/{segment(ticket)}", query=query, wait=wait_ms / 1000)
+        answer = await self.request(
+            "GET", f"/replies/{segment(ticket)}", query=query, wait=wait_ms / 1000
+        )
         return None if answer.status == 204 else self._object(answer)
 
     # agents
 
-    async def agents(self, **filters: Optional[str]) -> list[Json]:
+    async def agents(self, **filters: str | None) -> list[Json]:
         """All of them, page after page; a broker that is older puts all on the first one."""
         found: list[Json] = []
         query: dict[str, object] = {**filters, "limit": AGENTS_PAGE}
@@ -178,15 +249,20 @@ class BrokerClient:
         return self._object(await self.request("GET", f"/agents/{segment(agent)}"))
 
     async def register(self, agent: str, **options: object) -> Json:
-        body = {"agentId": agent, **{name: value for name, value in options.items() if value is not None}}
+        body = {
+            "agentId": agent,
+            **{name: value for name, value in options.items() if value is not None},
+        }
         return self._object(await self.request("POST", "/agents/register", body, again=True))
 
     async def unregister(self, agent: str) -> None:
         await self.request("DELETE", f"/agents/{segment(agent)}")
 
-    async def heartbeat(self, agent: str, report: Optional[Json] = None) -> Json:
+    async def heartbeat(self, agent: str, report: Json | None = None) -> Json:
         body = report and self._named(report)
-        return self._object(await self.request("POST", f"/agents/{segment(agent)}/heartbeat", body, again=True))
+        return self._object(
+            await self.request("POST", f"/agents/{segment(agent)}/heartbeat", body, again=True)
+        )
 
     async def agent_status(self, agent: str) -> Json:
         return self._object(await self.request("GET", f"/debug/agent/{segment(agent)}/status"))
@@ -205,48 +281,72 @@ class BrokerClient:
 
     # looking on: a broker that is older has none of these (404)
 
-    async def overview(self, agent: Optional[str] = None, limit: Optional[int] = None) -> Overview:
+    async def overview(self, agent: str | None = None, limit: int | None = None) -> Overview:
         """Everything at this moment, or one agent (404: nobody ever named it)."""
         return Overview.from_json(await self.overview_json(agent, limit))
 
-    async def overview_json(self, agent: Optional[str] = None, limit: Optional[int] = None) -> Json:
+    async def overview_json(self, agent: str | None = None, limit: int | None = None) -> Json:
         """The same as the broker put it."""
-        return self._object(await self.request("GET", "/overview", query={"agent": agent, "limit": limit}))
+        return self._object(
+            await self.request("GET", "/overview", query={"agent": agent, "limit": limit})
+        )
 
-    async def search(self, text: Optional[str] = None, before: Optional[int] = None, limit: Optional[int] = None, **filters: Optional[str]) -> Found:
+    async def search(
+        self,
+        text: str | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+        **filters: str | None,
+    ) -> Found:
         """One page of tickets, newest first; filters are agent, origin, thread, status."""
         query = {"q": text, "before": before, "limit": limit, **filters}
         return Found.from_json(self._object(await self.request("GET", "/search", query=query)))
 
-    async def stream_events(self, agent: Optional[str] = None, thread: Optional[str] = None) -> EventStream:
+    async def stream_events(
+        self, agent: str | None = None, thread: str | None = None
+    ) -> EventStream:
         return await self._http.open_stream("/events", query={"agent": agent, "thread": thread})
 
     # streams
 
-    async def stream_agent(self, agent: str, after: int, head_within: Optional[float] = None) -> EventStream:
+    async def stream_agent(
+        self, agent: str, after: int, head_within: float | None = None
+    ) -> EventStream:
         path = f"/agents/{segment(agent)}/tickets/stream"
-        return await self._http.open_stream(path, str(after) if after else "", self._named({}), head_within)
+        return await self._http.open_stream(
+            path, str(after) if after else "", self._named({}), head_within
+        )
 
-    async def stream_subscriber(self, subscriber: str, after: int, head_within: Optional[float] = None) -> EventStream:
+    async def stream_subscriber(
+        self, subscriber: str, after: int, head_within: float | None = None
+    ) -> EventStream:
         query = self._named({"subscriber": subscriber})
-        return await self._http.open_stream("/tickets/stream", str(after) if after else "", query, head_within)
+        return await self._http.open_stream(
+            "/tickets/stream", str(after) if after else "", query, head_within
+        )
 
     async def stream_all(self, after: int) -> EventStream:
         """Every agent's tickets, to look at them."""
-        return await self._http.open_stream("/tickets/stream", str(after) if after else "", query={"observe": 1})
+        return await self._http.open_stream(
+            "/tickets/stream", str(after) if after else "", query={"observe": 1}
+        )
 
     def _object(self, answer: Answer) -> Json:
         if not isinstance(answer.json, dict):
-            raise ConnectionLost(f"{self.url} answered with something else than a JSON object; is it a bridge broker?")
+            raise ConnectionLost(
+                f"{self.url} answered with something else than a JSON object; is it a bridge broker?"
+            )
         return answer.json
 
     def _list(self, answer: Answer) -> list[Any]:
         if not isinstance(answer.json, list):
-            raise ConnectionLost(f"{self.url} answered with something else than a JSON list; is it a bridge broker?")
+            raise ConnectionLost(
+                f"{self.url} answered with something else than a JSON list; is it a bridge broker?"
+            )
         return answer.json
 
 
-def next_after(link: str) -> Optional[str]:
+def next_after(link: str) -> str | None:
     """The cursor of the next page, from a Link field with rel="next" (RFC 8288); None on the last page."""
     found = re.search(r'<[^>?]*\?([^>]*)>\s*;\s*rel="?next"?', link)
     return parse_qs(found[1]).get("after", [None])[0] if found else None

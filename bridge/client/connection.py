@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import Optional, Union
+from typing import Union
 
 from bridge.client.address import BrokerAddress
 from bridge.errors import BrokerUnreachable, ConnectionLost, PeerError
@@ -25,11 +25,13 @@ WireEvent = Union[ResponseHead, BodyData, BodyEnd]
 class Connection:
     """One open connection; used for one exchange at a time."""
 
-    def __init__(self, address: BrokerAddress, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, address: BrokerAddress, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self._address = address
         self._reader = reader
         self._writer = writer
-        self._parser: Optional[ResponseParser] = None
+        self._parser: ResponseParser | None = None
         self.was_answered = False  # a byte of the current answer has arrived
 
     @property
@@ -56,7 +58,9 @@ class Connection:
             try:
                 event = self._parser.next_event()
             except PeerError as error:
-                raise ConnectionLost(f"what answers at {self._address} does not speak HTTP as a broker does: {error}") from None
+                raise ConnectionLost(
+                    f"what answers at {self._address} does not speak HTTP as a broker does: {error}"
+                ) from None
             if event is not None:
                 return event
             await self._read_more(self._parser, deadline)
@@ -68,7 +72,9 @@ class Connection:
         except asyncio.TimeoutError:
             raise  # since 3.11 it is an OSError as well
         except OSError as error:
-            raise ConnectionLost(f"the connection to {self._address} broke: {describe(error)}") from None
+            raise ConnectionLost(
+                f"the connection to {self._address} broke: {describe(error)}"
+            ) from None
         if data:
             self.was_answered = True
             parser.feed(data)
@@ -91,7 +97,7 @@ class Connection:
 
 async def open_connection(address: BrokerAddress, settings: ClientSettings) -> Connection:
     """Connect, or raise BrokerUnreachable. Proxies of the environment are never asked."""
-    context: Optional[ssl.SSLContext] = ssl.create_default_context() if address.is_tls else None
+    context: ssl.SSLContext | None = ssl.create_default_context() if address.is_tls else None
     dial = asyncio.ensure_future(asyncio.open_connection(address.host, address.port, ssl=context))
     try:
         reader, writer = await within(settings.connect_timeout / 1000, dial)
@@ -101,7 +107,9 @@ async def open_connection(address: BrokerAddress, settings: ClientSettings) -> C
         raise unreachable(address, describe(error)) from None
     except asyncio.CancelledError:
         if dial.done() and not dial.cancelled() and dial.exception() is None:
-            dial.result()[1].transport.abort()  # it connected in the very moment we were told to stop
+            dial.result()[
+                1
+            ].transport.abort()  # it connected in the very moment we were told to stop
         raise
     return Connection(address, reader, writer)
 
@@ -116,7 +124,11 @@ def describe(error: BaseException) -> str:
     """A few words about an OSError; several of them (one per address) are shortened to the last."""
     if isinstance(error, ssl.SSLError):
         return f"TLS: {error.reason or error}"
-    if isinstance(error, OSError) and error.strerror and not error.strerror.startswith("Connect call failed"):
+    if (
+        isinstance(error, OSError)
+        and error.strerror
+        and not error.strerror.startswith("Connect call failed")
+    ):
         return error.strerror
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"

@@ -9,7 +9,8 @@ stream of tickets by its cursor, /events by looking at everything anew.
 from __future__ import annotations
 
 import asyncio
-from typing import Awaitable, Callable, Optional, Protocol
+from collections.abc import Awaitable
+from typing import Callable, Protocol
 
 from bridge.backoff import full_jitter
 from bridge.client.http import EventStream
@@ -35,14 +36,21 @@ class Listener(Protocol):
 
 
 class Following:
-    def __init__(self, open_stream: Callable[[], Awaitable[EventStream]], settings: WatcherSettings, listener: Listener) -> None:
+    def __init__(
+        self,
+        open_stream: Callable[[], Awaitable[EventStream]],
+        settings: WatcherSettings,
+        listener: Listener,
+    ) -> None:
         self._open_stream = open_stream
         self._listener = listener
-        self._heartbeat = settings.sse_heartbeat / 1000  # of a broker that does not announce its own
+        self._heartbeat = (
+            settings.sse_heartbeat / 1000
+        )  # of a broker that does not announce its own
         self._backoff = (settings.reconnect_base / 1000, settings.reconnect_max / 1000)
         self._holds = settings.tier_holds / 1000
 
-    async def run(self, first: Optional[EventStream] = None) -> None:
+    async def run(self, first: EventStream | None = None) -> None:
         """Follow until cancelled, `first` being a stream that is open already. Raises Refused for a no that stays one."""
         clock, stream, delays = asyncio.get_running_loop().time, first, full_jitter(*self._backoff)
         while True:

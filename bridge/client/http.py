@@ -11,21 +11,24 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Callable, Mapping, Optional
+from typing import Callable
 from urllib.parse import urlencode
 
 from bridge import __version__
 from bridge.client.address import BrokerAddress
 from bridge.client.connection import Connection, open_connection
-from bridge.turns import Turns
 from bridge.errors import BrokerUnreachable, ConnectionLost, Refused
 from bridge.settings import ClientSettings
 from bridge.tasks import within
+from bridge.turns import Turns
 from bridge.wire.response import BodyData, ResponseHead, encode_request
 from bridge.wire.sse import HEARTBEAT_FIELD, Event, EventStreamDecoder
 
-HEARTBEAT_MAX = 3600.0  # seconds between two heartbeats that are believed; who says more is not our broker
+HEARTBEAT_MAX = (
+    3600.0  # seconds between two heartbeats that are believed; who says more is not our broker
+)
 IDEMPOTENT = frozenset({"GET", "HEAD", "DELETE", "PUT"})  # RFC 9110 section 9.2.2
 FILE = "application/vnd.sqlite3"  # the one kind of file that a broker sends
 Query = Mapping[str, object]
@@ -52,7 +55,13 @@ class HttpClient:
         self._turns = Turns(settings.request_connections)
 
     async def request(
-        self, method: str, path: str, body: object = None, query: Optional[Query] = None, wait: float = 0.0, again: Optional[bool] = None
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        query: Query | None = None,
+        wait: float = 0.0,
+        again: bool | None = None,
     ) -> Answer:
         """Ask once. `wait`: seconds that the broker was asked to wait. `again`: may be sent twice (default: by method)."""
         message = self._encode(method, path, body, query, {"Accept": "application/json"})
@@ -61,7 +70,7 @@ class HttpClient:
         async with self._turns:
             return await self._ask(method, message, wait, again)
 
-    async def _ask(self, method: str, message: bytes, wait: float, again: Optional[bool]) -> Answer:
+    async def _ask(self, method: str, message: bytes, wait: float, again: bool | None) -> Answer:
         connection = self._take_idle()
         if connection is not None:
             try:
@@ -70,9 +79,17 @@ class HttpClient:
                 may_repeat = method in IDEMPOTENT if again is None else again
                 if connection.was_answered or not may_repeat:
                     raise
-        return await self._exchange(await open_connection(self.address, self._settings), method, message, wait)
+        return await self._exchange(
+            await open_connection(self.address, self._settings), method, message, wait
+        )
 
-    async def open_stream(self, path: str, last_event_id: str = "", query: Optional[Query] = None, head_within: Optional[float] = None) -> EventStream:
+    async def open_stream(
+        self,
+        path: str,
+        last_event_id: str = "",
+        query: Query | None = None,
+        head_within: float | None = None,
+    ) -> EventStream:
         """Open an event stream. Raises Refused, BrokerUnreachable, ConnectionLost; asyncio.TimeoutError when the
         connection stood and the response's head did not come within `head_within` seconds."""
         fields = {"Accept": "text/event-stream", "Cache-Control": "no-cache"}
@@ -93,7 +110,11 @@ class HttpClient:
             connection.abort()
             raise
         await connection.aclose()
-        raise refusal(answer) if answer.status != 200 else ConnectionLost(f"{self.address}{path} is no event stream but {kind or 'untyped'}")
+        raise (
+            refusal(answer)
+            if answer.status != 200
+            else ConnectionLost(f"{self.address}{path} is no event stream but {kind or 'untyped'}")
+        )
 
     async def download(self, path: str, write: Callable[[bytes], object], wait: float) -> int:
         """Ask for a file, and `write` its bytes as they come; how many they were.
@@ -137,19 +158,23 @@ class HttpClient:
         for connection in idle:
             await connection.aclose()
 
-    def _encode(self, method: str, path: str, body: object, query: Optional[Query], fields: dict[str, str]) -> bytes:
+    def _encode(
+        self, method: str, path: str, body: object, query: Query | None, fields: dict[str, str]
+    ) -> bytes:
         given = {name: value for name, value in (query or {}).items() if value is not None}
         target = self.address.prefix + path + ("?" + urlencode(given) if given else "")
         fields["User-Agent"] = f"bridge/{__version__}"
-        content: Optional[bytes] = None
+        content: bytes | None = None
         if body is not None:
-            content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
+            content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode(
+                "utf-8", "backslashreplace"
+            )
             fields["Content-Type"] = "application/json"
         elif method in ("POST", "PUT"):
             content = b""
         return encode_request(method, target, self.address.authority, fields, content)
 
-    def _take_idle(self) -> Optional[Connection]:
+    def _take_idle(self) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
             if not connection.is_closed:
@@ -160,7 +185,9 @@ class HttpClient:
     def _deadline(self, wait: float) -> float:
         return asyncio.get_running_loop().time() + self._settings.request_timeout / 1000 + wait
 
-    async def _exchange(self, connection: Connection, method: str, message: bytes, wait: float) -> Answer:
+    async def _exchange(
+        self, connection: Connection, method: str, message: bytes, wait: float
+    ) -> Answer:
         deadline = self._deadline(wait)
         try:
             await connection.send(method, message)
@@ -183,14 +210,18 @@ class HttpClient:
         assert isinstance(event, ResponseHead), "an answer begins with its head"
         return event
 
-    async def _read_answer(self, connection: Connection, head: ResponseHead, deadline: float) -> Answer:
+    async def _read_answer(
+        self, connection: Connection, head: ResponseHead, deadline: float
+    ) -> Answer:
         body = bytearray()
         try:
             event = await connection.read_event(deadline)
             while isinstance(event, BodyData):
                 body += event.data
                 if len(body) > self._settings.answer_max:
-                    raise ConnectionLost(f"the answer of {self.address} is longer than {self._settings.answer_max} bytes")
+                    raise ConnectionLost(
+                        f"the answer of {self.address} is longer than {self._settings.answer_max} bytes"
+                    )
                 event = await connection.read_event(deadline)
         except asyncio.TimeoutError:
             raise ConnectionLost(f"{self.address} did not finish its answer in time") from None
@@ -208,8 +239,10 @@ class HttpClient:
 class EventStream:
     """An open event stream. Any byte counts as a sign of life, events or not."""
 
-    def __init__(self, connection: Connection, name: str, heartbeat: Optional[float]) -> None:
-        self.heartbeat = heartbeat  # seconds after which the broker breaks its silence; None: it did not say
+    def __init__(self, connection: Connection, name: str, heartbeat: float | None) -> None:
+        self.heartbeat = (
+            heartbeat  # seconds after which the broker breaks its silence; None: it did not say
+        )
         self._connection = connection
         self._decoder = EventStreamDecoder()
         self._name = name
@@ -227,7 +260,7 @@ class EventStream:
         self._connection.abort()  # the stream has no end of ours to wait for
 
 
-def announced_heartbeat(fields: Mapping[str, str]) -> Optional[float]:
+def announced_heartbeat(fields: Mapping[str, str]) -> float | None:
     """Seconds, as the head of a stream announces them; None where it does not, or nonsense."""
     told = fields.get(HEARTBEAT_FIELD.lower(), "")
     seconds = int(told) / 1000 if re.fullmatch(r"[0-9]{1,9}", told) else 0.0
@@ -238,8 +271,18 @@ def refusal(answer: Answer) -> Refused:
     """The broker's no, from problem+json (RFC 9457) or from what the predecessor sends."""
     problem = answer.json if isinstance(answer.json, dict) else {}
     detail = problem.get("detail") or problem.get("error") or problem.get("title")
-    after = answer.fields.get("retry-after", "")  # delay-seconds only; our broker sends no HTTP-date
-    return Refused(answer.status, str(detail or f"what answers there says {answer.status}, and nothing that a bridge broker says; check --broker-url"), problem, float(after) if after.isdigit() else 0.0)
+    after = answer.fields.get(
+        "retry-after", ""
+    )  # delay-seconds only; our broker sends no HTTP-date
+    return Refused(
+        answer.status,
+        str(
+            detail
+            or f"what answers there says {answer.status}, and nothing that a bridge broker says; check --broker-url"
+        ),
+        problem,
+        float(after) if after.isdigit() else 0.0,
+    )
 
 
 def check(answer: Answer) -> Answer:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Mapping, Optional, Sequence, Union
 
 from bridge.errors import PeerError
 from bridge.ticket import Ticket
@@ -40,8 +40,8 @@ class AgentView:
     pane: str = ""
     pending: int = 0
     oldest_at: str = ""
-    waiting: Optional[Waiting] = None
-    queued: Optional[int] = None
+    waiting: Waiting | None = None
+    queued: int | None = None
     last_heartbeat: str = ""
     is_registered: bool = True
 
@@ -96,8 +96,8 @@ class Timeline:
     from_at: str = ""
     accepted: tuple[float, ...] = ()
     acknowledged: tuple[float, ...] = ()
-    p50_ms: tuple[Optional[float], ...] = ()  # accepted to acknowledged; None = none in that step
-    p99_ms: tuple[Optional[float], ...] = ()
+    p50_ms: tuple[float | None, ...] = ()  # accepted to acknowledged; None = none in that step
+    p99_ms: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ class Hop:
     """Latency of one step of the way, over the last minute."""
 
     count: int = 0
-    p50_ms: Optional[float] = None
-    p99_ms: Optional[float] = None
+    p50_ms: float | None = None
+    p99_ms: float | None = None
 
 
 @dataclass(frozen=True)
@@ -116,10 +116,14 @@ class Overview:
     at: str = ""
     version: str = ""
     uptime_ms: int = 0
-    totals: Mapping[str, int] = field(default_factory=dict)  # accepted, pending, streams, agents, ...
+    totals: Mapping[str, int] = field(
+        default_factory=dict
+    )  # accepted, pending, streams, agents, ...
     oldest_at: str = ""
     timeline: Timeline = Timeline()
-    latency: Mapping[str, Hop] = field(default_factory=dict)  # streamed, injected, acknowledged, delivered
+    latency: Mapping[str, Hop] = field(
+        default_factory=dict
+    )  # streamed, injected, acknowledged, delivered
     agents: tuple[AgentView, ...] = ()
     is_truncated: bool = False
 
@@ -135,7 +139,9 @@ class Overview:
             totals={name: int(value) for name, value in totals.items() if _is_number(value)},
             oldest_at=_text(totals, "oldestPendingAt"),
             timeline=_timeline(fields.get("timeline")),
-            latency={name: _hop(value) for name, value in latency.items()} if isinstance(latency, dict) else {},
+            latency={name: _hop(value) for name, value in latency.items()}
+            if isinstance(latency, dict)
+            else {},
             agents=tuple(map(AgentView.from_json, agents)) if isinstance(agents, list) else (),
             is_truncated=fields.get("truncated") is True,
         )
@@ -155,7 +161,7 @@ class StageEvent:
     thread_id: str = ""
     by: str = ""
     evidence: object = None  # any JSON value
-    preview: Optional[str] = None  # the payload's beginning, in accepted and replied only
+    preview: str | None = None  # the payload's beginning, in accepted and replied only
 
     @property
     def is_step(self) -> bool:
@@ -193,16 +199,19 @@ class Found:
     """One page of a search, newest first."""
 
     tickets: tuple[Ticket, ...]
-    next_before: Optional[int]  # the search goes on before this seq; None = searched to the end
+    next_before: int | None  # the search goes on before this seq; None = searched to the end
 
     @classmethod
     def from_json(cls, content: object) -> Found:
         fields = _object(content, "a search")
         tickets = fields.get("tickets")
-        return cls(tuple(map(Ticket.from_json, tickets)) if isinstance(tickets, list) else (), _count(fields, "nextBefore"))
+        return cls(
+            tuple(map(Ticket.from_json, tickets)) if isinstance(tickets, list) else (),
+            _count(fields, "nextBefore"),
+        )
 
 
-def decode_event(name: str, data: str) -> Union[StageEvent, AgentView, Missed, None]:
+def decode_event(name: str, data: str) -> StageEvent | AgentView | Missed | None:
     """One event of /events; None for one of a kind that a later broker may have added. Raises PeerError 502."""
     if name not in ("stage", "agent", "missed"):
         return None
@@ -215,7 +224,7 @@ def decode_event(name: str, data: str) -> Union[StageEvent, AgentView, Missed, N
     return StageEvent.from_json(content) if name == "stage" else AgentView.from_json(content)
 
 
-def _waiting(content: object) -> Optional[Waiting]:
+def _waiting(content: object) -> Waiting | None:
     if not isinstance(content, dict) or not content.get("reason"):
         return None
     return Waiting(str(content["reason"]), _text(content, "sinceAt"), _text(content, "ticketId"))
@@ -223,9 +232,20 @@ def _waiting(content: object) -> Optional[Waiting]:
 
 def _timeline(content: object) -> Timeline:
     fields = content if isinstance(content, dict) else {}
-    rows = {name: _numbers(fields.get(name)) for name in ("accepted", "acknowledged", "p50Ms", "p99Ms")}
-    counts = {name: tuple(value or 0 for value in rows[name]) for name in ("accepted", "acknowledged")}
-    return Timeline(_count(fields, "stepMs") or 1000, _text(fields, "fromAt"), counts["accepted"], counts["acknowledged"], rows["p50Ms"], rows["p99Ms"])
+    rows = {
+        name: _numbers(fields.get(name)) for name in ("accepted", "acknowledged", "p50Ms", "p99Ms")
+    }
+    counts = {
+        name: tuple(value or 0 for value in rows[name]) for name in ("accepted", "acknowledged")
+    }
+    return Timeline(
+        _count(fields, "stepMs") or 1000,
+        _text(fields, "fromAt"),
+        counts["accepted"],
+        counts["acknowledged"],
+        rows["p50Ms"],
+        rows["p99Ms"],
+    )
 
 
 def _hop(content: object) -> Hop:
@@ -234,7 +254,7 @@ def _hop(content: object) -> Hop:
     return Hop(_count(fields, "count") or 0, p50, p99)
 
 
-def _numbers(content: object) -> tuple[Optional[float], ...]:
+def _numbers(content: object) -> tuple[float | None, ...]:
     values: Sequence[object] = content if isinstance(content, list) else ()
     return tuple(value if _is_number(value) else None for value in values)  # type: ignore[misc]
 
@@ -259,6 +279,6 @@ def _text(fields: Fields, name: str) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
-def _count(fields: Fields, name: str) -> Optional[int]:
+def _count(fields: Fields, name: str) -> int | None:
     value = fields.get(name)
     return int(value) if _is_number(value) else None  # type: ignore[call-overload]

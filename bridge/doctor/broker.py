@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Awaitable
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
-from typing import Awaitable, Callable, TypeVar
+from typing import Callable, TypeVar
 
 from bridge import __version__
 from bridge.client.http import Answer, HttpClient, check
@@ -22,7 +23,12 @@ from bridge.tasks import within
 
 T = TypeVar("T")
 NOBODY = "bridge-doctor"  # a subscriber's name
-TRACES = ("via", "x-cache", "cf-ray", "x-served-by")  # fields that only something in between adds (RFC 9110 section 7.6.3)
+TRACES = (
+    "via",
+    "x-cache",
+    "cf-ray",
+    "x-served-by",
+)  # fields that only something in between adds (RFC 9110 section 7.6.3)
 _BUILD = re.compile(r'^bridge_build_info\{(?:[^}\n]*,)?version="([^"]{1,64})"[^}\n]*\} 1$', re.M)
 START = "start one (python3 -m bridge broker), or name the right one with --broker-url or BRIDGE_BROKER_URL"
 UNBUFFER = "nginx: proxy_buffering off, and let X-Accel-Buffering pass; haproxy: option http-no-delay; until then watchers use long-polls"
@@ -31,7 +37,11 @@ UNBUFFER = "nginx: proxy_buffering off, and let X-Accel-Buffering pass; haproxy:
 def ask(setup: Setup, question: Callable[[HttpClient], Awaitable[T]]) -> T:
     """One conversation, with an answer in half the time that a check has."""
     limit = max(10, setup.doctor.check_deadline // 2)
-    settings = replace(setup.client, request_timeout=min(limit, setup.client.request_timeout), connect_timeout=min(limit, setup.client.connect_timeout))
+    settings = replace(
+        setup.client,
+        request_timeout=min(limit, setup.client.request_timeout),
+        connect_timeout=min(limit, setup.client.connect_timeout),
+    )
 
     async def conversation() -> T:
         client = HttpClient(settings)
@@ -56,11 +66,16 @@ def reachable(setup: Setup) -> Finding:
     except BrokerUnreachable as error:
         return fail(str(error).partition("; ")[0], START)
     except Refused as error:
-        return fail(f"{url} answers {error.status} to GET /health: {error}", REFUSED.get(error.status, "look whether a broker is there: " + START))
+        return fail(
+            f"{url} answers {error.status} to GET /health: {error}",
+            REFUSED.get(error.status, "look whether a broker is there: " + START),
+        )
     if not isinstance(answer.json, dict) or answer.json.get("status") != "ok":
         return fail(f"{url} answers, but not as a broker does", "look what is there: " + START)
     took = (time.monotonic() - begin) * 1000
-    return ok(f"{url} answered in {took:.0f} ms; {answer.json.get('agents', '?')} agents, {answer.json.get('tickets', '?')} pending tickets")
+    return ok(
+        f"{url} answered in {took:.0f} ms; {answer.json.get('agents', '?')} agents, {answer.json.get('tickets', '?')} pending tickets"
+    )
 
 
 REFUSED = {
@@ -73,21 +88,34 @@ REFUSED = {
 def version(setup: Setup) -> Finding:
     answer = get(setup, "/metrics")
     if answer.status == 404:
-        return warn("the predecessor's broker (it has no /metrics): no event streams, no long-poll, no claims", "it works by polling; python3 -m bridge broker pushes")
+        return warn(
+            "the predecessor's broker (it has no /metrics): no event streams, no long-poll, no claims",
+            "it works by polling; python3 -m bridge broker pushes",
+        )
     match = _BUILD.search(answer.body.decode("utf-8", "replace"))
     if answer.status != 200 or match is None:
-        return warn(f"/metrics ({answer.status}) does not say which broker it is", "look what answers at the URL, and whether a proxy blocks /metrics")
+        return warn(
+            f"/metrics ({answer.status}) does not say which broker it is",
+            "look what answers at the URL, and whether a proxy blocks /metrics",
+        )
     if match[1] != __version__:
-        return warn(f"the broker is bridge {match[1]}, this is {__version__}", "install the same bridge on both sides, and start the broker again")
+        return warn(
+            f"the broker is bridge {match[1]}, this is {__version__}",
+            "install the same bridge on both sides, and start the broker again",
+        )
     return ok(f"bridge {match[1]}, as this one")
 
 
 def proxy(setup: Setup) -> Finding:
     fields = get(setup, "/health").fields
-    seen = [f"{name}: {fields[name]}" for name in (*TRACES, "server") if fields.get(name)]  # our broker sends none of them
+    seen = [
+        f"{name}: {fields[name]}" for name in (*TRACES, "server") if fields.get(name)
+    ]  # our broker sends none of them
     if not seen:
         return ok("nothing betrays one")
-    return ok(f"there is one ({', '.join(seen)}); its read timeout must be longer than the heartbeat, {setup.watcher.sse_heartbeat / 1000:g} s")
+    return ok(
+        f"there is one ({', '.join(seen)}); its read timeout must be longer than the heartbeat, {setup.watcher.sse_heartbeat / 1000:g} s"
+    )
 
 
 def stream(setup: Setup) -> Finding:
@@ -95,12 +123,20 @@ def stream(setup: Setup) -> Finding:
     try:
         ask(setup, lambda client: first_comment(client, setup.watcher.first_byte / 1000))
     except asyncio.TimeoutError:
-        return warn(f"nothing of the event stream came within {setup.watcher.first_byte} ms: something in between buffers it", UNBUFFER)
+        return warn(
+            f"nothing of the event stream came within {setup.watcher.first_byte} ms: something in between buffers it",
+            UNBUFFER,
+        )
     except Refused as error:
         return stream_refused(error)
     except BrokerUnreachable as error:  # also: no event stream, broken off
-        return fail(f"no event stream: {error}", "look what stands between here and the broker, and whether it passes text/event-stream")
-    return ok(f"the first comment came after {(time.monotonic() - begin) * 1000:.0f} ms: nothing buffers")
+        return fail(
+            f"no event stream: {error}",
+            "look what stands between here and the broker, and whether it passes text/event-stream",
+        )
+    return ok(
+        f"the first comment came after {(time.monotonic() - begin) * 1000:.0f} ms: nothing buffers"
+    )
 
 
 async def first_comment(client: HttpClient, seconds: float) -> None:
@@ -118,10 +154,19 @@ async def first_comment(client: HttpClient, seconds: float) -> None:
 
 def stream_refused(error: Refused) -> Finding:
     if error.status == 404:
-        return warn("this broker has no event streams (404): watchers poll", "run this project's broker there; it pushes")
+        return warn(
+            "this broker has no event streams (404): watchers poll",
+            "run this project's broker there; it pushes",
+        )
     if error.status == 503:
-        return warn(f"event streams are refused (503): {error}", "start the broker without DISABLE_SSE; until then watchers use long-polls")
-    return fail(f"event streams are refused ({error.status}): {error}", "look what stands between here and the broker")
+        return warn(
+            f"event streams are refused (503): {error}",
+            "start the broker without DISABLE_SSE; until then watchers use long-polls",
+        )
+    return fail(
+        f"event streams are refused ({error.status}): {error}",
+        "look what stands between here and the broker",
+    )
 
 
 def clock(setup: Setup) -> Finding:
@@ -129,12 +174,18 @@ def clock(setup: Setup) -> Finding:
     field = get(setup, "/health").fields.get("date", "")
     ours = (before + time.time()) / 2
     try:
-        theirs = parsedate_to_datetime(field).timestamp() + 0.5  # whole seconds (RFC 9110 section 5.6.7): the middle of it
+        theirs = (
+            parsedate_to_datetime(field).timestamp() + 0.5
+        )  # whole seconds (RFC 9110 section 5.6.7): the middle of it
     except (TypeError, ValueError):
-        return warn("the answer has no Date that can be read", "nothing to do, unless times in histories look wrong")
+        return warn(
+            "the answer has no Date that can be read",
+            "nothing to do, unless times in histories look wrong",
+        )
     apart = ours - theirs
     if abs(apart) * 1000 > setup.doctor.clock_apart:
-        return warn(f"the broker's clock is {abs(apart):.0f} s {'behind' if apart > 0 else 'ahead of'} ours", "set both clocks by NTP (timedatectl set-ntp true); delivery works all the same")
+        return warn(
+            f"the broker's clock is {abs(apart):.0f} s {'behind' if apart > 0 else 'ahead of'} ours",
+            "set both clocks by NTP (timedatectl set-ntp true); delivery works all the same",
+        )
     return ok(f"within {max(1, round(abs(apart)))} s of the broker's")
-
-

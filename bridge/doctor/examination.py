@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from typing import Iterator
+from collections.abc import Iterator
 
 from bridge.doctor import broker, machine, store, tmux
 from bridge.doctor.finding import Check, Finding, Grade, Setup, fail
@@ -57,10 +57,18 @@ def make(check: Check, setup: Setup) -> Finding:
             answers.put(check.examine(setup))
         except Exception as error:  # a broken check must not hide the others: it is a finding
             words = f"this check broke: {type(error).__name__}: {error}"
-            answers.put(fail(words, "the other checks hold; please report this one, with your system's name and version"))
+            answers.put(
+                fail(
+                    words,
+                    "the other checks hold; please report this one, with your system's name and version",
+                )
+            )
 
     threading.Thread(target=work, name=f"doctor-{check.name}", daemon=True).start()
     try:
         return answers.get(timeout=seconds)
     except queue.Empty:
-        return fail(f"this check did not end within {seconds:g} s", "look for what hangs: a name server, a network disk, a stopped process")
+        return fail(
+            f"this check did not end within {seconds:g} s",
+            "look for what hangs: a name server, a network disk, a stopped process",
+        )

@@ -14,8 +14,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import closing
-from typing import Mapping
 
 from bridge import __version__
 from bridge.doctor.finding import Finding, Setup, fail, ok, warn
@@ -40,9 +40,15 @@ def sqlite(setup: Setup) -> Finding:
         options = {row[0] for row in connection.execute("PRAGMA compile_options")}
     text = f"{sqlite3.sqlite_version}{', built without thread safety' if 'THREADSAFE=0' in options else ', thread-safe'}"
     if sqlite3.sqlite_version_info < OLDEST_SQLITE or "THREADSAFE=0" in options:
-        return fail(text, "use a Python whose SQLite is 3.22 or later and built with threads; until then, broker --db :memory:")
+        return fail(
+            text,
+            "use a Python whose SQLite is 3.22 or later and built with threads; until then, broker --db :memory:",
+        )
     if sqlite3.sqlite_version_info < GOOD_SQLITE:
-        return warn(text, "use a Python whose SQLite is 3.22 or later; before that, nobody but the broker can read its store")
+        return warn(
+            text,
+            "use a Python whose SQLite is 3.22 or later; before that, nobody but the broker can read its store",
+        )
     return ok(text)
 
 
@@ -50,13 +56,23 @@ def locale(setup: Setup) -> Finding:
     variable, value = locale_of(starting_environment())
     if "utf-8" in value.lower() or "utf8" in value.lower():
         return ok(f"{value} ({variable})")
-    said = f"{variable}={value} is no UTF-8 locale" if value else "no locale is set: neither LC_ALL nor LC_CTYPE nor LANG"
-    return warn(said, "export LANG=C.UTF-8 before tmux starts; programs in the panes may else turn non-ASCII text into _ or ?")
+    said = (
+        f"{variable}={value} is no UTF-8 locale"
+        if value
+        else "no locale is set: neither LC_ALL nor LC_CTYPE nor LANG"
+    )
+    return warn(
+        said,
+        "export LANG=C.UTF-8 before tmux starts; programs in the panes may else turn non-ASCII text into _ or ?",
+    )
 
 
 def locale_of(environ: Mapping[str, str]) -> tuple[str, str]:
     """(variable, value) of the locale for characters: the first that is set and not empty (POSIX 8.2)."""
-    return next(((name, environ[name]) for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), ("LANG", ""))
+    return next(
+        ((name, environ[name]) for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)),
+        ("LANG", ""),
+    )
 
 
 def starting_environment() -> Mapping[str, str]:
@@ -75,7 +91,10 @@ def descriptors(setup: Setup) -> Finding:
         return ok("no limit")
     text = f"{soft} open files" + (f"; a broker raises that to {hard}" if hard > soft else "")
     if hard < setup.doctor.descriptors:
-        return warn(f"{text}: enough for about {max(0, hard - 64)} connections", "raise the hard limit: ulimit -Hn, limits.conf(5), or LimitNOFILE= in a systemd unit")
+        return warn(
+            f"{text}: enough for about {max(0, hard - 64)} connections",
+            "raise the hard limit: ulimit -Hn, limits.conf(5), or LimitNOFILE= in a systemd unit",
+        )
     return ok(text)
 
 
@@ -86,7 +105,10 @@ def name(setup: Setup) -> Finding:
         return ok("no program called bridge is in the PATH; python3 -m bridge is the name to use")
     if is_ours(found):
         return ok(f"bridge is {found}, this program")
-    return warn(f"bridge is {found}, another program (iproute2 has one of that name)", "write python3 -m bridge")
+    return warn(
+        f"bridge is {found}, another program (iproute2 has one of that name)",
+        "write python3 -m bridge",
+    )
 
 
 def is_ours(path: str) -> bool:
@@ -110,7 +132,14 @@ def command(setup: Setup) -> Finding:
         return ok(f"{template!r} is your own choice, and was not tried")
     trial = template[: -len(SHOW)] + " --version"
     try:
-        done = subprocess.run(["sh", "-c", trial], cwd="/", stdin=subprocess.DEVNULL, capture_output=True, timeout=setup.doctor.check_deadline / 2000, check=False)
+        done = subprocess.run(
+            ["sh", "-c", trial],
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=setup.doctor.check_deadline / 2000,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         return warn(f"`{trial}` does not end", "say with --shell-command what a shell should get")
     said = (done.stdout or done.stderr).decode("utf-8", "replace").strip().rpartition("\n")[2]
@@ -118,5 +147,8 @@ def command(setup: Setup) -> Finding:
         mend = "name a program that is there: --shell-command 'python3 -I /PATH/bridge.pyz show {id}' (python3 -m bridge pack makes that file)"
         return warn(f"`{trial}` in another folder says: {said or 'nothing'}", mend)
     if said != f"bridge {__version__}":
-        return warn(f"`{trial}` in another folder is {said}, this is {__version__}", "install the same bridge everywhere: python3 -m pip install .")
+        return warn(
+            f"`{trial}` in another folder is {said}, this is {__version__}",
+            "install the same bridge everywhere: python3 -m pip install .",
+        )
     return ok(f"`{trial}` works in any folder, as a pane's shell needs it")

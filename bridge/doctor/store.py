@@ -29,17 +29,29 @@ ELSEWHERE = "give --db (or BRIDGE_DB) the broker's own path"
 def sound(setup: Setup) -> Finding:
     path = setup.db
     if path == ":memory:":
-        return warn("the broker is told to keep nothing (:memory:)", "give it --db PATH, or unset BRIDGE_DB, if tickets should survive it")
+        return warn(
+            "the broker is told to keep nothing (:memory:)",
+            "give it --db PATH, or unset BRIDGE_DB, if tickets should survive it",
+        )
     try:
-        size_bytes = os.stat(path).st_size + (os.stat(path + "-wal").st_size if os.path.exists(path + "-wal") else 0)
+        size_bytes = os.stat(path).st_size + (
+            os.stat(path + "-wal").st_size if os.path.exists(path + "-wal") else 0
+        )
     except FileNotFoundError:
-        return fail(f"{path} is not there", ELSEWHERE) if setup.db_is_named else ok(f"none yet; a broker would make {path}")
+        return (
+            fail(f"{path} is not there", ELSEWHERE)
+            if setup.db_is_named
+            else ok(f"none yet; a broker would make {path}")
+        )
     except OSError as error:
         return fail(f"{path}: {error.strerror}", "run doctor as the broker's user, or " + ELSEWHERE)
     try:
         return inspect(path, size_bytes, time.monotonic() + setup.doctor.check_deadline / 2000)
     except sqlite3.OperationalError as error:
-        return fail(f"{path} cannot be read: {error}", "run doctor as the broker's user; check the file's permissions and its disk")
+        return fail(
+            f"{path} cannot be read: {error}",
+            "run doctor as the broker's user; check the file's permissions and its disk",
+        )
     except sqlite3.DatabaseError as error:
         return fail(f"{path} is damaged, or no database: {error}", REPLACE)
 
@@ -54,11 +66,16 @@ def inspect(path: str, size_bytes: int, deadline: float) -> Finding:
         if owner != schema.APPLICATION_ID:
             return fail(f"{path} is another program's database", ELSEWHERE)
         if version > schema.VERSION:
-            return fail(f"{path} is of version {version}, this bridge knows up to {schema.VERSION}", "run the newer bridge, or " + ELSEWHERE)
+            return fail(
+                f"{path} is of version {version}, this bridge knows up to {schema.VERSION}",
+                "run the newer bridge, or " + ELSEWHERE,
+            )
         found = quick_check(connection, size_bytes, deadline)
         if found not in ("sound", "too large to be read through", "too slow to be read through"):
             return fail(f"{path} is damaged: {found}", REPLACE)
-        pending = connection.execute("SELECT count(*) FROM tickets WHERE finished_ms IS NULL").fetchone()[0]
+        pending = connection.execute(
+            "SELECT count(*) FROM tickets WHERE finished_ms IS NULL"
+        ).fetchone()[0]
     older = f" (the broker brings it to {schema.VERSION})" if version < schema.VERSION else ""
     return ok(f"{path}: {found}, version {version}{older}, {size(size_bytes)}, {pending} pending")
 
@@ -66,7 +83,9 @@ def inspect(path: str, size_bytes: int, deadline: float) -> Finding:
 def connect(path: str) -> sqlite3.Connection:
     has_log = os.path.exists(path + "-wal")
     mode = "mode=ro" if has_log else "mode=ro&immutable=1"
-    return sqlite3.connect(f"file:{quote(os.path.abspath(path))}?{mode}", uri=True, timeout=LOCK_WAIT)
+    return sqlite3.connect(
+        f"file:{quote(os.path.abspath(path))}?{mode}", uri=True, timeout=LOCK_WAIT
+    )
 
 
 def quick_check(connection: sqlite3.Connection, size_bytes: int, deadline: float) -> str:
@@ -87,13 +106,18 @@ def quick_check(connection: sqlite3.Connection, size_bytes: int, deadline: float
 
 def private(setup: Setup) -> Finding:
     """Tickets are other people's words: only the broker's user may read them."""
-    files = [path for path in (setup.db, setup.db + "-wal", setup.db + "-shm") if os.path.exists(path)]
+    files = [
+        path for path in (setup.db, setup.db + "-wal", setup.db + "-shm") if os.path.exists(path)
+    ]
     if not files:
         return ok("no file yet; it will be 0600")
     for path in files:
         mode = stat.S_IMODE(os.stat(path).st_mode)
         if mode & 0o077:
-            return warn(f"{path} has mode {mode:04o}: others than its owner may read or write it", f"chmod 600 {path}")
+            return warn(
+                f"{path} has mode {mode:04o}: others than its owner may read or write it",
+                f"chmod 600 {path}",
+            )
     return ok(f"mode {stat.S_IMODE(os.stat(files[0]).st_mode):04o}, owner {owner_of(files[0])}")
 
 
@@ -106,9 +130,15 @@ def disk(setup: Setup) -> Finding:
     folder = nearest_folder(setup.db)
     free = shutil.disk_usage(folder).free
     if not os.access(folder, os.W_OK):
-        return fail(f"{folder} cannot be written", "give the broker --db a path in a folder that it may write, or run doctor as its user")
+        return fail(
+            f"{folder} cannot be written",
+            "give the broker --db a path in a folder that it may write, or run doctor as its user",
+        )
     if free < setup.doctor.disk_free:
-        return warn(f"{size(free)} are free at {folder}", "make room: on a full disk a broker answers sends with 503")
+        return warn(
+            f"{size(free)} are free at {folder}",
+            "make room: on a full disk a broker answers sends with 503",
+        )
     return ok(f"{size(free)} are free at {folder}")
 
 

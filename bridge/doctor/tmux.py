@@ -17,7 +17,11 @@ from bridge.errors import TmuxError
 LACKS = (
     ((2, 2), Grade.FAIL, "a pane of a restarted server cannot be told from the one before"),
     ((2, 7), Grade.WARN, "bridge was never tried"),
-    ((3, 0), Grade.WARN, "panes have no options of their own, so what was typed is noted in global ones"),
+    (
+        (3, 0),
+        Grade.WARN,
+        "panes have no options of their own, so what was typed is noted in global ones",
+    ),
     ((3, 2), Grade.WARN, "a paste into copy-mode is lost"),
     ((3, 4), Grade.OK, "a paste into a dead pane kills the whole server"),
 )
@@ -29,13 +33,20 @@ def program(setup: Setup) -> Finding:
         said = asyncio.run(setup.tmux.run("-V")).strip()
         version = asyncio.run(setup.tmux.version())
     except TmuxError as error:
-        return fail(str(error), "install tmux, 3.4 or later if you can (apt install tmux, brew install tmux); watch --print and --exec work without")
+        return fail(
+            str(error),
+            "install tmux, 3.4 or later if you can (apt install tmux, brew install tmux); watch --print and --exec work without",
+        )
     return judge_version(said, version)
 
 
 def judge_version(said: str, version: tuple[int, int]) -> Finding:
     """What this version lacks, from the table; the worst of it decides."""
-    missing = [(grade, f"before {major}.{minor} {what}") for (major, minor), grade, what in LACKS if version < (major, minor)]
+    missing = [
+        (grade, f"before {major}.{minor} {what}")
+        for (major, minor), grade, what in LACKS
+        if version < (major, minor)
+    ]
     if not missing:
         return ok(said)
     text = f"{said}; {'; '.join(what for _, what in missing)}"
@@ -49,25 +60,39 @@ def judge_version(said: str, version: tuple[int, int]) -> Finding:
 
 def server(setup: Setup) -> Finding:
     try:
-        lines = asyncio.run(setup.tmux.run("list-panes", "-a", "-F", "#{version} #{session_id}")).splitlines()
+        lines = asyncio.run(
+            setup.tmux.run("list-panes", "-a", "-F", "#{version} #{session_id}")
+        ).splitlines()
         client = asyncio.run(setup.tmux.run("-V")).strip().rpartition(" ")[2]
     except TmuxError as error:
         return no_server(setup, str(error))
     rows = [match for match in map(_PANE.fullmatch, lines) if match]
     if not rows or len(rows) != len(lines):
-        return fail(f"{setup.tmux.server} answers what no tmux would: {lines[:1]}", "look which tmux is first in your PATH: type -a tmux")
+        return fail(
+            f"{setup.tmux.server} answers what no tmux would: {lines[:1]}",
+            "look which tmux is first in your PATH: type -a tmux",
+        )
     text = f"{setup.tmux.server}: {count(len({row[2] for row in rows}), 'session')}, {count(len(rows), 'pane')}"
     running = rows[0][1]
     if running and running != client:
-        return warn(f"{text}; it still runs {running}, the program is {client}", "end its sessions and start it again when you can: tmux was updated under it")
+        return warn(
+            f"{text}; it still runs {running}, the program is {client}",
+            "end its sessions and start it again when you can: tmux was updated under it",
+        )
     return ok(text)
 
 
 def no_server(setup: Setup, said: str) -> Finding:
     if re.search("protocol version|server version", said):
-        return fail(said, "tmux was updated under a running server: end its sessions with the old program, and start it again")
+        return fail(
+            said,
+            "tmux was updated under a running server: end its sessions with the old program, and start it again",
+        )
     if re.search("no server running|error connecting|No such file", said):
-        return warn(f"{setup.tmux.server}: no server runs", "start one (tmux new -s NAME), or name the right one with -L NAME or -S PATH")
+        return warn(
+            f"{setup.tmux.server}: no server runs",
+            "start one (tmux new -s NAME), or name the right one with -L NAME or -S PATH",
+        )
     return fail(said, "try the same by hand: " + setup.tmux.server + " list-panes -a")
 
 

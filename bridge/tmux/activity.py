@@ -35,16 +35,20 @@ class Activity:
     """One inotify instance; used inside one event loop, for any number of terminals; ended with `close`."""
 
     def __init__(self) -> None:
-        self._loop: Optional[asyncio.AbstractEventLoop] = None
-        self._libc: Optional[ctypes.CDLL] = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._libc: ctypes.CDLL | None = None
         self._descriptor = -1
-        self._armed: dict[int, asyncio.Future[None]] = {}  # watch descriptor -> resolved when it fires; one for each terminal
+        self._armed: dict[
+            int, asyncio.Future[None]
+        ] = {}  # watch descriptor -> resolved when it fires; one for each terminal
 
     def arm(self, tty: str) -> Armed:
         """A future that is done when something has been written to `tty` from now on; None where that cannot be known."""
         if not self._open() or self._libc is None or self._loop is None:
             return None
-        watch = self._libc.inotify_add_watch(self._descriptor, os.fsencode(tty), ctypes.c_uint32(IN_MODIFY | IN_ONESHOT))
+        watch = self._libc.inotify_add_watch(
+            self._descriptor, os.fsencode(tty), ctypes.c_uint32(IN_MODIFY | IN_ONESHOT)
+        )
         if watch < 0:
             return None
         armed = self._armed.get(watch)
@@ -52,7 +56,7 @@ class Activity:
             armed = self._armed[watch] = self._loop.create_future()
         return armed
 
-    def has_stirred(self, armed: "asyncio.Future[None]") -> bool:
+    def has_stirred(self, armed: asyncio.Future[None]) -> bool:
         """Has it fired by now? What the kernel has told meanwhile is read first."""
         self._hear()
         return armed.done()
@@ -68,7 +72,9 @@ class Activity:
             return False
         while clock() < deadline:
             again = self.arm(tty)
-            await asyncio.sleep(min(quiet, max(0.0, deadline - clock())))  # not until it fires: a flood would keep us busy
+            await asyncio.sleep(
+                min(quiet, max(0.0, deadline - clock()))
+            )  # not until it fires: a flood would keep us busy
             if again is None or not again.done():
                 break
         return True

@@ -19,13 +19,15 @@ sessions have none of it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Iterable, Optional
 
 VERSION_MIN = (3, 2)  # attach-session -f ignore-size,no-output
 SESSIONS = "session #{version} #{session_id} #{destroy-unattached} #{exit-unattached} #{focus-events} #{m:*attached*,#{status-left}#{status-right}#{status-format}}"
 CLIENTS = "client #{client_control_mode} #{session_id} #{client_activity}"
-_HOOK = re.compile(r"(client-(?:attached|detached|session-changed)|after-attach-session)(?:\[\d+\])? +\S.*")
+_HOOK = re.compile(
+    r"(client-(?:attached|detached|session-changed)|after-attach-session)(?:\[\d+\])? +\S.*"
+)
 _OFF = {"0", "off", ""}
 
 
@@ -41,7 +43,7 @@ class Grounds:
     counts_clients: bool
     typed_at: int  # when a person did something here last, in seconds of tmux's clock; 0: nobody is attached
 
-    def objection(self, policy: str, came_at: int = 0) -> Optional[str]:
+    def objection(self, policy: str, came_at: int = 0) -> str | None:
         """Why no control client may be attached here; None when it may. `came_at`: when ours came, once it has."""
         if self.version < VERSION_MIN:
             return f"tmux {self.version[0]}.{self.version[1]} is older than {VERSION_MIN[0]}.{VERSION_MIN[1]}"
@@ -68,17 +70,30 @@ def read_grounds(lines: Iterable[str]) -> list[Grounds]:
         if row[:2] == ["client", "0"] and len(row) == 4:
             typed[row[2]] = max(typed.get(row[2], 0), int(row[3]))
     found = [
-        Grounds(row[2], _version(row[1]), row[3] not in _OFF, row[4] not in _OFF, row[5] not in _OFF, row[6] not in _OFF, typed.get(row[2], 0))
+        Grounds(
+            row[2],
+            _version(row[1]),
+            row[3] not in _OFF,
+            row[4] not in _OFF,
+            row[5] not in _OFF,
+            row[6] not in _OFF,
+            typed.get(row[2], 0),
+        )
         for row in rows
         if row[0] == "session" and len(row) == 7
     ]
     return sorted(found, key=lambda session: -session.typed_at)
 
 
-def choose_anchor(sessions: list[Grounds], policy: str, came_at: int = 0) -> tuple[Optional[Grounds], str]:
+def choose_anchor(
+    sessions: list[Grounds], policy: str, came_at: int = 0
+) -> tuple[Grounds | None, str]:
     """(the first session that may be attached to, ""), else (None, why none may). "auto" takes that where a person typed last,
     or none: to be attached to makes any other one the latest, for tmux."""
-    objections = [(session, session.objection(policy, came_at)) for session in (sessions if policy == "on" else sessions[:1])]
+    objections = [
+        (session, session.objection(policy, came_at))
+        for session in (sessions if policy == "on" else sessions[:1])
+    ]
     for session, objection in objections:
         if objection is None:
             return session, ""
@@ -92,4 +107,6 @@ def hook_among(lines: Iterable[str]) -> str:
 
 def _version(text: str) -> tuple[int, int]:
     match = re.search(r"(\d+)\.(\d+)", text)
-    return (int(match[1]), int(match[2])) if match else (99, 0) if text else (0, 0)  # "master" | before 2.4
+    return (
+        (int(match[1]), int(match[2])) if match else (99, 0) if text else (0, 0)
+    )  # "master" | before 2.4

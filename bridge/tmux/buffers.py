@@ -14,7 +14,9 @@ from bridge.errors import TmuxError
 from bridge.tmux.command import Tmux
 
 _NUMBERS = itertools.count()
-_ARGUMENT = re.compile(r"[ -~]{0,3999}[ -:<-\[\]-~]")  # printable ASCII, the last one no semicolon and no backslash
+_ARGUMENT = re.compile(
+    r"[ -~]{0,3999}[ -:<-\[\]-~]"
+)  # printable ASCII, the last one no semicolon and no backslash
 _OURS = re.compile(r"bridge-(\d+)-\d+")
 
 

@@ -22,10 +22,11 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Optional
 
 # SGR; any other CSI; OSC up to its end (tmux 3.4 writes hyperlinks so); SO and SI (a line-drawing charset).
-_SEQUENCE = re.compile(r"\x1b\[([0-9;:]*)m|\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|([\x0e\x0f])")
+_SEQUENCE = re.compile(
+    r"\x1b\[([0-9;:]*)m|\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|([\x0e\x0f])"
+)
 # VT100's line drawing, as capture-pane -e has it between SO and SI.
 _LINES = str.maketrans("jklmnqtuvwxa~", "┘┐┌└┼─├┤┴┬│▒·")
 _GREY_LOW, _GREY_HIGH = 60, 190  # of 255: darker may be text on white, lighter is text on black
@@ -38,7 +39,9 @@ class Row:
 
     text: str
     solid: str
-    carets: tuple[int, ...] = ()  # columns of single cells in inverse video, or underlined: cursors that a program draws
+    carets: tuple[
+        int, ...
+    ] = ()  # columns of single cells in inverse video, or underlined: cursors that a program draws
 
 
 class _Pen:
@@ -99,11 +102,11 @@ def _indexed(index: int) -> tuple[int, ...]:
 
 
 def _is_grey(channels: tuple[int, ...]) -> bool:
-    is_middle = _GREY_LOW <= min(channels) and max(channels) <= _GREY_HIGH
+    is_middle = min(channels) >= _GREY_LOW and max(channels) <= _GREY_HIGH
     return is_middle and max(channels) - min(channels) <= _GREY_SPREAD
 
 
-def wrapped_rows(rows: Sequence[str], joined: Sequence[str]) -> Optional[frozenset[int]]:
+def wrapped_rows(rows: Sequence[str], joined: Sequence[str]) -> frozenset[int] | None:
     """The indices of `rows` that go on in the next one because the terminal broke them at its edge: capture-pane -J
     puts these together. None where the two do not agree, as before tmux 3.2, whose -J cuts blanks."""
     wrapped, index = set(), 0

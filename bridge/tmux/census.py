@@ -7,7 +7,6 @@ whoever asks while it is fresh, and while one is under way those who come wait f
 from __future__ import annotations
 
 import asyncio
-from typing import Optional
 
 from bridge.errors import PaneLost
 from bridge.tasks import stop_all
@@ -25,10 +24,10 @@ class Census:
     def __init__(self, tmux: Tmux, fresh: float = RECENT) -> None:
         self._tmux = tmux
         self._fresh = fresh
-        self._latest: Optional[Listing] = None
+        self._latest: Listing | None = None
         self._ids: frozenset[tuple[int, int, str]] = frozenset()
         self._counted_at = 0.0
-        self._counting: Optional[asyncio.Future[Listing]] = None
+        self._counting: asyncio.Future[Listing] | None = None
 
     async def recent(self) -> Listing:
         """A listing by which a name may become a pane. Raises PaneLost, TmuxError."""
@@ -55,7 +54,9 @@ class Census:
             return self._latest
         if self._counting is None or self._counting.done():
             self._counting = asyncio.ensure_future(self._count())
-            self._counting.add_done_callback(lambda counted: counted.cancelled() or counted.exception())  # whoever asked may have been told to stop
+            self._counting.add_done_callback(
+                lambda counted: counted.cancelled() or counted.exception()
+            )  # whoever asked may have been told to stop
         return await asyncio.shield(self._counting)
 
     def forget(self) -> None:
@@ -71,6 +72,8 @@ class Census:
         began = asyncio.get_running_loop().time()
         listing = await list_panes(self._tmux)
         if not self._ids.issuperset(ids := frozenset(row.key for row in listing.rows)):
-            await sweep(self._tmux)  # panes that we did not know: somebody may have left a buffer behind for one of them
+            await sweep(
+                self._tmux
+            )  # panes that we did not know: somebody may have left a buffer behind for one of them
         self._latest, self._ids, self._counted_at = listing, ids, began
         return listing

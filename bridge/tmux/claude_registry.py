@@ -18,7 +18,7 @@ STATUSES = frozenset({"idle", "busy", "waiting"})
 
 
 def claude_status(process: str) -> str:
-    """"idle", "busy", "waiting", or "" where nothing is known. `process` is Terminal.process: "PID-START"."""
+    """ "idle", "busy", "waiting", or "" where nothing is known. `process` is Terminal.process: "PID-START"."""
     pid, _, start = process.partition("-")
     if not pid.isdigit():
         return ""

@@ -11,7 +11,6 @@ import asyncio
 import os
 import re
 import signal
-from typing import Optional
 
 from bridge.errors import TmuxError
 from bridge.tasks import stop_all, within
@@ -20,14 +19,24 @@ from bridge.tmux.guard import is_guarded
 from bridge.turns import Turns
 
 LEAVE = 0.5  # seconds that a killed tmux has to end; more only where somebody else holds its pipes
-PROCESSES = 6  # at a time: a hundred at once would only be in one another's way, and miss their deadlines
-LOST = re.compile(r"no server running|error connecting|lost server|server exited|can't find (pane|window|session)|no current (session|target)|no sessions")
+PROCESSES = (
+    6  # at a time: a hundred at once would only be in one another's way, and miss their deadlines
+)
+LOST = re.compile(
+    r"no server running|error connecting|lost server|server exited|can't find (pane|window|session)|no current (session|target)|no sessions"
+)
 
 
 class Tmux:
     """One tmux server, named as `tmux -L` or `-S` name it; neither: the user's own."""
 
-    def __init__(self, socket_name: Optional[str] = None, socket_path: Optional[str] = None, deadline: float = 5.0, program: str = "tmux") -> None:
+    def __init__(
+        self,
+        socket_name: str | None = None,
+        socket_path: str | None = None,
+        deadline: float = 5.0,
+        program: str = "tmux",
+    ) -> None:
         self._prefix = [program, "-u"]
         if socket_path:
             self._prefix += ["-S", socket_path]
@@ -35,16 +44,18 @@ class Tmux:
             self._prefix += ["-L", socket_name]
         self._deadline = deadline  # seconds for one call
         self._looks = Gathering(self._run_process)
-        self._changes = Gathering(self._run_process)  # apart: between a look and what it permits no other look may come
+        self._changes = Gathering(
+            self._run_process
+        )  # apart: between a look and what it permits no other look may come
         self._turns = Turns(PROCESSES)
-        self._version: Optional[tuple[int, int]] = None
+        self._version: tuple[int, int] | None = None
 
     @property
     def server(self) -> str:
         """How a person would name this server on tmux's command line."""
         return " ".join(["tmux", *self._prefix[2:]])
 
-    async def run(self, *argv: str, stdin: Optional[bytes] = None) -> str:
+    async def run(self, *argv: str, stdin: bytes | None = None) -> str:
         """Run one tmux invocation and return what it printed. Raises TmuxError that names the subcommand."""
         if is_guarded(argv):
             return await self._changes.ask(argv, tells=True)
@@ -55,20 +66,24 @@ class Tmux:
             raise TmuxError(argv[0] if argv else "?", complaint)
         return out
 
-    async def _run_process(self, argv: list[str], stdin: Optional[bytes] = None) -> tuple[str, str]:
+    async def _run_process(self, argv: list[str], stdin: bytes | None = None) -> tuple[str, str]:
         """(what it printed, its complaint); a complaint that is not empty is a failure. Raises TmuxError when there is no outcome."""
         async with self._turns:
             process = await self._start(argv, stdin)
             try:
-                out, err = await within(self._deadline, process.communicate(stdin))  # wait_for may lose a cancellation, see tasks.py
+                out, err = await within(
+                    self._deadline, process.communicate(stdin)
+                )  # wait_for may lose a cancellation, see tasks.py
             except asyncio.TimeoutError:
-                raise TmuxError(_subcommand(argv), f"no answer from {self.server} in {self._deadline:g} s") from None
+                raise TmuxError(
+                    _subcommand(argv), f"no answer from {self.server} in {self._deadline:g} s"
+                ) from None
             finally:
                 await end_process(process)
         complaint = err.decode("utf-8", "replace") or "failed" if process.returncode else ""
         return out.decode("utf-8", "replace"), complaint
 
-    async def _start(self, argv: list[str], stdin: Optional[bytes]) -> asyncio.subprocess.Process:
+    async def _start(self, argv: list[str], stdin: bytes | None) -> asyncio.subprocess.Process:
         try:
             return await asyncio.create_subprocess_exec(
                 *self._prefix,
@@ -82,7 +97,10 @@ class Tmux:
         except ValueError as error:  # an argument that no process can have
             raise TmuxError(_subcommand(argv), str(error)) from error
         except OSError as error:
-            raise TmuxError(_subcommand(argv), f"cannot start {self._prefix[0]} ({error.strerror}); is tmux installed?") from error
+            raise TmuxError(
+                _subcommand(argv),
+                f"cannot start {self._prefix[0]} ({error.strerror}); is tmux installed?",
+            ) from error
 
     async def version(self) -> tuple[int, int]:
         """(3, 3) for "tmux 3.3a", (3, 6) for "tmux next-3.6"; (99, 0) for one that does not say (master)."""

@@ -26,7 +26,9 @@ from re import Pattern
 from bridge.tmux.cells import split_at_column, text_width
 from bridge.tmux.state import PaneState
 
-BORDER = re.compile("[\u2500-\u258b\u258d-\u259f|]")  # box drawing and blocks, but not ▌, a prompt of Codex
+BORDER = re.compile(
+    "[\u2500-\u258b\u258d-\u259f|]"
+)  # box drawing and blocks, but not ▌, a prompt of Codex
 _RULES = "─━═╌┄▀▄▁▔"
 _CORNERS = "╭╮╰╯┌┐└┘┏┓┗┛╔╗╚╝"
 _SIDES = "│┃║|"
@@ -40,7 +42,9 @@ class Edge(enum.Enum):
     PROMPTS = "prompts"  # each row begins with the prompt
     INDENT = "indent"  # nothing around it; further rows are indented
     BOX = "box"  # a frame all around it
-    LINE = "line"  # one line of a line editor, or of the kernel's: it goes on below a row that is full
+    LINE = (
+        "line"  # one line of a line editor, or of the kernel's: it goes on below a row that is full
+    )
     ANY = "any"  # of an agent that we do not know: a box, rules, or blank rows
 
 
@@ -68,7 +72,9 @@ class Composer:
     @property
     def rows(self) -> list[str]:
         """The text in it, row by row, without prompts, indents and borders."""
-        return [self._inner(index, self.state.rows[index]) for index in range(self.top, self.bottom + 1)]
+        return [
+            self._inner(index, self.state.rows[index]) for index in range(self.top, self.bottom + 1)
+        ]
 
     @property
     def caret(self) -> tuple[int, int] | None:
@@ -79,7 +85,9 @@ class Composer:
         if not self.opening:
             return False
         column, row = self.caret or (0, -1)
-        ink = [self._inner(index, self.state.ink[index]) for index in range(self.top, self.bottom + 1)]
+        ink = [
+            self._inner(index, self.state.ink[index]) for index in range(self.top, self.bottom + 1)
+        ]
         if any(text.strip() for text in ink):
             return False
         # An unknown agent's box may have rows to spare.
@@ -89,13 +97,18 @@ class Composer:
         if self.style.has_placeholder and not self.rows[0].strip():
             return False
         if row < 0:
-            return not self.state.cursor_shown  # only an agent that we do not know hides it elsewhere
+            return (
+                not self.state.cursor_shown
+            )  # only an agent that we do not know hides it elsewhere
         left = split_at_column(self.state.rows[self.top], column)[0]
         return row == self.top and self.style.opening.fullmatch(left) is not None
 
     @property
     def _is_boxed(self) -> bool:
-        return self.style.edge in (Edge.ANY, Edge.BOX) and _in_a_box(self.state, self.style, self.top) is not None
+        return (
+            self.style.edge in (Edge.ANY, Edge.BOX)
+            and _in_a_box(self.state, self.style, self.top) is not None
+        )
 
     def _inner(self, index: int, text: str) -> str:
         """`text`, the row `index` or what is not faint of it, without the prompt and the sides."""
@@ -114,7 +127,9 @@ class Composer:
 
 def find_composer(state: PaneState, styles: tuple[Style, ...]) -> Composer | None:
     """The composer that the caret is in, drawn in one of these styles; None where none is open."""
-    return next((found for found in (_find(state, style) for style in styles) if found is not None), None)
+    return next(
+        (found for found in (_find(state, style) for style in styles) if found is not None), None
+    )
 
 
 def _find(state: PaneState, style: Style) -> Composer | None:
@@ -135,8 +150,13 @@ def _start_rows(state: PaneState, style: Style) -> list[int]:
     if state.cursor_shown or style.has_cursor:
         return [state.cursor_y, *_below_a_frame(state, style)] if state.cursor_shown else []
     drawn = [row for _, row in reversed(state.carets)]
-    openings = [row for row in range(len(state.rows) - 1, -1, -1) if style.opening.match(state.rows[row])]
-    is_unknown = style.edge in (Edge.ANY, Edge.BOX)  # of the others the hidden cursor tells where it is
+    openings = [
+        row for row in range(len(state.rows) - 1, -1, -1) if style.opening.match(state.rows[row])
+    ]
+    is_unknown = style.edge in (
+        Edge.ANY,
+        Edge.BOX,
+    )  # of the others the hidden cursor tells where it is
     return [*drawn, *openings[:1]] if is_unknown else [*drawn, state.cursor_y]
 
 
@@ -197,7 +217,10 @@ def _within_border(state: PaneState, style: Style, row: int) -> tuple[int, int] 
         bottom += 1
     end = state.rows[bottom + 1] if bottom + 1 < len(state.rows) else ""
     is_open = end.startswith(side[:-1] + "╹") and style.foot.match(state.rows[bottom][len(side) :])
-    top, bottom = top + 1, bottom - 2  # a blank row above the text; a blank one and the foot below it
+    top, bottom = (
+        top + 1,
+        bottom - 2,
+    )  # a blank row above the text; a blank one and the foot below it
     return (top, bottom) if is_open and top <= row <= bottom else None
 
 
@@ -244,7 +267,9 @@ def _in_a_box(state: PaneState, style: Style, row: int) -> tuple[int, int] | Non
         bottom += 1
     if top == 0:
         return None
-    frames = rows[top - 1 : top] + rows[bottom + 1 : bottom + 2]  # a window that is resized may cut off the lower one
+    frames = (
+        rows[top - 1 : top] + rows[bottom + 1 : bottom + 2]
+    )  # a window that is resized may cut off the lower one
     narrow = state.width // 2 if style.edge is Edge.ANY else 0  # a draft may draw a small one
     is_framed = all(_is_edge(frame) and text_width(frame.rstrip()) >= narrow for frame in frames)
     return (top, bottom) if is_framed else None
@@ -284,7 +309,9 @@ def _one_line(state: PaneState, style: Style, row: int) -> tuple[int, int] | Non
 
 def _is_edge(row: str) -> bool:
     line = row.strip()
-    return line[:1] in _RULES + _CORNERS and sum(char in _RULES + _CORNERS for char in line) * 2 >= len(line)
+    return line[:1] in _RULES + _CORNERS and sum(
+        char in _RULES + _CORNERS for char in line
+    ) * 2 >= len(line)
 
 
 _FINDERS = {

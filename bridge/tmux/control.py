@@ -19,7 +19,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Awaitable, Callable, Iterator, Optional
+from collections.abc import Awaitable, Iterator
+from typing import Callable
 
 from bridge.backoff import full_jitter
 from bridge.errors import ControlBroken, TmuxError
@@ -43,12 +44,19 @@ Run = Callable[..., Awaitable[str]]
 class ControlClient(Tmux):
     """One tmux server, through a control client where that is possible. Used inside one event loop; ended with `aclose`."""
 
-    def __init__(self, socket_name: Optional[str] = None, socket_path: Optional[str] = None, deadline: float = 5.0, program: str = "tmux", policy: str = "auto") -> None:
+    def __init__(
+        self,
+        socket_name: str | None = None,
+        socket_path: str | None = None,
+        deadline: float = 5.0,
+        program: str = "tmux",
+        policy: str = "auto",
+    ) -> None:
         super().__init__(socket_name, socket_path, deadline, program)
         self._policy = policy
-        self._connection: Optional[ControlConnection] = None
-        self._keeper: Optional[asyncio.Future[None]] = None
-        self._comer: Optional[tuple[ControlConnection, Gate]] = None  # the one that waits at its gate
+        self._connection: ControlConnection | None = None
+        self._keeper: asyncio.Future[None] | None = None
+        self._comer: tuple[ControlConnection, Gate] | None = None  # the one that waits at its gate
         self._is_opening = False
         self._not_before = 0.0  # monotonic seconds; no connection is tried earlier
         self._delays = self._new_delays()
@@ -58,9 +66,11 @@ class ControlClient(Tmux):
     def is_connected(self) -> bool:
         return self._connection is not None and not self._connection.broken
 
-    async def run(self, *argv: str, stdin: Optional[bytes] = None) -> str:
+    async def run(self, *argv: str, stdin: bytes | None = None) -> str:
         """Run one tmux invocation and return what it printed. Raises TmuxError that names the subcommand."""
-        line = control_line(argv) if stdin is None and argv and not argv[0].startswith("-") else None
+        line = (
+            control_line(argv) if stdin is None and argv and not argv[0].startswith("-") else None
+        )
         connection = await self._reach() if line is not None and len(line) <= LINE_MAX else None
         if connection is None or line is None:
             return await super().run(*argv, stdin=stdin)
@@ -79,7 +89,7 @@ class ControlClient(Tmux):
             await stop_all(keeper)
         await self._turn_away()
 
-    async def _reach(self) -> Optional[ControlConnection]:
+    async def _reach(self) -> ControlConnection | None:
         """The connection; None when there is none and none can be had now."""
         if self.is_connected:
             return self._connection
@@ -94,7 +104,7 @@ class ControlClient(Tmux):
         finally:
             self._is_opening = False
 
-    async def _open(self) -> Optional[ControlConnection]:
+    async def _open(self) -> ControlConnection | None:
         if self._keeper is not None and not self._keeper.done():
             return None  # the one before is still leaving
         anchor, objection = await self._anchor(super().run, "")
@@ -115,16 +125,21 @@ class ControlClient(Tmux):
             log.info("control client attached server=%r session=%s", self.server, anchor.session_id)
         return connection
 
-    async def _attach(self, anchor: Grounds) -> Optional[ControlConnection]:
+    async def _attach(self, anchor: Grounds) -> ControlConnection | None:
         """None: ours stands at the gate, until a person has typed. Raises ControlBroken."""
         session_id = anchor.session_id
         if self._policy == "on":
             return await ControlConnection.open(self._prefix, session_id, self._deadline)
-        if self._comer is not None and (self._comer[0].broken or self._comer[0].session_id != session_id):
+        if self._comer is not None and (
+            self._comer[0].broken or self._comer[0].session_id != session_id
+        ):
             await self._turn_away()
         if self._comer is None:
             gate = Gate(session_id)
-            self._comer = await ControlConnection.come(self._prefix, gate, session_id, self._deadline), gate
+            self._comer = (
+                await ControlConnection.come(self._prefix, gate, session_id, self._deadline),
+                gate,
+            )
         connection, gate = self._comer
         objection = anchor.objection(self._policy, connection.came_at)
         if objection:
@@ -182,21 +197,29 @@ class ControlClient(Tmux):
         except TmuxError as error:
             return str(error)
 
-    async def _anchor(self, run: Run, only: str, came_at: int = 0) -> tuple[Optional[Grounds], str]:
+    async def _anchor(self, run: Run, only: str, came_at: int = 0) -> tuple[Grounds | None, str]:
         """(where to attach, why not); `only` that session when it is given."""
-        lines = (await run("list-sessions", "-F", SESSIONS, ";", "list-clients", "-F", CLIENTS)).split("\n")
+        lines = (
+            await run("list-sessions", "-F", SESSIONS, ";", "list-clients", "-F", CLIENTS)
+        ).split("\n")
         sessions = [session for session in read_grounds(lines) if only in ("", session.session_id)]
         anchor, objection = choose_anchor(sessions, self._policy, came_at)
         if anchor is None or self._policy == "on":
             return anchor, objection
-        hook = hook_among((await run("show-hooks", "-g", ";", "show-hooks", "-t", anchor.session_id)).split("\n"))
+        hook = hook_among(
+            (await run("show-hooks", "-g", ";", "show-hooks", "-t", anchor.session_id)).split("\n")
+        )
         return (None, f"the hook {hook} would run for us") if hook else (anchor, "")
 
     def _wait(self, reason: str, pause: float) -> None:
         self._not_before = time.monotonic() + pause
         if reason != self._said and self._policy != "off":
             self._said = reason
-            log.info("no control client, tmux is run for each call server=%r reason=%s", self.server, reason)
+            log.info(
+                "no control client, tmux is run for each call server=%r reason=%s",
+                self.server,
+                reason,
+            )
 
     def _new_delays(self) -> Iterator[float]:
         return full_jitter(BACKOFF_BASE, BACKOFF_CAP)

@@ -18,8 +18,8 @@ import secrets
 import signal
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Deque, Sequence
 
 from bridge.errors import ControlBroken, TmuxError
 from bridge.tasks import stop_all, within
@@ -29,7 +29,12 @@ from bridge.tmux.gate import ATTACH, Gate
 
 READ = 1 << 16  # bytes at a time
 LEAVE = 0.4  # seconds that a client has to end when its input does; tmux needs some ms, and who waits for us is patient for 0.5 s
-NEWS = {"client-detached", "client-session-changed", "sessions-changed", "session-changed"}  # after which the anchor must be judged anew
+NEWS = {
+    "client-detached",
+    "client-session-changed",
+    "sessions-changed",
+    "session-changed",
+}  # after which the anchor must be judged anew
 
 
 @dataclass(eq=False)
@@ -42,27 +47,40 @@ class _Question:
 class ControlConnection:
     """A running `tmux -C`; broken once, broken for ever."""
 
-    def __init__(self, process: asyncio.subprocess.Process, words: asyncio.StreamReader, pipe: asyncio.ReadTransport, session_id: str, deadline: float) -> None:
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        words: asyncio.StreamReader,
+        pipe: asyncio.ReadTransport,
+        session_id: str,
+        deadline: float,
+    ) -> None:
         self.session_id = session_id
         self.came_at = 0  # seconds of the clock; 0: attached without a gate
         self.broken = ""  # why it cannot be used any more
-        self.news = asyncio.Event()  # something happened that may forbid us to stay; set when broken, too
+        self.news = (
+            asyncio.Event()
+        )  # something happened that may forbid us to stay; set when broken, too
         self._process, self._words, self._pipe = process, words, pipe
         self._deadline = deadline
-        self._questions: Deque[_Question] = deque()
+        self._questions: deque[_Question] = deque()
         self._nonce, self._asked = secrets.token_hex(16), 0
         self._greeted = asyncio.Event()  # tmux has said something; set when broken, too
         self._reader = asyncio.ensure_future(self._read())
 
     @classmethod
-    async def open(cls, prefix: Sequence[str], session_id: str, deadline: float) -> ControlConnection:
+    async def open(
+        cls, prefix: Sequence[str], session_id: str, deadline: float
+    ) -> ControlConnection:
         """Attach at once. Raises ControlBroken."""
         connection = await cls._start(prefix, session_id, deadline, [*ATTACH, session_id])
         await connection.confirm()
         return connection
 
     @classmethod
-    async def come(cls, prefix: Sequence[str], gate: Gate, session_id: str, deadline: float) -> ControlConnection:
+    async def come(
+        cls, prefix: Sequence[str], gate: Gate, session_id: str, deadline: float
+    ) -> ControlConnection:
         """Come to the gate, and wait there. Raises ControlBroken."""
         connection = await cls._start(prefix, session_id, deadline, gate.wait)
         try:
@@ -79,7 +97,9 @@ class ControlConnection:
         return connection
 
     @classmethod
-    async def _start(cls, prefix: Sequence[str], session_id: str, deadline: float, argv: Sequence[str]) -> ControlConnection:
+    async def _start(
+        cls, prefix: Sequence[str], session_id: str, deadline: float, argv: Sequence[str]
+    ) -> ControlConnection:
         """The client itself holds the other end of its stdout, too: one whose words nobody can read any more never leaves (tmux 3.5a)."""
         ours, theirs = os.pipe()
         try:
@@ -103,7 +123,9 @@ class ControlConnection:
             os.close(theirs)
         words = asyncio.StreamReader()
         try:
-            pipe, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(words), os.fdopen(ours, "rb", 0))
+            pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
+                lambda: asyncio.StreamReaderProtocol(words), os.fdopen(ours, "rb", 0)
+            )
         except BaseException:
             await end_process(process)
             raise
@@ -125,10 +147,12 @@ class ControlConnection:
         if self.broken:
             raise ControlBroken(self.broken)
         self._asked += 1
-        question = _Question(f"{self._nonce}-{self._asked}", asyncio.get_running_loop().create_future())
+        question = _Question(
+            f"{self._nonce}-{self._asked}", asyncio.get_running_loop().create_future()
+        )
         self._questions.append(question)
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{line}\ndisplay-message -p '{question.word}'\n".encode("utf-8"))
+        self._process.stdin.write(f"{line}\ndisplay-message -p '{question.word}'\n".encode())
         try:
             blocks = await within(self._deadline, question.answer)
         except asyncio.TimeoutError:
@@ -146,7 +170,9 @@ class ControlConnection:
         self._process.stdin.close()
         exit_status = asyncio.ensure_future(self._process.wait())
         try:
-            await asyncio.wait({exit_status, self._reader}, timeout=LEAVE, return_when=asyncio.ALL_COMPLETED)
+            await asyncio.wait(
+                {exit_status, self._reader}, timeout=LEAVE, return_when=asyncio.ALL_COMPLETED
+            )
         finally:
             if self._process.returncode is None or not self._reader.done():
                 self._kill()

@@ -16,13 +16,18 @@ any control character is not said here at all.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional, Sequence, Union
+from typing import Union
 
 from bridge.errors import ControlBroken
 
-HELD_MAX = 8 << 20  # bytes of one line, and of one block: a screen of 1000 columns, 500 rows, 16 bytes a cell
-_LINE_COST = 64  # bytes that a held line costs beside its text, so that empty lines are bounded, too
+HELD_MAX = (
+    8 << 20
+)  # bytes of one line, and of one block: a screen of 1000 columns, 500 rows, 16 bytes a cell
+_LINE_COST = (
+    64  # bytes that a held line costs beside its text, so that empty lines are bounded, too
+)
 _GUARD = re.compile(rb"%begin (\d{1,20} \d{1,20} \d{1,20})")
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
 _NAME = re.compile(r"%([a-z][a-z0-9-]{0,63})(?: (.*))?", re.S)
@@ -62,7 +67,7 @@ class ControlParser:
     def __init__(self, held_max: int = HELD_MAX) -> None:
         self._held_max = held_max
         self._partial = bytearray()
-        self._guard: Optional[bytes] = None  # the three words of the block that is open
+        self._guard: bytes | None = None  # the three words of the block that is open
         self._lines: list[bytes] = []
         self._block_bytes = 0
         self._failure = ""
@@ -129,7 +134,7 @@ class ControlParser:
         self._lines, self._block_bytes = [], 0
 
 
-def _output(name: str, line: bytes) -> Optional[Output]:
+def _output(name: str, line: bytes) -> Output | None:
     """`%output PANE TEXT`, or since 3.2 `%extended-output PANE AGE ... : TEXT`."""
     pane_id, _, text = line.partition(b" ")[2].partition(b" ")
     if name == "extended-output":
@@ -143,7 +148,7 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
-def control_line(argv: Sequence[str]) -> Optional[str]:
+def control_line(argv: Sequence[str]) -> str | None:
     """`argv` as one line that means the same; None when that cannot be, and a process of its own must say it.
 
     ";" alone parts commands, as it does on tmux's command line; there a word that merely ends in ";" parts them, too, which
@@ -151,4 +156,6 @@ def control_line(argv: Sequence[str]) -> Optional[str]:
     """
     if any(_UNSPEAKABLE.search(word) or (word.endswith(";") and word != ";") for word in argv):
         return None
-    return " ".join(word if word == ";" else "'" + word.replace("'", "'\\''") + "'" for word in argv)
+    return " ".join(
+        word if word == ";" else "'" + word.replace("'", "'\\''") + "'" for word in argv
+    )

@@ -49,12 +49,16 @@ class Draft:
 
     whole: str  # squashed
     last: str  # its last line, squashed
-    said: frozenset[str] = frozenset()  # squashed rows that stood on the screen before the paste: words, no dialog
+    said: frozenset[str] = (
+        frozenset()
+    )  # squashed rows that stood on the screen before the paste: words, no dialog
 
     @classmethod
     def of(cls, text: str, before: tuple[str, ...] = ()) -> Draft:
         """`before`: the rows of the screen when nothing was pasted yet."""
-        return cls(squash(text), squash(text.rstrip().rpartition("\n")[2]), frozenset(map(squash, before)))
+        return cls(
+            squash(text), squash(text.rstrip().rpartition("\n")[2]), frozenset(map(squash, before))
+        )
 
     def standing(self, sight: Sight) -> Standing:
         composer = find_composer(sight.state, sight.composers)
@@ -71,7 +75,11 @@ class Draft:
         if seen == self.whole or (is_end and self._may_scroll(composer)):
             return Standing.WHOLE
         mark = FOLDED.search(shown)
-        if mark and not squash(shown[: mark.start()]) and squash(shown[mark.end() :]) in ("", self.last):
+        if (
+            mark
+            and not squash(shown[: mark.start()])
+            and squash(shown[mark.end() :]) in ("", self.last)
+        ):
             return Standing.WHOLE
         return Standing.TOUCHED if mark or not seen or self._shares(seen) else Standing.FOREIGN
 
@@ -81,7 +89,10 @@ class Draft:
 
     def _shares(self, seen: str) -> bool:
         """Is a piece of the text in it, or is it a piece of the text?"""
-        pieces = [self.whole[index : index + TAIL] for index in range(0, max(1, len(self.whole) - TAIL + 1), TAIL // 2)]
+        pieces = [
+            self.whole[index : index + TAIL]
+            for index in range(0, max(1, len(self.whole) - TAIL + 1), TAIL // 2)
+        ]
         return any(piece in seen for piece in pieces) or (len(seen) >= 4 and seen in self.whole)
 
     def is_told(self, state: PaneState) -> bool:
@@ -93,17 +104,23 @@ class Draft:
         objection = tmux_objection(sight)
         if objection is not None:
             return objection
-        rows = [row for row in menu_rows(sight) if squash(row) not in self.whole and squash(row) not in self.said]
+        rows = [
+            row
+            for row in menu_rows(sight)
+            if squash(row) not in self.whole and squash(row) not in self.said
+        ]
         return f"a dialog is open: {' '.join(BORDER.sub('', rows[0]).split())!r}" if rows else None
-
-
 
 
 def squash(text: str) -> str:
     """Letters, digits and punctuation only: what survives wrapping, framing, prompting and any idea of emoji."""
     joined = "".join(unicodedata.normalize("NFC", text).split())
     plain = re.sub(r"\^[@-_?]", "", joined)
-    return "".join(char for char in plain if char not in IGNORED and unicodedata.category(char) in _KEPT)
+    return "".join(
+        char for char in plain if char not in IGNORED and unicodedata.category(char) in _KEPT
+    )
 
 
-_KEPT = frozenset(("Lu", "Ll", "Lt", "Lo", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm", "Sc"))
+_KEPT = frozenset(
+    ("Lu", "Ll", "Lt", "Lo", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm", "Sc")
+)

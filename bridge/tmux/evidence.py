@@ -21,7 +21,12 @@ class Evidence:
     note: str = ""  # why it is not verified, where that is the command's own doing
 
     def to_json(self) -> dict[str, object]:
-        said = {"pane": self.pane, "form": self.form, "submittedAt": self.submitted_at, "verified": self.verified}
+        said = {
+            "pane": self.pane,
+            "form": self.form,
+            "submittedAt": self.submitted_at,
+            "verified": self.verified,
+        }
         return {**said, "note": self.note} if self.note else said
 
     def is_from_here(self, pane: str, tty: str) -> bool:

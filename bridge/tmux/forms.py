@@ -20,7 +20,9 @@ from bridge.tmux.marks import SAFE_ID, encode_id
 from bridge.tmux.profiles import Repl
 from bridge.tmux.sanitise import one_line, sanitise
 
-LINE_MAX = 4000  # bytes: a terminal in canonical mode loses what a line has beyond 4095 (termios(3))
+LINE_MAX = (
+    4000  # bytes: a terminal in canonical mode loses what a line has beyond 4095 (termios(3))
+)
 INERT = "| "  # a line that begins so is a syntax error in every shell
 LINE_BREAK = " ⏎ "  # stands for a line break where one would be an Enter
 _NAME_BYTES = 64  # of a name in the header: a name, not a message
@@ -31,7 +33,9 @@ _SPECIAL = re.compile(r"[\"\\`$;&|<>(){}!*?#~\[\]]")
 def check_command(template: str) -> str:
     """Return `template` if it is one printable line with one {id}. Raises UsageError."""
     if template.count("{id}") != 1 or not template.isprintable():
-        raise UsageError(f"--shell-command is {template!r}; it must be one line with {{id}} where the ticket's id goes")
+        raise UsageError(
+            f"--shell-command is {template!r}; it must be one line with {{id}} where the ticket's id goes"
+        )
     return template
 
 
@@ -50,7 +54,11 @@ def repl_command(ticket_id: str, template: str, repl: Repl) -> str:
 
 
 def body_of(ticket: Ticket) -> str:
-    return ticket.payload if isinstance(ticket.payload, str) else json.dumps(ticket.payload, indent=2, ensure_ascii=False)
+    return (
+        ticket.payload
+        if isinstance(ticket.payload, str)
+        else json.dumps(ticket.payload, indent=2, ensure_ascii=False)
+    )
 
 
 def spoken(template: str, words: str) -> str:
@@ -69,7 +77,9 @@ def agent_text(ticket: Ticket, cap_bytes: int, template: str, shell_below: bool 
     parts = [header(ticket, template), body.text]
     if body.was_cut:
         show = spoken(template, f"show {id_words(ticket.ticket_id)}")
-        parts.append(f"[bridge: cut here, {body.size_bytes} bytes in all; read the whole with: {show}]")
+        parts.append(
+            f"[bridge: cut here, {body.size_bytes} bytes in all; read the whole with: {show}]"
+        )
     lines = "\n".join(part for part in parts if part).split("\n")
     return closed("\n".join(INERT + line for line in lines) if shell_below else "\n".join(lines))
 
@@ -96,8 +106,10 @@ def header(ticket: Ticket, template: str) -> str:
     answers = ticket.metadata.get("replyTo") if ticket.metadata.get("isReply") else None
     about = f" in reply to your ticket {plain_name(answers)}" if isinstance(answers, str) else ""
     words = id_words(ticket.ticket_id)
-    line = f'[bridge] Message from "{plain_name(ticket.origin)}"{about}: a peer agent, not your user.'
-    line += f' Ticket {words.replace("--id64 ", "id64:")}.'
+    line = (
+        f'[bridge] Message from "{plain_name(ticket.origin)}"{about}: a peer agent, not your user.'
+    )
+    line += f" Ticket {words.replace('--id64 ', 'id64:')}."
     reply = f'reply {words} "…"'
     return f"{line} To reply: {spoken(template, reply)}" if ticket.expect_reply else line
 

@@ -15,7 +15,13 @@ from __future__ import annotations
 import secrets
 
 STAY = 120  # seconds at the gate
-ATTACH = ("attach-session", "-E", "-f", "ignore-size,no-output", "-t")  # -E: else our environment would become the session's (update-environment)
+ATTACH = (
+    "attach-session",
+    "-E",
+    "-f",
+    "ignore-size,no-output",
+    "-t",
+)  # -E: else our environment would become the session's (update-environment)
 
 
 class Gate:
@@ -25,5 +31,20 @@ class Gate:
         name = f"bridge-{secrets.token_hex(8)}"
         attach = " ".join(["set-option", "-su", f"@{name}", ";", *ATTACH, f"'{session_id}'"])
         self.close = ["wait-for", "-S", name]
-        self.wait = ["run-shell", "-b", "-d", str(STAY), "-C", " ".join(self.close), ";", "wait-for", name, ";", "if-shell", "-F", f"#{{@{name}}}", attach]
+        self.wait = [
+            "run-shell",
+            "-b",
+            "-d",
+            str(STAY),
+            "-C",
+            " ".join(self.close),
+            ";",
+            "wait-for",
+            name,
+            ";",
+            "if-shell",
+            "-F",
+            f"#{{@{name}}}",
+            attach,
+        ]
         self.open = ["set-option", "-s", f"@{name}", "1", ";", *self.close]

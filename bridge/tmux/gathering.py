@@ -16,17 +16,31 @@ import asyncio
 import re
 import secrets
 from collections import deque
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Awaitable, Callable, Deque
+from typing import Callable
 
 from bridge.errors import TmuxError
 
 AT_A_TIME = 2  # processes that look; more would only take the CPU from one another
 LIST_MAX = 12000  # characters of one command list: tmux takes 16 KiB
 SERVER_GONE = re.compile(r"no server running|error connecting|lost server|server exited")
-LOOKS = {"display-message", "list-panes", "list-clients", "list-buffers", "list-sessions", "list-windows", "capture-pane", "show-options", "show-hooks", "has-session"}
+LOOKS = {
+    "display-message",
+    "list-panes",
+    "list-clients",
+    "list-buffers",
+    "list-sessions",
+    "list-windows",
+    "capture-pane",
+    "show-options",
+    "show-hooks",
+    "has-session",
+}
 
-RunList = Callable[["list[str]"], Awaitable["tuple[str, str]"]]  # argv -> (what it printed, what it complained of; "" = it went well)
+RunList = Callable[
+    ["list[str]"], Awaitable["tuple[str, str]"]
+]  # argv -> (what it printed, what it complained of; "" = it went well)
 
 
 def only_looks(argv: tuple[str, ...]) -> bool:
@@ -47,7 +61,7 @@ class Gathering:
 
     def __init__(self, run_list: RunList) -> None:
         self._run_list = run_list
-        self._waiting: Deque[_Look] = deque()
+        self._waiting: deque[_Look] = deque()
         self._running: set[asyncio.Future[None]] = set()
 
     async def ask(self, argv: tuple[str, ...], tells: bool = False) -> str:
@@ -105,9 +119,13 @@ class Gathering:
             return
         parts = out.split(word + "\n")
         for look, part in zip(looks, parts[:-1]):
-            settle(look.answer, TmuxError(look.argv[0], complaint) if look.tells and not part else part)
+            settle(
+                look.answer, TmuxError(look.argv[0], complaint) if look.tells and not part else part
+            )
         if len(parts) <= len(looks):
-            self._fail(looks[len(parts) - 1 :], complaint or f"an answer that is not tmux's: {out[-80:]!r}")
+            self._fail(
+                looks[len(parts) - 1 :], complaint or f"an answer that is not tmux's: {out[-80:]!r}"
+            )
 
     def _fail(self, looks: list[_Look], complaint: str) -> None:
         """The first of these failed; the others were not asked, and are the next."""

@@ -21,17 +21,32 @@ clock then, through strftime(3)'s %s in an option of ours.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 from bridge.tmux.marks import option_names
 
 NOW = "@bridge_now"
-_FIELDS = (
-    "pid pane_id pane_pid pane_dead pane_in_mode pane_input_off pane_synchronized cursor_x cursor_y cursor_flag alternate_on pane_width pane_height session_activity"
-).split()
+_FIELDS = [
+    "pid",
+    "pane_id",
+    "pane_pid",
+    "pane_dead",
+    "pane_in_mode",
+    "pane_input_off",
+    "pane_synchronized",
+    "cursor_x",
+    "cursor_y",
+    "cursor_flag",
+    "alternate_on",
+    "pane_width",
+    "pane_height",
+    "session_activity",
+]
 DONE, NOT_DONE = "display-message -p OK", "display-message -p NO"
-FIELD_COUNT = len(_FIELDS) + 3  # and the two marks, and the command, last: its name may hold anything
+FIELD_COUNT = (
+    len(_FIELDS) + 3
+)  # and the two marks, and the command, last: its name may hold anything
 
 
 def snapshot_format(pane_id: str, per_pane: bool) -> str:
@@ -42,7 +57,12 @@ def snapshot_format(pane_id: str, per_pane: bool) -> str:
 
 def is_guarded(argv: Sequence[str]) -> bool:
     """Is it one of our sequences, perhaps with its buffer set before it? Its output says what became of it."""
-    return len(argv) >= 7 and tuple(argv[-7:-5]) == ("if-shell", "-F") and argv[-2].endswith(DONE) and argv[-1].endswith(NOT_DONE)
+    return (
+        len(argv) >= 7
+        and tuple(argv[-7:-5]) == ("if-shell", "-F")
+        and argv[-2].endswith(DONE)
+        and argv[-1].endswith(NOT_DONE)
+    )
 
 
 @dataclass(frozen=True)
@@ -55,7 +75,9 @@ class Guard:
     deadline: int = 0  # seconds since 1970 at which the claim ends; 0: none, or tmux cannot tell
 
     def _condition(self) -> str:
-        escaped = re.sub(r"([#,}])", r"#\1", self.snapshot)  # the three characters that end a format's argument
+        escaped = re.sub(
+            r"([#,}])", r"#\1", self.snapshot
+        )  # the three characters that end a format's argument
         same = "#{==:%s,%s}" % (snapshot_format(self.pane_id, self.per_pane), escaped)
         return "#{&&:%s,#{e|<:#{T:%s},%d}}" % (same, NOW, self.deadline) if self.deadline else same
 

@@ -24,8 +24,8 @@ row a pane that its owner made anew before we noticed is refused, too. The error
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Iterable, Optional
 
 from bridge.errors import PaneLost, PaneUnfit
 
@@ -114,7 +114,9 @@ class Held:
     session_id: str
     seen: tuple[int, int]  # newest pane and session of the last listing that had it
     gone: int = -1  # newest pane of the first listing that had it no more; -1: it is there
-    unclear: bool = False  # an index for a name, in a session that has had several windows meanwhile
+    unclear: bool = (
+        False  # an index for a name, in a session that has had several windows meanwhile
+    )
 
     @classmethod
     def found(cls, name: str, row: Row, listing: Listing) -> Held:
@@ -148,7 +150,7 @@ class Held:
         return unclear if self.unclear else ""
 
 
-def pick(listing: Listing, session: str, pane: str, held: Optional[Held] = None) -> Held:
+def pick(listing: Listing, session: str, pane: str, held: Held | None = None) -> Held:
     """The one pane that `session` and `pane` name: "N", "window.pane" or "%N", which needs no session.
 
     `held`: what bore this name before, and has seen this listing. Raises PaneLost, with the panes
@@ -184,14 +186,23 @@ def choose(rows: Iterable[Row], session: str, pane: str) -> Row:
     if not PANE_NAME.fullmatch(pane):
         raise PaneLost(f"pane {pane!r} is no pane's name; write {HOW_TO_NAME}")
     # A pane of grouped or linked sessions is listed once for each of them.
-    fits = {row.pane_id: row for row in inside if pane in (row.pane_id, row.place, str(row.pane_index))}
-    found, there = list(fits.values()), _listed(list({row.pane_id: row.name for row in inside}.values()))
+    fits = {
+        row.pane_id: row for row in inside if pane in (row.pane_id, row.place, str(row.pane_index))
+    }
+    found, there = (
+        list(fits.values()),
+        _listed(list({row.pane_id: row.name for row in inside}.values())),
+    )
     if pane.isdigit() and found and _windows(inside) > 1:
         way_out = f"write window.pane, as {found[0].place}; there is {there}"
-        raise PaneUnfit(f"session {session!r} has several windows, so {pane!r} names no pane; {way_out}")
+        raise PaneUnfit(
+            f"session {session!r} has several windows, so {pane!r} names no pane; {way_out}"
+        )
     if len(found) != 1:
         where = "any session" if is_anywhere else f"session {session!r}"
-        raise PaneLost(f"{'more than one' if found else 'no'} pane of {where} is {pane!r}; there is {there}")
+        raise PaneLost(
+            f"{'more than one' if found else 'no'} pane of {where} is {pane!r}; there is {there}"
+        )
     return found[0]
 
 

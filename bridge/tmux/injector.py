@@ -20,7 +20,8 @@ import asyncio
 import math
 import re
 import time
-from typing import Callable, Iterable, Optional
+from collections.abc import Iterable
+from typing import Callable
 
 from bridge.errors import HalfDelivered, PaneNotReady, Uncertain
 from bridge.self_command import show_template
@@ -53,7 +54,16 @@ _LATE_MS = 2000  # beyond verify_timeout, in which a pasted text may still come 
 class Injector:
     """Types tickets into the pane that `session` and `pane` name; finds it again by name when it was lost."""
 
-    def __init__(self, tmux: Tmux, session: str, pane: str, settings: TmuxSettings = TmuxSettings(), form: str = "auto", activity: Optional[Activity] = None, census: Optional[Lister] = None) -> None:
+    def __init__(
+        self,
+        tmux: Tmux,
+        session: str,
+        pane: str,
+        settings: TmuxSettings = TmuxSettings(),
+        form: str = "auto",
+        activity: Activity | None = None,
+        census: Lister | None = None,
+    ) -> None:
         self._activity = activity  # None: no events, the pane is polled
         self._lookout = Lookout(tmux, session, pane, settings, form, census, activity)
         self._submitter = Submitter(self._lookout, settings)
@@ -61,7 +71,9 @@ class Injector:
         self._template = forms.check_command(show_template(settings.shell_command))
         self._buffer = new_name()
         self._owed = ""  # mark of the ticket whose text keeps the pane from being ready
-        self._turn: Optional[asyncio.Lock] = None  # made inside the loop: Python 3.9 binds it to the loop that it finds
+        self._turn: asyncio.Lock | None = (
+            None  # made inside the loop: Python 3.9 binds it to the loop that it finds
+        )
 
     @property
     def template(self) -> str:
@@ -73,7 +85,7 @@ class Injector:
         return forms.shell_command(ticket.ticket_id, self._template)
 
     @property
-    def pane(self) -> Optional[Pane]:
+    def pane(self) -> Pane | None:
         """The pane as it was found; None before the first look and after a loss."""
         return self._lookout.pane
 
@@ -116,10 +128,14 @@ class Injector:
             self._owed = pasted if pasted in map(mark_of, held()) else ""
             if verdict.ready:
                 return
-            if self._owed and self._owed != before:  # the pane may not become ready before `inject` has resumed that ticket
+            if (
+                self._owed and self._owed != before
+            ):  # the pane may not become ready before `inject` has resumed that ticket
                 await asyncio.sleep(self._settings.poll_min / 1000)
                 return
-            await waiting.pause(pane, state, verdict, armed, self._lookout.rules.still - self._lookout.still)
+            await waiting.pause(
+                pane, state, verdict, armed, self._lookout.rules.still - self._lookout.still
+            )
             if self._owed:  # it could not be resumed yet: again after a pause
                 return
 
@@ -127,7 +143,9 @@ class Injector:
         """Did `wait_ready` return because this ticket was typed here, the last of all, and is not acknowledged? No other can go before it."""
         return self._owed == mark_of(ticket_id)
 
-    async def inject(self, ticket: Ticket, time_left: Callable[[], float] = lambda: math.inf, again: bool = False) -> Evidence:
+    async def inject(
+        self, ticket: Ticket, time_left: Callable[[], float] = lambda: math.inf, again: bool = False
+    ) -> Evidence:
         """Type `ticket`, once, now. Raises PaneNotReady, PaneLost, Uncertain, TmuxError.
 
         `time_left`: seconds for which the claim surely holds. It is asked right before the guarded paste. What another
@@ -145,7 +163,11 @@ class Injector:
                 taken = False if is_command else await self._is_taken(ticket, state)
                 return self._evidence(sent.form, sent.at_ms, taken, state)
             pasted = Pasted.read(state.pasted, mark)
-            if pasted is not None and (sent is None or pasted.at_ms > sent.at_ms) and not _has_ended(pasted.process, state):
+            if (
+                pasted is not None
+                and (sent is None or pasted.at_ms > sent.at_ms)
+                and not _has_ended(pasted.process, state)
+            ):
                 resumed = await self._resume(ticket, state, pasted, time_left)
                 if resumed is not None:
                     return resumed
@@ -165,9 +187,14 @@ class Injector:
     async def _ready_state(self, state: PaneState, mark: str) -> PaneState:
         """The state, or a later one, in which the pane is ready; waits only for the screen to have stood still."""
         if self._cooling() > 0:
-            raise PaneNotReady(f"cooling down: the last ticket was typed less than {self._settings.cool_down} ms ago")
+            raise PaneNotReady(
+                f"cooling down: the last ticket was typed less than {self._settings.cool_down} ms ago"
+            )
         other, pasted_ms = last_unsent(state.pasted, state.sent, state.process)
-        if other not in ("", mark) and now_ms() - pasted_ms < self._settings.verify_timeout + _LATE_MS:
+        if (
+            other not in ("", mark)
+            and now_ms() - pasted_ms < self._settings.verify_timeout + _LATE_MS
+        ):
             raise PaneNotReady("the text of another ticket is on its way into this pane")
         verdict = self._lookout.judge(state)
         if verdict.rule == "settling":
@@ -178,7 +205,9 @@ class Injector:
             raise PaneNotReady(verdict.reason)
         return state
 
-    async def _type(self, ticket: Ticket, state: PaneState, time_left: Callable[[], float]) -> Evidence:
+    async def _type(
+        self, ticket: Ticket, state: PaneState, time_left: Callable[[], float]
+    ) -> Evidence:
         sight = self._lookout.sight(state)
         text = self._text(ticket, sight)
         mark = mark_of(ticket.ticket_id)
@@ -188,21 +217,30 @@ class Injector:
             load = ["set-buffer", "-b", self._buffer, "--", text, ";"]  # one process for both
         else:
             load = []
-            await self._lookout.run("load-buffer", "-b", self._buffer, "-", stdin=text.encode("utf-8"))
+            await self._lookout.run(
+                "load-buffer", "-b", self._buffer, "-", stdin=text.encode("utf-8")
+            )
         left = time_left()
         if left <= 0:  # and the marks may have forgotten it by now
             if not load:
                 await self._lookout.run("delete-buffer", "-b", self._buffer)
-            raise PaneNotReady("the claim ran out before anything was typed; another watcher may have the ticket")
+            raise PaneNotReady(
+                "the claim ran out before anything was typed; another watcher may have the ticket"
+            )
         guard = await self._lookout.guard_within(state, left)
         pasted = self._lookout.mark(state.pasted, mark, str(Pasted(state.process, now_ms())))
         paste = [*load, *guard.paste(self._buffer, pasted)]
         if sight.is_command:
             is_prompt = _prompt_like(state.left)
             after = await self._lookout.guarded_look(paste, SHELL_STEP)
-            return self._evidence(*await self._submitter.submit_command(after, text, is_prompt, mark, time_left), state)
+            return self._evidence(
+                *await self._submitter.submit_command(after, text, is_prompt, mark, time_left),
+                state,
+            )
         await self._lookout.guarded(paste)
-        return self._evidence(*await self._submitter.submit(Draft.of(text, state.rows), mark, time_left), state)
+        return self._evidence(
+            *await self._submitter.submit(Draft.of(text, state.rows), mark, time_left), state
+        )
 
     def _text(self, ticket: Ticket, sight: Sight) -> str:
         state, template = sight.state, self._template
@@ -217,7 +255,7 @@ class Injector:
 
     async def _resume(
         self, ticket: Ticket, state: PaneState, pasted: Pasted, time_left: Callable[[], float]
-    ) -> Optional[Evidence]:
+    ) -> Evidence | None:
         """The text was pasted, and no Enter of ours followed: by a crash, or because it did not show in time. None: it is a
         command, and the line is empty, so that it may be typed again."""
         sight, mark = self._lookout.sight(state), mark_of(ticket.ticket_id)
@@ -227,34 +265,51 @@ class Injector:
         if sight.is_command:
             is_start = _is_nothing if state.terminal.canonical else looks_like_line_start
             if holds_command(state, text, is_start):
-                return self._evidence(*await self._submitter.submit_command(state, text, is_start, mark, time_left), state)
+                return self._evidence(
+                    *await self._submitter.submit_command(state, text, is_start, mark, time_left),
+                    state,
+                )
             return None  # the pane must be ready, as for a new one
         draft = Draft.of(text)
         standing = draft.standing(sight)
         if standing is Standing.WHOLE:
-            return self._evidence(*await self._submitter.submit(draft, mark, time_left, is_new=False), state)
+            return self._evidence(
+                *await self._submitter.submit(draft, mark, time_left, is_new=False), state
+            )
         is_late = now_ms() - pasted.at_ms < self._settings.verify_timeout + _LATE_MS
         is_free = verdict.ready and not is_late
         if is_free and draft.is_told(state):  # a person has pressed Enter
             return self._evidence(sight.form or "agent", now_ms(), False, state)
         if is_free:
-            raise Uncertain(f"ticket {ticket.ticket_id} was pasted into {self._lookout.label} and is no longer in its input; it is not typed again")
-        raise HalfDelivered(f"ticket {ticket.ticket_id} was pasted and waits for its Enter: {verdict.reason}")
+            raise Uncertain(
+                f"ticket {ticket.ticket_id} was pasted into {self._lookout.label} and is no longer in its input; it is not typed again"
+            )
+        raise HalfDelivered(
+            f"ticket {ticket.ticket_id} was pasted and waits for its Enter: {verdict.reason}"
+        )
 
     async def _is_taken(self, ticket: Ticket, state: PaneState) -> bool:
         """Enter was pressed in an agent before. Raises HalfDelivered, Uncertain, PaneLost."""
         sight, mark = self._lookout.sight(state), mark_of(ticket.ticket_id)
         pasted = Pasted.read(state.pasted, mark)
         if sight.form == "agent" and (pasted is None or pasted.process == state.process):
-            return await self._submitter.wait_taken(Draft.of(self._text(ticket, sight)), mark, state)
+            return await self._submitter.wait_taken(
+                Draft.of(self._text(ticket, sight)), mark, state
+            )
         if pasted is not None and is_alive(pasted.process):
             raise self._in_background(ticket)
-        if Draft.of(forms.agent_text(ticket, self._settings.body_cap, self._template)).is_told(state):
+        if Draft.of(forms.agent_text(ticket, self._settings.body_cap, self._template)).is_told(
+            state
+        ):
             return False  # it stands in what the agent has left on the screen
-        raise Uncertain(f"the program in {self._lookout.label} that got ticket {ticket.ticket_id} has ended, and was not seen to take it")
+        raise Uncertain(
+            f"the program in {self._lookout.label} that got ticket {ticket.ticket_id} has ended, and was not seen to take it"
+        )
 
     def _in_background(self, ticket: Ticket) -> HalfDelivered:
-        return HalfDelivered(f"ticket {ticket.ticket_id} stands in a program of {self._lookout.label} that is in the background now")
+        return HalfDelivered(
+            f"ticket {ticket.ticket_id} stands in a program of {self._lookout.label} that is in the background now"
+        )
 
     def note_ran(self) -> None:
         """A command that was typed here has said that it ran."""
@@ -266,7 +321,15 @@ class Injector:
 
     def _evidence(self, form: str, submitted_ms: int, verified: bool, state: PaneState) -> Evidence:
         is_opaque = self._lookout.sight(state).kind is Kind.OPAQUE
-        return Evidence(self._lookout.label, form, rfc3339(submitted_ms), verified, state.pane_id, state.tty, is_opaque)
+        return Evidence(
+            self._lookout.label,
+            form,
+            rfc3339(submitted_ms),
+            verified,
+            state.pane_id,
+            state.tty,
+            is_opaque,
+        )
 
 
 def _has_ended(process: str, state: PaneState) -> bool:

@@ -13,7 +13,8 @@ import math
 import re
 import time
 from dataclasses import replace
-from typing import Optional, Pattern, Protocol
+from re import Pattern
+from typing import Protocol
 
 from bridge.errors import PaneLost, PaneNotReady, TmuxError, UsageError
 from bridge.settings import TmuxSettings
@@ -56,20 +57,37 @@ class Lister(Protocol):
 
 
 class Lookout:
-    def __init__(self, tmux: Tmux, session: str, pane: str, settings: TmuxSettings, form: str, census: Optional[Lister] = None, activity: Optional[Activity] = None) -> None:
+    def __init__(
+        self,
+        tmux: Tmux,
+        session: str,
+        pane: str,
+        settings: TmuxSettings,
+        form: str,
+        census: Lister | None = None,
+        activity: Activity | None = None,
+    ) -> None:
         if form not in ("auto", "agent", "shell"):
             raise UsageError(f"--form is {form!r}; it must be one of auto, agent, shell")
         self._tmux = tmux
         self._census: Lister = census or Census(tmux)
-        self._held: Optional[Held] = None  # what the name was found to be; kept when that is lost
+        self._held: Held | None = None  # what the name was found to be; kept when that is lost
         self._names = (session, pane)
-        self.rules = Rules(form, settings.quiet / 1000, settings.still / 1000, _compile(settings.ready_pattern), settings.allow_opaque)
-        self.pane: Optional[Pane] = None
+        self.rules = Rules(
+            form,
+            settings.quiet / 1000,
+            settings.still / 1000,
+            _compile(settings.ready_pattern),
+            settings.allow_opaque,
+        )
+        self.pane: Pane | None = None
         self.looked_at = 0.0  # monotonic seconds at which the last look began
         self._memory = Memory()
-        self._last: Optional[PaneState] = None  # nothing of ours was typed since
+        self._last: PaneState | None = None  # nothing of ours was typed since
         self._activity = activity  # None: no events
-        self._stirred: Armed = None  # done when the program has written something since that look began
+        self._stirred: Armed = (
+            None  # done when the program has written something since that look began
+        )
 
     @property
     def label(self) -> str:
@@ -87,7 +105,7 @@ class Lookout:
             return False
         return not self._activity.has_stirred(self._stirred)
 
-    def current(self) -> Optional[PaneState]:
+    def current(self) -> PaneState | None:
         """The last look, where another would see the same: nothing was written since, nobody was there, and the
         terminal is as it was. All else (a key, a mode, who comes) is in the guard. None: look again."""
         last = self._last if self.is_still else None
@@ -165,20 +183,24 @@ class Lookout:
         return sight_of(state, self._memory.learned(), self.rules)
 
     def guard(self, state: PaneState, deadline: int = 0) -> Guard:
-        return Guard(state.pane_id, self.pane is None or self.pane.per_pane, state.snapshot, deadline)
+        return Guard(
+            state.pane_id, self.pane is None or self.pane.per_pane, state.snapshot, deadline
+        )
 
     async def guard_within(self, state: PaneState, left: float) -> Guard:
         """A guard that says no when `left` seconds are over, where tmux can compare."""
         if math.isinf(left) or await self._tmux.version() < COMPARES:
             return self.guard(state)
-        end = time.time() + left  # tmux knows whole seconds only: a short claim may end up to one later
+        end = (
+            time.time() + left
+        )  # tmux knows whole seconds only: a short claim may end up to one later
         return self.guard(state, int(end) if left >= 2 else math.ceil(end))
 
     def note_ran(self, submitted: float) -> None:
         """A command of ours, entered at that monotonic second, was seen to run."""
         self._memory.note_ran(submitted)
 
-    async def run(self, *argv: str, stdin: Optional[bytes] = None) -> str:
+    async def run(self, *argv: str, stdin: bytes | None = None) -> str:
         try:
             return await self._tmux.run(*argv, stdin=stdin)
         except TmuxError as error:
@@ -209,11 +231,15 @@ class Lookout:
 
     def _check_done(self, said: str) -> None:
         if "OK" not in said.split():
-            raise PaneNotReady(f"something changed in {self.label} at the last moment; nothing was typed")
+            raise PaneNotReady(
+                f"something changed in {self.label} at the last moment; nothing was typed"
+            )
 
 
-def _compile(pattern: str) -> Optional[Pattern[str]]:
+def _compile(pattern: str) -> Pattern[str] | None:
     try:
         return re.compile(pattern) if pattern else None
     except re.error as error:
-        raise UsageError(f"--ready-pattern is {pattern!r}; it is no regular expression: {error}") from None
+        raise UsageError(
+            f"--ready-pattern is {pattern!r}; it is no regular expression: {error}"
+        ) from None

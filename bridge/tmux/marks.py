@@ -22,24 +22,30 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Collection, Optional
 
-SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")  # no leading '-': it would read as an option
+SAFE_ID = re.compile(
+    r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}"
+)  # no leading '-': it would read as an option
 RING = 8  # tickets remembered: a pane has one turn at a time, so that one acknowledgement is owed at most
 KEPT_MAX = 8  # beyond them, of tickets that stand unconfirmed: as many may be set aside (inbox.py)
 
 
 def encode_id(ticket_id: str) -> str:
     """base64url without padding (RFC 4648 section 5), as `show --id64` reads it."""
-    return base64.urlsafe_b64encode(ticket_id.encode("utf-8", "surrogatepass")).decode("ascii").rstrip("=")
+    return (
+        base64.urlsafe_b64encode(ticket_id.encode("utf-8", "surrogatepass"))
+        .decode("ascii")
+        .rstrip("=")
+    )
 
 
 def mark_of(ticket_id: str) -> str:
     return ticket_id if SAFE_ID.fullmatch(ticket_id) else "+" + encode_id(ticket_id)
 
 
-def read_mark(ring: str, mark: str) -> Optional[str]:
+def read_mark(ring: str, mark: str) -> str | None:
     """What stands beside `mark`, or None when the ring does not hold it."""
     for entry in ring.split():
         name, _, value = entry.rpartition("=")
@@ -65,7 +71,7 @@ class Pasted:
     at_ms: int  # since 1970
 
     @classmethod
-    def read(cls, ring: str, mark: str) -> Optional[Pasted]:
+    def read(cls, ring: str, mark: str) -> Pasted | None:
         value = read_mark(ring, mark)
         return cls._parse(value) if value is not None else None
 
@@ -82,7 +88,11 @@ def last_unsent(pasted: str, sent: str, process: str) -> tuple[str, int]:
     """(mark, when) of the text that `process` got last, if no Enter of ours followed it; else ("", 0)."""
     mark, _, value = (pasted.split() or ["=0"])[-1].rpartition("=")
     last = Pasted._parse(value)
-    return (mark, last.at_ms) if mark and last.process == process and read_mark(sent, mark) is None else ("", 0)
+    return (
+        (mark, last.at_ms)
+        if mark and last.process == process and read_mark(sent, mark) is None
+        else ("", 0)
+    )
 
 
 @dataclass(frozen=True)
@@ -95,7 +105,7 @@ class Sent:
     seen_ms: int = 0  # when it was seen there last
 
     @classmethod
-    def read(cls, ring: str, mark: str) -> Optional[Sent]:
+    def read(cls, ring: str, mark: str) -> Sent | None:
         value = read_mark(ring, mark)
         if value is None:
             return None
@@ -103,7 +113,13 @@ class Sent:
         return cls(form, int(moment), process, int(seen or 0))
 
     def __str__(self) -> str:
-        return "-".join([self.form, str(self.at_ms), *([self.stands_in, str(self.seen_ms)] if self.stands_in else [])])
+        return "-".join(
+            [
+                self.form,
+                str(self.at_ms),
+                *([self.stands_in, str(self.seen_ms)] if self.stands_in else []),
+            ]
+        )
 
 
 def option_names(pane_id: str, per_pane: bool) -> tuple[str, str]:

@@ -12,28 +12,30 @@ look brings its time.
 
 from __future__ import annotations
 
-from typing import Optional
-
 from bridge.tmux.program import Learned
 from bridge.tmux.prompts import is_learnable
 from bridge.tmux.state import PaneState
 
 _PROMPTS_LEARNED = 8  # prompts remembered of one shell: it shows its directory in them
-_PROMPT_STILL = 0.3  # seconds a prompt must stand before it is learned: readline is raw before it has drawn
+_PROMPT_STILL = (
+    0.3  # seconds a prompt must stand before it is learned: readline is raw before it has drawn
+)
 
 
 class Memory:
     """For one pane."""
 
     def __init__(self) -> None:
-        self._picture: Optional[tuple[object, ...]] = None
+        self._picture: tuple[object, ...] | None = None
         self._since = 0.0
         self.still = 0.0  # seconds between the first and the last of the equal looks
-        self._line: Optional[tuple[object, ...]] = None
+        self._line: tuple[object, ...] | None = None
         self._line_since = 0.0
         self._line_still = 0.0  # the same of the cursor and its row alone
-        self._busy_since: Optional[float] = None
-        self._ours_ran_at: Optional[float] = None  # when a command of ours was entered that was seen to run
+        self._busy_since: float | None = None
+        self._ours_ran_at: float | None = (
+            None  # when a command of ours was entered that was seen to run
+        )
         self._process = ""
         self._seen: tuple[str, ...] = ()  # text left of the cursor after each of the last commands
         self._prompts: tuple[str, ...] = ()
@@ -67,7 +69,9 @@ class Memory:
         started = [moment for moment in (self._busy_since, self._ours_ran_at) if moment is not None]
         if not started:
             return
-        is_alone = not state.unseen_person and (state.human_idle is None or state.human_idle > now - min(started))
+        is_alone = not state.unseen_person and (
+            state.human_idle is None or state.human_idle > now - min(started)
+        )
         is_ours, self._busy_since, self._ours_ran_at = self._ours_ran_at is not None, None, None
         left = state.left
         if not is_alone or state.right.strip() or not is_learnable(left):

@@ -14,7 +14,7 @@ import os
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Pattern
+from re import Pattern
 
 from bridge.tmux.state import Process
 

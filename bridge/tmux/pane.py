@@ -10,7 +10,8 @@ another pane. Which pane a name means is identity.py's.
 from __future__ import annotations
 
 import time
-from typing import Callable, Iterable, Optional
+from collections.abc import Iterable
+from typing import Callable
 
 from bridge.errors import PaneLost, TmuxError
 from bridge.tmux.cells import read_rows, wrapped_rows
@@ -31,7 +32,9 @@ _CLIENTS = "#{client_activity} #{client_control_mode} .#{client_flags} #{?client
 async def list_panes(tmux: Tmux) -> Listing:
     """Raises PaneLost when there is no server, TmuxError."""
     try:
-        output = await tmux.run("list-panes", "-a", "-F", _LIST, ";", "display-message", "-p", "#{socket_path}")
+        output = await tmux.run(
+            "list-panes", "-a", "-F", _LIST, ";", "display-message", "-p", "#{socket_path}"
+        )
     except TmuxError as error:
         raise _lost(error, f"the server `{tmux.server}`") from error
     *lines, socket = output.rstrip("\n").split("\n")
@@ -46,7 +49,17 @@ async def resolve(tmux: Tmux, session: str, pane: str) -> Pane:
 
 def _row(line: str) -> Row:
     pid, start, pane_id, pane_pid, tty, session_id, window, index, session = line.split(" ", 8)
-    return Row(int(pid), int(start or 0), pane_id, int(pane_pid or 0), tty, session_id, int(window), int(index), session)
+    return Row(
+        int(pid),
+        int(start or 0),
+        pane_id,
+        int(pane_pid or 0),
+        tty,
+        session_id,
+        int(window),
+        int(index),
+        session,
+    )
 
 
 def _lost(error: TmuxError, what: str) -> Exception:
@@ -56,7 +69,9 @@ def _lost(error: TmuxError, what: str) -> Exception:
 
 async def observe(tmux: Tmux, pane: Pane, now: Callable[[], float] = time.time) -> PaneState:
     """Look at the pane: one tmux call, one termios read. Raises PaneLost when it, or its server, is gone."""
-    asked = now()  # a key that is pressed while tmux answers may be missing in the answer: count from before
+    asked = (
+        now()
+    )  # a key that is pressed while tmux answers may be missing in the answer: count from before
     try:
         output = await tmux.run(*await look_words(tmux, pane))
     except TmuxError as error:
@@ -73,7 +88,13 @@ async def look_words(tmux: Tmux, pane: Pane) -> list[str]:
         *["display-message", "-p", *target, snapshot_format(pane.pane_id, pane.per_pane), ";"],
         *["list-clients", "-F", _CLIENTS, ";"],
         # A respawned pane has another terminal.
-        *["display-message", "-p", *target, ".#{pane_tty} #{bracket_paste_flag}|#{pane_title}", ";"],
+        *[
+            "display-message",
+            "-p",
+            *target,
+            ".#{pane_tty} #{bracket_paste_flag}|#{pane_title}",
+            ";",
+        ],
         *["capture-pane", "-p", "-e", *keep_blanks, *target, ";"],
         *["capture-pane", "-p", "-J", *target],
     ]
@@ -101,7 +122,9 @@ def read_look(output: str, pane: Pane, asked: float) -> PaneState:
         unseen_person=has_unseen_person(lines[:end_of_clients], pane.pane_id),
         tty=tty,
         terminal=terminal,
-        session=claude_status(terminal.process) if any("claude" in word for word in terminal.argv[:2]) else "",
+        session=claude_status(terminal.process)
+        if any("claude" in word for word in terminal.argv[:2])
+        else "",
     )
 
 
@@ -134,13 +157,13 @@ def _read_snapshot(snapshot: str, pane: Pane) -> dict[str, object]:
     )
 
 
-def human_idle(clients: Iterable[str], pane_id: str, now: float) -> Optional[float]:
+def human_idle(clients: Iterable[str], pane_id: str, now: float) -> float | None:
     """Seconds since a person's last key in this pane; None when nobody has it in front of them.
 
     client_activity moves on a person's keys only, never on ours. It counts whole seconds, so
     the key may have come up to one second later than it says.
     """
-    idle: Optional[float] = None
+    idle: float | None = None
     for client in clients:
         activity, control, _, panes = client.split(" ", 3)
         if pane_id in panes.split() and control != "1":

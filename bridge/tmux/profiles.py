@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Optional, Pattern
+from re import Pattern
 
 from bridge.tmux.composer import Edge, Style
 
@@ -29,8 +29,18 @@ class Repl:
 
 
 REPLS = (
-    Repl("python", re.compile(r"(python|pypy)[\d.]*", re.I), re.compile(r">>> ?"), '__import__("os").system({command})'),
-    Repl("node", re.compile(r"node(js)?"), re.compile(r"> ?"), 'void require("child_process").spawnSync({command},{{shell:true,stdio:"inherit"}})'),
+    Repl(
+        "python",
+        re.compile(r"(python|pypy)[\d.]*", re.I),
+        re.compile(r">>> ?"),
+        '__import__("os").system({command})',
+    ),
+    Repl(
+        "node",
+        re.compile(r"node(js)?"),
+        re.compile(r"> ?"),
+        'void require("child_process").spawnSync({command},{{shell:true,stdio:"inherit"}})',
+    ),
 )
 
 
@@ -72,7 +82,11 @@ FOLDED = re.compile(r"\[\s*paste[d]?\b[^\]]*\]", re.I)
 
 
 def _style(
-    opening: str, edge: Edge, has_placeholder: bool = False, foot: str = "", has_cursor: bool = False
+    opening: str,
+    edge: Edge,
+    has_placeholder: bool = False,
+    foot: str = "",
+    has_cursor: bool = False,
 ) -> Style:
     return Style(re.compile(opening), edge, has_placeholder, re.compile(foot), has_cursor)
 
@@ -81,7 +95,9 @@ def _profile(name: str, *composers: Style, keeps_brackets: bool = True) -> Profi
     return Profile(name, frozenset({name}), composers, _BUSY, _MENU, _QUESTION, keeps_brackets)
 
 
-_BOXED = _style(r"\s?[│|] [>❯][ \u00a0]?", Edge.BOX)  # Claude Code 1, Gemini CLI and Qwen Code of 2025
+_BOXED = _style(
+    r"\s?[│|] [>❯][ \u00a0]?", Edge.BOX
+)  # Claude Code 1, Gemini CLI and Qwen Code of 2025
 _AIDER = r"((ask|architect|code|help|context|diff|udiff|whole|editor|patch)[\w-]*( multi)?|multi)?>(?: |$)"
 PROFILES = (
     _profile("claude", _style("[>❯](?:[ \u00a0]|$)", Edge.RULES), _BOXED),
@@ -98,17 +114,19 @@ _PROMPT = r"([│┃║|]\s{0,3}|\s?)(>>>|[>❯›»➜λ▌])[ \u00a0]{0,2}"
 GENERIC = _profile("", _style(_PROMPT, Edge.ANY))
 LINE = (_style(_PROMPT, Edge.LINE),)
 
-PASSWORD = re.compile(r"(pass(word|phrase|code)|\bPIN\b|verification code|one-time code|\botp\b)[^:]{0,60}:\s*$", re.I)
+PASSWORD = re.compile(
+    r"(pass(word|phrase|code)|\bPIN\b|verification code|one-time code|\botp\b)[^:]{0,60}:\s*$", re.I
+)
 
 
-def find_profile(names: tuple[str, ...]) -> Optional[Profile]:
+def find_profile(names: tuple[str, ...]) -> Profile | None:
     for profile in PROFILES:
         if not profile.commands.isdisjoint(names):
             return profile
     return None
 
 
-def find_repl(name: str) -> Optional[Repl]:
+def find_repl(name: str) -> Repl | None:
     for repl in REPLS:
         if repl.command.fullmatch(name):
             return repl

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, replace
-from typing import Callable, Optional, Pattern
+from re import Pattern
+from typing import Callable
 
 from bridge.tmux import profiles
-from bridge.tmux.names import HELPERS, INTERPRETERS, NO_KEYS, OPAQUE, SHELLS, Names, names_of
 from bridge.tmux.composer import Style
+from bridge.tmux.names import HELPERS, INTERPRETERS, NO_KEYS, OPAQUE, SHELLS, Names, names_of
 from bridge.tmux.profiles import GENERIC, LINE, Profile, Repl
 from bridge.tmux.state import PaneState, Process
 
@@ -41,7 +42,7 @@ class Rules:
     form: str = "auto"  # auto, agent, shell
     quiet: float = 2.0  # seconds without a person's key
     still: float = 0.3  # seconds that the screen of a REPL or an agent stands still
-    ready_pattern: Optional[Pattern[str]] = None  # searched in the text left of the cursor
+    ready_pattern: Pattern[str] | None = None  # searched in the text left of the cursor
     allow_opaque: bool = False
 
 
@@ -64,7 +65,7 @@ class Sight:
     kind: Kind
     name: str  # the program, as a person calls it
     profile: Profile
-    repl: Optional[Repl]
+    repl: Repl | None
 
     @property
     def form(self) -> str:
@@ -87,7 +88,9 @@ class Sight:
     @property
     def composers(self) -> tuple[Style, ...]:
         """How its composer is drawn. What reads lines, and is not known, has one line."""
-        is_unknown = self.profile is GENERIC and (self.state.terminal.canonical or self.state.terminal.signals)
+        is_unknown = self.profile is GENERIC and (
+            self.state.terminal.canonical or self.state.terminal.signals
+        )
         return LINE if is_unknown else self.profile.composers
 
     @property
@@ -111,7 +114,7 @@ class Found:
 
     kind: Kind
     name: str
-    repl: Optional[Repl] = None
+    repl: Repl | None = None
 
 
 def classify(state: PaneState, rules: Rules) -> Found:
@@ -129,7 +132,9 @@ def classify(state: PaneState, rules: Rules) -> Found:
     ):  # a shell's script may read for a shell
         return found
     is_full_screen = rules.form == "auto" and state.alternate
-    return replace(found, kind=Kind.AGENT if is_full_screen else _UNKNOWN[rules.form, _takes_keys(state)])
+    return replace(
+        found, kind=Kind.AGENT if is_full_screen else _UNKNOWN[rules.form, _takes_keys(state)]
+    )
 
 
 def identify(process: Process) -> Found:
@@ -176,21 +181,21 @@ def _takes_keys(state: PaneState) -> bool:
 # Other processes of the group
 
 
-def _always(reads: Optional[bool]) -> bool:
+def _always(reads: bool | None) -> bool:
     return True
 
 
-def _may_read(reads: Optional[bool]) -> bool:
+def _may_read(reads: bool | None) -> bool:
     return reads is not False
 
 
-def _does_read(reads: Optional[bool]) -> bool:
+def _does_read(reads: bool | None) -> bool:
     return reads is True
 
 
 # When is another process of the group an objection? By what the reader is, then the other one.
 _EXECUTING = (Kind.OPAQUE, Kind.SHELL, Kind.INTERPRETER, Kind.REPL)
-_HINDERS: dict[Kind, dict[Kind, Callable[[Optional[bool]], bool]]] = {
+_HINDERS: dict[Kind, dict[Kind, Callable[[bool | None], bool]]] = {
     # An agent's tools and servers (`bash -c`, `docker run -i`, `deno`) have pipes. What it gave its
     # terminal to does read it. Where that cannot be told, only an editor is worth a guess.
     Kind.AGENT: {Kind.NEVER: _may_read, **dict.fromkeys(_EXECUTING, _does_read)},
@@ -205,7 +210,7 @@ _HINDERS: dict[Kind, dict[Kind, Callable[[Optional[bool]], bool]]] = {
 }
 
 
-def _beside(kind: Kind, reader: Process, process: Process, state: PaneState) -> Optional[Found]:
+def _beside(kind: Kind, reader: Process, process: Process, state: PaneState) -> Found | None:
     """The objection that `process` is, beside a reader of this kind; None when it is none."""
     other = identify(process)
     if process is reader or (other.kind is Kind.PROGRAM and _descends(reader, process, state)):

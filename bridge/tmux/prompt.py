@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Callable, Optional
+from typing import Callable
 
 from bridge.tmux import profiles
 from bridge.tmux.composer import find_composer
@@ -33,7 +33,9 @@ from bridge.tmux.state import NEAR_ROWS, PaneState
 SPINS = 20.0  # seconds: a spinner, or the clock beside it, moves more often
 # Titles of the pane, as Codex, Claude Code and Gemini CLI set them. They say when not; a stale one never says when.
 _TITLE_WORKS = re.compile("[\u2801-\u28ff◐◓◑◒] |✦ +Working")
-_OVERLAY = re.compile(r"\bany key (to )?close\b")  # Copilot CLI's help lies over its transcript, under an open composer
+_OVERLAY = re.compile(
+    r"\bany key (to )?close\b"
+)  # Copilot CLI's help lies over its transcript, under an open composer
 _TITLE_ASKS = re.compile(r"\[ [.!] \] |✋ ")
 
 
@@ -55,18 +57,22 @@ def judge(state: PaneState, learned: Learned = Learned(), rules: Rules = Rules()
         objection = check(sight)
         if objection is not None:
             return Verdict(False, objection, sight.form, check.__name__.lstrip("_"))
-    return Verdict(True, f"{sight.name} waits at an empty prompt", sight.form, f"{sight.kind.value}_prompt")
+    return Verdict(
+        True, f"{sight.name} waits at an empty prompt", sight.form, f"{sight.kind.value}_prompt"
+    )
 
 
 # Checks: each returns the objection, or None.
 
 
-def tmux_objection(sight: Sight) -> Optional[str]:
+def tmux_objection(sight: Sight) -> str | None:
     state = sight.state
     if state.dead:
         return "the program in the pane has ended; the pane is dead"
     if state.in_mode:
-        return "the pane is in a tmux mode (copy-mode or a menu), where keys do not reach the program"
+        return (
+            "the pane is in a tmux mode (copy-mode or a menu), where keys do not reach the program"
+        )
     if state.input_off:
         return "input to the pane is switched off (select-pane -d)"
     if state.synchronized:
@@ -74,7 +80,7 @@ def tmux_objection(sight: Sight) -> Optional[str]:
     return None
 
 
-def person_objection(sight: Sight) -> Optional[str]:
+def person_objection(sight: Sight) -> str | None:
     idle = sight.state.human_idle
     if idle is not None and idle < sight.rules.quiet:
         return f"a person typed here {idle:.1f} s ago"
@@ -85,20 +91,22 @@ def person_objection(sight: Sight) -> Optional[str]:
     return None
 
 
-def _person(sight: Sight) -> Optional[str]:
+def _person(sight: Sight) -> str | None:
     return person_objection(sight)
 
 
-def _password(sight: Sight) -> Optional[str]:
+def _password(sight: Sight) -> str | None:
     terminal = sight.state.terminal
     if terminal.known and terminal.canonical and not terminal.echo:
         return "the pane is at a password prompt (echo is off)"
-    if profiles.PASSWORD.search(sight.state.left.rstrip() + " ") or profiles.PASSWORD.search(sight.state.cursor_row.rstrip()):
+    if profiles.PASSWORD.search(sight.state.left.rstrip() + " ") or profiles.PASSWORD.search(
+        sight.state.cursor_row.rstrip()
+    ):
         return "the pane asks for a password"
     return None
 
 
-def _program(sight: Sight) -> Optional[str]:
+def _program(sight: Sight) -> str | None:
     if sight.kind is Kind.NEVER:
         return f"{sight.name} is open: every key would be a command to it"
     if sight.kind is Kind.OPAQUE and not sight.rules.allow_opaque:
@@ -107,14 +115,16 @@ def _program(sight: Sight) -> Optional[str]:
         return f"{sight.name} would execute the text, and no constant command is known for it (--form shell and --shell-command give one)"
     if sight.kind is Kind.UNKNOWN:
         return f"{sight.name} is no agent that is known here, and may execute what it reads (if it is an agent, say so: --form agent)"
-    if not sight.rules.allow_opaque and (not sight.state.terminal.known or not sight.state.terminal.argv):
+    if not sight.rules.allow_opaque and (
+        not sight.state.terminal.known or not sight.state.terminal.argv
+    ):
         return f"{sight.name} is in the foreground, and its terminal cannot be read here (another user's?): allow it with --allow-opaque"
     if sight.rules.form == "agent" and sight.kind in (Kind.SHELL, Kind.REPL):
         return f"{sight.name} is in the foreground, not the agent, and would execute the text"
     return None
 
 
-def _busy(sight: Sight) -> Optional[str]:
+def _busy(sight: Sight) -> str | None:
     terminal = sight.state.terminal
     running = f"{sight.name} is running in the foreground"
     if sight.kind is Kind.PROGRAM:
@@ -124,7 +134,11 @@ def _busy(sight: Sight) -> Optional[str]:
     if terminal.echo and not terminal.canonical:
         return f"{sight.name} waits for a single key"
     if terminal.canonical and not _reads_lines(sight):
-        return running if sight.kind is not Kind.SHELL else f"{sight.name} is busy, or reads a line for a script"
+        return (
+            running
+            if sight.kind is not Kind.SHELL
+            else f"{sight.name} is busy, or reads a line for a script"
+        )
     return None
 
 
@@ -137,23 +151,35 @@ def _reads_lines(sight: Sight) -> bool:
     """
     if sight.kind is Kind.SHELL:
         return sight.name in WITHOUT_EDITOR
-    return sight.kind is Kind.AGENT and sight.rules.form == "agent" and not sight.state.terminal.below
+    return (
+        sight.kind is Kind.AGENT and sight.rules.form == "agent" and not sight.state.terminal.below
+    )
 
 
-def _prompt(sight: Sight) -> Optional[str]:
-    if sight.kind in (Kind.SHELL, Kind.INTERPRETER) or (sight.kind is Kind.OPAQUE and sight.form != "agent"):
+def _prompt(sight: Sight) -> str | None:
+    if sight.kind in (Kind.SHELL, Kind.INTERPRETER) or (
+        sight.kind is Kind.OPAQUE and sight.form != "agent"
+    ):
         return _shell_prompt(sight)
     if sight.kind is Kind.REPL and sight.repl:
-        return None if _is_marked(sight.state) else repl_line_objection(sight.state, sight.name, sight.repl.prompt, sight.rules.ready_pattern)
+        return (
+            None
+            if _is_marked(sight.state)
+            else repl_line_objection(
+                sight.state, sight.name, sight.repl.prompt, sight.rules.ready_pattern
+            )
+        )
     if input_is_empty(sight) or (sight.form == "shell" and _shell_prompt(sight) is None):
         return None
     return _draft(sight)
 
 
-def _shell_prompt(sight: Sight) -> Optional[str]:
+def _shell_prompt(sight: Sight) -> str | None:
     if _is_marked(sight.state):
         return None
-    return shell_line_objection(sight.state, sight.name, sight.learned.prompts, sight.rules.ready_pattern)
+    return shell_line_objection(
+        sight.state, sight.name, sight.learned.prompts, sight.rules.ready_pattern
+    )
 
 
 def _is_marked(state: PaneState) -> bool:
@@ -161,15 +187,22 @@ def _is_marked(state: PaneState) -> bool:
     above = state.rows[: state.cursor_y]
     if state.right.strip():
         return False
-    return state.left.rstrip().endswith(MARKER) or (not state.left.strip() and bool(above) and above[-1].rstrip().endswith(MARKER))
+    return state.left.rstrip().endswith(MARKER) or (
+        not state.left.strip() and bool(above) and above[-1].rstrip().endswith(MARKER)
+    )
 
 
 def input_is_empty(sight: Sight) -> bool:
     """Does nothing stand in the agent's composer? (composer.py)"""
     state = sight.state
-    if sight.profile is profiles.GENERIC and not state.right.strip():  # the user's pattern is for what we do not know
+    if (
+        sight.profile is profiles.GENERIC and not state.right.strip()
+    ):  # the user's pattern is for what we do not know
         pattern = sight.rules.ready_pattern
-        if _is_marked(state) or (pattern is not None and (pattern.search(state.left) or pattern.search(state.left.rstrip()))):
+        if _is_marked(state) or (
+            pattern is not None
+            and (pattern.search(state.left) or pattern.search(state.left.rstrip()))
+        ):
             return True
     composer = find_composer(state, sight.composers)
     return composer is not None and composer.is_empty
@@ -192,7 +225,7 @@ def menu_rows(sight: Sight) -> list[str]:
     return [row for row in vicinity(sight.state) if menu.search(unframed(row).strip())]
 
 
-def _dialog(sight: Sight) -> Optional[str]:
+def _dialog(sight: Sight) -> str | None:
     """A question that only a person may answer. A known agent asks it in place of its composer."""
     if sight.kind is not Kind.AGENT and sight.kind is not Kind.OPAQUE:
         return None
@@ -207,7 +240,9 @@ def _dialog(sight: Sight) -> Optional[str]:
     if is_open and is_known:
         return None
     # In place of a composer; or, of an agent that we do not know, above it, where only a pointer before a number cannot be mistaken.
-    questions = [] if is_open else [row for row in block(sight.state) if sight.profile.question.search(row)]
+    questions = (
+        [] if is_open else [row for row in block(sight.state) if sight.profile.question.search(row)]
+    )
     for row in [*menu_rows(sight), *questions]:
         return f"{sight.name} asks a question that only a person may answer: {_short(row)}"
     return None
@@ -217,7 +252,7 @@ def is_working(sight: Sight) -> bool:
     return sight.kind is Kind.AGENT and _working(sight) is not None
 
 
-def _working(sight: Sight) -> Optional[str]:
+def _working(sight: Sight) -> str | None:
     """Told by the agent's own session file, by the spinner in the pane's title, or by the rows around the composer."""
     state = sight.state
     if sight.kind is not Kind.AGENT or state.session == "idle":
@@ -239,7 +274,7 @@ def _short(row: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
-def _settling(sight: Sight) -> Optional[str]:
+def _settling(sight: Sight) -> str | None:
     if sight.kind in (Kind.SHELL, Kind.INTERPRETER) and sight.state.terminal.known:
         return None
     if sight.learned.still < sight.rules.still:
@@ -247,4 +282,14 @@ def _settling(sight: Sight) -> Optional[str]:
     return None
 
 
-CHECKS: tuple[Callable[[Sight], Optional[str]], ...] = (tmux_objection, _person, _password, _program, _busy, _dialog, _working, _prompt, _settling)
+CHECKS: tuple[Callable[[Sight], str | None], ...] = (
+    tmux_objection,
+    _person,
+    _password,
+    _program,
+    _busy,
+    _dialog,
+    _working,
+    _prompt,
+    _settling,
+)

@@ -30,15 +30,24 @@ _ZSH_WORDS = (
 CONTINUATION = re.compile(rf"(> ?|\? ?|\?# ?|#\? ?|\.\.\. ?|(({_ZSH_WORDS}) ?)+> ?)")
 _ASKED = re.compile(r".*[?:\]] ?|\s*read> ?")  # a question, whoever asks it; fish's `read`
 _WORD = r"[\w.,;:'\"!-]+"
-_WORDS = re.compile(rf"\s*({_WORD}\s+)+{_WORD}\s*[%>] ?|(.*[^\w-])?\d+% ?")  # `server ready > `, `Progress: 45%`
+_WORDS = re.compile(
+    rf"\s*({_WORD}\s+)+{_WORD}\s*[%>] ?|(.*[^\w-])?\d+% ?"
+)  # `server ready > `, `Progress: 45%`
 _REDIRECTED = re.compile(rf"\s*{_WORD}(\s.*)?\s> ?")  # `echo x > `
 _UNBROKEN = {"bash"}  # what writes on at the edge, as readline does; zsh breaks its rows itself
-_FRAMES = ("╭╰", "┌└", "┏┗", "╔╚")  # how the two rows of a prompt begin, where the upper one may be full
+_FRAMES = (
+    "╭╰",
+    "┌└",
+    "┏┗",
+    "╔╚",
+)  # how the two rows of a prompt begin, where the upper one may be full
 
 
 def looks_like_prompt(left: str) -> bool:
     """Could this be a shell's prompt, and nothing but one?"""
-    return SHELL_PROMPT.fullmatch(left) is not None or any(theme.fullmatch(left) for theme in SHELL_THEMES)
+    return SHELL_PROMPT.fullmatch(left) is not None or any(
+        theme.fullmatch(left) for theme in SHELL_THEMES
+    )
 
 
 def is_learnable(left: str) -> bool:
@@ -47,7 +56,9 @@ def is_learnable(left: str) -> bool:
     return is_prompt and not CONTINUATION.fullmatch(left) and not _ASKED.fullmatch(left)
 
 
-def shell_line_objection(state: PaneState, name: str, learned: tuple[str, ...], extra: Pattern[str] | None) -> str | None:
+def shell_line_objection(
+    state: PaneState, name: str, learned: tuple[str, ...], extra: Pattern[str] | None
+) -> str | None:
     """Why the line is not empty, or None. `learned`: prompts; `extra`: the user's own pattern."""
     left = state.left
     if _ink_right(state) and not _is_right_prompt(state):
@@ -58,7 +69,9 @@ def shell_line_objection(state: PaneState, name: str, learned: tuple[str, ...], 
         return "the row above is full to the right edge, so the line goes on: somebody has typed"
     if left.startswith("<"):
         return "the line is scrolled sideways: somebody has typed"
-    if left in learned or (extra is not None and (extra.search(left) or extra.search(left.rstrip()))):
+    if left in learned or (
+        extra is not None and (extra.search(left) or extra.search(left.rstrip()))
+    ):
         return None
     if name != "fish" and CONTINUATION.fullmatch(left):  # fish indents instead
         return "the shell waits for the rest of a command (continuation prompt)"
@@ -85,7 +98,9 @@ def row_above(state: PaneState) -> str:
     return state.rows[state.cursor_y - 1].rstrip() if 0 < state.cursor_y < len(state.rows) else ""
 
 
-def repl_line_objection(state: PaneState, name: str, prompt: Pattern[str], extra: Pattern[str] | None) -> str | None:
+def repl_line_objection(
+    state: PaneState, name: str, prompt: Pattern[str], extra: Pattern[str] | None
+) -> str | None:
     """The same for a REPL, whose prompt is known."""
     left = state.left
     if _ink_right(state):

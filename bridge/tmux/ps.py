@@ -17,7 +17,7 @@ from bridge.tmux.state import Process
 PS_TIMEOUT = 2.0  # seconds; a ps that hangs must not hold up every pane
 COLUMNS = ("pid", "ppid", "pgid", "tpgid", "stat", "lstart", "command")
 _OPTIONS = tuple(word for column in COLUMNS for word in ("-o", f"{column}="))
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _LSTART = r"\w+\s+(\w+)\s+(\d+)\s+([\d:]+)\s+(\d+)"  # Sat Nov 28 09:03:40 2026, in the C locale
 _ROW = re.compile(rf"\s*(\d+)\s+(\d+)\s+(\d+)\s+(-?\d+)\s+(\S+)\s+{_LSTART} ?(.*)")
 
@@ -59,7 +59,9 @@ def parse(table: str, pane_pid: int) -> tuple[tuple[Process, ...], tuple[Process
 
 
 def _rows(table: str) -> list[re.Match[str]]:
-    return [row for row in map(_ROW.match, table.splitlines()) if row and not row[5].startswith("Z")]
+    return [
+        row for row in map(_ROW.match, table.splitlines()) if row and not row[5].startswith("Z")
+    ]
 
 
 def _process(row: re.Match[str]) -> Process:

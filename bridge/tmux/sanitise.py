@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Union
 
 _NEWLINES = re.compile("\r\n|[\r\x85\u2028\u2029]")
-_DROPPED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f]")
+_DROPPED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f]"
+)
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,13 @@ class Sanitised:
     size_bytes: int  # before cutting
 
 
-def sanitise(text: Union[str, bytes], cap_bytes: int) -> Sanitised:
+def sanitise(text: str | bytes, cap_bytes: int) -> Sanitised:
     """Make `text` safe to be pasted; keep at most `cap_bytes` of it, cut between two characters."""
-    given = text.decode("utf-8", "replace") if isinstance(text, bytes) else text.encode("utf-8", "replace").decode("utf-8")
+    given = (
+        text.decode("utf-8", "replace")
+        if isinstance(text, bytes)
+        else text.encode("utf-8", "replace").decode("utf-8")
+    )
     clean = _DROPPED.sub("", _NEWLINES.sub("\n", given)).rstrip()
     raw = clean.encode("utf-8")
     was_cut = len(raw) > cap_bytes

@@ -10,7 +10,6 @@ The cursor splits its row at a DISPLAY column, not at a character (cells.py).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Optional
 
 from bridge.tmux.cells import split_at_column
 
@@ -24,7 +23,9 @@ class Process:
     pid: int = 0
     parent: int = 0
     started: str = ""  # clock ticks since boot (stat, field 22), or the time of day from ps; digits
-    reads: Optional[bool] = None  # the terminal is its standard input, or it opened it to read; None: not known
+    reads: bool | None = (
+        None  # the terminal is its standard input, or it opened it to read; None: not known
+    )
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,15 @@ class Terminal:
     canonical: bool = False  # ICANON: the kernel edits lines; no line editor is at work
     echo: bool = False  # ECHO
     signals: bool = True  # ISIG: off in full-screen programs, on in most line editors
-    own: Optional[bool] = None  # is it the pane's own process that reads? None: cannot be told here
+    own: bool | None = None  # is it the pane's own process that reads? None: cannot be told here
     argv: tuple[str, ...] = ()  # command line of the process that reads; empty: cannot be told here
     group: tuple[Process, ...] = ()
-    process: str = ""  # "PID-STARTTIME" of the process that reads, [0-9-] only; "" where it cannot be told
-    below: str = ""  # a shell or REPL that gets the terminal when that process ends; "" when there is none
+    process: str = (
+        ""  # "PID-STARTTIME" of the process that reads, [0-9-] only; "" where it cannot be told
+    )
+    below: str = (
+        ""  # a shell or REPL that gets the terminal when that process ends; "" when there is none
+    )
     unread: bool = False  # keys have come that nothing has read yet: what they are, no screen shows
 
     @property
@@ -76,15 +81,29 @@ class PaneState:
     pasted: str = ""  # marks, see marks.py
     sent: str = ""
     rows: tuple[str, ...] = ()
-    solid: tuple[str, ...] = ()  # the same rows without faint text (cells.py); () where it cannot be told
-    wrapped: Optional[frozenset[int]] = None  # rows that tmux itself broke at the edge; None where it cannot be told
-    carets: tuple[tuple[int, int], ...] = ()  # (column, row) of each cursor that the program draws itself
+    solid: tuple[
+        str, ...
+    ] = ()  # the same rows without faint text (cells.py); () where it cannot be told
+    wrapped: frozenset[int] | None = (
+        None  # rows that tmux itself broke at the edge; None where it cannot be told
+    )
+    carets: tuple[
+        tuple[int, int], ...
+    ] = ()  # (column, row) of each cursor that the program draws itself
     title: str = ""  # of the pane, as the program set it
-    brackets: Optional[bool] = None  # has the program asked for bracketed paste? None: tmux cannot tell (before 3.7)
-    session: str = ""  # what the agent says of itself: "idle", "busy", "waiting", or "" (claude_registry.py)
+    brackets: bool | None = (
+        None  # has the program asked for bracketed paste? None: tmux cannot tell (before 3.7)
+    )
+    session: str = (
+        ""  # what the agent says of itself: "idle", "busy", "waiting", or "" (claude_registry.py)
+    )
     tty: str = ""  # of the process that is in the pane now
-    human_idle: Optional[float] = None  # seconds since a person's last key here; None: nobody looks at this pane
-    unseen_person: bool = False  # somebody has it in front of them whose keys tmux does not tell (tmux -CC)
+    human_idle: float | None = (
+        None  # seconds since a person's last key here; None: nobody looks at this pane
+    )
+    unseen_person: bool = (
+        False  # somebody has it in front of them whose keys tmux does not tell (tmux -CC)
+    )
     terminal: Terminal = field(default_factory=Terminal)
 
     @property
@@ -125,7 +144,15 @@ class PaneState:
     def picture(self) -> tuple[object, ...]:
         """All that a person would see, and the terminal's mode, which changes before the screen does; equal pictures mean that nothing moved."""
         mode = (self.terminal.canonical, self.terminal.echo, self.terminal.signals)
-        return (self.rows, self.cursor_x, self.cursor_y, self.cursor_shown, self.pane_pid, self.command, mode)
+        return (
+            self.rows,
+            self.cursor_x,
+            self.cursor_y,
+            self.cursor_shown,
+            self.pane_pid,
+            self.command,
+            mode,
+        )
 
 
 NEAR_ROWS = 6  # composers are boxes of 3 rows, with a status line or two under them

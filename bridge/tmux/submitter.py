@@ -28,7 +28,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NoReturn
 
-from bridge.errors import HalfDelivered, PaneError, PaneLost, PaneNotReady, TmuxError, Uncertain
+from bridge.errors import HalfDelivered, PaneError, PaneLost, TmuxError, Uncertain
 from bridge.settings import TmuxSettings
 from bridge.tmux.draft import Draft, Standing
 from bridge.tmux.lookout import Lookout
@@ -55,7 +55,14 @@ class Submitter:
         self._retries = 0  # Enters that were pressed again, so far
         self.submitted = -1e9  # monotonic seconds of the last submission
 
-    async def submit_command(self, state: PaneState, command: str, is_prompt: Callable[[str], bool], mark: str, time_left: TimeLeft) -> tuple[str, int, bool]:
+    async def submit_command(
+        self,
+        state: PaneState,
+        command: str,
+        is_prompt: Callable[[str], bool],
+        mark: str,
+        time_left: TimeLeft,
+    ) -> tuple[str, int, bool]:
         """A shell's or a REPL's command was pasted behind a prompt: see it there, in `state` or later, press Enter. Returns
         (form, when in ms of the clock, was it seen there?). Raises PaneNotReady, PaneLost, TmuxError."""
         until = time.monotonic() + self._settings.verify_timeout / 1000
@@ -66,12 +73,16 @@ class Submitter:
                 break
             if objection or time.monotonic() >= until:
                 reason = objection or "it does not stand behind the prompt as it was typed"
-                raise HalfDelivered(f"the command was pasted into {self._lookout.label}, and Enter was not pressed: {reason}")
+                raise HalfDelivered(
+                    f"the command was pasted into {self._lookout.label}, and Enter was not pressed: {reason}"
+                )
             await asyncio.sleep(SHELL_STEP)
             state = await self._lookout.observe()
         return await self._press(state, mark, sight.form or "shell", time_left), now_ms(), True
 
-    async def submit(self, draft: Draft, mark: str, time_left: TimeLeft, is_new: bool = True) -> tuple[str, int, bool]:
+    async def submit(
+        self, draft: Draft, mark: str, time_left: TimeLeft, is_new: bool = True
+    ) -> tuple[str, int, bool]:
         """The draft is in the composer, or on its way: see it there, press Enter, see it leave. One that `is_new` gets some time
         for what stands in its way; about an older one this is asked again and again. Returns (form, when in ms of the clock, was
         it seen to be taken, and it alone?). Raises PaneNotReady, Uncertain, PaneLost, TmuxError."""
@@ -81,18 +92,28 @@ class Submitter:
         try:
             after = await self._lookout.observe()
             # A key that a person pressed after our last look may stand unseen behind the text, and went with it.
-            is_alone = after.human_idle is None or after.human_idle >= self._lookout.looked_at - looked
+            is_alone = (
+                after.human_idle is None or after.human_idle >= self._lookout.looked_at - looked
+            )
             await self._wait_taken(draft, mark)
         except PaneLost:
-            return form, now, False  # after Enter the ticket IS submitted: a pane that is lost now leaves it unconfirmed
+            return (
+                form,
+                now,
+                False,
+            )  # after Enter the ticket IS submitted: a pane that is lost now leaves it unconfirmed
         return form, now, is_alone
 
     async def _press(self, state: PaneState, mark: str, form: str, time_left: TimeLeft) -> str:
         left = time_left()
         if left <= 0:
-            raise HalfDelivered("the claim ran out before Enter was pressed; another watcher may have the ticket")
+            raise HalfDelivered(
+                "the claim ran out before Enter was pressed; another watcher may have the ticket"
+            )
         guard = await self._lookout.guard_within(state, left)
-        await self._lookout.guarded(guard.enter(self._lookout.mark(state.sent, mark, str(Sent(form, now_ms())))))
+        await self._lookout.guarded(
+            guard.enter(self._lookout.mark(state.sent, mark, str(Sent(form, now_ms()))))
+        )
         self.submitted = time.monotonic()
         return form
 
@@ -127,7 +148,9 @@ class Submitter:
             elif not is_whole and not is_new:
                 break
             await asyncio.sleep(STEP)
-        raise HalfDelivered(f"the text was pasted into {self._lookout.label} and waits for its Enter: {reason}")
+        raise HalfDelivered(
+            f"the text was pasted into {self._lookout.label} and waits for its Enter: {reason}"
+        )
 
     async def _wait_taken(self, draft: Draft, mark: str) -> None:
         """Return when the Enter was taken. Press it again, and only it, while the very same text stands there."""
@@ -140,15 +163,27 @@ class Submitter:
                 reason = f"the program in {self._lookout.label} did not take the Enter, and a person has changed the text, or typed behind it"
                 await self._refuse(mark, sight.state, HalfDelivered(reason))
             if standing is not Standing.WHOLE:
-                raise HalfDelivered(f"Enter was pressed in {self._lookout.label}, and it cannot be seen yet what became of the text")
+                raise HalfDelivered(
+                    f"Enter was pressed in {self._lookout.label}, and it cannot be seen yet what became of the text"
+                )
             # What is busy takes several Enters at once later, and some agents submit the same text with each.
             busy = "the program has not read its Enter yet" if has_unread(sight.state.tty) else None
             objection = draft.objection(sight) or person_objection(sight) or busy
             if objection:
-                await self._refuse(mark, sight.state, HalfDelivered(f"the text still stands in the input of {self._lookout.label}: {objection}"))
+                await self._refuse(
+                    mark,
+                    sight.state,
+                    HalfDelivered(
+                        f"the text still stands in the input of {self._lookout.label}: {objection}"
+                    ),
+                )
             if attempt < self._settings.enter_retries:
                 self._retries += 1  # before it is pressed: the pane may be lost in that moment
-                outcome = await self._lookout.run(*self._lookout.guard(sight.state).enter(self._with_process(sight.state, mark, "")))
+                outcome = await self._lookout.run(
+                    *self._lookout.guard(sight.state).enter(
+                        self._with_process(sight.state, mark, "")
+                    )
+                )
                 self._retries -= "OK" not in outcome.split()
                 wait = ENTER_DELAYS[min(attempt, len(ENTER_DELAYS) - 1)]
         reason = f"the text stands in the input of {self._lookout.label}, which does not take the Enter: press it there, or clear the input"
@@ -158,7 +193,9 @@ class Submitter:
     def _is_taken(draft: Draft, sight: Sight, standing: Standing) -> bool:
         if standing is Standing.EMPTY:
             return True
-        return standing in (Standing.UNSEEN, Standing.FOREIGN) and (is_working(sight) or draft.is_told(sight.state))
+        return standing in (Standing.UNSEEN, Standing.FOREIGN) and (
+            is_working(sight) or draft.is_told(sight.state)
+        )
 
     async def _wait_gone(self, draft: Draft, wait: float) -> tuple[Sight, Standing]:
         """Look until the text has been taken for as long as a paste must stand: a shorter absence may be a redraw, of a program
@@ -189,7 +226,9 @@ class Submitter:
         if sent is None or (sent.stands_in == process == ""):
             return state.sent
         since = now_ms() if process else 0
-        return self._lookout.mark(state.sent, mark, str(replace(sent, stands_in=process, seen_ms=since)))
+        return self._lookout.mark(
+            state.sent, mark, str(replace(sent, stands_in=process, seen_ms=since))
+        )
 
 
 def now_ms() -> int:

@@ -22,8 +22,9 @@ from __future__ import annotations
 import base64
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Callable, Iterable, Optional
+from typing import Callable
 from weakref import WeakValueDictionary
 
 from bridge.errors import PaneLost, PaneUnfit, TmuxError
@@ -79,7 +80,7 @@ class PaneTurns:
         self._turns: WeakValueDictionary[tuple[int, int, str], Turns] = WeakValueDictionary()
         self.holders: dict[str, Held] = {}  # agent -> what it holds
 
-    def of(self, pane: Optional[Pane]) -> Turns:
+    def of(self, pane: Pane | None) -> Turns:
         """To be held with `async with`. Without a pane it is a turn of one's own."""
         return Turns(1) if pane is None else self._turns.setdefault(pane.key, Turns(1))
 
@@ -87,14 +88,16 @@ class PaneTurns:
 class Tenancy:
     """What one agent has of the census: it takes the pane that it finds, and gives it back."""
 
-    def __init__(self, agent: str, tmux: Tmux, census: Lister, turns: Optional[PaneTurns] = None) -> None:
+    def __init__(
+        self, agent: str, tmux: Tmux, census: Lister, turns: PaneTurns | None = None
+    ) -> None:
         self._tmux = tmux
         self._census = census
         self._turns = turns  # None: this agent shares its pane with no other
         self._tenant = Tenant(mark_of(agent), process_name(os.getpid()))
         self._holders: dict[str, Held] = turns.holders if turns is not None else {}
         self._taken: dict[tuple[int, int, str], Pane] = {}
-        self._pane: Optional[Pane] = None  # the one that was taken last
+        self._pane: Pane | None = None  # the one that was taken last
 
     async def recent(self) -> Listing:
         return await self._census.recent()
@@ -172,12 +175,22 @@ class Tenancy:
 
     async def _replace(self, pane: Pane, old: str, tenants: list[Tenant]) -> bool:
         """Set the option, if it is still what it was; False when it is not."""
-        value, scope = " ".join(map(str, tenants)), f"-p -t {pane.pane_id}" if pane.per_pane else "-g"
+        value, scope = (
+            " ".join(map(str, tenants)),
+            f"-p -t {pane.pane_id}" if pane.per_pane else "-g",
+        )
         change = f'{scope} {_option(pane)} "{value}"' if value else f"{scope} -u {_option(pane)}"
-        escaped = re.sub(r"([#,}])", r"#\1", old)  # the three characters that end a format's argument
+        escaped = re.sub(
+            r"([#,}])", r"#\1", old
+        )  # the three characters that end a format's argument
         condition = f"#{{==:#{{{_option(pane)}}},{escaped}}}"
         steps = [f"set-option {change} ; {DONE}", NOT_DONE]
-        return "OK" in (await self._run(pane, "if-shell", "-F", "-t", pane.pane_id, condition, *steps)).split()
+        return (
+            "OK"
+            in (
+                await self._run(pane, "if-shell", "-F", "-t", pane.pane_id, condition, *steps)
+            ).split()
+        )
 
     async def _run(self, pane: Pane, *argv: str) -> str:
         try:

@@ -17,7 +17,6 @@ import array
 import fcntl
 import os
 import termios
-from typing import Optional
 
 from bridge.tmux import ps
 from bridge.tmux.names import executes, is_carrier, names_of
@@ -120,7 +119,7 @@ def has_unread(tty: str) -> bool:
     return count[0] > 0
 
 
-def _flags(tty: str) -> Optional[tuple[bool, bool, bool, bool]]:
+def _flags(tty: str) -> tuple[bool, bool, bool, bool] | None:
     try:
         descriptor = os.open(tty, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
     except OSError:
@@ -211,7 +210,7 @@ def _read(path: str) -> bytes:
         os.close(descriptor)
 
 
-def _stat(pid: int) -> Optional[Stat]:
+def _stat(pid: int) -> Stat | None:
     try:
         return Stat(pid, _read(f"/proc/{pid}/stat").rpartition(b")")[2].split())
     except (OSError, ValueError, IndexError):
@@ -252,7 +251,7 @@ def _ancestors(members: list[Stat], visited: dict[int, Stat]) -> list[Stat]:
     return list(found.values())
 
 
-def _process(stat: Stat, reads: Optional[bool]) -> Process:
+def _process(stat: Stat, reads: bool | None) -> Process:
     try:
         executable = os.readlink(f"/proc/{stat.pid}/exe")
     except OSError:
@@ -272,7 +271,7 @@ def _argv(pid: int) -> tuple[str, ...]:
     )
 
 
-def _reads(stat: Stat, tty: str) -> Optional[bool]:
+def _reads(stat: Stat, tty: str) -> bool | None:
     """Is the terminal its standard input, or did it open it to read, as pickers and pagers do?
 
     What it holds under the same number as its parent it has inherited: a forked zsh keeps the

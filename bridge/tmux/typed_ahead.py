@@ -34,8 +34,12 @@ async def reprint(lookout: Lookout, state: PaneState, timeout_seconds: float) ->
         if later.rows != state.rows and row_above(later).endswith("^R"):
             break
         if time.monotonic() >= deadline:
-            raise PaneNotReady(f"the terminal of {lookout.label} does not show what stands in its line (^R)")
+            raise PaneNotReady(
+                f"the terminal of {lookout.label} does not show what stands in its line (^R)"
+            )
         await asyncio.sleep(STEP)
     if not is_reprinted(later):
-        raise PaneNotReady(f"somebody typed ahead in {lookout.label}, where the shell has no line editor that shows it")
+        raise PaneNotReady(
+            f"somebody typed ahead in {lookout.label}, where the shell has no line editor that shows it"
+        )
     return later

@@ -22,7 +22,11 @@ def holds_command(state: PaneState, command: str, is_prompt: Callable[[str], boo
         if not all(text_width(row) >= state.width - 2 for row in rows[:-1]):
             return False
         variants = [rows, [_without_mark(row) for row in rows[:-1]] + rows[-1:]]
-        if any(is_prompt(head) for head in (_head(each, command) for each in variants) if head is not None):
+        if any(
+            is_prompt(head)
+            for head in (_head(each, command) for each in variants)
+            if head is not None
+        ):
             return not _ink_behind(state)
     return False
 

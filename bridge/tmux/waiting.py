@@ -12,7 +12,6 @@ only a safety net and may be slower; without them it is all there is.
 from __future__ import annotations
 
 import asyncio
-from typing import Optional
 
 from bridge.settings import TmuxSettings
 from bridge.tmux.activity import Activity, Armed
@@ -23,9 +22,13 @@ from bridge.tmux.terminal import has_changed
 
 _TERMINAL_STEP = 0.02  # seconds between looks at the terminal's flags
 _TERMINAL_NET = 0.05  # the same where events wake us: a safety net, 0.1 % of a core
-_FULL_LOOK = 1.0  # seconds between tmux calls while only the program's own doing can make the pane ready
+_FULL_LOOK = (
+    1.0  # seconds between tmux calls while only the program's own doing can make the pane ready
+)
 _DRAWN = 0.005  # seconds of silence after which tmux has drawn what was written; doubled each time that it taught nothing
-_FRAME = 0.12  # the most of it, and the least for a program that turns a spinner: longer than one frame
+_FRAME = (
+    0.12  # the most of it, and the least for a program that turns a spinner: longer than one frame
+)
 _GROWTH = 1.25  # of the poll's pause
 _UNANNOUNCED = {"tmux_objection", "person"}  # objections that end without a byte from the program
 
@@ -33,24 +36,39 @@ _UNANNOUNCED = {"tmux_objection", "person"}  # objections that end without a byt
 class Waiting:
     """The pauses of one wait for readiness."""
 
-    def __init__(self, settings: TmuxSettings, activity: Optional[Activity]) -> None:
+    def __init__(self, settings: TmuxSettings, activity: Activity | None) -> None:
         self._settings = settings
         self._activity = activity
         self._poll = settings.poll_min / 1000
         self._quiet = _DRAWN
 
-    def arm(self, pane: Optional[Pane]) -> Armed:
+    def arm(self, pane: Pane | None) -> Armed:
         """To be called before the look: what is written from now on will wake `pause`."""
         return self._activity.arm(pane.tty) if self._activity and pane else None
 
-    async def pause(self, pane: Pane, state: PaneState, verdict: Verdict, armed: Armed, still_left: float) -> None:
+    async def pause(
+        self, pane: Pane, state: PaneState, verdict: Verdict, armed: Armed, still_left: float
+    ) -> None:
         """Return when another look may find the pane ready; `still_left`: seconds its screen has yet to stand still."""
         if verdict.rule == "settling":
-            await self._stir(pane, armed, min(self._settings.poll_min / 1000, max(0.0, still_left) + 0.001) if armed is None else still_left + 0.001)
+            await self._stir(
+                pane,
+                armed,
+                min(self._settings.poll_min / 1000, max(0.0, still_left) + 0.001)
+                if armed is None
+                else still_left + 0.001,
+            )
         elif verdict.rule == "busy":
             await self._terminal(pane, state, armed)
-        elif await self._stir(pane, armed, self._next_poll(state, verdict, armed), _FRAME if verdict.rule == "working" else 0.0):
-            self._poll = self._settings.poll_min / 1000  # something goes on: the next looks come soon, whatever the events say
+        elif await self._stir(
+            pane,
+            armed,
+            self._next_poll(state, verdict, armed),
+            _FRAME if verdict.rule == "working" else 0.0,
+        ):
+            self._poll = (
+                self._settings.poll_min / 1000
+            )  # something goes on: the next looks come soon, whatever the events say
         else:
             self._poll = self._poll * _GROWTH
 

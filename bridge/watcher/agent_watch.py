@@ -31,7 +31,15 @@ LEAVE = 5.0  # seconds for two short tmux calls; a server that hangs for longer 
 class AgentWatch:
     """Made inside a running loop. `share`: which part of the process is this agent's, for its report."""
 
-    def __init__(self, agent: str, client: BrokerClient, settings: WatcherSettings, watcher: str, tier: Tier, share: Share = lambda: 1.0) -> None:
+    def __init__(
+        self,
+        agent: str,
+        client: BrokerClient,
+        settings: WatcherSettings,
+        watcher: str,
+        tier: Tier,
+        share: Share = lambda: 1.0,
+    ) -> None:
         self.agent = agent
         self.vitals = Vitals("", "", tier)
         self._inbox = Inbox(settings.inbox_max, settings.remembered)
@@ -44,13 +52,32 @@ class AgentWatch:
     async def run(self, sink: Sink) -> None:
         """Deliver until cancelled, or until something fails."""
         self.vitals.settle_in(sink.session, sink.pane)
-        log.info("watching agent=%s session=%s pane=%s broker=%s watcher=%s", self.agent, sink.session, sink.pane, self._client.url, self._watcher)
+        log.info(
+            "watching agent=%s session=%s pane=%s broker=%s watcher=%s",
+            self.agent,
+            sink.session,
+            sink.pane,
+            self._client.url,
+            self._watcher,
+        )
         leases = Leases(self._client, self._inbox, self._settings.lease, self._watcher)
         try:
             await run_together(
-                delivery=Delivery(self._inbox, self.arrivals, self._client, sink, leases, self.vitals, self._settings).run(),
+                delivery=Delivery(
+                    self._inbox,
+                    self.arrivals,
+                    self._client,
+                    sink,
+                    leases,
+                    self.vitals,
+                    self._settings,
+                ).run(),
                 arrivals=self.arrivals.run(),
-                report=Reporter(self.agent, self._client, self._inbox, self.vitals, self._settings, self._share).run(),
+                report=Reporter(
+                    self.agent, self._client, self._inbox, self.vitals, self._settings, self._share
+                ).run(),
             )
         finally:
-            await finishes(asyncio.ensure_future(sink.leave()), LEAVE)  # we may be told again to stop, and must not leave it behind
+            await finishes(
+                asyncio.ensure_future(sink.leave()), LEAVE
+            )  # we may be told again to stop, and must not leave it behind

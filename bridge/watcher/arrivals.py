@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Iterator
+from collections.abc import Iterator
 
 from bridge.backoff import full_jitter
 from bridge.client.broker import BrokerClient
@@ -30,7 +30,14 @@ log = logging.getLogger("bridge.watcher")
 class Arrivals:
     """Made inside a running loop (3.9 binds its events there)."""
 
-    def __init__(self, agent: str, client: BrokerClient, inbox: Inbox, vitals: Vitals, settings: WatcherSettings) -> None:
+    def __init__(
+        self,
+        agent: str,
+        client: BrokerClient,
+        inbox: Inbox,
+        vitals: Vitals,
+        settings: WatcherSettings,
+    ) -> None:
         self.vitals = vitals
         self.arrived = asyncio.Event()  # set when a ticket came in
         self.has_room = asyncio.Event()  # set by the delivery when a ticket left
@@ -53,12 +60,16 @@ class Arrivals:
     def fall_behind(self) -> None:
         """There may be tickets that nobody told us of: look at the backlog."""
         if not self._behind.is_set():
-            log.debug("behind agent=%s queued=%d after=%d", self._agent, len(self._inbox), self._cursor)
+            log.debug(
+                "behind agent=%s queued=%d after=%d", self._agent, len(self._inbox), self._cursor
+            )
             self._behind.set()
 
     def knows(self, ticket: Ticket) -> bool:
         """Was this pending ticket taken, or left on purpose?"""
-        return self._inbox.has_seen(ticket.ticket_id) or (self._behind.is_set() and ticket.seq > self._cursor)
+        return self._inbox.has_seen(ticket.ticket_id) or (
+            self._behind.is_set() and ticket.seq > self._cursor
+        )
 
     def forget(self) -> None:
         """The broker has another store: its seqs say nothing about ours."""
@@ -75,7 +86,9 @@ class Arrivals:
                 delays = self._new_delays()
             except (BrokerUnreachable, PeerError, Refused) as error:
                 log.info("backlog not read agent=%s reason=%s", self._agent, error)
-                await asyncio.sleep(next(delays) + (error.retry_after if isinstance(error, Refused) else 0.0))
+                await asyncio.sleep(
+                    next(delays) + (error.retry_after if isinstance(error, Refused) else 0.0)
+                )
 
     async def _wait_room(self) -> None:
         # Not for each ticket that leaves: that would be a request for each.
@@ -101,4 +114,6 @@ class Arrivals:
         self.vitals.note()
 
     def _new_delays(self) -> Iterator[float]:
-        return full_jitter(self._settings.reconnect_base / 1000, self._settings.reconnect_max / 1000)
+        return full_jitter(
+            self._settings.reconnect_base / 1000, self._settings.reconnect_max / 1000
+        )

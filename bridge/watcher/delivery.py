@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, Coroutine, Iterator, Optional
+from collections.abc import Coroutine, Iterator
+from typing import Any
 
 from bridge.backoff import full_jitter
 from bridge.client.broker import ABSENT, BrokerClient
@@ -42,19 +43,37 @@ from bridge.watcher.sinks.base import Sink
 
 log = logging.getLogger("bridge.watcher")
 RETRY_BASE = 0.25  # seconds, ceiling of the first pause between two attempts
-NOT_READY_BASE, NOT_READY_CAP = 0.05, 1.0  # seconds; a pane that was ready a moment ago probably is again soon
-TURN_PATIENCE = 1.0  # seconds for which an agent that shares its pane waits there, once it is its turn
+NOT_READY_BASE, NOT_READY_CAP = (
+    0.05,
+    1.0,
+)  # seconds; a pane that was ready a moment ago probably is again soon
+TURN_PATIENCE = (
+    1.0  # seconds for which an agent that shares its pane waits there, once it is its turn
+)
 EXPLAIN_EVERY = 30.0  # seconds between two log lines that say why a ticket waits
 FOREVER = float("inf")
 UNCONFIRMED_MAX = 8  # tickets that stand unconfirmed in a pane while others pass: the pane remembers as many (marks.py, KEPT_MAX)
-STUCK = (HalfDelivered, Uncertain, Unconfirmed)  # the ticket's text, or its command, was typed, and nothing tells what became of it
+STUCK = (
+    HalfDelivered,
+    Uncertain,
+    Unconfirmed,
+)  # the ticket's text, or its command, was typed, and nothing tells what became of it
 PASSING = frozenset({408, 425, 429})  # refusals of 4xx that another try may change; 5xx may, too
 
 
 class Delivery:
     """Empties the inbox into the sink."""
 
-    def __init__(self, inbox: Inbox, arrivals: Arrivals, client: BrokerClient, sink: Sink, leases: Leases, vitals: Vitals, settings: WatcherSettings) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        arrivals: Arrivals,
+        client: BrokerClient,
+        sink: Sink,
+        leases: Leases,
+        vitals: Vitals,
+        settings: WatcherSettings,
+    ) -> None:
         self._inbox = inbox
         self._arrivals = arrivals
         self._client = client
@@ -99,7 +118,7 @@ class Delivery:
         and ten watchers that wake up for nothing are half of what they use."""
         return self._settings.pane_check / 1000 if self._sink.session else NEVER
 
-    def _head(self) -> Optional[Entry]:
+    def _head(self) -> Entry | None:
         return self._inbox.head(self._sink.owes, asyncio.get_running_loop().time())
 
     def _pause_of(self, entry: Entry) -> float:
@@ -132,15 +151,28 @@ class Delivery:
 
     async def _wait_and_explain(self) -> bool:
         """Wait for the sink; when that takes long, say why: at once when the reason is a new one, else now and then. True if it was said."""
-        waiting, clock = asyncio.ensure_future(self._sink.wait_ready(self._inbox.held)), asyncio.get_running_loop().time
+        waiting, clock = (
+            asyncio.ensure_future(self._sink.wait_ready(self._inbox.held)),
+            asyncio.get_running_loop().time,
+        )
         said_at = float("-inf")
         try:
-            while not (await asyncio.wait({waiting}, timeout=self._settings.explain_after / 1000))[0]:
+            while not (await asyncio.wait({waiting}, timeout=self._settings.explain_after / 1000))[
+                0
+            ]:
                 reason = await self._sink.reason()
                 if self._vitals.health == HEALTHY:
-                    self._vitals.note(health=BUSY)  # no await until the reason is noted too: they travel in one report
+                    self._vitals.note(
+                        health=BUSY
+                    )  # no await until the reason is noted too: they travel in one report
                 if reason and (self._head_waits(reason) or clock() - said_at > EXPLAIN_EVERY):
-                    log.info("waiting for the pane session=%s pane=%s queued=%d reason=%s", self._vitals.session, self._vitals.pane, len(self._inbox), reason)
+                    log.info(
+                        "waiting for the pane session=%s pane=%s queued=%d reason=%s",
+                        self._vitals.session,
+                        self._vitals.pane,
+                        len(self._inbox),
+                        reason,
+                    )
                     said_at = clock()
             waiting.result()
             return said_at > float("-inf")
@@ -156,7 +188,12 @@ class Delivery:
         self._head_waits(str(error))
         is_new, is_unfit = self._vitals.health != LOST, isinstance(error, PaneUnfit)
         if is_new or is_unfit and str(error) != self._unfit:
-            log.warning("pane lost session=%s pane=%s reason=%s", self._vitals.session, self._vitals.pane, error)
+            log.warning(
+                "pane lost session=%s pane=%s reason=%s",
+                self._vitals.session,
+                self._vitals.pane,
+                error,
+            )
         self._unfit = str(error) if is_unfit else self._unfit
         if is_new:
             self._vitals.note(health=LOST, session_failure=True)
@@ -170,7 +207,10 @@ class Delivery:
             await asyncio.shield(task)
         except asyncio.CancelledError:
             if not await finishes(task, self._settings.stop_timeout / 1000):
-                log.warning("stopped in the middle of a delivery: it took longer than %d ms", self._settings.stop_timeout)
+                log.warning(
+                    "stopped in the middle of a delivery: it took longer than %d ms",
+                    self._settings.stop_timeout,
+                )
             raise
 
     async def _attempt(self, entry: Entry) -> None:
@@ -190,16 +230,31 @@ class Delivery:
             log.info("broker did not take a step ticket=%s reason=%s", ticket.ticket_id, error)
             if isinstance(error, Refused):
                 self._vitals.wait(ticket.ticket_id, str(error))
-            self._hold(entry, next(self._delays) + (error.retry_after if isinstance(error, Refused) else 0.0))
+            self._hold(
+                entry,
+                next(self._delays) + (error.retry_after if isinstance(error, Refused) else 0.0),
+            )
         except (PaneError, DeliveryFailed) as error:
             self._vitals.note(injection_error=True)
-            is_news = self._vitals.wait(ticket.ticket_id, str(error)) or isinstance(error, DeliveryFailed)
-            gives_way = self._gives_up(entry, error) if isinstance(error, DeliveryFailed) else self._is_stuck(entry, error)
+            is_news = self._vitals.wait(ticket.ticket_id, str(error)) or isinstance(
+                error, DeliveryFailed
+            )
+            gives_way = (
+                self._gives_up(entry, error)
+                if isinstance(error, DeliveryFailed)
+                else self._is_stuck(entry, error)
+            )
             if await gives_way:
                 return
             pause = next(self._delays)
             level = logging.WARNING if is_news else logging.DEBUG
-            log.log(level, "not delivered ticket=%s again_in=%.1fs reason=%s", ticket.ticket_id, pause, error)
+            log.log(
+                level,
+                "not delivered ticket=%s again_in=%.1fs reason=%s",
+                ticket.ticket_id,
+                pause,
+                error,
+            )
             self._hold(entry, pause)
 
     async def _gives_up(self, entry: Entry, error: DeliveryFailed) -> bool:
@@ -217,9 +272,16 @@ class Delivery:
         now, most = asyncio.get_running_loop().time(), self._settings.stuck_max / 1000
         if now - self._inbox.stuck_since(entry.ticket.ticket_id, now) < most:
             return False
-        return await self._set_aside(entry, f"set aside after {most:g} s, its successors go first: {error}", now + most, UNCONFIRMED_MAX)
+        return await self._set_aside(
+            entry,
+            f"set aside after {most:g} s, its successors go first: {error}",
+            now + most,
+            UNCONFIRMED_MAX,
+        )
 
-    async def _set_aside(self, entry: Entry, reason: str, until: float, most: Optional[int] = None) -> bool:
+    async def _set_aside(
+        self, entry: Entry, reason: str, until: float, most: int | None = None
+    ) -> bool:
         """Let its successors pass it until then, and tell the broker why. False: it stays where it is."""
         ticket_id = entry.ticket.ticket_id
         if not self._inbox.set_aside(ticket_id, until, most):
@@ -229,7 +291,9 @@ class Delivery:
         except (BrokerUnreachable, Refused) as error:
             if not (isinstance(error, Refused) and error.status in ABSENT):
                 log.info("not set aside ticket=%s reason=%s", ticket_id, error)
-                self._inbox.set_aside(ticket_id, 0.0)  # back: a ticket that nothing is told of looks forgotten
+                self._inbox.set_aside(
+                    ticket_id, 0.0
+                )  # back: a ticket that nothing is told of looks forgotten
                 return False
         log.warning("set aside ticket=%s reason=%s", ticket_id, reason)
         self._leases.forget(entry)
@@ -256,7 +320,9 @@ class Delivery:
                 self._arrivals.has_room.set()
                 self._note_refused(entry)
                 return
-            evidence = await self._leases.keep_while(ticket.ticket_id, self._sink.deliver(ticket, self._leases.time_left))
+            evidence = await self._leases.keep_while(
+                ticket.ticket_id, self._sink.deliver(ticket, self._leases.time_left)
+            )
             self._inbox.inject(ticket.ticket_id, evidence)
             self._vitals.go_on()
         await self._acknowledge(entry)
@@ -283,15 +349,24 @@ class Delivery:
                 pause, reason = next(delays), str(error)
             except Refused as error:
                 if error.status < 500 and error.status not in PASSING:
-                    log.error("acknowledgement refused ticket=%s status=%d reason=%s", ticket_id, error.status, error)
+                    log.error(
+                        "acknowledgement refused ticket=%s status=%d reason=%s",
+                        ticket_id,
+                        error.status,
+                        error,
+                    )
                     break
                 pause, reason = next(delays) + error.retry_after, str(error)
-            log.info("acknowledgement waits ticket=%s again_in=%.1fs reason=%s", ticket_id, pause, reason)
+            log.info(
+                "acknowledgement waits ticket=%s again_in=%.1fs reason=%s", ticket_id, pause, reason
+            )
             await asyncio.sleep(pause)
         self._inbox.ack(ticket_id)
         self._arrivals.has_room.set()
         self._vitals.note()
-        log.info("delivered ticket=%s seq=%d from=%s", ticket_id, entry.ticket.seq, entry.ticket.origin)
+        log.info(
+            "delivered ticket=%s seq=%d from=%s", ticket_id, entry.ticket.seq, entry.ticket.origin
+        )
 
     def _forget_failures(self) -> None:
         self._delays = self._new_delays()
@@ -299,7 +374,6 @@ class Delivery:
 
     def _new_delays(self) -> Iterator[float]:
         return full_jitter(RETRY_BASE, self._settings.retry_max / 1000)
-
 
 
 async def finishes(task: asyncio.Future[None], seconds: float) -> bool:

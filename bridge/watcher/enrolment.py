@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Callable
 
 from bridge.errors import BridgeError
 from bridge.tasks import run_together, within
@@ -23,11 +24,19 @@ log = logging.getLogger("bridge.watcher")
 class Enrolment:
     """Made inside a running loop. `known`: what sources have said already, by their names."""
 
-    def __init__(self, words: Roster, sources: Sequence[Source], assign: Callable[[Roster], None], known: Mapping[str, Roster]) -> None:
+    def __init__(
+        self,
+        words: Roster,
+        sources: Sequence[Source],
+        assign: Callable[[Roster], None],
+        known: Mapping[str, Roster],
+    ) -> None:
         self._words = words
         self._sources = sources
         self._assign = assign
-        self._said: dict[str, Roster] = {source.name: known.get(source.name, {}) for source in sources}
+        self._said: dict[str, Roster] = {
+            source.name: known.get(source.name, {}) for source in sources
+        }
         self._complaints: dict[str, str] = {}
         self._wakes = {source.name: asyncio.Event() for source in sources}
 

@@ -23,8 +23,9 @@ from __future__ import annotations
 
 import enum
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Callable, Collection, Optional
+from typing import Callable
 
 from bridge.ticket import Ticket
 
@@ -66,9 +67,11 @@ class Entry:
     stage: Stage = Stage.WAITING
     held_until: float = 0.0  # the caller's clock
     failures: int = 0  # tries that failed
-    aside_until: Optional[float] = None  # the caller's clock; None = it was never set aside
-    stuck_at: Optional[float] = None  # the caller's clock; None = nothing of it stands unconfirmed in the sink
-    evidence: Optional[dict[str, object]] = None
+    aside_until: float | None = None  # the caller's clock; None = it was never set aside
+    stuck_at: float | None = (
+        None  # the caller's clock; None = nothing of it stands unconfirmed in the sink
+    )
+    evidence: dict[str, object] | None = None
 
     def is_aside(self, now: float) -> bool:
         return self.aside_until is not None and now < self.aside_until
@@ -118,13 +121,20 @@ class Inbox:
         self._held[ticket.ticket_id] = Entry(ticket, self._arrivals)
         return True
 
-    def head(self, is_owed: Callable[[str], bool] = lambda ticket_id: False, now: float = 0.0) -> Optional[Entry]:
+    def head(
+        self, is_owed: Callable[[str], bool] = lambda ticket_id: False, now: float = 0.0
+    ) -> Entry | None:
         """Whose turn it is; its `held_until` may lie in the future. `is_owed`: does the sink hold this ticket's text?"""
 
         def turn(entry: Entry) -> tuple[bool, bool, bool, tuple[bool, int, int]]:
             # An injected ticket goes first whatever its rank: its acknowledgement must not wait behind anything.
             is_owing = entry.stage is Stage.INJECTED
-            return not is_owing, entry.is_aside(now), not is_owed(entry.ticket.ticket_id), entry.rank
+            return (
+                not is_owing,
+                entry.is_aside(now),
+                not is_owed(entry.ticket.ticket_id),
+                entry.rank,
+            )
 
         return min(self._held.values(), key=turn, default=None)
 
@@ -156,11 +166,13 @@ class Inbox:
         entry.stuck_at = now if entry.stuck_at is None else entry.stuck_at
         return entry.stuck_at
 
-    def set_aside(self, ticket_id: str, until: float, most: Optional[int] = None) -> bool:
+    def set_aside(self, ticket_id: str, until: float, most: int | None = None) -> bool:
         """Let all others pass this one until then. False, and nothing changes: as many are aside as may be, by `most` or by
         the capacity."""
         is_new = self._held[ticket_id].aside_until is None
-        if is_new and self._set_aside >= (self._capacity if most is None else min(most, self._capacity)):
+        if is_new and self._set_aside >= (
+            self._capacity if most is None else min(most, self._capacity)
+        ):
             return False
         self._step(ticket_id, Step.ASIDE).aside_until = until
         self._set_aside += is_new
@@ -171,7 +183,9 @@ class Inbox:
         try:
             entry.stage = NEXT_STAGE[entry.stage, action]
         except KeyError:
-            raise ValueError(f"{action.value} cannot happen to a ticket that is {entry.stage.value}") from None
+            raise ValueError(
+                f"{action.value} cannot happen to a ticket that is {entry.stage.value}"
+            ) from None
         if entry.stage is Stage.FINISHED:
             del self._held[ticket_id]
             self._set_aside -= entry.aside_until is not None

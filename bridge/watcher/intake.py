@@ -13,10 +13,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from typing import Awaitable, Callable, Iterator, Mapping, Optional
+from collections.abc import Awaitable, Iterator, Mapping
+from typing import Callable
 
 from bridge.backoff import full_jitter
-from bridge.errors import BridgeError, BrokerUnreachable, ConnectionLost, PeerError, Refused, TierUnfit
+from bridge.errors import (
+    BridgeError,
+    BrokerUnreachable,
+    ConnectionLost,
+    PeerError,
+    Refused,
+    TierUnfit,
+)
 from bridge.settings import WatcherSettings
 from bridge.tasks import run_together
 from bridge.ticket import Ticket
@@ -34,14 +42,21 @@ async def _nothing() -> None:
 class Intake:
     """Keeps a feed's tickets coming, whatever the network does, for those in `recipients` (by agent; may change meanwhile)."""
 
-    def __init__(self, feed: Feed, recipients: Mapping[str, Arrivals], settings: WatcherSettings, before_open: Callable[[], Awaitable[None]] = _nothing, on_open: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        recipients: Mapping[str, Arrivals],
+        settings: WatcherSettings,
+        before_open: Callable[[], Awaitable[None]] = _nothing,
+        on_open: Callable[[], None] = lambda: None,
+    ) -> None:
         self._feed = feed
         self._recipients = recipients
         self._settings = settings
         self._before_open = before_open
         self._on_open = on_open
         self._ladder = Ladder(first_tier(settings), settings.step_down_after)
-        self._opened_at: Optional[float] = None
+        self._opened_at: float | None = None
         self._delays = self._new_delays()
         self.cursor = 0
 
@@ -50,7 +65,7 @@ class Intake:
         return self._ladder.tier
 
     @property
-    def receiving(self) -> Optional[Tier]:
+    def receiving(self) -> Tier | None:
         """By which tier it receives now; None: nothing is open."""
         return self.tier if self._opened_at is not None else None
 
@@ -75,7 +90,12 @@ class Intake:
 
     async def _serve(self, transport: Transport) -> None:
         self._opened_at = asyncio.get_running_loop().time()
-        log.info(f"receiving {self._feed.kind}=%s tier=%s after=%d", self._feed.name, self.tier.value, self.cursor)
+        log.info(
+            f"receiving {self._feed.kind}=%s tier=%s after=%d",
+            self._feed.name,
+            self.tier.value,
+            self.cursor,
+        )
         for arrivals in self._recipients.values():
             arrivals.vitals.note(tier=self.tier)
         self._on_open()
@@ -101,7 +121,10 @@ class Intake:
         """Look at the whole backlog (rule 2). False: the cursor is of another store and was forgotten."""
         if all(map(self._is_known, await self._feed.poll(0, self._settings.inbox_max))):
             return True
-        log.warning(f"the broker has another store than before: receiving from its beginning {self._feed.kind}=%s", self._feed.name)
+        log.warning(
+            f"the broker has another store than before: receiving from its beginning {self._feed.kind}=%s",
+            self._feed.name,
+        )
         self.cursor = 0
         for arrivals in self._recipients.values():
             arrivals.forget()
@@ -123,32 +146,57 @@ class Intake:
                 self._log_change(self._ladder.climb())
                 return
             except BridgeError as error:
-                log.debug(f"probe failed {self._feed.kind}=%s tier=%s reason=%s", self._feed.name, self._ladder.above.value, error)
+                log.debug(
+                    f"probe failed {self._feed.kind}=%s tier=%s reason=%s",
+                    self._feed.name,
+                    self._ladder.above.value,
+                    error,
+                )
             finally:
                 await transport.aclose()
 
     def _judge(self, error: BridgeError) -> float:
         """Rule 3: what a failure means, and how long to wait."""
-        if self._opened_at is not None and asyncio.get_running_loop().time() - self._opened_at >= self._settings.tier_holds / 1000:
+        if (
+            self._opened_at is not None
+            and asyncio.get_running_loop().time() - self._opened_at
+            >= self._settings.tier_holds / 1000
+        ):
             self._ladder.hold()
             self._delays = self._new_delays()
         for arrivals in self._recipients.values():
             arrivals.vitals.note(reconnect=True)
-        log.info(f"not receiving {self._feed.kind}=%s tier=%s reason=%s", self._feed.name, self.tier.value, error)
-        change: Optional[Change] = None
-        if isinstance(error, (TierUnfit, ConnectionLost, PeerError)):  # a broker that is not there proves nothing
+        log.info(
+            f"not receiving {self._feed.kind}=%s tier=%s reason=%s",
+            self._feed.name,
+            self.tier.value,
+            error,
+        )
+        change: Change | None = None
+        if isinstance(
+            error, (TierUnfit, ConnectionLost, PeerError)
+        ):  # a broker that is not there proves nothing
             change = self._ladder.fail(str(error), is_proof=isinstance(error, TierUnfit))
         self._log_change(change)
         if change:
             return 0.0
         return next(self._delays) + (error.retry_after if isinstance(error, Refused) else 0.0)
 
-    def _log_change(self, change: Optional[Change]) -> None:
+    def _log_change(self, change: Change | None) -> None:
         if change:
-            log.warning(f"tier changed {self._feed.kind}=%s from=%s to=%s changes=%d reason=%s", self._feed.name, change.before.value, change.after.value, self._ladder.changes, change.reason)
+            log.warning(
+                f"tier changed {self._feed.kind}=%s from=%s to=%s changes=%d reason=%s",
+                self._feed.name,
+                change.before.value,
+                change.after.value,
+                self._ladder.changes,
+                change.reason,
+            )
 
     def _new_delays(self) -> Iterator[float]:
-        return full_jitter(self._settings.reconnect_base / 1000, self._settings.reconnect_max / 1000)
+        return full_jitter(
+            self._settings.reconnect_base / 1000, self._settings.reconnect_max / 1000
+        )
 
 
 def first_tier(settings: WatcherSettings) -> Tier:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Optional
 
 
 class Tier(enum.Enum):
@@ -68,11 +67,11 @@ class Ladder:
         self._failures = 0
 
     @property
-    def above(self) -> Optional[Tier]:
+    def above(self) -> Tier | None:
         """The tier a probe should try, None at the top."""
         return None if self.tier is self.top else step(self.tier, Signal.PROBE_OK)
 
-    def fail(self, reason: str, is_proof: bool = False) -> Optional[Change]:
+    def fail(self, reason: str, is_proof: bool = False) -> Change | None:
         """The tier failed; `is_proof`: it cannot work here, however often we try."""
         self._failures += 1
         if is_proof or self._failures >= self._step_down_after:
@@ -83,11 +82,11 @@ class Ladder:
         """The tier has worked for a while: its failures are forgotten."""
         self._failures = 0
 
-    def climb(self) -> Optional[Change]:
+    def climb(self) -> Change | None:
         """A probe of the tier above went well."""
         return self._move(Signal.PROBE_OK, "the tier above works")
 
-    def _move(self, signal: Signal, reason: str) -> Optional[Change]:
+    def _move(self, signal: Signal, reason: str) -> Change | None:
         before, self.tier, self._failures = self.tier, step(self.tier, signal), 0
         if self.tier is before:
             return None

@@ -20,7 +20,8 @@ import math
 import os
 import secrets
 import socket
-from typing import Any, Callable, Coroutine, Optional, TypeVar
+from collections.abc import Coroutine
+from typing import Any, Callable, TypeVar
 
 from bridge import awake
 from bridge.backoff import full_jitter
@@ -35,7 +36,10 @@ T = TypeVar("T")
 RENEWALS = 3  # per lease: one may be lost on the way and another be late
 RELEASE_SECONDS = 1.0  # for giving a claim back at the end; it runs out by itself soon enough
 SOONEST = 0.05  # seconds; a lease that is over by the broker's clock is still not asked for in a tight loop
-ASK_BASE, ASK_CAP = 0.2, 2.0  # seconds between two questions after a ticket that another watcher holds
+ASK_BASE, ASK_CAP = (
+    0.2,
+    2.0,
+)  # seconds between two questions after a ticket that another watcher holds
 
 
 def watcher_name() -> str:
@@ -46,17 +50,27 @@ def watcher_name() -> str:
 class Leases:
     """Claims tickets under one watcher's name and keeps them while they are delivered."""
 
-    def __init__(self, client: BrokerClient, inbox: Inbox, lease_ms: int, watcher: str, clock: Callable[[], float] = awake.now) -> None:
+    def __init__(
+        self,
+        client: BrokerClient,
+        inbox: Inbox,
+        lease_ms: int,
+        watcher: str,
+        clock: Callable[[], float] = awake.now,
+    ) -> None:
         self.watcher = watcher
         self._clock = clock  # of a lease: it goes on while the machine sleeps
         self._client = client
         self._inbox = inbox
         self._lease_ms = lease_ms
         self._has_claims = True  # until a broker shows that it knows none
-        self._claimed: Optional[Entry] = None  # the last one
+        self._claimed: Entry | None = None  # the last one
         self._fresh_until = 0.0  # until when its claim needs no renewal
         self._held_until = 0.0  # until when nobody else can have it; counted from before we asked, so never too long
-        self._refused, self._pauses = "", full_jitter(ASK_BASE, ASK_CAP)  # the ticket that another watcher had last, and when to ask again
+        self._refused, self._pauses = (
+            "",
+            full_jitter(ASK_BASE, ASK_CAP),
+        )  # the ticket that another watcher had last, and when to ask again
 
     async def claim(self, entry: Entry) -> bool:
         """True: deliver it now. False: it was dropped, or must wait. Raises BrokerUnreachable, Refused."""
@@ -100,9 +114,13 @@ class Leases:
         if self._claimed is None or self._claimed.stage is not Stage.CLAIMED:
             return
         try:
-            await within(RELEASE_SECONDS, self._client.claim(self._claimed.ticket.ticket_id, self.watcher, 1))
+            await within(
+                RELEASE_SECONDS, self._client.claim(self._claimed.ticket.ticket_id, self.watcher, 1)
+            )
         except (asyncio.TimeoutError, BrokerUnreachable, Refused) as error:
-            log.debug("lease not released ticket=%s reason=%s", self._claimed.ticket.ticket_id, error)
+            log.debug(
+                "lease not released ticket=%s reason=%s", self._claimed.ticket.ticket_id, error
+            )
 
     async def _keep(self, ticket_id: str) -> None:
         while self._has_claims:
@@ -143,7 +161,9 @@ class Leases:
 def seconds_until(moment: object) -> float:
     """From now, by this machine's clock, to an RFC 3339 moment in UTC; 1.0 when it cannot be read."""
     try:
-        then = datetime.datetime.strptime(str(moment), "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=datetime.timezone.utc)
+        then = datetime.datetime.strptime(str(moment), "%Y-%m-%dT%H:%M:%S.%fZ").replace(
+            tzinfo=datetime.timezone.utc
+        )
     except ValueError:
         return 1.0
     return (then - datetime.datetime.now(datetime.timezone.utc)).total_seconds()

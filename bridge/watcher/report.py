@@ -17,7 +17,7 @@ import resource
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import Callable, Optional
+from typing import Callable
 
 from bridge.client.broker import BrokerClient
 from bridge.errors import BrokerUnreachable, Refused
@@ -27,10 +27,14 @@ from bridge.timestamp import rfc3339
 from bridge.watcher.inbox import Inbox
 from bridge.watcher.ladder import Tier
 
-OWN = {"registeredBy": "bridge"}  # metadata of an agent that nobody registered before its watcher did
+OWN = {
+    "registeredBy": "bridge"
+}  # metadata of an agent that nobody registered before its watcher did
 log = logging.getLogger("bridge.watcher")
 
-Share = Callable[[], float]  # which part of this process works for the agent: one of a hundred reports a hundredth, so that sums are true
+Share = Callable[
+    [], float
+]  # which part of this process works for the agent: one of a hundred reports a hundredth, so that sums are true
 HEALTHY, BUSY, LOST = "healthy", "busy", "lost"
 SETTLE = 0.2  # seconds between a change and the look at what has become of it
 _DIGITS = re.compile("[0-9]+([.][0-9]+)?")
@@ -67,7 +71,7 @@ class Vitals:
     reconnects: int = 0
     session_failures: int = 0
     injection_errors: int = 0
-    waiting: Optional[Waiting] = None
+    waiting: Waiting | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def settle_in(self, session: str, pane: str) -> None:
@@ -75,7 +79,14 @@ class Vitals:
         self.session, self.pane, self.health, self.waiting = session, pane, HEALTHY, None
         self.changed.set()
 
-    def note(self, tier: Optional[Tier] = None, health: str = "", reconnect: bool = False, session_failure: bool = False, injection_error: bool = False) -> None:
+    def note(
+        self,
+        tier: Tier | None = None,
+        health: str = "",
+        reconnect: bool = False,
+        session_failure: bool = False,
+        injection_error: bool = False,
+    ) -> None:
         self.tier = tier or self.tier
         self.health = health or self.health
         self.reconnects += reconnect
@@ -101,14 +112,22 @@ class Vitals:
 class Reporter:
     """Sends the report; registers the agent when the broker does not know it."""
 
-    def __init__(self, agent: str, client: BrokerClient, inbox: Inbox, vitals: Vitals, settings: WatcherSettings, share: Share = lambda: 1.0) -> None:
+    def __init__(
+        self,
+        agent: str,
+        client: BrokerClient,
+        inbox: Inbox,
+        vitals: Vitals,
+        settings: WatcherSettings,
+        share: Share = lambda: 1.0,
+    ) -> None:
         self._agent = agent
         self._client = client
         self._inbox = inbox
         self._vitals = vitals
         self._interval = settings.report_interval / 1000
         self._heartbeat = settings.sse_heartbeat / 1000
-        self._sent: Optional[dict[str, object]] = None
+        self._sent: dict[str, object] | None = None
         self._sent_at = float("-inf")  # of the loop's clock
         self._meter = CpuMeter()
         self._share = share
@@ -118,12 +137,16 @@ class Reporter:
         while True:
             await self._wait_change()
             if self._sent is not None:
-                await asyncio.sleep(min(SETTLE, self._interval))  # a ticket that is delivered at once changes nothing
+                await asyncio.sleep(
+                    min(SETTLE, self._interval)
+                )  # a ticket that is delivered at once changes nothing
             self._vitals.changed.clear()
             report = self._report()
             if report != self._sent or self._left() <= 0:
                 await self._send(report)
-                await asyncio.sleep(self._interval)  # whatever changes meanwhile goes into the next report
+                await asyncio.sleep(
+                    self._interval
+                )  # whatever changes meanwhile goes into the next report
 
     async def _wait_change(self) -> None:
         """Wait for a change, or until a heartbeat is due without one."""
@@ -134,7 +157,11 @@ class Reporter:
 
     def _left(self) -> float:
         """Seconds until a heartbeat is due, whatever changes meanwhile; never, but on the lowest tier."""
-        return self._sent_at + self._heartbeat - asyncio.get_running_loop().time() if self._vitals.tier is Tier.POLL else NEVER
+        return (
+            self._sent_at + self._heartbeat - asyncio.get_running_loop().time()
+            if self._vitals.tier is Tier.POLL
+            else NEVER
+        )
 
     def _report(self) -> dict[str, object]:
         vitals = self._vitals
@@ -152,22 +179,35 @@ class Reporter:
 
     async def _send(self, report: dict[str, object]) -> None:
         self._sent_at = asyncio.get_running_loop().time()
-        body = {**report, "cpuPercent": round(self._meter.percent() * self._share(), 2), "memoryBytes": int(memory_bytes() * self._share())}
+        body = {
+            **report,
+            "cpuPercent": round(self._meter.percent() * self._share(), 2),
+            "memoryBytes": int(memory_bytes() * self._share()),
+        }
         try:
             try:
                 await self._client.heartbeat(self._agent, body)
             except Refused as error:
                 if error.status != 404:
                     raise
-                await self._client.register(self._agent, metadata={"session": report["session"], "paneId": report["pane"], **OWN})
+                await self._client.register(
+                    self._agent,
+                    metadata={"session": report["session"], "paneId": report["pane"], **OWN},
+                )
                 await self._client.heartbeat(self._agent, body)
             self._sent = report
         except BrokerUnreachable as error:
-            self._sent = None  # the next change, or the reconnect that is sure to come, sends it again
+            self._sent = (
+                None  # the next change, or the reconnect that is sure to come, sends it again
+            )
             log.debug("report not sent agent=%s reason=%s", self._agent, error)
         except Refused as error:
-            self._sent = None if error.status >= 500 else report  # a proxy's word for a broker that is away: as above
-            log.warning("report refused agent=%s status=%d reason=%s", self._agent, error.status, error)
+            self._sent = (
+                None if error.status >= 500 else report
+            )  # a proxy's word for a broker that is away: as above
+            log.warning(
+                "report refused agent=%s status=%d reason=%s", self._agent, error.status, error
+            )
 
 
 class CpuMeter:

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from json.decoder import scanstring  # type: ignore[attr-defined]  # the one way to a key's end that json has
-from typing import Iterator, Mapping
 
 from bridge.errors import PeerError, UsageError
 from bridge.ticket import check_name
@@ -46,7 +46,9 @@ def read_word(word: str, is_bare: bool) -> Assignment:
     if is_bare:
         return Assignment(_checked(word, f"{word!r}"))
     if not equals:
-        raise UsageError(f"{word!r} names no pane; write {word}=SESSION:PANE or {word}=%N, or use --print or --exec CMD")
+        raise UsageError(
+            f"{word!r} names no pane; write {word}=SESSION:PANE or {word}=%N, or use --print or --exec CMD"
+        )
     return Assignment(_checked(agent, f"{word!r}"), *read_target(target, f"{word!r}"))
 
 
@@ -66,7 +68,9 @@ def _check_alone(assignment: Assignment, found: Roster, where: str, may_share: b
     for other in found.values():
         if not may_share and (other.session, other.pane) == (assignment.session, assignment.pane):
             way_out = "give each agent a pane of its own, or ask for it (--share-pane)"
-            raise UsageError(f"{where}: agents {other.agent!r} and {assignment.agent!r} name one pane; {way_out}")
+            raise UsageError(
+                f"{where}: agents {other.agent!r} and {assignment.agent!r} name one pane; {way_out}"
+            )
 
 
 def _is_target(text: str) -> bool:
@@ -82,11 +86,15 @@ def read_target(text: str, where: str) -> tuple[str, str]:
         return "", text
     session, colon, pane = text.rpartition(":")
     if not colon or not session or not pane:
-        raise UsageError(f"{where}: {text!r} is no pane; write SESSION:PANE (dev-lucy:0, dev-lucy:1.0) or a pane's id (%7)")
+        raise UsageError(
+            f"{where}: {text!r} is no pane; write SESSION:PANE (dev-lucy:0, dev-lucy:1.0) or a pane's id (%7)"
+        )
     return session, pane
 
 
-def read_file(text: str, path: str, is_bare: bool = False, may_share: bool = False) -> dict[str, Assignment]:
+def read_file(
+    text: str, path: str, is_bare: bool = False, may_share: bool = False
+) -> dict[str, Assignment]:
     """A JSON object, agent by agent; `is_bare`: whatever stands there for a pane is passed over. Raises UsageError that names the line."""
     found: dict[str, Assignment] = {}
     try:
@@ -94,7 +102,11 @@ def read_file(text: str, path: str, is_bare: bool = False, may_share: bool = Fal
             where = f"{path} line {line}"
             if agent in found:
                 raise UsageError(f"{where}: agent {agent!r} is named twice")
-            assignment = Assignment(_checked(agent, where)) if is_bare else _read_entry(_checked(agent, where), value, where)
+            assignment = (
+                Assignment(_checked(agent, where))
+                if is_bare
+                else _read_entry(_checked(agent, where), value, where)
+            )
             _check_alone(assignment, found, where, is_bare or may_share)
             found[agent] = assignment
     except json.JSONDecodeError as error:
@@ -108,13 +120,19 @@ def _read_entry(agent: str, value: object, where: str) -> Assignment:
     if isinstance(value, str):
         return Assignment(agent, *read_target(value, where))
     if not isinstance(value, dict):
-        raise UsageError(f"{where}: {agent!r} must be \"SESSION:PANE\" or an object with session, pane and perhaps form")
+        raise UsageError(
+            f'{where}: {agent!r} must be "SESSION:PANE" or an object with session, pane and perhaps form'
+        )
     strange = sorted(set(value) - {"session", "pane", "form"})
     texts = {name: value.get(name, "") for name in ("session", "pane", "form")}
     if strange or not all(isinstance(text, str) for text in texts.values()):
-        raise UsageError(f"{where}: {agent!r} may have session, pane and form, each a text; it has {strange or texts}")
+        raise UsageError(
+            f"{where}: {agent!r} may have session, pane and form, each a text; it has {strange or texts}"
+        )
     if texts["form"] not in FORMS:
-        raise UsageError(f"{where}: form is {texts['form']!r}; it must be one of {', '.join(FORMS[1:])}")
+        raise UsageError(
+            f"{where}: form is {texts['form']!r}; it must be one of {', '.join(FORMS[1:])}"
+        )
     target = f"{texts['session']}:{texts['pane']}" if texts["session"] else texts["pane"]
     return Assignment(agent, *read_target(target, where), texts["form"])
 
@@ -123,13 +141,17 @@ def _members(text: str) -> Iterator[tuple[int, str, object]]:
     """(line, key, value) of a JSON object, repetitions too: json.loads has neither lines nor those."""
     decoder, position = json.JSONDecoder(), _skip(text, 0)
     if text[position : position + 1] != "{":
-        raise json.JSONDecodeError('the file must be an object: {"AGENT": "SESSION:PANE"}', text, position)
+        raise json.JSONDecodeError(
+            'the file must be an object: {"AGENT": "SESSION:PANE"}', text, position
+        )
     position = _skip(text, position + 1)
     if text[position : position + 1] == "}":
         return _check_end(text, position + 1)
     while True:
         if text[position : position + 1] != '"':
-            raise json.JSONDecodeError("an agent's name in double quotes is missing here", text, position)
+            raise json.JSONDecodeError(
+                "an agent's name in double quotes is missing here", text, position
+            )
         line = text.count("\n", 0, position) + 1
         key, position = scanstring(text, position + 1, True)
         position = _skip(text, position)
@@ -141,7 +163,9 @@ def _members(text: str) -> Iterator[tuple[int, str, object]]:
         if text[position : position + 1] == "}":
             return _check_end(text, position + 1)
         if text[position : position + 1] != ",":
-            raise json.JSONDecodeError("a comma, or the closing brace, is missing here", text, position)
+            raise json.JSONDecodeError(
+                "a comma, or the closing brace, is missing here", text, position
+            )
         position = _skip(text, position + 1)
 
 

@@ -1,8 +1,8 @@
 """`watch`: one agent on a connection of its own. Owns the tasks, and ends them in order.
 
-    intake    keeps tickets coming          ends only by failure of ours
-    agent     delivers and reports          ends by failure, or when the pane is lost and nobody wants to wait
-    stop      waits for stop()              ends first when all is well
+intake    keeps tickets coming          ends only by failure of ours
+agent     delivers and reports          ends by failure, or when the pane is lost and nobody wants to wait
+stop      waits for stop()              ends first when all is well
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ log = logging.getLogger("bridge.watcher")
 class Session:
     """Watches for one agent until stopped. Made inside a running loop (3.9 binds its events there)."""
 
-    def __init__(self, agent: str, client: BrokerClient, sink: Sink, settings: WatcherSettings) -> None:
+    def __init__(
+        self, agent: str, client: BrokerClient, sink: Sink, settings: WatcherSettings
+    ) -> None:
         client.watcher = watcher_name()
         self._watch = AgentWatch(agent, client, settings, client.watcher, first_tier(settings))
         self._intake = Intake(AgentFeed(client, agent), {agent: self._watch.arrivals}, settings)
@@ -36,7 +38,9 @@ class Session:
     async def run(self) -> None:
         """Return after stop(); raise what ended the watch otherwise."""
         try:
-            await run_together(stop=self._wait_stop(), intake=self._intake.run(), agent=self._watch.run(self._sink))
+            await run_together(
+                stop=self._wait_stop(), intake=self._intake.run(), agent=self._watch.run(self._sink)
+            )
         finally:
             await self._client.aclose()
 

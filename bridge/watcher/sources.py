@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from typing import Mapping, Optional, Protocol
+from collections.abc import Mapping
+from typing import Protocol
 
 from bridge.client.broker import BrokerClient
 from bridge.errors import PaneLost, PeerError, UsageError
@@ -38,7 +39,7 @@ class FileSource:
         self.interval = interval
         self._is_bare = is_bare
         self._may_share = may_share
-        self._seen: Optional[tuple[int, int, int]] = None
+        self._seen: tuple[int, int, int] | None = None
         self._roster: Roster = {}
 
     async def look(self) -> Roster:
@@ -85,19 +86,37 @@ class RegistrySource:
         self._roster: dict[str, Assignment] = {}
 
     async def look(self) -> Roster:
-        registered = [assignment for entry in await self._client.agents() for assignment in [registered_pane(entry)] if assignment]
+        registered = [
+            assignment
+            for entry in await self._client.agents()
+            for assignment in [registered_pane(entry)]
+            if assignment
+        ]
         here = sessions_of(await listing_or_none(self._census, self.interval))
-        self._roster = {each.agent: each for each in registered if each.session in here or self._roster.get(each.agent) == each}
+        self._roster = {
+            each.agent: each
+            for each in registered
+            if each.session in here or self._roster.get(each.agent) == each
+        }
         return self._roster
 
 
-def registered_pane(entry: Mapping[str, object]) -> Optional[Assignment]:
+def registered_pane(entry: Mapping[str, object]) -> Assignment | None:
     """The pane that somebody registered an agent with; None where it has none, or where that was a watcher of ours."""
     metadata, agent = entry.get("metadata"), entry.get("agentId")
-    if not isinstance(metadata, dict) or not isinstance(agent, str) or OWN.items() <= metadata.items():
+    if (
+        not isinstance(metadata, dict)
+        or not isinstance(agent, str)
+        or OWN.items() <= metadata.items()
+    ):
         return None
     session, pane = metadata.get("session"), metadata.get("paneId")
-    if not isinstance(session, str) or not session or isinstance(pane, bool) or not isinstance(pane, (str, int)):
+    if (
+        not isinstance(session, str)
+        or not session
+        or isinstance(pane, bool)
+        or not isinstance(pane, (str, int))
+    ):
         return None
     return Assignment(agent, session, str(pane))
 
@@ -112,7 +131,9 @@ class SessionSource:
     def __init__(self, pattern: str, census: Census, interval: float, forget_after: float) -> None:
         before, star, after = pattern.partition("*")
         if not star or "*" in after:
-            raise UsageError(f"--sessions {pattern!r} must hold one *, which stands for the agent's name: 'dev-*'")
+            raise UsageError(
+                f"--sessions {pattern!r} must hold one *, which stands for the agent's name: 'dev-*'"
+            )
         self.name = f"sessions {pattern}"
         self.interval = interval
         self._pattern = re.compile(re.escape(before) + "(.+)" + re.escape(after), re.DOTALL)
@@ -123,7 +144,10 @@ class SessionSource:
         self._firsts: dict[str, Row] = {}  # by agent: the session's first pane, as it was last seen
 
     async def look(self) -> Roster:
-        listing, now = await listing_or_none(self._census, self.interval / 2), asyncio.get_running_loop().time()
+        listing, now = (
+            await listing_or_none(self._census, self.interval / 2),
+            asyncio.get_running_loop().time(),
+        )
         for session, panes in panes_by_session(listing).items():
             match = self._pattern.fullmatch(session)
             if match and is_id(match[1]):
@@ -131,7 +155,9 @@ class SessionSource:
                 # Not "0": that is no name where the session has several windows.
                 self._roster[match[1]] = Assignment(match[1], session, first.place)
                 self._seen_at[match[1]] = now
-        for agent in [agent for agent, seen in self._seen_at.items() if now - seen > self._forget_after]:
+        for agent in [
+            agent for agent, seen in self._seen_at.items() if now - seen > self._forget_after
+        ]:
             del self._seen_at[agent], self._roster[agent], self._firsts[agent]
         return dict(self._roster)
 
@@ -143,7 +169,7 @@ def is_id(name: str) -> bool:
         return False
 
 
-async def listing_or_none(census: Census, fresh: float) -> Optional[Listing]:
+async def listing_or_none(census: Census, fresh: float) -> Listing | None:
     """The panes; None when no server runs, which is no error here. Raises TmuxError."""
     try:
         return await census.listing(fresh)
@@ -151,18 +177,18 @@ async def listing_or_none(census: Census, fresh: float) -> Optional[Listing]:
         return None
 
 
-def sessions_of(listing: Optional[Listing]) -> set[str]:
+def sessions_of(listing: Listing | None) -> set[str]:
     return {row.session for row in listing.rows} if listing else set()
 
 
-def panes_by_session(listing: Optional[Listing]) -> dict[str, list[Row]]:
+def panes_by_session(listing: Listing | None) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {}
     for row in listing.rows if listing else ():
         found.setdefault(row.session, []).append(row)
     return found
 
 
-def first_pane(panes: list[Row], before: Optional[Row]) -> Row:
+def first_pane(panes: list[Row], before: Row | None) -> Row:
     """The first pane of a session; `before`: what it was when the session was looked at last."""
     first = min(panes, key=lambda row: (row.window_index, row.pane_index))
     if before is None or (before.key[:2], before.session_id) != (first.key[:2], first.session_id):

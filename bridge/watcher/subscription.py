@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Awaitable, Callable, Iterable, Iterator, Mapping, Optional
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from typing import Callable
 
 from bridge.backoff import full_jitter
 from bridge.client.broker import BrokerClient
@@ -36,7 +37,15 @@ log = logging.getLogger("bridge.watcher")
 class Subscription:
     """Made inside a running loop. `recipients` are the agents that we want; `cursor` and `receiving` are the intake's."""
 
-    def __init__(self, name: str, client: BrokerClient, recipients: Mapping[str, Arrivals], settings: WatcherSettings, cursor: Callable[[], int], receiving: Callable[[], Optional[Tier]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        client: BrokerClient,
+        recipients: Mapping[str, Arrivals],
+        settings: WatcherSettings,
+        cursor: Callable[[], int],
+        receiving: Callable[[], Tier | None],
+    ) -> None:
         self.changed = asyncio.Event()  # to be set when `recipients` have changed
         self._name = name
         self._client = client
@@ -48,7 +57,7 @@ class Subscription:
         self._dropped: set[str] = set()  # once joined, and not wanted any more
         self._turn = asyncio.Lock()
         self._has_company = False
-        self._held: Optional[asyncio.TimerHandle] = None
+        self._held: asyncio.TimerHandle | None = None
 
     async def before_open(self) -> None:
         """Nothing of ours is open; nothing is given up. Raises BrokerUnreachable, Refused."""
@@ -59,7 +68,9 @@ class Subscription:
         """A connection of ours is open: look again when it has held."""
         if self._held is not None:
             self._held.cancel()
-        self._held = asyncio.get_running_loop().call_later(self._settings.tier_holds / 1000, self.changed.set)
+        self._held = asyncio.get_running_loop().call_later(
+            self._settings.tier_holds / 1000, self.changed.set
+        )
 
     async def keep(self) -> None:
         """Follow the changes of `recipients`, for ever."""
@@ -97,15 +108,40 @@ class Subscription:
             self._dropped.difference_update(self._recipients)
             connection = self._receiving(), self._held
             listed, own, receivers = await self._list()
-            is_sure = connection[0] is not None and connection == (self._receiving(), self._held)  # that the broker counted us, as we are
-            done = await self._each(self._join, own, [agent for agent, arrivals in self._recipients.items() if agent not in listed or self._joined.get(agent) is not arrivals])
-            done += await self._each(self._own, own, [agent for agent in self._joined if agent in listed and agent not in own])
+            is_sure = connection[0] is not None and connection == (
+                self._receiving(),
+                self._held,
+            )  # that the broker counted us, as we are
+            done = await self._each(
+                self._join,
+                own,
+                [
+                    agent
+                    for agent, arrivals in self._recipients.items()
+                    if agent not in listed or self._joined.get(agent) is not arrivals
+                ],
+            )
+            done += await self._each(
+                self._own,
+                own,
+                [agent for agent in self._joined if agent in listed and agent not in own],
+            )
             if is_sure and receivers is not None and not self._finds_company(receivers):
-                is_counted = connection[0] is Tier.STREAM  # of two who poll the broker may count one: then only what was ours is given up
-                done += await self._each(self._leave, listed, [agent for agent in listed if agent not in self._recipients and (is_counted or agent in self._dropped)])
+                is_counted = (
+                    connection[0] is Tier.STREAM
+                )  # of two who poll the broker may count one: then only what was ours is given up
+                done += await self._each(
+                    self._leave,
+                    listed,
+                    [
+                        agent
+                        for agent in listed
+                        if agent not in self._recipients and (is_counted or agent in self._dropped)
+                    ],
+                )
             return all(done)
 
-    async def _list(self) -> tuple[set[str], set[str], Optional[int]]:
+    async def _list(self) -> tuple[set[str], set[str], int | None]:
         """What is subscribed, what of it by us, and how many receive; None from a broker that does not tell.
         One that knows no owners lets all of it be ours."""
         try:
@@ -115,13 +151,24 @@ class Subscription:
                 return set(), set(), None
             raise
         receivers = answer.get("receivers")
-        agents, own = (set(found) if isinstance(found, list) else None for found in (answer.get("agents"), answer.get("own")))
+        agents, own = (
+            set(found) if isinstance(found, list) else None
+            for found in (answer.get("agents"), answer.get("own"))
+        )
         listed = agents or set()
-        return listed, listed if own is None else own, receivers if isinstance(receivers, int) else None
+        return (
+            listed,
+            listed if own is None else own,
+            receivers if isinstance(receivers, int) else None,
+        )
 
-    async def _each(self, step: Callable[[str, bool], Awaitable[bool]], listed: set[str], agents: Iterable[str]) -> list[bool]:
+    async def _each(
+        self, step: Callable[[str, bool], Awaitable[bool]], listed: set[str], agents: Iterable[str]
+    ) -> list[bool]:
         """What the step said of each. All of them end before the first error is raised: nothing goes on behind our back."""
-        outcomes = await asyncio.gather(*(step(agent, agent in listed) for agent in agents), return_exceptions=True)
+        outcomes = await asyncio.gather(
+            *(step(agent, agent in listed) for agent in agents), return_exceptions=True
+        )
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -133,9 +180,17 @@ class Subscription:
                 await self._client.subscribe(agent, self._name)
             except Refused as error:
                 if error.status not in UNFIT_STATUSES:
-                    log.warning("subscription refused agent=%s status=%d reason=%s", agent, error.status, error)
+                    log.warning(
+                        "subscription refused agent=%s status=%d reason=%s",
+                        agent,
+                        error.status,
+                        error,
+                    )
                     return False
-                log.debug("the broker knows no subscriptions: its agents are polled one by one agent=%s", agent)
+                log.debug(
+                    "the broker knows no subscriptions: its agents are polled one by one agent=%s",
+                    agent,
+                )
         arrivals = self._recipients.get(agent)
         if arrivals is not None:
             self._joined[agent] = arrivals
@@ -153,12 +208,19 @@ class Subscription:
         return True
 
     def _finds_company(self, receivers: int) -> bool:
-        own = int(self._receiving() not in (None, Tier.POLL))  # how many of them the broker counts because of us
+        own = int(
+            self._receiving() not in (None, Tier.POLL)
+        )  # how many of them the broker counts because of us
         has_company = receivers > own
         if has_company and not self._has_company:
-            log.warning("another process receives under the same name: both go on, and no ticket is typed twice; give each its own --name subscriber=%s", self._name)
+            log.warning(
+                "another process receives under the same name: both go on, and no ticket is typed twice; give each its own --name subscriber=%s",
+                self._name,
+            )
         self._has_company = has_company
         return has_company
 
     def _new_delays(self) -> Iterator[float]:
-        return full_jitter(self._settings.reconnect_base / 1000, self._settings.reconnect_max / 1000)
+        return full_jitter(
+            self._settings.reconnect_base / 1000, self._settings.reconnect_max / 1000
+        )

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from functools import partial
-from typing import Callable, Iterator, Optional
+from typing import Callable
 
 from bridge.backoff import full_jitter
 from bridge.client.broker import BrokerClient
@@ -44,13 +45,20 @@ class Member:
         self.watch = watch
         self.moved = asyncio.Event()
         self.crashes = 0
-        self.task: Optional[asyncio.Future[None]] = None
+        self.task: asyncio.Future[None] | None = None
 
 
 class Supervisor:
     """Serves whom `assign` named, until stopped. Made inside a running loop (3.9 binds its events there)."""
 
-    def __init__(self, name: str, client: BrokerClient, make_sink: MakeSink, settings: WatcherSettings, agents_max: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        client: BrokerClient,
+        make_sink: MakeSink,
+        settings: WatcherSettings,
+        agents_max: int,
+    ) -> None:
         self._client = client
         self._make_sink = make_sink
         self._settings = settings
@@ -58,11 +66,22 @@ class Supervisor:
         self._refused: set[str] = set()
         self._watcher = client.watcher = watcher_name()
         self._members: dict[str, Member] = {}
-        self._leaving: dict[str, set[asyncio.Future[None]]] = {}  # tasks of dismissed members that finish a delivery
+        self._leaving: dict[
+            str, set[asyncio.Future[None]]
+        ] = {}  # tasks of dismissed members that finish a delivery
         self._recipients: dict[str, Arrivals] = {}
-        self._subscription = Subscription(name, client, self._recipients, settings, lambda: self._intake.cursor, lambda: self._intake.receiving)
+        self._subscription = Subscription(
+            name,
+            client,
+            self._recipients,
+            settings,
+            lambda: self._intake.cursor,
+            lambda: self._intake.receiving,
+        )
         feed = SubscriberFeed(client, name, lambda: self._recipients)
-        self._intake = Intake(feed, self._recipients, settings, self._subscription.before_open, self._opened)
+        self._intake = Intake(
+            feed, self._recipients, settings, self._subscription.before_open, self._opened
+        )
         self.on_open: Callable[[], None] = lambda: None  # called with each new connection
         self._is_running = False  # the connection may have passed over tickets of who comes now
         self._stop = asyncio.Event()
@@ -77,9 +96,17 @@ class Supervisor:
         """Return after stop(); raise what ended all of it otherwise."""
         self._is_running = True
         try:
-            await run_together(stop=self._wait_stop(), intake=self._intake.run(), subscription=self._subscription.keep(), fatal=self._wait_fatal())
+            await run_together(
+                stop=self._wait_stop(),
+                intake=self._intake.run(),
+                subscription=self._subscription.keep(),
+                fatal=self._wait_fatal(),
+            )
         finally:
-            await stop_all(*set().union(*self._leaving.values()), *(member.task for member in self._members.values() if member.task))
+            await stop_all(
+                *set().union(*self._leaving.values()),
+                *(member.task for member in self._members.values() if member.task),
+            )
             await self._client.aclose()
 
     def _opened(self) -> None:
@@ -102,7 +129,9 @@ class Supervisor:
             if member is None:
                 self._engage_if_room(assignment)
             elif member.assignment != assignment:
-                log.info("moved agent=%s session=%s pane=%s", agent, assignment.session, assignment.pane)
+                log.info(
+                    "moved agent=%s session=%s pane=%s", agent, assignment.session, assignment.pane
+                )
                 member.assignment = assignment
                 member.moved.set()
 
@@ -112,11 +141,22 @@ class Supervisor:
             self._engage(assignment)
         elif assignment.agent not in self._refused:
             self._refused.add(assignment.agent)
-            log.warning("not served, there are %d agents already (BRIDGE_SUPERVISE_MAX) agent=%s", self._agents_max, assignment.agent)
+            log.warning(
+                "not served, there are %d agents already (BRIDGE_SUPERVISE_MAX) agent=%s",
+                self._agents_max,
+                assignment.agent,
+            )
 
     def _engage(self, assignment: Assignment) -> None:
         agent = assignment.agent
-        watch = AgentWatch(agent, self._client, self._settings, self._watcher, self._intake.tier, lambda: 1 / max(1, len(self._members)))
+        watch = AgentWatch(
+            agent,
+            self._client,
+            self._settings,
+            self._watcher,
+            self._intake.tier,
+            lambda: 1 / max(1, len(self._members)),
+        )
         member = self._members[agent] = Member(assignment, watch)
         if self._is_running:
             watch.arrivals.fall_behind()  # what waits goes before what comes; an earlier run may have subscribed it
@@ -149,7 +189,10 @@ class Supervisor:
             member.moved.clear()
             began = clock()
             try:
-                await run_together(life=member.watch.run(self._make_sink(member.assignment)), moved=_wait(member.moved))
+                await run_together(
+                    life=member.watch.run(self._make_sink(member.assignment)),
+                    moved=_wait(member.moved),
+                )
                 delays = self._new_delays()
                 continue
             except BrokenPipeError as error:  # stdout is everybody's
@@ -158,10 +201,17 @@ class Supervisor:
                 return
             except BridgeError as error:
                 member.crashes += 1
-                log.warning("agent failed agent=%s failures=%d reason=%s", member.assignment.agent, member.crashes, error)
+                log.warning(
+                    "agent failed agent=%s failures=%d reason=%s",
+                    member.assignment.agent,
+                    member.crashes,
+                    error,
+                )
             except Exception:  # the outermost seam: one agent's bug must not end the others
                 member.crashes += 1
-                log.exception("agent crashed agent=%s crashes=%d", member.assignment.agent, member.crashes)
+                log.exception(
+                    "agent crashed agent=%s crashes=%d", member.assignment.agent, member.crashes
+                )
             if clock() - began >= self._settings.tier_holds / 1000:
                 delays = self._new_delays()
             await asyncio.sleep(next(delays))
@@ -174,7 +224,9 @@ class Supervisor:
         await self._fatal
 
     def _new_delays(self) -> Iterator[float]:
-        return full_jitter(self._settings.reconnect_base / 1000, self._settings.reconnect_max / 1000)
+        return full_jitter(
+            self._settings.reconnect_base / 1000, self._settings.reconnect_max / 1000
+        )
 
 
 async def _wait(event: asyncio.Event) -> None:

@@ -25,9 +25,11 @@ from bridge.wire.fields import TCHAR, VALUE, check_field_line, find_line_end
 LAST_CHUNK = b"0\r\n\r\n"
 
 _SIZE_DIGITS = 16  # 64 bits; more could only overflow somebody
-_QUOTED = r'"[\t !\x23-\x5b\x5d-\x7e\x80-\xff]*(?:\\[{0}][\t !\x23-\x5b\x5d-\x7e\x80-\xff]*)*"'.format(VALUE)
+_QUOTED = rf'"[\t !\x23-\x5b\x5d-\x7e\x80-\xff]*(?:\\[{VALUE}][\t !\x23-\x5b\x5d-\x7e\x80-\xff]*)*"'
 _PLAIN = re.compile(rb"([0-9A-Fa-f]{1,%d})\r\n" % _SIZE_DIGITS)
-_LINE = re.compile(rf"([0-9A-Fa-f]{{1,{_SIZE_DIGITS}}})((?:[ \t]*;[ \t]*[{TCHAR}]+(?:[ \t]*=[ \t]*(?:[{TCHAR}]+|{_QUOTED}))?)*)")
+_LINE = re.compile(
+    rf"([0-9A-Fa-f]{{1,{_SIZE_DIGITS}}})((?:[ \t]*;[ \t]*[{TCHAR}]+(?:[ \t]*=[ \t]*(?:[{TCHAR}]+|{_QUOTED}))?)*)"
+)
 
 
 class Part(enum.Enum):
@@ -86,7 +88,11 @@ class ChunkedDecoder:
                     if next(moves) == self._moves_max:
                         self.is_behind = True
                         break
-                self._held, self._scan, self._pos = self._held[self._pos :], max(0, self._scan - self._pos), 0
+                self._held, self._scan, self._pos = (
+                    self._held[self._pos :],
+                    max(0, self._scan - self._pos),
+                    0,
+                )
             except PeerError as error:
                 self._error, self._held = PeerError(error.status, error.detail), b""
         if self._error is not None and not pieces:
@@ -131,7 +137,9 @@ class ChunkedDecoder:
         return True
 
     def _take_size(self) -> bool:
-        plain = _PLAIN.match(self._held, self._pos)  # hot: a size and no more, come whole; else the careful way
+        plain = _PLAIN.match(
+            self._held, self._pos
+        )  # hot: a size and no more, come whole; else the careful way
         if plain is not None:
             self._pos = self._scan = plain.end()
             self._open_chunk(int(plain[1], 16))
@@ -141,7 +149,9 @@ class ChunkedDecoder:
             return False
         match = _LINE.fullmatch(line)
         if match is None:
-            raise PeerError(400, "a chunk size must be 1 to 16 hexadecimal digits, an extension name[=value]")
+            raise PeerError(
+                400, "a chunk size must be 1 to 16 hexadecimal digits, an extension name[=value]"
+            )
         self._extension_room -= len(match[2])
         if self._extension_room < 0:
             raise PeerError(400, "chunk extensions are too long")

@@ -29,7 +29,9 @@ _NAME_END = re.compile(rf"[{TCHAR}]+:")
 _LENGTH = re.compile("[0-9]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _ENCODED_FIELDS = re.compile(rf"(?:[{TCHAR}]+: [{VALUE}]*\r\n)*")
-_LENGTH_DIGITS = 18  # more digits than any body has bytes; and int() of 10,000 digits is slow or refused
+_LENGTH_DIGITS = (
+    18  # more digits than any body has bytes; and int() of 10,000 digits is slow or refused
+)
 CR, LF = 13, 10
 
 
@@ -55,7 +57,12 @@ def find_line_end(held: bytes | bytearray, scan: int, stop: int) -> int:
             return -1  # its LF may be the next byte
         if held[place + 1] == LF:
             return place
-    raise PeerError(400, {CR: "a CR without its LF", LF: "a LF without its CR"}.get(held[place], "a control character where none may be"))
+    raise PeerError(
+        400,
+        {CR: "a CR without its LF", LF: "a LF without its CR"}.get(
+            held[place], "a control character where none may be"
+        ),
+    )
 
 
 class HeadWalker:
@@ -115,7 +122,9 @@ def check_field_line(line: str) -> None:
     if line[:1] in (" ", "\t"):
         raise PeerError(400, "a folded field line (RFC 9112 section 5.2)")
     if not _NAME_END.match(line):
-        raise PeerError(400, "a field line whose name is no token followed by a colon (RFC 9112 section 5.1)")
+        raise PeerError(
+            400, "a field line whose name is no token followed by a colon (RFC 9112 section 5.1)"
+        )
 
 
 def parse_fields(block: str) -> dict[str, str]:

@@ -15,7 +15,15 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from bridge.errors import PeerError
-from bridge.wire.fields import FIELD_LINES, TCHAR, TOKEN, check_chunked, parse_fields, parse_length, wants_keep_alive
+from bridge.wire.fields import (
+    FIELD_LINES,
+    TCHAR,
+    TOKEN,
+    check_chunked,
+    parse_fields,
+    parse_length,
+    wants_keep_alive,
+)
 from bridge.wire.target import ORIGIN, check_host, check_percent, parse_target
 
 REMEMBERED_HEADS = 1024  # of at most REMEMBERED_BYTES each: some 4 MiB, however hostile
@@ -80,7 +88,9 @@ def check_request_line(line: str) -> None:
     """Say what is wrong with a request line, if anything is (RFC 9112 section 3). Raises PeerError."""
     parts = line.split(" ")
     if len(parts) != 3:
-        raise PeerError(400, "a request line must be: method, one space, target, one space, version")
+        raise PeerError(
+            400, "a request line must be: method, one space, target, one space, version"
+        )
     method, target, version = parts
     if not TOKEN.fullmatch(method):
         raise PeerError(400, "the method is no token")

@@ -48,7 +48,9 @@ class Request:
         self.query = head.query  # raw, without "?"
         self.version = head.version
         self.fields = head.fields  # names lowercased, repeated ones joined with ", "; shared with other requests of the same head
-        self.authority = head.authority  # Host, or that of an absolute target; "" if HTTP/1.0 named none
+        self.authority = (
+            head.authority
+        )  # Host, or that of an absolute target; "" if HTTP/1.0 named none
         self.keep_alive = head.keep_alive
         self.body = b""
 
@@ -89,7 +91,9 @@ class RequestParser:
         if not data or self._error is not None:
             return
         self._asks = False
-        if self._pos == len(self._held):  # hot: requests mostly come whole, and are then never copied
+        if self._pos == len(
+            self._held
+        ):  # hot: requests mostly come whole, and are then never copied
             self._held, self._pos = data, 0
         elif self.held_bytes > self._limits.head_max + self._limits.body_max:
             self._fail(PeerError(400, "too much was sent ahead of the answers"))
@@ -142,7 +146,11 @@ class RequestParser:
             pos = self._skip_blank_lines()
         if pos == len(held):
             return None
-        end = -1 if self._walker.has_begun else held.find(b"\r\n\r\n", pos, pos + self._limits.head_max)
+        end = (
+            -1
+            if self._walker.has_begun
+            else held.find(b"\r\n\r\n", pos, pos + self._limits.head_max)
+        )
         if end < 0:
             end = self._walker.walk(held, pos)
             if end < 0:
@@ -160,7 +168,11 @@ class RequestParser:
         return self._open_request(head)
 
     def _skip_blank_lines(self) -> int:
-        while self._blank < _BLANK_LINES and not self._walker.has_begun and self._held[self._pos : self._pos + 2] == b"\r\n":
+        while (
+            self._blank < _BLANK_LINES
+            and not self._walker.has_begun
+            and self._held[self._pos : self._pos + 2] == b"\r\n"
+        ):
             self._blank += 1
             self._pos += 2
         return self._pos
@@ -170,7 +182,9 @@ class RequestParser:
         self._length = head.length
         self._chunks = self._open_chunks() if head.is_chunked else None
         if self._length > self._limits.body_max:
-            raise PeerError(413, f"the body is larger than {self._limits.body_max} bytes (BRIDGE_BODY_MAX)")
+            raise PeerError(
+                413, f"the body is larger than {self._limits.body_max} bytes (BRIDGE_BODY_MAX)"
+            )
         if "expect" in head.fields and head.version > (1, 0):
             self._open_expectation(head.fields)
         self._open = request = Request(head)
@@ -221,8 +235,9 @@ class RequestParser:
         return True
 
     def _fail(self, error: PeerError) -> None:
-        self._error = PeerError(error.status, error.detail)  # a fresh one: a raised one keeps its frames alive
+        self._error = PeerError(
+            error.status, error.detail
+        )  # a fresh one: a raised one keeps its frames alive
         self._held, self._pos, self._body = b"", 0, bytearray()
         self._open = self._chunks = None
         self._asks = self.is_behind = False
-

@@ -53,7 +53,9 @@ _STATUS_LINE_ONLY = re.compile(_STATUS_LINE)
 _HEAD = re.compile(rf"{_STATUS_LINE}\r\n({FIELD_LINES})")
 _TARGET = re.compile("[!-~]+")
 _HOST = re.compile(r"[!-~]*")
-_INTERIM_MAX = 8  # 1xx heads before the real one; RFC 9110 section 15.2 knows no bound, so one is set
+_INTERIM_MAX = (
+    8  # 1xx heads before the real one; RFC 9110 section 15.2 knows no bound, so one is set
+)
 _FRAMING = frozenset({"host", "content-length", "transfer-encoding"})
 
 
@@ -143,7 +145,11 @@ class ResponseParser:
             raise PeerError(502, error.detail) from None
         if event is None and self._at_eof and self._part is not _Part.DONE:
             began = self._part is not _Part.HEAD or self._held or self._interim
-            self._fail("the connection closed in the middle of a response" if began else "the connection closed before a response")
+            self._fail(
+                "the connection closed in the middle of a response"
+                if began
+                else "the connection closed before a response"
+            )
             raise PeerError(502, str(self._error))
         return event
 
@@ -230,12 +236,18 @@ def _check_status_line(line: str) -> None:
         raise PeerError(502, "what answered does not speak HTTP/1.1")
 
 
-def encode_request(method: str, target: str, host: str, fields: Mapping[str, str], body: bytes | None) -> bytes:
+def encode_request(
+    method: str, target: str, host: str, fields: Mapping[str, str], body: bytes | None
+) -> bytes:
     """Write a whole request; a body, also an empty one, gets its Content-Length. Raises ValueError."""
     if not TOKEN.fullmatch(method) or not _TARGET.fullmatch(target) or not _HOST.fullmatch(host):
-        raise ValueError(f"a request line that cannot be written: {method!r:.40} {target!r:.200} {host!r:.200}")
+        raise ValueError(
+            f"a request line that cannot be written: {method!r:.40} {target!r:.200} {host!r:.200}"
+        )
     if not _FRAMING.isdisjoint(map(str.lower, fields)):
-        raise ValueError("Host, Content-Length and Transfer-Encoding are written here, by nobody else")
+        raise ValueError(
+            "Host, Content-Length and Transfer-Encoding are written here, by nobody else"
+        )
     length = "" if body is None else f"Content-Length: {len(body)}\r\n"
     head = f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n{encode_fields(fields)}{length}\r\n"
     return head.encode("latin-1") + (body or b"")
@@ -249,4 +261,6 @@ def encode_response_head(status: int, fields: Mapping[str, str]) -> bytes:
     return f"{line}{encode_fields(fields)}\r\n".encode("latin-1")
 
 
-_STATUS_LINES = {int(status): f"HTTP/1.1 {int(status)} {status.phrase}\r\n" for status in HTTPStatus}
+_STATUS_LINES = {
+    int(status): f"HTTP/1.1 {int(status)} {status.phrase}\r\n" for status in HTTPStatus
+}

@@ -31,12 +31,17 @@ def encode_event(data: bytes, event: bytes = b"", id: bytes = b"") -> bytes:
     """One event; `data` is UTF-8 and may hold anything. Hot. Raises ValueError for a bad name or id."""
     if b"\n" in data or b"\r" in data:
         data = b"\ndata: ".join(_LINE_END.split(data))
-    if not (event + id).isalnum():  # letters and digits cannot break out, and most names and ids are no more
+    if not (
+        event + id
+    ).isalnum():  # letters and digits cannot break out, and most names and ids are no more
         _check_line(event + id)
     if event and id:
         return b"id: %b\nevent: %b\ndata: %b\n\n" % (id, event, data)
     if event or id:
-        return (b"event: %b\ndata: %b\n\n" if event else b"id: %b\ndata: %b\n\n") % (event or id, data)
+        return (b"event: %b\ndata: %b\n\n" if event else b"id: %b\ndata: %b\n\n") % (
+            event or id,
+            data,
+        )
     return b"data: %b\n\n" % data
 
 
@@ -146,7 +151,9 @@ class EventStreamDecoder:
             self._id = value.decode("utf-8", "replace")
         elif name == b"retry" and value.isdigit():
             digits = value.lstrip(b"0")
-            self.retry_ms = int(digits or b"0") if len(digits) <= _RETRY_DIGITS else 10**_RETRY_DIGITS
+            self.retry_ms = (
+                int(digits or b"0") if len(digits) <= _RETRY_DIGITS else 10**_RETRY_DIGITS
+            )
 
     def _dispatch(self, events: list[Event]) -> None:
         self.last_event_id = self._id

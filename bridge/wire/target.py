@@ -23,9 +23,13 @@ PCHAR = r"A-Za-z0-9\-._~!$&'()*+,;=:@%"  # RFC 3986 section 3.3
 ORIGIN = rf"(/[{PCHAR}/]*)(?:\?([{PCHAR}/?]*))?"
 
 _BAD_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
-_ABSOLUTE = re.compile(rf"https?://([^/?]*)(/[{PCHAR}/]*)?(?:\?([{PCHAR}/?]*))?", re.IGNORECASE | re.ASCII)
+_ABSOLUTE = re.compile(
+    rf"https?://([^/?]*)(/[{PCHAR}/]*)?(?:\?([{PCHAR}/?]*))?", re.IGNORECASE | re.ASCII
+)
 # uri-host [":" port], RFC 9110 section 7.2; a reg-name may be empty there, but not in an http URI (section 4.2.1)
-_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|\[[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]+)(?::[0-9]*)?")
+_HOST = re.compile(
+    r"(?:\[[0-9A-Fa-f:.]+\]|\[[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]+)(?::[0-9]*)?"
+)
 
 
 class Target(NamedTuple):

@@ -12,13 +12,13 @@ import json
 import os
 import pathlib
 import subprocess
-from typing import Callable, Dict, Tuple
+from typing import Callable
 
 from programs import Program
 
 KEY = "sk-ant-nothing-0000000000000000000000"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-Start = Tuple[list, Dict[str, str]]
+Start = tuple[list, dict[str, str]]
 _CODEX = """model = "gpt-5-codex"
 model_provider = "stub"
 check_for_update_on_startup = false

@@ -17,7 +17,7 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from programs import PROGRAMS, Program  # noqa: E402
+from programs import PROGRAMS, Program
 
 DEFAULT = "~/.cache/bridge-agents"
 

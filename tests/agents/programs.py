@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import Pattern
+from re import Pattern
 
 FOLDER = "BRIDGE_AGENTS_DIR"  # the environment variable that names the folder of programs
 

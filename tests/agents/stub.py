@@ -176,16 +176,16 @@ def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
         def log_message(self, *_: object) -> None:
             pass
 
-        def do_HEAD(self) -> None:  # noqa: N802
+        def do_HEAD(self) -> None:
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             rows = [{"id": name, "object": "model", "owned_by": "stub"} for name in MODELS]
             _send(self, 200, {"object": "list", "data": rows, "has_more": False, "models": []})
 
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             path, body = self.path.split("?")[0], _body(self)
             api = next((each for each in APIS if path.endswith(each.ends)), None)
             if api is not None:

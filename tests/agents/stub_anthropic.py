@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Iterator
+from collections.abc import Iterator
 
 from stub_talk import Answer, Api, Said, new_id, words_of
 
@@ -69,6 +69,4 @@ def stream_anthropic(answer: Answer, body: dict) -> Iterator[tuple[str, object]]
     yield event("message_stop")
 
 
-ANTHROPIC = Api(
-    "anthropic", ("/v1/messages",), read_anthropic, stream_anthropic, whole_anthropic
-)
+ANTHROPIC = Api("anthropic", ("/v1/messages",), read_anthropic, stream_anthropic, whole_anthropic)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Callable, Iterator
+from typing import Callable
 
 SHELL_TOOLS = "Bash exec_command shell_command shell run_shell_command bash run_terminal_cmd Shell"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 import pytest
-
 from programs import PROGRAMS
 
 SLOW = 6  # seconds of a slow answer

@@ -17,7 +17,7 @@ import socket
 import sys
 import tempfile
 import time
-from typing import Callable, Optional
+from typing import Callable
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:1] = [str(TESTS), str(TESTS.parent)]
@@ -127,17 +127,32 @@ def fill(port: int, count: int, agents: int) -> None:
 def register(port: int) -> None:
     with Line(port) as line:
         for number in range(2000):
-            assert line.ask("POST", "/agents/register", {"agentId": f"listed-{number}", "metadata": {"team": "x" * 100}}).status == 200
+            assert (
+                line.ask(
+                    "POST",
+                    "/agents/register",
+                    {"agentId": f"listed-{number}", "metadata": {"team": "x" * 100}},
+                ).status
+                == 200
+            )
 
 
-ABUSES: dict[str, tuple[str, Callable[[int], None], Optional[Callable[[int], None]]]] = {
+ABUSES: dict[str, tuple[str, Callable[[int], None], Callable[[int], None] | None]] = {
     "flood": ("4 connections pipeline sends to one agent", flood, None),
     "unread": (f"{STREAMS} streams that never read, fed by a flood", unread_streams, None),
     "texts": ("3 connections of texts of 1 MB", texts, None),
     "lists": ("3 connections of 24,000 nested lists", lists, None),
     "refused-lists": ("3 connections of 300,000 lists, refused", too_many_lists, None),
-    "everything": (f"10 unread streams of everything, {BACKLOG} pending", everything, lambda port: fill(port, BACKLOG, 50)),
-    "search": (f"one connection pipelines searches of {BACKLOG}", searches, lambda port: fill(port, BACKLOG, 50)),
+    "everything": (
+        f"10 unread streams of everything, {BACKLOG} pending",
+        everything,
+        lambda port: fill(port, BACKLOG, 50),
+    ),
+    "search": (
+        f"one connection pipelines searches of {BACKLOG}",
+        searches,
+        lambda port: fill(port, BACKLOG, 50),
+    ),
     "listings": ("2 connections list 2,000 agents", listings, register),
     "slow-heads": (f"{STREAMS} heads, a byte each half second", slow_heads, None),
 }
@@ -178,7 +193,10 @@ def beside(name: str, seconds: float, folder: str) -> None:
             process.kill()
             process.join()
         ratio = p99(found) / p99(alone)
-        print(f"{words:50} alone {alone[len(alone) // 2]:6.1f} / {p99(alone):6.1f}   beside {found[len(found) // 2]:6.1f} / {p99(found):7.1f}   {ratio:5.1f} x", flush=True)
+        print(
+            f"{words:50} alone {alone[len(alone) // 2]:6.1f} / {p99(alone):6.1f}   beside {found[len(found) // 2]:6.1f} / {p99(found):7.1f}   {ratio:5.1f} x",
+            flush=True,
+        )
     finally:
         broker.kill()
 
@@ -189,7 +207,9 @@ def _run(abuse: Callable[[int], None], port: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--only", default=",".join(ABUSES), help="names, with commas between")
     args = parser.parse_args()

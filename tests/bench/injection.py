@@ -43,7 +43,9 @@ class Fifo:
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
         os.mkfifo(path)
-        self._descriptor = os.open(path, os.O_RDWR)  # also for writing: no end of file when a program closes it
+        self._descriptor = os.open(
+            path, os.O_RDWR
+        )  # also for writing: no end of file when a program closes it
         self._text = ""
         self._changed = threading.Condition()
         threading.Thread(target=self._read, daemon=True).start()
@@ -60,7 +62,9 @@ class Fifo:
     def wait(self, word: str) -> float:
         """The moment at which `word` had come."""
         with self._changed:
-            assert self._changed.wait_for(lambda: word in self._text, PATIENCE), f"{word} was never submitted; {self._text[-300:]!r}"
+            assert self._changed.wait_for(lambda: word in self._text, PATIENCE), (
+                f"{word} was never submitted; {self._text[-300:]!r}"
+            )
             self._text = ""
             return self.moment
 
@@ -71,25 +75,55 @@ class Bench:
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
         self.tmux = Server(folder)
-        self.broker = Broker(package_launcher(strict=False), str(folder / "bench.db"), BRIDGE_RATE_LIMIT=0)
+        self.broker = Broker(
+            package_launcher(strict=False), str(folder / "bench.db"), BRIDGE_RATE_LIMIT=0
+        )
         self.fifos = {name: Fifo(folder / f"{name}.fifo") for name in ("shell", "agent")}
         self.numbers = 0
 
     def __enter__(self) -> Bench:
         self.broker.start()
-        agent = shlex.join([sys.executable, str(AGENTS / "agent.py"), "--log", str(self.folder / "agent.fifo"), "--box"])
+        agent = shlex.join(
+            [
+                sys.executable,
+                str(AGENTS / "agent.py"),
+                "--log",
+                str(self.folder / "agent.fifo"),
+                "--box",
+            ]
+        )
         for name, command in (("shell", "bash --norc --noprofile"), ("agent", agent)):
-            self.tmux("new-session", "-d", "-s", name, "-x", "120", "-y", "40", "-c", str(self.folder), "exec " + command)
-        wait_until(lambda: "$" in self.screen("shell") or "#" in self.screen("shell"), "the shell's prompt")
+            self.tmux(
+                "new-session",
+                "-d",
+                "-s",
+                name,
+                "-x",
+                "120",
+                "-y",
+                "40",
+                "-c",
+                str(self.folder),
+                "exec " + command,
+            )
+        wait_until(
+            lambda: "$" in self.screen("shell") or "#" in self.screen("shell"), "the shell's prompt"
+        )
         wait_until(lambda: "BRIDGE-TEST-AGENT" in self.screen("agent"), "the agent's banner")
         return self
 
     def __exit__(self, *_) -> None:
-        programs = [int(self.tmux("display-message", "-p", "-t", f"={pane}:", "#{pane_pid}")) for pane in self.fifos]
+        programs = [
+            int(self.tmux("display-message", "-p", "-t", f"={pane}:", "#{pane_pid}"))
+            for pane in self.fifos
+        ]
         self.tmux.stop()
         self.broker.stop(check=False)
         for program in programs:  # a shell still writes its history into our folder
-            wait_until(lambda program=program: not os.path.exists(f"/proc/{program}"), "the end of the panes")
+            wait_until(
+                lambda program=program: not os.path.exists(f"/proc/{program}"),
+                "the end of the panes",
+            )
 
     def screen(self, pane: str) -> str:
         return PaneHandle(self.tmux, pane, f"={pane}:").screen()
@@ -109,16 +143,36 @@ class Bench:
         time.sleep(IDLE)
         ticket_id, began = self.send(pane)
         taken = self.fifos[pane].wait(ticket_id) - began
-        wait_until(lambda: self.broker.ticket(ticket_id)["status"] != "pending", "the acknowledgement")
+        wait_until(
+            lambda: self.broker.ticket(ticket_id)["status"] != "pending", "the acknowledgement"
+        )
         return 1000 * taken
 
 
 def time_ours(bench: Bench, pane: str, count: int, say) -> list[float]:
-    words = ["watch", pane, pane, "0", "-L", bench.tmux.name, "--shell-command", bench.command(), "--log-level", "warning", *(["--form", "agent"] if pane == "agent" else [])]
-    watcher = subprocess.Popen([*package_launcher(strict=False), *words], env=environment(BRIDGE_BROKER_URL=bench.broker.url), cwd=ROOT)
+    words = [
+        "watch",
+        pane,
+        pane,
+        "0",
+        "-L",
+        bench.tmux.name,
+        "--shell-command",
+        bench.command(),
+        "--log-level",
+        "warning",
+        *(["--form", "agent"] if pane == "agent" else []),
+    ]
+    watcher = subprocess.Popen(
+        [*package_launcher(strict=False), *words],
+        env=environment(BRIDGE_BROKER_URL=bench.broker.url),
+        cwd=ROOT,
+    )
     try:
         bench.time_one(pane)  # the first one waits for the watcher's start
-        return [say("ours", pane, number, count, bench.time_one(pane)) for number in range(1, count + 1)]
+        return [
+            say("ours", pane, number, count, bench.time_one(pane)) for number in range(1, count + 1)
+        ]
     finally:
         watcher.terminate()
         watcher.wait(PATIENCE)
@@ -138,7 +192,11 @@ class OldWatcher(threading.Thread):
                 self.bench.broker.acknowledge(ticket["ticketId"])
 
     def _inject(self, ticket: dict) -> None:
-        text = ticket["payload"] + " " + ticket["ticketId"] if self.pane == "agent" else self.bench.command().format(id=ticket["ticketId"])
+        text = (
+            ticket["payload"] + " " + ticket["ticketId"]
+            if self.pane == "agent"
+            else self.bench.command().format(id=ticket["ticketId"])
+        )
         self.bench.tmux("send-keys", "-t", f"={self.pane}:", "-l", "--", text)
         time.sleep(OLD_SLEEP)
         self.bench.tmux("send-keys", "-t", f"={self.pane}:", "Enter")
@@ -165,7 +223,11 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def summarise(values: list[float]) -> dict[str, float]:
-    return {"tickets": len(values), "p50_ms": round(statistics.median(values), 1), "p99_ms": round(percentile(values, 0.99), 1)}
+    return {
+        "tickets": len(values),
+        "p50_ms": round(statistics.median(values), 1),
+        "p99_ms": round(percentile(values, 0.99), 1),
+    }
 
 
 def print_table(results: dict[str, dict[str, dict[str, float]]]) -> None:
@@ -173,18 +235,32 @@ def print_table(results: dict[str, dict[str, dict[str, float]]]) -> None:
     for pane, ways in results.items():
         for way, row in ways.items():
             ratio = row["p50_ms"] / ways["ours"]["p50_ms"]
-            print(f"{pane:8}{way:14}{row['tickets']:8}{row['p50_ms']:10.1f}{row['p99_ms']:10.1f}{ratio:13.0f}x")
+            print(
+                f"{pane:8}{way:14}{row['tickets']:8}{row['p50_ms']:10.1f}{row['p99_ms']:10.1f}{ratio:13.0f}x"
+            )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--tickets", type=int, default=30, help="for each pane, our way (default 30)")
-    parser.add_argument("--old-tickets", type=int, default=8, help="for each pane, the predecessor's way; each takes about 10 s (default 8)")
+    parser.add_argument(
+        "--tickets", type=int, default=30, help="for each pane, our way (default 30)"
+    )
+    parser.add_argument(
+        "--old-tickets",
+        type=int,
+        default=8,
+        help="for each pane, the predecessor's way; each takes about 10 s (default 8)",
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
 
     def say(way: str, pane: str, number: int, count: int, taken: float) -> float:
-        print(f"\r{way} {pane} {number}/{count}: {taken:.1f} ms   ", end="\n" if number == count else "", file=sys.stderr, flush=True)
+        print(
+            f"\r{way} {pane} {number}/{count}: {taken:.1f} ms   ",
+            end="\n" if number == count else "",
+            file=sys.stderr,
+            flush=True,
+        )
         return taken
 
     with tempfile.TemporaryDirectory(prefix="bridge-bench-") as name:
@@ -193,7 +269,10 @@ def main() -> None:
             for pane in ("shell", "agent"):
                 ours = time_ours(bench, pane, options.tickets, say)
                 old = time_old(bench, pane, options.old_tickets, say) if options.old_tickets else []
-                results[pane] = {"ours": summarise(ours), **({"predecessor": summarise(old)} if old else {})}
+                results[pane] = {
+                    "ours": summarise(ours),
+                    **({"predecessor": summarise(old)} if old else {}),
+                }
     print(json.dumps(results, indent=2)) if options.json else print_table(results)
 
 

@@ -19,16 +19,17 @@ import statistics
 import sys
 import tempfile
 import time
-from typing import Any, List, Tuple
+from typing import Any
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:1] = [str(TESTS), str(TESTS.parent), str(TESTS / "tmux")]
+
+from panes import PaneHandle, Server  # noqa: E402
 
 from bridge.settings import TmuxSettings  # noqa: E402
 from bridge.tmux.activity import Activity  # noqa: E402
 from bridge.tmux.control import ControlClient  # noqa: E402
 from bridge.tmux.injector import Injector  # noqa: E402
-from panes import PaneHandle, Server  # noqa: E402
 
 LIMIT = 50.0  # ms: what the watcher promises
 
@@ -37,13 +38,15 @@ class Trace:
     """What happened when, in seconds of the wall clock: the shell knows no other."""
 
     def __init__(self) -> None:
-        self.notes: List[Tuple[float, str]] = []
+        self.notes: list[tuple[float, str]] = []
 
     def note(self, what: str) -> None:
         self.notes.append((time.time(), what))
 
     def since(self, moment: float) -> str:
-        return " ".join(f"{what}{1000 * (at - moment):+.0f}" for at, what in self.notes if at > moment - 0.05)
+        return " ".join(
+            f"{what}{1000 * (at - moment):+.0f}" for at, what in self.notes if at > moment - 0.05
+        )
 
 
 class TracedActivity(Activity):
@@ -68,7 +71,10 @@ class TracedTmux(ControlClient):
 class Bench:
     def __init__(self, server: Server, folder: pathlib.Path, policy: str) -> None:
         self.trace = Trace()
-        self.tmux, self.activity = TracedTmux(socket_name=server.name, policy=policy), TracedActivity()
+        self.tmux, self.activity = (
+            TracedTmux(socket_name=server.name, policy=policy),
+            TracedActivity(),
+        )
         self.tmux.trace = self.activity.trace = self.trace
         self.fifo = str(folder / "prompts")
         os.mkfifo(self.fifo)
@@ -76,7 +82,9 @@ class Bench:
         self.pane: PaneHandle = server.open("bash --norc --noprofile")
         self.pane.type(f"PROMPT_COMMAND='echo $EPOCHREALTIME > {self.fifo}'")
         self.pane.keys("Enter")
-        self.injector = Injector(self.tmux, self.pane.session, "0", TmuxSettings(), activity=self.activity)
+        self.injector = Injector(
+            self.tmux, self.pane.session, "0", TmuxSettings(), activity=self.activity
+        )
 
     def read_prompt(self) -> float:
         """When the last prompt was about to be written; 0.0 when there was none."""
@@ -99,11 +107,16 @@ class Bench:
         known, written = time.time(), self.read_prompt()
         taken = 1000 * (known - written)
         if taken > LIMIT:
-            print(f"{taken:7.1f} ms, load {os.getloadavg()[0]:.1f}: {self.trace.since(written)}", flush=True)
+            print(
+                f"{taken:7.1f} ms, load {os.getloadavg()[0]:.1f}: {self.trace.since(written)}",
+                flush=True,
+            )
         return taken
 
 
-async def measure_all(server: Server, folder: pathlib.Path, options: argparse.Namespace) -> List[float]:
+async def measure_all(
+    server: Server, folder: pathlib.Path, options: argparse.Namespace
+) -> list[float]:
     bench = Bench(server, folder, options.control)
     try:
         return sorted([await bench.measure() for _ in range(options.rounds)])
@@ -125,7 +138,9 @@ def main() -> None:
             server.stop()
     at = {share: taken[min(len(taken) - 1, int(share / 100 * len(taken)))] for share in (90, 99)}
     over = sum(each > LIMIT for each in taken)
-    print(f"{len(taken)} prompts: p50 {statistics.median(taken):.1f} ms, p90 {at[90]:.1f}, p99 {at[99]:.1f}, most {taken[-1]:.1f}; {over} over {LIMIT:g} ms; load {os.getloadavg()[0]:.1f}")
+    print(
+        f"{len(taken)} prompts: p50 {statistics.median(taken):.1f} ms, p90 {at[90]:.1f}, p99 {at[99]:.1f}, most {taken[-1]:.1f}; {over} over {LIMIT:g} ms; load {os.getloadavg()[0]:.1f}"
+    )
 
 
 if __name__ == "__main__":

@@ -40,7 +40,9 @@ class Fifo:
     def __init__(self, path: pathlib.Path) -> None:
         self.moments: dict[str, float] = {}
         os.mkfifo(path)
-        self._descriptor = os.open(path, os.O_RDWR)  # also for writing: no end of file when a shell closes it
+        self._descriptor = os.open(
+            path, os.O_RDWR
+        )  # also for writing: no end of file when a shell closes it
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
@@ -53,20 +55,61 @@ class Fifo:
 
 class Bench:
     def __init__(self, folder: pathlib.Path, agents: int, control: str) -> None:
-        self.folder, self.agents, self.control = folder, [f"a{number:03}" for number in range(agents)], control
+        self.folder, self.agents, self.control = (
+            folder,
+            [f"a{number:03}" for number in range(agents)],
+            control,
+        )
         self.tmux = Server(folder)
-        self.broker = Broker(package_launcher(strict=False), str(folder / "bench.db"), BRIDGE_RATE_LIMIT=0)
+        self.broker = Broker(
+            package_launcher(strict=False), str(folder / "bench.db"), BRIDGE_RATE_LIMIT=0
+        )
         self.fifo = Fifo(folder / "fifo")
         self.numbers = 0
 
     def __enter__(self) -> Bench:
         self.broker.start()
         for agent in self.agents:
-            self.tmux("new-session", "-d", "-s", f"dev-{agent}", "-x", "100", "-y", "20", "-c", str(self.folder), "exec bash --norc --noprofile")
-        words = ["supervise", "--sessions", "dev-*", "-L", self.tmux.name, "--control", self.control, "--shell-command", f"echo {{id}} > {self.folder}/fifo", "--log-level", "warning"]
+            self.tmux(
+                "new-session",
+                "-d",
+                "-s",
+                f"dev-{agent}",
+                "-x",
+                "100",
+                "-y",
+                "20",
+                "-c",
+                str(self.folder),
+                "exec bash --norc --noprofile",
+            )
+        words = [
+            "supervise",
+            "--sessions",
+            "dev-*",
+            "-L",
+            self.tmux.name,
+            "--control",
+            self.control,
+            "--shell-command",
+            f"echo {{id}} > {self.folder}/fifo",
+            "--log-level",
+            "warning",
+        ]
         began = time.perf_counter()
-        self.supervisor = subprocess.Popen([*package_launcher(strict=False), *words], env=environment(BRIDGE_BROKER_URL=self.broker.url), cwd=ROOT)
-        wait_until(lambda: len([each for each in self.broker.ask("GET", "/agents?status=online").json]) == len(self.agents), "all agents online", PATIENCE)
+        self.supervisor = subprocess.Popen(
+            [*package_launcher(strict=False), *words],
+            env=environment(BRIDGE_BROKER_URL=self.broker.url),
+            cwd=ROOT,
+        )
+        wait_until(
+            lambda: (
+                len([each for each in self.broker.ask("GET", "/agents?status=online").json])
+                == len(self.agents)
+            ),
+            "all agents online",
+            PATIENCE,
+        )
         self.started = time.perf_counter() - began
         return self
 
@@ -77,15 +120,26 @@ class Bench:
         self.tmux.stop()
         self.broker.stop(check=False)
         for program in programs:  # a shell still writes its history into our folder
-            wait_until(lambda program=program: not os.path.exists(f"/proc/{program}"), "the end of the panes")
+            wait_until(
+                lambda program=program: not os.path.exists(f"/proc/{program}"),
+                "the end of the panes",
+            )
 
     def cpu(self) -> tuple[float, float]:
         """Seconds of CPU so far: the supervisor's own, and that of the tmux clients it ran."""
-        fields = pathlib.Path(f"/proc/{self.supervisor.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICK, (int(fields[13]) + int(fields[14])) / TICK
+        fields = (
+            pathlib.Path(f"/proc/{self.supervisor.pid}/stat").read_text().rpartition(")")[2].split()
+        )
+        return (int(fields[11]) + int(fields[12])) / TICK, (
+            int(fields[13]) + int(fields[14])
+        ) / TICK
 
     def responses(self) -> float:
-        return sum(value for name, value in self.broker.metrics().items() if name.startswith("bridge_http_responses_total"))
+        return sum(
+            value
+            for name, value in self.broker.metrics().items()
+            if name.startswith("bridge_http_responses_total")
+        )
 
     def idle(self, seconds: float) -> dict[str, float]:
         own, children = self.cpu()
@@ -107,12 +161,21 @@ class Bench:
         self.numbers += 1
         ticket_id = f"{agent}-{self.numbers}-{random.randrange(10**9)}"
         began = time.perf_counter()
-        assert line.ask("POST", f"/agents/{agent}/send", {"payload": "x" * 200, "ticketId": ticket_id}).status == 202
+        assert (
+            line.ask(
+                "POST", f"/agents/{agent}/send", {"payload": "x" * 200, "ticketId": ticket_id}
+            ).status
+            == 202
+        )
         return ticket_id, began
 
     def taken(self, sent: list[tuple[str, float]]) -> list[float]:
         """Milliseconds from POST to submitted, of each."""
-        wait_until(lambda: all(ticket_id in self.fifo.moments for ticket_id, _ in sent), "every ticket in its pane", PATIENCE)
+        wait_until(
+            lambda: all(ticket_id in self.fifo.moments for ticket_id, _ in sent),
+            "every ticket in its pane",
+            PATIENCE,
+        )
         return [1000 * (self.fifo.moments[ticket_id] - began) for ticket_id, began in sent]
 
     def alone(self, count: int) -> list[float]:
@@ -129,7 +192,9 @@ class Bench:
             for _ in range(rounds):
                 time.sleep(0.5)
                 began, sent = time.perf_counter(), []
-                for moment, agent in sorted((random.uniform(0, spread), agent) for agent in self.agents):
+                for moment, agent in sorted(
+                    (random.uniform(0, spread), agent) for agent in self.agents
+                ):
                     time.sleep(max(0.0, began + moment - time.perf_counter()))
                     sent.append(self.send(line, agent))
                 found += self.taken(sent)
@@ -138,14 +203,21 @@ class Bench:
 
 def summarise(values: list[float]) -> dict[str, float]:
     ordered = sorted(values)
-    return {"tickets": len(values), "p50_ms": round(statistics.median(values), 1), "p99_ms": round(ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))], 1)}
+    return {
+        "tickets": len(values),
+        "p50_ms": round(statistics.median(values), 1),
+        "p99_ms": round(ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))], 1),
+    }
 
 
 def load(bench: Bench, rounds: int, spread: float) -> dict[str, dict[str, float]]:
     alone = summarise(bench.alone(10 * rounds))
     before = bench.cpu()
     busy = summarise(bench.busy(rounds, spread))
-    own, children = (1000 * (after - earlier) / (rounds * len(bench.agents)) for after, earlier in zip(bench.cpu(), before))
+    own, children = (
+        1000 * (after - earlier) / (rounds * len(bench.agents))
+        for after, earlier in zip(bench.cpu(), before)
+    )
     busy.update(cpu_ms=round(own, 2), tmux_clients_cpu_ms=round(children, 2))  # for one ticket
     busy["p99_times_alone"] = round(busy["p99_ms"] / alone["p99_ms"], 2)
     return {"alone": alone, "busy": busy}
@@ -155,8 +227,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--agents", type=int, default=100)
     parser.add_argument("--idle", type=float, default=60.0, help="seconds (default 60)")
-    parser.add_argument("--rounds", type=int, default=5, help="of one ticket to each agent, and of ten alone; 0 = only idle (default 5)")
-    parser.add_argument("--spread", type=float, default=1.0, help="seconds over which a round's tickets are sent; 0 = all at once (default 1)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=5,
+        help="of one ticket to each agent, and of ten alone; 0 = only idle (default 5)",
+    )
+    parser.add_argument(
+        "--spread",
+        type=float,
+        default=1.0,
+        help="seconds over which a round's tickets are sent; 0 = all at once (default 1)",
+    )
     parser.add_argument("--control", default="off", help="as the supervisor's flag")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -166,7 +248,11 @@ def main() -> None:
             results = {"idle": bench.idle(options.idle)} if options.idle else {}
             if options.rounds:
                 results.update(load(bench, options.rounds, options.spread))
-    print(json.dumps(results, indent=2) if options.json else "\n".join(f"{name:6} {row}" for name, row in results.items()))
+    print(
+        json.dumps(results, indent=2)
+        if options.json
+        else "\n".join(f"{name:6} {row}" for name, row in results.items())
+    )
 
 
 if __name__ == "__main__":

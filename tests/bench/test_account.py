@@ -11,7 +11,10 @@ from bridge.settings import LoadSettings
 TICKETS, CONNECTIONS = 6, 3
 numbers, connections = st.integers(0, TICKETS - 1), st.integers(1, CONNECTIONS)
 words = st.sampled_from(["accept", "refuse", "release"])
-steps = st.lists(st.one_of(st.tuples(st.just("receive"), numbers, connections), st.tuples(words, numbers)), max_size=30)
+steps = st.lists(
+    st.one_of(st.tuples(st.just("receive"), numbers, connections), st.tuples(words, numbers)),
+    max_size=30,
+)
 
 
 @given(steps)
@@ -54,7 +57,11 @@ def test_latency_is_to_the_first_arrival():
     account.receive(0, 1, 11.0)
     account.receive(0, 2, 15.0)
     result = close(account)
-    assert (result.latency.count, result.latency.max_ms, result.answers.max_ms) == (1, 1000.0, 500.0)
+    assert (result.latency.count, result.latency.max_ms, result.answers.max_ms) == (
+        1,
+        1000.0,
+        500.0,
+    )
     assert (result.received, result.doubled, result.repeated, result.is_clean) == (1, 0, 1, True)
 
 
@@ -80,4 +87,8 @@ def test_a_rate_that_was_not_reached_is_said():
     account = Account()
     for _ in range(100):
         account.post(0.0)
-    assert close(account, rate=60).is_behind and not close(account, rate=50).is_behind and not close(account, rate=0).is_behind
+    assert (
+        close(account, rate=60).is_behind
+        and not close(account, rate=50).is_behind
+        and not close(account, rate=0).is_behind
+    )

@@ -10,24 +10,44 @@ from bridge.bench.claims import CLAIMS, Measured, judge
 from bridge.bench.figures import Latency
 from bridge.bench.plan import AFTER, Way
 
-BEFORE = Measured(Way.POLL, 10, 30.0, 60, 9000, 9000, 0.1, 0.2, Latency(30, 2500.0, 2500.0, 5000.0, 5000.0, 5000.0))
-AFTER_ALL = Measured(Way.STREAM, 10, 30.0, 0, 0, 170, 0.01, 0.02, Latency(30, 9.0, 8.0, 20.0, 20.0, 20.0))
+BEFORE = Measured(
+    Way.POLL,
+    10,
+    30.0,
+    60,
+    9000,
+    9000,
+    0.1,
+    0.2,
+    Latency(30, 2500.0, 2500.0, 5000.0, 5000.0, 5000.0),
+)
+AFTER_ALL = Measured(
+    Way.STREAM, 10, 30.0, 0, 0, 170, 0.01, 0.02, Latency(30, 9.0, 8.0, 20.0, 20.0, 20.0)
+)
 
 
 def verdicts(**changes):
-    return {verdict.claim.name: verdict for verdict in judge([BEFORE, replace(AFTER_ALL, **changes)])}
+    return {
+        verdict.claim.name: verdict for verdict in judge([BEFORE, replace(AFTER_ALL, **changes)])
+    }
 
 
 def test_figures_are_scaled_to_a_minute_and_to_percent():
     assert BEFORE.requests_per_minute == 120 and BEFORE.bytes_per_minute == 36000
-    assert BEFORE.cpu_percent == pytest.approx(1.0) and BEFORE.broker_cpu_percent == pytest.approx(1 / 3)
+    assert BEFORE.cpu_percent == pytest.approx(1.0) and BEFORE.broker_cpu_percent == pytest.approx(
+        1 / 3
+    )
 
 
 def test_all_met():
     judged = verdicts()
-    assert set(judged) == {claim.name for claim in CLAIMS} and all(verdict.is_met for verdict in judged.values())
+    assert set(judged) == {claim.name for claim in CLAIMS} and all(
+        verdict.is_met for verdict in judged.values()
+    )
     assert (judged["latency"].value, judged["requests"].value) == (9.0, 0.0)
-    assert judged["cpu"].value == pytest.approx(90.0) and judged["network"].value == pytest.approx(100 * (1 - 170 / 18000))
+    assert judged["cpu"].value == pytest.approx(90.0) and judged["network"].value == pytest.approx(
+        100 * (1 - 170 / 18000)
+    )
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,9 @@ sys.stdin.read()
 
 @pytest.fixture
 def burner():
-    with subprocess.Popen([sys.executable, "-c", BURN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", BURN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         yield process
 
 
@@ -43,6 +45,15 @@ def test_a_process_that_has_ended_is_an_error_and_no_figure(burner):
         _ps(burner.pid)
 
 
-@pytest.mark.parametrize("text, seconds", [("0:00.07", 0.07), ("00:00:05", 5), ("1:02:03", 3723), ("2-01:00:00", 176400), ("123:45.50", 7425.5)])
+@pytest.mark.parametrize(
+    "text, seconds",
+    [
+        ("0:00.07", 0.07),
+        ("00:00:05", 5),
+        ("1:02:03", 3723),
+        ("2-01:00:00", 176400),
+        ("123:45.50", 7425.5),
+    ],
+)
 def test_what_ps_says(text, seconds):
     assert parse_time(text) == pytest.approx(seconds)

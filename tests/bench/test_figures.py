@@ -27,7 +27,10 @@ def test_a_larger_share_is_no_smaller_value(ordered, one, other):
     assert percentile(ordered, min(one, other)) <= percentile(ordered, max(one, other))
 
 
-@pytest.mark.parametrize("count, p50, p99, p999", [(1, 1, 1, 1), (2, 1, 2, 2), (100, 50, 99, 100), (1000, 500, 990, 999), (1001, 501, 991, 1000)])
+@pytest.mark.parametrize(
+    "count, p50, p99, p999",
+    [(1, 1, 1, 1), (2, 1, 2, 2), (100, 50, 99, 100), (1000, 500, 990, 999), (1001, 501, 991, 1000)],
+)
 def test_nearest_rank(count, p50, p99, p999):
     ordered = list(range(1, count + 1))
     assert [percentile(ordered, share) for share in (500, 990, 999)] == [p50, p99, p999]
@@ -38,7 +41,14 @@ def test_latency_does_not_depend_on_the_order(seconds):
     latency = latency_of(seconds)
     assert latency == latency_of(sorted(seconds)) and latency.count == len(seconds)
     if seconds:
-        assert min(seconds) * 1000 <= latency.p50_ms <= latency.p99_ms <= latency.p999_ms <= latency.max_ms == max(seconds) * 1000
+        assert (
+            min(seconds) * 1000
+            <= latency.p50_ms
+            <= latency.p99_ms
+            <= latency.p999_ms
+            <= latency.max_ms
+            == max(seconds) * 1000
+        )
         assert math.isclose(latency.mean_ms, 1000 * sum(seconds) / len(seconds), abs_tol=1e-6)
 
 
@@ -46,14 +56,27 @@ def test_nothing_measured_is_no_figure():
     assert latency_of([]) == Latency(0) and latency_of([]).to_json()["p99Ms"] is None
 
 
-@pytest.mark.parametrize("before, after, expected", [(100, 20, 80), (100, 100, 0), (100, 150, -50), (0, 0, None), (50, 0, 100)])
+@pytest.mark.parametrize(
+    "before, after, expected",
+    [(100, 20, 80), (100, 100, 0), (100, 150, -50), (0, 0, None), (50, 0, 100)],
+)
 def test_saving(before, after, expected):
     assert saving(before, after) == expected
 
 
 @pytest.mark.parametrize(
     "value, text",
-    [(None, "-"), (0, "0"), (0.0, "0"), (0.0234, "0.023"), (8.412, "8.41"), (97.26, "97.3"), (4512.4, "4,512"), (1234567.0, "1,234,567"), (-70.0, "-70.0")],
+    [
+        (None, "-"),
+        (0, "0"),
+        (0.0, "0"),
+        (0.0234, "0.023"),
+        (8.412, "8.41"),
+        (97.26, "97.3"),
+        (4512.4, "4,512"),
+        (1234567.0, "1,234,567"),
+        (-70.0, "-70.0"),
+    ],
 )
 def test_shown(value, text):
     assert shown(value) == text

@@ -8,14 +8,16 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from fakes import FakeBroker, encode, problem, wait_for
 
 from bridge.bench.load import Load
 from bridge.bench.publishers import DEBT, pace
 from bridge.errors import BrokerUnreachable, Refused
 from bridge.settings import ClientSettings, LoadSettings
-from fakes import FakeBroker, encode, problem, wait_for
 
-STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nretry: 1000\n\n:heartbeat\n\n"
+STREAM_HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nretry: 1000\n\n:heartbeat\n\n"
+)
 SETTINGS = LoadSettings(streams=4, rate=0, seconds=600, publishers=3, outstanding=1000, drain=200)
 ENOUGH = 60  # sends after which the fakes have the load stopped
 
@@ -33,7 +35,12 @@ class Loaded:
         self.sends = 0
 
     async def __call__(self, asked, writer):
-        route = {("GET", "stream"): self.stream, ("POST", "send"): self.send, ("POST", "acknowledge"): self.acknowledge, ("GET", "pending"): self.pending}
+        route = {
+            ("GET", "stream"): self.stream,
+            ("POST", "send"): self.send,
+            ("POST", "acknowledge"): self.acknowledge,
+            ("GET", "pending"): self.pending,
+        }
         return await route[asked.method, asked.path[-1]](asked, writer)
 
     async def stream(self, asked, writer):
@@ -49,7 +56,12 @@ class Loaded:
         if self.sends == ENOUGH:
             self.load.stop()
         number, agent = asked.body["payload"]["bench"], asked.path[1]
-        ticket = {"ticketId": f"t{number}", "seq": number + 1, "agentId": agent, "payload": asked.body["payload"]}
+        ticket = {
+            "ticketId": f"t{number}",
+            "seq": number + 1,
+            "agentId": agent,
+            "payload": asked.body["payload"],
+        }
         times = self.times(number)
         if times:
             self.held[ticket["ticketId"]] = ticket
@@ -58,7 +70,9 @@ class Loaded:
         return 202, {"ticketId": ticket["ticketId"], "status": "pending"}
 
     def event(self, writer, ticket) -> None:
-        writer.write(b"id: %d\nevent: ticket\ndata: %b\n\n" % (ticket["seq"], json.dumps(ticket).encode()))
+        writer.write(
+            b"id: %d\nevent: ticket\ndata: %b\n\n" % (ticket["seq"], json.dumps(ticket).encode())
+        )
 
     async def acknowledge(self, asked, writer):
         self.acknowledged[asked.path[1]] += 1
@@ -73,7 +87,9 @@ def run(handler, settings=SETTINGS):
     async def scenario():
         async with FakeBroker(handler) as fake:
             told = []
-            handler.load = Load(ClientSettings(broker_url=fake.url), settings, lambda *words: told.append(words))
+            handler.load = Load(
+                ClientSettings(broker_url=fake.url), settings, lambda *words: told.append(words)
+            )
             result = await handler.load.run()
             assert told[0][0] == "opening streams" and any(what == "sending" for what, _ in told)
             return result
@@ -84,7 +100,10 @@ def run(handler, settings=SETTINGS):
 def test_a_broker_that_is_right():
     broker = Loaded()
     result = run(broker)
-    assert result.is_clean and result.sent == result.accepted == result.received == broker.sends >= ENOUGH
+    assert (
+        result.is_clean
+        and result.sent == result.accepted == result.received == broker.sends >= ENOUGH
+    )
     assert result.latency.count == result.answers.count == result.sent
     assert not broker.held and set(broker.acknowledged.values()) == {1}
 
@@ -100,7 +119,11 @@ def test_a_ticket_that_is_sent_twice_is_seen():
     broker = Loaded(lambda number: 2 if number % 10 == 3 else 1)
     result = run(broker)
     doubled = len([number for number in range(result.sent) if number % 10 == 3])
-    assert (result.lost, result.doubled, result.received) == (0, doubled, result.accepted) and doubled >= 5
+    assert (result.lost, result.doubled, result.received) == (
+        0,
+        doubled,
+        result.accepted,
+    ) and doubled >= 5
     assert not result.is_clean and set(broker.acknowledged.values()) == {1}
 
 
@@ -121,12 +144,18 @@ def test_events_that_are_none_of_ours_do_no_harm():
     class Chatty(Loaded):
         async def send(self, asked, writer):
             stream = self.streams[asked.path[1]]
-            stream.write(b"event: ticket\ndata: no json\n\nevent: ticket\ndata: {}\n\nevent: other\ndata: x\n\n")
+            stream.write(
+                b"event: ticket\ndata: no json\n\nevent: ticket\ndata: {}\n\nevent: other\ndata: x\n\n"
+            )
             return await super().send(asked, writer)
 
     broker = Chatty()
     result = run(broker)
-    assert (result.received, result.strangers, result.lost) == (result.accepted, 2 * broker.sends, 0) and not result.is_clean
+    assert (result.received, result.strangers, result.lost) == (
+        result.accepted,
+        2 * broker.sends,
+        0,
+    ) and not result.is_clean
 
 
 def test_a_stream_that_breaks_goes_on_by_its_cursor():
@@ -138,7 +167,9 @@ def test_a_stream_that_breaks_goes_on_by_its_cursor():
             return said
 
         async def acknowledge(self, asked, writer):
-            if len(self.cursors) <= 5:  # until the broken one (the first connection only asks) is back
+            if (
+                len(self.cursors) <= 5
+            ):  # until the broken one (the first connection only asks) is back
                 await wait_for(lambda: len(self.cursors) > 5 or self.sends < 20, "the reconnect")
             return await super().acknowledge(asked, writer)
 
@@ -158,8 +189,15 @@ def test_a_send_without_an_answer_is_an_error_and_its_ticket_no_loss():
     broker = Mute()
     result = run(broker)
     unanswered = len([sends for sends in range(1, broker.sends + 1) if sends % 10 == 5])
-    assert result.errors == {"send: no answer": unanswered} and result.accepted == broker.sends - unanswered
-    assert (result.lost, result.received, result.refusal) == (0, broker.sends, "") and not broker.held
+    assert (
+        result.errors == {"send: no answer": unanswered}
+        and result.accepted == broker.sends - unanswered
+    )
+    assert (result.lost, result.received, result.refusal) == (
+        0,
+        broker.sends,
+        "",
+    ) and not broker.held
 
 
 def test_a_limit_is_counted_waited_out_and_named():
@@ -168,13 +206,20 @@ def test_a_limit_is_counted_waited_out_and_named():
             if self.sends >= 10:
                 self.sends += 1
                 self.load.stop()
-                return encode(429, {"detail": "too many (BRIDGE_RATE_LIMIT)"}, "application/problem+json", Retry_After="3600")
+                return encode(
+                    429,
+                    {"detail": "too many (BRIDGE_RATE_LIMIT)"},
+                    "application/problem+json",
+                    Retry_After="3600",
+                )
             return await super().send(asked, writer)
 
     broker = Limited()
     result = run(broker)
     refused = broker.sends - 10
-    assert result.errors == {"send: 429": refused} and 1 <= refused <= SETTINGS.publishers  # an hour's pause is kept, and cut short by the end
+    assert (
+        result.errors == {"send: 429": refused} and 1 <= refused <= SETTINGS.publishers
+    )  # an hour's pause is kept, and cut short by the end
     assert (result.accepted, result.lost, result.refusal) == (10, 0, "too many (BRIDGE_RATE_LIMIT)")
 
 
@@ -190,7 +235,9 @@ def test_beyond_outstanding_nothing_is_sent():
     assert broker.sends == 7 and result.is_clean
 
 
-@pytest.mark.parametrize("answer, error", [(problem(503, "streams are off"), Refused), (None, BrokerUnreachable)])
+@pytest.mark.parametrize(
+    "answer, error", [(problem(503, "streams are off"), Refused), (None, BrokerUnreachable)]
+)
 def test_a_broker_without_streams_is_one_error(answer, error):
     async def handler(asked, writer):
         return answer
@@ -208,10 +255,14 @@ def test_a_schedule_is_kept_and_a_debt_forgiven():
     due = pace(10, lambda: now)
     assert next(due) == 0.0
     waits = [next(due) for _ in range(3)]
-    assert waits == pytest.approx([0.1, 0.2, 0.3])  # nobody has slept: each takes the place after the one before
+    assert waits == pytest.approx(
+        [0.1, 0.2, 0.3]
+    )  # nobody has slept: each takes the place after the one before
     now = 200.0
     caught_up = [next(due) for _ in range(4)]
-    assert caught_up[:2] == [0.0, 0.0] and caught_up[2:] == pytest.approx([0.1, 0.2], abs=1e-6)  # DEBT, not 100 s of tickets
+    assert caught_up[:2] == [0.0, 0.0] and caught_up[2:] == pytest.approx(
+        [0.1, 0.2], abs=1e-6
+    )  # DEBT, not 100 s of tickets
     assert DEBT == 0.1
 
 

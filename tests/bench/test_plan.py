@@ -12,7 +12,15 @@ from bridge.bench.plan import AFTER, BEFORE, QUICK, Plan, Way, plan_of
 from bridge.cli.main import COMMANDS
 from bridge.settings import BenchSettings, WatcherSettings
 
-plans = st.builds(Plan, st.integers(1, 40), st.floats(0.1, 500), st.integers(1, 9), st.just(0), st.just(1), poll_ms=st.integers(10, 9000))
+plans = st.builds(
+    Plan,
+    st.integers(1, 40),
+    st.floats(0.1, 500),
+    st.integers(1, 9),
+    st.just(0),
+    st.just(1),
+    poll_ms=st.integers(10, 9000),
+)
 
 
 @given(plans, st.sampled_from(Way))
@@ -43,7 +51,11 @@ def test_the_default_is_the_push_designs_own_case():
 
 def test_quick_shortens_every_interval_and_nothing_else():
     slow, quick = plan_of(BenchSettings(), False), plan_of(BenchSettings(), True)
-    assert quick.is_quick and (quick.agents, quick.tickets, quick.arrival_ms) == (slow.agents, slow.tickets, slow.arrival_ms)
+    assert quick.is_quick and (quick.agents, quick.tickets, quick.arrival_ms) == (
+        slow.agents,
+        slow.tickets,
+        slow.arrival_ms,
+    )
     for way in Way:
         assert quick.idle_seconds(way) == pytest.approx(slow.idle_seconds(way) / QUICK)
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from fakes import wait_for
 
 from bridge.bench.tap import Tap
-from fakes import wait_for
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 def request(body: bytes) -> bytes:
-    return b"POST /agents/x/send HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    return b"POST /agents/x/send HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (
+        len(body),
+        body,
+    )
 
 
 class Counting:
@@ -57,11 +60,18 @@ def test_requests_and_bytes_are_counted_however_they_are_cut(cuts):
         await wait_for(lambda: counting.taken == sent, "every byte at the other side")
         counting.writers[0].write(ANSWER * 4)
         assert await reader.readexactly(len(ANSWER) * 4) == ANSWER * 4
-        assert (tap.counts.requests, tap.counts.bytes_up, tap.counts.bytes_down) == (4, len(sent), len(ANSWER) * 4)
+        assert (tap.counts.requests, tap.counts.bytes_up, tap.counts.bytes_down) == (
+            4,
+            len(sent),
+            len(ANSWER) * 4,
+        )
         before = tap.counts
         writer.write(request(b"one more"))
         await wait_for(lambda: tap.counts.requests == 5, "the fifth request")
-        assert tap.counts.since(before).bytes_up == len(request(b"one more")) and tap.counts.since(before).bytes_down == 0
+        assert (
+            tap.counts.since(before).bytes_up == len(request(b"one more"))
+            and tap.counts.since(before).bytes_down == 0
+        )
 
     asyncio.run(tapped(scenario))
 

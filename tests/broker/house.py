@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any, Optional
+from typing import Any
 
 from bridge.broker.agent_rows import AgentRows
 from bridge.broker.events import Events
@@ -32,13 +32,31 @@ def make_services(loop, journal=None, **settings: Any) -> Services:
     rules = BrokerSettings(**{"rate_limit": 0, **settings})
     clock, hub, metrics = loop.clock(), Hub(Pace(loop.clock())), Metrics()
     journal = journal or ScriptedJournal(loop)
-    ledger = Ledger(journal, hub, clock, metrics, Bounds(rules.queue_max, rules.pending_bytes, rules.finished_max))
+    ledger = Ledger(
+        journal,
+        hub,
+        clock,
+        metrics,
+        Bounds(rules.queue_max, rules.pending_bytes, rules.finished_max),
+    )
     watchers = Watchers(clock, rules.watcher_grace / 1000, rules.agents_max)
     registry = Registry(hub, rules.agents_max, watchers)
     subscriptions = Subscriptions(hub.polls, rules.agents_max, rules.supervise_max)
     rows = AgentRows(registry, hub, clock)
     services = Services(
-        rules, clock, journal, hub, ledger, registry, subscriptions, SendLimits(rules.rate_limit), metrics, rows, Events(metrics, rows), clock.monotonic(), watchers
+        rules,
+        clock,
+        journal,
+        hub,
+        ledger,
+        registry,
+        subscriptions,
+        SendLimits(rules.rate_limit),
+        metrics,
+        rows,
+        Events(metrics, rows),
+        clock.monotonic(),
+        watchers,
     )
     ledger.on_time_to_live = Expiry(ledger, clock, loop, rules.stray_ttl, registry.is_served).watch
     return services
@@ -59,7 +77,11 @@ class SmallHouse:
         self.held = HeldBytes(rules.connection_bytes)
         self.waiting: OrderedDict = OrderedDict()
         self.limits = Limits(head_max=rules.head_max, body_max=rules.body_max)
-        self.patience = {Stage.IDLE: rules.idle_timeout / 1000, Stage.HEAD: rules.head_timeout / 1000, Stage.BODY: rules.body_timeout / 1000}
+        self.patience = {
+            Stage.IDLE: rules.idle_timeout / 1000,
+            Stage.HEAD: rules.head_timeout / 1000,
+            Stage.BODY: rules.body_timeout / 1000,
+        }
         self.is_draining = False
         self.receive_buffer = memoryview(bytearray(65536))
         self.timed: set = set()
@@ -87,7 +109,9 @@ class FakeTransport:
         self.received = b""  # by the peer
         self.buffer = b""
         self.is_stalled = is_stalled
-        self.is_lost = self._is_closing = self.has_written_eof = self._is_reading_paused = self._is_writing_paused = False
+        self.is_lost = self._is_closing = self.has_written_eof = self._is_reading_paused = (
+            self._is_writing_paused
+        ) = False
         self._unread: list[bytes] = []
         self.transport = self  # Connection takes a StreamWriter; only its transport matters
         self.connection = Connection(house, self, self.loop)
@@ -116,7 +140,7 @@ class FakeTransport:
         if not self.is_lost and not self._is_closing and not self.connection.eof_received():
             self.close()
 
-    def read(self, size: Optional[int] = None) -> None:
+    def read(self, size: int | None = None) -> None:
         """The stalled peer takes some bytes, or all."""
         size = len(self.buffer) if size is None else size
         self.received, self.buffer = self.received + self.buffer[:size], self.buffer[size:]

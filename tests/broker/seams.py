@@ -6,7 +6,7 @@ Nothing of the broker itself is imitated here: what stands behind a seam is disk
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 from bridge.broker.clock import Clock
 from bridge.broker.entry import Entry
@@ -86,7 +86,7 @@ class ScriptedJournal:
     `kept` is what a disk would hold: rows of the groups that succeeded, and of no other.
     """
 
-    def __init__(self, loop: Optional[asyncio.AbstractEventLoop] = None) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self.loop = loop or asyncio.get_running_loop()
         self.unwritten: list[Unwritten] = []
         self._is_open = False
@@ -104,7 +104,7 @@ class ScriptedJournal:
         """What comes from now on travels with the next one."""
         self._is_open = False
 
-    def settle(self, error: Optional[StoreBusy] = None) -> None:
+    def settle(self, error: StoreBusy | None = None) -> None:
         """The oldest group is on disk; or it is not, and none of those behind it."""
         settled = self.unwritten[:1] if error is None else self.unwritten[:]
         del self.unwritten[: len(settled)]
@@ -125,20 +125,36 @@ class ScriptedJournal:
         self._joined().changes.append(row)
         return self._joined().commit
 
-    def put_agent(self, agent_id: str, record: Optional[str]) -> Commit:
+    def put_agent(self, agent_id: str, record: str | None) -> Commit:
         self._joined().rest.append((agent_id, record))
         return self._joined().commit
 
-    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: Optional[int]) -> Commit:
+    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: int | None) -> Commit:
         self._joined().rest.append((subscriber, agent_id, owed_seq))
         return self._joined().commit
 
-    def find(self, ticket_id: str) -> Optional[Entry]:
+    def find(self, ticket_id: str) -> Entry | None:
         for seq, row in self.accepted.items():
             if row.ticket_id == ticket_id:
-                entry = Entry(seq, ticket_id, row.agent_id, row.body.encode(), row.created_ms, row.timeout_ms, row.ttl_ms)
+                entry = Entry(
+                    seq,
+                    ticket_id,
+                    row.agent_id,
+                    row.body.encode(),
+                    row.created_ms,
+                    row.timeout_ms,
+                    row.ttl_ms,
+                )
                 state = self.states.get(seq)
-                entry.restore(*((state.status, state.updated_ms, state.memo) if state else ("pending", 0, None)), 0, 0.0)
+                entry.restore(
+                    *(
+                        (state.status, state.updated_ms, state.memo)
+                        if state
+                        else ("pending", 0, None)
+                    ),
+                    0,
+                    0.0,
+                )
                 return entry
         return None
 

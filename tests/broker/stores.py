@@ -14,19 +14,40 @@ NOW = 500.0
 
 
 def row(seq: int, agent: str = "lucy", payload: object = "hi", ttl_ms: int = 0) -> AcceptRow:
-    return AcceptRow(seq, f"t{seq}", agent, '{"payload":%s}' % encode_text(payload), WALL_MS + seq, 30000, ttl_ms)
+    return AcceptRow(
+        seq, f"t{seq}", agent, '{"payload":%s}' % encode_text(payload), WALL_MS + seq, 30000, ttl_ms
+    )
 
 
 def entry_of(accepted: AcceptRow) -> Entry:
-    return Entry(accepted.seq, accepted.ticket_id, accepted.agent_id, accepted.body.encode(), *accepted[4:])
+    return Entry(
+        accepted.seq, accepted.ticket_id, accepted.agent_id, accepted.body.encode(), *accepted[4:]
+    )
 
 
 def change_of(entry: Entry, state) -> ChangeRow:
-    return ChangeRow(state.status, state.updated_ms, entry.memo(state), state.updated_ms if state.is_final else None, entry.seq)
+    return ChangeRow(
+        state.status,
+        state.updated_ms,
+        entry.memo(state),
+        state.updated_ms if state.is_final else None,
+        entry.seq,
+    )
 
 
 def looks(entry: Entry) -> tuple:
-    return (entry.seq, entry.ticket_id, entry.agent_id, entry.data, entry.created_ms, entry.timeout_ms, entry.ttl_ms, entry.history(), entry.to_json(), entry.state.claim)
+    return (
+        entry.seq,
+        entry.ticket_id,
+        entry.agent_id,
+        entry.data,
+        entry.created_ms,
+        entry.timeout_ms,
+        entry.ttl_ms,
+        entry.history(),
+        entry.to_json(),
+        entry.state.claim,
+    )
 
 
 def with_store(path, scenario):

@@ -9,10 +9,14 @@ from bridge.wire.request import Limits
 from bridge.wire.response import BodyData, BodyEnd, ResponseHead, ResponseParser
 
 
-def request(method: str, path: str, content: object = None, fields: str = "", version: str = "1.1") -> bytes:
+def request(
+    method: str, path: str, content: object = None, fields: str = "", version: str = "1.1"
+) -> bytes:
     body = b"" if content is None else json.dumps(content).encode()
     length = f"Content-Length: {len(body)}\r\n" if body else ""
-    return f"{method} {path} HTTP/{version}\r\nHost: localhost\r\n{length}{fields}\r\n".encode() + body
+    return (
+        f"{method} {path} HTTP/{version}\r\nHost: localhost\r\n{length}{fields}\r\n".encode() + body
+    )
 
 
 SEND = request("POST", "/agents/lucy/send", {"payload": "hi"})

@@ -47,7 +47,10 @@ class BacklogMachine(RuleBasedStateMachine):
 
     @rule(after=st.integers(-1, 400), limit=st.integers(1, 90) | st.just((1 << 53) - 1))
     def read(self, after, limit):
-        assert self.backlog.read_after(after, limit) == [entry for entry in self.model if entry.seq > after][:limit]
+        assert (
+            self.backlog.read_after(after, limit)
+            == [entry for entry in self.model if entry.seq > after][:limit]
+        )
 
     @invariant()
     def looks_like_the_model(self):

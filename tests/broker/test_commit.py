@@ -15,7 +15,9 @@ def test_callbacks_run_at_once_in_the_order_in_which_they_came(error):
     async def scenario():
         commit, seen = Commit(asyncio.get_running_loop()), []
         for number in range(5):
-            commit.add_done_callback(lambda settled, number=number: seen.append((number, settled.result())))
+            commit.add_done_callback(
+                lambda settled, number=number: seen.append((number, settled.result()))
+            )
         assert seen == []
         commit.set_result(error)
         assert seen == [(number, error) for number in range(5)]
@@ -50,7 +52,9 @@ def test_one_callback_that_fails_takes_no_other_with_it_and_is_heard_of():
         commit.add_done_callback(fail)
         commit.add_done_callback(seen.append)
         commit.set_result(None)
-        assert seen == [commit, commit] and [type(failure) for failure in failures] == [ZeroDivisionError]
+        assert seen == [commit, commit] and [type(failure) for failure in failures] == [
+            ZeroDivisionError
+        ]
 
     asyncio.run(scenario())
 

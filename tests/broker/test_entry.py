@@ -13,20 +13,32 @@ from bridge.timestamp import rfc3339
 from broker.seams import WALL_MS, make_entry
 
 NOW = 1000.0
-evidence = st.dictionaries(st.text(max_size=5), st.none() | st.integers() | st.text(alphabet=st.characters(blacklist_categories=()), max_size=5), max_size=3)
+evidence = st.dictionaries(
+    st.text(max_size=5),
+    st.none()
+    | st.integers()
+    | st.text(alphabet=st.characters(blacklist_categories=()), max_size=5),
+    max_size=3,
+)
 
 
 @st.composite
 def states(draw):
     state = NEW
-    for verb in draw(st.lists(st.sampled_from(["claim", "acknowledge", "reply", "expire"]), max_size=4)):
+    for verb in draw(
+        st.lists(st.sampled_from(["claim", "acknowledge", "reply", "expire"]), max_size=4)
+    ):
         at = WALL_MS + draw(st.integers(0, 10**6))
         if verb == "reply" and state.response is None and state.status != "expired":
             state = replied(state, draw(evidence), draw(evidence), at)
         elif state.is_final:
             continue
         elif verb == "claim":
-            state = claimed(state, draw(st.sampled_from(["w", "é"])), 5000, NOW, WALL_MS) if state.claim is None else state
+            state = (
+                claimed(state, draw(st.sampled_from(["w", "é"])), 5000, NOW, WALL_MS)
+                if state.claim is None
+                else state
+            )
         elif verb == "acknowledge":
             state = acknowledged(state, draw(st.sampled_from(["", "w"])), draw(evidence), at)
         elif verb == "expire":
@@ -43,7 +55,11 @@ def test_a_memo_gives_the_state_back(state, was_streamed):
     memo.encode("utf-8")
     again = make_entry(3, data=b'{"a":1}')
     again.restore(state.status, state.updated_ms, memo, WALL_MS, NOW)
-    assert again.is_born and again.state == state and (again.streamed_ms, again.streamed_by) == (entry.streamed_ms, entry.streamed_by)
+    assert (
+        again.is_born
+        and again.state == state
+        and (again.streamed_ms, again.streamed_by) == (entry.streamed_ms, entry.streamed_by)
+    )
     assert again.head is again.state
 
 
@@ -55,7 +71,16 @@ def test_no_memo_is_a_new_ticket():
 
 @given(states())
 def test_what_is_shown_is_the_state(state):
-    entry = Entry(9, "t9", "lucy", json.dumps({"ticketId": "t9", "status": "pending", "response": None, "updatedAt": "then"}).encode(), WALL_MS, 5)
+    entry = Entry(
+        9,
+        "t9",
+        "lucy",
+        json.dumps(
+            {"ticketId": "t9", "status": "pending", "response": None, "updatedAt": "then"}
+        ).encode(),
+        WALL_MS,
+        5,
+    )
     entry.state, data = state, entry.data
     shown = entry.to_json()
     assert shown["status"] == state.status and shown["response"] == state.response
@@ -64,13 +89,19 @@ def test_what_is_shown_is_the_state(state):
     if state.response is not None:
         assert shown["latencyMs"] == max(0, state.responded_ms - WALL_MS)
     assert entry.data == data
-    assert [each["stage"] for each in entry.history()][:1] == ["accepted"] and entry.history()[1:] == list(state.stages)
+    assert [each["stage"] for each in entry.history()][:1] == ["accepted"] and entry.history()[
+        1:
+    ] == list(state.stages)
 
 
 def test_what_is_proposed_is_the_head_and_not_yet_the_state():
     entry = make_entry(1)
     entry.next = expired(NEW, WALL_MS)
-    assert entry.head.status == "expired" and entry.state is NEW and entry.to_json()["status"] == "pending"
+    assert (
+        entry.head.status == "expired"
+        and entry.state is NEW
+        and entry.to_json()["status"] == "pending"
+    )
 
 
 @given(st.integers(1, 10**6), st.integers(-(10**9), 10**9))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 
+from virtual_clock import run
+
 from bridge.broker import events as events_module
 from bridge.broker.events import EventReader, preview
 from bridge.broker.ledger import Draft
@@ -13,7 +15,6 @@ from bridge.errors import StoreBusy
 from broker.house import SmallHouse, make_services
 from broker.seams import BoundedOutbox
 from broker.talk import request, settle
-from virtual_clock import run
 
 
 class Scene:
@@ -29,7 +30,9 @@ class Scene:
         return EventReader(self.services.events, outbox, agent, thread), outbox
 
     async def accept(self, agent="lucy", payload="hello", **metadata):
-        entry, _ = self.services.ledger.accept_unbounded(agent, Draft(payload, metadata, metadata.get("origin", "ui")))
+        entry, _ = self.services.ledger.accept_unbounded(
+            agent, Draft(payload, metadata, metadata.get("origin", "ui"))
+        )
         await self.settle()
         return entry
 
@@ -57,9 +60,21 @@ def test_each_stage_is_told_once_in_order_with_its_status():
         entry = await scene.accept(payload={"a": [1]}, threadId="T", origin="ann")
         clock = scene.services.clock
         scene.services.metrics.streamed(entry, "poll", clock.wall_ms(), clock.monotonic())
-        await scene.change(entry, claimed(entry.head, "w", 1000, clock.monotonic(), clock.wall_ms()))
-        await scene.change(entry, claimed(entry.head, "w", 1000, clock.monotonic(), clock.wall_ms()))  # renewed: no stage
-        await scene.change(entry, acknowledged(entry.head, "w", {"pane": "%1", "submittedAt": "2023-11-14T22:13:21.000Z"}, clock.wall_ms()))
+        await scene.change(
+            entry, claimed(entry.head, "w", 1000, clock.monotonic(), clock.wall_ms())
+        )
+        await scene.change(
+            entry, claimed(entry.head, "w", 1000, clock.monotonic(), clock.wall_ms())
+        )  # renewed: no stage
+        await scene.change(
+            entry,
+            acknowledged(
+                entry.head,
+                "w",
+                {"pane": "%1", "submittedAt": "2023-11-14T22:13:21.000Z"},
+                clock.wall_ms(),
+            ),
+        )
         await scene.change(entry, replied(entry.head, "done", {}, clock.wall_ms()))
         told = scene.turn(outbox)
         assert [name for name, _ in told] == ["stage"] * 6
@@ -67,10 +82,22 @@ def test_each_stage_is_told_once_in_order_with_its_status():
             ("accepted", "pending"), ("streamed", "pending"), ("claimed", "pending"), ("injected", "delivered"), ("acknowledged", "delivered"), ("replied", "responded"),
         ]  # fmt: skip
         for _, each in told:
-            assert (each["ticketId"], each["seq"], each["agentId"], each["originAgent"], each["threadId"]) == (entry.ticket_id, 1, "lucy", "ann", "T")
-        history = [{key: value for key, value in each.items() if key in ("stage", "at", "by", "evidence")} for _, each in told]
+            assert (
+                each["ticketId"],
+                each["seq"],
+                each["agentId"],
+                each["originAgent"],
+                each["threadId"],
+            ) == (entry.ticket_id, 1, "lucy", "ann", "T")
+        history = [
+            {key: value for key, value in each.items() if key in ("stage", "at", "by", "evidence")}
+            for _, each in told
+        ]
         assert history == entry.history(), "live and afterwards it is one story"
-        assert {each["stage"]: each["preview"] for _, each in told if "preview" in each} == {"accepted": '{"a":[1]}', "replied": "done"}
+        assert {each["stage"]: each["preview"] for _, each in told if "preview" in each} == {
+            "accepted": '{"a":[1]}',
+            "replied": "done",
+        }
         reader.close()
 
     run(scenario)
@@ -95,7 +122,11 @@ def test_a_reader_that_fails_costs_nobody_a_ticket(monkeypatch, caplog):
         reader, outbox = scene.open()
         monkeypatch.setattr(scene.services.events, "_about_of", lambda entry: 1 / 0)
         entry = await scene.accept()
-        assert scene.services.hub.read("lucy", 0, 9) == [entry] and "event not told" in caplog.text and scene.services.metrics.events_missed == 1
+        assert (
+            scene.services.hub.read("lucy", 0, 9) == [entry]
+            and "event not told" in caplog.text
+            and scene.services.metrics.events_missed == 1
+        )
         reader.close()
 
     run(scenario)
@@ -104,11 +135,27 @@ def test_a_reader_that_fails_costs_nobody_a_ticket(monkeypatch, caplog):
 def test_a_reader_is_told_of_its_agent_or_its_thread_only():
     async def scenario(loop):
         scene = Scene(loop)
-        readers = {filters: scene.open(agent=filters[0], thread=filters[1]) for filters in [(None, None), ("ann", None), (None, "T"), ("ann", "T")]}
-        for agent, metadata in [("ann", {}), ("bob", {"threadId": "T"}), ("ann", {"threadId": "T"}), ("ann", {"threadId": ["T"]})]:
+        readers = {
+            filters: scene.open(agent=filters[0], thread=filters[1])
+            for filters in [(None, None), ("ann", None), (None, "T"), ("ann", "T")]
+        }
+        for agent, metadata in [
+            ("ann", {}),
+            ("bob", {"threadId": "T"}),
+            ("ann", {"threadId": "T"}),
+            ("ann", {"threadId": ["T"]}),
+        ]:
             await scene.accept(agent, **metadata)
-        seen = {filters: [each["seq"] for name, each in scene.turn(outbox) if name == "stage"] for filters, (_, outbox) in readers.items()}
-        assert seen == {(None, None): [1, 2, 3, 4], ("ann", None): [1, 3, 4], (None, "T"): [2, 3], ("ann", "T"): [3]}
+        seen = {
+            filters: [each["seq"] for name, each in scene.turn(outbox) if name == "stage"]
+            for filters, (_, outbox) in readers.items()
+        }
+        assert seen == {
+            (None, None): [1, 2, 3, 4],
+            ("ann", None): [1, 3, 4],
+            (None, "T"): [2, 3],
+            ("ann", "T"): [3],
+        }
         for reader, _ in readers.values():
             reader.close()
 
@@ -145,7 +192,9 @@ def test_the_events_of_one_turn_leave_in_one_write():
         await scene.settle()
         assert len(scene.turn(outbox)) == 10 and outbox.waiting == 1
         for _ in range(10):
-            scene.services.ledger.accept_unbounded("lucy", Draft("x", {"much": "y" * events_module.HELD_MAX}))
+            scene.services.ledger.accept_unbounded(
+                "lucy", Draft("x", {"much": "y" * events_module.HELD_MAX})
+            )
         await scene.settle()
         assert reader._held_bytes <= events_module.HELD_MAX, "however much one turn brings"
         reader.close()
@@ -163,7 +212,11 @@ def test_without_a_reader_nobody_is_told_and_no_timer_runs():
         assert scene.services.metrics.on_stage is not None and len(scene.services.events) == 1
         second.close()
         second.close()
-        assert scene.services.metrics.on_stage is None and scene.services.events._timer is None and not scene.services.events._seen
+        assert (
+            scene.services.metrics.on_stage is None
+            and scene.services.events._timer is None
+            and not scene.services.events._seen
+        )
 
     run(scenario)
 
@@ -180,12 +233,20 @@ def test_an_agent_is_told_of_when_something_in_its_state_changed_and_when_it_is_
         await scene.accept("known-1")
         await asyncio.sleep(10)
         rows = [row for name, row in scene.turn(outbox) if name == "agent"]
-        assert [(row["agentId"], row["pending"], row["registered"], row["status"]) for row in rows] == [("new", 1, False, "offline")]
+        assert [
+            (row["agentId"], row["pending"], row["registered"], row["status"]) for row in rows
+        ] == [("new", 1, False, "offline")]
         scene.services.registry.presence("known-1").polled_at = loop.time()
         await scene.change(entry, acknowledged(entry.head, "", {}, 1))
         await asyncio.sleep(60)
-        rows = [(row["agentId"], row["connection"], row["pending"]) for name, row in scene.turn(outbox)[1:] if name == "agent"][1:]
-        assert sorted(rows[:2]) == [("known-1", "poll", 2), ("new", "none", 0)], "the poll, and the one that is gone"
+        rows = [
+            (row["agentId"], row["connection"], row["pending"])
+            for name, row in scene.turn(outbox)[1:]
+            if name == "agent"
+        ][1:]
+        assert sorted(rows[:2]) == [("known-1", "poll", 2), ("new", "none", 0)], (
+            "the poll, and the one that is gone"
+        )
         assert rows[2:] == [("known-1", "none", 2)], "a poll is presence for a while"
         assert "new" not in scene.services.events._seen
         reader.close()
@@ -194,7 +255,11 @@ def test_an_agent_is_told_of_when_something_in_its_state_changed_and_when_it_is_
 
 
 def test_a_preview_is_the_beginning_of_the_text():
-    assert preview("x" * 500) == "x" * 200 and preview({"a": "é"}) == '{"a":"é"}' and preview(None) == "null"
+    assert (
+        preview("x" * 500) == "x" * 200
+        and preview({"a": "é"}) == '{"a":"é"}'
+        and preview(None) == "null"
+    )
 
 
 def test_what_is_remembered_of_tickets_is_bounded_by_bytes_and_told_all_the_same():

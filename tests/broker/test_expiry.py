@@ -6,6 +6,7 @@ import asyncio
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from virtual_clock import run
 
 from bridge.broker.expiry import LOOK_AGAIN, RUN_MAX, STRAY_GRACE
 from bridge.broker.journal.base import Kept
@@ -14,7 +15,6 @@ from bridge.broker.transitions import acknowledged, claimed
 from bridge.errors import StoreBusy
 from broker.house import make_services
 from broker.seams import make_entry
-from virtual_clock import run
 
 
 async def on_disk(services, error=None) -> None:
@@ -24,18 +24,29 @@ async def on_disk(services, error=None) -> None:
 
 
 @settings(max_examples=30)
-@given(st.lists(st.tuples(st.integers(1, 20000), st.sampled_from(["left", "acknowledged", "claimed"])), min_size=1, max_size=8))
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 20000), st.sampled_from(["left", "acknowledged", "claimed"])),
+        min_size=1,
+        max_size=8,
+    )
+)
 def test_each_expires_at_its_own_time(tickets):
     async def scenario(loop):
         services = make_services(loop)
         ledger, begin = services.ledger, loop.time()
-        entries = [(ledger.accept("lucy", Draft(1, {}, ttl_ms=ttl_ms))[0], ttl_ms, fate) for ttl_ms, fate in tickets]
+        entries = [
+            (ledger.accept("lucy", Draft(1, {}, ttl_ms=ttl_ms))[0], ttl_ms, fate)
+            for ttl_ms, fate in tickets
+        ]
         await on_disk(services)
         for entry, _, fate in entries:
             if fate == "acknowledged":
                 ledger.propose(entry, acknowledged(entry.head, "", {}, 1))
             elif fate == "claimed":
-                ledger.propose(entry, claimed(entry.head, "w", 30000, loop.time(), services.clock.wall_ms()))
+                ledger.propose(
+                    entry, claimed(entry.head, "w", 30000, loop.time(), services.clock.wall_ms())
+                )
         await on_disk(services)
         while loop.time() < begin + 31:
             await asyncio.sleep(0.1)
@@ -46,7 +57,9 @@ def test_each_expires_at_its_own_time(tickets):
                 if fate == "acknowledged":
                     assert entry.state.status == "delivered"
                 elif abs(age - due) > 0.05:
-                    assert entry.state.status == ("expired" if age - 0.2 > due else entry.state.status)
+                    assert entry.state.status == (
+                        "expired" if age - 0.2 > due else entry.state.status
+                    )
                     assert age > due or entry.state.status == "pending"
         expired = sum(fate != "acknowledged" for _, fate in tickets)
         assert services.metrics.expired == expired and services.hub.pending == 0
@@ -74,7 +87,9 @@ def test_a_stray_ticket_expires_if_its_agent_stays_unknown():
     async def scenario(loop):
         services = make_services(loop, stray_ttl=60)
         ledger, registry = services.ledger, services.registry
-        lost, found = (ledger.accept(name, Draft(1, {}), is_stray=True)[0] for name in ("lcuy", "bob"))
+        lost, found = (
+            ledger.accept(name, Draft(1, {}), is_stray=True)[0] for name in ("lcuy", "bob")
+        )
         known = ledger.accept("lucy", Draft(1, {}))[0]
         own = ledger.accept("lcuy", Draft(1, {}, ttl_ms=600_000), is_stray=True)[0]
         await on_disk(services)
@@ -82,7 +97,10 @@ def test_a_stray_ticket_expires_if_its_agent_stays_unknown():
         registry.presence("bob")
         await asyncio.sleep(2)
         await on_disk(services)
-        assert [entry.state.status for entry in (lost, found, known, own)] == ["expired", *["pending"] * 3]
+        assert [entry.state.status for entry in (lost, found, known, own)] == [
+            "expired",
+            *["pending"] * 3,
+        ]
         assert "registered" in lost.state.stages[-1]["evidence"]["reason"]
         await asyncio.sleep(500)
         await on_disk(services)
@@ -129,7 +147,9 @@ def test_finished_tickets_do_not_pile_up_until_their_time():
         services = make_services(loop, queue_max=10**6)
         watch = services.ledger.on_time_to_live
         for _ in range(60):
-            entries = [services.ledger.accept("lucy", Draft(1, {}, ttl_ms=10**10))[0] for _ in range(100)]
+            entries = [
+                services.ledger.accept("lucy", Draft(1, {}, ttl_ms=10**10))[0] for _ in range(100)
+            ]
             await on_disk(services)
             for entry in entries:
                 services.ledger.propose(entry, acknowledged(entry.head, "", {}, 1))

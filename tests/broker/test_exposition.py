@@ -5,11 +5,23 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus import RESERVED, read
 
 from bridge.broker import families
 from bridge.broker.distribution import LATENCY_BOUNDS, Distribution
-from bridge.broker.exposition import COUNTER, GAUGE, HISTOGRAM, INFO, OPENMETRICS, TEXT, Family, choose, exposition, histogram, plain
-from prometheus import RESERVED, read
+from bridge.broker.exposition import (
+    COUNTER,
+    GAUGE,
+    HISTOGRAM,
+    INFO,
+    OPENMETRICS,
+    TEXT,
+    Family,
+    choose,
+    exposition,
+    histogram,
+    plain,
+)
 
 ALL = [each for each in vars(families).values() if isinstance(each, Family)]
 texts = st.text(st.characters(blacklist_categories=["Cs"]), max_size=20)
@@ -19,36 +31,72 @@ bounds = st.lists(st.sampled_from(LATENCY_BOUNDS), min_size=1, max_size=6, uniqu
 
 
 @pytest.mark.parametrize("content_type", [TEXT, OPENMETRICS])
-@given(groups=st.dictionaries(plain_families, st.dictionaries(texts, numbers, min_size=1, max_size=4), max_size=5))
+@given(
+    groups=st.dictionaries(
+        plain_families, st.dictionaries(texts, numbers, min_size=1, max_size=4), max_size=5
+    )
+)
 def test_it_reads_back(content_type, groups):
-    filled = [(family, [plain(family, value, ("agent", name), ("tier", "x")) for name, value in its.items()]) for family, its in groups.items()]
-    found = read(exposition(filled, content_type) or "\n", content_type == OPENMETRICS) if groups else {}
+    filled = [
+        (
+            family,
+            [plain(family, value, ("agent", name), ("tier", "x")) for name, value in its.items()],
+        )
+        for family, its in groups.items()
+    ]
+    found = (
+        read(exposition(filled, content_type) or "\n", content_type == OPENMETRICS)
+        if groups
+        else {}
+    )
     assert len(found) == len(groups)
     for family, its in groups.items():
         suffix = "_total" if family.kind == COUNTER else ""
         read_family = found[family.name + ("" if content_type == OPENMETRICS else suffix)]
         assert (read_family.kind, read_family.help) == (family.kind, family.help)
         assert read_family.unit == (family.unit if content_type == OPENMETRICS else "")
-        assert read_family.samples == {(family.name + suffix, (("agent", name), ("tier", "x"))): float(value) for name, value in its.items()}
+        assert read_family.samples == {
+            (family.name + suffix, (("agent", name), ("tier", "x"))): float(value)
+            for name, value in its.items()
+        }
 
 
 @pytest.mark.parametrize("content_type", [TEXT, OPENMETRICS])
-@given(values=st.lists(st.floats(0, 1e6) | st.sampled_from(LATENCY_BOUNDS), max_size=40), shown=bounds)
+@given(
+    values=st.lists(st.floats(0, 1e6) | st.sampled_from(LATENCY_BOUNDS), max_size=40), shown=bounds
+)
 def test_a_histogram_counts_what_does_not_exceed_each_bound(content_type, values, shown):
     family, counted = Family("some_seconds", HISTOGRAM, "Help.", "seconds"), Distribution()
     for value in values:
         counted.observe(value)
-    samples = read(exposition([(family, histogram(counted, shown, ("hop", "a")))], content_type), content_type == OPENMETRICS)["some_seconds"].samples
-    found = {float(dict(labels)["le"].replace("Inf", "inf")): count for (name, labels), count in samples.items() if name.endswith("_bucket")}
-    assert found == {bound: sum(value <= bound for value in values) for bound in [*shown, float("inf")]}
+    samples = read(
+        exposition([(family, histogram(counted, shown, ("hop", "a")))], content_type),
+        content_type == OPENMETRICS,
+    )["some_seconds"].samples
+    found = {
+        float(dict(labels)["le"].replace("Inf", "inf")): count
+        for (name, labels), count in samples.items()
+        if name.endswith("_bucket")
+    }
+    assert found == {
+        bound: sum(value <= bound for value in values) for bound in [*shown, float("inf")]
+    }
     assert samples["some_seconds_count", (("hop", "a"),)] == len(values)
 
 
 def test_help_is_escaped():
     family = Family("some", GAUGE, 'a "quote", a \\ and\na line.')
-    assert "# HELP some a \"quote\", a \\\\ and\\na line.\n" in exposition([(family, [plain(family, 1)])], TEXT)
+    assert '# HELP some a "quote", a \\\\ and\\na line.\n' in exposition(
+        [(family, [plain(family, 1)])], TEXT
+    )
     for content_type in (TEXT, OPENMETRICS):
-        assert read(exposition([(family, [plain(family, 1)])], content_type), content_type == OPENMETRICS)["some"].help == family.help
+        assert (
+            read(
+                exposition([(family, [plain(family, 1)])], content_type),
+                content_type == OPENMETRICS,
+            )["some"].help
+            == family.help
+        )
 
 
 def test_build_info_is_an_info_where_there_is_one():
@@ -59,20 +107,31 @@ def test_build_info_is_an_info_where_there_is_one():
 
 
 def test_a_family_without_samples_is_not_written():
-    assert exposition([(families.SENT, [])], TEXT) == "" and exposition([(families.SENT, [])], OPENMETRICS) == "# EOF\n"
+    assert (
+        exposition([(families.SENT, [])], TEXT) == ""
+        and exposition([(families.SENT, [])], OPENMETRICS) == "# EOF\n"
+    )
 
 
 def test_every_family_is_well_named():
     assert len({each.name for each in ALL}) == len(ALL) > 30
     for each in ALL:
-        assert each.name.startswith(("bridge_", "process_")) and each.help.endswith(".") and not each.name.endswith(RESERVED), each
+        assert (
+            each.name.startswith(("bridge_", "process_"))
+            and each.help.endswith(".")
+            and not each.name.endswith(RESERVED)
+        ), each
         assert each.name.endswith(each.unit) and each.unit in ("", "seconds", "bytes")
-        assert ("second" in each.name) == (each.unit == "seconds") and each.name.endswith("_bytes") == (each.unit == "bytes")
+        assert ("second" in each.name) == (each.unit == "seconds") and each.name.endswith(
+            "_bytes"
+        ) == (each.unit == "bytes")
         assert "milli" not in each.name and not each.name.endswith("_ms")
 
 
 def test_the_shown_bounds_are_bounds():
-    assert set(families.LATENCY_BUCKETS) <= set(LATENCY_BOUNDS) and list(families.LATENCY_BUCKETS) == sorted(families.LATENCY_BUCKETS)
+    assert set(families.LATENCY_BUCKETS) <= set(LATENCY_BOUNDS) and list(
+        families.LATENCY_BUCKETS
+    ) == sorted(families.LATENCY_BUCKETS)
     assert families.COMMIT_BUCKETS[-1] == 10.0 and families.LATENCY_BUCKETS[-1] == 2500.0
 
 
@@ -86,7 +145,11 @@ PROMETHEUS = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=
         ("*/*", TEXT),
         ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", TEXT),  # a browser
         (PROMETHEUS, OPENMETRICS),
-        ("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6," + PROMETHEUS, OPENMETRICS),
+        (
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,"
+            + PROMETHEUS,
+            OPENMETRICS,
+        ),
         ("application/openmetrics-text", OPENMETRICS),
         ("Application/OpenMetrics-Text; Version=1.0.0; charset=utf-8", OPENMETRICS),
         ('application/openmetrics-text; version="1.0.0"', OPENMETRICS),
@@ -100,7 +163,10 @@ PROMETHEUS = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=
         ("application/openmetrics-text;q=0", TEXT),
         ("application/openmetrics-text;q=x,text/plain;q=0.1", TEXT),
         ("application/openmetrics-text;q=7", TEXT),
-        ("text/plain;q=0,application/openmetrics-text;q=0.1,*/*", OPENMETRICS),  # the exact range counts, not the wide one
+        (
+            "text/plain;q=0,application/openmetrics-text;q=0.1,*/*",
+            OPENMETRICS,
+        ),  # the exact range counts, not the wide one
         ("application/json", TEXT),
         (";;,;=,q=", TEXT),
     ],
@@ -109,6 +175,6 @@ def test_who_gets_which(accept, wanted):
     assert choose(accept) == wanted
 
 
-@given(st.text(st.sampled_from("ab/*;,=q01.\" \t")) | st.text(max_size=60))
+@given(st.text(st.sampled_from('ab/*;,=q01." \t')) | st.text(max_size=60))
 def test_any_accept_gets_an_answer(accept):
     assert choose(accept) in (TEXT, OPENMETRICS)

@@ -7,12 +7,12 @@ import asyncio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from virtual_clock import run
+from wire.slicing import cut, places
 
 from bridge.errors import StoreBusy
 from broker.house import SmallHouse
 from broker.talk import HEALTH, POLL, SEND, read_answers, request, settle, statuses
-from virtual_clock import run
-from wire.slicing import cut, places
 
 PARTS = {
     "send": (SEND, 202), "health": (HEALTH, 200), "none": (request("GET", "/nowhere"), 404), "head": (request("HEAD", "/health"), 200),
@@ -33,7 +33,9 @@ def test_pipelined_requests_are_answered_in_order_however_cut(names, cuts):
                 await settle(house)
         await settle(house)
         methods = [PARTS[name][0].split(b" ")[0].decode() for name in names]
-        assert [status for status, _ in read_answers(line.received, methods)] == [PARTS[name][1] for name in names]
+        assert [status for status, _ in read_answers(line.received, methods)] == [
+            PARTS[name][1] for name in names
+        ]
         assert not line.is_closing()
 
     run(scenario)
@@ -69,7 +71,9 @@ def test_a_failed_write_is_a_503_and_the_connection_goes_on():
 def test_continue_is_said_once_and_only_to_who_waits_for_it():
     async def scenario(loop):
         house = SmallHouse(loop)
-        expecting = request("POST", "/agents/lucy/send", fields="Content-Length: 13\r\nExpect: 100-continue\r\n")
+        expecting = request(
+            "POST", "/agents/lucy/send", fields="Content-Length: 13\r\nExpect: 100-continue\r\n"
+        )
         line = house.connect()
         line.send(expecting[:-1])
         assert line.received == b""
@@ -120,7 +124,9 @@ def test_a_large_body_whose_peer_is_gone_is_not_held():
 # -- deadlines ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("part, seconds", [(b"", 75), (HEALTH[:9], 10), (SEND[:-1], 30)], ids=["idle", "head", "body"])
+@pytest.mark.parametrize(
+    "part, seconds", [(b"", 75), (HEALTH[:9], 10), (SEND[:-1], 30)], ids=["idle", "head", "body"]
+)
 def test_what_does_not_arrive_in_time_is_closed(part, seconds):
     async def scenario(loop):
         line = SmallHouse(loop).connect()
@@ -150,7 +156,9 @@ def test_each_request_has_its_own_deadline(first, cut_at):
         count = len(line.received)
         assert count
         await asyncio.sleep(8)
-        assert len(line.received) == count and not line.is_closing(), "the second head has 10 s of its own"
+        assert len(line.received) == count and not line.is_closing(), (
+            "the second head has 10 s of its own"
+        )
         await asyncio.sleep(6)
         assert b" 408 " in line.received[count:], "and no more than 10 s"
 
@@ -160,7 +168,11 @@ def test_each_request_has_its_own_deadline(first, cut_at):
 # -- the peer sends no more ---------------------------------------------------------
 
 
-@pytest.mark.parametrize("part", [b"", HEALTH[:9], SEND[:-1], HEALTH], ids=["nothing", "half-a-head", "half-a-body", "answered"])
+@pytest.mark.parametrize(
+    "part",
+    [b"", HEALTH[:9], SEND[:-1], HEALTH],
+    ids=["nothing", "half-a-head", "half-a-body", "answered"],
+)
 def test_eof_while_reading_ends_the_connection(part):
     async def scenario(loop):
         house = SmallHouse(loop)
@@ -208,7 +220,11 @@ def test_eof_of_a_stream_forgets_it():
         assert house.services.hub.streams("lucy") == 1 and b":heartbeat" in line.received
         line.send_eof()
         await asyncio.sleep(0)
-        assert house.services.hub.streams("lucy") == 0 and house.services.metrics.streams_open == 0 and not house.connections
+        assert (
+            house.services.hub.streams("lucy") == 0
+            and house.services.metrics.streams_open == 0
+            and not house.connections
+        )
 
     run(scenario)
 
@@ -224,7 +240,9 @@ def test_a_refused_peer_can_read_its_answer_before_the_connection_closes():
         assert statuses(line, 1) == [400] and line.has_written_eof and not line.is_closing()
         line.send(b"x" * 100000)
         line.send(HEALTH)
-        assert statuses(line, 1) == [400] and not line.is_closing(), "what still comes is thrown away"
+        assert statuses(line, 1) == [400] and not line.is_closing(), (
+            "what still comes is thrown away"
+        )
         await asyncio.sleep(4)
         assert line.is_lost and not house.connections
 
@@ -243,7 +261,10 @@ def test_draining_answers_what_waits_and_ends_what_streams():
         for connection in list(house.connections):
             connection.drain()
         await asyncio.sleep(0)
-        assert read_answers(poll.received, ["GET"]) == [(200, b"[]")] and b"Connection: close" in poll.received
+        assert (
+            read_answers(poll.received, ["GET"]) == [(200, b"[]")]
+            and b"Connection: close" in poll.received
+        )
         assert stream.received.endswith(b"0\r\n\r\n") and stream.is_lost and idle.is_lost
         assert not storing.received
         await settle(house)
@@ -263,7 +284,9 @@ def test_who_has_just_connected_may_ask_when_the_broker_stops_and_who_asks_nothi
             for connection in list(house.connections):
                 connection.drain()
             if not asking.received:
-                assert not asking.is_closing() and not silent.is_closing(), "their requests may be on the way"
+                assert not asking.is_closing() and not silent.is_closing(), (
+                    "their requests may be on the way"
+                )
                 asking.send(HEALTH)
             await asyncio.sleep(0.02)
         assert statuses(asking, 1) == [200] and b"Connection: close" in asking.received

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from virtual_clock import run
 
 from broker.house import SmallHouse
 from broker.talk import HEALTH, POLL, request, settle, statuses
-from virtual_clock import run
 
 
 def test_a_peer_that_reads_nothing_is_cut_and_one_that_reads_slowly_is_not():
@@ -76,14 +76,20 @@ def test_a_closed_connection_whose_peer_never_reads_is_cut_too(ends):
         line = house.connect(is_stalled=True)
         if ends == "reply-stream":
             helper = house.connect()
-            helper.send(request("POST", "/agents/lucy/send", {"payload": 1, "ticketId": "t1", "timeoutMs": 100}))
+            helper.send(
+                request(
+                    "POST", "/agents/lucy/send", {"payload": 1, "ticketId": "t1", "timeoutMs": 100}
+                )
+            )
             await settle(house)
             line.send(request("GET", "/replies/t1/stream"))
             helper.send_eof()
         else:
             line.send(HEALTH if ends == "idle" else b"nonsense\r\n\r\n")
         await asyncio.sleep(75 + 10)
-        assert line.is_lost and not house.connections, "its descriptor would be held for as long as the peer likes"
+        assert line.is_lost and not house.connections, (
+            "its descriptor would be held for as long as the peer likes"
+        )
 
     run(scenario)
 

@@ -13,7 +13,11 @@ from bridge.wire.request import Limits, RequestParser
 
 def ask(guard: Guard, host=None, origin=None, version="1.1") -> int:
     """What a request with these fields is answered: 200, or the status of the refusal, the parser's included."""
-    fields = "".join(f"{name}: {value}\r\n" for name, value in (("Host", host), ("Origin", origin)) if value is not None)
+    fields = "".join(
+        f"{name}: {value}\r\n"
+        for name, value in (("Host", host), ("Origin", origin))
+        if value is not None
+    )
     parser = RequestParser(Limits())
     parser.feed(f"GET /health HTTP/{version}\r\n{fields}\r\n".encode())
     try:
@@ -26,7 +30,20 @@ def ask(guard: Guard, host=None, origin=None, version="1.1") -> int:
 LOCAL = Guard("127.0.0.1", "", "")
 
 
-@pytest.mark.parametrize("host", ["localhost", "LocalHost:5050", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:5050", "localhost.", "localhost.:80", "127.0.0.1:"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "LocalHost:5050",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        "[::1]",
+        "[::1]:5050",
+        "localhost.",
+        "localhost.:80",
+        "127.0.0.1:",
+    ],
+)
 def test_own_names(host):
     assert ask(LOCAL, host) == 200
     assert ask(LOCAL, host) == 200, "remembered"
@@ -40,10 +57,25 @@ def test_own_names(host):
 def test_foreign_names(host):
     assert ask(LOCAL, host) in (400, 421)
     assert ask(LOCAL, host, version="1.0") in (400, 421)
-    assert ask(LOCAL, host, f"http://{host}") in (400, 421), "its own origin does not make a name ours"
+    assert ask(LOCAL, host, f"http://{host}") in (400, 421), (
+        "its own origin does not make a name ours"
+    )
 
 
-@pytest.mark.parametrize("host", ["", "user@localhost", "localhost:x", "localhost 127.0.0.1", "localhost, evil", "[::1", "a/b", "localhost#", "localhost?x"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "user@localhost",
+        "localhost:x",
+        "localhost 127.0.0.1",
+        "localhost, evil",
+        "[::1",
+        "a/b",
+        "localhost#",
+        "localhost?x",
+    ],
+)
 def test_what_is_no_host(host):
     assert ask(LOCAL, host) == 400
 
@@ -99,11 +131,25 @@ def test_a_link_may_be_followed_and_our_own_page_and_a_typed_address_may_ask():
 
 
 def test_settings_add_names_and_origins():
-    guard = Guard("192.0.2.7", " Bridge.Example , [fd00::1], dotted.example. ", "https://App.example, http://localhost:3000")
-    for host in ("bridge.example", "BRIDGE.example:8080", "bridge.example.", "[fd00::1]:5050", "[FD00::1]", "192.0.2.7:5050", "dotted.example"):
+    guard = Guard(
+        "192.0.2.7",
+        " Bridge.Example , [fd00::1], dotted.example. ",
+        "https://App.example, http://localhost:3000",
+    )
+    for host in (
+        "bridge.example",
+        "BRIDGE.example:8080",
+        "bridge.example.",
+        "[fd00::1]:5050",
+        "[FD00::1]",
+        "192.0.2.7:5050",
+        "dotted.example",
+    ):
         assert ask(guard, host) == 200, host
     assert ask(guard, "other.example") == 421
-    assert ask(guard, "bridge.example", "https://app.EXAMPLE") == 200 and guard.allows("https://app.example")
+    assert ask(guard, "bridge.example", "https://app.EXAMPLE") == 200 and guard.allows(
+        "https://app.example"
+    )
     assert ask(guard, "bridge.example", "https://app.example.evil") == 403
     assert not guard.allows("*") and not guard.allows("null") and not guard.allows("")
 

@@ -6,10 +6,10 @@ import asyncio
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from virtual_clock import run
 
 from bridge.broker.fronts.heartbeats import BEATS_PER_TURN
 from broker.house import SmallHouse
-from virtual_clock import run
 
 STREAM = b"GET /agents/%b/tickets/stream%b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 BEAT = b"c\r\n:heartbeat\n\n\r\n"
@@ -39,7 +39,9 @@ def test_a_heartbeat_follows_each_interval_of_silence(opened, gaps):
         for line, since in idle:
             assert line.received.count(BEAT) == int((loop.time() - since + 1e-6) / 5)
         ends = [*spoke[1:], loop.time()]
-        assert busy.received.count(BEAT) == sum(int((end - begin + 1e-6) / 5) for begin, end in zip(spoke, ends))
+        assert busy.received.count(BEAT) == sum(
+            int((end - begin + 1e-6) / 5) for begin, end in zip(spoke, ends)
+        )
 
     run(scenario)
 

@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from virtual_clock import VirtualLoop
 
 from bridge.broker.journal import schema
 from bridge.broker.journal.sqlite import SqliteJournal
@@ -18,7 +19,6 @@ from broker.house import make_services
 from broker.seams import WALL_MS
 from broker.stores import NOW, load, row, with_store
 from broker.talk import request
-from virtual_clock import VirtualLoop
 
 
 def refusal(path) -> str:

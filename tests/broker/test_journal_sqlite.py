@@ -8,6 +8,7 @@ import sqlite3
 import time
 
 import pytest
+from fakes import wait_for
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,10 +19,11 @@ from bridge.broker.transitions import acknowledged, claimed, expired, replied
 from bridge.errors import StoreBusy
 from broker.seams import WALL_MS
 from broker.stores import NOW, change_of, entry_of, load, looks, row, with_store
-from fakes import wait_for
 
 
-@pytest.mark.parametrize("count", [1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 3, 1000])
+@pytest.mark.parametrize(
+    "count", [1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 3, 1000]
+)
 def test_a_group_of_any_size_is_one_commit(tmp_path, count):
     async def scenario(journal):
         commits = {journal.accept(row(seq)) for seq in range(1, count + 1)}
@@ -30,7 +32,9 @@ def test_a_group_of_any_size_is_one_commit(tmp_path, count):
 
     with_store(tmp_path / "a.db", scenario)
     kept = load(tmp_path / "a.db")
-    assert [each.seq for each in kept.pending] == list(range(1, count + 1)) and kept.last_seq == count
+    assert [each.seq for each in kept.pending] == list(
+        range(1, count + 1)
+    ) and kept.last_seq == count
 
 
 def test_what_comes_while_a_group_is_written_goes_into_the_next_one(tmp_path):
@@ -54,12 +58,17 @@ def test_the_first_row_that_finds_the_writer_idle_sends_what_is_open_ahead(tmp_p
         await asyncio.sleep(0)  # it has left
         for seq in range(2, 2000):
             commits.append(journal.accept(row(seq)))
-            assert journal.change(change_of(entry_of(row(seq)), acknowledged(NEW, "w", {}, WALL_MS))) is commits[-1]
+            assert (
+                journal.change(change_of(entry_of(row(seq)), acknowledged(NEW, "w", {}, WALL_MS)))
+                is commits[-1]
+            )
             time.sleep(0.001)  # the loop does something else
             if len(dict.fromkeys(commits)) >= 4:
                 break
         groups = list(dict.fromkeys(commits))
-        assert len(groups) >= 4 and commits == sorted(commits, key=groups.index), "in their order, and more than one turn would send"
+        assert len(groups) >= 4 and commits == sorted(commits, key=groups.index), (
+            "in their order, and more than one turn would send"
+        )
         assert [await commit for commit in commits] == [None] * len(commits)
         return len(commits)
 
@@ -87,7 +96,11 @@ def test_a_group_that_fails_leaves_nothing_and_the_next_one_is_kept(tmp_path, co
 
     with_store(tmp_path / "a.db", scenario)
     kept = load(tmp_path / "a.db")
-    assert [each.seq for each in kept.pending] == [1, 6000] and kept.agents == [] and kept.last_seq == 6000
+    assert (
+        [each.seq for each in kept.pending] == [1, 6000]
+        and kept.agents == []
+        and kept.last_seq == 6000
+    )
 
 
 def test_what_was_decided_on_top_of_a_group_that_fails_fails_with_it(tmp_path):
@@ -129,8 +142,19 @@ def test_what_was_decided_on_top_of_a_group_that_fails_fails_with_it(tmp_path):
     asyncio.run(scenario())
 
 
-json_values = st.recursive(st.none() | st.integers(-99, 99) | st.text(alphabet=st.characters(blacklist_categories=()), max_size=8), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=2), max_leaves=5)
-histories = st.lists(st.sampled_from(["claim", "claim-short", "acknowledge", "reply", "expire", "stream"]), max_size=5)
+json_values = st.recursive(
+    st.none()
+    | st.integers(-99, 99)
+    | st.text(alphabet=st.characters(blacklist_categories=()), max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=2)
+    ),
+    max_leaves=5,
+)
+histories = st.lists(
+    st.sampled_from(["claim", "claim-short", "acknowledge", "reply", "expire", "stream"]),
+    max_size=5,
+)
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -166,7 +190,9 @@ def test_what_is_loaded_is_what_was_in_memory(tmp_path_factory, tickets):
 
     async def again(journal):
         kept = journal.load(WALL_MS, NOW)
-        assert [looks(each) for each in kept.pending] == [looks(each) for each in entries if not each.state.is_final]
+        assert [looks(each) for each in kept.pending] == [
+            looks(each) for each in entries if not each.state.is_final
+        ]
         for entry in entries:
             found = journal.find(entry.ticket_id)
             if entry.state.is_final:
@@ -187,7 +213,9 @@ def test_a_time_to_live_and_a_lease_go_on_after_a_restart(tmp_path):
 
     async def later(journal):
         (entry,) = journal.load(WALL_MS + 4000, NOW).pending
-        assert entry.expires_at == pytest.approx(NOW + 6.001) and entry.state.claim.until == pytest.approx(NOW + 56)
+        assert entry.expires_at == pytest.approx(
+            NOW + 6.001
+        ) and entry.state.claim.until == pytest.approx(NOW + 56)
         (entry,) = journal.load(WALL_MS + 10**6, NOW).pending
         assert entry.expires_at < NOW and entry.state.claim.until == NOW
 
@@ -203,9 +231,16 @@ def test_seqs_are_never_used_again(tmp_path):
             accepted = row(seq)
             journal.accept(accepted)
             if seq > 3:
-                journal.change(change_of(entry_of(accepted), acknowledged(NEW, "", {}, WALL_MS + (0 if seq < total else 10))))
+                journal.change(
+                    change_of(
+                        entry_of(accepted),
+                        acknowledged(NEW, "", {}, WALL_MS + (0 if seq < total else 10)),
+                    )
+                )
         await journal.flush()
-        journal.prune(WALL_MS + 10)  # all finished before then, in steps; the last one was finished at that very time
+        journal.prune(
+            WALL_MS + 10
+        )  # all finished before then, in steps; the last one was finished at that very time
         await wait_for(lambda: journal.find(f"t{total - 1}") is None, "the prune")
         assert await journal.accept(row(total + 1)) is None
         assert journal.find(f"t{total}") is not None
@@ -215,7 +250,9 @@ def test_seqs_are_never_used_again(tmp_path):
 
     with_store(tmp_path / "a.db", scenario)
     kept = load(tmp_path / "a.db")
-    assert [each.seq for each in kept.pending] == [1, 2, 3, total + 1], "what is pending is never pruned"
+    assert [each.seq for each in kept.pending] == [1, 2, 3, total + 1], (
+        "what is pending is never pruned"
+    )
     assert kept.last_seq == total + 1
 
 
@@ -313,5 +350,8 @@ def test_agents_and_subscriptions_come_back(tmp_path):
 
     with_store(tmp_path / "a.db", scenario)
     kept = load(tmp_path / "a.db")
-    assert sorted(each["agentId"] for each in kept.agents) == ["ann", 'b"ob'] and {"agentId": "ann", "type": "new"} in kept.agents
+    assert (
+        sorted(each["agentId"] for each in kept.agents) == ["ann", 'b"ob']
+        and {"agentId": "ann", "type": "new"} in kept.agents
+    )
     assert sorted(map(tuple, kept.subscriptions)) == [("other", "ann", 0), ("sup", "ann", 5)]

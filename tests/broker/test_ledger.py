@@ -20,7 +20,9 @@ def on_disk(scenario, **bounds):
 
     async def main():
         journal, hub = ScriptedJournal(), PacedHub()
-        await scenario(Ledger(journal, hub, HandClock().clock(), Metrics(), Bounds(**bounds)), journal, hub)
+        await scenario(
+            Ledger(journal, hub, HandClock().clock(), Metrics(), Bounds(**bounds)), journal, hub
+        )
 
     asyncio.run(main())
 
@@ -183,7 +185,13 @@ def test_the_encoded_ticket_is_the_wires_ticket():
         fields = json.loads(entry.data)
         ticket = Ticket.from_json(fields)
         assert list(ticket.to_json()) == list(fields) and ticket.to_json() == fields
-        assert (ticket.payload, ticket.metadata, ticket.origin, ticket.expect_reply, ticket.timeout_ms) == (draft.payload, draft.metadata, draft.origin, False, 5)
+        assert (
+            ticket.payload,
+            ticket.metadata,
+            ticket.origin,
+            ticket.expect_reply,
+            ticket.timeout_ms,
+        ) == (draft.payload, draft.metadata, draft.origin, False, 5)
         assert journal.unwritten[0].accepts[0].body.encode() == entry.data
 
     on_disk(scenario)

@@ -28,7 +28,13 @@ class LedgerMachine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.journal, self.hub = ScriptedJournal(self.loop), PacedHub()
         self.hand, self.metrics = HandClock(), Metrics()
-        self.ledger = Ledger(self.journal, self.hub, self.hand.clock(), self.metrics, Bounds(QUEUE_MAX, 1 << 20, RETAINED))
+        self.ledger = Ledger(
+            self.journal,
+            self.hub,
+            self.hand.clock(),
+            self.metrics,
+            Bounds(QUEUE_MAX, 1 << 20, RETAINED),
+        )
         self.numbers = itertools.count(1)
         self.on_way = []  # [ticket id, agent, seq] and [ticket id, verb, ...], by group, in order
         self.forgotten_ms = 0
@@ -39,7 +45,9 @@ class LedgerMachine(RuleBasedStateMachine):
         while self.journal.unwritten:
             self.settle(True)
         self.turn()
-        assert self.ledger._held.keys() == {each for each, its in self.tickets.items() if its["status"] == "pending"}
+        assert self.ledger._held.keys() == {
+            each for each, its in self.tickets.items() if its["status"] == "pending"
+        }
         self.loop.close()
 
     def turn(self) -> None:
@@ -55,7 +63,9 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(agent=st.sampled_from(AGENTS), own_id=st.booleans())
     def send(self, agent, own_id):
         draft = Draft({"n": 1}, {}, ticket_id=f"mine-{next(self.numbers)}" if own_id else None)
-        waiting = sum(its["agent"] == agent and its["status"] == "pending" for its in self.tickets.values())
+        waiting = sum(
+            its["agent"] == agent and its["status"] == "pending" for its in self.tickets.values()
+        )
         coming = sum(row[1] == "born" and row[2] == agent for group in self.on_way for row in group)
         if waiting + coming >= QUEUE_MAX:
             with pytest.raises(PeerError) as caught:
@@ -74,7 +84,9 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         ticket_id, agent = data.draw(st.sampled_from(self.ids))
         draft = Draft({"n": 2 if other == "payload" else 1}, {}, ticket_id=ticket_id)
-        exists = ticket_id in self.tickets or any(row[:2] == (ticket_id, "born") for group in self.on_way for row in group)
+        exists = ticket_id in self.tickets or any(
+            row[:2] == (ticket_id, "born") for group in self.on_way for row in group
+        )
         before = len(self.journal.unwritten)
         if not exists:
             assert not ticket_id.startswith("mine") or self.ledger.repeated(agent, draft) is None
@@ -89,7 +101,11 @@ class LedgerMachine(RuleBasedStateMachine):
             assert caught.value.status == 409
         assert len(self.journal.unwritten) == before
 
-    @rule(data=st.data(), verb=st.sampled_from(["claim", "acknowledge", "reply"]), watcher=st.sampled_from(["w1", "w2"]))
+    @rule(
+        data=st.data(),
+        verb=st.sampled_from(["claim", "acknowledge", "reply"]),
+        watcher=st.sampled_from(["w1", "w2"]),
+    )
     def change(self, data, verb, watcher):
         if not self.ids:
             return
@@ -115,7 +131,10 @@ class LedgerMachine(RuleBasedStateMachine):
                 state = acknowledged(entry.head, watcher, {}, self.hand.wall_ms)
         except PeerError as error:
             assert error.status == 409
-            assert head["status"] == "responded" or (verb == "claim" and (head["status"] != "pending" or head["watcher"] not in (None, watcher)))
+            assert head["status"] == "responded" or (
+                verb == "claim"
+                and (head["status"] != "pending" or head["watcher"] not in (None, watcher))
+            )
             self._check_refusal_can_be_answered(ticket_id, entry)
             return
         self.ledger.propose(entry, state)
@@ -141,7 +160,10 @@ class LedgerMachine(RuleBasedStateMachine):
         else:
             ticket["updated"] = wall_ms
             ticket["is_acknowledged"] |= verb == "acknowledge"
-            ticket["status"], ticket["watcher"] = "responded" if verb == "reply" or ticket["status"] == "responded" else "delivered", None
+            ticket["status"], ticket["watcher"] = (
+                "responded" if verb == "reply" or ticket["status"] == "responded" else "delivered",
+                None,
+            )
 
     def _check_refusal_can_be_answered(self, ticket_id, entry) -> None:
         """The refusal waits for a change on its way; what is settled must not turn it into a 503."""
@@ -165,7 +187,13 @@ class LedgerMachine(RuleBasedStateMachine):
             self.on_way.clear()
         for ticket_id, verb, *rest in group if is_kept else ():
             if verb == "born":
-                self.tickets[ticket_id] = {"agent": rest[0], "seq": rest[1], "status": "pending", "watcher": None, "is_acknowledged": False}
+                self.tickets[ticket_id] = {
+                    "agent": rest[0],
+                    "seq": rest[1],
+                    "status": "pending",
+                    "watcher": None,
+                    "is_acknowledged": False,
+                }
             else:
                 self._apply(self.tickets[ticket_id], verb, *rest)
 
@@ -181,9 +209,15 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @invariant()
     def what_is_visible_is_what_was_kept(self):
-        pending = {agent: [each.ticket_id for each in self.hub.read(agent, 0, 10**6)] for agent in AGENTS}
+        pending = {
+            agent: [each.ticket_id for each in self.hub.read(agent, 0, 10**6)] for agent in AGENTS
+        }
         for agent in AGENTS:
-            its = sorted((each["seq"], ticket_id) for ticket_id, each in self.tickets.items() if each["agent"] == agent and each["status"] == "pending")
+            its = sorted(
+                (each["seq"], ticket_id)
+                for ticket_id, each in self.tickets.items()
+                if each["agent"] == agent and each["status"] == "pending"
+            )
             assert pending[agent] == [ticket_id for _, ticket_id in its]
         for ticket_id, its in self.tickets.items():
             if self._is_forgotten(ticket_id):
@@ -197,7 +231,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def bounds_are_given_back(self):
         assert self.hub.pending == sum(its["status"] == "pending" for its in self.tickets.values())
         for agent in AGENTS:
-            coming = sum(row[1] == "born" and row[2] == agent for group in self.on_way for row in group)
+            coming = sum(
+                row[1] == "born" and row[2] == agent for group in self.on_way for row in group
+            )
             backlog = self.hub.backlogs.get(agent)
             assert (backlog.reserved if backlog is not None else 0) == coming
         assert len(self.ledger._finished) <= RETAINED

@@ -11,7 +11,9 @@ from bridge.broker.limits import SendLimits
 from bridge.errors import PeerError
 
 
-@given(st.integers(1, 30), st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 20)), max_size=80))
+@given(
+    st.integers(1, 30), st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 20)), max_size=80)
+)
 def test_agents_do_not_share_and_no_minute_has_more_than_two_bursts(per_minute, sends):
     """A burst of one full bucket, then a minute's refill: so no minute has more than 2 * per_minute."""
     rules, now, taken, refused = SendLimits(per_minute), 0.0, {}, {}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from virtual_clock import run
+
 from bridge.broker.fronts.loop_budget import BUDGET, CHEAP, LoopBudget
 from broker.seams import HandClock
-from virtual_clock import run
 
 
 def make(loop):

@@ -30,7 +30,9 @@ def test_failures_are_remembered_within_a_bound():
     metrics = Metrics()
     for _ in range(FAILURES_MAX + 100):
         metrics.stream_closed(True, 1.0)
-    assert metrics.failed_lately(1.0) == FAILURES_MAX and metrics.stream_failures == FAILURES_MAX + 100
+    assert (
+        metrics.failed_lately(1.0) == FAILURES_MAX and metrics.stream_failures == FAILURES_MAX + 100
+    )
 
 
 def change(metrics, entry, state, now):
@@ -39,7 +41,12 @@ def change(metrics, entry, state, now):
 
 
 def hops(metrics):
-    return {hop: (found.count, round(found.total, 3)) for hop in (STREAMED, INJECTED, ACKNOWLEDGED, DELIVERED) for found in [metrics.timeline.total(hop)] if found.count}
+    return {
+        hop: (found.count, round(found.total, 3))
+        for hop in (STREAMED, INJECTED, ACKNOWLEDGED, DELIVERED)
+        for found in [metrics.timeline.total(hop)]
+        if found.count
+    }
 
 
 def test_each_hop_is_measured_once():
@@ -47,8 +54,18 @@ def test_each_hop_is_measured_once():
     entry.accepted_at = 10.0
     metrics.accepted([entry], 10.0)
     metrics.streamed(entry, "sse", WALL_MS + 500, 10.5)
-    change(metrics, entry, acknowledged(entry.state, "w", {"submittedAt": rfc3339(WALL_MS + 2500)}, WALL_MS + 3500), 13.5)
-    assert hops(metrics) == {STREAMED: (1, 0.5), INJECTED: (1, 2.0), ACKNOWLEDGED: (1, 1.0), DELIVERED: (1, 3.5)}
+    change(
+        metrics,
+        entry,
+        acknowledged(entry.state, "w", {"submittedAt": rfc3339(WALL_MS + 2500)}, WALL_MS + 3500),
+        13.5,
+    )
+    assert hops(metrics) == {
+        STREAMED: (1, 0.5),
+        INJECTED: (1, 2.0),
+        ACKNOWLEDGED: (1, 1.0),
+        DELIVERED: (1, 3.5),
+    }
     change(metrics, entry, replied(entry.state, "ok", {}, WALL_MS + 9000), 19.0)
     assert hops(metrics)[DELIVERED] == (1, 3.5)
     assert (metrics.sent, metrics.acknowledged, metrics.replies, metrics.expired) == (1, 1, 1, 0)
@@ -65,11 +82,30 @@ def test_each_hop_is_measured_once():
 def test_clocks_that_are_apart_make_no_nonsense(submitted_at, injected, acknowledged_after):
     metrics, entry = Metrics(), make_entry(1)
     metrics.streamed(entry, "sse", WALL_MS + 500, 0.5)
-    change(metrics, entry, acknowledged(entry.state, "w", {"submittedAt": submitted_at}, WALL_MS + 3500), 3.5)
-    assert hops(metrics)[INJECTED] == (1, injected) and hops(metrics)[ACKNOWLEDGED] == (1, acknowledged_after)
+    change(
+        metrics,
+        entry,
+        acknowledged(entry.state, "w", {"submittedAt": submitted_at}, WALL_MS + 3500),
+        3.5,
+    )
+    assert hops(metrics)[INJECTED] == (1, injected) and hops(metrics)[ACKNOWLEDGED] == (
+        1,
+        acknowledged_after,
+    )
 
 
-@pytest.mark.parametrize("evidence", [{}, {"pane": "%1"}, {"submittedAt": "yesterday"}, {"submittedAt": "2023-11-14T22:13:20"}, {"submittedAt": "9999-99-99T99:99:99Z"}, {"submittedAt": "Z"}, {"submittedAt": 7}])
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        {},
+        {"pane": "%1"},
+        {"submittedAt": "yesterday"},
+        {"submittedAt": "2023-11-14T22:13:20"},
+        {"submittedAt": "9999-99-99T99:99:99Z"},
+        {"submittedAt": "Z"},
+        {"submittedAt": 7},
+    ],
+)
 def test_what_nobody_said_is_not_measured(evidence):
     metrics, entry = Metrics(), make_entry(1)
     metrics.streamed(entry, "poll", WALL_MS + 500, 0.5)
@@ -79,7 +115,13 @@ def test_what_nobody_said_is_not_measured(evidence):
 
 def test_what_was_never_acknowledged_was_not_delivered():
     metrics = Metrics()
-    for number, make in enumerate([lambda state: replied(state, 1, {}, WALL_MS), lambda state: expired(state, WALL_MS)], 1):
+    for number, make in enumerate(
+        [lambda state: replied(state, 1, {}, WALL_MS), lambda state: expired(state, WALL_MS)], 1
+    ):
         entry = make_entry(number)
         change(metrics, entry, make(entry.state), 1.0)
-    assert not hops(metrics) and (metrics.replies, metrics.expired, metrics.acknowledged) == (1, 1, 0)
+    assert not hops(metrics) and (metrics.replies, metrics.expired, metrics.acknowledged) == (
+        1,
+        1,
+        0,
+    )

@@ -18,7 +18,10 @@ from broker.seams import BoundedOutbox, PacedHub
 NAMES = ["ann", "bob"]
 
 
-@given(st.lists(st.tuples(st.sampled_from(NAMES), st.booleans(), st.booleans()), max_size=12), st.data())
+@given(
+    st.lists(st.tuples(st.sampled_from(NAMES), st.booleans(), st.booleans()), max_size=12),
+    st.data(),
+)
 def test_registrations_are_true_when_they_are_on_disk(changes, data):
     """Against a dict: what was kept, in order; and nothing stays "on its way" in the end."""
 
@@ -41,7 +44,9 @@ def test_registrations_are_true_when_they_are_on_disk(changes, data):
         await asyncio.sleep(0)
         if is_kept:
             model.update({name: agent})
-        assert registry.agents == {name: agent for name, agent in model.items() if agent is not None}
+        assert registry.agents == {
+            name: agent for name, agent in model.items() if agent is not None
+        }
 
     asyncio.run(scenario())
 
@@ -108,7 +113,9 @@ def test_reports_of_one_agent_are_bounded():
     registry = Registry(PacedHub(), 3)
     for number in range(100):
         registry.take_report("ann", f"w{number}", {"queued": number})
-    assert len(registry.presence("ann").reports) == REPORTS_MAX and registry.report("ann") == {"queued": 99}
+    assert len(registry.presence("ann").reports) == REPORTS_MAX and registry.report("ann") == {
+        "queued": 99
+    }
 
 
 def test_names_that_are_only_sent_to_push_nobody_out():
@@ -118,7 +125,12 @@ def test_names_that_are_only_sent_to_push_nobody_out():
         registry.presence(name).heartbeat_at = 1.0
     for number in range(10):
         registry.note_named(f"sent-{number}")
-    assert [registry.is_known(name) for name in ("sent-1", "ann", "bob", "sent-2")] == [True, True, True, False]
+    assert [registry.is_known(name) for name in ("sent-1", "ann", "bob", "sent-2")] == [
+        True,
+        True,
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("interval_ms", [1000, 30000])
@@ -135,9 +147,15 @@ def test_the_tier_is_the_best_that_stands():
     registry, now = Registry(hub, 5), 100.0
     assert registry.connection("ann", now) == "none" and not registry.is_known("ann")
     registry.presence("ann").polled_at = now
-    assert registry.connection("ann", now + POLL_WINDOW - 1) == "poll" and registry.connection("ann", now + POLL_WINDOW) == "none"
+    assert (
+        registry.connection("ann", now + POLL_WINDOW - 1) == "poll"
+        and registry.connection("ann", now + POLL_WINDOW) == "none"
+    )
     cancel = hub.polls.wait("ann", lambda: None)
-    assert registry.connection("ann", now + 1000) == "longpoll" and registry.status(Agent("ann"), now + 1000) == "online"
+    assert (
+        registry.connection("ann", now + 1000) == "longpoll"
+        and registry.status(Agent("ann"), now + 1000) == "online"
+    )
     hub.subscribe("ann", BoundedOutbox(1))
     assert registry.connection("ann", now + 1000) == "sse" and registry.tiers(now) == {"sse": 1}
     cancel()

@@ -8,8 +8,16 @@ from hypothesis import strategies as st
 from bridge.broker.reported import COUNTED, COUNTING_MAX, NUMBER_MAX, OTHER, Reported, number
 
 agents = st.sampled_from(["ann", "bob", "cyd", "dan", OTHER])
-reports = st.fixed_dictionaries({}, optional={field: st.integers(-3, 10) | st.sampled_from([None, True, "7", [1], 2**70, 1e300, 1.5]) for field in COUNTED})
-steps = st.lists(st.tuples(agents, reports | st.none()), max_size=40)  # None: the registration is removed
+reports = st.fixed_dictionaries(
+    {},
+    optional={
+        field: st.integers(-3, 10) | st.sampled_from([None, True, "7", [1], 2**70, 1e300, 1.5])
+        for field in COUNTED
+    },
+)
+steps = st.lists(
+    st.tuples(agents, reports | st.none()), max_size=40
+)  # None: the registration is removed
 
 
 @given(steps, st.integers(0, 3))
@@ -21,7 +29,9 @@ def test_counts_go_up_and_are_what_was_counted(steps, agents_max):
             reported.forget(agent)
             last.pop(agent, None)
             own_total.pop(agent, None)
-            before = {key: value for key, value in before.items() if key[1] != agent or agent == OTHER}
+            before = {
+                key: value for key, value in before.items() if key[1] != agent or agent == OTHER
+            }
             continue
         reported.take(agent, report)
         for field in COUNTED:
@@ -29,7 +39,9 @@ def test_counts_go_up_and_are_what_was_counted(steps, agents_max):
             if value is not None:
                 known = last.setdefault(agent, {}).get(field, 0)
                 gained = value - known if value >= known else value
-                if reported.name(agent) == agent:  # what was counted among the others stays theirs, also when a place becomes free
+                if (
+                    reported.name(agent) == agent
+                ):  # what was counted among the others stays theirs, also when a place becomes free
                     own_total.setdefault(agent, {}).setdefault(field, 0)
                     own_total[agent][field] += gained
                 last[agent][field] = value
@@ -71,4 +83,7 @@ def test_two_watchers_of_one_agent_count_apart():
 
 def test_what_is_no_number_for_a_counter():
     assert [number({"x": value}, "x") for value in (0, 1.5, NUMBER_MAX)] == [0, 1.5, NUMBER_MAX]
-    assert {number({"x": value}, "x") for value in (True, "1", None, -1, NUMBER_MAX * 2, 10**400, float("inf"), float("nan"))} == {None}
+    assert {
+        number({"x": value}, "x")
+        for value in (True, "1", None, -1, NUMBER_MAX * 2, 10**400, float("inf"), float("nan"))
+    } == {None}

@@ -31,7 +31,18 @@ ROWS = {
     "GET /": "page",
     "GET /web/{id}": "part",
 }  # fmt: skip
-IDS = {"lucy": "lucy", "a%2Fb": "a/b", "a%252Fb": "a%2Fb", "%C3%A9": "é", "register": "register", "tickets": "tickets", "..": "..", "%7B%7D": "{}", "a+b": "a+b", "": ""}
+IDS = {
+    "lucy": "lucy",
+    "a%2Fb": "a/b",
+    "a%252Fb": "a%2Fb",
+    "%C3%A9": "é",
+    "register": "register",
+    "tickets": "tickets",
+    "..": "..",
+    "%7B%7D": "{}",
+    "a+b": "a+b",
+    "": "",
+}
 
 
 def request_to(method: str, path: str):
@@ -45,11 +56,19 @@ def called(monkeypatch):
     """Each handler says who it is and which id it was given; the table itself is the real one."""
     for template, methods in ROUTES.items():
         for method, handler in list(methods.items()):
-            monkeypatch.setitem(methods, method, lambda request, services, name, known=handler.__name__: (known, name))
+            monkeypatch.setitem(
+                methods,
+                method,
+                lambda request, services, name, known=handler.__name__: (known, name),
+            )
 
 
 def test_the_table_has_these_rows_and_no_other():
-    assert {f"{method} {template.replace('{}', '{id}')}": handler.__name__ for template, methods in ROUTES.items() for method, handler in methods.items()} == ROWS
+    assert {
+        f"{method} {template.replace('{}', '{id}')}": handler.__name__
+        for template, methods in ROUTES.items()
+        for method, handler in methods.items()
+    } == ROWS
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -60,7 +79,10 @@ def test_each_row_finds_its_handler(called, row):
             continue
         assert dispatch(request_to(method, path.replace("{id}", raw)), None) == (ROWS[row], name)
         if method == "GET":
-            assert dispatch(request_to("HEAD", path.replace("{id}", raw)), None) == (ROWS[row], name)
+            assert dispatch(request_to("HEAD", path.replace("{id}", raw)), None) == (
+                ROWS[row],
+                name,
+            )
 
 
 def test_words_of_the_table_are_agents_too(called):
@@ -70,7 +92,25 @@ def test_words_of_the_table_are_agents_too(called):
     assert dispatch(request_to("POST", "/agents/send/send"), None) == ("send", "send")
 
 
-@pytest.mark.parametrize("path", ["//", "/web", "/page.html", "/agent", "/Agents", "/agents//", "/agents/lucy/", "/agents/a/b/send", "/agents/lucy/tickets", "/agents%2Flucy", "/replies/", "/health/", "/debug", "/agents/{}/nothing".replace("{}", "%7B%7D")])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//",
+        "/web",
+        "/page.html",
+        "/agent",
+        "/Agents",
+        "/agents//",
+        "/agents/lucy/",
+        "/agents/a/b/send",
+        "/agents/lucy/tickets",
+        "/agents%2Flucy",
+        "/replies/",
+        "/health/",
+        "/debug",
+        "/agents/{}/nothing".replace("{}", "%7B%7D"),
+    ],
+)
 def test_nothing_lives_elsewhere(called, path):
     if path == "/replies/":
         assert dispatch(request_to("GET", path), None) == ("get_reply", "")
@@ -87,13 +127,20 @@ def test_another_method_is_405_with_allow_or_501(called, template, method):
     path = template.replace("{}", "lucy")
     allow = allowed_methods(path)
     listed = allow.split(", ")
-    assert set(ROUTES[template]) <= set(listed) and "OPTIONS" in listed and ("HEAD" in listed) == ("GET" in listed)
+    assert (
+        set(ROUTES[template]) <= set(listed)
+        and "OPTIONS" in listed
+        and ("HEAD" in listed) == ("GET" in listed)
+    )
     if method in listed and method != "OPTIONS":
         dispatch(request_to(method, path), None)
         return
     with pytest.raises(PeerError) as caught:
         dispatch(request_to(method, path), None)
-    assert caught.value.status == (405 if method in KNOWN_METHODS else 501) and caught.value.headers["Allow"] == allow
+    assert (
+        caught.value.status == (405 if method in KNOWN_METHODS else 501)
+        and caught.value.headers["Allow"] == allow
+    )
 
 
 @pytest.mark.parametrize("path", ["/agents/%00/send", "/agents/%ff/send", "/agents/%C3/send"])

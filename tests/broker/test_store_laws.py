@@ -23,6 +23,7 @@ import tempfile
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from virtual_clock import VirtualLoop
 
 from bridge.broker.journal.sqlite import SqliteJournal
 from bridge.broker.reply import OnDisk, problem
@@ -32,7 +33,6 @@ from bridge.errors import PeerError
 from bridge.wire.request import Limits, RequestParser
 from broker.house import make_services
 from broker.talk import request
-from virtual_clock import VirtualLoop
 
 AGENTS, WATCHERS = ["ann", "bob"], ["w1", "w2"]
 agents, watchers = st.sampled_from(AGENTS), st.sampled_from(WATCHERS)
@@ -257,7 +257,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule()
     def writer_finds_no_page(self):
         connection = self.journal.writer._connection
-        most, = connection.execute("PRAGMA max_page_count").fetchone()
+        (most,) = connection.execute("PRAGMA max_page_count").fetchone()
         connection.execute("PRAGMA max_page_count = 1")  # SQLite takes what the store has for this
         self.journal.writer.take()
         connection.execute(f"PRAGMA max_page_count = {most}")

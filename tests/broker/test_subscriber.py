@@ -82,18 +82,31 @@ class StreamMachine(RuleBasedStateMachine):
     def open_agent(self, limit, after, agent):
         line = self._open(limit, False, after)
         line.carried, line.floor = {agent}, {agent: line.after}
-        line.must = {seq for seq, entry in self.pending.items() if entry.agent_id == agent and seq > line.after}
+        line.must = {
+            seq
+            for seq, entry in self.pending.items()
+            if entry.agent_id == agent and seq > line.after
+        }
         line.may |= line.must
         line.stream.add(agent, 0)
         return self._attached(line)
 
-    @rule(target=lines, limit=st.integers(1, 6), after=st.integers(0, 60), subscribed=st.dictionaries(agents, st.integers(0, 60)))
+    @rule(
+        target=lines,
+        limit=st.integers(1, 6),
+        after=st.integers(0, 60),
+        subscribed=st.dictionaries(agents, st.integers(0, 60)),
+    )
     def open_named(self, limit, after, subscribed):
         line = self._open(limit, True, after)
         line.carried = set(subscribed)
         for agent, owed in subscribed.items():
             line.floor[agent] = line.after
-            line.must |= {seq for seq, entry in self.pending.items() if entry.agent_id == agent and (seq > line.after or seq <= owed)}
+            line.must |= {
+                seq
+                for seq, entry in self.pending.items()
+                if entry.agent_id == agent and (seq > line.after or seq <= owed)
+            }
             line.stream.add(agent, owed)
         line.may |= line.must
         return self._attached(line)
@@ -120,7 +133,9 @@ class StreamMachine(RuleBasedStateMachine):
             return
         if agent not in line.carried:
             line.carried.add(agent)
-            backlog = {seq for seq, entry in self.pending.items() if entry.agent_id == agent} - set(line.outbox.seqs)
+            backlog = {seq for seq, entry in self.pending.items() if entry.agent_id == agent} - set(
+                line.outbox.seqs
+            )
             line.may |= backlog
             line.must |= {seq for seq in backlog if seq > line.floor.get(agent, 0)}
         line.late.append(len(line.outbox.seqs))
@@ -136,7 +151,11 @@ class StreamMachine(RuleBasedStateMachine):
 
     # -- tickets ---------------------------------------------------------------
 
-    @rule(group=st.lists(agents, min_size=1, max_size=8), size=st.integers(2, 30), skipped=st.integers(0, 2))
+    @rule(
+        group=st.lists(agents, min_size=1, max_size=8),
+        size=st.integers(2, 30),
+        skipped=st.integers(0, 2),
+    )
     def publish(self, group, size, skipped):
         self.last += skipped  # a failed group took these
         entries = []
@@ -210,8 +229,12 @@ class StreamMachine(RuleBasedStateMachine):
     @invariant()
     def the_hub_counts(self):
         entries = self.pending.values()
-        assert self.hub.pending == len(entries) and self.hub.pending_bytes == sum(len(entry.data) for entry in entries)
-        assert set(self.hub.backlogs) == {entry.agent_id for entry in entries}, "an empty backlog is forgotten"
+        assert self.hub.pending == len(entries) and self.hub.pending_bytes == sum(
+            len(entry.data) for entry in entries
+        )
+        assert set(self.hub.backlogs) == {entry.agent_id for entry in entries}, (
+            "an empty backlog is forgotten"
+        )
 
 
 TestStreams = StreamMachine.TestCase
@@ -245,8 +268,16 @@ def test_an_event_is_the_ticket_and_on_a_shared_stream_names_its_agent():
     single.add('an"n', 0)
     catch_up(hub, single)
     (shared_event,), (event,) = outbox.events, alone.events
-    assert (shared_event.event, shared_event.last_event_id, event.event, event.last_event_id) == ("ticket", "7", "ticket", "7")
-    assert json.loads(shared_event.data) == {"agentId": 'an"n', "ticket": {"a": 1}} and event.data == '{"a":1}'
+    assert (shared_event.event, shared_event.last_event_id, event.event, event.last_event_id) == (
+        "ticket",
+        "7",
+        "ticket",
+        "7",
+    )
+    assert (
+        json.loads(shared_event.data) == {"agentId": 'an"n', "ticket": {"a": 1}}
+        and event.data == '{"a":1}'
+    )
 
 
 def test_the_first_stream_marks_the_ticket_as_streamed():

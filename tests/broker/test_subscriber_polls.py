@@ -6,13 +6,13 @@ import asyncio
 import json
 
 import pytest
+from virtual_clock import run
 
 from bridge.broker.backlog import Backlog
 from bridge.errors import PeerError
 from broker.house import SmallHouse
 from broker.seams import make_entry
 from broker.talk import read_answers, request
-from virtual_clock import run
 
 AGENTS = [f"agent-{number}" for number in range(300)]
 

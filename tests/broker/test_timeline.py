@@ -14,7 +14,13 @@ from bridge.broker.timeline import DELIVERED, HOPS, STEP_SECONDS, STEPS, WINDOW_
 latencies = st.floats(0, 2e5) | st.sampled_from(BOUNDS)
 shares = st.sampled_from([0.01, 0.5, 0.9, 0.99, 1.0])
 # (seconds since the last one, what happened)
-happenings = st.lists(st.tuples(st.sampled_from([0.0, 0.125, 0.75, 1.0, 30.0, 119.0, 500.0]), st.sampled_from(["accepted", *HOPS])), max_size=40)
+happenings = st.lists(
+    st.tuples(
+        st.sampled_from([0.0, 0.125, 0.75, 1.0, 30.0, 119.0, 500.0]),
+        st.sampled_from(["accepted", *HOPS]),
+    ),
+    max_size=40,
+)
 
 
 def bin_of(seconds: float) -> tuple[float, float]:
@@ -32,7 +38,9 @@ def test_a_quantile_lies_in_the_bin_of_the_true_one(samples, share):
     true = sorted(samples)[math.ceil(share * len(samples)) - 1]
     low, high = bin_of(true)
     assert low <= found.quantile(share) <= high
-    assert found.count == len(samples) == sum(found.bins) and math.isclose(found.total, math.fsum(samples))
+    assert found.count == len(samples) == sum(found.bins) and math.isclose(
+        found.total, math.fsum(samples)
+    )
 
 
 def test_of_nothing_there_is_no_quantile():
@@ -56,10 +64,15 @@ def test_the_steps_are_what_happened_in_them(history, start):
     for index, step in enumerate(steps):
         its = [what for (_, what), place in zip(happened, number) if place == index]
         assert step.accepted == its.count("accepted")
-        assert {hop: found.count for hop, found in step.hops.items()} == {hop: its.count(hop) for hop in HOPS if hop in its}
+        assert {hop: found.count for hop, found in step.hops.items()} == {
+            hop: its.count(hop) for hop in HOPS if hop in its
+        }
     for hop in HOPS:
         assert line.total(hop).count == sum(what == hop for _, what in happened)
-        assert line.lately(hop, now).count == sum(what == hop and place >= STEPS - WINDOW_STEPS for (_, what), place in zip(happened, number))
+        assert line.lately(hop, now).count == sum(
+            what == hop and place >= STEPS - WINDOW_STEPS
+            for (_, what), place in zip(happened, number)
+        )
 
 
 def test_the_step_under_way_is_the_last_one():

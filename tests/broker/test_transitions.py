@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from bridge.broker import transitions
 from bridge.broker.entry import NEW, STAGES_MAX, State, with_stage
-from bridge.broker.transitions import SHOWN_MAX, acknowledged, aside, claimed, dropped, expired, replied, shown
+from bridge.broker.transitions import (
+    SHOWN_MAX,
+    acknowledged,
+    aside,
+    claimed,
+    dropped,
+    expired,
+    replied,
+    shown,
+)
 from bridge.errors import PeerError
 from broker.seams import WALL_MS
 
@@ -22,7 +31,9 @@ START["expired"] = expired(NEW, WALL_MS)
 START["dropped"] = dropped(NEW, WALL_MS)
 VERBS = {
     "claim": lambda state: claimed(state, "w", 1000, NOW, WALL_MS + 1),
-    "acknowledge": lambda state: acknowledged(state, "w", {}, WALL_MS + 1) if state.is_acknowledgeable else state,  # as its callers do
+    "acknowledge": lambda state: (
+        acknowledged(state, "w", {}, WALL_MS + 1) if state.is_acknowledgeable else state
+    ),  # as its callers do
     "reply": lambda state: replied(state, {"a": 1}, {}, WALL_MS + 1),
     "expire": lambda state: state if state.is_final else expired(state, WALL_MS + 1),
     "drop": lambda state: state if state.is_final else dropped(state, WALL_MS + 1),
@@ -32,7 +43,9 @@ VERBS = {
 
 
 def table() -> dict:
-    lines = [line.replace("(as it is)", "same").split() for line in transitions.__doc__.splitlines()]
+    lines = [
+        line.replace("(as it is)", "same").split() for line in transitions.__doc__.splitlines()
+    ]
     head, *rows = [words for words in lines if words and words[0] in ("status", *START)]
     assert head == ["status", *VERBS] and [row[0] for row in rows] == list(START)
     return {(row[0], verb): cell for row in rows for verb, cell in zip(VERBS, row[1:])}
@@ -67,10 +80,19 @@ def test_only_the_watcher_that_holds_a_ticket_sets_it_aside_and_says_so_once():
     free = aside(held, "w", "it fails", WALL_MS)
     assert free.claim is None and free.stages[-1]["evidence"] == {"reason": "it fails"}
     assert aside(free, "w", "it fails", WALL_MS + 1) is free
-    assert len(aside(claimed(free, "x", 1000, NOW, WALL_MS), "x", "", WALL_MS).stages) == len(free.stages) + 2
+    assert (
+        len(aside(claimed(free, "x", 1000, NOW, WALL_MS), "x", "", WALL_MS).stages)
+        == len(free.stages) + 2
+    )
 
 
-PLACES = st.fixed_dictionaries({}, optional={"pane": st.sampled_from(["%1", "%2"]), "tty": st.sampled_from([f"/dev/pts/{number}" for number in range(9)])})
+PLACES = st.fixed_dictionaries(
+    {},
+    optional={
+        "pane": st.sampled_from(["%1", "%2"]),
+        "tty": st.sampled_from([f"/dev/pts/{number}" for number in range(9)]),
+    },
+)
 
 
 @given(st.sampled_from(sorted(START)), st.lists(PLACES, max_size=40))
@@ -84,10 +106,21 @@ def test_a_terminal_is_told_once_and_many_push_out_nothing_else(status, places):
     told = [stage["evidence"] for stage in state.stages if stage["stage"] == "shown"]
     assert len(told) <= SHOWN_MAX and (not places or places[-1] in told), "the newest is kept"
     assert [stage for stage in state.stages if stage["stage"] != "shown"] == list(before.stages)
-    assert (state.status, state.updated_ms, state.claim, state.response) == (before.status, before.updated_ms, before.claim, before.response)
+    assert (state.status, state.updated_ms, state.claim, state.response) == (
+        before.status,
+        before.updated_ms,
+        before.claim,
+        before.response,
+    )
 
 
-@given(st.sampled_from(["w1", "w2"]), st.sampled_from(["w1", "w2"]), st.integers(1, 10**6), st.floats(0, 2000), st.integers(1, 10**6))
+@given(
+    st.sampled_from(["w1", "w2"]),
+    st.sampled_from(["w1", "w2"]),
+    st.integers(1, 10**6),
+    st.floats(0, 2000),
+    st.integers(1, 10**6),
+)
 def test_a_lease_keeps_others_out_until_it_runs_out(first, second, lease_ms, gap, renewal_ms):
     held = claimed(NEW, first, lease_ms, NOW, WALL_MS)
     now, wall_ms = NOW + gap, WALL_MS + int(gap * 1000)
@@ -95,7 +128,10 @@ def test_a_lease_keeps_others_out_until_it_runs_out(first, second, lease_ms, gap
     if is_running and first != second:
         with pytest.raises(PeerError) as caught:
             claimed(held, second, renewal_ms, now, wall_ms)
-        assert caught.value.extra == {"status": "pending", "leaseUntilAt": transitions.rfc3339(WALL_MS + lease_ms)}
+        assert caught.value.extra == {
+            "status": "pending",
+            "leaseUntilAt": transitions.rfc3339(WALL_MS + lease_ms),
+        }
         return
     again = claimed(held, second, renewal_ms, now, wall_ms)
     assert (again.claim.watcher, again.claim.until_ms) == (second, wall_ms + renewal_ms)
@@ -113,10 +149,16 @@ def test_a_late_claim_is_told_which_status_was_reached(status):
 def test_evidence_says_when_it_was_injected():
     state = acknowledged(NEW, "w", {"submittedAt": "2023-01-01T00:00:00.000Z", "x": 1}, WALL_MS)
     injected, acked = state.stages
-    assert (injected["stage"], injected["at"], injected["by"]) == ("injected", "2023-01-01T00:00:00.000Z", "w")
+    assert (injected["stage"], injected["at"], injected["by"]) == (
+        "injected",
+        "2023-01-01T00:00:00.000Z",
+        "w",
+    )
     assert acked["stage"] == "acknowledged" and acked["evidence"] == injected["evidence"]
     for nothing in ({}, None):
-        assert [each["stage"] for each in acknowledged(NEW, "", nothing, WALL_MS).stages] == ["acknowledged"]
+        assert [each["stage"] for each in acknowledged(NEW, "", nothing, WALL_MS).stages] == [
+            "acknowledged"
+        ]
 
 
 @pytest.mark.parametrize("evidence", [
@@ -126,12 +168,22 @@ def test_evidence_says_when_it_was_injected():
 def test_any_evidence_is_kept_and_its_moment_is_one(evidence):
     """What stands in `at` is an instant of the past, whatever a watcher says; its own words stay in the evidence."""
     injected, acked = acknowledged(NEW, "w", evidence, WALL_MS).stages
-    assert injected == {"stage": "injected", "at": transitions.rfc3339(WALL_MS), "by": "w", "evidence": evidence}
+    assert injected == {
+        "stage": "injected",
+        "at": transitions.rfc3339(WALL_MS),
+        "by": "w",
+        "evidence": evidence,
+    }
     assert acked == {**injected, "stage": "acknowledged"}
 
 
 def test_a_moment_of_another_time_zone_is_told_in_utc():
-    assert acknowledged(NEW, "w", {"submittedAt": "2020-01-01T02:00:00.500+02:00"}, WALL_MS).stages[0]["at"] == "2020-01-01T00:00:00.500Z"
+    assert (
+        acknowledged(NEW, "w", {"submittedAt": "2020-01-01T02:00:00.500+02:00"}, WALL_MS).stages[0][
+            "at"
+        ]
+        == "2020-01-01T00:00:00.500Z"
+    )
 
 
 @given(st.integers(0, 3 * STAGES_MAX))
@@ -141,4 +193,6 @@ def test_a_history_is_bounded_and_keeps_its_first_and_its_latest(count):
         state = with_stage(state, {"stage": "claimed", "n": number})
     kept = [each["n"] for each in state.stages]
     assert len(kept) == min(count, STAGES_MAX)
-    assert kept[:1] == [0][:count] and kept[1:] == list(range(count))[max(1, count - STAGES_MAX + 1) :]
+    assert (
+        kept[:1] == [0][:count] and kept[1:] == list(range(count))[max(1, count - STAGES_MAX + 1) :]
+    )

@@ -66,7 +66,9 @@ class WaitersMachine(RuleBasedStateMachine):
         assert self.waiters.total == len(self.model)
         for key in "abc":
             assert (key in self.waiters) == (key in self.model.values())
-        assert len(self.waiters._waiting) == len(set(self.model.values())), "a key that nobody waits for costs nothing"
+        assert len(self.waiters._waiting) == len(set(self.model.values())), (
+            "a key that nobody waits for costs nothing"
+        )
 
 
 TestWaiters = WaitersMachine.TestCase
@@ -87,7 +89,14 @@ def test_a_wait_for_a_condition_wakes_once_when_it_holds_and_never_before(steps)
             cancel()
             is_over = True
         assert ("a" in waiters) == (not is_over), "a wait that is over costs nothing"
-    first_end = next((step for index, step in enumerate(steps) if step == "cancel" or (step == "wake" and "hold" in steps[:index])), "")
+    first_end = next(
+        (
+            step
+            for index, step in enumerate(steps)
+            if step == "cancel" or (step == "wake" and "hold" in steps[:index])
+        ),
+        "",
+    )
     assert woken == ([True] if first_end == "wake" else [])
 
 

@@ -6,12 +6,17 @@ import asyncio
 
 from hypothesis import given
 from hypothesis import strategies as st
-
-from bridge.broker.watchers import Watchers
 from virtual_clock import run
 
+from bridge.broker.watchers import Watchers
+
 GRACE = 10.0
-STEPS = st.lists(st.tuples(st.sampled_from(["open", "close", "note", "pass"]), st.sampled_from([0.0, 3.0, 15.0])), max_size=30)
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["open", "close", "note", "pass"]), st.sampled_from([0.0, 3.0, 15.0])
+    ),
+    max_size=30,
+)
 
 
 @given(STEPS)

@@ -11,15 +11,24 @@ import threading
 import uuid
 
 import pytest
-
-from running import PATIENCE, ROOT, Broker, environment, package_launcher, wait_until, without_slowness
+from running import (
+    PATIENCE,
+    ROOT,
+    Broker,
+    environment,
+    package_launcher,
+    wait_until,
+    without_slowness,
+)
 
 END = 30.0  # seconds a command may take on a loaded machine
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    with Broker(package_launcher(), tmp_path_factory.mktemp("store") / "bridge.db", BRIDGE_RATE_LIMIT=0) as running:
+    with Broker(
+        package_launcher(), tmp_path_factory.mktemp("store") / "bridge.db", BRIDGE_RATE_LIMIT=0
+    ) as running:
         yield running
 
 
@@ -31,7 +40,14 @@ class Program:
 
     def run(self, *words: str, stdin: bytes = b"", status: int = 0) -> str:
         """Run a command to its end; its stdout. Its exit status must be `status`, its stderr a line of ours or nothing."""
-        done = subprocess.run([*package_launcher(), *words], input=stdin, capture_output=True, timeout=END, env=self.environment, cwd=ROOT)
+        done = subprocess.run(
+            [*package_launcher(), *words],
+            input=stdin,
+            capture_output=True,
+            timeout=END,
+            env=self.environment,
+            cwd=ROOT,
+        )
         said = without_slowness(done.stderr.decode())
         assert done.returncode == status, f"{words}: exit status {done.returncode}, {said}"
         assert "Traceback" not in said and "Warning" not in said, said
@@ -50,11 +66,20 @@ class Program:
 class Running:
     def __init__(self, program: Program, words, settings) -> None:
         self.process = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**program.environment, **settings}, cwd=ROOT
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**program.environment, **settings},
+            cwd=ROOT,
         )
         self.lines: list[str] = []
         self.said: list[str] = []
-        self.listeners = [threading.Thread(target=self._listen, args=pair, daemon=True) for pair in ((self.process.stdout, self.lines), (self.process.stderr, self.said))]
+        self.listeners = [
+            threading.Thread(target=self._listen, args=pair, daemon=True)
+            for pair in ((self.process.stdout, self.lines), (self.process.stderr, self.said))
+        ]
         for listener in self.listeners:
             listener.start()
 
@@ -82,7 +107,9 @@ class Running:
             listener.join(PATIENCE)
         said = "\n".join(self.said)
         assert status is None or ended == status, f"exit status {ended}: {said}"
-        assert "Traceback" not in said and "Warning" not in said and "never retrieved" not in said, said
+        assert (
+            "Traceback" not in said and "Warning" not in said and "never retrieved" not in said
+        ), said
 
     def kill(self) -> None:
         os.kill(self.process.pid, signal.SIGKILL)
@@ -93,7 +120,9 @@ class Running:
         return [line for line in self.said if not line.startswith("Executing")]
 
     def wait_said(self, text: str) -> None:
-        wait_until(lambda: any(text in line for line in self.said), f"{text!r} on stderr: {self.said}")
+        wait_until(
+            lambda: any(text in line for line in self.said), f"{text!r} on stderr: {self.said}"
+        )
 
 
 @pytest.fixture
@@ -111,9 +140,24 @@ class Play:
 
     def __init__(self, words, launcher, folder, path=None) -> None:
         self.mark, self.folder = f"play-{uuid.uuid4()}", folder
-        settings = {"PLAY_MARK": self.mark, "TMPDIR": folder, "PYTHONIOENCODING": "utf-8", "PYTHONPYCACHEPREFIX": ""}
-        settings.update({"PATH": path} if path is not None else {}, **({"PYTHONPATH": ""} if launcher[-1].endswith(".pyz") else {}))
-        self.process = subprocess.Popen([*launcher, *words], env=environment(**settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
+        settings = {
+            "PLAY_MARK": self.mark,
+            "TMPDIR": folder,
+            "PYTHONIOENCODING": "utf-8",
+            "PYTHONPYCACHEPREFIX": "",
+        }
+        settings.update(
+            {"PATH": path} if path is not None else {},
+            **({"PYTHONPATH": ""} if launcher[-1].endswith(".pyz") else {}),
+        )
+        self.process = subprocess.Popen(
+            [*launcher, *words],
+            env=environment(**settings),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
 
     def finish(self) -> tuple[int, str, str]:
         try:
@@ -129,14 +173,26 @@ class Play:
         found = []
         for entry in pathlib.Path("/proc").iterdir():
             try:
-                if entry.name.isdigit() and self.mark.encode() in (entry / "environ").read_bytes() and (entry / "stat").read_text().split()[-50:][0] != "Z":
-                    found.append((int(entry.name), (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()))
+                if (
+                    entry.name.isdigit()
+                    and self.mark.encode() in (entry / "environ").read_bytes()
+                    and (entry / "stat").read_text().split()[-50:][0] != "Z"
+                ):
+                    found.append(
+                        (
+                            int(entry.name),
+                            (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(),
+                        )
+                    )
             except OSError:
                 continue  # it has ended while we looked
         return [(pid, words) for pid, words in found if pid != self.process.pid]
 
     def wait_for(self, word: str) -> int:
-        (pid,) = wait_until(lambda: [pid for pid, words in self.descendants() if word in words], f"a process {word!r}")[:1]
+        (pid,) = wait_until(
+            lambda: [pid for pid, words in self.descendants() if word in words],
+            f"a process {word!r}",
+        )[:1]
         return pid
 
 

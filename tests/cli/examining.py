@@ -9,6 +9,25 @@ from bridge.tmux.command import Tmux
 DEAD = "http://127.0.0.1:1"
 
 
-def setup(url: str = DEAD, db: str = "/nowhere/bridge.db", named: bool = True, program: str = "tmux", first_byte: int = 5000, shell_command: str = "x", **doctor) -> Setup:
-    watcher, panes = WatcherSettings(first_byte=first_byte), TmuxSettings(shell_command=shell_command)
-    return Setup(DoctorSettings(**doctor), ClientSettings(broker_url=url), watcher, panes, Tmux("bridge-test-no-such-server", program=program), str(db), named)
+def setup(
+    url: str = DEAD,
+    db: str = "/nowhere/bridge.db",
+    named: bool = True,
+    program: str = "tmux",
+    first_byte: int = 5000,
+    shell_command: str = "x",
+    **doctor,
+) -> Setup:
+    watcher, panes = (
+        WatcherSettings(first_byte=first_byte),
+        TmuxSettings(shell_command=shell_command),
+    )
+    return Setup(
+        DoctorSettings(**doctor),
+        ClientSettings(broker_url=url),
+        watcher,
+        panes,
+        Tmux("bridge-test-no-such-server", program=program),
+        str(db),
+        named,
+    )

@@ -8,10 +8,10 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-
-from bridge.broker.journal.schema import APPLICATION_ID
 from fakes import HTML_404, FakeBroker, encode, problem
 from running import ROOT, environment, package_launcher
+
+from bridge.broker.journal.schema import APPLICATION_ID
 
 KIND = "application/vnd.sqlite3"
 END = 60.0  # seconds for a command on a loaded machine

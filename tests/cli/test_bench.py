@@ -10,11 +10,11 @@ import signal
 import subprocess
 
 import pytest
+from running import PATIENCE, ROOT, environment, package_launcher
 
 from bridge.bench.plan import Way
 from bridge.cli.main import main
 from bridge.cli.progress import ProgressLine
-from running import PATIENCE, ROOT, environment, package_launcher
 
 QUICK = ("bench", "--quick", "--agents", "2", "--tickets", "1")
 PROGRESS = ("starting", "connecting", "settling", "idle", "tickets", "stopping")
@@ -24,15 +24,26 @@ def test_all_ways_as_json(play):
     status, out, err = play(*QUICK, "--json").finish()
     assert status == 0, err
     said = json.loads(out)
-    assert (said["agents"], said["quick"], said["claims"]) == (2, True, []) and said["machine"] and said["at"].endswith("Z")
+    assert (
+        (said["agents"], said["quick"], said["claims"]) == (2, True, [])
+        and said["machine"]
+        and said["at"].endswith("Z")
+    )
     assert [each["way"] for each in said["ways"]] == [way.value for way in Way]
     for each in said["ways"]:
         assert each["processes"] == (1 if each["way"] == "supervise" else 2)
-        assert each["latency"]["count"] == 2 and 0 < each["latency"]["p50Ms"] <= each["latency"]["p99Ms"]
+        assert (
+            each["latency"]["count"] == 2
+            and 0 < each["latency"]["p50Ms"] <= each["latency"]["p99Ms"]
+        )
         assert each["brokerCpuPercent"] > 0 and each["bytesUp"] >= 0 and each["idleSeconds"] > 0
     poll = said["ways"][0]
     assert poll["requests"] > 0 and poll["bytesUp"] > 0 and poll["bytesDown"] > 0
-    assert progress(err) == [f"bench {number}/4 {way.value}: {phase}" for number, way in enumerate(Way, 1) for phase in PROGRESS]
+    assert progress(err) == [
+        f"bench {number}/4 {way.value}: {phase}"
+        for number, way in enumerate(Way, 1)
+        for phase in PROGRESS
+    ]
 
 
 def progress(err: str) -> list[str]:
@@ -41,21 +52,30 @@ def progress(err: str) -> list[str]:
 
 
 def test_one_way_as_a_table_from_the_one_file_program(play, program):
-    status, out, err = play(*QUICK, "--ways", "sse", launcher=[*package_launcher()[:-2], program]).finish()
+    status, out, err = play(
+        *QUICK, "--ways", "sse", launcher=[*package_launcher()[:-2], program]
+    ).finish()
     assert status == 0, err
     lines = out.splitlines()
-    assert lines[0].startswith("2 agents, 2 tickets each way; ") and lines[2].split()[:2] == ["way", "req/min"]
+    assert lines[0].startswith("2 agents, 2 tickets each way; ") and lines[2].split()[:2] == [
+        "way",
+        "req/min",
+    ]
     assert lines[3].startswith("SSE ") and len(lines[3].split()) == 8
     assert "nothing is judged" in out
 
 
-@pytest.mark.parametrize("number, moment", [(signal.SIGINT, " broker "), (signal.SIGTERM, " watch ")])
+@pytest.mark.parametrize(
+    "number, moment", [(signal.SIGINT, " broker "), (signal.SIGTERM, " watch ")]
+)
 def test_interrupted(play, number, moment):
     running = play(*QUICK, "--ways", "sse", "--idle", "600")
     running.wait_for(moment)
     running.process.send_signal(number)
     status, out, err = running.finish()
-    assert (status, out) == (130, "") and set(progress(err)) <= {f"bench 1/1 sse: {phase}" for phase in PROGRESS}
+    assert (status, out) == (130, "") and set(progress(err)) <= {
+        f"bench 1/1 sse: {phase}" for phase in PROGRESS
+    }
 
 
 @pytest.mark.parametrize("victim", [" broker ", " watch "])
@@ -102,26 +122,49 @@ def test_load_counts_what_the_broker_counts(bridge, served, rate):
     said = json.loads(bridge.run(*LOAD, "--rate", str(rate), "--json"))
     after = served.metrics()
     assert said["sent"] == said["accepted"] == said["received"] == said["latency"]["count"] > 0
-    assert (said["lost"], said["doubled"], said["repeated"], said["strangers"], said["errors"], said["refusal"]) == (0, 0, 0, 0, {}, None)
+    assert (
+        said["lost"],
+        said["doubled"],
+        said["repeated"],
+        said["strangers"],
+        said["errors"],
+        said["refusal"],
+    ) == (0, 0, 0, 0, {}, None)
     for counter in ("sent", "acknowledged"):
         name = f"bridge_messages_{counter}_total"
         assert after[name] - before[name] == said["sent"]
     assert after["bridge_messages_queued_current"] == before["bridge_messages_queued_current"]
-    assert said["sent"] <= 50 * said["seconds"] + 6 if rate else True  # the schedule, and what its debt allows
+    assert (
+        said["sent"] <= 50 * said["seconds"] + 6 if rate else True
+    )  # the schedule, and what its debt allows
 
 
 def test_on_a_terminal_progress_is_one_line_and_no_part_of_what_is_said(bridge):
     ours, theirs = pty.openpty()
     try:
-        words, variables = [*package_launcher(strict=False), *LOAD], {**bridge.environment, "TERM": "xterm"}
-        done = subprocess.run(words, env=variables, cwd=ROOT, stdout=subprocess.PIPE, stderr=theirs, timeout=PATIENCE)
+        words, variables = (
+            [*package_launcher(strict=False), *LOAD],
+            {**bridge.environment, "TERM": "xterm"},
+        )
+        done = subprocess.run(
+            words, env=variables, cwd=ROOT, stdout=subprocess.PIPE, stderr=theirs, timeout=PATIENCE
+        )
         seen = os.read(ours, 65536).decode()
     finally:
         os.close(theirs)
         os.close(ours)
     assert done.returncode == 0, seen
-    assert seen.startswith("\r\x1b[Kbench load: opening streams 0 of 5") and seen.endswith("\r\x1b[K") and "\n" not in seen
-    for text in ("5 streams, 200 tickets a second over 8 connections", "POST → stream   average", "p99.9", "lost            0, doubled 0"):
+    assert (
+        seen.startswith("\r\x1b[Kbench load: opening streams 0 of 5")
+        and seen.endswith("\r\x1b[K")
+        and "\n" not in seen
+    )
+    for text in (
+        "5 streams, 200 tickets a second over 8 connections",
+        "POST → stream   average",
+        "p99.9",
+        "lost            0, doubled 0",
+    ):
         assert text in done.stdout.decode()
     assert b"error" not in done.stdout
 
@@ -131,8 +174,15 @@ def test_load_against_a_rate_limit_names_the_setting(start, program_for):
     program = program_for(broker.url)
     out = program.run(*LOAD, "--rate", "0", "--json", status=1)
     said = json.loads(out)
-    assert said["accepted"] >= 15 and set(said["errors"]) == {"send: 429"} and "BRIDGE_RATE_LIMIT" in said["refusal"]
-    assert said["accepted"] == said["received"] == broker.metrics()["bridge_messages_sent_total"] and said["lost"] == 0
+    assert (
+        said["accepted"] >= 15
+        and set(said["errors"]) == {"send: 429"}
+        and "BRIDGE_RATE_LIMIT" in said["refusal"]
+    )
+    assert (
+        said["accepted"] == said["received"] == broker.metrics()["bridge_messages_sent_total"]
+        and said["lost"] == 0
+    )
     out = program.run(*LOAD, "--rate", "0", status=1)  # with agents of its own again
     assert "start the broker with BRIDGE_RATE_LIMIT=0" in out and "send: 429" in out
 
@@ -144,18 +194,40 @@ def test_load_without_streams_says_why(start, program_for):
 
 def test_load_interrupted_shows_what_there_is(bridge, served):
     words = [*package_launcher(), *LOAD, "--seconds", "600", "--json"]
-    with subprocess.Popen(words, env=bridge.environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        words,
+        env=bridge.environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         assert any("sending" in line for line in iter(process.stderr.readline, ""))
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=PATIENCE)
     said = json.loads(out)
-    assert process.returncode == 130 and "Traceback" not in err and said["lost"] == 0 and said["sent"] == said["received"]
+    assert (
+        process.returncode == 130
+        and "Traceback" not in err
+        and said["lost"] == 0
+        and said["sent"] == said["received"]
+    )
     assert served.metrics()["bridge_messages_queued_current"] == 0
 
 
 def test_needing_more_open_files_than_allowed_is_one_line(bridge):
-    words = ["prlimit", "--nofile=200:200", *package_launcher(), "bench", "load", "--streams", "500"]
-    done = subprocess.run(words, env=bridge.environment, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
+    words = [
+        "prlimit",
+        "--nofile=200:200",
+        *package_launcher(),
+        "bench",
+        "load",
+        "--streams",
+        "500",
+    ]
+    done = subprocess.run(
+        words, env=bridge.environment, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert done.returncode == 2 and "ulimit -n" in done.stderr and done.stderr.count("\n") == 1
 
 
@@ -184,5 +256,16 @@ def test_progress_is_plain_lines_elsewhere():
 
 
 def test_help_has_examples():
-    out = subprocess.run([*package_launcher(), "bench", "--help"], env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE).stdout
-    assert "python3 -m bridge bench --agents 10" in out and "bench load --broker-url" in out and "--publishers" in out
+    out = subprocess.run(
+        [*package_launcher(), "bench", "--help"],
+        env=environment(),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    ).stdout
+    assert (
+        "python3 -m bridge bench --agents 10" in out
+        and "bench load --broker-url" in out
+        and "--publishers" in out
+    )

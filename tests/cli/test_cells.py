@@ -15,9 +15,15 @@ texts = st.text("ab 日本é́👍·", max_size=40) | st.text(max_size=40).map(o
 @given(texts, st.integers(0, 50), st.sampled_from(["…", "~", ""]))
 def test_cut_and_fit(text, width, ellipsis):
     kept = cut(text, width, ellipsis)
-    assert text_width(kept) <= width and (kept == text) is (text_width(text) <= width or kept == text)
+    assert text_width(kept) <= width and (kept == text) is (
+        text_width(text) <= width or kept == text
+    )
     assert text.startswith(kept.removesuffix(ellipsis) if kept != text else kept)
-    assert text_width(fit(text, width, ellipsis)) == text_width(fit(text, width, ellipsis, is_right=True)) == width
+    assert (
+        text_width(fit(text, width, ellipsis))
+        == text_width(fit(text, width, ellipsis, is_right=True))
+        == width
+    )
 
 
 @given(texts, st.integers(2, 30), st.integers(0, 12))

@@ -12,14 +12,14 @@ import subprocess
 import sys
 
 import pytest
+from running import ROOT, new_name, package_launcher, wait_until
 
 from bridge.cli.main import COMMANDS
 from cli.conftest import Running
-from running import ROOT, new_name, package_launcher, wait_until
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
 
-from panes import Server  # noqa: E402
+from panes import Server
 
 END = 60.0  # seconds for a command on a loaded machine
 SILENT = {

@@ -10,7 +10,6 @@ import sys
 import time
 
 import pytest
-
 from running import environment, package_launcher
 
 ROW = re.compile(r"^\d  \S+  accepted → injected +(\d+) ms  ", re.MULTILINE)
@@ -18,7 +17,9 @@ ROW = re.compile(r"^\d  \S+  accepted → injected +(\d+) ms  ", re.MULTILINE)
 
 @pytest.fixture
 def demo(play):
-    return lambda launcher=package_launcher(), flags=(), path=None: play("demo", *flags, launcher=launcher, path=path)
+    return lambda launcher=package_launcher(), flags=(), path=None: play(
+        "demo", *flags, launcher=launcher, path=path
+    )
 
 
 def test_demo_in_a_pane(demo, launcher):
@@ -26,7 +27,12 @@ def test_demo_in_a_pane(demo, launcher):
     assert (status, err) == (0, ""), (status, out, err)
     assert len(ROW.findall(out)) == 5 and "5 of 5 tickets arrived" in out
     shown = out[out.index("what the pane shows:") :]
-    for text in ("$(echo this would be executed)", "three lines", '"task": "JSON is welcome too"', "ünïcödé ☃ as it is"):
+    for text in (
+        "$(echo this would be executed)",
+        "three lines",
+        '"task": "JSON is welcome too"',
+        "ünïcödé ☃ as it is",
+    ):
         assert text in shown, shown
     assert "not found" not in shown and "Traceback" not in shown
 
@@ -37,7 +43,16 @@ def test_demo_without_tmux(demo, tmp_path_factory):
     assert "tmux is not installed here" in out and len(ROW.findall(out)) == 5
 
 
-@pytest.mark.parametrize("number, moment", [(signal.SIGINT, " broker "), (signal.SIGTERM, "tmux"), (signal.SIGHUP, " watch "), (signal.SIGINT, " send "), (signal.SIGTERM, " show ")])
+@pytest.mark.parametrize(
+    "number, moment",
+    [
+        (signal.SIGINT, " broker "),
+        (signal.SIGTERM, "tmux"),
+        (signal.SIGHUP, " watch "),
+        (signal.SIGINT, " send "),
+        (signal.SIGTERM, " show "),
+    ],
+)
 def test_demo_interrupted(demo, number, moment):
     running = demo()
     running.wait_for(moment)
@@ -74,15 +89,31 @@ def test_demo_that_fails(demo, victim):
     running.wait_for(" watch ")
     os.kill(running.wait_for(victim), signal.SIGKILL)
     if victim != " broker ":
-        running.process.send_signal(signal.SIGTERM)  # its deadline for a ticket is 30 s: too long for a test
+        running.process.send_signal(
+            signal.SIGTERM
+        )  # its deadline for a ticket is 30 s: too long for a test
     status, _, err = running.finish()
     assert status != 0 and "Traceback" not in err
 
 
 def test_a_persons_settings_do_not_reach_it(tmp_path):
     """Their broker, their store and their limits are none of the demo's business."""
-    mine = {"BRIDGE_BROKER_URL": "http://127.0.0.1:1", "BRIDGE_DB": tmp_path / "mine.db", "BRIDGE_QUEUE_MAX": 1, "DISABLE_SSE": "maybe", "BRIDGE_HOST": "no.such.host.invalid"}
-    ended = subprocess.run([sys.executable, "-m", "bridge", "demo", "--print"], env=environment(**mine), capture_output=True, text=True, timeout=90)
+    mine = {
+        "BRIDGE_BROKER_URL": "http://127.0.0.1:1",
+        "BRIDGE_DB": tmp_path / "mine.db",
+        "BRIDGE_QUEUE_MAX": 1,
+        "DISABLE_SSE": "maybe",
+        "BRIDGE_HOST": "no.such.host.invalid",
+    }
+    ended = subprocess.run(
+        [sys.executable, "-m", "bridge", "demo", "--print"],
+        env=environment(**mine),
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
     assert (ended.returncode, ended.stderr) == (0, "") and "5 of 5" in ended.stdout, ended
-    assert "what the watcher printed:" in ended.stdout and "tmux is not installed" not in ended.stdout
+    assert (
+        "what the watcher printed:" in ended.stdout and "tmux is not installed" not in ended.stdout
+    )
     assert not (tmp_path / "mine.db").exists()

@@ -9,6 +9,7 @@ import sys
 import threading
 
 import pytest
+from running import ROOT
 
 from bridge import __version__
 from bridge.doctor import machine, tmux
@@ -16,11 +17,10 @@ from bridge.doctor.examination import CHECKS, examine
 from bridge.doctor.finding import Check, Grade, Setup, ok, size
 from bridge.self_command import own_words
 from cli.examining import DEAD, setup
-from running import ROOT
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
 
-from panes import Server  # noqa: E402
+from panes import Server
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +40,25 @@ def test_all_is_well_with_a_real_broker_a_real_store_and_a_real_tmux(bridge, ser
     found = {line.split()[1]: line for line in lines if line.startswith(("ok", "warn", "fail"))}
     assert list(found) == [check.name for check in CHECKS], printed
     assert not any(line.startswith("fail") for line in lines)
-    for name in ("python", "sqlite", "server", "broker", "version", "proxy", "stream", "clock", "store", "mode", "disk"):
+    for name in (
+        "python",
+        "sqlite",
+        "server",
+        "broker",
+        "version",
+        "proxy",
+        "stream",
+        "clock",
+        "store",
+        "mode",
+        "disk",
+    ):
         assert found[name].startswith("ok  "), found[name]
-    assert served.url in found["broker"] and __version__ in found["version"] and "1 session, 1 pane" in found["server"]
+    assert (
+        served.url in found["broker"]
+        and __version__ in found["version"]
+        and "1 session, 1 pane" in found["server"]
+    )
     assert "sound, version 1" in found["store"] and "0600" in found["mode"]
     # Only what is not well has a second line, and that line says how to mend it.
     for line, after in zip(lines, lines[1:]):
@@ -51,17 +67,41 @@ def test_all_is_well_with_a_real_broker_a_real_store_and_a_real_tmux(bridge, ser
 
 def test_nobody_home_is_one_failure_and_status_1(program_for, tmp_path):
     program = program_for(DEAD, HOME=tmp_path, XDG_STATE_HOME=tmp_path / "state")
-    found = {each["check"]: each for each in json.loads(program.run("doctor", "-S", str(tmp_path / "none"), "--json", status=1))}
+    found = {
+        each["check"]: each
+        for each in json.loads(
+            program.run("doctor", "-S", str(tmp_path / "none"), "--json", status=1)
+        )
+    }
     assert [name for name, each in found.items() if each["grade"] == "fail"] == ["broker"]
-    assert "refused" in found["broker"]["text"] and "python3 -m bridge broker" in found["broker"]["mend"]
-    assert set(found) == {check.name for check in CHECKS if check.needs != "broker"}, "what needs a broker was left out"
+    assert (
+        "refused" in found["broker"]["text"]
+        and "python3 -m bridge broker" in found["broker"]["mend"]
+    )
+    assert set(found) == {check.name for check in CHECKS if check.needs != "broker"}, (
+        "what needs a broker was left out"
+    )
     assert found["server"]["grade"] == "warn" and "tmux new" in found["server"]["mend"]
-    assert found["store"]["grade"] == "ok" and str(tmp_path) in found["store"]["text"] and os.listdir(tmp_path) == [], "it made no file"
-    assert "4 not made" in program.run("doctor", "-S", str(tmp_path / "none"), status=1).splitlines()[-1]
+    assert (
+        found["store"]["grade"] == "ok"
+        and str(tmp_path) in found["store"]["text"]
+        and os.listdir(tmp_path) == []
+    ), "it made no file"
+    assert (
+        "4 not made"
+        in program.run("doctor", "-S", str(tmp_path / "none"), status=1).splitlines()[-1]
+    )
 
 
 def test_a_setting_that_is_wrong_is_a_finding_or_a_usage_error(program_for, tmp_path):
-    found = {each["check"]: each for each in json.loads(program_for("gopher://x").run("doctor", "-S", str(tmp_path / "none"), "--json", status=1))}
+    found = {
+        each["check"]: each
+        for each in json.loads(
+            program_for("gopher://x").run(
+                "doctor", "-S", str(tmp_path / "none"), "--json", status=1
+            )
+        )
+    }
     assert found["broker"]["grade"] == "fail" and "gopher" in found["broker"]["text"]
     program_for(DEAD).run("doctor", "--check-deadline", "soon", status=2)
 
@@ -72,7 +112,12 @@ def test_the_locale_that_it_was_started_with_counts(program_for, tmp_path):
     for name in ("LC_ALL", "LC_CTYPE", "LANG"):
         program.environment.pop(name, None)
     words = ("doctor", "-S", str(tmp_path / "none"), "--json")
-    for variables, grade in [({}, "warn"), ({"LANG": "C"}, "warn"), ({"LANG": "de_DE.UTF-8", "LC_ALL": "C"}, "warn"), ({"LANG": "C", "LC_CTYPE": "C.utf8"}, "ok")]:
+    for variables, grade in [
+        ({}, "warn"),
+        ({"LANG": "C"}, "warn"),
+        ({"LANG": "de_DE.UTF-8", "LC_ALL": "C"}, "warn"),
+        ({"LANG": "C", "LC_CTYPE": "C.utf8"}, "ok"),
+    ]:
         plain, program.environment = program.environment, {**program.environment, **variables}
         found = {each["check"]: each for each in json.loads(program.run(*words, status=1))}
         program.environment = plain
@@ -94,10 +139,17 @@ def test_a_check_that_breaks_or_hangs_is_a_finding_and_the_others_go_on():
         Check("hangs", lambda _: never.wait() or ok("never")),
         Check("well", lambda _: ok("fine")),
     )
-    found = {check.name: finding for check, finding in examine(setup(check_deadline=100, first_byte=100), checks)}
+    found = {
+        check.name: finding
+        for check, finding in examine(setup(check_deadline=100, first_byte=100), checks)
+    }
     never.set()
     assert list(found) == ["breaks", "hangs", "well"]
-    assert found["breaks"].grade is Grade.FAIL and "ZeroDivisionError: no luck" in found["breaks"].text and found["breaks"].mend
+    assert (
+        found["breaks"].grade is Grade.FAIL
+        and "ZeroDivisionError: no luck" in found["breaks"].text
+        and found["breaks"].mend
+    )
     assert found["hangs"].grade is Grade.FAIL and "did not end within 0.2 s" in found["hangs"].text
     assert found["well"] == ok("fine")
 
@@ -118,7 +170,11 @@ def test_a_check_that_breaks_or_hangs_is_a_finding_and_the_others_go_on():
 )
 def test_what_a_version_of_tmux_lacks(version, grade, words):
     finding = tmux.judge_version("tmux x", version)
-    assert finding.grade.value == grade and all(each in finding.text for each in words) and finding.text.count("before") >= len(words)
+    assert (
+        finding.grade.value == grade
+        and all(each in finding.text for each in words)
+        and finding.text.count("before") >= len(words)
+    )
     assert bool(finding.mend) == (grade != "ok")
 
 
@@ -134,7 +190,11 @@ def test_an_old_tmux_in_the_path(program_for, tmp_path):
     script(tmp_path, "echo tmux 2.7\n")
     program = program_for(DEAD, PATH=f"{tmp_path}:{os.environ['PATH']}")
     found = {each["check"]: each for each in json.loads(program.run("doctor", "--json", status=1))}
-    assert found["tmux"]["grade"] == "warn" and "tmux 2.7" in found["tmux"]["text"] and "before 3.0" in found["tmux"]["text"]
+    assert (
+        found["tmux"]["grade"] == "warn"
+        and "tmux 2.7" in found["tmux"]["text"]
+        and "before 3.0" in found["tmux"]["text"]
+    )
     assert found["server"]["grade"] == "fail" and "no tmux would" in found["server"]["text"]
 
 
@@ -150,8 +210,16 @@ def test_no_tmux_at_all_and_one_that_hangs(tmp_path):
     "said, grade, words",
     [
         ("echo 'no server running on /tmp/x' >&2; exit 1", "warn", "no server runs"),
-        ("echo 'protocol version mismatch (client 8, server 7)' >&2; exit 1", "fail", "protocol version"),
-        ("echo '3.2a $0'; echo '3.2a $1'; echo '3.2a $1'", "warn", "2 sessions, 3 panes; it still runs 3.2a, the program is 3.4"),
+        (
+            "echo 'protocol version mismatch (client 8, server 7)' >&2; exit 1",
+            "fail",
+            "protocol version",
+        ),
+        (
+            "echo '3.2a $0'; echo '3.2a $1'; echo '3.2a $1'",
+            "warn",
+            "2 sessions, 3 panes; it still runs 3.2a, the program is 3.4",
+        ),
         ("echo '3.4 $0'", "ok", "1 session, 1 pane"),
         ("echo ' $0'", "ok", "1 session, 1 pane"),
     ],
@@ -171,7 +239,9 @@ def test_which_bridge_is_in_the_path(tmp_path, monkeypatch):
     script(tmp_path, "exec iproute2\n", "bridge")
     finding = machine.name(setup())
     assert finding.grade is Grade.WARN and "python3 -m bridge" in finding.mend
-    (tmp_path / "bridge").write_text("#!/usr/bin/python3\nimport sys\nfrom bridge.__main__ import run\nsys.exit(run())\n")
+    (tmp_path / "bridge").write_text(
+        "#!/usr/bin/python3\nimport sys\nfrom bridge.__main__ import run\nsys.exit(run())\n"
+    )
     assert machine.name(setup()).grade is Grade.OK
 
 
@@ -185,8 +255,14 @@ def test_the_command_of_a_pane_s_shell_is_tried_in_another_folder(monkeypatch):
     assert machine.command(setup(shell_command=command + " show {id}")).grade is Grade.OK
     monkeypatch.delenv("PYTHONPATH")
     finding = machine.command(setup(shell_command=f"{sys.executable} -I -m bridge show {{id}}"))
-    assert finding.grade is Grade.WARN and "No module named" in finding.text and "--shell-command" in finding.mend
-    assert machine.command(setup(shell_command="read-ticket {id}")).grade is Grade.OK, "one's own command is not run"
+    assert (
+        finding.grade is Grade.WARN
+        and "No module named" in finding.text
+        and "--shell-command" in finding.mend
+    )
+    assert machine.command(setup(shell_command="read-ticket {id}")).grade is Grade.OK, (
+        "one's own command is not run"
+    )
     own = machine.command(setup(shell_command=""))
     assert own.grade is Grade.OK and f"{own_words()} --version" in own.text
 
@@ -211,6 +287,15 @@ def test_descriptors_are_judged_by_the_hard_limit():
     assert finding.grade is Grade.WARN or finding.text == "no limit"
 
 
-@pytest.mark.parametrize("number, text", [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KiB"), (5 << 30, "5.0 GiB"), (3 << 40, "3.0 TiB")])
+@pytest.mark.parametrize(
+    "number, text",
+    [
+        (0, "0 bytes"),
+        (1023, "1023 bytes"),
+        (1536, "1.5 KiB"),
+        (5 << 30, "5.0 GiB"),
+        (3 << 40, "3.0 TiB"),
+    ],
+)
 def test_sizes_as_people_read_them(number, text):
     assert size(number) == text

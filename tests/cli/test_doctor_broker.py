@@ -9,15 +9,23 @@ import time
 from email.utils import formatdate
 
 import pytest
+from running import stages
 
 from bridge import __version__
 from bridge.doctor import broker
 from bridge.doctor.finding import Grade
 from cli.examining import setup
-from running import stages
 
-HEALTH = (200, {"Content-Type": "application/json"}, b'{"status":"ok","agents":1,"tickets":2,"uptime":3}')
-METRICS = (200, {"Content-Type": "text/plain"}, f'a 1\nbridge_build_info{{version="{__version__}"}} 1\n'.encode())
+HEALTH = (
+    200,
+    {"Content-Type": "application/json"},
+    b'{"status":"ok","agents":1,"tickets":2,"uptime":3}',
+)
+METRICS = (
+    200,
+    {"Content-Type": "text/plain"},
+    f'a 1\nbridge_build_info{{version="{__version__}"}} 1\n'.encode(),
+)
 STREAM = (200, {"Content-Type": "text/event-stream"}, b"retry: 1000\n:heartbeat\n\n")
 MISSING = (404, {"Content-Type": "text/html"}, b"Cannot GET")
 
@@ -34,7 +42,18 @@ def peer(answers, hold: bytes = b"", silent: bool = False):
                 pass
             status, fields, body = answers.get(path, MISSING)
             is_held = bool(hold) and body == hold
-            head = f"HTTP/1.1 {status} X\r\n" + "".join(f"{name}: {value}\r\n" for name, value in {"Date": formatdate(usegmt=True), "Connection": "close", **fields}.items()) + "\r\n"
+            head = (
+                f"HTTP/1.1 {status} X\r\n"
+                + "".join(
+                    f"{name}: {value}\r\n"
+                    for name, value in {
+                        "Date": formatdate(usegmt=True),
+                        "Connection": "close",
+                        **fields,
+                    }.items()
+                )
+                + "\r\n"
+            )
             if not (is_held and silent):
                 self.wfile.write(head.encode())
                 self.wfile.flush()
@@ -48,7 +67,9 @@ def peer(answers, hold: bytes = b"", silent: bool = False):
         allow_reuse_address = True
 
     with Threads(("127.0.0.1", 0), Handler) as listening:
-        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread = threading.Thread(
+            target=listening.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
         thread.start()
         try:
             yield f"http://127.0.0.1:{listening.server_address[1]}"
@@ -69,7 +90,12 @@ def judged(check, answers, **options) -> tuple[str, str]:
 
 
 def test_a_peer_that_does_all_that_is_asked_is_well():
-    assert judged(broker.reachable, {})[0] == judged(broker.stream, {})[0] == judged(broker.clock, {})[0] == "ok"
+    assert (
+        judged(broker.reachable, {})[0]
+        == judged(broker.stream, {})[0]
+        == judged(broker.clock, {})[0]
+        == "ok"
+    )
     assert judged(broker.version, {}) == ("ok", f"bridge {__version__}, as this one")
 
 
@@ -85,20 +111,74 @@ def test_a_proxy_that_buffers_is_named_as_one(silent):
     [
         (broker.reachable, "/health", (502, {}, b"bad gateway"), "fail", "502"),
         (broker.reachable, "/health", (421, {}, b""), "fail", "421"),
-        (broker.reachable, "/health", (200, {"Content-Type": "text/html"}, b"<h1>hello</h1>"), "fail", "not as a broker"),
+        (
+            broker.reachable,
+            "/health",
+            (200, {"Content-Type": "text/html"}, b"<h1>hello</h1>"),
+            "fail",
+            "not as a broker",
+        ),
         (broker.version, "/metrics", MISSING, "warn", "predecessor"),
         (broker.version, "/metrics", (200, {}, b"process_cpu_seconds 1\n"), "warn", "does not say"),
-        (broker.version, "/metrics", (200, {}, b'bridge_build_info{version="9.9.9"} 1\n'), "warn", "9.9.9"),
-        (broker.version, "/metrics", (200, {}, b'bridge_build_info{python="3.9.18",version="9.9.9",sqlite="3.40.1"} 1\n'), "warn", "9.9.9"),
-        (broker.version, "/metrics", (200, {}, b'bridge_build_info{python_version="9.9.9"} 1\n'), "warn", "does not say"),
-        (broker.proxy, "/health", (200, {"Via": "1.1 box", "Server": "nginx/1.24.0"}, b"{}"), "ok", "nginx/1.24.0"),
+        (
+            broker.version,
+            "/metrics",
+            (200, {}, b'bridge_build_info{version="9.9.9"} 1\n'),
+            "warn",
+            "9.9.9",
+        ),
+        (
+            broker.version,
+            "/metrics",
+            (200, {}, b'bridge_build_info{python="3.9.18",version="9.9.9",sqlite="3.40.1"} 1\n'),
+            "warn",
+            "9.9.9",
+        ),
+        (
+            broker.version,
+            "/metrics",
+            (200, {}, b'bridge_build_info{python_version="9.9.9"} 1\n'),
+            "warn",
+            "does not say",
+        ),
+        (
+            broker.proxy,
+            "/health",
+            (200, {"Via": "1.1 box", "Server": "nginx/1.24.0"}, b"{}"),
+            "ok",
+            "nginx/1.24.0",
+        ),
         (broker.stream, "/tickets/stream", MISSING, "warn", "no event streams"),
         (broker.stream, "/tickets/stream", (503, {}, b""), "warn", "503"),
         (broker.stream, "/tickets/stream", (403, {}, b""), "fail", "403"),
-        (broker.stream, "/tickets/stream", (200, {"Content-Type": "text/html"}, b"hello"), "fail", "no event stream"),
-        (broker.stream, "/tickets/stream", (200, {"Content-Type": "text/event-stream"}, b""), "fail", "ended"),
-        (broker.clock, "/health", (200, {"Date": formatdate(time.time() - 3600, usegmt=True)}, b"{}"), "warn", "behind"),
-        (broker.clock, "/health", (200, {"Date": formatdate(time.time() + 3600, usegmt=True)}, b"{}"), "warn", "ahead"),
+        (
+            broker.stream,
+            "/tickets/stream",
+            (200, {"Content-Type": "text/html"}, b"hello"),
+            "fail",
+            "no event stream",
+        ),
+        (
+            broker.stream,
+            "/tickets/stream",
+            (200, {"Content-Type": "text/event-stream"}, b""),
+            "fail",
+            "ended",
+        ),
+        (
+            broker.clock,
+            "/health",
+            (200, {"Date": formatdate(time.time() - 3600, usegmt=True)}, b"{}"),
+            "warn",
+            "behind",
+        ),
+        (
+            broker.clock,
+            "/health",
+            (200, {"Date": formatdate(time.time() + 3600, usegmt=True)}, b"{}"),
+            "warn",
+            "ahead",
+        ),
         (broker.clock, "/health", (200, {"Date": "yesterday"}, b"{}"), "warn", "Date"),
     ],
 )

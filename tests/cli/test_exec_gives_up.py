@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from running import new_name, stages, wait_until
 
 from bridge.watcher.delivery import FOREVER
-from running import new_name, stages, wait_until
 
 QUICK = {"BRIDGE_RETRY_MAX": "20", "BRIDGE_REPORT_INTERVAL": "10"}
 
@@ -18,7 +18,9 @@ def why(bridge, ticket_id: str) -> dict:
 
 def poison(tmp_path, ticket_id: str) -> str:
     """A command that fails for one ticket, and writes down whom it was run for."""
-    return f"echo $BRIDGE_TICKET_ID >> {tmp_path}/ran; test $BRIDGE_TICKET_ID != {ticket_id} || exit 3"
+    return (
+        f"echo $BRIDGE_TICKET_ID >> {tmp_path}/ran; test $BRIDGE_TICKET_ID != {ticket_id} || exit 3"
+    )
 
 
 def runs(tmp_path) -> list[str]:
@@ -29,10 +31,17 @@ def runs(tmp_path) -> list[str]:
 def test_why_gives_the_reason_between_the_tries(bridge, served, tmp_path):
     agent = new_name()
     ticket_id = served.send(agent)
-    with bridge.running("watch", agent, "--exec", poison(tmp_path, ticket_id), BRIDGE_EXEC_TRIES="0", **QUICK):
+    with bridge.running(
+        "watch", agent, "--exec", poison(tmp_path, ticket_id), BRIDGE_EXEC_TRIES="0", **QUICK
+    ):
         wait_until(lambda: len(runs(tmp_path)) > 12, "more tries than the default allows")
-        now = wait_until(lambda: (said := why(bridge, ticket_id))["state"] == "pane" and said, "the reason")
-        assert f"{agent}'s watcher waits: `echo" in now["text"] and "` ended with exit status 3" in now["text"]
+        now = wait_until(
+            lambda: (said := why(bridge, ticket_id))["state"] == "pane" and said, "the reason"
+        )
+        assert (
+            f"{agent}'s watcher waits: `echo" in now["text"]
+            and "` ended with exit status 3" in now["text"]
+        )
         assert "about to type it" not in now["text"] and "; the watcher " in now["text"]
     assert "aside" not in stages(served.ticket(ticket_id)), "0 = it is never given up"
 
@@ -43,17 +52,28 @@ def test_it_is_given_up_and_its_successors_pass(bridge, served, tmp_path, comman
     first, second, third = (served.send(agent, number) for number in range(3))
     words = (command, agent, "--exec", poison(tmp_path, second), "--exec-tries", "3")
     with bridge.running(*words, **QUICK) as watch:
-        wait_until(lambda: served.ticket(third)["status"] == "delivered", f"the successor: {watch.said}")
+        wait_until(
+            lambda: served.ticket(third)["status"] == "delivered", f"the successor: {watch.said}"
+        )
         ticket = served.ticket(second)
-        assert (ticket["status"], stages(ticket)) == ("pending", ["accepted", "streamed", "claimed", "aside"])
+        assert (ticket["status"], stages(ticket)) == (
+            "pending",
+            ["accepted", "streamed", "claimed", "aside"],
+        )
         evidence = ticket["history"][-1]["evidence"]
-        assert evidence["reason"].startswith("given up after 3 tries, until the watcher starts anew: `echo")
+        assert evidence["reason"].startswith(
+            "given up after 3 tries, until the watcher starts anew: `echo"
+        )
         assert runs(tmp_path) == [first, second, second, second, third]
         now = why(bridge, second)
         assert now["state"] == "aside" and "ended with exit status 3" in now["text"]
         later = served.send(agent, "later")
-        wait_until(lambda: served.ticket(later)["status"] == "delivered", "what comes later passes it too")
-    assert runs(tmp_path)[3:] == [second, third, later], "given up is given up, for as long as it runs"
+        wait_until(
+            lambda: served.ticket(later)["status"] == "delivered", "what comes later passes it too"
+        )
+    assert runs(tmp_path)[3:] == [second, third, later], (
+        "given up is given up, for as long as it runs"
+    )
     with bridge.running(*words, **QUICK):
         wait_until(lambda: len(runs(tmp_path)) == 9, "it is tried again by the next watcher")
         wait_until(lambda: stages(served.ticket(second))[-1] == "aside", "and given up again")
@@ -64,7 +84,9 @@ def test_a_ticket_behind_one_that_was_set_aside_is_not_behind_it(bridge, served,
     agent = new_name()
     first = served.send(agent)
     command = f"test $BRIDGE_TICKET_ID != {first} && sleep 1000"
-    with bridge.running("watch", agent, "--exec", command, "--exec-tries", "1", "--stop-timeout", "0", **QUICK):
+    with bridge.running(
+        "watch", agent, "--exec", command, "--exec-tries", "1", "--stop-timeout", "0", **QUICK
+    ):
         wait_until(lambda: stages(served.ticket(first))[-1] == "aside", "the first steps aside")
         second = served.send(agent)
         wait_until(lambda: stages(served.ticket(second))[-1] == "claimed", "the second")
@@ -76,7 +98,14 @@ def test_a_broker_that_cannot_be_told_is_told_later(start, program_for, tmp_path
     """Without the broker's word the ticket stays first: what nothing is known of would look forgotten."""
     broker = start()
     ticket_id = broker.send("lucy")
-    words = ("watch", "lucy", "--exec", f"echo >> {tmp_path}/ran; while [ -e {tmp_path}/wait ]; do sleep 0.02; done; exit 3", "--exec-tries", "1")
+    words = (
+        "watch",
+        "lucy",
+        "--exec",
+        f"echo >> {tmp_path}/ran; while [ -e {tmp_path}/wait ]; do sleep 0.02; done; exit 3",
+        "--exec-tries",
+        "1",
+    )
     (tmp_path / "wait").touch()
     with program_for(broker.url).running(*words, **QUICK, BRIDGE_RECONNECT_MAX="50") as watch:
         wait_until(lambda: (tmp_path / "ran").exists(), "the first try")
@@ -94,4 +123,4 @@ def test_help_says_that_it_is_at_least_once(bridge):
         told = " ".join(bridge.run(command, "--help").split())
         assert "At least once: after a crash of the watcher CMD may run again" in told
         assert "--exec-tries" in told and "0 = no limit" in told
-    assert FOREVER == float("inf")
+    assert float("inf") == FOREVER

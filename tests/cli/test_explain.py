@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from running import wait_until
 
 from bridge.cli.explain import EXAMPLE, follow, gist
 from bridge.cli.text import Page
@@ -22,11 +23,10 @@ from bridge.settings import TmuxSettings
 from bridge.tmux.command import Tmux
 from bridge.tmux.injector import Injector
 from bridge.tmux.prompt import Verdict
-from running import wait_until
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
 
-from panes import QUICK, PaneHandle, Server, deliver, run, until  # noqa: E402
+from panes import QUICK, PaneHandle, Server, deliver, run, until
 
 NO_BROKER = "http://127.0.0.1:1"  # nobody listens there; explain must not mind
 
@@ -43,7 +43,11 @@ def explain(program_for, server):
     """explain(pane, flags...): the JSON of one explanation."""
 
     def ask(handle: PaneHandle, *flags: str) -> dict:
-        return json.loads(program_for("http://127.0.0.1:5050").run("explain", handle.session, "0", "-L", server.name, "--json", *flags))
+        return json.loads(
+            program_for("http://127.0.0.1:5050").run(
+                "explain", handle.session, "0", "-L", server.name, "--json", *flags
+            )
+        )
 
     return ask
 
@@ -75,29 +79,58 @@ def password(handle: PaneHandle) -> None:
 
 def pager(handle: PaneHandle) -> None:
     handle.keys("seq 1000 > numbers; more numbers", "Enter")
-    until(lambda: handle.get("pane_current_command") == "more" and handle.is_shown("--More--"), "the pager")
+    until(
+        lambda: handle.get("pane_current_command") == "more" and handle.is_shown("--More--"),
+        "the pager",
+    )
 
 
 def idle(handle: PaneHandle) -> None:
     """Nothing happens: the prompt stays."""
 
 
-@pytest.mark.parametrize("state, rule", [(idle, "shell_prompt"), (half_a_line, "prompt"), (command, "busy"), (copy_mode, "tmux_objection"), (password, "password"), (pager, "program")])
+@pytest.mark.parametrize(
+    "state, rule",
+    [
+        (idle, "shell_prompt"),
+        (half_a_line, "prompt"),
+        (command, "busy"),
+        (copy_mode, "tmux_objection"),
+        (password, "password"),
+        (pager, "program"),
+    ],
+)
 def test_it_says_what_the_watcher_s_injector_concludes(explain, server, state, rule):
     handle = shell(server)
     state(handle)
     until(lambda: run(handle.injector().explain()).rule == rule, rule)
     verdict = run(handle.injector().explain())
     found = explain(handle)
-    assert (found["ready"], found["rule"], found["reason"], found["form"] or "") == (verdict.ready, verdict.rule, verdict.reason, verdict.form)
-    assert found["pane"]["id"] == handle.id and found["pane"]["pid"] == int(handle.get("pane_pid")) and found["pane"]["tty"] == handle.get("pane_tty")
-    assert found["server"]["pid"] == int(handle.get("pid")) and found["server"]["socket"] == handle.get("socket_path")
-    assert found["flags"]["inMode"] is (state is copy_mode) and found["terminal"]["icanon"] is (state in (command, password))
+    assert (found["ready"], found["rule"], found["reason"], found["form"] or "") == (
+        verdict.ready,
+        verdict.rule,
+        verdict.reason,
+        verdict.form,
+    )
+    assert (
+        found["pane"]["id"] == handle.id
+        and found["pane"]["pid"] == int(handle.get("pane_pid"))
+        and found["pane"]["tty"] == handle.get("pane_tty")
+    )
+    assert found["server"]["pid"] == int(handle.get("pid")) and found["server"][
+        "socket"
+    ] == handle.get("socket_path")
+    assert found["flags"]["inMode"] is (state is copy_mode) and found["terminal"]["icanon"] is (
+        state in (command, password)
+    )
 
 
 def test_the_example_is_the_very_text_that_an_injection_types(explain, server):
     handle = server.agent()
-    found = until(lambda: (look := explain(handle, "--form", "agent", "--still", "300"))["ready"] and look, "it stands still")
+    found = until(
+        lambda: (look := explain(handle, "--form", "agent", "--still", "300"))["ready"] and look,
+        "it stands still",
+    )
     assert found["form"] == "agent" and found["program"]["kind"] == "agent"
     run(deliver(handle.injector(settings=replace(QUICK, shell_command="")), EXAMPLE))
     until(handle.messages, "the message")
@@ -105,10 +138,15 @@ def test_the_example_is_the_very_text_that_an_injection_types(explain, server):
     assert any(mark.startswith("T42=") for mark in explain(handle)["marks"]["sent"])
 
 
-def test_a_shell_gets_a_command_that_names_the_broker_and_settings_count(program_for, explain, server):
+def test_a_shell_gets_a_command_that_names_the_broker_and_settings_count(
+    program_for, explain, server
+):
     handle = shell(server)
     assert explain(handle)["exampleText"] == f"{own_words()} show T42"
-    assert explain(handle, "--broker-url", "http://127.0.0.1:1")["exampleText"] == f"{own_words()} show T42 --broker-url http://127.0.0.1:1"
+    assert (
+        explain(handle, "--broker-url", "http://127.0.0.1:1")["exampleText"]
+        == f"{own_words()} show T42 --broker-url http://127.0.0.1:1"
+    )
     assert explain(handle, "--shell-command", "b show {id}")["exampleText"] == "b show T42"
     refused = explain(handle, "--form", "agent")
     assert not refused["ready"] and refused["form"] is None and refused["exampleText"] is None
@@ -120,12 +158,24 @@ def test_a_person_reads_the_answer_first_and_hidden_characters_are_shown(program
     lines = printed.splitlines()
     assert lines[0] == "READY: bash waits at an empty prompt" and "\u202e" not in printed
     assert [line for line in lines if line.startswith("row ")] == ["row       a\\u{202e}b$ █"]
-    assert f"process {handle.get('pane_pid')} on {handle.get('pane_tty')}" in printed and f"({handle.id})" in printed
+    assert (
+        f"process {handle.get('pane_pid')} on {handle.get('pane_tty')}" in printed
+        and f"({handle.id})" in printed
+    )
     half_a_line(handle)
     handle.keys("Left", "Left")
-    until(lambda: handle.get("cursor_x") == str(len("ab$ rm -rf build") - 2), "the cursor between the letters")
-    lines = program_for(NO_BROKER).run("explain", handle.session, "0", "-L", server.name).splitlines()
-    assert lines[0].startswith("NOT READY: ") and "row       a\\u{202e}b$ rm -rf bui█ld" in lines and "rule      prompt" in lines
+    until(
+        lambda: handle.get("cursor_x") == str(len("ab$ rm -rf build") - 2),
+        "the cursor between the letters",
+    )
+    lines = (
+        program_for(NO_BROKER).run("explain", handle.session, "0", "-L", server.name).splitlines()
+    )
+    assert (
+        lines[0].startswith("NOT READY: ")
+        and "row       a\\u{202e}b$ rm -rf bui█ld" in lines
+        and "rule      prompt" in lines
+    )
 
 
 def test_what_is_not_there_is_status_8_and_lists_what_is(program_for, server):
@@ -139,10 +189,15 @@ def test_what_is_not_there_is_status_8_and_lists_what_is(program_for, server):
 
 def test_follow_tells_each_change_also_of_a_lost_pane_and_leaves_quietly(program_for, server):
     handle = shell(server)
-    with program_for(NO_BROKER).running("explain", handle.session, "0", "-L", server.name, "--follow", "--json", "--poll-max", "30") as process:
+    with program_for(NO_BROKER).running(
+        "explain", handle.session, "0", "-L", server.name, "--follow", "--json", "--poll-max", "30"
+    ) as process:
 
         def told(rule: str, count: int):
-            wait_until(lambda: sum(json.loads(line)["rule"] == rule for line in process.lines) == count, f"{count} x {rule} in {process.lines}")
+            wait_until(
+                lambda: sum(json.loads(line)["rule"] == rule for line in process.lines) == count,
+                f"{count} x {rule} in {process.lines}",
+            )
 
         told("shell_prompt", 1)
         command(handle)
@@ -151,19 +206,30 @@ def test_follow_tells_each_change_also_of_a_lost_pane_and_leaves_quietly(program
         told("shell_prompt", 2)
         server("kill-session", "-t", f"={handle.session}")
         told("lost", 1)
-        server("new-session", "-d", "-s", handle.session, "exec env PS1='$ ' bash --norc --noprofile")
+        server(
+            "new-session", "-d", "-s", handle.session, "exec env PS1='$ ' bash --norc --noprofile"
+        )
         told("shell_prompt", 3)
         process.stop(signal.SIGINT, 130)
         assert process.said == []
-        assert all(line["at"].endswith("Z") and line["ready"] is (line["rule"] == "shell_prompt") for line in map(json.loads, process.lines))
+        assert all(
+            line["at"].endswith("Z") and line["ready"] is (line["rule"] == "shell_prompt")
+            for line in map(json.loads, process.lines)
+        )
 
 
 def test_follow_prints_a_line_with_a_time(program_for, server):
     handle = shell(server)
-    with program_for(NO_BROKER).running("explain", handle.session, "0", "-L", server.name, "--follow") as process:
+    with program_for(NO_BROKER).running(
+        "explain", handle.session, "0", "-L", server.name, "--follow"
+    ) as process:
         wait_until(lambda: process.lines, "the first line")
         clock, word, rest = process.lines[0].split(None, 2)
-        assert len(clock) == len("12:34:56.789") and word == "ready" and rest == "bash waits at an empty prompt (shell_prompt)"
+        assert (
+            len(clock) == len("12:34:56.789")
+            and word == "ready"
+            and rest == "bash waits at an empty prompt (shell_prompt)"
+        )
         process.stop(signal.SIGINT, 130)
 
 
@@ -188,7 +254,14 @@ def test_follow_is_silent_while_nothing_changes(server):
     until(lambda: run(handle.injector().explain()).ready, "the prompt")
     settings = TmuxSettings(poll_max=10)
     with pytest.raises(Enough):
-        run(follow(FiveLooks(Tmux(server.name), handle.session, "0", settings), settings, Page(out), True))
+        run(
+            follow(
+                FiveLooks(Tmux(server.name), handle.session, "0", settings),
+                settings,
+                Page(out),
+                True,
+            )
+        )
     assert [json.loads(line)["rule"] for line in out.getvalue().splitlines()] == ["shell_prompt"]
 
 

@@ -9,7 +9,14 @@ import pytest
 
 from bridge.cli.flags import add_flags, load
 from bridge.errors import UsageError
-from bridge.settings import BrokerSettings, ClientSettings, SupervisorSettings, TmuxSettings, WatcherSettings, default_db
+from bridge.settings import (
+    BrokerSettings,
+    ClientSettings,
+    SupervisorSettings,
+    TmuxSettings,
+    WatcherSettings,
+    default_db,
+)
 
 
 def parser_for(cls) -> argparse.ArgumentParser:
@@ -18,7 +25,9 @@ def parser_for(cls) -> argparse.ArgumentParser:
     return parser
 
 
-@pytest.mark.parametrize("cls", [BrokerSettings, ClientSettings, SupervisorSettings, WatcherSettings, TmuxSettings])
+@pytest.mark.parametrize(
+    "cls", [BrokerSettings, ClientSettings, SupervisorSettings, WatcherSettings, TmuxSettings]
+)
 def test_each_field_has_a_flag_with_its_words_and_defaults_hold(cls, monkeypatch):
     for entry in fields(cls):
         for variable in entry.metadata["env"]:
@@ -40,13 +49,28 @@ def test_flag_wins_over_environment_wins_over_default(monkeypatch):
     assert load(WatcherSettings, parser.parse_args(["--exit-on-loss"])).exit_on_loss is True
 
 
-@pytest.mark.parametrize("words", [["--lease", "soon"], ["--lease", "-5"], ["--push-mode", "carrier-pigeon"], ["--longpoll-wait", "60001"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--lease", "soon"],
+        ["--lease", "-5"],
+        ["--push-mode", "carrier-pigeon"],
+        ["--longpoll-wait", "60001"],
+    ],
+)
 def test_a_wrong_value_names_its_flag(words):
     with pytest.raises(UsageError, match=words[0]):
         load(WatcherSettings, parser_for(WatcherSettings).parse_args(words))
 
 
-@pytest.mark.parametrize("state, home", [("/var/state", "/var/state"), ("", "/home/lucy/.local/state"), ("state", "/home/lucy/.local/state")])
+@pytest.mark.parametrize(
+    "state, home",
+    [
+        ("/var/state", "/var/state"),
+        ("", "/home/lucy/.local/state"),
+        ("state", "/home/lucy/.local/state"),
+    ],
+)
 def test_a_relative_state_home_is_ignored(state, home, monkeypatch):
     """XDG base directory specification: "All paths set in these environment variables must be absolute"."""
     monkeypatch.setenv("HOME", "/home/lucy")

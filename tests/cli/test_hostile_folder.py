@@ -14,13 +14,13 @@ import sys
 import venv
 
 import pytest
+from running import ROOT, environment, new_name, stages, wait_until
 
 from cli.conftest import Program, Running
-from running import ROOT, environment, new_name, stages, wait_until
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
 
-from panes import Server  # noqa: E402
+from panes import Server
 
 NAMES = ("bridge", "json", "argparse", "asyncio", "sitecustomize", "usercustomize", "startup")
 # No single quote and no backslash: those are refused.

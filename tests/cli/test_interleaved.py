@@ -46,14 +46,18 @@ def test_order(steps, printed):
 
 
 def test_no_more_is_held_than_allowed():
-    assert order_of("a1 a2 a3".split(), held=2) == "a1"
-    assert order_of("T1 T2 T3 a1 a3".split(), held=2) == "T1 T2 T3", "only so many lines are remembered: a1 waits for its own again"
+    assert order_of(["a1", "a2", "a3"], held=2) == "a1"
+    assert order_of(["T1", "T2", "T3", "a1", "a3"], held=2) == "T1 T2 T3", (
+        "only so many lines are remembered: a1 waits for its own again"
+    )
 
 
 @given(st.lists(st.sampled_from(["T1", "T2", "a1", "a2", "s1", "s2", "+"]), max_size=20))
 def test_no_later_stage_is_lost_and_none_comes_before_its_ticket(steps):
     printed = order_of([*steps, "+", "+"]).split()
-    assert sorted(step for step in printed if step[0] in "Ts") == sorted(step for step in steps if step[0] in "Ts")
+    assert sorted(step for step in printed if step[0] in "Ts") == sorted(
+        step for step in steps if step[0] in "Ts"
+    )
     for number in "12":
         told = [step[0] for step in printed if step[1] == number]
         arrived = [step[0] for step in steps if step != "+" and step[1] == number]

@@ -18,7 +18,9 @@ def record(message, *args, error=None):
         if error is not None:
             raise error
     except Exception:
-        return logging.LogRecord("bridge.broker", logging.ERROR, __file__, 1, message, args, sys.exc_info())
+        return logging.LogRecord(
+            "bridge.broker", logging.ERROR, __file__, 1, message, args, sys.exc_info()
+        )
     return logging.LogRecord("bridge.broker", logging.INFO, __file__, 1, message, args, None)
 
 
@@ -33,12 +35,32 @@ def test_text_is_one_line_without_control_characters(error):
 def test_json_is_one_object_a_line(error):
     line = JsonLines().format(record("it failed ticket=%s", HOSTILE, error=error))
     said = json.loads(line)
-    assert line.isprintable() and said["message"] == f"it failed ticket={HOSTILE}" and said["fields"] == {"ticket": HOSTILE}
-    assert set(said) == {"at", "level", "logger", "message", "fields"} | ({"traceback"} if error else set())
+    assert (
+        line.isprintable()
+        and said["message"] == f"it failed ticket={HOSTILE}"
+        and said["fields"] == {"ticket": HOSTILE}
+    )
+    assert set(said) == {"at", "level", "logger", "message", "fields"} | (
+        {"traceback"} if error else set()
+    )
 
 
 def test_pairs_become_fields_and_numbers_stay_numbers():
-    said = record("100%% done, for %s: status=%d after=%.1fs server=%r reason=%s", "nobody", 429, 1.25, ["x"], ValueError("full"))
-    assert json.loads(JsonLines().format(said))["fields"] == {"status": 429, "after": 1.25, "server": "['x']", "reason": "full"}
+    said = record(
+        "100%% done, for %s: status=%d after=%.1fs server=%r reason=%s",
+        "nobody",
+        429,
+        1.25,
+        ["x"],
+        ValueError("full"),
+    )
+    assert json.loads(JsonLines().format(said))["fields"] == {
+        "status": 429,
+        "after": 1.25,
+        "server": "['x']",
+        "reason": "full",
+    }
     assert "fields" not in json.loads(JsonLines().format(record("plain")))
-    assert "fields" not in json.loads(JsonLines().format(record("given as a mapping x=%(x)s", {"x": 1})))
+    assert "fields" not in json.loads(
+        JsonLines().format(record("given as a mapping x=%(x)s", {"x": 1}))
+    )

@@ -9,14 +9,21 @@ import sys
 from time import sleep
 
 import pytest
-
-from bridge.tmux.marks import RING
 from running import new_name, wait_until
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
-from panes import Server  # noqa: E402
+from bridge.tmux.marks import RING
 
-QUICK = {"BRIDGE_RETRY_MAX": "300", "BRIDGE_RECONNECT_MAX": "300", "BRIDGE_PANE_CHECK": "200", "BRIDGE_INJECT_RATE": "0", "BRIDGE_SESSIONS_INTERVAL": "200", "BRIDGE_COOL_DOWN": "0"}
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
+from panes import Server
+
+QUICK = {
+    "BRIDGE_RETRY_MAX": "300",
+    "BRIDGE_RECONNECT_MAX": "300",
+    "BRIDGE_PANE_CHECK": "200",
+    "BRIDGE_INJECT_RATE": "0",
+    "BRIDGE_SESSIONS_INTERVAL": "200",
+    "BRIDGE_COOL_DOWN": "0",
+}
 LONG = 120.0  # seconds for many agents in one pane on a loaded machine
 BASH = "exec env PS1='$ ' HISTFILE=/dev/null bash --norc --noprofile"
 
@@ -37,17 +44,41 @@ class Words:
         self.end = ["-L", tmux.name, "--shell-command", "echo {id} >> given-$TMUX_PANE"]
 
     def open(self, session: str) -> str:
-        return self.tmux("new-session", "-d", "-P", "-F", "#{pane_id}", "-s", session, "-c", str(self.tmux.folder), BASH).strip()
+        return self.tmux(
+            "new-session",
+            "-d",
+            "-P",
+            "-F",
+            "#{pane_id}",
+            "-s",
+            session,
+            "-c",
+            str(self.tmux.folder),
+            BASH,
+        ).strip()
 
     def window(self, target: str) -> str:
-        return self.tmux("new-window", "-d", "-P", "-F", "#{pane_id}", "-t", f"={target}", "-c", str(self.tmux.folder), BASH).strip()
+        return self.tmux(
+            "new-window",
+            "-d",
+            "-P",
+            "-F",
+            "#{pane_id}",
+            "-t",
+            f"={target}",
+            "-c",
+            str(self.tmux.folder),
+            BASH,
+        ).strip()
 
     def given(self, pane: str) -> list[str]:
         path = self.tmux.folder / f"given-{pane}"
         return path.read_text().split() if path.exists() else []
 
     def wait_given(self, pane: str, tickets: list[str]) -> None:
-        wait_until(lambda: self.given(pane) == tickets, f"{tickets} in {pane}: it has {self.given(pane)}")
+        wait_until(
+            lambda: self.given(pane) == tickets, f"{tickets} in {pane}: it has {self.given(pane)}"
+        )
 
 
 @pytest.fixture
@@ -71,7 +102,10 @@ def test_an_index_in_a_session_with_several_windows_ends_watch_at_the_start(brid
     words.window("work:")
     for command in (["watch", new_name()], ["explain"]):
         bridge.run(*command, "work", "0", "-L", words.tmux.name, status=8)
-        assert "session 'work' has several windows" in bridge.stderr and "write window.pane, as 0.0; there is work:0.0 (%1), work:1.0 (%2)" in bridge.stderr
+        assert (
+            "session 'work' has several windows" in bridge.stderr
+            and "write window.pane, as 0.0; there is work:0.0 (%1), work:1.0 (%2)" in bridge.stderr
+        )
 
 
 def test_a_ticket_is_not_typed_into_the_window_that_is_left(bridge, served, words):
@@ -85,7 +119,11 @@ def test_a_ticket_is_not_typed_into_the_window_that_is_left(bridge, served, word
         watch.wait_said("the session has several windows now")
         words.tmux("kill-pane", "-t", ours)
         second = served.send(agent)
-        wait_why(bridge, second, f"it stood beside {ours}, which is gone; if it is meant, start the watcher again, or name it {neighbour}")
+        wait_why(
+            bridge,
+            second,
+            f"it stood beside {ours}, which is gone; if it is meant, start the watcher again, or name it {neighbour}",
+        )
         watch.wait_said("is not taken")
         words.tmux("kill-session", "-t", "=work")
         anew = words.open("work")
@@ -98,7 +136,10 @@ def test_a_window_and_a_pane_are_named_as_tmux_shows_them(bridge, served, words)
     lucy, bob = new_name(), new_name()
     words.open("work")
     first, second = words.window("work:1"), words.window("work:2")
-    with bridge.running("watch", lucy, "work", "1.0", *words.end, **QUICK), bridge.running("supervise", f"{bob}=work:2.0", *words.end, "--name", new_name(), **QUICK):
+    with (
+        bridge.running("watch", lucy, "work", "1.0", *words.end, **QUICK),
+        bridge.running("supervise", f"{bob}=work:2.0", *words.end, "--name", new_name(), **QUICK),
+    ):
         sent = [served.send(lucy), served.send(bob)]
         words.wait_given(first, sent[:1])
         words.wait_given(second, sent[1:])
@@ -107,7 +148,9 @@ def test_a_window_and_a_pane_are_named_as_tmux_shows_them(bridge, served, words)
 def test_the_neighbour_of_a_session_s_first_pane_is_not_the_agent_s(bridge, served, words):
     agent = new_name()
     ours = words.open(f"dev-{agent}")
-    with bridge.running("supervise", "--sessions", "dev-*", *words.end, "--name", new_name(), **QUICK) as process:
+    with bridge.running(
+        "supervise", "--sessions", "dev-*", *words.end, "--name", new_name(), **QUICK
+    ) as process:
         words.wait_given(ours, [served.send(agent)])
         neighbour = words.window(f"dev-{agent}:")
         words.tmux("kill-pane", "-t", ours)
@@ -130,7 +173,10 @@ def test_a_second_watch_of_another_agent_is_refused_while_the_first_lives(bridge
         words.wait_given(pane, [first := served.send(lucy)])
         for name in ("0", "0.0", pane):
             bridge.run("watch", bob, "dev", name, "-L", words.tmux.name, status=8)
-            assert f"has agent '{lucy}' already, typed for by process {watch.process.pid}: stop that one" in bridge.stderr
+            assert (
+                f"has agent '{lucy}' already, typed for by process {watch.process.pid}: stop that one"
+                in bridge.stderr
+            )
         with bridge.running("watch", lucy, "dev", "0.0", *words.end, **QUICK) as twin:
             twin.wait_said("receiving")
         bridge.run("watch", bob, "dev", "0", "-L", words.tmux.name, status=8)
@@ -143,26 +189,56 @@ def test_a_second_watch_of_another_agent_is_refused_while_the_first_lives(bridge
 
 
 @pytest.mark.parametrize("name", ["dev:0.0", "%1"])
-def test_a_supervisor_serves_one_of_two_agents_that_name_one_pane_differently(bridge, served, words, name):
+def test_a_supervisor_serves_one_of_two_agents_that_name_one_pane_differently(
+    bridge, served, words, name
+):
     lucy, bob, other = new_name(), new_name(), new_name()
     pane, elsewhere = words.open("dev"), words.open("dev-other")
     assert pane == "%1"
-    with bridge.running("supervise", f"{lucy}=dev:0", f"{bob}={name}", f"{other}=dev-other:0", *words.end, "--name", new_name(), **QUICK) as process:
+    with bridge.running(
+        "supervise",
+        f"{lucy}=dev:0",
+        f"{bob}={name}",
+        f"{other}=dev-other:0",
+        *words.end,
+        "--name",
+        new_name(),
+        **QUICK,
+    ) as process:
         sent = {agent: served.send(agent) for agent in (lucy, bob, other)}
         words.wait_given(elsewhere, [sent[other]])
         process.wait_said("already, and takes one only")
-        one = wait_until(lambda: [agent for agent in (lucy, bob) if words.given(pane) == [sent[agent]]], "one of them")[0]
+        one = wait_until(
+            lambda: [agent for agent in (lucy, bob) if words.given(pane) == [sent[agent]]],
+            "one of them",
+        )[0]
         left = bob if one == lucy else lucy
-        wait_why(bridge, sent[left], f"has agent '{one}' already, and takes one only: give each agent a pane of its own, or ask for it .--share-pane")
+        wait_why(
+            bridge,
+            sent[left],
+            f"has agent '{one}' already, and takes one only: give each agent a pane of its own, or ask for it .--share-pane",
+        )
         assert served.ask("GET", f"/debug/agent/{left}/status").json["sessionHealth"] == "lost"
     assert words.given(pane) == [sent[one]]
 
 
-def test_an_agent_that_was_refused_has_the_pane_when_the_other_goes(bridge, served, words, tmp_path):
+def test_an_agent_that_was_refused_has_the_pane_when_the_other_goes(
+    bridge, served, words, tmp_path
+):
     lucy, bob, path = new_name(), new_name(), tmp_path / "agents.json"
     pane = words.open("dev")
     path.write_text(f'{{"{lucy}": "dev:0"}}')
-    with bridge.running("supervise", "--file", str(path), "--file-check", "50", *words.end, "--name", new_name(), **QUICK) as process:
+    with bridge.running(
+        "supervise",
+        "--file",
+        str(path),
+        "--file-check",
+        "50",
+        *words.end,
+        "--name",
+        new_name(),
+        **QUICK,
+    ) as process:
         words.wait_given(pane, [first := served.send(lucy)])
         path.write_text(f'{{"{lucy}": "dev:0",\n "{bob}": "dev:0.0"}}')
         second = served.send(bob)
@@ -177,30 +253,60 @@ def test_agents_that_share_a_pane_have_one_ticket_under_way(bridge, served, word
     agents = [new_name() for _ in range(4)]
     pane = words.open("dev")
     targets = [f"{agent}=dev:{name}" for agent, name in zip(agents, ("0", "0", "0.0", "%1"))]
-    with bridge.running("supervise", *targets, "--share-pane", *words.end, "--name", new_name(), **QUICK) as process:
+    with bridge.running(
+        "supervise", *targets, "--share-pane", *words.end, "--name", new_name(), **QUICK
+    ) as process:
         process.wait_said("receiving")
         bridge.run("watch", new_name(), "dev", "0", "-L", words.tmux.name, status=8)
         sent = [served.send(agent) for _ in range(5) for agent in agents]
-        wait_until(lambda: sorted(words.given(pane)) == sorted(sent), f"all of them, once: {words.given(pane)}")
+        wait_until(
+            lambda: sorted(words.given(pane)) == sorted(sent),
+            f"all of them, once: {words.given(pane)}",
+        )
         wait_until(lambda: not any(map(served.pending, agents)), "the acknowledgements")
     spans = []
     for ticket in words.given(pane):
         history = served.ticket(ticket)["history"]
-        spans.append([[entry["at"] for entry in history if entry["stage"] == stage][-1] for stage in ("claimed", "acknowledged")])
+        spans.append(
+            [
+                [entry["at"] for entry in history if entry["stage"] == stage][-1]
+                for stage in ("claimed", "acknowledged")
+            ]
+        )
     assert all(before[1] <= after[0] for before, after in zip(spans, spans[1:])), spans
 
 
-def test_kill_9_of_a_supervisor_whose_agents_share_a_pane_types_nothing_twice(bridge, served, words):
+def test_kill_9_of_a_supervisor_whose_agents_share_a_pane_types_nothing_twice(
+    bridge, served, words
+):
     """More agents than the pane remembers tickets; the broker stands still now and then, so that acknowledgements are owed."""
     agents, name = [new_name() for _ in range(RING + 1)], new_name()
     pane = words.open("dev")
-    command = ["supervise", *(f"{agent}=dev:0" for agent in agents), "--share-pane", *words.end, "--name", name, "--lease", "500"]
+    command = [
+        "supervise",
+        *(f"{agent}=dev:0" for agent in agents),
+        "--share-pane",
+        *words.end,
+        "--name",
+        name,
+        "--lease",
+        "500",
+    ]
     sent = [served.send(agent) for _ in range(2) for agent in agents]
     for count in (2, RING):
         with bridge.running(*command, **QUICK) as process:
-            wait_until(lambda count=count: len(words.given(pane)) >= count, f"{count} of them: {process.said[-3:]}", LONG)
+            wait_until(
+                lambda count=count: len(words.given(pane)) >= count,
+                f"{count} of them: {process.said[-3:]}",
+                LONG,
+            )
             served.signal(signal.SIGSTOP)
-            wait_until(lambda: (seen := words.given(pane)) and not sleep(0.2) and seen == words.given(pane), "no more to come without the broker")
+            wait_until(
+                lambda: (
+                    (seen := words.given(pane)) and not sleep(0.2) and seen == words.given(pane)
+                ),
+                "no more to come without the broker",
+            )
             process.kill()
             served.signal(signal.SIGCONT)
     with bridge.running(*command, **QUICK):
@@ -212,10 +318,22 @@ def test_an_agent_that_shows_a_paste_late_gets_each_ticket_alone(bridge, served,
     agents = [new_name() for _ in range(4)]
     handle = words.tmux.agent("--slow", "0.6")
     targets = [f"{agent}={handle.session}:0" for agent in agents]
-    with bridge.running("supervise", *targets, "--share-pane", "--form", "agent", *words.end, "--name", new_name(), **QUICK):
+    with bridge.running(
+        "supervise",
+        *targets,
+        "--share-pane",
+        "--form",
+        "agent",
+        *words.end,
+        "--name",
+        new_name(),
+        **QUICK,
+    ):
         sent = [served.send(agent) for _ in range(2) for agent in agents]
         wait_until(lambda: not any(map(served.pending, agents)), "the acknowledgements", LONG)
-    assert sorted(re.findall(r"Ticket (\S+)\.", message) for message in handle.messages()) == sorted([ticket] for ticket in sent)
+    assert sorted(
+        re.findall(r"Ticket (\S+)\.", message) for message in handle.messages()
+    ) == sorted([ticket] for ticket in sent)
 
 
 def test_a_supervisor_does_not_share_a_pane_with_another_process(bridge, served, words):
@@ -223,7 +341,9 @@ def test_a_supervisor_does_not_share_a_pane_with_another_process(bridge, served,
     pane = words.open("dev")
     with bridge.running("watch", lucy, "dev", "0", *words.end, **QUICK) as watch:
         words.wait_given(pane, [first := served.send(lucy)])
-        with bridge.running("supervise", f"{bob}=dev:0", "--share-pane", *words.end, "--name", new_name(), **QUICK) as process:
+        with bridge.running(
+            "supervise", f"{bob}=dev:0", "--share-pane", *words.end, "--name", new_name(), **QUICK
+        ) as process:
             second = served.send(bob)
             process.wait_said(f"typed for by process {watch.process.pid}")
             assert words.given(pane) == [first]
@@ -234,7 +354,10 @@ def test_a_supervisor_does_not_share_a_pane_with_another_process(bridge, served,
 @pytest.mark.parametrize(
     "words, says",
     [
-        (["lucy=dev-lucy:0", "--exec", "cat"], "'lucy=dev-lucy:0' names a pane, and --print and --exec need none: write lucy"),
+        (
+            ["lucy=dev-lucy:0", "--exec", "cat"],
+            "'lucy=dev-lucy:0' names a pane, and --print and --exec need none: write lucy",
+        ),
         (["lucy=%7", "--print"], "write lucy"),
         (["lucy=dev-lucy:0", "bob=dev-lucy:0"], "agents 'lucy' and 'bob' name one pane"),
     ],

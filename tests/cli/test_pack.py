@@ -11,16 +11,21 @@ import sys
 import zipfile
 
 import pytest
-
 from running import ROOT, Broker, environment
 
 
 def run(*words, cwd=ROOT, **settings):
-    return subprocess.run(words, cwd=cwd, env=environment(**settings), capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        words, cwd=cwd, env=environment(**settings), capture_output=True, text=True, timeout=60
+    )
 
 
 def test_it_holds_every_file_and_nothing_else(tmp_path):
-    sources = [path.relative_to(ROOT).as_posix() for path in (ROOT / "bridge").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    sources = [
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "bridge").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
     assert run(sys.executable, "-m", "bridge", "pack", tmp_path / "bridge.pyz").returncode == 0
     with zipfile.ZipFile(tmp_path / "bridge.pyz") as archive:
         assert archive.namelist() == sorted(["__main__.py", *sources])
@@ -31,45 +36,115 @@ def test_it_holds_every_file_and_nothing_else(tmp_path):
 def test_the_same_source_gives_the_same_bytes(program, tmp_path):
     """From another folder, with other times, by another hash seed, and by itself."""
     expected = pathlib.Path(program).read_bytes()
-    assert run(sys.executable, "-m", "bridge", "pack", tmp_path / "a.pyz", cwd=tmp_path, PYTHONHASHSEED=7).returncode == 0
-    assert run(sys.executable, program, "pack", tmp_path / "b.pyz", cwd=tmp_path, PYTHONPATH="").returncode == 0
-    assert run(sys.executable, tmp_path / "b.pyz", "pack", tmp_path / "c.pyz", cwd=tmp_path, PYTHONPATH="").returncode == 0
+    assert (
+        run(
+            sys.executable,
+            "-m",
+            "bridge",
+            "pack",
+            tmp_path / "a.pyz",
+            cwd=tmp_path,
+            PYTHONHASHSEED=7,
+        ).returncode
+        == 0
+    )
+    assert (
+        run(
+            sys.executable, program, "pack", tmp_path / "b.pyz", cwd=tmp_path, PYTHONPATH=""
+        ).returncode
+        == 0
+    )
+    assert (
+        run(
+            sys.executable,
+            tmp_path / "b.pyz",
+            "pack",
+            tmp_path / "c.pyz",
+            cwd=tmp_path,
+            PYTHONPATH="",
+        ).returncode
+        == 0
+    )
     for name in "abc":
         assert (tmp_path / f"{name}.pyz").read_bytes() == expected, name
 
 
 def other_pythons() -> list[str]:
     """Every interpreter that this machine has, old ones too."""
-    found = glob.glob(os.path.join(os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv"), "versions", "*", "bin", "python"))
+    found = glob.glob(
+        os.path.join(
+            os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv"),
+            "versions",
+            "*",
+            "bin",
+            "python",
+        )
+    )
     return sorted({os.path.realpath(path) for path in found} | {os.path.realpath(sys.executable)})
 
 
 @pytest.mark.parametrize("python", other_pythons(), ids=os.path.basename)
 def test_every_python_here_runs_it_or_says_why_not(python, program, tmp_path):
-    version = tuple(map(int, run(python, "-c", "import sys; print('%d %d' % sys.version_info[:2])").stdout.split()))
+    version = tuple(
+        map(
+            int,
+            run(python, "-c", "import sys; print('%d %d' % sys.version_info[:2])").stdout.split(),
+        )
+    )
     ended = run(python, program, "--version", cwd=tmp_path, PYTHONPATH="")
     if version >= (3, 9):
         assert run(python, "-I", ROOT / "bridge", "--version", cwd=tmp_path).stdout == ended.stdout
         assert ended.returncode == 0 and ended.stdout.startswith("bridge "), ended
-        assert run(python, program, "pack", tmp_path / "again.pyz", cwd=tmp_path, PYTHONPATH="").returncode == 0
-        assert (tmp_path / "again.pyz").read_bytes() == pathlib.Path(program).read_bytes(), "whichever Python packs it"
+        assert (
+            run(
+                python, program, "pack", tmp_path / "again.pyz", cwd=tmp_path, PYTHONPATH=""
+            ).returncode
+            == 0
+        )
+        assert (tmp_path / "again.pyz").read_bytes() == pathlib.Path(program).read_bytes(), (
+            "whichever Python packs it"
+        )
     else:
         assert ended.returncode == 1 and ended.stdout == "", ended
         (line,) = ended.stderr.splitlines()
         assert "3.9" in line and "%d.%d" % version in line
         for words in (["-m", "bridge"], [ROOT / "bridge"]):
             module = run(python, *words, "--version")
-            assert module.returncode == 1 and "3.9" in module.stderr and "Traceback" not in module.stderr, module
+            assert (
+                module.returncode == 1
+                and "3.9" in module.stderr
+                and "Traceback" not in module.stderr
+            ), module
 
 
 def test_it_can_be_run_as_a_program(program, tmp_path):
-    ended = run(program, "--version", cwd=tmp_path, PYTHONPATH="", PATH=os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"])
+    ended = run(
+        program,
+        "--version",
+        cwd=tmp_path,
+        PYTHONPATH="",
+        PATH=os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"],
+    )
     assert ended.returncode == 0 and ended.stdout.startswith("bridge ")
 
 
 def test_exit_statuses_come_through(program, tmp_path):
-    assert run(sys.executable, program, "no-such-command", cwd=tmp_path, PYTHONPATH="").returncode == 2
-    assert run(sys.executable, program, "pending", "a", "--broker-url", "http://127.0.0.1:1", cwd=tmp_path, PYTHONPATH="").returncode == 3
+    assert (
+        run(sys.executable, program, "no-such-command", cwd=tmp_path, PYTHONPATH="").returncode == 2
+    )
+    assert (
+        run(
+            sys.executable,
+            program,
+            "pending",
+            "a",
+            "--broker-url",
+            "http://127.0.0.1:1",
+            cwd=tmp_path,
+            PYTHONPATH="",
+        ).returncode
+        == 3
+    )
 
 
 def test_a_broker_serves_its_page_after_its_program_was_replaced(program, tmp_path):
@@ -95,7 +170,11 @@ def test_it_replaces_a_file_and_leaves_no_draft(tmp_path):
 
 def test_a_place_that_cannot_be_written(tmp_path):
     ended = run(sys.executable, "-m", "bridge", "pack", tmp_path / "no-such-folder" / "bridge.pyz")
-    assert ended.returncode == 2 and len(ended.stderr.splitlines()) == 1 and "Traceback" not in ended.stderr
+    assert (
+        ended.returncode == 2
+        and len(ended.stderr.splitlines()) == 1
+        and "Traceback" not in ended.stderr
+    )
     ended = run(sys.executable, "-m", "bridge", "pack", tmp_path)
     assert ended.returncode == 2 and len(ended.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,10 @@ def test_kill_9_of_the_second_leaves_no_agent_behind(start, program_for):
     bridge, mine, theirs = program_for(broker.url), new_name(), new_name()
 
     def online() -> list[str]:
-        return sorted(row["agentId"] for row in json.loads(bridge.run("agents", "--status", "online", "--json")))
+        return sorted(
+            row["agentId"]
+            for row in json.loads(bridge.run("agents", "--status", "online", "--json"))
+        )
 
     with bridge.running("supervise", mine, "--print") as first:
         wait_until(lambda: online() == [mine], "the first one's agent")

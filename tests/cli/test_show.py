@@ -10,13 +10,13 @@ import shlex
 import sys
 
 import pytest
-
-from bridge.cli.show import LINE_MAX, METADATA_MAX
 from fakes import FakeBroker, problem
 from running import ROOT, environment, new_name, package_launcher, stages, wait_until
 
+from bridge.cli.show import LINE_MAX, METADATA_MAX
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
-from panes import Server  # noqa: E402
+from panes import Server
 
 
 @pytest.fixture
@@ -27,14 +27,20 @@ def server(tmp_path):
 
 
 def told(broker, ticket_id: str) -> list[dict]:
-    return [moment["evidence"] for moment in broker.ticket(ticket_id)["history"] if moment["stage"] == "shown"]
+    return [
+        moment["evidence"]
+        for moment in broker.ticket(ticket_id)["history"]
+        if moment["stage"] == "shown"
+    ]
 
 
 @pytest.mark.parametrize("flags", [[], ["--body"], ["--json"]])
 def test_a_pane_that_shows_the_ticket_says_so(served, server, flags):
     ticket_id = served.send(new_name(), "read me in the pane")
     words = shlex.join([*package_launcher(), "show", ticket_id, "--broker-url", served.url, *flags])
-    pane = server.open(f"env PYTHONPATH={shlex.quote(str(ROOT))} sh -c {shlex.quote(words + '; exec cat')}")
+    pane = server.open(
+        f"env PYTHONPATH={shlex.quote(str(ROOT))} sh -c {shlex.quote(words + '; exec cat')}"
+    )
     evidence = wait_until(lambda: told(served, ticket_id), "the stage")
     assert evidence == [{"pane": pane.id, "tty": pane.get("pane_tty")}]
     assert pane.is_shown("read me in the pane"), "first the text, then the stage"
@@ -60,7 +66,14 @@ def on_terminal(settings: dict[str, str], *words: str) -> tuple[int, str, str]:
 
     async def run() -> tuple[int, str, str]:
         terminal, other_end = pty.openpty()
-        child = await asyncio.create_subprocess_exec(*package_launcher(), *words, stdout=other_end, stderr=asyncio.subprocess.PIPE, env=settings, cwd=ROOT)
+        child = await asyncio.create_subprocess_exec(
+            *package_launcher(),
+            *words,
+            stdout=other_end,
+            stderr=asyncio.subprocess.PIPE,
+            env=settings,
+            cwd=ROOT,
+        )
         os.close(other_end)
         _, said = await asyncio.wait_for(child.communicate(), 60)
         try:
@@ -77,14 +90,22 @@ def played(answers, *flags: str):
 
     async def handler(asked, writer):
         if asked.method == "GET":
-            return 200, {"ticketId": "T-1", "agentId": "lucy", "payload": "the whole text", "status": "pending", "history": []}
+            return 200, {
+                "ticketId": "T-1",
+                "agentId": "lucy",
+                "payload": "the whole text",
+                "status": "pending",
+                "history": [],
+            }
         assert asked.path == ["tickets", "T-1", "shown"]
         return left.pop(0) if len(left) > 1 else left[0]
 
     async def run():
         async with FakeBroker(handler) as broker:
             settings = environment(BRIDGE_BROKER_URL=broker.url)
-            return await asyncio.get_running_loop().run_in_executor(None, lambda: on_terminal(settings, "show", "T-1", *flags))
+            return await asyncio.get_running_loop().run_in_executor(
+                None, lambda: on_terminal(settings, "show", "T-1", *flags)
+            )
 
     status, out, said = asyncio.run(run())
     assert status == 0 and out.endswith("the whole text\r\n"), said
@@ -104,16 +125,31 @@ def test_a_broker_that_is_away_for_a_moment_is_told_later():
 
 def test_a_broker_that_stays_away_is_one_line_and_no_failure():
     said, _ = played([None], "--patience", "300")
-    assert said.startswith("bridge: the broker could not be told that this was shown: ") and said.count("\n") == 1
+    assert (
+        said.startswith("bridge: the broker could not be told that this was shown: ")
+        and said.count("\n") == 1
+    )
 
 
 def test_what_stands_before_the_message_is_bounded(bridge, served):
-    metadata = {"origin": "x" * 5000, "long": "y" * 100_000, "z" * 100_000: 1, **{f"key {number}": number for number in range(1000)}}
+    metadata = {
+        "origin": "x" * 5000,
+        "long": "y" * 100_000,
+        "z" * 100_000: 1,
+        **{f"key {number}": number for number in range(1000)},
+    }
     ticket_id = served.send(new_name(), "the message", metadata=metadata)
     served.acknowledge(ticket_id, {"watcher": "w", "evidence": {"note": "n" * 100_000}})
     lines = bridge.run("show", ticket_id).split("\n")
     assert len(lines) < METADATA_MAX + 15 and max(map(len, lines)) < LINE_MAX + 100
     cut = [line for line in lines if "(cut, " in line]
-    assert len(cut) == 5 and cut[0].startswith("from") and "(cut, 100007 characters; --json shows all)" in cut[1]
+    assert (
+        len(cut) == 5
+        and cut[0].startswith("from")
+        and "(cut, 100007 characters; --json shows all)" in cut[1]
+    )
     assert f"metadata  (cut, {len(metadata) - 1 - METADATA_MAX} more; --json shows all)" in lines
-    assert sum(line.startswith("metadata") for line in lines) == METADATA_MAX + 1 and lines[-2] == "the message"
+    assert (
+        sum(line.startswith("metadata") for line in lines) == METADATA_MAX + 1
+        and lines[-2] == "the message"
+    )

@@ -8,11 +8,16 @@ import sys
 import uuid
 
 import pytest
-
-from bridge.self_command import own_words
 from running import ROOT, Broker, environment, new_name, package_launcher, stages, wait_until
 
-QUICK = {"BRIDGE_SHOWN_WAIT": "4000", "BRIDGE_SHOW_TRIES": "2", "BRIDGE_STUCK_MAX": "100", "BRIDGE_RETRY_MAX": "500"}
+from bridge.self_command import own_words
+
+QUICK = {
+    "BRIDGE_SHOWN_WAIT": "4000",
+    "BRIDGE_SHOW_TRIES": "2",
+    "BRIDGE_STUCK_MAX": "100",
+    "BRIDGE_RETRY_MAX": "500",
+}
 
 LONG = 90.0  # seconds: what is never shown costs BRIDGE_SHOWN_WAIT each time
 
@@ -25,7 +30,9 @@ def tmux(tmp_path):
 
     def run(*words: str) -> str:
         argv = ["tmux", "-u", "-L", name, "-f", "/dev/null", *words]
-        return subprocess.run(argv, check=True, capture_output=True, text=True, env=settings, cwd=tmp_path).stdout
+        return subprocess.run(
+            argv, check=True, capture_output=True, text=True, env=settings, cwd=tmp_path
+        ).stdout
 
     run.name = name
     yield run
@@ -33,7 +40,17 @@ def tmux(tmp_path):
 
 
 def open_shell(tmux, agent: str) -> None:
-    tmux("new-session", "-d", "-s", f"dev-{agent}", "-x", "120", "-y", "40", "bash --norc --noprofile")
+    tmux(
+        "new-session",
+        "-d",
+        "-s",
+        f"dev-{agent}",
+        "-x",
+        "120",
+        "-y",
+        "40",
+        "bash --norc --noprofile",
+    )
 
 
 def screen(tmux, agent: str) -> str:
@@ -49,7 +66,9 @@ def see(tmux, agent, watch, condition, what: str) -> None:
 
 
 def watching(bridge, tmux, agent: str, *flags: str, **settings: str):
-    return bridge.running("watch", agent, f"dev-{agent}", "0", "-L", tmux.name, *flags, **{**QUICK, **settings})
+    return bridge.running(
+        "watch", agent, f"dev-{agent}", "0", "-L", tmux.name, *flags, **{**QUICK, **settings}
+    )
 
 
 def test_a_ticket_is_verified_because_show_said_so(bridge, served, tmux):
@@ -59,8 +78,14 @@ def test_a_ticket_is_verified_because_show_said_so(bridge, served, tmux):
         ticket = served.send(agent, "the words of it")
         wait_until(lambda: served.ticket(ticket)["status"] == "delivered", "the delivery")
     history = {stage["stage"]: stage for stage in served.ticket(ticket)["history"]}
-    assert history["injected"]["evidence"]["verified"] is True and history["injected"]["evidence"]["form"] == "shell"
-    assert history["shown"]["evidence"]["pane"] == tmux("list-panes", "-t", f"=dev-{agent}:", "-F", "#{pane_id}").strip()
+    assert (
+        history["injected"]["evidence"]["verified"] is True
+        and history["injected"]["evidence"]["form"] == "shell"
+    )
+    assert (
+        history["shown"]["evidence"]["pane"]
+        == tmux("list-panes", "-t", f"=dev-{agent}:", "-F", "#{pane_id}").strip()
+    )
     assert "the words of it" in screen(tmux, agent)
 
 
@@ -69,21 +94,36 @@ def test_a_command_that_fails_in_the_pane_is_no_delivery(bridge, served, tmux, t
     agent, broken = new_name(), tmp_path / "bridge"  # a command of that name which shows nothing
     open_shell(tmux, agent)
     command = f"python3 {shlex.quote(str(broken))} show {{id}}"
-    with watching(bridge, tmux, agent, "--shell-command", command, BRIDGE_STUCK_MAX="600000") as watch:
+    with watching(
+        bridge, tmux, agent, "--shell-command", command, BRIDGE_STUCK_MAX="600000"
+    ) as watch:
         ticket, behind = served.send(agent, "one"), served.send(agent, "two")
-        wait_until(lambda: any("is not typed again" in line for line in watch.said), "no third try", LONG)
-        assert served.ticket(ticket)["status"] == "pending" and "shown" not in stages(served.ticket(ticket))
+        wait_until(
+            lambda: any("is not typed again" in line for line in watch.said), "no third try", LONG
+        )
+        assert served.ticket(ticket)["status"] == "pending" and "shown" not in stages(
+            served.ticket(ticket)
+        )
         assert screen(tmux, agent).count(f"show {ticket}") == 2, "BRIDGE_SHOW_TRIES"
         wait_until(lambda: "unconfirmed" in bridge.run("why", ticket), "why says so")
         assert served.ticket(behind)["status"] == "pending"
         # A person mends it: what was typed is asked about, and nothing is typed again.
-        tmux("send-keys", "-t", f"=dev-{agent}:", f"{own_words()} show {ticket} --broker-url {served.url}", "Enter")
+        tmux(
+            "send-keys",
+            "-t",
+            f"=dev-{agent}:",
+            f"{own_words()} show {ticket} --broker-url {served.url}",
+            "Enter",
+        )
         wait_until(lambda: served.ticket(ticket)["status"] == "delivered", "the delivery")
 
 
 def test_what_stays_unconfirmed_steps_aside_for_its_successors(bridge, served, tmux, tmp_path):
     agent = new_name()
-    (tmp_path / "bridge").write_text("import os, sys\nif sys.argv[2] != open('poison').read(): os.execv(sys.argv[-1], sys.argv[-1:] + ['-I', %r, *sys.argv[1:-1]])\n" % str(ROOT / "bridge"))
+    (tmp_path / "bridge").write_text(
+        "import os, sys\nif sys.argv[2] != open('poison').read(): os.execv(sys.argv[-1], sys.argv[-1:] + ['-I', %r, *sys.argv[1:-1]])\n"
+        % str(ROOT / "bridge")
+    )
     (tmp_path / "poison").write_text("poison-" + agent)
     open_shell(tmux, agent)
     tmux("send-keys", "-t", f"=dev-{agent}:", f"cd {shlex.quote(str(tmp_path))}; clear", "Enter")
@@ -91,17 +131,35 @@ def test_what_stays_unconfirmed_steps_aside_for_its_successors(bridge, served, t
     with watching(bridge, tmux, agent, "--shell-command", command) as watch:
         poison = served.send(agent, "never shown", ticketId="poison-" + agent)
         after = served.send(agent, "after it")
-        see(tmux, agent, watch, lambda: served.ticket(after)["status"] == "delivered", "the successor")
-        assert served.ticket(poison)["status"] == "pending" and "aside" in stages(served.ticket(poison))
+        see(
+            tmux,
+            agent,
+            watch,
+            lambda: served.ticket(after)["status"] == "delivered",
+            "the successor",
+        )
+        assert served.ticket(poison)["status"] == "pending" and "aside" in stages(
+            served.ticket(poison)
+        )
 
 
 def test_a_command_that_cannot_tell_is_acknowledged_as_not_verified(bridge, served, tmux, tmp_path):
     agent = new_name()
     open_shell(tmux, agent)
-    with watching(bridge, tmux, agent, "--shell-command", f"echo {{id}} >> {shlex.quote(str(tmp_path / 'log'))}"):
+    with watching(
+        bridge,
+        tmux,
+        agent,
+        "--shell-command",
+        f"echo {{id}} >> {shlex.quote(str(tmp_path / 'log'))}",
+    ):
         ticket = served.send(agent, "x")
         wait_until(lambda: served.ticket(ticket)["status"] == "delivered", "the delivery")
-    evidence = next(stage["evidence"] for stage in served.ticket(ticket)["history"] if stage["stage"] == "injected")
+    evidence = next(
+        stage["evidence"]
+        for stage in served.ticket(ticket)["history"]
+        if stage["stage"] == "injected"
+    )
     assert evidence["verified"] is False and "does not say" in evidence["note"]
     assert (tmp_path / "log").read_text().split() == [ticket]
 
@@ -111,12 +169,27 @@ def test_a_look_of_another_terminal_is_no_evidence(bridge, served, tmux, tmp_pat
     agent, other = new_name(), new_name()
     open_shell(tmux, agent)
     open_shell(tmux, other)
-    with watching(bridge, tmux, agent, "--shell-command", f"python3 {tmp_path}/bridge show {{id}}", BRIDGE_STUCK_MAX="600000") as watch:
+    with watching(
+        bridge,
+        tmux,
+        agent,
+        "--shell-command",
+        f"python3 {tmp_path}/bridge show {{id}}",
+        BRIDGE_STUCK_MAX="600000",
+    ) as watch:
         ticket = served.send(agent, "x")
         watch.wait_said("has not said that it ran")
-        tmux("send-keys", "-t", f"=dev-{other}:", f"{own_words()} show {ticket} --broker-url {served.url}", "Enter")
+        tmux(
+            "send-keys",
+            "-t",
+            f"=dev-{other}:",
+            f"{own_words()} show {ticket} --broker-url {served.url}",
+            "Enter",
+        )
         wait_until(lambda: "shown" in stages(served.ticket(ticket)), "the stage")
-        wait_until(lambda: any("is not typed again" in line for line in watch.said), "no third try", LONG)
+        wait_until(
+            lambda: any("is not typed again" in line for line in watch.said), "no third try", LONG
+        )
         assert served.ticket(ticket)["status"] == "pending"
 
 
@@ -132,6 +205,12 @@ def test_a_broker_that_is_killed_after_the_typing_hears_of_it_later(program_for,
             broker.kill()
             broker.flags = ["--port", str(broker.port)]
             broker.start()
-            see(tmux, agent, watch, lambda: broker.ticket(ticket)["status"] == "delivered", "the delivery")
+            see(
+                tmux,
+                agent,
+                watch,
+                lambda: broker.ticket(ticket)["status"] == "delivered",
+                "the delivery",
+            )
         history = stages(broker.ticket(ticket))
         assert "shown" in history and "through the crash" in screen(tmux, agent)

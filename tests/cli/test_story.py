@@ -26,8 +26,20 @@ def moment(stage: str, seconds_ago: float, by: str = "", **evidence: object) -> 
 
 
 def facts(*moments: Moment, status: str = "pending", agent=None, **more) -> Facts:
-    fields = {name: more.pop(name) for name in ("expect_reply", "response", "latency_ms") if name in more}
-    ticket = Ticket("T9", 9, "lucy", "do it", status=status, created_at=at(300), updated_at=at(100), origin="max", **fields)
+    fields = {
+        name: more.pop(name) for name in ("expect_reply", "response", "latency_ms") if name in more
+    }
+    ticket = Ticket(
+        "T9",
+        9,
+        "lucy",
+        "do it",
+        status=status,
+        created_at=at(300),
+        updated_at=at(100),
+        origin="max",
+        **fields,
+    )
     return Facts(ticket, (moment("accepted", 300), *moments), agent, **more)
 
 
@@ -38,82 +50,193 @@ HERE = AgentView("lucy", connection="sse", status="online", session="dev lucy", 
 
 
 def here(**fields) -> AgentView:
-    return AgentView("lucy", **{"connection": "sse", "status": "online", "session": "dev-lucy", "pane": "0", **fields})
+    return AgentView(
+        "lucy",
+        **{"connection": "sse", "status": "online", "session": "dev-lucy", "pane": "0", **fields},
+    )
 
 
 @pytest.mark.parametrize(
     "given, state, text",
     [
-        (facts(status="responded", response={"at": at(60)}, latency_ms=240_000), "responded", "lucy answered it at 12:06:31, 4 m after it was sent"),
-        (facts(moment("expired", 100), status="expired"), "expired", "it expired undelivered at 12:05:51: its sender gave it only so long to live (ttlMs)"),
+        (
+            facts(status="responded", response={"at": at(60)}, latency_ms=240_000),
+            "responded",
+            "lucy answered it at 12:06:31, 4 m after it was sent",
+        ),
+        (
+            facts(moment("expired", 100), status="expired"),
+            "expired",
+            "it expired undelivered at 12:05:51: its sender gave it only so long to live (ttlMs)",
+        ),
         (
             facts(moment("expired", 100, reason="no agent of that name"), status="expired"),
             "expired",
             "it expired undelivered at 12:05:51: no agent of that name",
         ),
         (
-            facts(moment("dropped", 100, reason="a slip"), moment("acknowledged", 9), status="dropped"),
+            facts(
+                moment("dropped", 100, reason="a slip"), moment("acknowledged", 9), status="dropped"
+            ),
             "dropped",
             "an operator ended it undelivered at 12:05:51: a slip",
         ),
-        (facts(moment("injected", 180), moment("acknowledged", 170), status="delivered"), "unanswered", "delivered at 12:04:31 but not answered; lucy has had it for 3 m"),
-        (facts(moment("acknowledged", 180), status="delivered", expect_reply=False), "delivered", "lucy got it at 12:04:31; no reply is expected"),
         (
-            facts(moment("shown", 181, pane="%3", tty="/dev/pts/7"), moment("acknowledged", 180), status="delivered", expect_reply=False),
+            facts(moment("injected", 180), moment("acknowledged", 170), status="delivered"),
+            "unanswered",
+            "delivered at 12:04:31 but not answered; lucy has had it for 3 m",
+        ),
+        (
+            facts(moment("acknowledged", 180), status="delivered", expect_reply=False),
+            "delivered",
+            "lucy got it at 12:04:31; no reply is expected",
+        ),
+        (
+            facts(
+                moment("shown", 181, pane="%3", tty="/dev/pts/7"),
+                moment("acknowledged", 180),
+                status="delivered",
+                expect_reply=False,
+            ),
             "delivered",
             "lucy got it at 12:04:31; no reply is expected; it was shown in pane %3 at 12:04:30",
         ),
         (
-            facts(STREAMED, moment("shown", 100, pane="%3"), moment("shown", 90, tty="/dev/pts/7"), agent=here()),
+            facts(
+                STREAMED,
+                moment("shown", 100, pane="%3"),
+                moment("shown", 90, tty="/dev/pts/7"),
+                agent=here(),
+            ),
             "received",
             "lucy's watcher has had it since 12:03:21 (4 m 10 s) and has not said what it waits for; it was shown on /dev/pts/7 at 12:06:01",
         ),
         (
-            facts(STREAMED, moment("claimed", 100, "box:7"), moment("aside", 50, "box:7", reason="given up after 10 tries: `exit 3` ended with exit status 3"), agent=here()),
+            facts(
+                STREAMED,
+                moment("claimed", 100, "box:7"),
+                moment(
+                    "aside",
+                    50,
+                    "box:7",
+                    reason="given up after 10 tries: `exit 3` ended with exit status 3",
+                ),
+                agent=here(),
+            ),
             "aside",
             "lucy's watcher lets other tickets pass it, since 12:06:41 (50 s): given up after 10 tries: `exit 3` ended with exit status 3",
         ),
         (
-            facts(moment("aside", 50, "box:7", reason="x"), moment("claimed", 5, "box:8", leaseUntilAt=at(-10)), agent=here()),
+            facts(
+                moment("aside", 50, "box:7", reason="x"),
+                moment("claimed", 5, "box:8", leaseUntilAt=at(-10)),
+                agent=here(),
+            ),
             "held",
             "the watcher box:8 is about to type it, and holds it until 12:07:41",
         ),
         (
-            facts(moment("claimed", 17, "box:7", leaseUntilAt=at(-10)), agent=here(waiting=Waiting("`exit 3` ended with exit status 3", at(16), "T9"))),
+            facts(
+                moment("claimed", 17, "box:7", leaseUntilAt=at(-10)),
+                agent=here(waiting=Waiting("`exit 3` ended with exit status 3", at(16), "T9")),
+            ),
             "pane",
             "lucy's watcher waits: `exit 3` ended with exit status 3, since 12:07:15 (16 s); the watcher box:7 holds it until 12:07:41",
         ),
-        (facts(moment("claimed", 5, "box:7", leaseUntilAt=at(-10)), agent=here()), "held", "the watcher box:7 is about to type it, and holds it until 12:07:41"),
-        (facts(names=("lucia", "max")), "never-asked", "nobody by the name of lucy ever asked for tickets, as far as the broker remembers; is one of these meant: lucia?"),
-        (facts(up_since=at(3600)), "never-asked", "nobody by the name of lucy ever asked for tickets, since the broker started at 11:07:31"),
-        (facts(names=("lucy",)), "no-watcher", "no watcher is connected for lucy (it is registered, and was not seen yet)"),
-        (facts(agent=AgentView("lucy", last_heartbeat=at(90_000)), names=("lucy",)), "no-watcher", "no watcher is connected for lucy (last seen 2026-11-21 11:07:31)"),
+        (
+            facts(moment("claimed", 5, "box:7", leaseUntilAt=at(-10)), agent=here()),
+            "held",
+            "the watcher box:7 is about to type it, and holds it until 12:07:41",
+        ),
+        (
+            facts(names=("lucia", "max")),
+            "never-asked",
+            "nobody by the name of lucy ever asked for tickets, as far as the broker remembers; is one of these meant: lucia?",
+        ),
+        (
+            facts(up_since=at(3600)),
+            "never-asked",
+            "nobody by the name of lucy ever asked for tickets, since the broker started at 11:07:31",
+        ),
+        (
+            facts(names=("lucy",)),
+            "no-watcher",
+            "no watcher is connected for lucy (it is registered, and was not seen yet)",
+        ),
+        (
+            facts(agent=AgentView("lucy", last_heartbeat=at(90_000)), names=("lucy",)),
+            "no-watcher",
+            "no watcher is connected for lucy (last seen 2026-11-21 11:07:31)",
+        ),
         (
             facts(STREAMED, agent=AgentView("lucy", last_heartbeat=at(60))),
             "no-watcher",
             "no watcher is connected for lucy (one received it at 12:03:21 by an event stream, last seen 12:06:31)",
         ),
         (
-            facts(STREAMED, agent=here(health="lost", waiting=Waiting("no session dev-lucy", at(200)))),
+            facts(
+                STREAMED, agent=here(health="lost", waiting=Waiting("no session dev-lucy", at(200)))
+            ),
             "pane-lost",
             "lucy's watcher is connected, but has lost its pane (tmux session dev-lucy, pane 0) since 12:04:11 (3 m 20 s): no session dev-lucy; it looks for it again and again",
         ),
-        (facts(agent=here(health="lost", session="")), "pane-lost", "lucy's watcher is connected, but has lost its pane (its tmux session); it looks for it again and again"),
-        (facts(STREAMED, agent=here(), before=Before(1, "T7")), "behind", "1 ticket is before it; T7 is first"),
+        (
+            facts(agent=here(health="lost", session="")),
+            "pane-lost",
+            "lucy's watcher is connected, but has lost its pane (its tmux session); it looks for it again and again",
+        ),
+        (
+            facts(STREAMED, agent=here(), before=Before(1, "T7")),
+            "behind",
+            "1 ticket is before it; T7 is first",
+        ),
         (
             facts(STREAMED, agent=here(waiting=ASKED), before=Before(2, "T7")),
             "behind",
             "2 tickets are before it; T7 is first and waits: lucy's pane is at a password prompt since 12:04:11 (3 m 20 s)",
         ),
-        (facts(agent=here(), before=Before(1600, "", False)), "behind", "1600 or more tickets are before it"),
-        (facts(STREAMED, agent=here(waiting=ASKED), before=Before()), "pane", "lucy's pane is at a password prompt since 12:04:11 (3 m 20 s)"),
-        (facts(STREAMED, agent=here(waiting=ASKED_WITH_WHY)), "pane", "lucy's pane is at a password prompt (echo is off), since 12:04:11 (3 m 20 s)"),
-        (facts(STREAMED, agent=here(waiting=Waiting("zsh is running", "then"))), "pane", "lucy's watcher waits: zsh is running"),
-        (facts(agent=here(connection="longpoll"), before=Before()), "not-received", "lucy is connected by long-polls and has not been given it yet"),
-        (facts(STREAMED, agent=here()), "received", "lucy's watcher has had it since 12:03:21 (4 m 10 s) and has not said what it waits for"),
-        (facts(STREAMED, agent=here(health="busy")), "received", "lucy's watcher has had it since 12:03:21 (4 m 10 s) and says that its pane is busy"),
         (
-            facts(STREAMED, moment("claimed", 60, "box:7", leaseUntilAt=at(45)), agent=here(), tells_waiting=False),
+            facts(agent=here(), before=Before(1600, "", False)),
+            "behind",
+            "1600 or more tickets are before it",
+        ),
+        (
+            facts(STREAMED, agent=here(waiting=ASKED), before=Before()),
+            "pane",
+            "lucy's pane is at a password prompt since 12:04:11 (3 m 20 s)",
+        ),
+        (
+            facts(STREAMED, agent=here(waiting=ASKED_WITH_WHY)),
+            "pane",
+            "lucy's pane is at a password prompt (echo is off), since 12:04:11 (3 m 20 s)",
+        ),
+        (
+            facts(STREAMED, agent=here(waiting=Waiting("zsh is running", "then"))),
+            "pane",
+            "lucy's watcher waits: zsh is running",
+        ),
+        (
+            facts(agent=here(connection="longpoll"), before=Before()),
+            "not-received",
+            "lucy is connected by long-polls and has not been given it yet",
+        ),
+        (
+            facts(STREAMED, agent=here()),
+            "received",
+            "lucy's watcher has had it since 12:03:21 (4 m 10 s) and has not said what it waits for",
+        ),
+        (
+            facts(STREAMED, agent=here(health="busy")),
+            "received",
+            "lucy's watcher has had it since 12:03:21 (4 m 10 s) and says that its pane is busy",
+        ),
+        (
+            facts(
+                STREAMED,
+                moment("claimed", 60, "box:7", leaseUntilAt=at(45)),
+                agent=here(),
+                tells_waiting=False,
+            ),
             "received",
             "lucy's watcher has had it since 12:03:21 (4 m 10 s) and waits for its pane, or for its turn; this broker is too old to say which",
         ),
@@ -131,7 +254,13 @@ def test_what_one_may_try():
 
 def test_it_is_told_in_lines_with_steps_and_without_the_same_evidence_twice():
     evidence = {"form": "agent", "pane": "%3"}
-    given = facts(STREAMED, moment("claimed", 249.5, "w"), moment("injected", 240, "w", **evidence), moment("acknowledged", 239.9, "w", **evidence), status="delivered")
+    given = facts(
+        STREAMED,
+        moment("claimed", 249.5, "w"),
+        moment("injected", 240, "w", **evidence),
+        moment("acknowledged", 239.9, "w", **evidence),
+        status="delivered",
+    )
     told = [text for _, text in tell(given, stand(given, NOW), NOW, 0)]
     assert told == [
         "T9: max > lucy",
@@ -146,20 +275,40 @@ def test_it_is_told_in_lines_with_steps_and_without_the_same_evidence_twice():
 
 
 def test_a_terminal_that_shows_it_is_told_in_words():
-    given = facts(moment("shown", 10, pane="%3", tty="/dev/pts/7"), moment("shown", 9, tty="/dev/pts/8"), Moment("shown", at(8), "", "?"), agent=here())
+    given = facts(
+        moment("shown", 10, pane="%3", tty="/dev/pts/7"),
+        moment("shown", 9, tty="/dev/pts/8"),
+        Moment("shown", at(8), "", "?"),
+        agent=here(),
+    )
     told = [text for _, text in tell(given, stand(given, NOW), NOW, 0)]
-    assert [line.partition("  ")[2] for line in told[3:6]] == ["shown         +4 m 50 s  in pane %3", "shown         +1.0 s  on /dev/pts/8", "shown         +1.0 s  on a terminal"]
+    assert [line.partition("  ")[2] for line in told[3:6]] == [
+        "shown         +4 m 50 s  in pane %3",
+        "shown         +1.0 s  on /dev/pts/8",
+        "shown         +1.0 s  on a terminal",
+    ]
 
 
 def test_evidence_may_be_a_sentence():
-    given = facts(moment("claimed", 10, "w"), Moment("injected", at(5), "w", "typed by \x1b hand"), agent=here())
-    assert [text for _, text in tell(given, stand(given, NOW), NOW, 0)][4].endswith("by w  typed by ␛ hand")
+    given = facts(
+        moment("claimed", 10, "w"),
+        Moment("injected", at(5), "w", "typed by \x1b hand"),
+        agent=here(),
+    )
+    assert [text for _, text in tell(given, stand(given, NOW), NOW, 0)][4].endswith(
+        "by w  typed by ␛ hand"
+    )
 
 
 def test_nothing_of_it_acts_on_a_terminal():
     nasty = "\x1b[31m\n\u202e"
     ticket = Ticket(nasty, 1, nasty, nasty, origin=nasty, created_at=nasty, updated_at=nasty)
-    given = Facts(ticket, (Moment(nasty, nasty, nasty, {nasty: {nasty: [nasty]}}),), here(waiting=Waiting(nasty, nasty)), names=(nasty,))
+    given = Facts(
+        ticket,
+        (Moment(nasty, nasty, nasty, {nasty: {nasty: [nasty]}}),),
+        here(waiting=Waiting(nasty, nasty)),
+        names=(nasty,),
+    )
     for width in (0, 40):
         for _, text in tell(given, stand(given, NOW), NOW, width):
             assert all(one_line(line) == line for line in text.split("\n"))

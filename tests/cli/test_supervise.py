@@ -8,12 +8,15 @@ import signal
 import subprocess
 
 import pytest
-
 from running import ROOT, Broker, new_name, package_launcher, wait_until
 
 
 def lines_of(process, agent):
-    return [ticket["ticketId"] for ticket in map(json.loads, list(process.lines)) if ticket["agentId"] == agent]
+    return [
+        ticket["ticketId"]
+        for ticket in map(json.loads, list(process.lines))
+        if ticket["agentId"] == agent
+    ]
 
 
 def subscribed(served, name):
@@ -36,7 +39,9 @@ def test_print_gives_the_tickets_of_all_agents_on_one_connection(bridge, served)
         wait_until(lambda: len(process.lines) == 3, f"three lines: {process.said}")
         assert lines_of(process, lucy) == [early, late[1]] and lines_of(process, bob) == [late[0]]
         assert served.ask("GET", "/debug/connections").json["sse"]["active"] == streams + 1
-        wait_until(lambda: not served.pending(lucy) and not served.pending(bob), "the acknowledgements")
+        wait_until(
+            lambda: not served.pending(lucy) and not served.pending(bob), "the acknowledgements"
+        )
         assert served.ask("GET", f"/debug/agent/{bob}/status").json["connection"] == "sse"
 
 
@@ -52,16 +57,32 @@ def test_a_restart_resumes_under_the_same_name(bridge, served):
 
 def test_exec_runs_the_command_for_each_agents_tickets(bridge, served, tmp_path):
     lucy, bob = new_name(), new_name()
-    with bridge.running("supervise", lucy, bob, "--exec", f"cat >> {tmp_path}/$BRIDGE_TICKET_ID", "--name", new_name()):
+    with bridge.running(
+        "supervise",
+        lucy,
+        bob,
+        "--exec",
+        f"cat >> {tmp_path}/$BRIDGE_TICKET_ID",
+        "--name",
+        new_name(),
+    ):
         sent = [served.send(lucy), served.send(bob)]
         wait_until(lambda: not served.pending(lucy) and not served.pending(bob), "both")
     assert [json.loads((tmp_path / each).read_text())["ticketId"] for each in sent] == sent
 
 
 def test_a_file_that_changes_is_read_again_and_a_bad_one_changes_nothing(bridge, served, tmp_path):
-    stays, goes, comes, path, name = new_name(), new_name(), new_name(), tmp_path / "agents.json", new_name()
+    stays, goes, comes, path, name = (
+        new_name(),
+        new_name(),
+        new_name(),
+        tmp_path / "agents.json",
+        new_name(),
+    )
     write(path, [stays, goes])
-    with bridge.running("supervise", "--file", str(path), "--print", "--name", name, "--file-check", "50") as process:
+    with bridge.running(
+        "supervise", "--file", str(path), "--print", "--name", name, "--file-check", "50"
+    ) as process:
         wait_until(lambda: subscribed(served, name) == sorted([stays, goes]), "the first two")
         write(path, [stays, comes])
         wait_until(lambda: subscribed(served, name) == sorted([stays, comes]), "one went, one came")
@@ -82,7 +103,9 @@ def test_a_file_that_changes_is_read_again_and_a_bad_one_changes_nothing(bridge,
 def test_sighup_looks_at_once(bridge, served, tmp_path):
     first, second, path, name = new_name(), new_name(), tmp_path / "agents.json", new_name()
     write(path, [first])
-    with bridge.running("supervise", "--file", str(path), "--print", "--name", name, "--file-check", "3600000") as process:
+    with bridge.running(
+        "supervise", "--file", str(path), "--print", "--name", name, "--file-check", "3600000"
+    ) as process:
         wait_until(lambda: subscribed(served, name) == [first], "the first")
         write(path, [first, second])
         process.process.send_signal(signal.SIGHUP)
@@ -115,7 +138,9 @@ def test_a_bad_file_at_the_start_is_an_error_that_names_the_line(bridge, tmp_pat
     assert f"{path} line 3: " in bridge.stderr
 
 
-def test_sigterm_finishes_what_is_under_way_and_a_second_signal_does_not_wait(bridge, served, tmp_path):
+def test_sigterm_finishes_what_is_under_way_and_a_second_signal_does_not_wait(
+    bridge, served, tmp_path
+):
     agents = [new_name(), new_name()]
     command = f"touch {tmp_path}/$BRIDGE_TICKET_ID; sleep 1"
     with bridge.running("supervise", *agents, "--exec", command, "--name", new_name()) as process:
@@ -123,8 +148,17 @@ def test_sigterm_finishes_what_is_under_way_and_a_second_signal_does_not_wait(br
         more = [served.send(agent) for agent in agents]
         wait_until(lambda: all((tmp_path / each).exists() for each in sent), "both commands")
         process.stop(signal.SIGTERM, 0)
-    assert [served.ticket(each)["status"] for each in sent + more] == ["delivered"] * 2 + ["pending"] * 2
-    with bridge.running("supervise", *agents, "--exec", f"touch {tmp_path}/$BRIDGE_TICKET_ID; sleep 5", "--name", new_name()) as process:
+    assert [served.ticket(each)["status"] for each in sent + more] == ["delivered"] * 2 + [
+        "pending"
+    ] * 2
+    with bridge.running(
+        "supervise",
+        *agents,
+        "--exec",
+        f"touch {tmp_path}/$BRIDGE_TICKET_ID; sleep 5",
+        "--name",
+        new_name(),
+    ) as process:
         wait_until(lambda: all((tmp_path / each).exists() for each in more), "both commands")
         process.process.send_signal(signal.SIGINT)
         process.wait_said("stopping")
@@ -134,8 +168,20 @@ def test_sigterm_finishes_what_is_under_way_and_a_second_signal_does_not_wait(br
 
 def test_a_reader_that_goes_away_ends_it_with_the_status_of_a_closed_pipe(bridge, served):
     lucy, bob = new_name(), new_name()
-    words = [*package_launcher(), "supervise", lucy, bob, "--print", "--name", new_name(), "--log-level", "error"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=bridge.environment, cwd=ROOT) as process:
+    words = [
+        *package_launcher(),
+        "supervise",
+        lucy,
+        bob,
+        "--print",
+        "--name",
+        new_name(),
+        "--log-level",
+        "error",
+    ]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=bridge.environment, cwd=ROOT
+    ) as process:
         first = served.send(lucy)
         assert first.encode() in process.stdout.readline()
         process.stdout.close()
@@ -150,7 +196,9 @@ def test_kill_9_of_the_broker_loses_nothing_and_repeats_nothing(program_for, tmp
     broker = Broker(package_launcher(), tmp_path / "bridge.db", BRIDGE_RATE_LIMIT=0).start()
     port, sent = broker.port, {agent: [] for agent in agents}
     try:
-        program = program_for(broker.url, BRIDGE_RECONNECT_BASE=20, BRIDGE_RECONNECT_MAX=200, BRIDGE_RETRY_MAX=200)
+        program = program_for(
+            broker.url, BRIDGE_RECONNECT_BASE=20, BRIDGE_RECONNECT_MAX=200, BRIDGE_RETRY_MAX=200
+        )
         with program.running("supervise", *agents, "--print") as process:
             for _ in range(3):
                 for number in range(30):
@@ -159,7 +207,10 @@ def test_kill_9_of_the_broker_loses_nothing_and_repeats_nothing(program_for, tmp
                 broker.flags = ["--port", str(port)]
                 broker.start()
             wait_until(lambda: not any(map(broker.pending, agents)), f"all: {process.said[-3:]}")
-            wait_until(lambda: sum(len(lines_of(process, agent)) for agent in agents) >= 90, "what was printed to be read")
+            wait_until(
+                lambda: sum(len(lines_of(process, agent)) for agent in agents) >= 90,
+                "what was printed to be read",
+            )
             assert {agent: lines_of(process, agent) for agent in agents} == sent
     finally:
         broker.stop()
@@ -167,9 +218,21 @@ def test_kill_9_of_the_broker_loses_nothing_and_repeats_nothing(program_for, tmp
 
 def test_kill_9_of_the_supervisor_leaves_the_tickets_for_the_next_one(bridge, served, tmp_path):
     agents, name = [new_name(), new_name()], new_name()
-    with bridge.running("supervise", *agents, "--exec", f"touch {tmp_path}/$BRIDGE_TICKET_ID; sleep 2; exit 1", "--lease", "500", "--name", name) as process:
+    with bridge.running(
+        "supervise",
+        *agents,
+        "--exec",
+        f"touch {tmp_path}/$BRIDGE_TICKET_ID; sleep 2; exit 1",
+        "--lease",
+        "500",
+        "--name",
+        name,
+    ) as process:
         sent = [served.send(agent) for agent in agents]
         wait_until(lambda: all((tmp_path / each).exists() for each in sent), "the first supervisor")
         process.kill()
     with bridge.running("supervise", *agents, "--print", "--name", name) as process:
-        wait_until(lambda: [lines_of(process, agent) for agent in agents] == [[each] for each in sent], f"the second: {process.said}")
+        wait_until(
+            lambda: [lines_of(process, agent) for agent in agents] == [[each] for each in sent],
+            f"the second: {process.said}",
+        )

@@ -7,7 +7,6 @@ import json
 import signal
 
 import pytest
-
 from fakes import FakeBroker, encode, wait_for
 from running import Broker, new_name, package_launcher, wait_until
 
@@ -18,7 +17,9 @@ def parsed(tail) -> list:
 
 def stages_of(tail, ticket_id: str) -> list:
     """What was told of a ticket: "ticket" for its own line."""
-    return [each.get("stage", "ticket") for each in parsed(tail) if each.get("ticketId") == ticket_id]
+    return [
+        each.get("stage", "ticket") for each in parsed(tail) if each.get("ticketId") == ticket_id
+    ]
 
 
 def deliver(served, agent: str, *payloads: str, **fields) -> list:
@@ -27,7 +28,9 @@ def deliver(served, agent: str, *payloads: str, **fields) -> list:
         sent = [served.send(agent, payload, **fields) for payload in payloads]
         for ticket_id in sent:
             stream.read_event()
-            served.acknowledge(ticket_id, {"watcher": "w", "evidence": {"form": "agent", "x": "\x1b"}})
+            served.acknowledge(
+                ticket_id, {"watcher": "w", "evidence": {"form": "agent", "x": "\x1b"}}
+            )
     return sent
 
 
@@ -41,14 +44,36 @@ def test_each_stage_comes_after_its_ticket_once(bridge, served):
         served.ask("POST", "/replies", {"ticketId": sent[0], "payload": "the answer"})
         wait_until(lambda: stages_of(tail, sent[0])[-1:] == ["replied"], "the reply")
         for ticket_id in sent:
-            assert stages_of(tail, ticket_id)[:4] == ["ticket", "streamed", "injected", "acknowledged"]
+            assert stages_of(tail, ticket_id)[:4] == [
+                "ticket",
+                "streamed",
+                "injected",
+                "acknowledged",
+            ]
         assert stages_of(tail, seen)[0] == "ticket" and not stages_of(tail, elsewhere)
         with served.agent_stream(agent):
-            wait_until(lambda: any(each.get("event") == "agent" and each["connection"] == "sse" for each in parsed(tail)), "that the agent is here")
-            wait_until(lambda: any(f"{agent} is online (sse)" in line for line in everything.lines), "the same in words")
-        wait_until(lambda: any("acknowledged" in line and elsewhere in line for line in everything.lines), "the other agent's")
+            wait_until(
+                lambda: any(
+                    each.get("event") == "agent" and each["connection"] == "sse"
+                    for each in parsed(tail)
+                ),
+                "that the agent is here",
+            )
+            wait_until(
+                lambda: any(f"{agent} is online (sse)" in line for line in everything.lines),
+                "the same in words",
+            )
+        wait_until(
+            lambda: any("acknowledged" in line and elsewhere in line for line in everything.lines),
+            "the other agent's",
+        )
         shown = "\n".join(everything.lines)
-        assert "elsewhere ␛" in shown and "replied the answer" in shown and "x=␛" in shown and "\x1b" not in shown
+        assert (
+            "elsewhere ␛" in shown
+            and "replied the answer" in shown
+            and "x=␛" in shown
+            and "\x1b" not in shown
+        )
         tail.stop(signal.SIGINT, 130)
         everything.stop(signal.SIGINT, 130)
         assert tail.complaints() == [] == everything.complaints()
@@ -56,7 +81,10 @@ def test_each_stage_comes_after_its_ticket_once(bridge, served):
 
 def test_one_thread_and_tickets_alone(bridge, served):
     agent, thread = new_name(), new_name()
-    with bridge.running("tail", "--thread", thread, "--json") as tail, bridge.running("tail", agent, "--no-stages", "--json") as plain:
+    with (
+        bridge.running("tail", "--thread", thread, "--json") as tail,
+        bridge.running("tail", agent, "--no-stages", "--json") as plain,
+    ):
         first = served.send(agent, "ours", metadata={"threadId": thread})
         wait_until(lambda: tail.lines and plain.lines, "the first")
         deliver(served, agent, "another's")
@@ -69,9 +97,16 @@ def test_one_thread_and_tickets_alone(bridge, served):
             process.stop(signal.SIGINT, 130)
 
 
-def test_a_restart_of_the_broker_loses_no_ticket_and_says_what_it_may_have_missed(tmp_path, program_for):
+def test_a_restart_of_the_broker_loses_no_ticket_and_says_what_it_may_have_missed(
+    tmp_path, program_for
+):
     broker = Broker(package_launcher(), tmp_path / "bridge.db")
-    with broker, program_for(broker.url).running("tail", "--json", "--reconnect-base", "10", "--reconnect-max", "50") as tail:
+    with (
+        broker,
+        program_for(broker.url).running(
+            "tail", "--json", "--reconnect-base", "10", "--reconnect-max", "50"
+        ) as tail,
+    ):
         first = broker.send("lucy", "before")
         wait_until(lambda: stages_of(tail, first), "the first")
         broker.kill()
@@ -80,7 +115,10 @@ def test_a_restart_of_the_broker_loses_no_ticket_and_says_what_it_may_have_misse
         broker.start()
         second = broker.send("lucy", "after")
         wait_until(lambda: stages_of(tail, second), f"what came after: {tail.said}")
-        wait_until(lambda: any(each == {"event": "missed", "events": None} for each in parsed(tail)), "that something may be missing")
+        wait_until(
+            lambda: any(each == {"event": "missed", "events": None} for each in parsed(tail)),
+            "that something may be missing",
+        )
         assert stages_of(tail, first) == ["ticket"], "not told again"
         broker.acknowledge(second)
         wait_until(lambda: "acknowledged" in stages_of(tail, second), "stages again")
@@ -90,25 +128,42 @@ def test_a_restart_of_the_broker_loses_no_ticket_and_says_what_it_may_have_misse
 
 def test_a_broker_that_tells_no_stages(program_for):
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
-    ticket = {"ticketId": "T1", "seq": 1, "agentId": "lucy", "payload": "hello", "metadata": {}, "createdAt": "then"}
+    ticket = {
+        "ticketId": "T1",
+        "seq": 1,
+        "agentId": "lucy",
+        "payload": "hello",
+        "metadata": {},
+        "createdAt": "then",
+    }
 
     async def handler(asked, writer):
         if asked.path != ["tickets", "stream"]:
             return encode(404, {"error": "no such thing"})
-        writer.write(head + b"event: ticket\nid: 1\ndata: " + json.dumps({"agentId": "lucy", "ticket": ticket}).encode() + b"\n\n")
+        writer.write(
+            head
+            + b"event: ticket\nid: 1\ndata: "
+            + json.dumps({"agentId": "lucy", "ticket": ticket}).encode()
+            + b"\n\n"
+        )
         await asyncio.Event().wait()
 
     async def play():
         async with FakeBroker(handler) as broker:
             with program_for(broker.url).running("tail") as tail:
                 await wait_for(lambda: tail.lines and tail.complaints(), f"the ticket: {tail.said}")
-                assert tail.lines == ["then 1 ui > lucy T1 hello"] and tail.complaints() == ["bridge: tickets only: the broker tells no stages (no such thing)"]
+                assert tail.lines == ["then 1 ui > lucy T1 hello"] and tail.complaints() == [
+                    "bridge: tickets only: the broker tells no stages (no such thing)"
+                ]
                 tail.stop(signal.SIGINT, 130)
 
     asyncio.run(play())
 
 
-@pytest.mark.parametrize("words, status", [(["--broker-url", "http://127.0.0.1:1"], 3), (["a\x1b"], 2), (["--after", "x"], 2)])
+@pytest.mark.parametrize(
+    "words, status",
+    [(["--broker-url", "http://127.0.0.1:1"], 3), (["a\x1b"], 2), (["--after", "x"], 2)],
+)
 def test_what_goes_wrong_at_the_start(bridge, words, status):
     bridge.run("tail", *words, status=status)
 

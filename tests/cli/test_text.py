@@ -10,12 +10,29 @@ from hypothesis import strategies as st
 from bridge.cli.text import excerpt, one_line, visible
 
 anything = st.text(st.characters(), max_size=200)
-nasty = st.text("\x00\x07\x08\t\n\r\x1b[]031m\x7f\x9b\u202e\u2066\u200b\ufeff\u2028\U000e0041é", max_size=60)
+nasty = st.text(
+    "\x00\x07\x08\t\n\r\x1b[]031m\x7f\x9b\u202e\u2066\u200b\ufeff\u2028\U000e0041é", max_size=60
+)
 
 
 def is_harmless(letter: str) -> bool:
     """Not a control, and nothing that a terminal reorders or hides."""
-    return unicodedata.category(letter) not in ("Cc", "Cs", "Zl", "Zp") and unicodedata.bidirectional(letter) not in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+    return unicodedata.category(letter) not in (
+        "Cc",
+        "Cs",
+        "Zl",
+        "Zp",
+    ) and unicodedata.bidirectional(letter) not in (
+        "LRE",
+        "RLE",
+        "LRO",
+        "RLO",
+        "PDF",
+        "LRI",
+        "RLI",
+        "FSI",
+        "PDI",
+    )
 
 
 @given(st.one_of(anything, nasty))
@@ -30,9 +47,17 @@ def test_a_visible_body_keeps_its_lines_and_tabs_and_nothing_else(text):
     assert shown.count("\n") == text.count("\n") and shown.count("\t") == text.count("\t")
 
 
-@given(st.text(st.characters(whitelist_categories=("L", "N", "P")), max_size=50).filter(lambda text: text.isprintable()))
+@given(
+    st.text(st.characters(whitelist_categories=("L", "N", "P")), max_size=50).filter(
+        lambda text: text.isprintable()
+    )
+)
 def test_ordinary_text_is_left_alone(text):
-    hidden = {letter for letter in text if unicodedata.category(letter) == "Lo" and letter in "\u115f\u1160"}
+    hidden = {
+        letter
+        for letter in text
+        if unicodedata.category(letter) == "Lo" and letter in "\u115f\u1160"
+    }
     assert hidden or one_line(text) == text == visible(text)
 
 

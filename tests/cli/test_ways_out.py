@@ -8,7 +8,6 @@ import pty
 import subprocess
 
 import pytest
-
 from running import ROOT, new_name, package_launcher
 
 
@@ -44,7 +43,10 @@ def test_send_to_a_name_that_is_not_known_says_so_at_once(bridge, served):
     slip = agent.replace("lucy", "Lcuy")
     ticket_id = bridge.run("send", slip, "hello", "--no-reply").strip()
     assert bridge.stderr.count("\n") == 1 and f"no agent {slip} is registered" in bridge.stderr
-    assert agent in bridge.stderr.partition("is one of these meant")[2] and f"drop {ticket_id}" in bridge.stderr
+    assert (
+        agent in bridge.stderr.partition("is one of these meant")[2]
+        and f"drop {ticket_id}" in bridge.stderr
+    )
     assert json.loads(bridge.run("send", slip, "hello", "--json"))["known"] is False
     bridge.run("send", agent, "hello")
     assert bridge.stderr == ""
@@ -72,18 +74,28 @@ def test_purge_from_a_script(bridge, served):
     assert "--yes" in bridge.stderr and len(served.pending(agent)) == 3
     assert bridge.run("purge", agent, "--yes") == f"3 pending tickets of {agent} were dropped\n"
     assert served.pending(agent) == []
-    assert json.loads(bridge.run("purge", agent, "--yes", "--json")) == {"agentId": agent, "dropped": 0}
+    assert json.loads(bridge.run("purge", agent, "--yes", "--json")) == {
+        "agentId": agent,
+        "dropped": 0,
+    }
     bridge.run("purge", "never-named-by-anything", "--yes", status=4)
 
 
-@pytest.mark.parametrize("answer, status, left", [("y\n", 0, 0), ("\n", 5, 1), ("no\n", 5, 1), ("\x04", 5, 1)])
+@pytest.mark.parametrize(
+    "answer, status, left", [("y\n", 0, 0), ("\n", 5, 1), ("no\n", 5, 1), ("\x04", 5, 1)]
+)
 def test_purge_asks_on_a_terminal(bridge, served, answer, status, left):
     agent = new_name()
     served.send(agent)
     terminal, other_end = pty.openpty()
     words = [*package_launcher(), "purge", agent]
     with subprocess.Popen(
-        words, stdin=other_end, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=bridge.environment, cwd=ROOT
+        words,
+        stdin=other_end,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=bridge.environment,
+        cwd=ROOT,
     ) as process:
         os.close(other_end)
         os.write(terminal, answer.encode())

@@ -10,15 +10,15 @@ import shlex
 import sys
 
 import pytest
-
-from bridge.cli.main import main
-from bridge.self_command import own_words
 from fakes import FakeBroker, encode
 from running import Broker, new_name, package_launcher, wait_until
 
+from bridge.cli.main import main
+from bridge.self_command import own_words
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
 
-from panes import Server  # noqa: E402
+from panes import Server
 
 
 @pytest.fixture
@@ -52,9 +52,16 @@ def test_from_nobody_to_the_answer(bridge, served, run, why):
     agent = new_name()
     ticket = served.send(agent, "do \x1b it", metadata={"origin": "max"})
     said = bridge.run("why", ticket)
-    assert said.startswith(f"{ticket}: max > {agent}\ndo ␛ it\n") and re.search(r"^\d\d:\d\d:\d\d\.\d{3}  accepted$", said, re.M)
-    assert f"nobody by the name of {agent} ever asked for tickets, since the broker started at" in said
-    assert f"try  {own_words()} watch {agent} SESSION PANE" in said and why.json(ticket)["now"]["state"] == "never-asked"
+    assert said.startswith(f"{ticket}: max > {agent}\ndo ␛ it\n") and re.search(
+        r"^\d\d:\d\d:\d\d\.\d{3}  accepted$", said, re.M
+    )
+    assert (
+        f"nobody by the name of {agent} ever asked for tickets, since the broker started at" in said
+    )
+    assert (
+        f"try  {own_words()} watch {agent} SESSION PANE" in said
+        and why.json(ticket)["now"]["state"] == "never-asked"
+    )
     served.register(agent)
     assert f"no watcher is connected for {agent} (last seen " in why(ticket)
     other = served.send(agent, "and this", expectReply=False)
@@ -62,22 +69,51 @@ def test_from_nobody_to_the_answer(bridge, served, run, why):
         assert [stream.read_event().event for _ in range(2)] == ["ticket", "ticket"]
         assert f"{agent}'s watcher has had it since" in why(ticket)
         assert re.match(rf"1 ticket is before it; {ticket} is first\n", why(other))
-        heartbeat(served, agent, health="busy", session="dev x", pane="0", waiting={"ticketId": ticket, "reason": "the pane is at a password prompt", "sinceAt": "2026-01-01T12:04:11.000Z"})
-        assert re.match(rf"{agent}'s pane is at a password prompt since 20\d\d-\d\d-\d\d \d\d:04:11 \(\d+ d.*\)\ntry  {re.escape(own_words())} explain 'dev x' 0\n", why(ticket))
-        assert f"1 ticket is before it; {ticket} is first and waits: {agent}'s pane is at a password prompt since " in why(other)
+        heartbeat(
+            served,
+            agent,
+            health="busy",
+            session="dev x",
+            pane="0",
+            waiting={
+                "ticketId": ticket,
+                "reason": "the pane is at a password prompt",
+                "sinceAt": "2026-01-01T12:04:11.000Z",
+            },
+        )
+        assert re.match(
+            rf"{agent}'s pane is at a password prompt since 20\d\d-\d\d-\d\d \d\d:04:11 \(\d+ d.*\)\ntry  {re.escape(own_words())} explain 'dev x' 0\n",
+            why(ticket),
+        )
+        assert (
+            f"1 ticket is before it; {ticket} is first and waits: {agent}'s pane is at a password prompt since "
+            in why(other)
+        )
         assert why.json(other)["ticketsBefore"] == 1 and why.json(ticket)["ticketsBefore"] == 0
         heartbeat(served, agent, health="lost", session="dev x", pane="0")
-        assert why(ticket).startswith(f"{agent}'s watcher is connected, but has lost its pane (tmux session dev x, pane 0)")
+        assert why(ticket).startswith(
+            f"{agent}'s watcher is connected, but has lost its pane (tmux session dev x, pane 0)"
+        )
         assert served.ask("POST", f"/tickets/{ticket}/claim", {"watcher": "box:7"}).status == 200
         assert why(ticket).startswith("the watcher box:7 is about to type it, and holds it until ")
         served.acknowledge(ticket, {"watcher": "box:7", "evidence": {"form": "agent"}})
         served.acknowledge(other)
     assert re.match(rf"delivered at \S+ but not answered; {agent} has had it for ", why(ticket))
     assert re.match(rf"{agent} got it at \S+; no reply is expected\n$", why(other))
-    assert re.search(r"injected      \+.* by box:7  form=agent\n.*acknowledged  \+\d+ ms  by box:7\n", run("why", ticket))
+    assert re.search(
+        r"injected      \+.* by box:7  form=agent\n.*acknowledged  \+\d+ ms  by box:7\n",
+        run("why", ticket),
+    )
     run("reply", ticket, "done")
     assert re.match(rf"{agent} answered it at \S+, .* after it was sent\n$", why(ticket))
-    assert [each["stage"] for each in why.json(ticket)["history"]] == ["accepted", "streamed", "claimed", "injected", "acknowledged", "replied"]
+    assert [each["stage"] for each in why.json(ticket)["history"]] == [
+        "accepted",
+        "streamed",
+        "claimed",
+        "injected",
+        "acknowledged",
+        "replied",
+    ]
 
 
 def test_an_urgent_ticket_comes_first(served, why):
@@ -86,7 +122,11 @@ def test_an_urgent_ticket_comes_first(served, why):
     plain = served.send(agent)
     urgent = [served.send(agent, metadata={"priority": "urgent"}) for _ in range(2)]
     with served.agent_stream(agent):
-        assert (why.json(plain)["ticketsBefore"], why.json(urgent[0])["ticketsBefore"], why.json(urgent[1])["ticketsBefore"]) == (2, 0, 1)
+        assert (
+            why.json(plain)["ticketsBefore"],
+            why.json(urgent[0])["ticketsBefore"],
+            why.json(urgent[1])["ticketsBefore"],
+        ) == (2, 0, 1)
 
 
 def test_expired(served, why):
@@ -98,7 +138,11 @@ def test_expired(served, why):
 def test_to_look_is_not_to_receive(bridge, served, run):
     agent = new_name()
     ticket = served.send(agent, "hello")
-    assert "hello" in run("pending", agent) and run("search", "hello", "--agent", agent) and run("why", ticket)
+    assert (
+        "hello" in run("pending", agent)
+        and run("search", "hello", "--agent", agent)
+        and run("why", ticket)
+    )
     with bridge.running("tail", agent) as tail:
         wait_until(lambda: any(ticket in line for line in tail.lines), "the ticket")
         tail.stop(2, 130)
@@ -123,12 +167,35 @@ def test_the_pane_of_a_real_watcher_at_a_password_prompt(bridge, served, run, tm
         pane.wait_shown("$")
         pane.keys("read -s -p 'Secret: ' secret", "Enter")
         pane.wait_shown("Secret:")
-        with bridge.running("watch", agent, pane.session, "0", "-L", server.name, "--explain-after", "10", "--report-interval", "10"):
+        with bridge.running(
+            "watch",
+            agent,
+            pane.session,
+            "0",
+            "-L",
+            server.name,
+            "--explain-after",
+            "10",
+            "--report-interval",
+            "10",
+        ):
             ticket = served.send(agent)
-            said = wait_until(lambda: re.search(r"now  (.*)\n", text)[1] if "password" in (text := run("why", ticket)) else "", "the watcher's word")
-            assert re.match(rf"{agent}'s pane is at a password prompt \(echo is off\), since \d\d:\d\d:\d\d \(", said)
+            said = wait_until(
+                lambda: (
+                    re.search(r"now  (.*)\n", text)[1]
+                    if "password" in (text := run("why", ticket))
+                    else ""
+                ),
+                "the watcher's word",
+            )
+            assert re.match(
+                rf"{agent}'s pane is at a password prompt \(echo is off\), since \d\d:\d\d:\d\d \(",
+                said,
+            )
             assert f"try  {own_words()} explain {pane.session} 0" in run("why", ticket)
-            assert re.search(r"^waiting.reason +the pane is at a password prompt", run("status", agent), re.M)
+            assert re.search(
+                r"^waiting.reason +the pane is at a password prompt", run("status", agent), re.M
+            )
     finally:
         server.stop()
 
@@ -139,14 +206,28 @@ def test_search(bridge, served, run):
     second = served.send(agent, {"text": "grüße"})
     served.acknowledge(second)
     listed = run("search", "GRÜSSE").splitlines()  # casefolded
-    assert re.split(r"  +", listed[0]) == ["SEQ", "TICKET", "FROM", "TO", "STATUS", "SENT", "TEXT"] and len(listed) == 3
-    assert second in listed[1] and "delivered" in listed[1] and first in listed[2] and "ALLE␛" in listed[2]
+    assert (
+        re.split(r"  +", listed[0]) == ["SEQ", "TICKET", "FROM", "TO", "STATUS", "SENT", "TEXT"]
+        and len(listed) == 3
+    )
+    assert (
+        second in listed[1]
+        and "delivered" in listed[1]
+        and first in listed[2]
+        and "ALLE␛" in listed[2]
+    )
 
     def found(*words: str) -> list:
         return [each["ticketId"] for each in json.loads(run("search", *words, "--json"))]
 
-    assert found("--agent", agent) == [second, first] and found("--agent", agent, "--limit", "1") == [second]
-    assert found("--origin", "ann", "--thread", thread) == [first] == found("--agent", agent, "--status", "pending")
+    assert found("--agent", agent) == [second, first] and found(
+        "--agent", agent, "--limit", "1"
+    ) == [second]
+    assert (
+        found("--origin", "ann", "--thread", thread)
+        == [first]
+        == found("--agent", agent, "--status", "pending")
+    )
     assert found("--agent", agent, "--before", str(served.ticket(second)["seq"])) == [first]
     bridge.run("search", "x", "--limit", "0", status=2)
 
@@ -154,14 +235,30 @@ def test_search(bridge, served, run):
 def test_a_search_goes_on_where_the_broker_stopped(start, run):
     broker = start(BRIDGE_SEARCH_ROWS=2)
     tickets = [broker.send("lucy", "needle" if number == 0 else "hay") for number in range(7)]
-    assert [each["ticketId"] for each in json.loads(run("search", "needle", "--json", url=broker.url))] == tickets[:1]
+    assert [
+        each["ticketId"] for each in json.loads(run("search", "needle", "--json", url=broker.url))
+    ] == tickets[:1]
     assert json.loads(run("why", tickets[6], "--json", url=broker.url))["ticketsBefore"] == 6
 
 
 def test_a_broker_that_is_older(run):
     """It shows tickets and its page of one agent, and knows no overview and no search."""
-    ticket = {"ticketId": "T1", "seq": 1, "agentId": "lucy", "payload": "hello", "status": "pending", "createdAt": "2026-01-01T00:00:00.000Z", "history": [{"stage": "accepted", "at": "x"}]}
-    page = {"connection": "sse", "lastHeartbeat": None, "pendingMessages": 1, "tmuxSession": "dev", "sessionHealth": "busy"}
+    ticket = {
+        "ticketId": "T1",
+        "seq": 1,
+        "agentId": "lucy",
+        "payload": "hello",
+        "status": "pending",
+        "createdAt": "2026-01-01T00:00:00.000Z",
+        "history": [{"stage": "accepted", "at": "x"}],
+    }
+    page = {
+        "connection": "sse",
+        "lastHeartbeat": None,
+        "pendingMessages": 1,
+        "tmuxSession": "dev",
+        "sessionHealth": "busy",
+    }
 
     async def handler(asked, writer):
         answers = {"tickets/T1": ticket, "debug/agent/lucy/status": page, "agents": []}
@@ -172,13 +269,21 @@ def test_a_broker_that_is_older(run):
         async with FakeBroker(handler) as broker:
 
             def ask(*words, status=0):
-                return asyncio.get_running_loop().run_in_executor(None, lambda: run(*words, url=broker.url, status=status))
+                return asyncio.get_running_loop().run_in_executor(
+                    None, lambda: run(*words, url=broker.url, status=status)
+                )
 
-            assert "lucy is connected by an event stream and has not been given it yet" in await ask("why", "T1")
+            assert (
+                "lucy is connected by an event stream and has not been given it yet"
+                in await ask("why", "T1")
+            )
             page.update(sessionHealth="lost")
             assert "has lost its pane (tmux session dev)" in await ask("why", "T1")
             page.update(connection="none")
-            assert "nobody by the name of lucy ever asked for tickets, as far as the broker remembers" in await ask("why", "T1")
+            assert (
+                "nobody by the name of lucy ever asked for tickets, as far as the broker remembers"
+                in await ask("why", "T1")
+            )
             assert "tmuxSession" in await ask("status", "lucy")
             assert "no such thing" in await ask("search", "x", status=4)
 

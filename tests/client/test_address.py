@@ -17,7 +17,12 @@ from bridge.errors import UsageError
     [
         ("http://127.0.0.1:5050", "127.0.0.1:5050", "", "http://127.0.0.1:5050"),
         ("http://localhost/", "localhost", "", "http://localhost"),
-        ("HTTPS://Broker.Example:443/bridge/", "broker.example", "/bridge", "https://broker.example/bridge"),
+        (
+            "HTTPS://Broker.Example:443/bridge/",
+            "broker.example",
+            "/bridge",
+            "https://broker.example/bridge",
+        ),
         ("https://broker.example:80", "broker.example:80", "", "https://broker.example:80"),
         ("http://[::1]:5050/a/b", "[::1]:5050", "/a/b", "http://[::1]:5050/a/b"),
         (" http://h:1 ", "h:1", "", "http://h:1"),
@@ -30,7 +35,22 @@ def test_good_urls(url, authority, prefix, text):
 
 @pytest.mark.parametrize(
     "url",
-    ["", "127.0.0.1:5050", "ftp://h", "http://", "http://h:99999", "http://h:x", "http://u:p@h", "http://h?x=1", "http://h#f", "http://h/a b", "http://h/\r\nX: 1", "http://[::1", "unix:/tmp/x", "http://h/é"],
+    [
+        "",
+        "127.0.0.1:5050",
+        "ftp://h",
+        "http://",
+        "http://h:99999",
+        "http://h:x",
+        "http://u:p@h",
+        "http://h?x=1",
+        "http://h#f",
+        "http://h/a b",
+        "http://h/\r\nX: 1",
+        "http://[::1",
+        "unix:/tmp/x",
+        "http://h/é",
+    ],
 )
 def test_bad_urls_name_themselves(url):
     with pytest.raises(UsageError, match="broker URL"):

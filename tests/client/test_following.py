@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from fakes import FakeBroker, problem, wait_for
 
 from bridge.client.broker import BrokerClient
 from bridge.client.following import Following
 from bridge.errors import PeerError, Refused
 from bridge.settings import ClientSettings, WatcherSettings
 from bridge.tasks import stop_all
-from fakes import FakeBroker, problem, wait_for
 
 QUICK = WatcherSettings(reconnect_base=1, reconnect_max=5, sse_heartbeat=40)
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
@@ -50,9 +50,14 @@ def follow(answers, until, listener=None, settings=QUICK):
     async def run():
         async with FakeBroker(handler) as broker:
             async with BrokerClient(ClientSettings(broker_url=broker.url)) as client:
-                task = asyncio.ensure_future(Following(client.stream_events, settings, listener).run())
+                task = asyncio.ensure_future(
+                    Following(client.stream_events, settings, listener).run()
+                )
                 try:
-                    await wait_for(lambda: task.done() or len(listener.heard_of) >= until, f"{until} events: {listener.heard_of}")
+                    await wait_for(
+                        lambda: task.done() or len(listener.heard_of) >= until,
+                        f"{until} events: {listener.heard_of}",
+                    )
                     if task.done():
                         task.result()
                 finally:
@@ -64,12 +69,28 @@ def follow(answers, until, listener=None, settings=QUICK):
 
 def test_it_goes_on_after_an_end():
     heard = follow([HEAD + b"data: one\n\ndata: end\n\n", HEAD + b"data: two\n\n"], 6)
-    assert heard[:3] == ["opened", "one", "end"] and heard[3].startswith("lost: ") and heard[4:] == ["opened", "two"]
+    assert (
+        heard[:3] == ["opened", "one", "end"]
+        and heard[3].startswith("lost: ")
+        and heard[4:] == ["opened", "two"]
+    )
 
 
 def test_it_goes_on_after_silence_and_after_what_makes_no_sense():
-    heard = follow([HEAD + b"data: bad\n\n", HEAD + b"data: one\n\n", HEAD + b"data: two\n\n"], 7, Listener(refused="bad"))
-    assert heard == ["opened", "lost: makes no sense", "opened", "one", "lost: the stream was silent for 0.1 s", "opened", "two"]
+    heard = follow(
+        [HEAD + b"data: bad\n\n", HEAD + b"data: one\n\n", HEAD + b"data: two\n\n"],
+        7,
+        Listener(refused="bad"),
+    )
+    assert heard == [
+        "opened",
+        "lost: makes no sense",
+        "opened",
+        "one",
+        "lost: the stream was silent for 0.1 s",
+        "opened",
+        "two",
+    ]
 
 
 def test_it_believes_the_broker_how_long_a_silence_may_be():
@@ -80,7 +101,11 @@ def test_it_believes_the_broker_how_long_a_silence_may_be():
 
 @pytest.mark.parametrize("status", [503, 429])
 def test_it_asks_again_where_the_no_may_pass(status):
-    assert follow([problem(status, "not now"), HEAD + b"data: one\n\n"], 3) == ["lost: not now", "opened", "one"]
+    assert follow([problem(status, "not now"), HEAD + b"data: one\n\n"], 3) == [
+        "lost: not now",
+        "opened",
+        "one",
+    ]
 
 
 def test_it_ends_where_the_no_will_stay():

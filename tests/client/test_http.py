@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from fakes import FakeBroker, encode, problem
 
 from bridge.client.broker import BrokerClient
 from bridge.client.http import HttpClient
 from bridge.errors import BrokerUnreachable, ConnectionLost, Refused, StreamError
 from bridge.settings import ClientSettings
-from fakes import FakeBroker, encode, problem
 
 
 def settings(broker: FakeBroker, **values) -> ClientSettings:
@@ -32,14 +32,28 @@ def scenario(handler, play, **values):
 
 
 async def echo(asked, writer):
-    return 200, {"method": asked.method, "path": asked.path, "query": asked.query, "body": asked.body, "host": asked.fields["host"]}
+    return 200, {
+        "method": asked.method,
+        "path": asked.path,
+        "query": asked.query,
+        "body": asked.body,
+        "host": asked.fields["host"],
+    }
 
 
 def test_a_request_says_what_was_meant():
     async def play(client, broker):
-        answer = await client.request("POST", "/agents/x/send", {"payload": "héé\ud800"}, {"a": "1 &", "b": None})
+        answer = await client.request(
+            "POST", "/agents/x/send", {"payload": "héé\ud800"}, {"a": "1 &", "b": None}
+        )
         assert answer.status == 200
-        assert answer.json == {"method": "POST", "path": ["pre", "agents", "x", "send"], "query": {"a": "1 &"}, "body": {"payload": "héé\ud800"}, "host": f"127.0.0.1:{broker.port}"}
+        assert answer.json == {
+            "method": "POST",
+            "path": ["pre", "agents", "x", "send"],
+            "query": {"a": "1 &"},
+            "body": {"payload": "héé\ud800"},
+            "host": f"127.0.0.1:{broker.port}",
+        }
 
     scenario(echo, play, prefix="/pre/")
 
@@ -55,8 +69,12 @@ def test_one_connection_serves_many_requests():
     scenario(echo, play)
 
 
-@pytest.mark.parametrize("method, again, is_repeated", [("GET", None, True), ("POST", None, False), ("POST", True, True)])
-def test_a_reused_connection_that_was_closed_is_replaced_when_that_is_safe(method, again, is_repeated):
+@pytest.mark.parametrize(
+    "method, again, is_repeated", [("GET", None, True), ("POST", None, False), ("POST", True, True)]
+)
+def test_a_reused_connection_that_was_closed_is_replaced_when_that_is_safe(
+    method, again, is_repeated
+):
     """The broker hangs up on the second request of each connection, before any byte of an answer."""
     served = []
 
@@ -142,7 +160,9 @@ def test_nobody_there_names_the_url_and_what_to_do():
     async def run():
         async with FakeBroker(echo) as broker:
             url = broker.url
-        with pytest.raises(BrokerUnreachable, match=f"{url}.*refused.*python3 -m bridge broker") as caught:
+        with pytest.raises(
+            BrokerUnreachable, match=f"{url}.*refused.*python3 -m bridge broker"
+        ) as caught:
             await HttpClient(ClientSettings(broker_url=url)).request("GET", "/health")
         assert not isinstance(caught.value, ConnectionLost)
 
@@ -151,14 +171,29 @@ def test_nobody_there_names_the_url_and_what_to_do():
 
 def test_a_refusal_carries_status_detail_fields_and_retry_after():
     async def refuse(asked, writer):
-        return encode(429, {"type": "about:blank", "detail": "too many", "status": "pending", "leaseUntilAt": "soon"}, "application/problem+json", Retry_After="7")
+        return encode(
+            429,
+            {
+                "type": "about:blank",
+                "detail": "too many",
+                "status": "pending",
+                "leaseUntilAt": "soon",
+            },
+            "application/problem+json",
+            Retry_After="7",
+        )
 
     async def run():
         async with FakeBroker(refuse) as broker, BrokerClient(settings(broker)) as client:
             with pytest.raises(Refused) as caught:
                 await client.claim("T1", "me", 1000)
             error = caught.value
-            assert (error.status, str(error), error.retry_after, error.fields["leaseUntilAt"]) == (429, "too many", 7.0, "soon")
+            assert (error.status, str(error), error.retry_after, error.fields["leaseUntilAt"]) == (
+                429,
+                "too many",
+                7.0,
+                "soon",
+            )
 
     asyncio.run(run())
 
@@ -187,15 +222,22 @@ def test_an_early_no_is_heard_although_the_request_could_not_be_written():
 
         server = await asyncio.start_server(too_large, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        async with server, BrokerClient(ClientSettings(broker_url=f"http://127.0.0.1:{port}")) as client:
-            with pytest.raises((Refused, ConnectionLost)):  # which of the two is the kernel's choice (RST may overtake the answer)
+        async with (
+            server,
+            BrokerClient(ClientSettings(broker_url=f"http://127.0.0.1:{port}")) as client,
+        ):
+            with pytest.raises(
+                (Refused, ConnectionLost)
+            ):  # which of the two is the kernel's choice (RST may overtake the answer)
                 await client.send("lucy", "x" * 5_000_000)
 
     asyncio.run(run())
 
 
 def stream_head(chunked: bool = False) -> bytes:
-    return b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n" + (b"Transfer-Encoding: chunked\r\n\r\n" if chunked else b"Connection: close\r\n\r\n")
+    return b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n" + (
+        b"Transfer-Encoding: chunked\r\n\r\n" if chunked else b"Connection: close\r\n\r\n"
+    )
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -218,7 +260,9 @@ def test_a_stream_gives_events_and_its_end(chunked):
             while True:
                 events += await stream.read_events(5)
         await stream.aclose()
-        assert [(event.event, event.data, event.last_event_id) for event in events] == [("ticket", "{}", "7")]
+        assert [(event.event, event.data, event.last_event_id) for event in events] == [
+            ("ticket", "{}", "7")
+        ]
 
     scenario(serve, play)
 
@@ -229,7 +273,9 @@ def test_a_silent_stream_is_a_timeout_and_what_is_no_stream_is_refused():
             return 200, []
         if asked.path == ["gone"]:
             return problem(404, "no such agent")
-        writer.write(stream_head() + (b"data: " + b"x" * (17 << 20) if asked.path == ["flood"] else b""))
+        writer.write(
+            stream_head() + (b"data: " + b"x" * (17 << 20) if asked.path == ["flood"] else b"")
+        )
         await asyncio.Event().wait()
 
     async def play(client, broker):

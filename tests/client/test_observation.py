@@ -8,13 +8,44 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.client.observation import AgentView, Found, Missed, Overview, StageEvent, Waiting, decode_event
+from bridge.client.observation import (
+    AgentView,
+    Found,
+    Missed,
+    Overview,
+    StageEvent,
+    Waiting,
+    decode_event,
+)
 from bridge.errors import PeerError
 
-NAMES = ["agentId", "status", "pending", "waiting", "reason", "sinceAt", "totals", "timeline", "accepted", "p50Ms", "latency", "delivered", "agents", "evidence", "tickets", "ticketId", "nextBefore", "events", "stepMs", "queued"]
+NAMES = [
+    "agentId",
+    "status",
+    "pending",
+    "waiting",
+    "reason",
+    "sinceAt",
+    "totals",
+    "timeline",
+    "accepted",
+    "p50Ms",
+    "latency",
+    "delivered",
+    "agents",
+    "evidence",
+    "tickets",
+    "ticketId",
+    "nextBefore",
+    "events",
+    "stepMs",
+    "queued",
+]
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=6)
+    ),
     max_leaves=20,
 )
 
@@ -28,13 +59,18 @@ def test_anything_is_a_value_or_the_peers_fault(content):
             assert error.status == 502
 
 
-@given(st.sampled_from(["stage", "agent", "missed", "heartbeat", "later"]), values.map(json.dumps) | st.text(max_size=20))
+@given(
+    st.sampled_from(["stage", "agent", "missed", "heartbeat", "later"]),
+    values.map(json.dumps) | st.text(max_size=20),
+)
 def test_any_event_is_a_value_or_nothing_or_the_peers_fault(name, data):
     try:
         told = decode_event(name, data)
     except PeerError:
         return
-    assert isinstance(told, {"stage": StageEvent, "agent": AgentView, "missed": Missed}.get(name, type(None)))
+    assert isinstance(
+        told, {"stage": StageEvent, "agent": AgentView, "missed": Missed}.get(name, type(None))
+    )
 
 
 def test_an_agent_with_all_its_fields():
@@ -42,12 +78,32 @@ def test_an_agent_with_all_its_fields():
         "agentId": "lucy", "type": "claude", "registered": False, "status": "online", "connection": "sse", "health": "busy", "session": "dev", "pane": "0", "pending": 2,
         "oldestPendingAt": "A", "waiting": {"ticketId": None, "reason": "why", "sinceAt": "S"}, "queued": 1, "lastHeartbeat": None,
     }  # fmt: skip
-    assert AgentView.from_json(fields) == AgentView("lucy", "claude", "online", "sse", "busy", "dev", "0", 2, "A", Waiting("why", "S"), 1, "", False)
+    assert AgentView.from_json(fields) == AgentView(
+        "lucy",
+        "claude",
+        "online",
+        "sse",
+        "busy",
+        "dev",
+        "0",
+        2,
+        "A",
+        Waiting("why", "S"),
+        1,
+        "",
+        False,
+    )
 
 
 @pytest.mark.parametrize(
     "fields, is_gone",
-    [({"registered": False}, True), ({"registered": True}, False), ({}, False), ({"registered": False, "pending": 1}, False), ({"registered": False, "connection": "sse"}, False)],
+    [
+        ({"registered": False}, True),
+        ({"registered": True}, False),
+        ({}, False),
+        ({"registered": False, "pending": 1}, False),
+        ({"registered": False, "connection": "sse"}, False),
+    ],
 )
 def test_an_agent_that_has_left_the_overview(fields, is_gone):
     assert AgentView.from_json({"agentId": "a", **fields}).is_gone is is_gone
@@ -62,5 +118,14 @@ def test_a_number_of_any_length_is_read():
 
 
 def test_numbers_that_are_none_are_not_known():
-    found = Overview.from_json({"totals": {"pending": 1e400, "accepted": 2.0, "agents": True}, "timeline": {"accepted": [1, None, "x"], "p50Ms": [0.5, None]}})
-    assert found.totals == {"accepted": 2} and found.timeline.accepted == (1, 0, 0) and found.timeline.p50_ms == (0.5, None)
+    found = Overview.from_json(
+        {
+            "totals": {"pending": 1e400, "accepted": 2.0, "agents": True},
+            "timeline": {"accepted": [1, None, "x"], "p50Ms": [0.5, None]},
+        }
+    )
+    assert (
+        found.totals == {"accepted": 2}
+        and found.timeline.accepted == (1, 0, 0)
+        and found.timeline.p50_ms == (0.5, None)
+    )

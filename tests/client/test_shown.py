@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from fakes import FakeBroker, Predecessor, problem
+from running import new_name
 
 from bridge.client.broker import BrokerClient
 from bridge.errors import BrokerUnreachable, Refused
 from bridge.settings import ClientSettings
-from fakes import FakeBroker, Predecessor, problem
-from running import new_name
 
 
 def ask(url: str, play):
@@ -26,10 +26,16 @@ def test_shown_is_waited_for(broker):
 
     async def play(client):
         waiting = asyncio.ensure_future(client.wait_shown(ticket_id, 60))
-        assert await client.shown(ticket_id, "%3", "/dev/pts/7") == {"ticketId": ticket_id, "status": "pending"}
+        assert await client.shown(ticket_id, "%3", "/dev/pts/7") == {
+            "ticketId": ticket_id,
+            "status": "pending",
+        }
         assert await waiting == [{"pane": "%3", "tty": "/dev/pts/7"}]
         await client.shown(ticket_id, tty="/dev/pts/8")
-        assert await client.wait_shown(ticket_id, 0) == [{"pane": "%3", "tty": "/dev/pts/7"}, {"tty": "/dev/pts/8"}]
+        assert await client.wait_shown(ticket_id, 0) == [
+            {"pane": "%3", "tty": "/dev/pts/7"},
+            {"tty": "/dev/pts/8"},
+        ]
 
     ask(broker.url, play)
 
@@ -49,11 +55,16 @@ def test_a_wait_longer_than_one_request_asks_again():
 
     async def handler(request, writer):
         asked.append(request.query)
-        history = [{"stage": "accepted"}] + ([{"stage": "shown", "evidence": {"pane": "%1"}}] if len(asked) == 3 else [])
+        history = [{"stage": "accepted"}] + (
+            [{"stage": "shown", "evidence": {"pane": "%1"}}] if len(asked) == 3 else []
+        )
         return 200, {"ticketId": "t", "awaited": "shown", "history": history}
 
     async def play():
-        async with FakeBroker(handler) as broker, BrokerClient(ClientSettings(broker_url=broker.url)) as client:
+        async with (
+            FakeBroker(handler) as broker,
+            BrokerClient(ClientSettings(broker_url=broker.url)) as client,
+        ):
             assert await client.wait_shown("t", 3600) == [{"pane": "%1"}]
 
     asyncio.run(play())
@@ -71,7 +82,10 @@ def test_brokers_that_do_not_know_the_stage():
         return problem(404, "no ticket 't'")
 
     async def play(handler):
-        async with FakeBroker(handler) as broker, BrokerClient(ClientSettings(broker_url=broker.url)) as client:
+        async with (
+            FakeBroker(handler) as broker,
+            BrokerClient(ClientSettings(broker_url=broker.url)) as client,
+        ):
             return await client.wait_shown("t", 60)
 
     assert asyncio.run(play(older)) is None and asyncio.run(play(foreign)) is None
@@ -85,7 +99,10 @@ def test_a_broker_that_goes_away_is_told():
         return None
 
     async def play():
-        async with FakeBroker(hangs_up) as broker, BrokerClient(ClientSettings(broker_url=broker.url)) as client:
+        async with (
+            FakeBroker(hangs_up) as broker,
+            BrokerClient(ClientSettings(broker_url=broker.url)) as client,
+        ):
             with pytest.raises(BrokerUnreachable):
                 await client.wait_shown("t", 60)
 

@@ -11,7 +11,16 @@ TICKET_KEYS = {
 }  # fmt: skip
 AGENT_KEYS = {"agentId", "type", "metadata", "status", "lastHeartbeat", "heartbeatIntervalMs"}
 STATUSES = {"pending", "delivered", "responded", "expired", "dropped"}
-STAGES = ["accepted", "streamed", "claimed", "injected", "acknowledged", "replied", "expired", "dropped"]
+STAGES = [
+    "accepted",
+    "streamed",
+    "claimed",
+    "injected",
+    "acknowledged",
+    "replied",
+    "expired",
+    "dropped",
+]
 
 
 def is_at(value) -> bool:
@@ -32,11 +41,15 @@ def check_ticket(ticket: dict, with_history: bool = False) -> None:
     assert ticket["status"] in STATUSES
     assert isinstance(ticket["expectReply"], bool) and is_count(ticket["timeoutMs"])
     assert is_at(ticket["createdAt"]) and is_at(ticket["updatedAt"])
-    assert ("latencyMs" in keys) == (ticket["status"] == "responded"), "latencyMs comes once it is replied"
+    assert ("latencyMs" in keys) == (ticket["status"] == "responded"), (
+        "latencyMs comes once it is replied"
+    )
     if "latencyMs" in keys:
         assert is_count(ticket["latencyMs"])
     if ticket["status"] == "responded":
-        assert set(ticket["response"]) == {"payload", "metadata", "at"} and is_at(ticket["response"]["at"])
+        assert set(ticket["response"]) == {"payload", "metadata", "at"} and is_at(
+            ticket["response"]["at"]
+        )
     else:
         assert ticket["response"] is None
     for entry in ticket.get("history", []):
@@ -50,7 +63,11 @@ def check_ticket(ticket: dict, with_history: bool = False) -> None:
 
 def check_agent(agent: dict) -> None:
     assert set(agent) == AGENT_KEYS
-    assert isinstance(agent["agentId"], str) and isinstance(agent["type"], str) and isinstance(agent["metadata"], dict)
+    assert (
+        isinstance(agent["agentId"], str)
+        and isinstance(agent["type"], str)
+        and isinstance(agent["metadata"], dict)
+    )
     assert agent["status"] in ("online", "offline")
     assert is_count(agent["heartbeatIntervalMs"])
 

@@ -5,14 +5,23 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
+from running import new_name, wait_until
 
 from conformance.shapes import check_agent, check_problem, is_at
-from running import new_name, wait_until
 
 
 def test_register_answers_the_agent(broker):
     agent = new_name()
-    answer = broker.ask("POST", "/agents/register", {"agentId": agent, "type": "coder", "metadata": {"session": "dev", "paneId": "0"}, "heartbeatIntervalMs": 15000})
+    answer = broker.ask(
+        "POST",
+        "/agents/register",
+        {
+            "agentId": agent,
+            "type": "coder",
+            "metadata": {"session": "dev", "paneId": "0"},
+            "heartbeatIntervalMs": 15000,
+        },
+    )
     assert answer.status == 200
     check_agent(answer.json)
     assert answer.json["agentId"] == agent and answer.json["type"] == "coder"
@@ -62,7 +71,9 @@ def test_registering_again_merges_metadata(broker):
     ids=repr,
 )
 def test_register_refuses(broker, body):
-    check_problem(broker.ask("POST", "/agents/register", body if body is not None else b"null"), 400)
+    check_problem(
+        broker.ask("POST", "/agents/register", body if body is not None else b"null"), 400
+    )
 
 
 def test_register_without_a_body_is_400(broker):
@@ -75,7 +86,9 @@ def test_an_id_may_be_128_characters(broker):
     assert broker.ask("GET", f"/agents/{quote(agent)}").status == 200
 
 
-@pytest.mark.parametrize("odd", ["a/b", "a b", "ünïcode-☃", "a%41", "..", "?x=1#y", "a+b", "register2"])
+@pytest.mark.parametrize(
+    "odd", ["a/b", "a b", "ünïcode-☃", "a%41", "..", "?x=1#y", "a+b", "register2"]
+)
 def test_odd_ids_are_percent_decoded_once(broker, odd):
     agent = f"{odd}"
     broker.register(agent)
@@ -101,8 +114,12 @@ def test_list_filters(broker):
     assert broker.ask("GET", "/agents?type=no-such-type").json == []
     broker.ask("POST", f"/agents/{one}/heartbeat")
     assert one in {agent["agentId"] for agent in broker.ask("GET", "/agents?status=online").json}
-    assert one not in {agent["agentId"] for agent in broker.ask("GET", "/agents?status=offline").json}
-    assert [agent["agentId"] for agent in broker.ask("GET", f"/agents?status=online&type={kind}").json] == [one]
+    assert one not in {
+        agent["agentId"] for agent in broker.ask("GET", "/agents?status=offline").json
+    }
+    assert [
+        agent["agentId"] for agent in broker.ask("GET", f"/agents?status=online&type={kind}").json
+    ] == [one]
     assert broker.ask("GET", f"/agents?status=offline&type={kind}").json == []
 
 
@@ -136,7 +153,9 @@ def test_heartbeat(broker):
     assert shown["status"] == "online" and shown["lastHeartbeat"] == answer.json["lastHeartbeat"]
 
 
-@pytest.mark.parametrize("body", [{}, {"tier": "sse"}, {"from": "the predecessor", "load": [1, 2]}], ids=repr)
+@pytest.mark.parametrize(
+    "body", [{}, {"tier": "sse"}, {"from": "the predecessor", "load": [1, 2]}], ids=repr
+)
 def test_heartbeat_takes_any_object(broker, body):
     agent = new_name()
     broker.register(agent)
@@ -156,7 +175,9 @@ def test_a_report_shows_on_the_debug_page_and_in_the_metrics(start):
     assert broker.ask("POST", f"/agents/{agent}/heartbeat", REPORT).status == 200
     status = broker.ask("GET", f"/debug/agent/{agent}/status").json
     assert status["tmuxSession"] == "dev-lucy" and status["sessionHealth"] == "busy"
-    broker.ask("POST", f"/agents/{agent}/heartbeat", {**REPORT, "health": "lost", "memoryBytes": 987654321})
+    broker.ask(
+        "POST", f"/agents/{agent}/heartbeat", {**REPORT, "health": "lost", "memoryBytes": 987654321}
+    )
     assert broker.ask("GET", f"/debug/agent/{agent}/status").json["sessionHealth"] == "lost"
     shown = broker.metrics().values()
     assert 987654321 in shown and 123456789 not in shown, "the latest one"
@@ -175,11 +196,17 @@ def test_online_while_a_stream_stands(start):
     broker = start()
     agent = new_name()
     broker.register(agent, heartbeatIntervalMs=1)
-    wait_until(lambda: broker.ask("GET", f"/agents/{agent}").json["status"] == "offline", "offline when nothing stands")
+    wait_until(
+        lambda: broker.ask("GET", f"/agents/{agent}").json["status"] == "offline",
+        "offline when nothing stands",
+    )
     with broker.agent_stream(agent) as stream:
         stream.read_block()
         assert broker.ask("GET", f"/agents/{agent}").json["status"] == "online"
-    wait_until(lambda: broker.ask("GET", f"/agents/{agent}").json["status"] == "offline", "offline when the stream has gone")
+    wait_until(
+        lambda: broker.ask("GET", f"/agents/{agent}").json["status"] == "offline",
+        "offline when the stream has gone",
+    )
 
 
 def test_online_while_a_long_poll_stands(start):
@@ -188,14 +215,22 @@ def test_online_while_a_long_poll_stands(start):
     broker.register(agent, heartbeatIntervalMs=1)
     with broker.line() as line:
         line.request("GET", f"/agents/{agent}/tickets/pending?waitMs=30000")
-        wait_until(lambda: broker.ask("GET", f"/agents/{agent}").json["status"] == "online", "online while it waits")
-    wait_until(lambda: broker.ask("GET", f"/agents/{agent}").json["status"] == "offline", "offline when it has gone")
+        wait_until(
+            lambda: broker.ask("GET", f"/agents/{agent}").json["status"] == "online",
+            "online while it waits",
+        )
+    wait_until(
+        lambda: broker.ask("GET", f"/agents/{agent}").json["status"] == "offline",
+        "offline when it has gone",
+    )
 
 
 def test_registrations_survive_a_restart(start):
     broker = start()
     agent = new_name()
-    before = broker.register(agent, type="coder", metadata={"deep": {"x": [1, None]}}, heartbeatIntervalMs=777)
+    before = broker.register(
+        agent, type="coder", metadata={"deep": {"x": [1, None]}}, heartbeatIntervalMs=777
+    )
     broker.kill()
     broker.start()
     after = broker.ask("GET", f"/agents/{agent}").json

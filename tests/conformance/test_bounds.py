@@ -6,10 +6,10 @@ import contextlib
 import json
 
 import pytest
-
-from conformance.shapes import check_problem
 from raw_http import request_bytes
 from running import new_name, wait_until
+
+from conformance.shapes import check_problem
 
 
 def test_a_full_backlog_is_429_until_there_is_room(start):
@@ -39,14 +39,22 @@ def test_a_repeated_send_to_a_full_backlog_gets_its_old_answer(start):
 def test_an_expired_ticket_makes_room(start):
     broker = start(BRIDGE_QUEUE_MAX=1)
     broker.send("a", 1, ttlMs=100)
-    wait_until(lambda: broker.ask("POST", "/agents/a/send", {"payload": 2}).status == 202, "room after the ttl")
+    wait_until(
+        lambda: broker.ask("POST", "/agents/a/send", {"payload": 2}).status == 202,
+        "room after the ttl",
+    )
 
 
 def test_the_bound_holds_for_sends_in_one_burst(start):
     """All of them are in the air before the first is on disk: the bound must count those too."""
     broker = start(BRIDGE_QUEUE_MAX=10)
     with broker.line() as line:
-        line.send(b"".join(request_bytes("POST", "/agents/a/send", {"payload": number}, port=broker.port) for number in range(40)))
+        line.send(
+            b"".join(
+                request_bytes("POST", "/agents/a/send", {"payload": number}, port=broker.port)
+                for number in range(40)
+            )
+        )
         statuses = [line.read_answer().status for _ in range(40)]
     assert statuses == [202] * 10 + [429] * 30
     assert [ticket["payload"] for ticket in broker.pending("a")] == list(range(10))
@@ -85,10 +93,18 @@ def test_a_full_queue_takes_nothing_from_the_rate(start):
 def test_the_bucket_fills_again(start):
     broker = start(BRIDGE_RATE_LIMIT=300)  # one every 200 ms
     with broker.line() as line:
-        line.send(b"".join(request_bytes("POST", "/agents/a/send", {"payload": 0}, port=broker.port) for _ in range(400)))
+        line.send(
+            b"".join(
+                request_bytes("POST", "/agents/a/send", {"payload": 0}, port=broker.port)
+                for _ in range(400)
+            )
+        )
         statuses = [line.read_answer().status for _ in range(400)]
     assert statuses[:300] == [202] * 300 and 429 in statuses
-    wait_until(lambda: broker.ask("POST", "/agents/a/send", {"payload": 1}).status == 202, "the bucket fills")
+    wait_until(
+        lambda: broker.ask("POST", "/agents/a/send", {"payload": 1}).status == 202,
+        "the bucket fills",
+    )
 
 
 def test_the_default_is_a_hundred_a_minute(start):
@@ -104,7 +120,12 @@ def test_the_default_is_a_hundred_a_minute(start):
 def test_the_rate_limit_can_be_off(start):
     broker = start(BRIDGE_RATE_LIMIT=0)
     with broker.line() as line:
-        line.send(b"".join(request_bytes("POST", "/agents/a/send", {"payload": 0}, port=broker.port) for _ in range(300)))
+        line.send(
+            b"".join(
+                request_bytes("POST", "/agents/a/send", {"payload": 0}, port=broker.port)
+                for _ in range(300)
+            )
+        )
         assert {line.read_answer().status for _ in range(300)} == {202}
 
 
@@ -124,7 +145,9 @@ def test_a_body_of_one_mebibyte(broker):
 def test_a_chunked_body_beyond_one_mebibyte(broker):
     with broker.line() as line:
         chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
-        line.request("POST", "/agents/a/send", chunk * 16 + b"1\r\nx\r\n", [("Transfer-Encoding", "chunked")])
+        line.request(
+            "POST", "/agents/a/send", chunk * 16 + b"1\r\nx\r\n", [("Transfer-Encoding", "chunked")]
+        )
         check_problem(line.read_answer(), 413)
         assert line.is_closed()
 
@@ -138,7 +161,10 @@ def test_a_body_limit_of_ones_own(start):
 def test_a_request_line_and_a_head_of_16_kib(broker):
     check_problem(broker.ask("GET", "/health?x=" + "y" * 17000), 414)
     check_problem(broker.ask("GET", "/health", fields=[("X-Long", "y" * 17000)]), 431)
-    check_problem(broker.ask("GET", "/health", fields=[(f"X-{number}", "y" * 50) for number in range(400)]), 431)
+    check_problem(
+        broker.ask("GET", "/health", fields=[(f"X-{number}", "y" * 50) for number in range(400)]),
+        431,
+    )
     assert broker.ask("GET", "/health", fields=[("X-Long", "y" * 8000)]).status == 200
 
 
@@ -150,18 +176,31 @@ def test_an_endless_head_is_refused_while_it_comes(broker):
             assert line.is_closed()
 
 
-@pytest.mark.parametrize("depth, status", [(20, 202), (60, 202), (70, 400), (5000, 400), (200000, 400)])
+@pytest.mark.parametrize(
+    "depth, status", [(20, 202), (60, 202), (70, 400), (5000, 400), (200000, 400)]
+)
 @pytest.mark.parametrize("pair", ["[]", '{"a":}'])
 def test_json_depth(broker, depth, status, pair):
     opening, closing = pair[:-1], pair[-1]
-    body = b'{"payload":' + opening.encode() * depth + (b"1" if pair[0] == "{" else b"") + closing.encode() * depth + b"}"
+    body = (
+        b'{"payload":'
+        + opening.encode() * depth
+        + (b"1" if pair[0] == "{" else b"")
+        + closing.encode() * depth
+        + b"}"
+    )
     if len(body) > 1 << 20:
         body = b'{"payload":' + b"[" * depth
     assert broker.ask("POST", f"/agents/{new_name()}/send", body).status == status
 
 
 def test_brackets_in_strings_are_no_depth(broker):
-    assert broker.ask("POST", f"/agents/{new_name()}/send", {"payload": "[" * 1000 + '\\"[{' * 100}).status == 202
+    assert (
+        broker.ask(
+            "POST", f"/agents/{new_name()}/send", {"payload": "[" * 1000 + '\\"[{' * 100}
+        ).status
+        == 202
+    )
     assert broker.ask("POST", f"/agents/{new_name()}/send", {"payload": [[]] * 500}).status == 202
 
 
@@ -169,7 +208,11 @@ def test_brackets_in_strings_are_no_depth(broker):
 def test_ids_of_128_characters(broker, name):
     for length, status in [(128, 202), (129, 400)]:
         odd = "".join(["é", new_name()]).ljust(length, "x")
-        agent, body = (odd, {"payload": 1}) if name == "agentId" else (new_name(), {"payload": 1, "ticketId": odd})
+        agent, body = (
+            (odd, {"payload": 1})
+            if name == "agentId"
+            else (new_name(), {"payload": 1, "ticketId": odd})
+        )
         path = f"/agents/{agent.replace('é', '%C3%A9')}/send"
         assert broker.ask("POST", path, body).status == status
 
@@ -206,7 +249,12 @@ def test_an_idle_connection_has_its_time(start):
 
 
 def test_a_wait_is_not_idleness(start):
-    broker = start(BRIDGE_IDLE_TIMEOUT=100, BRIDGE_HEAD_TIMEOUT=100, BRIDGE_BODY_TIMEOUT=100, BRIDGE_SSE_HEARTBEAT=60000)
+    broker = start(
+        BRIDGE_IDLE_TIMEOUT=100,
+        BRIDGE_HEAD_TIMEOUT=100,
+        BRIDGE_BODY_TIMEOUT=100,
+        BRIDGE_SSE_HEARTBEAT=60000,
+    )
     with broker.line() as line, broker.agent_stream("b") as stream:
         stream.read_block()
         line.request("GET", "/agents/a/tickets/pending?waitMs=700")

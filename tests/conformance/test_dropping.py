@@ -5,13 +5,15 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 import pytest
+from running import new_name, stages, wait_until
 
 from conformance.shapes import check_problem, check_ticket
-from running import new_name, stages, wait_until
 
 
 def drop(broker, ticket_id: str, reason: str = ""):
-    return broker.ask("DELETE", f"/tickets/{ticket_id}" + (f"?{urlencode({'reason': reason})}" if reason else ""))
+    return broker.ask(
+        "DELETE", f"/tickets/{ticket_id}" + (f"?{urlencode({'reason': reason})}" if reason else "")
+    )
 
 
 def test_a_dropped_ticket_is_never_delivered_and_says_why(broker):
@@ -68,7 +70,10 @@ def test_a_waiter_for_its_reply_is_told(broker, how):
             if how == "drop":
                 drop(broker, ticket_id)
             told = poll.read_answer()
-            assert told.status == 200 and (told.json["status"], told.json["response"]) == (status, None)
+            assert told.status == 200 and (told.json["status"], told.json["response"]) == (
+                status,
+                None,
+            )
             assert status in check_problem(wait.read_answer(), 408)["detail"]
             event = stream.read_event()
             assert (event.event, event.json["status"]) == ("timeout", status)
@@ -83,8 +88,12 @@ def test_purge_ends_all_that_is_pending_for_one_agent(start):
     broker = start(BRIDGE_RATE_LIMIT=0, BRIDGE_QUEUE_MAX=2000)
     kept = broker.send("bob")
     with broker.line() as line:
-        sent = [line.ask("POST", "/agents/lucy/send", {"payload": n}).json["ticketId"] for n in range(1100)]
+        sent = [
+            line.ask("POST", "/agents/lucy/send", {"payload": n}).json["ticketId"]
+            for n in range(1100)
+        ]
     broker.acknowledge(sent[0])
+
     def purge():
         return broker.ask("DELETE", "/agents/lucy/tickets/pending?reason=a+loop").json
 
@@ -93,11 +102,15 @@ def test_purge_ends_all_that_is_pending_for_one_agent(start):
     assert purge() == {"dropped": 0, "left": 0}
     broker.kill()
     broker.start()
-    assert broker.pending("lucy") == [] and [each["ticketId"] for each in broker.pending("bob")] == [kept]
+    assert broker.pending("lucy") == [] and [
+        each["ticketId"] for each in broker.pending("bob")
+    ] == [kept]
     assert broker.ticket(sent[0])["status"] == "delivered"
     for ticket_id in (sent[1], sent[-1]):
         ticket = broker.ticket(ticket_id)
-        assert ticket["status"] == "dropped" and ticket["history"][-1]["evidence"] == {"reason": "a loop"}
+        assert ticket["status"] == "dropped" and ticket["history"][-1]["evidence"] == {
+            "reason": "a loop"
+        }
     assert broker.metrics()["bridge_messages_queued_current"] == 1
 
 
@@ -107,7 +120,10 @@ def test_purge_opens_a_store_that_is_full(start):
     text = "x" * 90_000
     for agent in ("lucy", "bob"):
         broker.register(agent)
-    assert broker.send("lucy", text) and broker.ask("POST", "/agents/lucy/send", {"payload": text}).status == 429
+    assert (
+        broker.send("lucy", text)
+        and broker.ask("POST", "/agents/lucy/send", {"payload": text}).status == 429
+    )
     assert broker.ask("DELETE", "/agents/lucy/tickets/pending").json == {"dropped": 1, "left": 0}
     broker.send("lucy", text)
 

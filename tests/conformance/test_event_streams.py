@@ -6,9 +6,9 @@ import random
 import threading
 
 import pytest
+from running import new_name, stages, wait_until
 
 from conformance.shapes import check_problem, check_ticket
-from running import new_name, stages, wait_until
 
 
 @pytest.mark.parametrize("version", ["1.1", "1.0"])
@@ -21,7 +21,9 @@ def test_the_head_and_the_opening(broker, version):
         assert stream.head.field("bridge-heartbeat-ms") == "30000"
         assert stream.head.field("content-length") is None
         if version == "1.0":
-            assert stream.head.field("transfer-encoding") is None, "nginx speaks HTTP/1.0: close-delimited, never chunked"
+            assert stream.head.field("transfer-encoding") is None, (
+                "nginx speaks HTTP/1.0: close-delimited, never chunked"
+            )
         opening = stream.read_block()
         comments = list(opening.comments)
         if not comments:
@@ -41,7 +43,9 @@ def test_backlog_then_live_with_seq_as_id(broker):
         assert event.event == "ticket" and event.id == str(event.json["seq"])
         check_ticket(event.json)
         assert event.json["agentId"] == agent
-    assert "streamed" in stages(broker.ticket(old[0])) and "streamed" in stages(broker.ticket(new[0]))
+    assert "streamed" in stages(broker.ticket(old[0])) and "streamed" in stages(
+        broker.ticket(new[0])
+    )
 
 
 def test_the_event_is_written_as_the_contract_shows_it(broker):
@@ -50,7 +54,12 @@ def test_the_event_is_written_as_the_contract_shows_it(broker):
     with broker.agent_stream(agent) as stream:
         event = stream.read_event()
     lines = event.raw.split("\n")
-    assert lines[0] == f"id: {event.json['seq']}" and lines[1] == "event: ticket" and lines[2].startswith('data: {"ticketId":"') and len(lines) == 3
+    assert (
+        lines[0] == f"id: {event.json['seq']}"
+        and lines[1] == "event: ticket"
+        and lines[2].startswith('data: {"ticketId":"')
+        and len(lines) == 3
+    )
 
 
 def test_the_same_ticket_on_every_tier(broker):
@@ -143,7 +152,15 @@ def test_within_a_connection_a_ticket_is_sent_once(broker):
     with broker.agent_stream(agent) as stream:
         assert stream.read_event().json["ticketId"] == ticket_id
         broker.ask("POST", f"/tickets/{ticket_id}/claim", {"watcher": "w", "leaseMs": 20})
-        wait_until(lambda: broker.ask("POST", f"/tickets/{ticket_id}/claim", {"watcher": "v", "leaseMs": 20}).status == 200, "the lease runs out")
+        wait_until(
+            lambda: (
+                broker.ask(
+                    "POST", f"/tickets/{ticket_id}/claim", {"watcher": "v", "leaseMs": 20}
+                ).status
+                == 200
+            ),
+            "the lease runs out",
+        )
         broker.send(agent, 2)
         assert stream.read_event().json["payload"] == 2
 
@@ -155,7 +172,10 @@ def test_no_gap_and_no_double_while_senders_and_reconnects_race(broker):
     def publish(sender):
         with broker.line() as line:
             for number in range(each):
-                assert line.ask("POST", f"/agents/{agent}/send", {"payload": [sender, number]}).status == 202
+                assert (
+                    line.ask("POST", f"/agents/{agent}/send", {"payload": [sender, number]}).status
+                    == 202
+                )
 
     senders = [threading.Thread(target=publish, args=(number,)) for number in range(4)]
     for sender in senders:
@@ -172,7 +192,9 @@ def test_no_gap_and_no_double_while_senders_and_reconnects_race(broker):
     assert numbers == sorted(set(numbers))
     assert len({event.json["ticketId"] for event in seen}) == 4 * each
     for sender in range(4):
-        assert [event.json["payload"][1] for event in seen if event.json["payload"][0] == sender] == list(range(each))
+        assert [
+            event.json["payload"][1] for event in seen if event.json["payload"][0] == sender
+        ] == list(range(each))
 
 
 def test_many_streams_hear_the_same_order(broker):
@@ -196,11 +218,15 @@ def quick(tmp_path_factory):
     """A broker whose heart beats ten times a second."""
     from running import Broker, package_launcher
 
-    with Broker(package_launcher(), tmp_path_factory.mktemp("quick") / "bridge.db", BRIDGE_SSE_HEARTBEAT=100) as running:
+    with Broker(
+        package_launcher(), tmp_path_factory.mktemp("quick") / "bridge.db", BRIDGE_SSE_HEARTBEAT=100
+    ) as running:
         yield running
 
 
-@pytest.mark.parametrize("path", ["/agents/quiet/tickets/stream", "/tickets/stream", "/tickets/stream?subscriber=x"])
+@pytest.mark.parametrize(
+    "path", ["/agents/quiet/tickets/stream", "/tickets/stream", "/tickets/stream?subscriber=x"]
+)
 def test_heartbeats_are_comments(quick, path):
     with quick.stream(path) as stream:
         blocks = [stream.read_block() for _ in range(6)]
@@ -208,7 +234,9 @@ def test_heartbeats_are_comments(quick, path):
     assert len(beats) >= 5 and all(block.data is None for block in blocks)
 
 
-@pytest.mark.parametrize("path", ["/agents/quiet/tickets/stream?heartbeat=event", "/tickets/stream?heartbeat=event"])
+@pytest.mark.parametrize(
+    "path", ["/agents/quiet/tickets/stream?heartbeat=event", "/tickets/stream?heartbeat=event"]
+)
 def test_heartbeats_as_events_can_be_seen_in_a_browser(quick, path):
     """An event without data is never dispatched (WHATWG HTML 9.2.6), so it has data; it has no id, or the cursor would move."""
     with quick.stream(path) as stream:
@@ -220,7 +248,12 @@ def test_heartbeats_as_events_can_be_seen_in_a_browser(quick, path):
 def test_a_reply_stream_has_heartbeats_too(quick):
     ticket_id = quick.send(new_name(), 1, timeoutMs=60000)
     with quick.stream(f"/replies/{ticket_id}/stream") as stream:
-        assert sum(block.comments == ["heartbeat"] for block in [stream.read_block() for _ in range(4)]) >= 3
+        assert (
+            sum(
+                block.comments == ["heartbeat"] for block in [stream.read_block() for _ in range(4)]
+            )
+            >= 3
+        )
 
 
 def test_the_stream_ends_cleanly_on_shutdown(start):

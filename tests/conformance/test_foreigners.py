@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import pytest
-
-from conformance.shapes import check_problem
 from running import new_name
 
+from conformance.shapes import check_problem
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:5050", "127.0.0.1.evil.example", "localhost.evil.example", "10.1.2.3"])
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:5050",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "10.1.2.3",
+    ],
+)
 def test_a_foreign_host_is_421(broker, host):
     """DNS rebinding: a page of evil.example, resolved to 127.0.0.1, must get nothing."""
     check_problem(broker.ask("GET", "/agents", fields=[("Host", host)]), 421)
@@ -18,19 +27,40 @@ def test_a_foreign_host_is_421(broker, host):
 def test_the_authority_of_an_absolute_form_wins(broker):
     check_problem(broker.ask("GET", "http://evil.example/health"), 421)
     with broker.line() as line:
-        line.send(f"GET http://127.0.0.1:{broker.port}/health HTTP/1.1\r\nHost: evil.example\r\n\r\n".encode())
+        line.send(
+            f"GET http://127.0.0.1:{broker.port}/health HTTP/1.1\r\nHost: evil.example\r\n\r\n".encode()
+        )
         assert line.read_answer().status == 200
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:{port}", "localhost:{port}", "LOCALHOST:{port}", "127.0.0.1", "localhost"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:{port}", "localhost:{port}", "LOCALHOST:{port}", "127.0.0.1", "localhost"]
+)
 def test_own_names(broker, host):
-    assert broker.ask("GET", "/health", fields=[("Host", host.format(port=broker.port))]).status == 200
+    assert (
+        broker.ask("GET", "/health", fields=[("Host", host.format(port=broker.port))]).status == 200
+    )
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "http://evil.example:5050", "null", "http://127.0.0.1.evil.example", "file://", "http://localhost.evil.example"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "http://evil.example:5050",
+        "null",
+        "http://127.0.0.1.evil.example",
+        "file://",
+        "http://localhost.evil.example",
+    ],
+)
 def test_a_foreign_origin_is_403(broker, origin):
     agent = new_name()
-    for method, path, body in [("POST", f"/agents/{agent}/send", {"payload": 1}), ("GET", "/agents", None), ("GET", f"/agents/{agent}/tickets/stream", None), ("DELETE", f"/agents/{agent}", None)]:
+    for method, path, body in [
+        ("POST", f"/agents/{agent}/send", {"payload": 1}),
+        ("GET", "/agents", None),
+        ("GET", f"/agents/{agent}/tickets/stream", None),
+        ("DELETE", f"/agents/{agent}", None),
+    ]:
         answer = broker.ask(method, path, body, [("Origin", origin)])
         check_problem(answer, 403)
         assert answer.field("access-control-allow-origin") is None
@@ -39,7 +69,11 @@ def test_a_foreign_origin_is_403(broker, origin):
 
 def test_the_brokers_own_origin_may_call(broker):
     for name in ("127.0.0.1", "localhost"):
-        answer = broker.ask("GET", "/health", fields=[("Host", f"{name}:{broker.port}"), ("Origin", f"http://{name}:{broker.port}")])
+        answer = broker.ask(
+            "GET",
+            "/health",
+            fields=[("Host", f"{name}:{broker.port}"), ("Origin", f"http://{name}:{broker.port}")],
+        )
         assert answer.status == 200 and answer.field("access-control-allow-origin") != "*"
 
 
@@ -47,8 +81,16 @@ def test_a_listed_origin_may_call(start):
     broker = start(BRIDGE_ALLOWED_ORIGINS="https://ok.example,https://fine.example:8443")
     for origin in ("https://ok.example", "https://fine.example:8443"):
         answer = broker.ask("GET", "/agents", fields=[("Origin", origin)])
-        assert answer.status == 200 and answer.field("access-control-allow-origin") in (None, origin)
-    for origin in ("https://ok.example.evil", "http://ok.example", "https://fine.example", "https://evil.example"):
+        assert answer.status == 200 and answer.field("access-control-allow-origin") in (
+            None,
+            origin,
+        )
+    for origin in (
+        "https://ok.example.evil",
+        "http://ok.example",
+        "https://fine.example",
+        "https://evil.example",
+    ):
         check_problem(broker.ask("GET", "/agents", fields=[("Origin", origin)]), 403)
 
 

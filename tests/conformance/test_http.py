@@ -6,10 +6,10 @@ import http.client
 import json
 
 import pytest
-
-from conformance.shapes import check_problem
 from raw_http import request_bytes
 from running import new_name
+
+from conformance.shapes import check_problem
 
 ROUTES = [
     ("/agents/{a}", {"GET", "DELETE"}),
@@ -41,14 +41,39 @@ def test_405_names_what_is_allowed(broker, path, methods):
         answer = broker.ask(method, path, b"{}" if method in ("POST", "PUT", "PATCH") else None)
         check_problem(answer, 405)
         allowed = {name.strip() for name in answer.field("allow").split(",")}
-        assert methods <= allowed and method not in allowed and allowed <= methods | {"HEAD", "OPTIONS"}, (method, path, allowed)
+        assert (
+            methods <= allowed
+            and method not in allowed
+            and allowed <= methods | {"HEAD", "OPTIONS"}
+        ), (method, path, allowed)
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/agents/", "/agents/a/b", "/agents/a/tickets", "/tickets/", "/tickets", "/replies/", "/health/", "/HEALTH", "/agents//send", "//health", "/debug", "/../health", "/agents/a/tickets/pending/"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/nothing",
+        "/agents/",
+        "/agents/a/b",
+        "/agents/a/tickets",
+        "/tickets/",
+        "/tickets",
+        "/replies/",
+        "/health/",
+        "/HEALTH",
+        "/agents//send",
+        "//health",
+        "/debug",
+        "/../health",
+        "/agents/a/tickets/pending/",
+    ],
+)
 def test_unknown_paths_are_404(broker, path):
     answer = broker.ask("GET", path)
     if path == "/" and answer.status == 200:
-        assert answer.field("content-type").startswith("text/html"), "only a page for people may stand there"
+        assert answer.field("content-type").startswith("text/html"), (
+            "only a page for people may stand there"
+        )
         return
     assert answer.status in (404, 400, 405), answer
     check_problem(answer, answer.status)
@@ -61,12 +86,16 @@ def test_an_unknown_method_is_refused(broker):
         check_problem(answer, answer.status)
 
 
-@pytest.mark.parametrize("path", ["/health", "/agents", "/metrics", "/debug/connections", "/nothing", "/tickets/none"])
+@pytest.mark.parametrize(
+    "path", ["/health", "/agents", "/metrics", "/debug/connections", "/nothing", "/tickets/none"]
+)
 def test_head_is_get_without_the_body(broker, path):
     with broker.line() as line:
         got = line.ask("GET", path)
         head = line.ask("HEAD", path)
-        assert (head.status, head.body) == (got.status, b"") and head.field("content-type") == got.field("content-type")
+        assert (head.status, head.body) == (got.status, b"") and head.field(
+            "content-type"
+        ) == got.field("content-type")
         assert line.ask("GET", "/health").status == 200, "and the connection goes on in step"
 
 
@@ -99,12 +128,24 @@ def test_every_answer_has_a_framing(broker):
     agent = new_name()
     with broker.line() as line:
         broker.register(agent)
-        for method, path, body in [("GET", "/health", None), ("POST", f"/agents/{agent}/subscribe", {}), ("DELETE", f"/agents/{agent}", None), ("GET", "/nothing", None)]:
+        for method, path, body in [
+            ("GET", "/health", None),
+            ("POST", f"/agents/{agent}/subscribe", {}),
+            ("DELETE", f"/agents/{agent}", None),
+            ("GET", "/nothing", None),
+        ]:
             answer = line.ask(method, path, body)
-            framed = answer.status == 204 or answer.field("content-length") is not None or answer.field("transfer-encoding") == "chunked"
+            framed = (
+                answer.status == 204
+                or answer.field("content-length") is not None
+                or answer.field("transfer-encoding") == "chunked"
+            )
             assert framed, answer
             if answer.status == 204:
-                assert answer.field("content-length") is None and answer.field("transfer-encoding") is None, "RFC 9110 8.6"
+                assert (
+                    answer.field("content-length") is None
+                    and answer.field("transfer-encoding") is None
+                ), "RFC 9110 8.6"
 
 
 def test_json_answers_say_what_they_are(broker):
@@ -114,7 +155,10 @@ def test_json_answers_say_what_they_are(broker):
 
 def test_pipelined_requests_are_answered_in_order(broker):
     agent = new_name()
-    batch = b"".join(request_bytes("POST", f"/agents/{agent}/send", {"payload": number}, port=broker.port) for number in range(10))
+    batch = b"".join(
+        request_bytes("POST", f"/agents/{agent}/send", {"payload": number}, port=broker.port)
+        for number in range(10)
+    )
     batch += request_bytes("GET", f"/agents/{agent}/tickets/pending", port=broker.port)
     batch += request_bytes("GET", "/nothing", port=broker.port)
     batch += request_bytes("HEAD", "/health", port=broker.port)
@@ -143,7 +187,10 @@ def test_a_waiting_request_holds_those_behind_it(broker):
 def test_a_pipelined_request_after_close_is_not_answered(broker):
     agent = new_name()
     with broker.line() as line:
-        line.send(request_bytes("GET", "/health", fields=[("Connection", "close")], port=broker.port) + request_bytes("POST", f"/agents/{agent}/send", {"payload": 1}, port=broker.port))
+        line.send(
+            request_bytes("GET", "/health", fields=[("Connection", "close")], port=broker.port)
+            + request_bytes("POST", f"/agents/{agent}/send", {"payload": 1}, port=broker.port)
+        )
         assert line.read_answer().status == 200
         assert line.is_closed()
     assert broker.pending(agent) == []
@@ -152,7 +199,10 @@ def test_a_pipelined_request_after_close_is_not_answered(broker):
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 50])
 def test_a_request_may_come_in_any_slices(broker, size):
     agent = new_name()
-    data = request_bytes("POST", f"/agents/{agent}/send", {"payload": "sliced é"}, port=broker.port) * 2
+    data = (
+        request_bytes("POST", f"/agents/{agent}/send", {"payload": "sliced é"}, port=broker.port)
+        * 2
+    )
     with broker.line() as line:
         line.socket.setsockopt(6, 1, 1)  # IPPROTO_TCP, TCP_NODELAY
         for start in range(0, len(data), size):
@@ -163,7 +213,12 @@ def test_a_request_may_come_in_any_slices(broker, size):
 def test_expect_100_continue(broker):
     body = json.dumps({"payload": "later"}).encode()
     with broker.line() as line:
-        line.request("POST", f"/agents/{new_name()}/send", None, [("Expect", "100-continue"), ("Content-Length", str(len(body)))])
+        line.request(
+            "POST",
+            f"/agents/{new_name()}/send",
+            None,
+            [("Expect", "100-continue"), ("Content-Length", str(len(body)))],
+        )
         assert line.read_head().status == 100
         line.send(body)
         assert line.read_answer().status == 202
@@ -172,32 +227,54 @@ def test_expect_100_continue(broker):
 
 def test_expect_with_the_body_at_once(broker):
     with broker.line() as line:
-        line.request("POST", f"/agents/{new_name()}/send", {"payload": 1}, [("Expect", "100-continue")])
+        line.request(
+            "POST", f"/agents/{new_name()}/send", {"payload": 1}, [("Expect", "100-continue")]
+        )
         assert line.read_answer().status == 202
         assert line.ask("GET", "/health").status == 200
 
 
 def test_expect_of_a_body_too_large_is_refused_before_it_is_sent(broker):
     with broker.line() as line:
-        line.request("POST", "/agents/a/send", None, [("Expect", "100-continue"), ("Content-Length", str(1 << 30))])
+        line.request(
+            "POST",
+            "/agents/a/send",
+            None,
+            [("Expect", "100-continue"), ("Content-Length", str(1 << 30))],
+        )
         check_problem(line.read_answer(), 413)
         assert line.is_closed()
 
 
 def test_an_unknown_expectation_is_417(broker):
     with broker.line() as line:
-        check_problem(line.ask("POST", "/agents/a/send", {"payload": 1}, [("Expect", "a-miracle")]), 417)
+        check_problem(
+            line.ask("POST", "/agents/a/send", {"payload": 1}, [("Expect", "a-miracle")]), 417
+        )
 
 
 @pytest.mark.parametrize("cut", [1, 5, 1000])
 def test_chunked_request_bodies(broker, cut):
     agent = new_name()
     content = json.dumps({"payload": "é" * 300}, ensure_ascii=False).encode()
-    chunks = b"".join(b"%x\r\n%s\r\n" % (len(content[at : at + cut]), content[at : at + cut]) for at in range(0, len(content), cut))
+    chunks = b"".join(
+        b"%x\r\n%s\r\n" % (len(content[at : at + cut]), content[at : at + cut])
+        for at in range(0, len(content), cut)
+    )
     with broker.line() as line:
-        line.request("POST", f"/agents/{agent}/send", chunks + b"0\r\n\r\n", [("Transfer-Encoding", "chunked")])
+        line.request(
+            "POST",
+            f"/agents/{agent}/send",
+            chunks + b"0\r\n\r\n",
+            [("Transfer-Encoding", "chunked")],
+        )
         assert line.read_answer().status == 202
-        line.request("POST", f"/agents/{agent}/send", b'E;ext="a;b"\r\n{"payload": 2}\r\n000;x\r\nTrailer: dropped\r\n\r\n', [("Transfer-Encoding", "Chunked")])
+        line.request(
+            "POST",
+            f"/agents/{agent}/send",
+            b'E;ext="a;b"\r\n{"payload": 2}\r\n000;x\r\nTrailer: dropped\r\n\r\n',
+            [("Transfer-Encoding", "Chunked")],
+        )
         assert line.read_answer().status == 202
         assert line.ask("GET", "/health").status == 200
     assert [ticket["payload"] for ticket in broker.pending(agent)] == ["é" * 300, 2]
@@ -207,17 +284,29 @@ def test_http_10(broker):
     with broker.line() as line:
         line.send(b"GET /health HTTP/1.0\r\n\r\n")
         answer = line.read_answer()
-        assert answer.status == 200 and answer.json["status"] == "ok" and answer.field("transfer-encoding") is None
+        assert (
+            answer.status == 200
+            and answer.json["status"] == "ok"
+            and answer.field("transfer-encoding") is None
+        )
         assert line.is_closed()
     with broker.line() as line:
         for _ in range(2):
-            answer = line.ask("GET", "/health", fields=[("Connection", "keep-alive")], version="1.0")
+            answer = line.ask(
+                "GET", "/health", fields=[("Connection", "keep-alive")], version="1.0"
+            )
             assert answer.status == 200 and answer.field("connection", "").lower() == "keep-alive"
 
 
 def test_http_10_never_gets_100(broker):
     with broker.line() as line:
-        line.request("POST", f"/agents/{new_name()}/send", {"payload": 1}, [("Expect", "100-continue")], version="1.0")
+        line.request(
+            "POST",
+            f"/agents/{new_name()}/send",
+            {"payload": 1},
+            [("Expect", "100-continue")],
+            version="1.0",
+        )
         assert line.read_head().status == 202
 
 
@@ -232,7 +321,13 @@ def test_http_client_of_the_standard_library(broker):
     connection = http.client.HTTPConnection("127.0.0.1", broker.port, timeout=20)
     try:
         for _ in range(2):
-            connection.request("POST", f"/agents/{new_name()}/send", iter([b'{"payload":', b"1}"]), {"Transfer-Encoding": "chunked", "Content-Type": "application/json"}, encode_chunked=True)
+            connection.request(
+                "POST",
+                f"/agents/{new_name()}/send",
+                iter([b'{"payload":', b"1}"]),
+                {"Transfer-Encoding": "chunked", "Content-Type": "application/json"},
+                encode_chunked=True,
+            )
             answer = connection.getresponse()
             assert answer.status == 202 and json.loads(answer.read())["status"] == "pending"
     finally:

@@ -8,7 +8,6 @@ import resource
 from urllib.parse import quote
 
 import pytest
-
 from prometheus import check_monotone, read, series
 from running import ROOT, new_name, wait_until
 
@@ -19,14 +18,33 @@ DESIGN = [  # what the push design asks for
     "bridge_messages_queued_current", "bridge_tmux_session_failures_total", "bridge_tmux_injection_errors_total", "bridge_watcher_cpu_percent",
     "bridge_watcher_memory_bytes",
 ]  # fmt: skip
-HOSTILE = ['quote"} 1', "back\\slash", "back\\nslash", "a{b=\"c\"}", "line\u2028separator", "émoji 🎉", "# TYPE x counter", "other", "le", "a b"]
+HOSTILE = [
+    'quote"} 1',
+    "back\\slash",
+    "back\\nslash",
+    'a{b="c"}',
+    "line\u2028separator",
+    "émoji 🎉",
+    "# TYPE x counter",
+    "other",
+    "le",
+    "a b",
+]
 BOTH = pytest.mark.parametrize("is_open", [False, True], ids=["text", "openmetrics"])
 
 
 def scrape(broker, is_open=False):
-    accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2,*/*;q=0.1" if is_open else "text/plain"
+    accept = (
+        "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
+        if is_open
+        else "text/plain"
+    )
     answer = broker.ask("GET", "/metrics", fields=[("Accept", accept)])
-    assert answer.status == 200 and answer.field("content-type") == (OPEN if is_open else TEXT) and answer.field("vary") == "Accept"
+    assert (
+        answer.status == 200
+        and answer.field("content-type") == (OPEN if is_open else TEXT)
+        and answer.field("vary") == "Accept"
+    )
     return read(answer.body.decode("utf-8"), is_open)
 
 
@@ -43,12 +61,32 @@ def test_hostile_names_stay_labels(start, is_open):
     broker = start()
     for number, agent in enumerate(HOSTILE):
         broker.register(agent)
-        report(broker, agent, tier='x"y\\', session="s\n", memoryBytes=number, cpuPercent=1.5, queued=1, reconnects=number, sessionFailures=True, injectionErrors=10**30)
+        report(
+            broker,
+            agent,
+            tier='x"y\\',
+            session="s\n",
+            memoryBytes=number,
+            cpuPercent=1.5,
+            queued=1,
+            reconnects=number,
+            sessionFailures=True,
+            injectionErrors=10**30,
+        )
     found = scrape(broker, is_open)
-    shown = {dict(labels)["agent"]: count for (_, labels), count in found["bridge_watcher_memory_bytes"].samples.items()}
+    shown = {
+        dict(labels)["agent"]: count
+        for (_, labels), count in found["bridge_watcher_memory_bytes"].samples.items()
+    }
     assert shown == {agent: number for number, agent in enumerate(HOSTILE)}
-    assert sum(found["bridge_tmux_session_failures" + ("" if is_open else "_total")].samples.values()) == 0, "True is no number"
-    assert sum(found["bridge_tmux_injection_errors" + ("" if is_open else "_total")].samples.values()) == 0, "nor is what no double holds"
+    assert (
+        sum(found["bridge_tmux_session_failures" + ("" if is_open else "_total")].samples.values())
+        == 0
+    ), "True is no number"
+    assert (
+        sum(found["bridge_tmux_injection_errors" + ("" if is_open else "_total")].samples.values())
+        == 0
+    ), "nor is what no double holds"
 
 
 def test_a_fresh_broker_has_every_name(start):
@@ -67,25 +105,54 @@ def test_counters_go_up_by_what_happened(start, is_open):
         stream.read_events(3)
         assert broker.ask("POST", "/agents/lucy/send", {"payload": 4}).status == 429
         middle = scrape(broker, is_open)
-        assert value(middle, "bridge_sse_connections_active") == 1 and value(middle, "bridge_agents_connected", tier="sse") == 1
-    broker.acknowledge(tickets[0], {"watcher": "w", "evidence": {"submittedAt": "2001-01-01T00:00:00.000Z"}})
+        assert (
+            value(middle, "bridge_sse_connections_active") == 1
+            and value(middle, "bridge_agents_connected", tier="sse") == 1
+        )
+    broker.acknowledge(
+        tickets[0], {"watcher": "w", "evidence": {"submittedAt": "2001-01-01T00:00:00.000Z"}}
+    )
     broker.ask("POST", "/replies", {"ticketId": tickets[1], "payload": "ok"})
     assert broker.ask("GET", "/nothing").status == 404
-    wait_until(lambda: value(scrape(broker, is_open), "bridge_sse_connections_active") == 0, "the stream that went")
+    wait_until(
+        lambda: value(scrape(broker, is_open), "bridge_sse_connections_active") == 0,
+        "the stream that went",
+    )
     after = scrape(broker, is_open)
     check_monotone(before, middle), check_monotone(middle, after)
     gained = {key: count - series(before).get(key, 0) for key, count in series(after).items()}
-    assert gained["bridge_messages_sent_total", ()] == 3 and gained["bridge_messages_acknowledged_total", ()] == 1 and gained["bridge_replies_total", ()] == 1
+    assert (
+        gained["bridge_messages_sent_total", ()] == 3
+        and gained["bridge_messages_acknowledged_total", ()] == 1
+        and gained["bridge_replies_total", ()] == 1
+    )
     assert gained["bridge_message_delivery_latency_seconds_count", ()] == 1
-    hops = {dict(labels)["hop"]: count for (name, labels), count in gained.items() if name == "bridge_hop_latency_seconds_count"}
+    hops = {
+        dict(labels)["hop"]: count
+        for (name, labels), count in gained.items()
+        if name == "bridge_hop_latency_seconds_count"
+    }
     assert hops == {"streamed": 3, "injected": 1, "acknowledged": 1}
-    refusals = {dict(labels)["reason"]: count for (name, labels), count in gained.items() if name == "bridge_refusals_total" and count}
+    refusals = {
+        dict(labels)["reason"]: count
+        for (name, labels), count in gained.items()
+        if name == "bridge_refusals_total" and count
+    }
     assert refusals == {"queue_full": 1, "not_found": 1}
-    assert gained["bridge_http_responses_total", (("code", "429"),)] == 1 and gained["bridge_sse_connections_total", ()] == 1
-    assert value(after, "bridge_messages_queued_current") == 1 and value(after, "bridge_messages_queued_bytes") > 100
+    assert (
+        gained["bridge_http_responses_total", (("code", "429"),)] == 1
+        and gained["bridge_sse_connections_total", ()] == 1
+    )
+    assert (
+        value(after, "bridge_messages_queued_current") == 1
+        and value(after, "bridge_messages_queued_bytes") > 100
+    )
     assert 0 < value(after, "bridge_oldest_pending_age_seconds") < 60
     rows, commits = gained["bridge_commit_rows_total", ()], gained["bridge_commits_total", ()]
-    assert rows == 5 == gained["bridge_commit_batch_size_sum", ()] and commits == 5 == gained["bridge_commit_duration_seconds_count", ()]
+    assert (
+        rows == 5 == gained["bridge_commit_batch_size_sum", ()]
+        and commits == 5 == gained["bridge_commit_duration_seconds_count", ()]
+    )
     assert gained["bridge_commit_seconds_total", ()] > 0
 
 
@@ -95,35 +162,55 @@ def test_a_series_of_its_own_for_few_and_one_for_the_others(start):
         broker.register(agent)
         report(broker, agent, reconnects=number, queued=number)
     before = scrape(broker)
-    shown = {dict(labels)["agent"]: count for (_, labels), count in before["bridge_sse_reconnects_total"].samples.items()}
+    shown = {
+        dict(labels)["agent"]: count
+        for (_, labels), count in before["bridge_sse_reconnects_total"].samples.items()
+    }
     assert shown == {"ann": 1, "bob": 2, "other": 7}
-    assert {dict(labels)["agent"]: count for (_, labels), count in before["bridge_watcher_queued"].samples.items()} == shown
+    assert {
+        dict(labels)["agent"]: count
+        for (_, labels), count in before["bridge_watcher_queued"].samples.items()
+    } == shown
     broker.ask("DELETE", "/agents/dan"), broker.ask("DELETE", "/agents/ann")
     report(broker, "cyd", reconnects=0, queued=5), report(broker, "bob", reconnects=3)
     after = scrape(broker)
     check_monotone(before, after)
-    assert {dict(labels)["agent"]: count for (_, labels), count in after["bridge_sse_reconnects_total"].samples.items()}["bob"] == 3
-    assert value(after, "bridge_watcher_queued", agent="other") <= 5, "who is registered no more holds nothing"
+    assert {
+        dict(labels)["agent"]: count
+        for (_, labels), count in after["bridge_sse_reconnects_total"].samples.items()
+    }["bob"] == 3
+    assert value(after, "bridge_watcher_queued", agent="other") <= 5, (
+        "who is registered no more holds nothing"
+    )
 
 
 def test_a_full_disk_is_counted(start, tmp_path):
     """The store's limit is the file size that the broker may write (setrlimit(2)): sends get 503, and the counter says so."""
     broker = start(limits={resource.RLIMIT_FSIZE: 256 * 1024})
-    answers = [broker.ask("POST", f"/agents/{new_name()}/send", {"payload": "x" * 50_000}).status for _ in range(8)]
+    answers = [
+        broker.ask("POST", f"/agents/{new_name()}/send", {"payload": "x" * 50_000}).status
+        for _ in range(8)
+    ]
     assert 503 in answers
     found = scrape(broker)
-    assert value(found, "bridge_commit_failures_total") >= 1 and value(found, "bridge_refusals_total", reason="store") == answers.count(503)
+    assert value(found, "bridge_commit_failures_total") >= 1 and value(
+        found, "bridge_refusals_total", reason="store"
+    ) == answers.count(503)
     assert value(found, "bridge_messages_sent_total") == answers.count(202)
 
 
 def test_every_reason_of_a_refusal_is_known(broker):
     """The label has these values and no others: each reason in the source is among those that a scrape shows from the start."""
-    shown = {dict(labels)["reason"] for _, labels in scrape(broker)["bridge_refusals_total"].samples}
+    shown = {
+        dict(labels)["reason"] for _, labels in scrape(broker)["bridge_refusals_total"].samples
+    }
     given = set()
     for path in (ROOT / "bridge" / "broker").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "PeerError":
-                given |= {keyword.value.value for keyword in node.keywords if keyword.arg == "reason"}
+                given |= {
+                    keyword.value.value for keyword in node.keywords if keyword.arg == "reason"
+                }
     assert "rate_limit" in given and given <= shown
 
 
@@ -135,9 +222,21 @@ def test_the_examples_name_what_there_is(broker):
     rules = (ROOT / "examples" / "bridge-alerts.yml").read_text(encoding="utf-8")
     named = set(re.findall(r"\b(?:bridge|process)_[a-z_]+\b", rules))
     assert len(named) > 10 and named <= {name for name, _ in found}
-    for label, wanted in re.findall(r'(\w+)=~?"([^"]+)"', "\n".join(re.findall(r"expr: (.*)", rules))):
-        known = {dict(labels).get(label) for _, labels in found} | ({"bridge"} if label == "job" else set())
+    for label, wanted in re.findall(
+        r'(\w+)=~?"([^"]+)"', "\n".join(re.findall(r"expr: (.*)", rules))
+    ):
+        known = {dict(labels).get(label) for _, labels in found} | (
+            {"bridge"} if label == "job" else set()
+        )
         assert set(wanted.split("|")) <= known, f"{label}={wanted}"
-    assert len(re.findall(r"alert: ", rules)) == len(re.findall(r"expr: ", rules)) == len(set(re.findall(r"alert: (\w+)", rules)))
+    assert (
+        len(re.findall(r"alert: ", rules))
+        == len(re.findall(r"expr: ", rules))
+        == len(set(re.findall(r"alert: (\w+)", rules)))
+    )
     config = (ROOT / "examples" / "prometheus.yml").read_text(encoding="utf-8")
-    assert "bridge-alerts.yml" in config and "127.0.0.1:5050" in config and "job_name: bridge" in config
+    assert (
+        "bridge-alerts.yml" in config
+        and "127.0.0.1:5050" in config
+        and "job_name: bridge" in config
+    )

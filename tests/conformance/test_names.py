@@ -5,11 +5,21 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
-
-from conformance.shapes import check_problem
 from running import new_name
 
-LOOK_ALIKES = [" lucy", "lucy ", "\u00a0lucy", "lucy\u3000", "lu\u200bcy", "lucy\ufeff", "\u2060lucy", "lu\u00adcy", "lu\u200dcy"]
+from conformance.shapes import check_problem
+
+LOOK_ALIKES = [
+    " lucy",
+    "lucy ",
+    "\u00a0lucy",
+    "lucy\u3000",
+    "lu\u200bcy",
+    "lucy\ufeff",
+    "\u2060lucy",
+    "lu\u00adcy",
+    "lu\u200dcy",
+]
 
 
 @pytest.mark.parametrize("name", LOOK_ALIKES, ids=ascii)
@@ -24,7 +34,11 @@ def test_a_look_alike_is_refused_and_the_refusal_says_what_is_wrong(broker, name
         assert "white space" in detail or "cannot be seen" in detail
 
 
-@pytest.mark.parametrize("name", ["a b", "Lucy", "\u00fcmit", "u\u0308mit", "\u0627\u0644", "\U0001f600", "a\u00a0b"], ids=ascii)
+@pytest.mark.parametrize(
+    "name",
+    ["a b", "Lucy", "\u00fcmit", "u\u0308mit", "\u0627\u0644", "\U0001f600", "a\u00a0b"],
+    ids=ascii,
+)
 def test_what_can_be_seen_is_a_name(broker, name):
     name += new_name()
     assert broker.ask("POST", f"/agents/{quote(name)}/send", {"payload": 1}).status == 202

@@ -5,15 +5,28 @@ from __future__ import annotations
 import json
 
 import pytest
+from running import new_name, stages, wait_until
 
 from conformance.shapes import STAGES, check_problem, check_ticket, is_at, is_count
-from running import new_name, stages, wait_until
 
 ROW_KEYS = {
     "agentId", "type", "registered", "status", "connection", "health", "session", "pane", "pending",
     "oldestPendingAt", "waiting", "queued", "lastHeartbeat",
 }  # fmt: skip
-TOTALS = {"accepted", "acknowledged", "replied", "expired", "dropped", "refused", "pending", "pendingBytes", "streams", "longpolls", "connections", "agents"}
+TOTALS = {
+    "accepted",
+    "acknowledged",
+    "replied",
+    "expired",
+    "dropped",
+    "refused",
+    "pending",
+    "pendingBytes",
+    "streams",
+    "longpolls",
+    "connections",
+    "agents",
+}
 HOPS = ["streamed", "injected", "acknowledged", "delivered"]
 
 
@@ -31,7 +44,12 @@ def row_of(broker, agent):
 
 def check_row(row):
     assert set(row) == ROW_KEYS
-    assert row["status"] in ("online", "offline") and row["connection"] in ("sse", "longpoll", "poll", "none")
+    assert row["status"] in ("online", "offline") and row["connection"] in (
+        "sse",
+        "longpoll",
+        "poll",
+        "none",
+    )
     assert row["health"] in (None, "healthy", "busy", "lost") and is_count(row["pending"])
     assert (row["oldestPendingAt"] is None) == (row["pending"] == 0)
 
@@ -67,20 +85,39 @@ def test_overview_has_its_shape(broker):
     broker.register(agent, type="worker", metadata={"session": "dev", "paneId": "%3"})
     broker.send(agent, 1)
     found = overview(broker)
-    assert set(found) == {"at", "version", "uptimeMs", "totals", "timeline", "latency", "agents", "truncated"}
+    assert set(found) == {
+        "at",
+        "version",
+        "uptimeMs",
+        "totals",
+        "timeline",
+        "latency",
+        "agents",
+        "truncated",
+    }
     assert is_at(found["at"]) and is_count(found["uptimeMs"]) and found["truncated"] is False
-    assert set(found["totals"]) == TOTALS | {"oldestPendingAt"} and all(is_count(found["totals"][name]) for name in TOTALS)
+    assert set(found["totals"]) == TOTALS | {"oldestPendingAt"} and all(
+        is_count(found["totals"][name]) for name in TOTALS
+    )
     assert is_at(found["totals"]["oldestPendingAt"])
     line = found["timeline"]
     assert line["stepMs"] == 1000 and is_at(line["fromAt"]) and line["fromAt"] < found["at"]
     assert all(len(line[name]) == 120 for name in ("accepted", "acknowledged", "p50Ms", "p99Ms"))
-    assert list(found["latency"]) == HOPS and all(set(each) == {"count", "p50Ms", "p99Ms"} for each in found["latency"].values())
+    assert list(found["latency"]) == HOPS and all(
+        set(each) == {"count", "p50Ms", "p99Ms"} for each in found["latency"].values()
+    )
     names = [row["agentId"] for row in found["agents"]]
     assert names == sorted(set(names)) and agent in names
     for row in found["agents"]:
         check_row(row)
     row = row_of(broker, agent)
-    assert (row["type"], row["registered"], row["session"], row["pane"], row["pending"]) == ("worker", True, "dev", "%3", 1)
+    assert (row["type"], row["registered"], row["session"], row["pane"], row["pending"]) == (
+        "worker",
+        True,
+        "dev",
+        "%3",
+        1,
+    )
 
 
 def test_overview_counts_what_happens(start):
@@ -89,7 +126,9 @@ def test_overview_counts_what_happens(start):
     assert broker.ask("POST", "/agents/a/send", {}).status == 400
     with broker.agent_stream("a") as stream:
         stream.read_event()
-        broker.acknowledge(first, {"watcher": "w", "evidence": {"submittedAt": "2001-01-01T00:00:00.000Z"}})
+        broker.acknowledge(
+            first, {"watcher": "w", "evidence": {"submittedAt": "2001-01-01T00:00:00.000Z"}}
+        )
         broker.ask("POST", "/replies", {"ticketId": second, "payload": "ok"})
         found = overview(broker)
     totals = found["totals"]
@@ -99,11 +138,15 @@ def test_overview_counts_what_happens(start):
     assert totals["oldestPendingAt"] is None
     assert sum(found["timeline"]["accepted"]) == 2 and sum(found["timeline"]["acknowledged"]) == 1
     assert [found["latency"][hop]["count"] for hop in HOPS] == [1, 1, 1, 1]
-    assert found["latency"]["injected"]["p50Ms"] < 1, "a clock that is years behind takes no time away"
+    assert found["latency"]["injected"]["p50Ms"] < 1, (
+        "a clock that is years behind takes no time away"
+    )
     assert sum(value is not None for value in found["timeline"]["p50Ms"]) == 1
     delivered = found["latency"]["delivered"]
     assert 0 < delivered["p50Ms"] <= delivered["p99Ms"]
-    assert [row["agentId"] for row in found["agents"]] == ["a"], "b has nothing pending, no stream and no registration"
+    assert [row["agentId"] for row in found["agents"]] == ["a"], (
+        "b has nothing pending, no stream and no registration"
+    )
 
 
 def test_overview_of_one_agent_of_few_and_of_nobody(start):
@@ -112,7 +155,9 @@ def test_overview_of_one_agent_of_few_and_of_nobody(start):
         broker.send(agent, 1)
     assert [row["agentId"] for row in overview(broker, "?agent=bo")["agents"]] == ["bo"]
     short = overview(broker, "?limit=2")
-    assert [row["agentId"] for row in short["agents"]] == ["al", "bo"] and short["truncated"] is True
+    assert [row["agentId"] for row in short["agents"]] == ["al", "bo"] and short[
+        "truncated"
+    ] is True
     check_problem(broker.ask("GET", "/overview?agent=nobody"), 404)
     for query in ("?limit=0", "?limit=10001", "?limit=x"):
         check_problem(broker.ask("GET", "/overview" + query), 400)
@@ -122,17 +167,40 @@ def test_what_a_watcher_waits_for(broker):
     agent = new_name()
     broker.register(agent)
     path = f"/agents/{agent}/heartbeat"
-    waiting = {"ticketId": "t1", "reason": "the pane is at a password prompt (echo is off)", "sinceAt": "2026-01-01T12:04:11.000Z"}
+    waiting = {
+        "ticketId": "t1",
+        "reason": "the pane is at a password prompt (echo is off)",
+        "sinceAt": "2026-01-01T12:04:11.000Z",
+    }
     assert row_of(broker, agent)["waiting"] is None
-    broker.ask("POST", path, {"tier": "sse", "health": "busy", "session": "dev", "queued": 2, "waiting": waiting})
+    broker.ask(
+        "POST",
+        path,
+        {"tier": "sse", "health": "busy", "session": "dev", "queued": 2, "waiting": waiting},
+    )
     row = row_of(broker, agent)
-    assert row["waiting"] == waiting and (row["health"], row["queued"], row["session"]) == ("busy", 2, "dev")
+    assert row["waiting"] == waiting and (row["health"], row["queued"], row["session"]) == (
+        "busy",
+        2,
+        "dev",
+    )
     for other in (None, "words", {"reason": 1, "sinceAt": "x"}, {"reason": "no time"}, []):
         broker.ask("POST", path, {"health": "healthy", "waiting": other})
         assert row_of(broker, agent)["waiting"] is None, other
-    broker.ask("POST", path, {"health": {"a": 1}, "queued": True, "waiting": {"ticketId": 7, "reason": "r" * 100_000, "sinceAt": "s" * 1000, "more": 1}})
+    broker.ask(
+        "POST",
+        path,
+        {
+            "health": {"a": 1},
+            "queued": True,
+            "waiting": {"ticketId": 7, "reason": "r" * 100_000, "sinceAt": "s" * 1000, "more": 1},
+        },
+    )
     row = row_of(broker, agent)
-    assert set(row["waiting"]) == {"ticketId", "reason", "sinceAt"} and row["waiting"]["ticketId"] is None
+    assert (
+        set(row["waiting"]) == {"ticketId", "reason", "sinceAt"}
+        and row["waiting"]["ticketId"] is None
+    )
     assert len(row["waiting"]["reason"]) < 1000 and row["health"] is None
 
 
@@ -150,9 +218,15 @@ def test_a_number_that_makes_no_sense_is_not_passed_on(broker, number):
 def test_nothing_is_told_of_the_pane_of_a_watcher_that_has_gone(broker):
     agent = new_name()
     broker.register(agent, heartbeatIntervalMs=1000)
-    broker.ask("POST", f"/agents/{agent}/heartbeat", {"health": "healthy", "waiting": {"ticketId": None, "reason": "why", "sinceAt": "then"}})
+    broker.ask(
+        "POST",
+        f"/agents/{agent}/heartbeat",
+        {"health": "healthy", "waiting": {"ticketId": None, "reason": "why", "sinceAt": "then"}},
+    )
     assert row_of(broker, agent)["health"] == "healthy"
-    row = wait_until(lambda: (row := row_of(broker, agent))["status"] == "offline" and row, "it is given up")
+    row = wait_until(
+        lambda: (row := row_of(broker, agent))["status"] == "offline" and row, "it is given up"
+    )
     assert row["health"] is None and row["waiting"] is None
 
 
@@ -162,23 +236,48 @@ def test_events_tell_a_tickets_story(broker):
         ticket = broker.send(agent, "hello " * 100, metadata={"origin": "ann", "threadId": "T"})
         stream.read_event()
         broker.ask("POST", f"/tickets/{ticket}/claim", {"watcher": "w"})
-        broker.acknowledge(ticket, {"watcher": "w", "evidence": {"pane": "%1", "submittedAt": "2026-01-01T00:00:00.000Z"}})
+        broker.acknowledge(
+            ticket,
+            {"watcher": "w", "evidence": {"pane": "%1", "submittedAt": "2026-01-01T00:00:00.000Z"}},
+        )
         broker.ask("POST", "/replies", {"ticketId": ticket, "payload": {"done": True}})
         told = events.read_stages(6)
-    assert [each["stage"] for each in told] == [stage for stage in STAGES if stage not in ("expired", "dropped")]
+    assert [each["stage"] for each in told] == [
+        stage for stage in STAGES if stage not in ("expired", "dropped")
+    ]
     for each in told:
-        assert {"ticketId", "seq", "agentId", "originAgent", "threadId", "stage", "at", "status"} <= set(each) and is_at(each["at"])
-        assert (each["ticketId"], each["agentId"], each["originAgent"], each["threadId"]) == (ticket, agent, "ann", "T")
+        assert {
+            "ticketId",
+            "seq",
+            "agentId",
+            "originAgent",
+            "threadId",
+            "stage",
+            "at",
+            "status",
+        } <= set(each) and is_at(each["at"])
+        assert (each["ticketId"], each["agentId"], each["originAgent"], each["threadId"]) == (
+            ticket,
+            agent,
+            "ann",
+            "T",
+        )
     assert [each["status"] for each in told] == ["pending"] * 3 + ["delivered"] * 2 + ["responded"]
     assert (told[1]["by"], told[2]["by"], told[3]["evidence"]["pane"]) == ("sse", "w", "%1")
-    assert {each["stage"]: each["preview"] for each in told if "preview" in each} == {"accepted": ("hello " * 100)[:200], "replied": '{"done":true}'}
+    assert {each["stage"]: each["preview"] for each in told if "preview" in each} == {
+        "accepted": ("hello " * 100)[:200],
+        "replied": '{"done":true}',
+    }
 
 
 def test_events_tell_of_a_ticket_that_expired(broker):
     agent = new_name()
     with Events(broker, f"?agent={agent}") as events:
         broker.send(agent, "brief", ttlMs=1)
-        assert [(each["stage"], each["status"]) for each in events.read_stages(2)] == [("accepted", "pending"), ("expired", "expired")]
+        assert [(each["stage"], each["status"]) for each in events.read_stages(2)] == [
+            ("accepted", "pending"),
+            ("expired", "expired"),
+        ]
 
 
 def test_events_of_a_thread(broker):
@@ -195,11 +294,20 @@ def test_events_tell_how_an_agent_fares(broker):
         broker.register(agent)
         row = events.read("agent")
         check_row(row)
-        assert (row["agentId"], row["status"], row["connection"]) == (agent, "online", "none"), "a registration is a sign of life"
+        assert (row["agentId"], row["status"], row["connection"]) == (agent, "online", "none"), (
+            "a registration is a sign of life"
+        )
         with broker.agent_stream(agent) as stream:
             stream.read_block()
             assert events.read("agent")["connection"] == "sse"
-            broker.ask("POST", f"/agents/{agent}/heartbeat", {"health": "busy", "waiting": {"ticketId": None, "reason": "why", "sinceAt": "then"}})
+            broker.ask(
+                "POST",
+                f"/agents/{agent}/heartbeat",
+                {
+                    "health": "busy",
+                    "waiting": {"ticketId": None, "reason": "why", "sinceAt": "then"},
+                },
+            )
             row = events.read("agent")
             assert row["health"] == "busy" and row["waiting"]["reason"] == "why"
         assert events.read("agent")["connection"] == "none"
@@ -214,7 +322,9 @@ def test_events_are_no_presence_and_can_be_refused(start):
     with Events(broker, "?agent=a"):
         assert row_of(broker, "a")["connection"] == "none"
         check_problem(broker.ask("GET", "/events"), 503)
-    wait_until(lambda: overview(broker)["totals"]["streams"] == 0, "the reader that went is forgotten")
+    wait_until(
+        lambda: overview(broker)["totals"]["streams"] == 0, "the reader that went is forgotten"
+    )
     with Events(broker):
         pass
     check_problem(broker.ask("GET", "/events?heartbeat=x"), 400)
@@ -239,7 +349,9 @@ def everything(broker, query):
     while before is not None:
         page = search(broker, f"?{query}{before and f'&before={before}'}")
         found += [ticket["ticketId"] for ticket in page["tickets"]]
-        assert page["nextBefore"] is None or not before or page["nextBefore"] < before, "it always goes on"
+        assert page["nextBefore"] is None or not before or page["nextBefore"] < before, (
+            "it always goes on"
+        )
         before, pages = page["nextBefore"], pages + 1
     return found, pages
 
@@ -276,7 +388,9 @@ def test_search_goes_on_where_it_stopped(searched):
     found, pages = everything(broker, "q=%22number%22:0")
     assert found == ids[:1] and pages >= 4, "three rows a request, found or not"
     assert search(broker, "?before=0") == {"tickets": [], "nextBefore": None}
-    assert [ticket["ticketId"] for ticket in search(broker, f"?before={2**53 - 1}&limit=1")["tickets"]] == ids[-1:]
+    assert [
+        ticket["ticketId"] for ticket in search(broker, f"?before={2**53 - 1}&limit=1")["tickets"]
+    ] == ids[-1:]
 
 
 def test_search_looks_at_a_bounded_number_of_bytes(start):
@@ -286,7 +400,10 @@ def test_search_looks_at_a_bounded_number_of_bytes(start):
     assert found == ids[::-1] and pages >= 3
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=201", "before=-1", "before=x", "status=lost", "q=" + "x" * 1001, "q=a&q=b"])
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=201", "before=-1", "before=x", "status=lost", "q=" + "x" * 1001, "q=a&q=b"],
+)
 def test_search_refuses_what_it_cannot_mean(broker, query):
     check_problem(broker.ask("GET", "/search?" + query), 400)
 
@@ -298,8 +415,13 @@ def test_whoever_only_looks_on_receives_nothing(broker):
         while json.loads(stream.read_event().data)["agentId"] != agent:
             pass
         assert [each["ticketId"] for each in broker.pending(agent, "?observe=1")] == [ticket]
-        assert row_of(broker, agent)["connection"] == "none" and stages(broker.ticket(ticket)) == ["accepted"]
+        assert row_of(broker, agent)["connection"] == "none" and stages(broker.ticket(ticket)) == [
+            "accepted"
+        ]
     broker.pending(agent)
-    assert row_of(broker, agent)["connection"] == "poll" and stages(broker.ticket(ticket)) == ["accepted", "streamed"]
+    assert row_of(broker, agent)["connection"] == "poll" and stages(broker.ticket(ticket)) == [
+        "accepted",
+        "streamed",
+    ]
     for path in ("/tickets/stream?observe=x", f"/agents/{agent}/tickets/pending?observe=2"):
         check_problem(broker.ask("GET", path), 400)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from conformance.shapes import check_problem, is_count
 from running import new_name, wait_until
+
+from conformance.shapes import check_problem, is_count
 
 
 def test_health(broker):
     answer = broker.ask("GET", "/health")
     assert answer.status == 200 and set(answer.json) == {"status", "agents", "tickets", "uptime"}
-    assert answer.json["status"] == "ok" and is_count(answer.json["agents"]) and is_count(answer.json["tickets"])
+    assert (
+        answer.json["status"] == "ok"
+        and is_count(answer.json["agents"])
+        and is_count(answer.json["tickets"])
+    )
     assert isinstance(answer.json["uptime"], (int, float)) and answer.json["uptime"] >= 0
 
 
@@ -27,23 +32,35 @@ def test_debug_connections(start):
     broker = start()
     shape = broker.ask("GET", "/debug/connections").json
     assert set(shape) == {"sse", "longpoll", "polling"}
-    assert set(shape["sse"]) == {"active", "pending", "failed"} and set(shape["longpoll"]) == {"active", "waiting"} and set(shape["polling"]) == {"active"}
+    assert (
+        set(shape["sse"]) == {"active", "pending", "failed"}
+        and set(shape["longpoll"]) == {"active", "waiting"}
+        and set(shape["polling"]) == {"active"}
+    )
     assert all(is_count(value) for part in shape.values() for value in part.values())
     assert shape["sse"]["active"] == shape["longpoll"]["waiting"] == shape["polling"]["active"] == 0
-    streams = [broker.agent_stream(f"a{number}") for number in range(3)] + [broker.stream("/tickets/stream")]
+    streams = [broker.agent_stream(f"a{number}") for number in range(3)] + [
+        broker.stream("/tickets/stream")
+    ]
     for stream in streams:
         stream.read_block()
     broker.pending("polled-1"), broker.pending("polled-1"), broker.pending("polled-2")
     with broker.line() as line:
         line.request("GET", "/agents/waits/tickets/pending?waitMs=60000")
-        wait_until(lambda: broker.ask("GET", "/debug/connections").json["longpoll"]["waiting"] == 1, "one long-poll waits")
+        wait_until(
+            lambda: broker.ask("GET", "/debug/connections").json["longpoll"]["waiting"] == 1,
+            "one long-poll waits",
+        )
         shape = broker.ask("GET", "/debug/connections").json
         assert shape["sse"]["active"] == 4 and shape["sse"]["pending"] == 0
         assert shape["longpoll"]["active"] >= 1
         assert shape["polling"]["active"] == 2, "agents, not polls"
     for stream in streams:
         stream.close()
-    wait_until(lambda: broker.ask("GET", "/debug/connections").json["sse"]["active"] == 0, "streams that went are forgotten")
+    wait_until(
+        lambda: broker.ask("GET", "/debug/connections").json["sse"]["active"] == 0,
+        "streams that went are forgotten",
+    )
 
 
 def test_debug_agent_status(broker):
@@ -52,7 +69,13 @@ def test_debug_agent_status(broker):
     broker.register(agent)
     path = f"/debug/agent/{agent}/status"
     shape = broker.ask("GET", path).json
-    assert set(shape) == {"connection", "lastHeartbeat", "pendingMessages", "tmuxSession", "sessionHealth"}
+    assert set(shape) == {
+        "connection",
+        "lastHeartbeat",
+        "pendingMessages",
+        "tmuxSession",
+        "sessionHealth",
+    }
     assert shape["connection"] == "none" and shape["pendingMessages"] == 0
     broker.send(agent, 1), broker.send(agent, 2)
     assert broker.ask("GET", path).json["pendingMessages"] == 2
@@ -75,8 +98,14 @@ def test_an_agent_that_was_only_sent_to_has_been_named(start):
             broker.ask("POST", "/agents/eve/subscribe", {"subscriber": "S"})
             broker.stop()
             broker.start()
-            assert broker.ask("GET", "/debug/agent/eve/status").status == 200, "its subscription was kept"
+            assert broker.ask("GET", "/debug/agent/eve/status").status == 200, (
+                "its subscription was kept"
+            )
         for pending in (1, 0):
             answer = broker.ask("GET", f"/debug/agent/{agent}/status")
-            assert answer.status == 200 and answer.json["pendingMessages"] == pending and answer.json["connection"] == "none"
+            assert (
+                answer.status == 200
+                and answer.json["pendingMessages"] == pending
+                and answer.json["connection"] == "none"
+            )
             broker.acknowledge(ticket)

@@ -7,9 +7,9 @@ import threading
 import time
 
 import pytest
+from running import new_name, stages, wait_until
 
 from conformance.shapes import check_problem, check_ticket, is_at
-from running import new_name, stages, wait_until
 
 
 def test_pending_is_oldest_first_and_whole(broker):
@@ -40,15 +40,41 @@ def test_after_and_limit(broker):
     middle = everything[2]["seq"]
     assert [ticket["payload"] for ticket in broker.pending(agent, f"?after={middle}")] == [3, 4, 5]
     assert [ticket["payload"] for ticket in broker.pending(agent, "?limit=2")] == [0, 1]
-    assert [ticket["payload"] for ticket in broker.pending(agent, f"?limit=2&after={middle}")] == [3, 4]
-    assert [ticket["payload"] for ticket in broker.pending(agent, f"?limit=2&after={middle}&waitMs=1000")] == [3, 4]
+    assert [ticket["payload"] for ticket in broker.pending(agent, f"?limit=2&after={middle}")] == [
+        3,
+        4,
+    ]
+    assert [
+        ticket["payload"]
+        for ticket in broker.pending(agent, f"?limit=2&after={middle}&waitMs=1000")
+    ] == [3, 4]
     assert broker.pending(agent, f"?after={everything[-1]['seq']}") == []
     assert broker.pending(agent, "?after=0") == everything
     broker.acknowledge(everything[3]["ticketId"])
-    assert [ticket["payload"] for ticket in broker.pending(agent, f"?after={middle}")] == [4, 5], "a cursor may stand on any number"
+    assert [ticket["payload"] for ticket in broker.pending(agent, f"?after={middle}")] == [4, 5], (
+        "a cursor may stand on any number"
+    )
 
 
-@pytest.mark.parametrize("query", ["waitMs=-1", "waitMs=abc", "waitMs=", "waitMs=1.5", "waitMs=0x10", "waitMs=1_000", "waitMs=%D9%A1", "waitMs=60001", "after=-1", "after=abc", "after=1e3", "limit=-1", "limit=abc", "after=1&after=2"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "waitMs=-1",
+        "waitMs=abc",
+        "waitMs=",
+        "waitMs=1.5",
+        "waitMs=0x10",
+        "waitMs=1_000",
+        "waitMs=%D9%A1",
+        "waitMs=60001",
+        "after=-1",
+        "after=abc",
+        "after=1e3",
+        "limit=-1",
+        "limit=abc",
+        "after=1&after=2",
+    ],
+)
 def test_bad_queries_are_400(broker, query):
     check_problem(broker.ask("GET", f"/agents/{new_name()}/tickets/pending?{query}"), 400)
 
@@ -135,7 +161,11 @@ def test_polling_with_a_cursor_loses_and_repeats_nothing(broker):
 
 
 def now() -> str:
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (
+        datetime.datetime.now(datetime.timezone.utc)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )
 
 
 def test_acknowledge(broker):
@@ -164,7 +194,9 @@ def test_acknowledge_with_evidence_is_in_the_history(broker):
     assert "injected" in stages(ticket) and stages(ticket)[-1] == "acknowledged"
 
 
-@pytest.mark.parametrize("evidence", ["seen on the screen", ["%1"], {"submittedAt": "garbage"}, 7], ids=repr)
+@pytest.mark.parametrize(
+    "evidence", ["seen on the screen", ["%1"], {"submittedAt": "garbage"}, 7], ids=repr
+)
 def test_evidence_is_any_json_value(broker, evidence):
     ticket_id = broker.send(new_name(), 1)
     assert broker.acknowledge(ticket_id, {"watcher": "w-1", "evidence": evidence}).status == 200
@@ -175,7 +207,9 @@ def test_evidence_is_any_json_value(broker, evidence):
     assert broker.ask("GET", "/metrics").status == 200
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b"5", {"watcher": 5}, {"watcher": "a\nb"}, {"watcher": ""}], ids=repr)
+@pytest.mark.parametrize(
+    "body", [b"{", b"[]", b"5", {"watcher": 5}, {"watcher": "a\nb"}, {"watcher": ""}], ids=repr
+)
 def test_acknowledge_refuses_a_bad_body(broker, body):
     agent = new_name()
     ticket_id = broker.send(agent, 1)
@@ -203,11 +237,20 @@ def test_history_in_order(broker):
     with broker.agent_stream(agent) as stream:
         stream.read_event()
     broker.ask("POST", f"/tickets/{ticket_id}/claim", {"watcher": "w-1"})
-    broker.acknowledge(ticket_id, {"watcher": "w-1", "evidence": {"pane": "%1", "submittedAt": now()}})
+    broker.acknowledge(
+        ticket_id, {"watcher": "w-1", "evidence": {"pane": "%1", "submittedAt": now()}}
+    )
     broker.ask("POST", "/replies", {"ticketId": ticket_id, "payload": "done"})
     ticket = broker.ticket(ticket_id)
     check_ticket(ticket, with_history=True)
-    assert stages(ticket) == ["accepted", "streamed", "claimed", "injected", "acknowledged", "replied"]
+    assert stages(ticket) == [
+        "accepted",
+        "streamed",
+        "claimed",
+        "injected",
+        "acknowledged",
+        "replied",
+    ]
     claimed = ticket["history"][2]
     assert claimed["by"] == "w-1" and is_at(claimed["at"])
 
@@ -246,7 +289,9 @@ def test_an_expired_ticket_stays_expired_over_a_restart(start):
     agent = new_name()
     short, long = broker.send(agent, 1, ttlMs=50), broker.send(agent, 2, ttlMs=600000)
     broker.kill()
-    time.sleep(0.06)  # the ttl runs out while nobody watches: a length of time, not a wait for an event
+    time.sleep(
+        0.06
+    )  # the ttl runs out while nobody watches: a length of time, not a wait for an event
     broker.start()
     assert [ticket["ticketId"] for ticket in broker.pending(agent)] == [long]
     assert broker.ticket(short)["status"] == "expired"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
+from running import new_name, stages
 
 from conformance.shapes import check_problem, check_ticket
-from running import new_name, stages
 
 
 def reply(broker, ticket_id, payload="done", **more):
@@ -23,7 +23,9 @@ def test_reply(broker):
     assert ticket.status == 200
     check_ticket({key: value for key, value in ticket.json.items() if key != "history"})
     assert ticket.json["status"] == "responded"
-    assert ticket.json["response"]["payload"] == {"text": "42"} and ticket.json["response"]["metadata"] == {"model": "x"}
+    assert ticket.json["response"]["payload"] == {"text": "42"} and ticket.json["response"][
+        "metadata"
+    ] == {"model": "x"}
     assert broker.pending(agent) == [], "pending -> responded"
 
 
@@ -41,10 +43,16 @@ def test_a_reply_that_comes_before_the_acknowledgement_takes_nothing_from_it(bro
     ticket_id = broker.send(new_name(), 1)
     assert reply(broker, ticket_id, "done").status == 204
     for _ in range(2):
-        answer = broker.ask("POST", f"/tickets/{ticket_id}/acknowledge", {"watcher": "w", "evidence": {"pane": "%1"}})
+        answer = broker.ask(
+            "POST",
+            f"/tickets/{ticket_id}/acknowledge",
+            {"watcher": "w", "evidence": {"pane": "%1"}},
+        )
         assert (answer.status, answer.json) == (200, {"ticketId": ticket_id, "status": "responded"})
     ticket = broker.ticket(ticket_id)
-    assert stages(ticket) == ["accepted", "replied", "injected", "acknowledged"] and ticket["history"][-1]["evidence"] == {"pane": "%1"}
+    assert stages(ticket) == ["accepted", "replied", "injected", "acknowledged"] and ticket[
+        "history"
+    ][-1]["evidence"] == {"pane": "%1"}
     assert ticket["status"] == "responded" and ticket["response"]["payload"] == "done"
 
 
@@ -60,14 +68,25 @@ def test_a_second_reply_replaces_nothing(broker):
     ticket_id = broker.send(new_name(), 1)
     reply(broker, ticket_id, "first")
     check_problem(reply(broker, ticket_id, "second"), 409)
-    assert reply(broker, ticket_id, "first").status == 204, "the answer of the first may have been lost"
+    assert reply(broker, ticket_id, "first").status == 204, (
+        "the answer of the first may have been lost"
+    )
     assert broker.ticket(ticket_id)["response"]["payload"] == "first"
 
 
 def test_bad_replies(broker):
     ticket_id = broker.send(new_name(), 1)
     check_problem(reply(broker, "no-such-ticket"), 404)
-    for body in (b"", b"{}", b"[]", b"{", {"payload": 1}, {"ticketId": ticket_id}, {"ticketId": 5, "payload": 1}, {"ticketId": ticket_id, "payload": 1, "metadata": []}):
+    for body in (
+        b"",
+        b"{}",
+        b"[]",
+        b"{",
+        {"payload": 1},
+        {"ticketId": ticket_id},
+        {"ticketId": 5, "payload": 1},
+        {"ticketId": ticket_id, "payload": 1, "metadata": []},
+    ):
         check_problem(broker.ask("POST", "/replies", body), 400)
     assert broker.ticket(ticket_id)["status"] == "pending"
 
@@ -80,7 +99,11 @@ def test_unknown_tickets_are_404(broker):
 def test_without_wait_the_ticket_as_it_stands(broker):
     ticket_id = broker.send(new_name(), 1)
     answer = broker.ask("GET", f"/replies/{ticket_id}")
-    assert answer.status == 200 and answer.json["status"] == "pending" and answer.json["response"] is None
+    assert (
+        answer.status == 200
+        and answer.json["status"] == "pending"
+        and answer.json["response"] is None
+    )
 
 
 def test_204_when_no_reply_comes_in_time(broker):
@@ -104,7 +127,10 @@ def waiting(broker, path, fields=()):
 
 def test_a_reply_wakes_everybody_who_waits(broker):
     ticket_id = broker.send(new_name(), 1, timeoutMs=60000)
-    with waiting(broker, f"/replies/{ticket_id}?waitMs=60000") as one, waiting(broker, f"/replies/{ticket_id}/wait") as other:
+    with (
+        waiting(broker, f"/replies/{ticket_id}?waitMs=60000") as one,
+        waiting(broker, f"/replies/{ticket_id}/wait") as other,
+    ):
         with broker.stream(f"/replies/{ticket_id}/stream") as stream:
             stream.read_block()  # the stream is open
             reply(broker, ticket_id, "answer")
@@ -113,7 +139,10 @@ def test_a_reply_wakes_everybody_who_waits(broker):
                 assert answer.status == 200 and answer.json["response"]["payload"] == "answer"
             event = stream.read_event()
             assert event.event == "reply"
-            assert event.json["ticketId"] == ticket_id and event.json["response"]["payload"] == "answer"
+            assert (
+                event.json["ticketId"] == ticket_id
+                and event.json["response"]["payload"] == "answer"
+            )
             assert stream.read_event() is None, "one event, then the end"
 
 
@@ -129,7 +158,10 @@ def test_whoever_asks_after_the_reply_gets_it_at_once(broker):
     ticket_id = broker.send(new_name(), 1)
     reply(broker, ticket_id, "early")
     assert broker.ask("GET", f"/replies/{ticket_id}/wait").json["response"]["payload"] == "early"
-    assert broker.ask("GET", f"/replies/{ticket_id}?waitMs=60000").json["response"]["payload"] == "early"
+    assert (
+        broker.ask("GET", f"/replies/{ticket_id}?waitMs=60000").json["response"]["payload"]
+        == "early"
+    )
     with broker.stream(f"/replies/{ticket_id}/stream") as stream:
         assert stream.read_event().json["response"]["payload"] == "early"
         assert stream.read_event() is None
@@ -147,13 +179,32 @@ def test_a_reply_stream_times_out_cleanly(broker):
 def test_a_reply_becomes_a_ticket_to_a_registered_origin(broker):
     boss, worker = new_name(), new_name()
     broker.register(boss)
-    ticket_id = broker.send(worker, "question", metadata={"origin": boss, "threadId": "thread-7", "private": "not the reply's"})
+    ticket_id = broker.send(
+        worker,
+        "question",
+        metadata={"origin": boss, "threadId": "thread-7", "private": "not the reply's"},
+    )
     with broker.agent_stream(boss) as stream:
-        assert reply(broker, ticket_id, {"answer": [1]}, metadata={"model": "x", "origin": worker}).status == 204
+        assert (
+            reply(
+                broker, ticket_id, {"answer": [1]}, metadata={"model": "x", "origin": worker}
+            ).status
+            == 204
+        )
         pushed = stream.read_event().json
     check_ticket(pushed)
-    assert pushed["agentId"] == boss and pushed["payload"] == {"answer": [1]} and pushed["originAgent"] == worker
-    assert pushed["metadata"] == {"model": "x", "origin": worker, "threadId": "thread-7", "replyTo": ticket_id, "isReply": True}
+    assert (
+        pushed["agentId"] == boss
+        and pushed["payload"] == {"answer": [1]}
+        and pushed["originAgent"] == worker
+    )
+    assert pushed["metadata"] == {
+        "model": "x",
+        "origin": worker,
+        "threadId": "thread-7",
+        "replyTo": ticket_id,
+        "isReply": True,
+    }
     assert pushed["expectReply"] is False and pushed["status"] == "pending"
     assert [ticket["ticketId"] for ticket in broker.pending(boss)] == [pushed["ticketId"]]
     assert reply(broker, ticket_id, {"answer": [1]}).status == 204
@@ -167,7 +218,11 @@ def test_the_brokers_members_win_over_the_replys(broker):
     ticket_id = broker.send(new_name(), 1, metadata={"origin": boss, "threadId": "true"})
     reply(broker, ticket_id, 1, metadata={"threadId": "false", "replyTo": "x", "isReply": False})
     metadata = broker.pending(boss)[0]["metadata"]
-    assert (metadata["threadId"], metadata["replyTo"], metadata["isReply"]) == ("true", ticket_id, True)
+    assert (metadata["threadId"], metadata["replyTo"], metadata["isReply"]) == (
+        "true",
+        ticket_id,
+        True,
+    )
 
 
 def test_no_ticket_for_an_origin_that_nobody_registered(broker):
@@ -180,7 +235,9 @@ def test_no_ticket_for_an_origin_that_nobody_registered(broker):
 @pytest.mark.parametrize("origin", [5, None, ["a"], {"a": 1}, "", "a\nb", "x" * 200], ids=repr)
 def test_an_odd_origin_breaks_nothing(broker, origin):
     """metadata is anybody's: an origin that can be no agent is refused, or never answered to; never a 500."""
-    answer = broker.ask("POST", f"/agents/{new_name()}/send", {"payload": 1, "metadata": {"origin": origin}})
+    answer = broker.ask(
+        "POST", f"/agents/{new_name()}/send", {"payload": 1, "metadata": {"origin": origin}}
+    )
     assert answer.status in (202, 400), answer
     if answer.status == 202:
         assert reply(broker, answer.json["ticketId"]).status == 204

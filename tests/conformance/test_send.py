@@ -7,9 +7,9 @@ import json
 from urllib.parse import quote
 
 import pytest
+from running import new_name, stages
 
 from conformance.shapes import check_problem, check_ticket
-from running import new_name, stages
 
 
 def test_send_answers_202_with_three_keys(broker):
@@ -59,12 +59,25 @@ def test_defaults(broker):
 def test_every_field_is_kept(broker):
     agent, ticket_id = new_name(), "mine-" + new_name()
     metadata = {"origin": "boss", "threadId": "t-1", "nested": {"a": [1, 2.5, None, True]}}
-    answer = broker.ask("POST", f"/agents/{agent}/send", {"payload": "x", "ticketId": ticket_id, "metadata": metadata, "expectReply": False, "timeoutMs": 1234, "ttlMs": 600000})
+    answer = broker.ask(
+        "POST",
+        f"/agents/{agent}/send",
+        {
+            "payload": "x",
+            "ticketId": ticket_id,
+            "metadata": metadata,
+            "expectReply": False,
+            "timeoutMs": 1234,
+            "ttlMs": 600000,
+        },
+    )
     assert answer.status == 202 and answer.json["ticketId"] == ticket_id
     ticket = broker.ticket(ticket_id)
     check_ticket(ticket, with_history=True)
     assert ticket["metadata"] == metadata and ticket["originAgent"] == "boss"
-    assert ticket["expectReply"] is False and ticket["timeoutMs"] == 1234 and ticket["payload"] == "x"
+    assert (
+        ticket["expectReply"] is False and ticket["timeoutMs"] == 1234 and ticket["payload"] == "x"
+    )
 
 
 PAYLOADS = [
@@ -89,7 +102,12 @@ def test_any_json_is_a_payload_on_every_tier(broker, payload):
 
 def test_unknown_members_are_tolerated(broker):
     """The predecessor's clients send more than the table has."""
-    assert broker.ask("POST", f"/agents/{new_name()}/send", {"payload": 1, "from": "x", "priority": 3}).status == 202
+    assert (
+        broker.ask(
+            "POST", f"/agents/{new_name()}/send", {"payload": 1, "from": "x", "priority": 3}
+        ).status
+        == 202
+    )
 
 
 @pytest.mark.parametrize(
@@ -113,7 +131,9 @@ def test_a_bad_body_is_400_and_stores_nothing(broker, body):
 def test_a_name_in_metadata_has_a_bound_of_its_own(broker, name):
     agent = new_name()
     broker.send(agent, metadata={name: "x" * 8192})
-    answer = broker.ask("POST", f"/agents/{agent}/send", {"payload": 1, "metadata": {name: "x" * 8193}})
+    answer = broker.ask(
+        "POST", f"/agents/{agent}/send", {"payload": 1, "metadata": {name: "x" * 8193}}
+    )
     assert f"metadata.{name} is 8193 characters long" in check_problem(answer, 400)["detail"]
     broker.send(agent, metadata={name: ["x" * 600]})  # which is no name
     assert len(broker.pending(agent)) == 2
@@ -130,10 +150,15 @@ def test_the_wait_endpoint_can_be_followed_whatever_the_id(broker):
         agent = new_name()
         answer = broker.ask("POST", f"/agents/{agent}/send", {"payload": 1, "ticketId": ticket_id})
         assert answer.status == 202 and answer.json["ticketId"] == ticket_id
-        assert broker.ask("GET", f"/tickets/{quote(ticket_id, safe='')}").json["ticketId"] == ticket_id
+        assert (
+            broker.ask("GET", f"/tickets/{quote(ticket_id, safe='')}").json["ticketId"] == ticket_id
+        )
         with broker.stream(answer.json["waitEndpoint"]) as stream:
             assert stream.head.status == 200, (odd, answer.json)
-            assert broker.ask("POST", "/replies", {"ticketId": ticket_id, "payload": "done"}).status == 204
+            assert (
+                broker.ask("POST", "/replies", {"ticketId": ticket_id, "payload": "done"}).status
+                == 204
+            )
             assert stream.read_event().event == "reply"
 
 
@@ -151,7 +176,18 @@ def test_the_same_id_and_body_is_one_ticket(broker):
     assert broker.ticket(ticket_id)["status"] == "delivered"
 
 
-@pytest.mark.parametrize("change", [{"payload": "other"}, {"metadata": {"a": 1}}, {"expectReply": False}, {"timeoutMs": 1}, {"payload": None}, {"payload": True}], ids=repr)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"payload": "other"},
+        {"metadata": {"a": 1}},
+        {"expectReply": False},
+        {"timeoutMs": 1},
+        {"payload": None},
+        {"payload": True},
+    ],
+    ids=repr,
+)
 def test_the_same_id_with_another_body_is_409(broker, change):
     agent, ticket_id = new_name(), "key-" + new_name()
     body = {"payload": 1, "ticketId": ticket_id}
@@ -163,7 +199,9 @@ def test_the_same_id_with_another_body_is_409(broker, change):
 def test_the_same_id_for_another_agent_is_409(broker):
     one, other, ticket_id = new_name(), new_name(), "key-" + new_name()
     broker.send(one, 1, ticketId=ticket_id)
-    check_problem(broker.ask("POST", f"/agents/{other}/send", {"payload": 1, "ticketId": ticket_id}), 409)
+    check_problem(
+        broker.ask("POST", f"/agents/{other}/send", {"payload": 1, "ticketId": ticket_id}), 409
+    )
     assert broker.pending(other) == []
 
 
@@ -172,7 +210,15 @@ def test_simultaneous_sends_of_one_id_make_one_ticket(broker):
     for _ in range(5):
         agent, ticket_id = new_name(), "race-" + new_name()
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            sends = [pool.submit(broker.ask, "POST", f"/agents/{agent}/send", {"payload": "same", "ticketId": ticket_id}) for _ in range(8)]
+            sends = [
+                pool.submit(
+                    broker.ask,
+                    "POST",
+                    f"/agents/{agent}/send",
+                    {"payload": "same", "ticketId": ticket_id},
+                )
+                for _ in range(8)
+            ]
             assert [send.result().status for send in sends] == [202] * 8
         assert len(broker.pending(agent)) == 1
 
@@ -181,10 +227,20 @@ def test_simultaneous_sends_of_one_id_with_other_bodies_have_one_winner(broker):
     for _ in range(5):
         agent, ticket_id = new_name(), "race-" + new_name()
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            sends = [pool.submit(broker.ask, "POST", f"/agents/{agent}/send", {"payload": number, "ticketId": ticket_id}) for number in range(8)]
+            sends = [
+                pool.submit(
+                    broker.ask,
+                    "POST",
+                    f"/agents/{agent}/send",
+                    {"payload": number, "ticketId": ticket_id},
+                )
+                for number in range(8)
+            ]
             statuses = [send.result().status for send in sends]
         assert sorted(statuses) == [202] + [409] * 7
-        assert broker.pending(agent)[0]["payload"] == statuses.index(202), "the one that was told 202 is the one that is kept"
+        assert broker.pending(agent)[0]["payload"] == statuses.index(202), (
+            "the one that was told 202 is the one that is kept"
+        )
 
 
 def test_an_idempotency_key_survives_a_restart(start):

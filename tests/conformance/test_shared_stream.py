@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from running import new_name
 
 from conformance.shapes import check_problem, check_ticket
-from running import new_name
 
 
 def subscribe(broker, agent, name):
@@ -31,11 +31,18 @@ def test_every_agents_tickets_on_one_connection(own):
         events = stream.read_events(2)
         own.send("c", 2)
         events += stream.read_events(1)
-    assert [event.json["agentId"] for event in events] == ["a", "b", "c"] and payloads(events) == [0, 1, 2]
+    assert [event.json["agentId"] for event in events] == ["a", "b", "c"] and payloads(events) == [
+        0,
+        1,
+        2,
+    ]
     for event in events:
         assert set(event.json) == {"agentId", "ticket"} and event.event == "ticket"
         check_ticket(event.json["ticket"])
-        assert event.id == str(event.json["ticket"]["seq"]) and event.json["ticket"]["agentId"] == event.json["agentId"]
+        assert (
+            event.id == str(event.json["ticket"]["seq"])
+            and event.json["ticket"]["agentId"] == event.json["agentId"]
+        )
 
 
 @pytest.mark.parametrize("how", ["header", "query"])
@@ -44,7 +51,9 @@ def test_one_cursor_serves_all_agents(own, how):
         own.send("ab"[number % 2], number)
     with own.stream("/tickets/stream") as stream:
         cursor = stream.read_events(3)[-1].id
-    query, fields = (f"?after={cursor}", []) if how == "query" else ("", [("Last-Event-ID", cursor)])
+    query, fields = (
+        (f"?after={cursor}", []) if how == "query" else ("", [("Last-Event-ID", cursor)])
+    )
     with own.stream(f"/tickets/stream{query}", fields) as stream:
         assert payloads(stream.read_events(3)) == [3, 4, 5]
 
@@ -63,7 +72,10 @@ def test_two_names_have_subscriptions_of_their_own(broker):
     one, other, agent_one, agent_other = (new_name() for _ in range(4))
     subscribe(broker, agent_one, one)
     subscribe(broker, agent_other, other)
-    with broker.stream(f"/tickets/stream?subscriber={one}") as stream_one, broker.stream(f"/tickets/stream?subscriber={other}") as stream_other:
+    with (
+        broker.stream(f"/tickets/stream?subscriber={one}") as stream_one,
+        broker.stream(f"/tickets/stream?subscriber={other}") as stream_other,
+    ):
         stream_one.read_block(), stream_other.read_block()
         broker.send(agent_other, "for the other")
         broker.send(agent_one, "for the one")
@@ -108,7 +120,9 @@ def test_an_agent_subscribed_while_the_stream_was_away_is_owed_its_backlog(broke
         assert event.json["ticket"]["payload"] == "seen"
     subscribe(broker, first, name)
     broker.send(second, "new")
-    with broker.stream(f"/tickets/stream?subscriber={name}", [("Last-Event-ID", event.id)]) as stream:
+    with broker.stream(
+        f"/tickets/stream?subscriber={name}", [("Last-Event-ID", event.id)]
+    ) as stream:
         assert sorted(payloads(stream.read_events(2))) == ["new", "old and owed"]
         broker.send(first, "live")
         assert payloads(stream.read_events(1)) == ["live"]
@@ -148,11 +162,24 @@ def test_subscribe_may_be_empty(broker):
     assert broker.ask("DELETE", f"/agents/{new_name()}/subscribe").status == 204
 
 
-@pytest.mark.parametrize("body", [b"[]", b"{", {"subscriber": ""}, {"subscriber": 5}, {"subscriber": "a\nb"}, {"subscriber": "x" * 129}], ids=lambda body: repr(body)[:30])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b"{",
+        {"subscriber": ""},
+        {"subscriber": 5},
+        {"subscriber": "a\nb"},
+        {"subscriber": "x" * 129},
+    ],
+    ids=lambda body: repr(body)[:30],
+)
 def test_a_bad_subscriber_is_400(broker, body):
     check_problem(broker.ask("POST", f"/agents/{new_name()}/subscribe", body), 400)
 
 
-@pytest.mark.parametrize("query", ["subscriber=", "subscriber=%00", "subscriber=" + "x" * 129, "after=abc"])
+@pytest.mark.parametrize(
+    "query", ["subscriber=", "subscriber=%00", "subscriber=" + "x" * 129, "after=abc"]
+)
 def test_a_bad_query_is_400(broker, query):
     check_problem(broker.ask("GET", f"/tickets/stream?{query}"), 400)

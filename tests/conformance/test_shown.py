@@ -6,9 +6,9 @@ import socket
 import threading
 
 import pytest
+from running import PATIENCE, new_name, stages, wait_until
 
 from conformance.shapes import check_problem
-from running import PATIENCE, new_name, stages, wait_until
 
 
 def say(broker, ticket_id, **place):
@@ -22,7 +22,10 @@ def test_shown_is_a_stage_and_changes_nothing_else(broker):
     assert (answer.status, answer.json) == (200, {"ticketId": ticket_id, "status": "pending"})
     ticket = broker.ticket(ticket_id)
     moment = ticket["history"][-1]
-    assert (moment["stage"], moment["evidence"]) == ("shown", {"pane": "%3", "tty": "/dev/pts/7", "terminal": "tmux-256color"})
+    assert (moment["stage"], moment["evidence"]) == (
+        "shown",
+        {"pane": "%3", "tty": "/dev/pts/7", "terminal": "tmux-256color"},
+    )
     assert moment["at"].endswith("Z")
     assert {**ticket, "history": before["history"]} == before, "no status, no time, no order"
 
@@ -44,7 +47,13 @@ def test_it_is_recorded_whatever_the_status(broker):
     assert say(broker, ticket_id, pane="%1").json["status"] == "delivered"
     assert broker.ask("POST", "/replies", {"ticketId": ticket_id, "payload": "yes"}).status == 204
     assert say(broker, ticket_id, pane="%2").json["status"] == "responded"
-    assert stages(broker.ticket(ticket_id)) == ["accepted", "acknowledged", "shown", "replied", "shown"]
+    assert stages(broker.ticket(ticket_id)) == [
+        "accepted",
+        "acknowledged",
+        "shown",
+        "replied",
+        "shown",
+    ]
 
 
 def test_wrong_bodies_and_unknown_tickets(broker):
@@ -69,7 +78,9 @@ def test_it_survives_a_kill(start):
 def waiting(broker, path):
     """A request that waits, on a connection of its own; what it was answered comes with `join`."""
     found = []
-    thread = threading.Thread(target=lambda: found.append(broker.ask("GET", path, timeout=2 * PATIENCE)))
+    thread = threading.Thread(
+        target=lambda: found.append(broker.ask("GET", path, timeout=2 * PATIENCE))
+    )
     thread.start()
 
     def join():
@@ -86,7 +97,11 @@ def test_a_wait_ends_with_its_stage_and_with_no_other(broker):
     assert broker.ask("POST", f"/tickets/{ticket_id}/claim", {"watcher": "w"}).status == 200
     assert say(broker, ticket_id, pane="%3").status == 200
     answer = join()
-    assert answer.status == 200 and stages(answer.json)[-1] == "shown" and answer.json["awaited"] == "shown"
+    assert (
+        answer.status == 200
+        and stages(answer.json)[-1] == "shown"
+        and answer.json["awaited"] == "shown"
+    )
     assert broker.ask("POST", "/replies", {"ticketId": ticket_id, "payload": "yes"}).status == 204
     assert stages(later().json)[-1] == "replied"
 
@@ -94,7 +109,10 @@ def test_a_wait_ends_with_its_stage_and_with_no_other(broker):
 def test_a_stage_that_is_there_is_not_waited_for(broker):
     ticket_id = broker.send(new_name(), 1)
     say(broker, ticket_id, pane="%3")
-    assert stages(broker.ask("GET", f"/tickets/{ticket_id}?stage=shown&waitMs=60000").json) == ["accepted", "shown"]
+    assert stages(broker.ask("GET", f"/tickets/{ticket_id}?stage=shown&waitMs=60000").json) == [
+        "accepted",
+        "shown",
+    ]
 
 
 def test_when_the_time_is_up_the_ticket_as_it_stands(broker):
@@ -104,7 +122,10 @@ def test_when_the_time_is_up_the_ticket_as_it_stands(broker):
         assert answer.status == 200 and stages(answer.json) == ["accepted"]
 
 
-@pytest.mark.parametrize("query", ["stage=read", "stage=", "stage=shown&waitMs=60001", "stage=shown&waitMs=x", "waitMs=5"])
+@pytest.mark.parametrize(
+    "query",
+    ["stage=read", "stage=", "stage=shown&waitMs=60001", "stage=shown&waitMs=x", "waitMs=5"],
+)
 def test_wrong_questions(broker, query):
     ticket_id = broker.send(new_name(), 1)
     check_problem(broker.ask("GET", f"/tickets/{ticket_id}?{query}"), 400)
@@ -117,8 +138,12 @@ def test_a_wait_whose_client_has_gone_ends(start):
     ticket_id = broker.send("lucy", 1)
     open_before = broker.metrics()["bridge_connections_open"]
     waiter = socket.create_connection(("127.0.0.1", broker.port))
-    waiter.sendall(f"GET /tickets/{ticket_id}?stage=shown&waitMs=60000 HTTP/1.1\r\nHost: 127.0.0.1:{broker.port}\r\n\r\n".encode())
-    wait_until(lambda: broker.metrics()["bridge_connections_open"] > open_before, "the waiter's connection")
+    waiter.sendall(
+        f"GET /tickets/{ticket_id}?stage=shown&waitMs=60000 HTTP/1.1\r\nHost: 127.0.0.1:{broker.port}\r\n\r\n".encode()
+    )
+    wait_until(
+        lambda: broker.metrics()["bridge_connections_open"] > open_before, "the waiter's connection"
+    )
     waiter.close()
     wait_until(lambda: broker.metrics()["bridge_connections_open"] == open_before, "its end")
     assert say(broker, ticket_id, pane="%3").status == 200
@@ -129,7 +154,9 @@ def test_a_broker_that_stops_answers_what_waits(start):
     ticket_id = broker.send("lucy", 1)
     with broker.line() as line:
         line.request("GET", f"/tickets/{ticket_id}?stage=shown&waitMs=60000")
-        wait_until(lambda: broker.metrics()["bridge_connections_open"] > 1, "the waiter's connection")
+        wait_until(
+            lambda: broker.metrics()["bridge_connections_open"] > 1, "the waiter's connection"
+        )
         broker.stop()
         answer = line.read_answer()
     assert answer.status == 200 and answer.json["status"] == "pending"
@@ -148,7 +175,10 @@ def test_a_watcher_sets_a_ticket_aside_says_why_and_lets_go_of_it(broker):
         assert (answer.status, answer.json) == (200, {"ticketId": ticket_id, "status": "pending"})
     ticket = broker.ticket(ticket_id)
     assert stages(ticket) == ["accepted", "claimed", "aside"]
-    assert (ticket["history"][-1]["by"], ticket["history"][-1]["evidence"]) == ("w", {"reason": "it fails"})
+    assert (ticket["history"][-1]["by"], ticket["history"][-1]["evidence"]) == (
+        "w",
+        {"reason": "it fails"},
+    )
     assert [each["ticketId"] for each in broker.pending(agent)] == [ticket_id], "nothing is lost"
     assert broker.ask("POST", f"/tickets/{ticket_id}/claim", {"watcher": "another"}).status == 200
 
@@ -158,7 +188,15 @@ def test_nothing_is_set_aside_that_another_watcher_has_or_that_is_finished(broke
     broker.ask("POST", f"/tickets/{ticket_id}/claim", {"watcher": "w"})
     assert set_aside(broker, ticket_id, "another").json["leaseUntilAt"]
     broker.acknowledge(ticket_id)
-    assert (set_aside(broker, ticket_id).status, set_aside(broker, ticket_id).json["status"]) == (409, "delivered")
+    assert (set_aside(broker, ticket_id).status, set_aside(broker, ticket_id).json["status"]) == (
+        409,
+        "delivered",
+    )
     check_problem(set_aside(broker, "no-such-ticket"), 404)
-    for body in ({}, {"watcher": 5}, {"watcher": "w", "reason": 5}, {"watcher": "w", "reason": "x" * 513}):
+    for body in (
+        {},
+        {"watcher": 5},
+        {"watcher": "w", "reason": 5},
+        {"watcher": "w", "reason": "x" * 513},
+    ):
         check_problem(broker.ask("POST", f"/tickets/{ticket_id}/aside", body), 400)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 
 import pytest
+from running import new_name, wait_until
 
 from conformance.shapes import check_problem, check_ticket
-from running import new_name, wait_until
 
 
 def subscribe(broker, name, *agents):
@@ -28,7 +28,10 @@ def payloads(tickets):
 def show(broker, name):
     answer = broker.ask("GET", f"/subscribers/{name}")
     assert answer.status == 200, answer
-    assert set(answer.json) == {"subscriber", "agents", "receivers"} and answer.json["subscriber"] == name
+    assert (
+        set(answer.json) == {"subscriber", "agents", "receivers"}
+        and answer.json["subscriber"] == name
+    )
     return answer.json
 
 
@@ -42,7 +45,10 @@ def three(broker):
 
 def test_a_name_that_nobody_used_has_nothing(broker):
     name = new_name()
-    assert show(broker, name) == {"subscriber": name, "agents": [], "receivers": 0} and poll(broker, name) == []
+    assert (
+        show(broker, name) == {"subscriber": name, "agents": [], "receivers": 0}
+        and poll(broker, name) == []
+    )
 
 
 def test_a_name_has_what_was_subscribed_and_loses_what_was_given_up(broker, three):
@@ -66,14 +72,18 @@ def test_all_agents_of_the_name_in_the_order_of_seq(broker, three):
     for number in range(6):
         broker.send((one, other, strange)[number % 3], number)
     tickets = poll(broker, name)
-    assert payloads(tickets) == [0, 1, 3, 4] and tickets == poll(broker, name), "polling takes nothing away"
+    assert payloads(tickets) == [0, 1, 3, 4] and tickets == poll(broker, name), (
+        "polling takes nothing away"
+    )
     for ticket in tickets:
         check_ticket(ticket)
     cursor = tickets[1]["seq"]
     assert payloads(poll(broker, name, f"?after={cursor}")) == [3, 4]
     assert payloads(poll(broker, name, f"?after={cursor}&limit=1")) == [3]
     assert payloads(poll(broker, name, f"?after={cursor}&limit=1&waitMs=1000")) == [3]
-    assert payloads(poll(broker, name, "?after=9007199254740991")) == [0, 1, 3, 4], "a cursor of another store"
+    assert payloads(poll(broker, name, "?after=9007199254740991")) == [0, 1, 3, 4], (
+        "a cursor of another store"
+    )
 
 
 def test_a_long_poll_is_woken_by_any_of_its_agents_and_by_no_other(broker, three):
@@ -135,9 +145,16 @@ def test_the_agents_are_online_by_long_poll_and_it_counts_once(broker, three):
     before = broker.ask("GET", "/debug/connections").json["longpoll"]["waiting"]
     with broker.line() as line:
         line.request("GET", f"/subscribers/{name}/tickets/pending?waitMs=60000")
-        wait_until(lambda: broker.ask("GET", "/debug/connections").json["longpoll"]["waiting"] == before + 1, "the long-poll waits")
+        wait_until(
+            lambda: (
+                broker.ask("GET", "/debug/connections").json["longpoll"]["waiting"] == before + 1
+            ),
+            "the long-poll waits",
+        )
         for agent in (one, other):
-            assert broker.ask("GET", f"/debug/agent/{agent}/status").json["connection"] == "longpoll"
+            assert (
+                broker.ask("GET", f"/debug/agent/{agent}/status").json["connection"] == "longpoll"
+            )
 
 
 def test_polling_by_cursor_loses_and_repeats_nothing(broker, three):
@@ -148,7 +165,10 @@ def test_polling_by_cursor_loses_and_repeats_nothing(broker, three):
     def publish(agent):
         with broker.line() as line:
             for number in range(total // 2):
-                assert line.ask("POST", f"/agents/{agent}/send", {"payload": [agent, number]}).status == 202
+                assert (
+                    line.ask("POST", f"/agents/{agent}/send", {"payload": [agent, number]}).status
+                    == 202
+                )
 
     senders = [threading.Thread(target=publish, args=(agent,)) for agent in (one, other)]
     for sender in senders:
@@ -164,12 +184,16 @@ def test_polling_by_cursor_loses_and_repeats_nothing(broker, three):
         assert [number for who, number in seen if who == agent] == list(range(total // 2))
 
 
-@pytest.mark.parametrize("query", ["waitMs=-1", "waitMs=60001", "after=abc", "limit=0", "after=1&after=2"])
+@pytest.mark.parametrize(
+    "query", ["waitMs=-1", "waitMs=60001", "after=abc", "limit=0", "after=1&after=2"]
+)
 def test_bad_queries_are_400(broker, query):
     check_problem(broker.ask("GET", f"/subscribers/{new_name()}/tickets/pending?{query}"), 400)
 
 
-@pytest.mark.parametrize("path", ["/subscribers/%00", "/subscribers/" + "x" * 129, "/subscribers/%00/tickets/pending"])
+@pytest.mark.parametrize(
+    "path", ["/subscribers/%00", "/subscribers/" + "x" * 129, "/subscribers/%00/tickets/pending"]
+)
 def test_a_bad_name_is_400(broker, path):
     check_problem(broker.ask("GET", path), 400)
 

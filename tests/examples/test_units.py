@@ -12,7 +12,6 @@ import sys
 import threading
 
 import pytest
-
 from raw_http import PATIENCE, Line
 from running import ROOT, wait_until
 from service import ACTIVATE, Manager, listener
@@ -35,12 +34,17 @@ def entries(name: str, **specifiers: str) -> dict[str, list[str]]:
 
 def printed(name: str) -> str:
     """What the comment's printf writes into a file."""
-    return (UNITS / name).read_text().partition("printf '")[2].partition("'")[0].replace("\\n", "\n")
+    return (
+        (UNITS / name).read_text().partition("printf '")[2].partition("'")[0].replace("\\n", "\n")
+    )
 
 
 def command(unit: dict[str, list[str]], program: str, **variables: str) -> list[str]:
     """ExecStart, with the Python and the bridge.pyz that are at hand."""
-    words = [variables.get(word.strip("${}"), word) if word.startswith("$") else word for word in unit["ExecStart"][0].split()]
+    words = [
+        variables.get(word.strip("${}"), word) if word.startswith("$") else word
+        for word in unit["ExecStart"][0].split()
+    ]
     assert words[0] == "/usr/bin/python3" and words[1].endswith("/bridge.pyz")
     return [sys.executable, program, *words[2:]]
 
@@ -49,13 +53,27 @@ def command(unit: dict[str, list[str]], program: str, **variables: str) -> list[
 def service(unit, words, manager, passed=(), **variables):
     """The service's process from READY=1 to its end by SIGTERM; nothing of our environment is its own."""
     seconds = int(unit["WatchdogSec"][0])
-    given = {"PATH": os.environ["PATH"], "NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": str(seconds * 1_000_000), **variables}
+    given = {
+        "PATH": os.environ["PATH"],
+        "NOTIFY_SOCKET": manager.address,
+        "WATCHDOG_USEC": str(seconds * 1_000_000),
+        **variables,
+    }
     given.update(pair.split("=", 1) for pair in unit["Environment"])
     if passed:
         given["LISTEN_FDS"] = str(len(passed))
     numbers = [each.fileno() for each in passed]
     activated = [sys.executable, "-c", ACTIVATE, ",".join(map(str, numbers)), *words]
-    with subprocess.Popen(activated, env=given, cwd="/", pass_fds=numbers, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        activated,
+        env=given,
+        cwd="/",
+        pass_fds=numbers,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         said: list[str] = []
         reader = threading.Thread(target=lambda: said.extend(process.stderr))
         reader.start()
@@ -87,9 +105,19 @@ def test_a_watcher_with_the_file_that_its_comment_makes(program, tmp_path):
     unit = entries("bridge-watch@.service", h=tmp_path, i="lucy")
     variables = dict(pair.split("=") for pair in made)
     words = command(unit, program, **variables)
-    assert words[2:] == ["watch", "lucy", "dev-lucy", "0"] and unit["EnvironmentFile"] == [f"{tmp_path}/.config/bridge/lucy.env"]
+    assert words[2:] == ["watch", "lucy", "dev-lucy", "0"] and unit["EnvironmentFile"] == [
+        f"{tmp_path}/.config/bridge/lucy.env"
+    ]
     with Manager(str(tmp_path / "notify")) as manager:
-        with service(unit, words, manager, HOME=str(tmp_path), TMUX_TMPDIR=str(tmp_path), BRIDGE_BROKER_URL="http://127.0.0.1:9", **variables):
+        with service(
+            unit,
+            words,
+            manager,
+            HOME=str(tmp_path),
+            TMUX_TMPDIR=str(tmp_path),
+            BRIDGE_BROKER_URL="http://127.0.0.1:9",
+            **variables,
+        ):
             pass
         assert "STATUS=watching for lucy at http://127.0.0.1:9" in manager.said[0]
 
@@ -97,11 +125,28 @@ def test_a_watcher_with_the_file_that_its_comment_makes(program, tmp_path):
 def test_a_supervisor_with_the_file_that_its_comment_makes(program, tmp_path):
     unit = entries("bridge-supervise.service", h=tmp_path)
     (tmp_path / ".config" / "bridge").mkdir(parents=True)
-    (tmp_path / ".config" / "bridge" / "agents.json").write_text(printed("bridge-supervise.service"))
+    (tmp_path / ".config" / "bridge" / "agents.json").write_text(
+        printed("bridge-supervise.service")
+    )
     with Manager(str(tmp_path / "notify")) as manager:
-        with service(unit, command(unit, program), manager, HOME=str(tmp_path), TMUX_TMPDIR=str(tmp_path), BRIDGE_BROKER_URL="http://127.0.0.1:9") as said:
-            wait_until(lambda: all(f"watching agent={name} session=dev-{name} pane=0" in "".join(said) for name in ("lucy", "bob")), "both agents")
-        assert "STATUS=supervising as " in manager.said[0] and manager.said[0].endswith("at http://127.0.0.1:9")
+        with service(
+            unit,
+            command(unit, program),
+            manager,
+            HOME=str(tmp_path),
+            TMUX_TMPDIR=str(tmp_path),
+            BRIDGE_BROKER_URL="http://127.0.0.1:9",
+        ) as said:
+            wait_until(
+                lambda: all(
+                    f"watching agent={name} session=dev-{name} pane=0" in "".join(said)
+                    for name in ("lucy", "bob")
+                ),
+                "both agents",
+            )
+        assert "STATUS=supervising as " in manager.said[0] and manager.said[0].endswith(
+            "at http://127.0.0.1:9"
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -109,20 +154,35 @@ def test_systemd_itself_finds_no_fault(name, tmp_path):
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed")
     for each in NAMES:
-        (tmp_path / each).write_text((UNITS / each).read_text().replace("/usr/bin/python3", sys.executable))
+        (tmp_path / each).write_text(
+            (UNITS / each).read_text().replace("/usr/bin/python3", sys.executable)
+        )
     of_a_user = [] if name.startswith("bridge-broker") else ["--user"]
     checked = subprocess.run(
-        ["systemd-analyze", *of_a_user, "verify", str(tmp_path / name)], capture_output=True, text=True, timeout=60, env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path)}
+        ["systemd-analyze", *of_a_user, "verify", str(tmp_path / name)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path)},
     )
-    faults = [line for line in checked.stderr.splitlines() if "bridge-" in line]  # others' units may be less well made
+    faults = [
+        line for line in checked.stderr.splitlines() if "bridge-" in line
+    ]  # others' units may be less well made
     assert checked.returncode == 0 and not faults, checked.stderr
 
 
 def test_the_property_list_is_sound_and_its_command_starts_a_broker(program, tmp_path):
     wanted = plistlib.loads((ROOT / "examples" / "launchd" / "bridge-broker.plist").read_bytes())
     words = wanted["ProgramArguments"]
-    given = {**wanted["EnvironmentVariables"], "BRIDGE_DB": ":memory:", "BRIDGE_PORT": "0", "PATH": os.environ["PATH"]}
-    with subprocess.Popen([sys.executable, program, *words[2:]], env=given, stderr=subprocess.PIPE, text=True) as process:
+    given = {
+        **wanted["EnvironmentVariables"],
+        "BRIDGE_DB": ":memory:",
+        "BRIDGE_PORT": "0",
+        "PATH": os.environ["PATH"],
+    }
+    with subprocess.Popen(
+        [sys.executable, program, *words[2:]], env=given, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert "ready on" in process.stderr.readline()
         process.terminate()
         assert process.wait(PATIENCE) == 0

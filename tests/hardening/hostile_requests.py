@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from hypothesis import strategies as st
-
 from raw_http import request_bytes
 
 
 def smuggled(victim: str) -> bytes:
-    return request_bytes("POST", f"/agents/{victim}/send", {"payload": "smuggled"}, port=1).replace(b"127.0.0.1:1", b"localhost")
+    return request_bytes("POST", f"/agents/{victim}/send", {"payload": "smuggled"}, port=1).replace(
+        b"127.0.0.1:1", b"localhost"
+    )
 
 
 def head(*lines: str, start: str = "POST /agents/a/send HTTP/1.1", host: bool = True) -> bytes:
-    return "\r\n".join([start, *(["Host: localhost"] if host else []), *lines]).encode("latin-1") + b"\r\n\r\n"
+    return (
+        "\r\n".join([start, *(["Host: localhost"] if host else []), *lines]).encode("latin-1")
+        + b"\r\n\r\n"
+    )
 
 
 # Each is the beginning of a request that two parsers could read in two ways. What follows it
@@ -29,7 +33,8 @@ AMBIGUOUS = {
     "TE xchunked": head("Transfer-Encoding: xchunked") + b"0\r\n\r\n",
     "TE with space before the colon": head("Transfer-Encoding : chunked") + b"0\r\n\r\n",
     "TE folded": head("Transfer-Encoding:\r\n chunked") + b"0\r\n\r\n",
-    "TE in HTTP/1.0": head("Transfer-Encoding: chunked", start="POST /agents/a/send HTTP/1.0") + b"0\r\n\r\n",
+    "TE in HTTP/1.0": head("Transfer-Encoding: chunked", start="POST /agents/a/send HTTP/1.0")
+    + b"0\r\n\r\n",
     "CL plus": head("Content-Length: +0"),
     "CL minus": head("Content-Length: -0"),
     "CL hex": head("Content-Length: 0x0"),
@@ -64,14 +69,18 @@ AMBIGUOUS = {
     "a chunk size with a space before": head("Transfer-Encoding: chunked") + b" 0\r\n\r\n",
     "a chunk size of nothing": head("Transfer-Encoding: chunked") + b"\r\n\r\n",
     "a negative chunk size": head("Transfer-Encoding: chunked") + b"-1\r\n\r\n",
-    "a chunk size that overflows": head("Transfer-Encoding: chunked") + b"1" + b"0" * 16 + b"\r\n\r\n",
+    "a chunk size that overflows": head("Transfer-Encoding: chunked")
+    + b"1"
+    + b"0" * 16
+    + b"\r\n\r\n",
     "a chunk size with an underscore": head("Transfer-Encoding: chunked") + b"0_0\r\n\r\n",
     "a chunk that ends in LF": head("Transfer-Encoding: chunked") + b"1\nx\n0\n\n",
     "a chunk longer than its size": head("Transfer-Encoding: chunked") + b"1\r\nxx\r\n0\r\n\r\n",
     "a chunk extension with a bare LF": head("Transfer-Encoding: chunked") + b"0;a=\nb\r\n\r\n",
     "a chunk extension with a bare CR": head("Transfer-Encoding: chunked") + b"0;a=\rb\r\n\r\n",
     "a trailer with a bare LF": head("Transfer-Encoding: chunked") + b"0\r\nX: a\nY: b\r\n\r\n",
-    "a trailer that is no field": head("Transfer-Encoding: chunked") + b"0\r\nGET / HTTP/1.1\r\n\r\n",
+    "a trailer that is no field": head("Transfer-Encoding: chunked")
+    + b"0\r\nGET / HTTP/1.1\r\n\r\n",
     "a method with a separator": head(start="PO(ST /agents/a/send HTTP/1.1"),
     "two spaces": head(start="POST  /agents/a/send HTTP/1.1"),
     "a tab for a space": head(start="POST\t/agents/a/send HTTP/1.1"),
@@ -92,8 +101,8 @@ AMBIGUOUS = {
 }
 
 VALID = [
-    b"POST /agents/fuzz/send HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"payload\":1}",
-    b"POST /agents/fuzz/send HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nd\r\n{\"payload\":1}\r\n0\r\n\r\n",
+    b'POST /agents/fuzz/send HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{"payload":1}',
+    b'POST /agents/fuzz/send HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nd\r\n{"payload":1}\r\n0\r\n\r\n',
     b"GET /agents/fuzz/tickets/pending?waitMs=5&after=3 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     b"GET /agents/fuzz/tickets/stream HTTP/1.0\r\nHost: localhost\r\nLast-Event-ID: 4\r\n\r\n",
     b"GET http://localhost/tickets/abc HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -107,7 +116,26 @@ def mutated(draw):
         at = draw(st.integers(0, len(data)))
         kind = draw(st.sampled_from(["insert", "replace", "delete", "double"]))
         if kind == "insert":
-            data[at:at] = draw(st.sampled_from([b"\r", b"\n", b"\r\n", b" ", b"\t", b"\x00", b":", b",", b"%", b"\xff", b"0", b"chunked", b"\r\n\r\n"]) | st.binary(max_size=3))
+            data[at:at] = draw(
+                st.sampled_from(
+                    [
+                        b"\r",
+                        b"\n",
+                        b"\r\n",
+                        b" ",
+                        b"\t",
+                        b"\x00",
+                        b":",
+                        b",",
+                        b"%",
+                        b"\xff",
+                        b"0",
+                        b"chunked",
+                        b"\r\n\r\n",
+                    ]
+                )
+                | st.binary(max_size=3)
+            )
         elif kind == "replace":
             data[at : at + 1] = draw(st.binary(min_size=1, max_size=1))
         elif kind == "delete":

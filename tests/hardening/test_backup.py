@@ -13,7 +13,6 @@ import threading
 from contextlib import closing, suppress
 
 import pytest
-
 from conformance.shapes import check_problem
 from running import environment, package_launcher, wait_until
 
@@ -228,7 +227,11 @@ def test_a_client_that_is_killed_leaves_no_whole_name_and_nothing_at_the_broker(
     before = store_files(broker)
     folder = tmp_path / "copies"
     folder.mkdir()
-    for number, left in [(signal.SIGKILL, ["a.db.part"]), (signal.SIGTERM, []), (signal.SIGINT, [])]:
+    for number, left in [
+        (signal.SIGKILL, ["a.db.part"]),
+        (signal.SIGTERM, []),
+        (signal.SIGINT, []),
+    ]:
         process = command(broker, "a.db", folder)
         part = folder / "a.db.part"
         wait_until(lambda: part.exists() and part.stat().st_size, "some of it has come")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 
 import pytest
-
 from conformance.shapes import check_problem
 from running import ROOT, Broker, package_launcher, wait_until
 
@@ -39,7 +38,9 @@ def register(line, number: int, metadata: object) -> int:
 
 
 def send(line, agent: str, payload: object, origin: str = "ui"):
-    return line.ask("POST", f"/agents/{agent}/send", {"payload": payload, "metadata": {"origin": origin}})
+    return line.ask(
+        "POST", f"/agents/{agent}/send", {"payload": payload, "metadata": {"origin": origin}}
+    )
 
 
 def test_no_kind_of_saying_passes_the_ceiling(broker):
@@ -48,16 +49,24 @@ def test_no_kind_of_saying_passes_the_ceiling(broker):
         assert statuses == [200] * 40 + [429] * 20
         for _ in range(2):  # rounds: what is finished makes room for more
             for number in range(120):
-                ticket_id = send(line, f"agent-{10 + number % 30}", number, f"agent-{number % 10}").json["ticketId"]
+                ticket_id = send(
+                    line, f"agent-{10 + number % 30}", number, f"agent-{number % 10}"
+                ).json["ticketId"]
                 said = {"watcher": "w", "evidence": NESTED}
                 assert line.ask("POST", f"/tickets/{ticket_id}/acknowledge", said).status == 200
-                reply = {"ticketId": ticket_id, "payload": [NESTED] * (4 if number % 20 == 0 else 1)}
+                reply = {
+                    "ticketId": ticket_id,
+                    "payload": [NESTED] * (4 if number % 20 == 0 else 1),
+                }
                 assert line.ask("POST", "/replies", reply).status in (204, 429)
             for number in range(40):
                 assert line.ask("DELETE", f"/agents/agent-{number}/tickets/pending").status == 200
         text = "x" * 500_000
         assert {send(line, f"stray-{number}", text).status for number in range(40)} == {202, 429}
-        assert {send(line, f"agent-{number % 40}", text).status for number in range(80)} == {202, 503}
+        assert {send(line, f"agent-{number % 40}", text).status for number in range(80)} == {
+            202,
+            503,
+        }
         check_problem(line.ask("POST", "/agents/register", {"agentId": "x" * 9}), 429)
         for path in ("/agents", "/overview", "/search?limit=20", "/health"):
             assert line.ask("GET", path).status == 200
@@ -79,4 +88,8 @@ def test_the_runbook_names_the_ceiling():
     text = (ROOT / "examples" / "RUNBOOK.md").read_text(encoding="utf-8")
     memory = re.search(r"^## Memory\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
     words = " ".join(memory[1].split()) if memory else ""
-    assert "64 MiB" in words and "twice `BRIDGE_PENDING_BYTES`" in words and "BRIDGE_FINISHED_BYTES" in words
+    assert (
+        "64 MiB" in words
+        and "twice `BRIDGE_PENDING_BYTES`" in words
+        and "BRIDGE_FINISHED_BYTES" in words
+    )

@@ -6,7 +6,6 @@ import signal
 import sys
 
 import pytest
-
 from running import Broker, wait_until
 
 DAY = 86400

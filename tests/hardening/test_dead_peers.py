@@ -8,10 +8,11 @@ import socket
 import struct
 import sys
 
-from bridge.broker.fronts.witness import ASYNCIO_LINES, Witness
-from bridge.broker.metrics import Metrics
 from raw_http import request_bytes
 from running import Broker, stages, wait_until
+
+from bridge.broker.fronts.witness import ASYNCIO_LINES, Witness
+from bridge.broker.metrics import Metrics
 
 LINGER_RESET = struct.pack("ii", 1, 0)  # close sends RST, socket(7) SO_LINGER
 

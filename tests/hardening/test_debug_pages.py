@@ -11,7 +11,6 @@ import socket
 import struct
 
 import pytest
-
 from running import compact, wait_until
 
 AGENTS = ["ann", "bob", "cyd", "dan", "eve"]
@@ -67,7 +66,13 @@ class Scene:
 
     def longpoll(self, chance) -> None:
         agent, line = chance.choice(AGENTS), self.broker.line()
-        path, agents = chance.choice([(f"/agents/{agent}", {agent}), ("/subscribers/some", {"ann", "bob"}), ("/subscribers/nobody", set())])
+        path, agents = chance.choice(
+            [
+                (f"/agents/{agent}", {agent}),
+                ("/subscribers/some", {"ann", "bob"}),
+                ("/subscribers/nobody", set()),
+            ]
+        )
         line.request("GET", f"{path}/tickets/pending?waitMs=60000&after={self.broker.last}")
         self.polls.append((line, agents))
         self.longpolled |= agents
@@ -111,7 +116,9 @@ class Scene:
     def tier(self, agent) -> str:
         if self.carried(agent):
             return "sse"
-        return "longpoll" if agent in self.longpolled else "poll" if agent in self.polled else "none"
+        return (
+            "longpoll" if agent in self.longpolled else "poll" if agent in self.polled else "none"
+        )
 
     def truth(self) -> dict:
         tiers = [self.tier(agent) for agent in AGENTS]
@@ -137,9 +144,15 @@ class Scene:
         wait_until(self.is_true, f"{self.truth()}")
         for agent in AGENTS:
             page = self.broker.ask("GET", f"/debug/agent/{agent}/status").json
-            assert (page["connection"], page["pendingMessages"]) == (self.tier(agent), len(self.pending[agent])), agent
+            assert (page["connection"], page["pendingMessages"]) == (
+                self.tier(agent),
+                len(self.pending[agent]),
+            ), agent
         seen = self.broker.metrics()
-        assert seen["bridge_sse_connections_active"] == len(self.streams) and seen["bridge_sse_connections_total"] == self.opened
+        assert (
+            seen["bridge_sse_connections_active"] == len(self.streams)
+            and seen["bridge_sse_connections_total"] == self.opened
+        )
         assert seen["bridge_longpoll_waiting"] == len(self.polls)
         assert seen["bridge_messages_queued_current"] == sum(map(len, self.pending.values()))
         assert [seen[f'bridge_agents_connected{{tier="{tier}"}}'] for tier in ("sse", "longpoll", "poll")] == [
@@ -149,7 +162,10 @@ class Scene:
         assert {row["agentId"]: (row["connection"], row["pending"]) for row in found["agents"]} == {
             agent: (self.tier(agent), len(self.pending[agent])) for agent in AGENTS if self.pending[agent] or self.carried(agent)
         }  # fmt: skip
-        assert (found["totals"]["streams"], found["totals"]["longpolls"]) == (len(self.streams), len(self.polls))
+        assert (found["totals"]["streams"], found["totals"]["longpolls"]) == (
+            len(self.streams),
+            len(self.polls),
+        )
 
 
 def reset(connection: socket.socket) -> None:
@@ -163,14 +179,29 @@ def test_the_pages_are_true_under_churn(start, seed):
     broker, chance = start(BRIDGE_RATE_LIMIT=0, BRIDGE_SSE_HEARTBEAT=600_000), random.Random(seed)
     broker.last = 0  # the newest seq
     for agent in ("ann", "bob"):
-        assert broker.ask("POST", f"/agents/{agent}/subscribe", compact({"subscriber": "some"})).status == 204
+        assert (
+            broker.ask("POST", f"/agents/{agent}/subscribe", compact({"subscriber": "some"})).status
+            == 204
+        )
     for agent in AGENTS:
         broker.ask("GET", f"/debug/agent/{agent}/status")
     scene = Scene(broker)
     for agent in AGENTS:  # named once, so that each has a page from the start
         scene.pending[agent].append(broker.send(agent, "x"))
         broker.last += 1
-    acts = [scene.open] * 4 + [scene.longpoll] * 2 + [scene.close, scene.half_close, scene.reset, scene.drop_poll, scene.poll, scene.send, scene.acknowledge]
+    acts = (
+        [scene.open] * 4
+        + [scene.longpoll] * 2
+        + [
+            scene.close,
+            scene.half_close,
+            scene.reset,
+            scene.drop_poll,
+            scene.poll,
+            scene.send,
+            scene.acknowledge,
+        ]
+    )
     try:
         for step in range(STEPS):
             chance.choice(acts)(chance)
@@ -179,4 +210,3 @@ def test_the_pages_are_true_under_churn(start, seed):
     finally:
         scene.leave()
     scene.check()
-

@@ -11,7 +11,6 @@ import signal
 import subprocess
 
 import pytest
-
 from running import START_DEADLINE, Broker, package_launcher, wait_until
 
 CALL = re.compile(r"^(\d+) +(\w+)\((.*)")
@@ -24,18 +23,48 @@ def traced(tmp_path):
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed: nothing else shows a sync")
     out = tmp_path / "calls"
-    broker = Broker(["strace", "-f", "-qq", "-s", "80", "-o", str(out), "-e", TRACED, *package_launcher(strict=False)], tmp_path / "bridge.db", BRIDGE_RATE_LIMIT=0)
+    broker = Broker(
+        [
+            "strace",
+            "-f",
+            "-qq",
+            "-s",
+            "80",
+            "-o",
+            str(out),
+            "-e",
+            TRACED,
+            *package_launcher(strict=False),
+        ],
+        tmp_path / "bridge.db",
+        BRIDGE_RATE_LIMIT=0,
+    )
     broker.spawn()
     try:
-        wait_until(lambda: broker.port or broker.process.poll() is not None, "the ready line", START_DEADLINE)
+        wait_until(
+            lambda: broker.port or broker.process.poll() is not None,
+            "the ready line",
+            START_DEADLINE,
+        )
         assert broker.port, broker.said()
 
         def calls():
             # SIGTERM is for the broker: strace keeps it to itself, and ends with its child.
-            child = int(subprocess.run(["ps", "-o", "pid=", "--ppid", str(broker.process.pid)], capture_output=True, text=True, check=True).stdout)
+            child = int(
+                subprocess.run(
+                    ["ps", "-o", "pid=", "--ppid", str(broker.process.pid)],
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                ).stdout
+            )
             subprocess.run(["kill", "-TERM", str(child)], check=True)
             assert broker.wait() == 0
-            return [(match[2], match[3]) for match in map(CALL.match, out.read_text().splitlines()) if match]
+            return [
+                (match[2], match[3])
+                for match in map(CALL.match, out.read_text().splitlines())
+                if match
+            ]
 
         yield broker, calls
     finally:
@@ -62,7 +91,14 @@ def test_every_answer_that_promises_something_leaves_after_a_sync(traced):
             synced = True
         elif asked and '"HTTP/1.1 2' in rest:
             seen[asked], asked = synced, None
-    promised = ["POST /agents/a/send", "POST /agents/register", f"POST /tickets/{ticket_id}/claim", f"POST /tickets/{ticket_id}/acknowledge", "POST /replies", "DELETE /agents/a"]
+    promised = [
+        "POST /agents/a/send",
+        "POST /agents/register",
+        f"POST /tickets/{ticket_id}/claim",
+        f"POST /tickets/{ticket_id}/acknowledge",
+        "POST /replies",
+        "DELETE /agents/a",
+    ]
     assert {request: seen[request] for request in promised} == dict.fromkeys(promised, True)
     assert seen["GET /health"] is False, "and this test can tell the difference"
 

@@ -18,11 +18,15 @@ def fill_disk(broker) -> None:
 
 
 def free_disk(broker) -> None:
-    resource.prlimit(broker.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    resource.prlimit(
+        broker.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    )
 
 
 def send(broker, ticket_id, agent="a"):
-    return broker.ask("POST", f"/agents/{agent}/send", {"payload": "x" * 20_000, "ticketId": ticket_id})
+    return broker.ask(
+        "POST", f"/agents/{agent}/send", {"payload": "x" * 20_000, "ticketId": ticket_id}
+    )
 
 
 def fill_until_refused(broker) -> tuple[list[str], str]:
@@ -53,7 +57,11 @@ def test_a_disk_that_fills_and_heals(start):
         assert broker.ask("GET", f"/tickets/{refused}").status == 404
         for method, path, body in [
             ("POST", "/agents/register", {"agentId": "new", "metadata": {"big": "x" * 12_000}}),
-            ("POST", f"/tickets/{kept[0]}/acknowledge", {"watcher": "w", "evidence": {"big": "x" * 12_000}}),
+            (
+                "POST",
+                f"/tickets/{kept[0]}/acknowledge",
+                {"watcher": "w", "evidence": {"big": "x" * 12_000}},
+            ),
             ("POST", f"/tickets/{kept[1]}/claim", {"watcher": "w"}),
             ("POST", "/replies", {"ticketId": kept[2], "payload": "x" * 20_000}),
         ]:
@@ -61,9 +69,14 @@ def test_a_disk_that_fills_and_heals(start):
             if answer.status == 503:
                 check_problem(answer, 503)
             else:
-                assert path.endswith("/claim") and answer.status == 200, "only what is small may still find room"
+                assert path.endswith("/claim") and answer.status == 200, (
+                    "only what is small may still find room"
+                )
         assert broker.ask("GET", "/agents/new").status == 404
-        assert broker.ticket(kept[0])["status"] == "pending" and broker.ticket(kept[2])["response"] is None
+        assert (
+            broker.ticket(kept[0])["status"] == "pending"
+            and broker.ticket(kept[2])["response"] is None
+        )
         assert send(broker, refused).status == 503, "still full"
         free_disk(broker)
         wait_until(lambda: send(broker, refused).status == 202, "it heals")
@@ -95,7 +108,10 @@ def test_a_refused_acknowledgement_can_be_said_again(start):
     ticket_id = broker.send("a", 1)
     fill_disk(broker)
     fill_until_refused(broker)
-    statuses = [broker.acknowledge(ticket_id, {"watcher": "w", "evidence": {"big": "x" * 50_000}}).status for _ in range(3)]
+    statuses = [
+        broker.acknowledge(ticket_id, {"watcher": "w", "evidence": {"big": "x" * 50_000}}).status
+        for _ in range(3)
+    ]
     assert statuses == [503] * 3, "a refused change must not look done the second time"
     free_disk(broker)
     wait_until(lambda: broker.acknowledge(ticket_id, {"watcher": "w"}).status == 200, "it heals")

@@ -8,13 +8,13 @@ import struct
 import threading
 
 import pytest
+from conformance.shapes import check_problem
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from conformance.shapes import check_problem
-from hardening.hostile_requests import AMBIGUOUS, head, mutated, smuggled
 from raw_http import Line, request_bytes
 from running import Broker, new_name, package_launcher, wait_until
+
+from hardening.hostile_requests import AMBIGUOUS, head, mutated, smuggled
 
 LINGER_RESET = struct.pack("ii", 1, 0)  # close sends RST, socket(7) SO_LINGER
 
@@ -22,7 +22,13 @@ LINGER_RESET = struct.pack("ii", 1, 0)  # close sends RST, socket(7) SO_LINGER
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory):
     """One victim for the whole file; its deadlines are short, its limits as they come."""
-    with Broker(package_launcher(), tmp_path_factory.mktemp("hostile") / "bridge.db", BRIDGE_HEAD_TIMEOUT=1500, BRIDGE_BODY_TIMEOUT=1500, BRIDGE_RATE_LIMIT=0) as running:
+    with Broker(
+        package_launcher(),
+        tmp_path_factory.mktemp("hostile") / "bridge.db",
+        BRIDGE_HEAD_TIMEOUT=1500,
+        BRIDGE_BODY_TIMEOUT=1500,
+        BRIDGE_RATE_LIMIT=0,
+    ) as running:
         yield running
 
 
@@ -68,7 +74,12 @@ def test_a_body_is_never_read_as_a_request(broker):
         assert line.read_answer().status == 405
         line.request("POST", "/nothing", inside)
         assert line.read_answer().status == 404
-        line.request("POST", "/agents/a/send", b"%x\r\n%s\r\n0\r\n\r\n" % (len(inside), inside), [("Transfer-Encoding", "chunked")])
+        line.request(
+            "POST",
+            "/agents/a/send",
+            b"%x\r\n%s\r\n0\r\n\r\n" % (len(inside), inside),
+            [("Transfer-Encoding", "chunked")],
+        )
         assert line.read_answer().status == 400
         line.request("HEAD", "/health", inside)
         assert line.read_answer("HEAD").status in (200, 400)
@@ -151,10 +162,18 @@ def test_a_crowd_of_slow_heads_keeps_nobody_out(broker):
 
 
 def test_floods_of_fields(broker):
-    for name, value in [("X", ""), ("a" * 100, "b" * 100), ("Cookie", "a=b; " * 20), ("Connection", "x, " * 30)]:
+    for name, value in [
+        ("X", ""),
+        ("a" * 100, "b" * 100),
+        ("Cookie", "a=b; " * 20),
+        ("Connection", "x, " * 30),
+    ]:
         with broker.line() as line:
             try:
-                line.send(b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + f"{name}: {value}\r\n".encode() * 20000)
+                line.send(
+                    b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
+                    + f"{name}: {value}\r\n".encode() * 20000
+                )
             except OSError:
                 pass  # closed while we were talking
             data = line.read_to_end()
@@ -163,7 +182,11 @@ def test_floods_of_fields(broker):
 
 
 def test_floods_of_empty_lines_and_chunk_extensions(broker):
-    for flood in (b"\r\n" * 100000, head("Transfer-Encoding: chunked") + b"1;" + b"x" * 100000, head("Transfer-Encoding: chunked") + b"0\r\n" + b"X: y\r\n" * 20000):
+    for flood in (
+        b"\r\n" * 100000,
+        head("Transfer-Encoding: chunked") + b"1;" + b"x" * 100000,
+        head("Transfer-Encoding: chunked") + b"0\r\n" + b"X: y\r\n" * 20000,
+    ):
         with broker.line() as line:
             try:
                 line.send(flood)
@@ -178,7 +201,11 @@ def test_one_byte_chunks_cost_no_more_than_their_bytes(broker):
     """A body of 1 MiB in chunks of one byte is 6 MB on the wire: allowed or refused, but soon."""
     with broker.line() as line:
         try:
-            line.send(head("Transfer-Encoding: chunked", "Connection: close") + b"1\r\nx\r\n" * 200_000 + b"0\r\n\r\n")
+            line.send(
+                head("Transfer-Encoding: chunked", "Connection: close")
+                + b"1\r\nx\r\n" * 200_000
+                + b"0\r\n\r\n"
+            )
         except OSError:
             pass  # closed while we were talking
         assert line.read_answer().status in (400, 408, 413)
@@ -217,7 +244,9 @@ def test_clients_that_vanish_before_their_answer(broker):
     agent = new_name()
     for number in range(20):
         line = broker.line()
-        line.request("POST", f"/agents/{agent}/send", {"payload": number, "ticketId": f"{agent}-{number}"})
+        line.request(
+            "POST", f"/agents/{agent}/send", {"payload": number, "ticketId": f"{agent}-{number}"}
+        )
         line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
         line.close()
     for number in range(20):  # whoever got no answer may send again with the same ticketId
@@ -245,6 +274,7 @@ def test_half_a_request_and_a_half_close(broker):
 
 # -- bytes that nobody chose ---------------------------------------------------
 
+
 @settings(max_examples=150)
 @given(st.binary(max_size=300) | mutated() | st.lists(mutated(), max_size=3).map(b"".join))
 def test_random_bytes_never_cost_more_than_their_connection(broker, data):
@@ -255,12 +285,17 @@ def test_random_bytes_never_cost_more_than_their_connection(broker, data):
         except OSError:
             pass  # closed while we were talking
         answer = line.read_to_end()
-    assert b"Traceback" not in answer and not answer.startswith((b"HTTP/1.1 500", b"HTTP/1.0 500")), (data, answer)
+    assert b"Traceback" not in answer and not answer.startswith(
+        (b"HTTP/1.1 500", b"HTTP/1.0 500")
+    ), (data, answer)
     assert answer == b"" or answer.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")), (data, answer)
     assert b" 500 " not in answer.split(b"\r\n")[0]
 
 
 def test_after_all_that_nothing_is_left(broker):
     """Connections, streams and long-polls of the tests above are gone, and stderr (see stop) holds no traceback."""
-    wait_until(lambda: broker.ask("GET", "/debug/connections").json["sse"]["active"] == 0, "no stream is left")
+    wait_until(
+        lambda: broker.ask("GET", "/debug/connections").json["sse"]["active"] == 0,
+        "no stream is left",
+    )
     wait_until(lambda: broker.descriptors() < 40, "no connection is left")

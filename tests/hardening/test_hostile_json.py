@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 
 import pytest
+from conformance.shapes import check_problem
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from conformance.shapes import check_problem
 from running import Broker, new_name, package_launcher
 
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory):
-    with Broker(package_launcher(), tmp_path_factory.mktemp("json") / "bridge.db", BRIDGE_RATE_LIMIT=0, BRIDGE_QUEUE_MAX=100000) as running:
+    with Broker(
+        package_launcher(),
+        tmp_path_factory.mktemp("json") / "bridge.db",
+        BRIDGE_RATE_LIMIT=0,
+        BRIDGE_QUEUE_MAX=100000,
+    ) as running:
         yield running
 
 
@@ -33,7 +37,9 @@ RAW_PAYLOADS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("raw", RAW_PAYLOADS, ids=lambda raw: raw[:24].encode("unicode_escape").decode())
+@pytest.mark.parametrize(
+    "raw", RAW_PAYLOADS, ids=lambda raw: raw[:24].encode("unicode_escape").decode()
+)
 def test_raw_payloads(broker, raw):
     agent = new_name()
     body = b'{"payload":' + raw.encode("utf-8", "surrogatepass") + b"}"
@@ -44,7 +50,9 @@ def test_raw_payloads(broker, raw):
         check_problem(answer, 400)
         assert polled == []
     else:
-        assert json.dumps(polled[0]["payload"]) == json.dumps(strict(body)["payload"]), "what was taken comes back as it was"
+        assert json.dumps(polled[0]["payload"]) == json.dumps(strict(body)["payload"]), (
+            "what was taken comes back as it was"
+        )
         with broker.agent_stream(agent) as stream:
             strict(stream.read_event().data.encode())
         strict(broker.ask("GET", f"/tickets/{polled[0]['ticketId']}").body)
@@ -52,27 +60,84 @@ def test_raw_payloads(broker, raw):
 
 def test_a_surrogate_in_metadata_or_id(broker):
     agent = new_name()
-    for body in (b'{"payload":1,"metadata":{"origin":"\\ud800"}}', b'{"payload":1,"metadata":{"\\udfff":"x"}}', b'{"payload":1,"ticketId":"\\udead"}'):
+    for body in (
+        b'{"payload":1,"metadata":{"origin":"\\ud800"}}',
+        b'{"payload":1,"metadata":{"\\udfff":"x"}}',
+        b'{"payload":1,"ticketId":"\\udead"}',
+    ):
         assert broker.ask("POST", f"/agents/{agent}/send", body).status in (202, 400)
     strict(broker.ask("GET", f"/agents/{agent}/tickets/pending").body)
-    answer = broker.ask("POST", "/agents/register", b'{"agentId":"' + agent.encode() + b'","metadata":{"a":"\\ud800"},"type":"\\udc00"}')
+    answer = broker.ask(
+        "POST",
+        "/agents/register",
+        b'{"agentId":"' + agent.encode() + b'","metadata":{"a":"\\ud800"},"type":"\\udc00"}',
+    )
     assert answer.status in (200, 400)
     strict(broker.ask("GET", "/agents").body)
 
 
 def test_two_bodies_or_none(broker):
-    for body in (b'{"payload":1}{"payload":2}', b'{"payload":1}\n\n{"payload":2}', b'{"payload":1}\x00', b"\x00" * 20, b"\xff\xfe{\x00}\x00", '{"payload":1}'.encode("utf-16"), '{"payload":1}'.encode("utf-32")):
+    for body in (
+        b'{"payload":1}{"payload":2}',
+        b'{"payload":1}\n\n{"payload":2}',
+        b'{"payload":1}\x00',
+        b"\x00" * 20,
+        b"\xff\xfe{\x00}\x00",
+        '{"payload":1}'.encode("utf-16"),
+        '{"payload":1}'.encode("utf-32"),
+    ):
         assert broker.ask("POST", f"/agents/{new_name()}/send", body).status == 400, body
 
 
-ENDPOINTS = [("POST", path) for path in ("/agents/register", "/agents/{a}/send", "/agents/{a}/heartbeat", "/agents/{a}/subscribe", "/tickets/{t}/claim", "/tickets/{t}/acknowledge", "/replies")]
+ENDPOINTS = [
+    ("POST", path)
+    for path in (
+        "/agents/register",
+        "/agents/{a}/send",
+        "/agents/{a}/heartbeat",
+        "/agents/{a}/subscribe",
+        "/tickets/{t}/claim",
+        "/tickets/{t}/acknowledge",
+        "/replies",
+    )
+]
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=10),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=10),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
     max_leaves=12,
 )
-MEMBERS = ["agentId", "type", "metadata", "heartbeatIntervalMs", "payload", "ticketId", "expectReply", "timeoutMs", "ttlMs", "subscriber", "watcher", "leaseMs", "evidence", "tier", "session", "pane", "health", "queued", "cpuPercent", "memoryBytes", "reconnects"]
-BODIES = JSON | st.dictionaries(st.sampled_from(MEMBERS), JSON | st.integers(-2, 2**33) | st.text(max_size=3), max_size=6)
+MEMBERS = [
+    "agentId",
+    "type",
+    "metadata",
+    "heartbeatIntervalMs",
+    "payload",
+    "ticketId",
+    "expectReply",
+    "timeoutMs",
+    "ttlMs",
+    "subscriber",
+    "watcher",
+    "leaseMs",
+    "evidence",
+    "tier",
+    "session",
+    "pane",
+    "health",
+    "queued",
+    "cpuPercent",
+    "memoryBytes",
+    "reconnects",
+]
+BODIES = JSON | st.dictionaries(
+    st.sampled_from(MEMBERS), JSON | st.integers(-2, 2**33) | st.text(max_size=3), max_size=6
+)
 
 
 @settings(max_examples=120)
@@ -82,7 +147,9 @@ def test_any_json_to_any_endpoint_is_2xx_or_4xx(broker, endpoint, body):
     if "/heartbeat" in path:
         broker.register("json-agent")
     ticket = broker.send("json-target", 1) if "{t}" in path else ""
-    answer = broker.ask(method, path.format(a="json-agent", t=ticket), json.dumps(body).encode("utf-8"))
+    answer = broker.ask(
+        method, path.format(a="json-agent", t=ticket), json.dumps(body).encode("utf-8")
+    )
     assert answer.status in (200, 202, 204, 400, 404, 409), (endpoint, body, answer)
     if answer.status >= 400:
         check_problem(answer, answer.status)
@@ -104,7 +171,13 @@ def test_no_page_of_another_site_can_use_an_answer(broker):
 
 def test_and_all_pages_still_parse(broker):
     """What the bodies above left behind must not break a page that lists it."""
-    for path in ("/agents", "/agents/json-agent/tickets/pending", "/agents/json-target/tickets/pending", "/debug/connections", "/health"):
+    for path in (
+        "/agents",
+        "/agents/json-agent/tickets/pending",
+        "/agents/json-target/tickets/pending",
+        "/debug/connections",
+        "/health",
+    ):
         answer = broker.ask("GET", path)
         assert answer.status == 200
         strict(answer.body)
@@ -115,11 +188,17 @@ def test_and_all_pages_still_parse(broker):
 @given(JSON, st.dictionaries(st.text(max_size=8), JSON, max_size=3))
 def test_every_payload_and_metadata_round_trips(broker, payload, metadata):
     agent = new_name()
-    answer = broker.ask("POST", f"/agents/{agent}/send", json.dumps({"payload": payload, "metadata": metadata}, ensure_ascii=False).encode())
+    answer = broker.ask(
+        "POST",
+        f"/agents/{agent}/send",
+        json.dumps({"payload": payload, "metadata": metadata}, ensure_ascii=False).encode(),
+    )
     assert answer.status == 202 or ("origin" in metadata and answer.status == 400), answer
     if answer.status == 202:
         (ticket,) = broker.pending(agent)
-        assert json.dumps([ticket["payload"], ticket["metadata"]]) == json.dumps([payload, metadata])
+        assert json.dumps([ticket["payload"], ticket["metadata"]]) == json.dumps(
+            [payload, metadata]
+        )
 
 
 def test_the_restarted_store_reads_the_same(start, tmp_path):
@@ -127,7 +206,11 @@ def test_the_restarted_store_reads_the_same(start, tmp_path):
     broker = start()
     kept = {}
     for number, raw in enumerate(RAW_PAYLOADS):
-        answer = broker.ask("POST", f"/agents/a{number}/send", b'{"payload":' + raw.encode("utf-8", "surrogatepass") + b"}")
+        answer = broker.ask(
+            "POST",
+            f"/agents/a{number}/send",
+            b'{"payload":' + raw.encode("utf-8", "surrogatepass") + b"}",
+        )
         if answer.status == 202:
             kept[number] = broker.ask("GET", f"/agents/a{number}/tickets/pending").body
     assert kept

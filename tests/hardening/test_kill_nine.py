@@ -16,13 +16,19 @@ class Load:
 
     def __init__(self, broker, tag: str) -> None:
         self.broker, self.tag = broker, tag
-        self.accepted: dict[str, tuple[str, object]] = {}  # ticketId -> (agent, payload), 202 received
+        self.accepted: dict[
+            str, tuple[str, object]
+        ] = {}  # ticketId -> (agent, payload), 202 received
         self.unanswered: dict[str, tuple[str, object]] = {}  # sent, no answer seen
         self.acknowledged: set[str] = set()
-        self.asked: set[str] = set()  # an acknowledge, a claim or a reply was sent; its answer may be lost
+        self.asked: set[str] = (
+            set()
+        )  # an acknowledge, a claim or a reply was sent; its answer may be lost
         self.claimed: dict[str, str] = {}
         self.replied: set[str] = set()
-        self.threads = [threading.Thread(target=self.send_many, args=(number,)) for number in range(3)] + [threading.Thread(target=self.finish_some)]
+        self.threads = [
+            threading.Thread(target=self.send_many, args=(number,)) for number in range(3)
+        ] + [threading.Thread(target=self.finish_some)]
 
     def start(self) -> None:
         for thread in self.threads:
@@ -40,11 +46,23 @@ class Load:
                 while True:
                     window = []
                     for _ in range(16):
-                        ticket_id, agent = f"{self.tag}-{sender}-{number}", f"k{sender}-{number % 7}"
+                        ticket_id, agent = (
+                            f"{self.tag}-{sender}-{number}",
+                            f"k{sender}-{number % 7}",
+                        )
                         self.unanswered[ticket_id] = (agent, number)
                         window.append((ticket_id, agent, number))
                         number += 1
-                    line.send(b"".join(request_bytes("POST", f"/agents/{agent}/send", {"payload": payload, "ticketId": ticket_id}) for ticket_id, agent, payload in window))
+                    line.send(
+                        b"".join(
+                            request_bytes(
+                                "POST",
+                                f"/agents/{agent}/send",
+                                {"payload": payload, "ticketId": ticket_id},
+                            )
+                            for ticket_id, agent, payload in window
+                        )
+                    )
                     for ticket_id, agent, payload in window:
                         answer = line.read_answer()
                         assert answer.status == 202, answer
@@ -63,14 +81,27 @@ class Load:
                         self.asked.add(ticket_id)
                         what = chance.choice(["acknowledge", "claim", "reply"])
                         if what == "acknowledge":
-                            assert line.ask("POST", f"/tickets/{ticket_id}/acknowledge").status == 200
+                            assert (
+                                line.ask("POST", f"/tickets/{ticket_id}/acknowledge").status == 200
+                            )
                             self.acknowledged.add(ticket_id)
                         elif what == "claim":
-                            answer = line.ask("POST", f"/tickets/{ticket_id}/claim", {"watcher": "w", "leaseMs": 3600000})
+                            answer = line.ask(
+                                "POST",
+                                f"/tickets/{ticket_id}/claim",
+                                {"watcher": "w", "leaseMs": 3600000},
+                            )
                             assert answer.status == 200
                             self.claimed[ticket_id] = answer.json["leaseUntilAt"]
                         else:
-                            assert line.ask("POST", "/replies", {"ticketId": ticket_id, "payload": ticket_id}).status == 204
+                            assert (
+                                line.ask(
+                                    "POST",
+                                    "/replies",
+                                    {"ticketId": ticket_id, "payload": ticket_id},
+                                ).status
+                                == 204
+                            )
                             self.replied.add(ticket_id)
         except (OSError, Closed):
             return  # the broker is dead
@@ -91,12 +122,16 @@ def test_every_202_is_accounted_for(start):
         broker.start()
         check(broker, loads, seqs)
     assert sum(len(load.accepted) for load in loads) > 200, "there was load"
-    assert sum(len(load.acknowledged) + len(load.claimed) + len(load.replied) for load in loads) > 20
+    assert (
+        sum(len(load.acknowledged) + len(load.claimed) + len(load.replied) for load in loads) > 20
+    )
 
 
 def check(broker, loads, seqs) -> None:
     pending = {}
-    agents = {agent for load in loads for agent, _ in [*load.accepted.values(), *load.unanswered.values()]}
+    agents = {
+        agent for load in loads for agent, _ in [*load.accepted.values(), *load.unanswered.values()]
+    }
     for agent in agents:
         numbers = []
         for ticket in broker.pending(agent):
@@ -115,7 +150,9 @@ def check(broker, loads, seqs) -> None:
                 if ticket_id in load.acknowledged:
                     assert shown["status"] == "delivered"
                 elif ticket_id in load.replied:
-                    assert shown["status"] == "responded" and shown["response"]["payload"] == ticket_id
+                    assert (
+                        shown["status"] == "responded" and shown["response"]["payload"] == ticket_id
+                    )
                 elif ticket_id not in load.asked:
                     assert shown["status"] == "pending"
                 assert (shown["status"] == "pending") == (ticket_id in pending)
@@ -124,7 +161,12 @@ def check(broker, loads, seqs) -> None:
                 assert answer.status == 409 and answer.json["leaseUntilAt"] == lease
             # Whoever got no answer sends again, and there is one ticket of it, whether the first had arrived or not.
             for ticket_id, (agent, payload) in list(load.unanswered.items()):
-                assert line.ask("POST", f"/agents/{agent}/send", {"payload": payload, "ticketId": ticket_id}).status == 202
+                assert (
+                    line.ask(
+                        "POST", f"/agents/{agent}/send", {"payload": payload, "ticketId": ticket_id}
+                    ).status
+                    == 202
+                )
                 load.accepted[ticket_id] = load.unanswered.pop(ticket_id)
                 seqs[ticket_id] = line.ask("GET", f"/tickets/{ticket_id}").json["seq"]
     assert not counted(seqs.values()), "no seq is ever used twice"
@@ -159,7 +201,11 @@ def test_a_stream_never_shows_what_a_crash_could_take_back(start):
         broker.start()
         assert seen
         with broker.line() as line:
-            missing = [ticket_id for ticket_id in seen if line.ask("GET", f"/tickets/{ticket_id}").status != 200]
+            missing = [
+                ticket_id
+                for ticket_id in seen
+                if line.ask("GET", f"/tickets/{ticket_id}").status != 200
+            ]
         assert not missing, f"{len(missing)} of {len(seen)} were pushed before they were durable"
 
 

@@ -9,12 +9,13 @@ import signal
 import subprocess
 
 import pytest
-
 from raw_http import Line
 from running import environment, package_launcher, wait_until
 
 SECRET = "the-secret-text"
-REFUSED = re.compile(r"refused id=(\S+) method=(\S+) path=(\S+) status=(\d+) reason=(\S+) peer=127\.0\.0\.1:\d+")
+REFUSED = re.compile(
+    r"refused id=(\S+) method=(\S+) path=(\S+) status=(\d+) reason=(\S+) peer=127\.0\.0\.1:\d+"
+)
 
 
 def refusals(broker):
@@ -22,7 +23,10 @@ def refusals(broker):
 
 
 def refused(broker, request_id):
-    return wait_until(lambda: [each for each in refusals(broker) if each[0] == request_id], f"a line about {request_id}")
+    return wait_until(
+        lambda: [each for each in refusals(broker) if each[0] == request_id],
+        f"a line about {request_id}",
+    )
 
 
 def test_a_line_is_short_whatever_was_asked_for(start):
@@ -40,7 +44,10 @@ def test_start_and_stop_are_events(start):
     broker.signal(signal.SIGTERM)
     assert broker.wait() == 0
     said = broker.said()
-    assert re.search(rf"info started version=\S+ pid={broker.process.pid} url={broker.url} db=\S+ pending=0 agents=0", said)
+    assert re.search(
+        rf"info started version=\S+ pid={broker.process.pid} url={broker.url} db=\S+ pending=0 agents=0",
+        said,
+    )
     assert "info draining connections=" in said and "info stopped pending=1 cut=0" in said
 
 
@@ -49,9 +56,14 @@ def test_a_refusal_is_a_line_with_the_answers_id(start):
     broker.send("lucy", 1)
     answer = broker.ask("POST", "/agents/lucy/send?q=1", {"payload": SECRET})
     request_id = answer.field("x-request-id")
-    assert answer.status == 429 and refused(broker, request_id) == [(request_id, "POST", "/agents/lucy/send", "429", "rate_limit")]
+    assert answer.status == 429 and refused(broker, request_id) == [
+        (request_id, "POST", "/agents/lucy/send", "429", "rate_limit")
+    ]
     answer = broker.ask("POST", "/agents/lucy/send", {}, fields=[("X-Request-Id", "mine:1/2=3")])
-    assert answer.field("x-request-id") == "mine:1/2=3" and refused(broker, "mine:1/2=3")[0][4] == "malformed"
+    assert (
+        answer.field("x-request-id") == "mine:1/2=3"
+        and refused(broker, "mine:1/2=3")[0][4] == "malformed"
+    )
     with broker.line() as line:
         line.send(b"no request at all\r\n\r\n")
         answer = line.read_answer()
@@ -59,14 +71,21 @@ def test_a_refusal_is_a_line_with_the_answers_id(start):
 
 
 def test_ids_are_given_back_when_they_are_sane(broker):
-    ask = lambda given: broker.ask("GET", "/health", fields=[("X-Request-Id", given)]).field("x-request-id")  # noqa: E731
+    ask = lambda given: broker.ask("GET", "/health", fields=[("X-Request-Id", given)]).field(
+        "x-request-id"
+    )
     assert ask("abc-123") == "abc-123"
-    for insane in ("x" * 129, "a b", "quo\"te", "é", "a,b", "", "<b>"):
+    for insane in ("x" * 129, "a b", 'quo"te', "é", "a,b", "", "<b>"):
         assert re.fullmatch("[0-9a-f]{8}", ask(insane)), insane
-    assert broker.ask("GET", "/health").field("x-request-id") is None, "who asks for nothing pays for nothing"
+    assert broker.ask("GET", "/health").field("x-request-id") is None, (
+        "who asks for nothing pays for nothing"
+    )
     with broker.stream("/agents/logs/tickets/stream", [("X-Request-Id", "stream-1")]) as stream:
         assert stream.head.field("x-request-id") == "stream-1"
-    assert broker.ask("GET", "/tickets/none", fields=[("X-Request-Id", "404-1")]).field("x-request-id") == "404-1"
+    assert (
+        broker.ask("GET", "/tickets/none", fields=[("X-Request-Id", "404-1")]).field("x-request-id")
+        == "404-1"
+    )
 
 
 def test_who_makes_refusals_does_not_fill_the_log(start):
@@ -74,8 +93,20 @@ def test_who_makes_refusals_does_not_fill_the_log(start):
     with broker.line() as line:
         for _ in range(200):
             assert line.ask("POST", "/agents/lucy/send", {}).status == 400
-    many = wait_until(lambda: [int(count) for count in re.findall(r"not logged one by one count=(\d+)", broker.said())], "the sum")
-    wait_until(lambda: sum(int(count) for count in re.findall(r"one by one count=(\d+)", broker.said())) + len(refusals(broker)) == 200, "all of them")
+    many = wait_until(
+        lambda: [
+            int(count) for count in re.findall(r"not logged one by one count=(\d+)", broker.said())
+        ],
+        "the sum",
+    )
+    wait_until(
+        lambda: (
+            sum(int(count) for count in re.findall(r"one by one count=(\d+)", broker.said()))
+            + len(refusals(broker))
+            == 200
+        ),
+        "all of them",
+    )
     assert many[0] > 3 and len(refusals(broker)) < 100
 
 
@@ -85,11 +116,20 @@ def test_ordinary_refusals_and_streams_are_for_debug_only(start, tmp_path):
         assert broker.ask("GET", "/tickets/none").status == 404
         with broker.agent_stream("lucy") as stream:
             stream.read_block()
-        wait_until(lambda: broker.ask("GET", "/debug/connections").json["sse"]["active"] == 0, "the stream's end")
+        wait_until(
+            lambda: broker.ask("GET", "/debug/connections").json["sse"]["active"] == 0,
+            "the stream's end",
+        )
         broker.stop()
     assert "refused" not in quiet.said() and "stream" not in quiet.said().replace("streams=", "")
     assert [each[3:] for each in refusals(loud)] == [("404", "not_found")]
-    assert re.search(r"debug stream opened id=[0-9a-f]{8} method=GET path=/agents/lucy/tickets/stream peer=", loud.said()) and "debug stream closed" in loud.said()
+    assert (
+        re.search(
+            r"debug stream opened id=[0-9a-f]{8} method=GET path=/agents/lucy/tickets/stream peer=",
+            loud.said(),
+        )
+        and "debug stream closed" in loud.said()
+    )
     assert "debug answered id=" in loud.said()
 
 
@@ -101,7 +141,13 @@ def exchange(broker, secret):
     broker.acknowledge(ticket, {"watcher": "w", "evidence": {"seen": secret}})
     broker.ask("POST", "/replies", {"ticketId": ticket, "payload": secret})
     broker.ask("POST", "/replies", {"ticketId": ticket, "payload": secret + "2"})
-    for body in (b'{"payload": "' + secret.encode() + b'"', {"payload": secret, "timeoutMs": secret}, {"payload": secret, "metadata": [secret]}, [secret], secret.encode() + b"\xff"):
+    for body in (
+        b'{"payload": "' + secret.encode() + b'"',
+        {"payload": secret, "timeoutMs": secret},
+        {"payload": secret, "metadata": [secret]},
+        [secret],
+        secret.encode() + b"\xff",
+    ):
         assert broker.ask("POST", "/agents/lucy/send", body).status == 400
     broker.ask("GET", f"/search?q={secret}")
     broker.ask("GET", f"/search?limit=0&q={secret}")
@@ -121,21 +167,32 @@ def test_json_is_json_line_by_line(start):
     broker.stop()
     lines = [line for line in broker.stderr if not line.startswith("bridge broker ready on ")]
     said = [json.loads(line) for line in lines]
-    assert len(said) == len(broker.stderr) - 1 and all({"at", "level", "logger", "message"} <= set(each) for each in said)
+    assert len(said) == len(broker.stderr) - 1 and all(
+        {"at", "level", "logger", "message"} <= set(each) for each in said
+    )
     fields = [each["fields"] for each in said if each["message"].startswith("refused ")]
-    assert {each["reason"] for each in fields} >= {"malformed", "conflict", "too_large"} and all(isinstance(each["status"], int) for each in fields)
+    assert {each["reason"] for each in fields} >= {"malformed", "conflict", "too_large"} and all(
+        isinstance(each["status"], int) for each in fields
+    )
 
 
 def test_a_store_that_fails_is_told_in_few_lines_and_so_is_its_end(start):
     broker = start()
-    resource.prlimit(broker.process.pid, resource.RLIMIT_FSIZE, (128 * 1024, resource.RLIM_INFINITY))
+    resource.prlimit(
+        broker.process.pid, resource.RLIMIT_FSIZE, (128 * 1024, resource.RLIM_INFINITY)
+    )
     send = lambda: broker.ask("POST", "/agents/lucy/send", {"payload": "x" * 30_000})  # noqa: E731
     wait_until(lambda: send().status == 503, "a full store")
     assert [send().status for _ in range(20)] == [503] * 20
     assert len(re.findall("error commit failed rows=1 failures=", broker.said())) < 5
-    resource.prlimit(broker.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    resource.prlimit(
+        broker.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    )
     assert send().status == 202
-    wait_until(lambda: re.search(r"warning commits succeed again failures=\d+ seconds=", broker.said()), "the end of it")
+    wait_until(
+        lambda: re.search(r"warning commits succeed again failures=\d+ seconds=", broker.said()),
+        "the end of it",
+    )
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
@@ -148,17 +205,38 @@ def test_what_goes_wrong_inside_is_one_line_too(start, log_format):
         file.truncate(0)
     with open(broker.db, "r+b") as file:
         file.write(b"\0" * 4096)
-    answer = wait_until(lambda: (lambda found: found if found.status == 500 else None)(broker.ask("GET", "/tickets/unknown-1")), "a 500")
+    answer = wait_until(
+        lambda: (lambda found: found if found.status == 500 else None)(
+            broker.ask("GET", "/tickets/unknown-1")
+        ),
+        "a 500",
+    )
     request_id = answer.field("x-request-id")
     assert request_id in answer.json["detail"] and "Traceback" not in answer.body.decode()
-    (line,) = wait_until(lambda: [line for line in broker.stderr if f"handler failed id={request_id}" in line], "its line")
-    assert "Traceback" in line and (log_format == "text" or json.loads(line)["fields"]["path"] == "/tickets/unknown-1")
+    (line,) = wait_until(
+        lambda: [line for line in broker.stderr if f"handler failed id={request_id}" in line],
+        "its line",
+    )
+    assert "Traceback" in line and (
+        log_format == "text" or json.loads(line)["fields"]["path"] == "/tickets/unknown-1"
+    )
     broker.kill()
 
 
 def test_a_log_that_nobody_reads_holds_up_nobody():
     """The pipe takes 64 KiB; what comes then is dropped and counted, and the broker goes on."""
-    words = [*package_launcher(), "broker", "--port", "0", "--db", ":memory:", "--log-refusals", "100000", "--log-level", "debug"]
+    words = [
+        *package_launcher(),
+        "broker",
+        "--port",
+        "0",
+        "--db",
+        ":memory:",
+        "--log-refusals",
+        "100000",
+        "--log-level",
+        "debug",
+    ]
     process = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True)
     try:
         port = int(process.stderr.readline().rpartition(":")[2])
@@ -170,7 +248,10 @@ def test_a_log_that_nobody_reads_holds_up_nobody():
         process.send_signal(signal.SIGTERM)
         rest = process.stderr.read()
         assert process.wait(20) == 0
-        assert re.search(r"log lines lost, nobody read them count=\d+", rest) and "info stopped" in rest
+        assert (
+            re.search(r"log lines lost, nobody read them count=\d+", rest)
+            and "info stopped" in rest
+        )
     finally:
         process.kill()
         process.wait()
@@ -178,7 +259,18 @@ def test_a_log_that_nobody_reads_holds_up_nobody():
 
 
 def test_a_log_whose_reader_is_gone_holds_up_nobody():
-    words = [*package_launcher(), "broker", "--port", "0", "--db", ":memory:", "--log-refusals", "100000", "--log-level", "debug"]
+    words = [
+        *package_launcher(),
+        "broker",
+        "--port",
+        "0",
+        "--db",
+        ":memory:",
+        "--log-refusals",
+        "100000",
+        "--log-level",
+        "debug",
+    ]
     process = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True)
     try:
         port = int(process.stderr.readline().rpartition(":")[2])

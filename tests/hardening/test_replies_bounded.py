@@ -47,7 +47,10 @@ def test_replies_are_under_the_repliers_rate(start):
     broker.start()
     answers = [reply(broker, ticket_id) for ticket_id in tickets]
     assert [answer.status for answer in answers] == [204] * 5 + [429]
-    assert "worker" in check_problem(answers[-1], 429)["detail"] and int(answers[-1].field("retry-after")) >= 1
+    assert (
+        "worker" in check_problem(answers[-1], 429)["detail"]
+        and int(answers[-1].field("retry-after")) >= 1
+    )
     assert broker.ticket(tickets[-1])["response"] is None
     assert reply(broker, other[0]).status == 204, "another replier has a bucket of its own"
     assert reply(broker, stray).status == 204, "what becomes no ticket takes nothing from it"

@@ -8,7 +8,6 @@ import subprocess
 from urllib.parse import quote
 
 import pytest
-
 from conformance.shapes import check_agent, check_problem
 from running import ROOT, compact, environment, new_name, package_launcher, wait_until
 
@@ -44,12 +43,15 @@ def test_evidence_is_cut_to_its_bound_and_the_ticket_is_acknowledged(broker):
 def test_a_registration_has_a_bound_also_when_it_is_merged(broker):
     agent = new_name()
     problem = check_problem(
-        broker.ask("POST", "/agents/register", {"agentId": agent, "metadata": {"a": "x" * 17_000}}), 413
+        broker.ask("POST", "/agents/register", {"agentId": agent, "metadata": {"a": "x" * 17_000}}),
+        413,
     )
     assert agent in problem["detail"] and "16384" in problem["detail"]
     broker.register(agent, metadata={"a": "x" * 9_000})
     body = {"agentId": agent, "metadata": {"b": "x" * 9_000}}
-    assert "unregister" in check_problem(broker.ask("POST", "/agents/register", body), 413)["detail"]
+    assert (
+        "unregister" in check_problem(broker.ask("POST", "/agents/register", body), 413)["detail"]
+    )
     assert "b" not in broker.register(agent, type="again")["metadata"]
     broker.ask("DELETE", f"/agents/{agent}")
 
@@ -67,7 +69,9 @@ def test_a_registration_from_before_the_bound_goes_on(start, tmp_path):
     store.close()
     broker.start()
     assert broker.register("lucy", metadata={"a": "x" * 30_000})["metadata"] == long["metadata"]
-    check_problem(broker.ask("POST", "/agents/register", {"agentId": "lucy", "metadata": {"b": 1}}), 413)
+    check_problem(
+        broker.ask("POST", "/agents/register", {"agentId": "lucy", "metadata": {"b": 1}}), 413
+    )
 
 
 def test_finished_tickets_count_with_their_replies_and_evidence(start):
@@ -108,7 +112,11 @@ def crowd(start):
     names = [f"agent {number * 7 % 320:03}/é" for number in range(320)]
     with broker.line() as line:
         for name in names:
-            body = {"agentId": name, "type": "odd" if "7" in name else "even", "metadata": {"a": "x" * 15_900}}
+            body = {
+                "agentId": name,
+                "type": "odd" if "7" in name else "even",
+                "metadata": {"a": "x" * 15_900},
+            }
             assert line.ask("POST", "/agents/register", body).status == 200
     return broker, names
 
@@ -132,7 +140,9 @@ def test_the_list_of_agents_comes_in_pages(crowd):
     assert "type=odd" in first.field("link") and "limit=2" in first.field("link")
     path = first.field("link")[1:].partition(">")[0]
     broker.ask("DELETE", f"/agents/{quote(first.json[-1]['agentId'], safe='')}")
-    assert [each["agentId"] for each in broker.ask("GET", path).json] == odd[2:4], "removed meanwhile"
+    assert [each["agentId"] for each in broker.ask("GET", path).json] == odd[2:4], (
+        "removed meanwhile"
+    )
     check_problem(broker.ask("GET", "/agents?limit=0"), 400)
 
 
@@ -140,7 +150,9 @@ def test_the_command_lists_all_of_them(crowd):
     broker, names = crowd
     words = [*package_launcher(), "agents", "--json", "--broker-url", broker.url]
     settings = environment(BRIDGE_ANSWER_MAX=5 * KIB * KIB)  # less than all, more than a page
-    ended = subprocess.run(words, env=settings, cwd=ROOT, capture_output=True, timeout=60, check=True)
+    ended = subprocess.run(
+        words, env=settings, cwd=ROOT, capture_output=True, timeout=60, check=True
+    )
     assert [agent["agentId"] for agent in json.loads(ended.stdout)] == names
 
 

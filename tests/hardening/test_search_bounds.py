@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from raw_http import request_bytes
 
 from hardening.test_pipelining import OK, ROUNDS, in_one_turn, sample
-from raw_http import request_bytes
 
 
 def pages_of(broker, query: str) -> list[bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from conformance.shapes import check_problem
 from running import stages, wait_until
 
@@ -96,6 +95,11 @@ def test_the_alerts_age_is_of_agents_that_are_there(start):
         lambda: (found := broker.metrics())["bridge_oldest_pending_age_seconds"] > 0.1 and found,
         "the stray ticket ages",
     )
-    assert found["bridge_oldest_waiting_age_seconds"] == 0 and found["bridge_messages_stray_total"] == 1
+    assert (
+        found["bridge_oldest_waiting_age_seconds"] == 0
+        and found["bridge_messages_stray_total"] == 1
+    )
     broker.send("lucy")
-    wait_until(lambda: broker.metrics()["bridge_oldest_waiting_age_seconds"] > 0, "lucy's ticket ages")
+    wait_until(
+        lambda: broker.metrics()["bridge_oldest_waiting_age_seconds"] > 0, "lucy's ticket ages"
+    )

@@ -26,10 +26,16 @@ def test_a_slow_reader_loses_nothing_and_delays_nobody(start):
         slow.read_block(), quick.read_block()
         for number in range(80):
             broker.send(agent, [number, BIG])
-            assert quick.read_event().json["payload"][0] == number, "the quick one hears each at once"
-        assert [event.json["payload"][0] for event in slow.read_events(80)] == list(range(80)), "the slow one hears all of it, in order"
+            assert quick.read_event().json["payload"][0] == number, (
+                "the quick one hears each at once"
+            )
+        assert [event.json["payload"][0] for event in slow.read_events(80)] == list(range(80)), (
+            "the slow one hears all of it, in order"
+        )
         broker.send(agent, ["live", ""])
-        assert slow.read_event().json["payload"][0] == quick.read_event().json["payload"][0] == "live"
+        assert (
+            slow.read_event().json["payload"][0] == quick.read_event().json["payload"][0] == "live"
+        )
     slow.close()
 
 
@@ -81,11 +87,15 @@ def test_what_is_acknowledged_while_a_reader_is_behind_is_not_sent_late(start):
     while not seen or seen[-1] != 79:
         seen.append(slow.read_event().json["payload"][0])
     slow.close()
-    assert seen == sorted(set(seen)) and len(seen) < 79, "in order, once, and without what was done long ago"
+    assert seen == sorted(set(seen)) and len(seen) < 79, (
+        "in order, once, and without what was done long ago"
+    )
 
 
 def test_a_stalled_connection_is_cut_by_the_write_deadline(start):
-    broker = start(strict=False, BRIDGE_RATE_LIMIT=0, BRIDGE_WRITE_DEADLINE=500, BRIDGE_SSE_HEARTBEAT=100)
+    broker = start(
+        strict=False, BRIDGE_RATE_LIMIT=0, BRIDGE_WRITE_DEADLINE=500, BRIDGE_SSE_HEARTBEAT=100
+    )
     agent = new_name()
     stalled = broker.agent_stream(agent, receive_buffer=4096)
     with broker.agent_stream(new_name()) as idle:
@@ -108,7 +118,9 @@ def test_a_peer_that_vanished_without_a_word_is_found(start):
     try:
         stream.line.socket.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
     except PermissionError:
-        stream.line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # without CAP_NET_ADMIN: at least a reset
+        stream.line.socket.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )  # without CAP_NET_ADMIN: at least a reset
     stream.close()
     wait_until(lambda: open_streams(broker) == 0, "the dead one is forgotten")
 
@@ -123,14 +135,23 @@ def test_connections_carry_keep_alive_probes(start):
         def timer():
             for row in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
                 cells = row.split()
-                if int(cells[1].split(":")[1], 16) == local and int(cells[2].split(":")[1], 16) == remote:
+                if (
+                    int(cells[1].split(":")[1], 16) == local
+                    and int(cells[2].split(":")[1], 16) == remote
+                ):
                     return cells[5].split(":")[0]
 
         wait_until(lambda: timer() == "02", "the keep-alive timer")
 
 
 def test_a_thousand_streams_come_and_go(start):
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]), resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE,
+        (
+            min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
+            resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+        ),
+    )
     broker = start(strict=False, BRIDGE_RATE_LIMIT=0)
     broker.send("warm", 1)
     churn(broker, 2)  # what the first ones cost is no leak
@@ -144,7 +165,10 @@ def test_a_thousand_streams_come_and_go(start):
 
 def churn(broker, rounds: int) -> None:
     for round_number in range(rounds):
-        streams = [EventStream(broker.port, f"/agents/churn{number % 20}/tickets/stream?after={2**50}") for number in range(125)]
+        streams = [
+            EventStream(broker.port, f"/agents/churn{number % 20}/tickets/stream?after={2**50}")
+            for number in range(125)
+        ]
         for number in range(0, 125, 2):
             streams[number].close()  # half of them go before they have read a byte
         ticket_id = broker.send("churn1", round_number)
@@ -183,7 +207,9 @@ def test_what_is_owed_survives_streams_that_break(start):
     broker.ask("POST", "/agents/old/subscribe", {"subscriber": "s"})
     seen, expected = set(), {("old", number) for number in range(40)}
     for reads in [1, 3, 2, 7, 1, 5, 4, 9, 2, 12, 30, 500]:
-        with broker.stream("/tickets/stream?subscriber=s", [("Last-Event-ID", cursor)], receive_buffer=4096) as stream:
+        with broker.stream(
+            "/tickets/stream?subscriber=s", [("Last-Event-ID", cursor)], receive_buffer=4096
+        ) as stream:
             stream.read_block()
             for _ in range(2):
                 name = ("live", len(expected))
@@ -220,5 +246,7 @@ def test_readers_that_reset_in_the_middle_of_their_catch_up(start):
     for number in range(200):  # a race: each has its chance
         with broker.agent_stream("a", receive_buffer=4096 * (1 + number % 5)) as stream:
             stream.read_events(number % 12)
-            stream.line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            stream.line.socket.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
     wait_until(lambda: open_streams(broker) == 0, "all are forgotten")

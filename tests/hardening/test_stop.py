@@ -7,7 +7,6 @@ import socket
 import subprocess
 
 import pytest
-
 from raw_http import Closed, Line, request_bytes
 from running import wait_until, without_slowness
 
@@ -38,7 +37,17 @@ def test_every_send_that_was_answered_is_kept_and_counted_once(start):
     """SIGTERM falls into a pipeline; what was answered 202 is there afterwards, nothing is there twice."""
     broker = start(BRIDGE_RATE_LIMIT=0)
     with broker.line() as line:
-        line.send(b"".join(request_bytes("POST", "/agents/a/send", {"payload": number, "ticketId": f"t{number}"}, port=broker.port) for number in range(400)))
+        line.send(
+            b"".join(
+                request_bytes(
+                    "POST",
+                    "/agents/a/send",
+                    {"payload": number, "ticketId": f"t{number}"},
+                    port=broker.port,
+                )
+                for number in range(400)
+            )
+        )
         assert line.read_answer().status == 202
         broker.signal(signal.SIGTERM)
         answered = 1
@@ -58,7 +67,10 @@ def test_a_body_on_its_way_may_arrive(start):
     broker = start(BRIDGE_DRAIN_TIMEOUT=20000)
     with broker.line() as line:
         line.request("POST", "/agents/a/send", b'{"payload":', [("Content-Length", "13")])
-        wait_until(lambda: broker.ask("GET", "/health").status == 200, "the broker has turned to the first half")
+        wait_until(
+            lambda: broker.ask("GET", "/health").status == 200,
+            "the broker has turned to the first half",
+        )
         broker.signal(signal.SIGTERM)
         wait_until(lambda: refuses(broker.port), "it stops accepting")
         line.send(b"1}")
@@ -73,7 +85,10 @@ def test_a_long_poll_is_answered_when_the_broker_stops(start):
     broker = start(BRIDGE_DRAIN_TIMEOUT=20000)
     with broker.line() as line:
         line.request("GET", "/agents/a/tickets/pending?waitMs=60000")
-        wait_until(lambda: broker.ask("GET", "/debug/connections").json["longpoll"]["waiting"] == 1, "it waits")
+        wait_until(
+            lambda: broker.ask("GET", "/debug/connections").json["longpoll"]["waiting"] == 1,
+            "it waits",
+        )
         broker.signal(signal.SIGTERM)
         answer = line.read_answer()
         assert (answer.status == 200 and answer.json == []) or answer.status == 503, answer
@@ -89,7 +104,11 @@ def test_whoever_waits_for_a_reply_is_not_told_that_the_time_is_up(start):
         assert broker.ask("GET", "/health").status == 200
         broker.signal(signal.SIGTERM)
         answer = line.read_answer()
-        assert answer.status == 503 and answer.field("Retry-After") == "1" and "ask again" in answer.json["detail"], answer
+        assert (
+            answer.status == 503
+            and answer.field("Retry-After") == "1"
+            and "ask again" in answer.json["detail"]
+        ), answer
     assert broker.wait() == 0
 
 
@@ -104,7 +123,14 @@ def test_what_never_ends_is_cut_at_the_deadline(start):
     broker.check_calm()
 
 
-@pytest.mark.parametrize("numbers", [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGINT)])
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        (signal.SIGTERM, signal.SIGTERM),
+        (signal.SIGINT, signal.SIGINT),
+        (signal.SIGTERM, signal.SIGINT),
+    ],
+)
 def test_a_second_signal_exits_at_once(start, numbers):
     """A reader that reads nothing holds up the drain, whose deadline is far away: only the second signal ends it."""
     broker = start(BRIDGE_DRAIN_TIMEOUT=600000, BRIDGE_WRITE_DEADLINE=600000, BRIDGE_RATE_LIMIT=0)
@@ -146,6 +172,9 @@ def test_a_signal_during_the_start_is_no_traceback(start):
 
 def test_the_ready_line_is_on_stderr_and_stdout_is_empty(start):
     broker = start()
-    assert without_slowness(broker.said()).splitlines()[0] == f"bridge broker ready on http://127.0.0.1:{broker.port}"
+    assert (
+        without_slowness(broker.said()).splitlines()[0]
+        == f"bridge broker ready on http://127.0.0.1:{broker.port}"
+    )
     with Line(broker.port) as line:
         assert line.ask("GET", "/health").status == 200

@@ -12,7 +12,6 @@ import subprocess
 import time
 
 import pytest
-
 from running import Broker, environment, package_launcher, wait_until
 
 STORE_STATUS = 6  # README's list of exit statuses: the store cannot be used
@@ -24,7 +23,9 @@ def fails(db, prefix=(), flags=()) -> str:
     ended = subprocess.run(arguments, env=environment(), capture_output=True, text=True, timeout=15)
     assert ended.returncode == STORE_STATUS, (ended.returncode, ended.stderr)
     said = ended.stderr.strip()
-    assert said and "\n" not in said and "Traceback" not in said and ended.stdout == "", ended.stderr
+    assert said and "\n" not in said and "Traceback" not in said and ended.stdout == "", (
+        ended.stderr
+    )
     assert str(db) in said, f"the line must name the store: {said}"
     return said
 
@@ -57,7 +58,16 @@ def test_the_same_store_by_another_name(start, tmp_path):
     broker.send("a", 1)
 
 
-@pytest.mark.parametrize("content", [b"this is no database, but a letter\n" * 100, b"\x00" * 8192, os.urandom(5000), b"SQLite format 3\x00" + b"\xff" * 4000], ids=["text", "zeros", "noise", "header"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"this is no database, but a letter\n" * 100,
+        b"\x00" * 8192,
+        os.urandom(5000),
+        b"SQLite format 3\x00" + b"\xff" * 4000,
+    ],
+    ids=["text", "zeros", "noise", "header"],
+)
 def test_a_store_that_is_no_store(tmp_path, content):
     path = tmp_path / "bridge.db"
     path.write_bytes(content)
@@ -81,7 +91,10 @@ def test_a_corrupt_store(filled, part):
         content[4096 : len(content) - 4096] = b"\xa5" * (len(content) - 2 * 4096)
     filled.write_bytes(bytes(content))
     said = fails(filled)
-    assert any(word in said.lower() for word in ("corrupt", "damaged", "malformed", "no bridge store", "not a database")), said
+    assert any(
+        word in said.lower()
+        for word in ("corrupt", "damaged", "malformed", "no bridge store", "not a database")
+    ), said
 
 
 def test_a_store_of_a_newer_version(filled):
@@ -124,7 +137,9 @@ def without_root_powers() -> list[str]:
     return ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
 
 
-@pytest.mark.parametrize("what", ["new store in a read-only folder", "read-only store", "store in a read-only folder"])
+@pytest.mark.parametrize(
+    "what", ["new store in a read-only folder", "read-only store", "store in a read-only folder"]
+)
 def test_read_only(tmp_path, filled, what):
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -158,7 +173,9 @@ def test_the_default_place(tmp_path):
     """$XDG_STATE_HOME/bridge/bridge.db, folders made on the way."""
 
     arguments = [*package_launcher(), "broker", "--port", "0"]
-    process = subprocess.Popen(arguments, env=environment(XDG_STATE_HOME=tmp_path), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        arguments, env=environment(XDG_STATE_HOME=tmp_path), stderr=subprocess.PIPE, text=True
+    )
     try:
         assert process.stderr.readline().startswith("bridge broker ready on ")
         assert (tmp_path / "bridge" / "bridge.db").exists()
@@ -172,26 +189,79 @@ def test_a_port_in_use(tmp_path):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        arguments = [*package_launcher(), "broker", "--port", str(port), "--db", str(tmp_path / "bridge.db")]
-        ended = subprocess.run(arguments, env=environment(), capture_output=True, text=True, timeout=60)
+        arguments = [
+            *package_launcher(),
+            "broker",
+            "--port",
+            str(port),
+            "--db",
+            str(tmp_path / "bridge.db"),
+        ]
+        ended = subprocess.run(
+            arguments, env=environment(), capture_output=True, text=True, timeout=60
+        )
     said = ended.stderr.strip()
-    assert ended.returncode not in (0, STORE_STATUS) and "\n" not in said and "Traceback" not in said and str(port) in said, ended
+    assert (
+        ended.returncode not in (0, STORE_STATUS)
+        and "\n" not in said
+        and "Traceback" not in said
+        and str(port) in said
+    ), ended
 
 
-@pytest.mark.parametrize("flags", [["--port", "99999"], ["--port", "x"], ["--host", "no.such.host.invalid"], ["--host", "203.0.113.7"], ["--no-such-flag"]])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--port", "99999"],
+        ["--port", "x"],
+        ["--host", "no.such.host.invalid"],
+        ["--host", "203.0.113.7"],
+        ["--no-such-flag"],
+    ],
+)
 def test_bad_flags(tmp_path, flags):
-    arguments = [*package_launcher(), "broker", "--db", str(tmp_path / "bridge.db"), *(["--port", "0"] if "--port" not in flags else []), *flags]
+    arguments = [
+        *package_launcher(),
+        "broker",
+        "--db",
+        str(tmp_path / "bridge.db"),
+        *(["--port", "0"] if "--port" not in flags else []),
+        *flags,
+    ]
     ended = subprocess.run(arguments, env=environment(), capture_output=True, text=True, timeout=60)
-    assert ended.returncode not in (0, STORE_STATUS) and "Traceback" not in ended.stderr and ended.stderr.strip(), ended
+    assert (
+        ended.returncode not in (0, STORE_STATUS)
+        and "Traceback" not in ended.stderr
+        and ended.stderr.strip()
+    ), ended
 
 
 def test_starting_on_a_full_disk(tmp_path):
     """Not even the schema fits: one line, and the same store works when there is room."""
     path = tmp_path / "bridge.db"
     broker = Broker(package_launcher(), path)
-    arguments = ["prlimit", "--fsize=0", *package_launcher(), "broker", "--port", "0", "--db", str(path)]
-    ended = subprocess.run(arguments, env=environment(PYTHONDONTWRITEBYTECODE=1), capture_output=True, text=True, timeout=60)
-    assert ended.returncode == STORE_STATUS and "\n" not in ended.stderr.strip() and "Traceback" not in ended.stderr, ended
+    arguments = [
+        "prlimit",
+        "--fsize=0",
+        *package_launcher(),
+        "broker",
+        "--port",
+        "0",
+        "--db",
+        str(path),
+    ]
+    ended = subprocess.run(
+        arguments,
+        env=environment(PYTHONDONTWRITEBYTECODE=1),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (
+        ended.returncode == STORE_STATUS
+        and "\n" not in ended.stderr.strip()
+        and "Traceback" not in ended.stderr
+    ), ended
     with broker:
         broker.send("a", 1)
 
@@ -210,7 +280,10 @@ def test_what_is_done_is_pruned_and_what_waits_is_not(start):
     broker.kill()
     broker.start()  # what the memory remembers is gone with the process; the store prunes at its start
     for ticket_id in (delivered, replied, expired):
-        wait_until(lambda ticket_id=ticket_id: broker.ask("GET", f"/tickets/{ticket_id}").status == 404, "it is pruned")
+        wait_until(
+            lambda ticket_id=ticket_id: broker.ask("GET", f"/tickets/{ticket_id}").status == 404,
+            "it is pruned",
+        )
     assert [ticket["ticketId"] for ticket in broker.pending("a")] == [waits]
 
 
@@ -222,7 +295,10 @@ def test_memory_keeps_nothing_and_does_everything_else(start):
     assert broker.ask("POST", f"/tickets/{sent[19]}/claim", {"watcher": "w"}).status == 200
     for ticket_id in sent[:19]:
         assert broker.acknowledge(ticket_id).status == 200
-    wait_until(lambda: broker.ask("GET", f"/tickets/{sent[0]}").status == 404, "the oldest finished one is forgotten")
+    wait_until(
+        lambda: broker.ask("GET", f"/tickets/{sent[0]}").status == 404,
+        "the oldest finished one is forgotten",
+    )
     assert broker.ask("GET", f"/tickets/{sent[18]}").status == 200
     assert [ticket["ticketId"] for ticket in broker.pending("a")] == sent[19:]
     broker.stop()

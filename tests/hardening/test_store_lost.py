@@ -10,7 +10,6 @@ import sqlite3
 import sys
 
 import pytest
-
 from conformance.shapes import check_problem
 from raw_http import Closed
 from running import Broker, wait_until

@@ -1,8 +1,8 @@
 """The polling deployment, after WIRE's "The predecessor's habits": its broker, its poller, its tool server.
 
-    OldBroker    ids of its own, 500 to a send to an agent that is not registered; no waitMs on pending, no stream, no claim
-    OldPoller    polls, injects, then acknowledges; never claims; a broker that is away is tried again
-    ToolServer   sends with a ticketId of its own, awaits the reply by waitMs, reads 204 as "none yet"
+OldBroker    ids of its own, 500 to a send to an agent that is not registered; no waitMs on pending, no stream, no claim
+OldPoller    polls, injects, then acknowledges; never claims; a broker that is away is tried again
+ToolServer   sends with a ticketId of its own, awaits the reply by waitMs, reads 204 as "none yet"
 """
 
 from __future__ import annotations
@@ -23,7 +23,12 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def call(url: str, method: str, path: str, body=None):
     """(status, JSON or None), as a client library does it; of a failure `error`, where there is one."""
     data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(url + path, data, {"Content-Type": "application/json", "Accept": "*/*", "User-Agent": "node"}, method=method)
+    request = urllib.request.Request(
+        url + path,
+        data,
+        {"Content-Type": "application/json", "Accept": "*/*", "User-Agent": "node"},
+        method=method,
+    )
     try:
         with DIRECT.open(request, timeout=20) as answer:
             text = answer.read()
@@ -64,7 +69,9 @@ class OldBroker:
                 """Nobody reads it."""
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}
+        )
         self._thread.start()
         return self
 
@@ -74,7 +81,11 @@ class OldBroker:
         self._server.server_close()
 
     def pending(self, agent: str) -> list[dict]:
-        return [dict(ticket) for ticket in list(self.tickets.values()) if ticket["targetAgent"] == agent and ticket["status"] == "pending"]
+        return [
+            dict(ticket)
+            for ticket in list(self.tickets.values())
+            if ticket["targetAgent"] == agent and ticket["status"] == "pending"
+        ]
 
     def answer(self, method: str, target, body: dict):
         words = (method, *target.path.strip("/").split("/"))
@@ -92,7 +103,9 @@ class OldBroker:
                 self.tickets[words[2]]["status"] = "delivered"
                 return 200, {"ticketId": words[2], "status": "delivered"}
             if words == ("POST", "replies"):
-                self.tickets[body["ticketId"]].update(status="responded", response={"payload": body["payload"]})
+                self.tickets[body["ticketId"]].update(
+                    status="responded", response={"payload": body["payload"]}
+                )
                 self._lock.notify_all()
                 return 204, None
             if words[:2] == ("GET", "replies") and len(words) == 3:
@@ -106,7 +119,12 @@ class OldBroker:
             return 500, None
         ticket_id, metadata = f"old-{uuid.uuid4()}", body.get("metadata", {})
         self.tickets[ticket_id] = {
-            "ticketId": ticket_id, "targetAgent": agent, "originAgent": metadata.get("origin", "ui"), "payload": body["payload"], "metadata": metadata, "status": "pending"
+            "ticketId": ticket_id,
+            "targetAgent": agent,
+            "originAgent": metadata.get("origin", "ui"),
+            "payload": body["payload"],
+            "metadata": metadata,
+            "status": "pending",
         }
         return 202, {"ticketId": ticket_id, "status": "pending"}
 
@@ -148,7 +166,13 @@ class ToolServer:
         self._url = url
 
     def send(self, agent: str, payload) -> str | None:
-        body = {"ticketId": str(uuid.uuid4()), "payload": payload, "metadata": {"origin": "tools"}, "expectReply": True, "timeoutMs": 30000}
+        body = {
+            "ticketId": str(uuid.uuid4()),
+            "payload": payload,
+            "metadata": {"origin": "tools"},
+            "expectReply": True,
+            "timeoutMs": 30000,
+        }
         with contextlib.suppress(OSError):
             status, accepted = call(self._url, "POST", f"/agents/{agent}/send", body)
             return accepted["ticketId"] if status == 202 else None

@@ -10,17 +10,19 @@ import subprocess
 import sys
 
 import pytest
-
 from cli.conftest import Program
-from migration.old_deployment import OldBroker, OldPoller, ToolServer, call
 from proxies.conftest import free_port
 from running import ROOT, Broker, environment, new_name, package_launcher, stages, wait_until
+
+from migration.old_deployment import OldBroker, OldPoller, ToolServer, call
 
 MIGRATE = [sys.executable, str(ROOT / "examples" / "migrate.py")]
 
 
 def migrate(*words: str, status: int = 0) -> list[str]:
-    done = subprocess.run([*MIGRATE, *words], capture_output=True, text=True, timeout=60, env=environment(), cwd=ROOT)
+    done = subprocess.run(
+        [*MIGRATE, *words], capture_output=True, text=True, timeout=60, env=environment(), cwd=ROOT
+    )
     assert done.returncode == status and "Traceback" not in done.stderr, done
     return done.stdout.splitlines()
 
@@ -32,7 +34,9 @@ def payloads(watch) -> list:
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory):
     """One broker for the steps after the first."""
-    with Broker(package_launcher(), tmp_path_factory.mktemp("store") / "bridge.db", BRIDGE_RATE_LIMIT=0) as started:
+    with Broker(
+        package_launcher(), tmp_path_factory.mktemp("store") / "bridge.db", BRIDGE_RATE_LIMIT=0
+    ) as started:
         yield started
 
 
@@ -41,7 +45,16 @@ def deployment(port: int):
     """The old broker with two agents: lucy's poller runs, bob's is off and has a ticket waiting."""
     with OldBroker(port) as old:
         for agent in ("lucy", "bob"):
-            call(old.url, "POST", "/agents/register", {"agentId": agent, "type": "claude", "metadata": {"session": f"dev-{agent}", "paneId": "0"}})
+            call(
+                old.url,
+                "POST",
+                "/agents/register",
+                {
+                    "agentId": agent,
+                    "type": "claude",
+                    "metadata": {"session": f"dev-{agent}", "paneId": "0"},
+                },
+            )
         assert ToolServer(old.url).send("bob", "waiting")
         yield old
 
@@ -52,7 +65,10 @@ def deployment(port: int):
 def test_the_broker_is_replaced_under_pollers_that_go_on_and_nothing_is_lost(tmp_path):
     port, url_of = free_port(), "http://127.0.0.1:{}".format
     tools = ToolServer(url_of(port))
-    with OldPoller(url_of(port), "lucy") as lucy, Broker(package_launcher(), tmp_path / "bridge.db") as beside:
+    with (
+        OldPoller(url_of(port), "lucy") as lucy,
+        Broker(package_launcher(), tmp_path / "bridge.db") as beside,
+    ):
         with deployment(port) as old:
             asked = tools.send("lucy", "before")
             wait_until(lambda: lucy.injected == ["before"], "the old way works")
@@ -72,13 +88,18 @@ def test_the_broker_is_replaced_under_pollers_that_go_on_and_nothing_is_lost(tmp
 
         with Broker(package_launcher(), tmp_path / "bridge.db", flags=["--port", str(port)]) as new:
             asked = tools.send("lucy", "after")
-            wait_until(lambda: lucy.injected == ["before", "after"], "the same poller, the new broker")
+            wait_until(
+                lambda: lucy.injected == ["before", "after"], "the same poller, the new broker"
+            )
             call(new.url, "POST", "/replies", {"ticketId": asked, "payload": "done again"})
             assert tools.reply_to(asked) == "done again"
             with OldPoller(new.url, "bob") as bob:
                 wait_until(lambda: bob.injected == ["waiting"], "what was moved")
             assert refused is None, "what was not accepted was not promised"
-            assert {agent["agentId"]: agent["metadata"]["session"] for agent in new.ask("GET", "/agents").json} == {"lucy": "dev-lucy", "bob": "dev-bob"}
+            assert {
+                agent["agentId"]: agent["metadata"]["session"]
+                for agent in new.ask("GET", "/agents").json
+            } == {"lucy": "dev-lucy", "bob": "dev-bob"}
 
 
 def test_the_way_back_from_the_broker(tmp_path):
@@ -87,7 +108,10 @@ def test_the_way_back_from_the_broker(tmp_path):
     url = f"http://127.0.0.1:{port}"
     tools = ToolServer(url)
     with OldPoller(url, "lucy") as lucy:
-        with Broker(package_launcher(), tmp_path / "bridge.db", flags=["--port", str(port)]) as new, OldBroker(free_port()) as beside:
+        with (
+            Broker(package_launcher(), tmp_path / "bridge.db", flags=["--port", str(port)]) as new,
+            OldBroker(free_port()) as beside,
+        ):
             for agent in ("lucy", "bob"):
                 new.register(agent, type="claude")
             tools.send("lucy", "one")
@@ -97,13 +121,19 @@ def test_the_way_back_from_the_broker(tmp_path):
             assert migrate("left", new.url, status=1) == ["1\tbob"]
             forward = f"{sys.executable} {ROOT}/examples/migrate.py forward {beside.url}"
             with Program(new.url).running("watch", "bob", "--exec", forward):
-                wait_until(lambda: beside.pending("bob") and not new.pending("bob"), "bob's ticket has moved back")
+                wait_until(
+                    lambda: beside.pending("bob") and not new.pending("bob"),
+                    "bob's ticket has moved back",
+                )
             assert migrate("left", new.url) == []
         back = OldBroker(port)
         back.agents, back.tickets = beside.agents, beside.tickets
         with back:
             assert tools.send("lucy", "two")
-            wait_until(lambda: lucy.injected == ["one", "two"], "the poller works with the old broker again")
+            wait_until(
+                lambda: lucy.injected == ["one", "two"],
+                "the poller works with the old broker again",
+            )
             assert [ticket["payload"] for ticket in back.pending("bob")] == ["waiting"]
 
 
@@ -112,8 +142,18 @@ def test_migrate_says_what_is_wrong_in_one_line(ours):
         (("left", "http://127.0.0.1:9"), "cannot be reached"),
         (("forward", ours.url), "answered 400"),
     ]:
-        done = subprocess.run([*MIGRATE, *words], input='{"agentId":"x"}', capture_output=True, text=True, timeout=60, env=environment(), cwd=ROOT)
-        assert done.returncode == 1 and said in done.stderr and done.stderr.count("\n") == 1, done.stderr
+        done = subprocess.run(
+            [*MIGRATE, *words],
+            input='{"agentId":"x"}',
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=environment(),
+            cwd=ROOT,
+        )
+        assert done.returncode == 1 and said in done.stderr and done.stderr.count("\n") == 1, (
+            done.stderr
+        )
 
 
 # -- step 2: one watcher after another ----------------------------------------------------
@@ -138,7 +178,9 @@ def test_an_agent_goes_from_poller_to_watcher_and_back_while_others_poll_on(ours
 
 def test_a_kill_of_the_new_watcher_leaves_its_ticket_to_the_old_poller(ours, tmp_path):
     agent, begun = new_name(), tmp_path / "begun"
-    with Program(ours.url).running("watch", agent, "--exec", f"echo $$ > {begun}.new; mv {begun}.new {begun}; exec sleep 1000") as watch:
+    with Program(ours.url).running(
+        "watch", agent, "--exec", f"echo $$ > {begun}.new; mv {begun}.new {begun}; exec sleep 1000"
+    ) as watch:
         ticket = ours.send(agent, "half way")
         wait_until(begun.exists, "it is under way")
         watch.kill()
@@ -148,16 +190,22 @@ def test_a_kill_of_the_new_watcher_leaves_its_ticket_to_the_old_poller(ours, tmp
     assert ours.ticket(ticket)["status"] == "delivered"
 
 
-def test_old_and_new_on_the_same_agent_lose_nothing_and_what_one_has_finished_the_other_leaves(ours, tmp_path):
+def test_old_and_new_on_the_same_agent_lose_nothing_and_what_one_has_finished_the_other_leaves(
+    ours, tmp_path
+):
     """The new one holds two and is busy with the first: the old one, which looks at no claim, takes both. So the first is
     typed twice (that is why the poller is stopped first), the second once: the new one's claim is refused."""
     agent, begun, may_go = new_name(), tmp_path / "begun", tmp_path / "may-go"
-    command = f"cat >> {tmp_path}/taken; touch {begun}; while [ ! -e {may_go} ]; do sleep 0.02; done"
+    command = (
+        f"cat >> {tmp_path}/taken; touch {begun}; while [ ! -e {may_go} ]; do sleep 0.02; done"
+    )
     with Program(ours.url).running("watch", agent, "--exec", command) as watch:
         first, second = ours.send(agent, "first"), ours.send(agent, "second")
         wait_until(begun.exists, "the first is under way")
         with OldPoller(ours.url, agent) as poller:
-            wait_until(lambda: poller.injected == ["first", "second"], "the old one takes what is pending")
+            wait_until(
+                lambda: poller.injected == ["first", "second"], "the old one takes what is pending"
+            )
             wait_until(lambda: not ours.pending(agent), "both are acknowledged")
         may_go.touch()
         third = ours.send(agent, "third")
@@ -169,13 +217,21 @@ def test_old_and_new_on_the_same_agent_lose_nothing_and_what_one_has_finished_th
 
 def test_both_at_once_under_load_lose_nothing(ours):
     agent, sent = new_name(), list(range(60))
-    with OldPoller(ours.url, agent) as poller, Program(ours.url).running("watch", agent, "--print") as watch:
+    with (
+        OldPoller(ours.url, agent) as poller,
+        Program(ours.url).running("watch", agent, "--print") as watch,
+    ):
         watch.wait_said("receiving")
         for number in sent:
             ours.send(agent, number)
         wait_until(lambda: not ours.pending(agent), "all are acknowledged")
-        wait_until(lambda: set(payloads(watch)) | set(poller.injected) == set(sent), f"all are somewhere: {watch.said}")
-        assert len(poller.injected) == len(set(poller.injected)) and payloads(watch) == sorted(set(payloads(watch))), "none twice on one side"
+        wait_until(
+            lambda: set(payloads(watch)) | set(poller.injected) == set(sent),
+            f"all are somewhere: {watch.said}",
+        )
+        assert len(poller.injected) == len(set(poller.injected)) and payloads(watch) == sorted(
+            set(payloads(watch))
+        ), "none twice on one side"
 
 
 # -- step 4: polling off -------------------------------------------------------------------
@@ -185,21 +241,44 @@ def test_who_still_polls_is_seen_before_polling_is_switched_off(ours):
     """`status` counts agents that were polled plainly in the last 15 s; a watcher of ours does not count."""
     agent = new_name()
     with OldPoller(ours.url, agent):
-        wait_until(lambda: ours.ask("GET", f"/debug/agent/{agent}/status").json.get("connection") == "poll", "seen")
+        wait_until(
+            lambda: (
+                ours.ask("GET", f"/debug/agent/{agent}/status").json.get("connection") == "poll"
+            ),
+            "seen",
+        )
         assert ours.ask("GET", "/debug/connections").json["polling"]["active"] >= 1
     with Program(ours.url).running("watch", agent, "--print"):
-        wait_until(lambda: ours.ask("GET", f"/debug/agent/{agent}/status").json["connection"] == "sse", "moved")
+        wait_until(
+            lambda: ours.ask("GET", f"/debug/agent/{agent}/status").json["connection"] == "sse",
+            "moved",
+        )
 
 
 def test_streams_off_at_the_broker_and_watchers_step_down_by_themselves(tmp_path):
     port, agent = free_port(), new_name()
     quick = {"BRIDGE_RECONNECT_MAX": 200, "BRIDGE_PROBE_INTERVAL": 300}
-    with Broker(package_launcher(), tmp_path / "bridge.db", flags=["--port", str(port)]) as broker, Program(broker.url, **quick).running("watch", agent, "--print") as watch:
-        for number, disabled, connection in [(0, "false", "sse"), (1, "true", "longpoll"), (2, "false", "sse")]:
+    with (
+        Broker(package_launcher(), tmp_path / "bridge.db", flags=["--port", str(port)]) as broker,
+        Program(broker.url, **quick).running("watch", agent, "--print") as watch,
+    ):
+        for number, disabled, connection in [
+            (0, "false", "sse"),
+            (1, "true", "longpoll"),
+            (2, "false", "sse"),
+        ]:
             if number:
                 broker.stop()
                 broker.settings["DISABLE_SSE"] = disabled
                 broker.start()
             broker.send(agent, number)
-            wait_until(lambda: payloads(watch) == list(range(number + 1)), f"ticket {number}: {watch.said}")
-            wait_until(lambda: broker.ask("GET", f"/debug/agent/{agent}/status").json["connection"] == connection, f"{connection}: {watch.said}")
+            wait_until(
+                lambda: payloads(watch) == list(range(number + 1)), f"ticket {number}: {watch.said}"
+            )
+            wait_until(
+                lambda: (
+                    broker.ask("GET", f"/debug/agent/{agent}/status").json["connection"]
+                    == connection
+                ),
+                f"{connection}: {watch.said}",
+            )

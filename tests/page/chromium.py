@@ -38,7 +38,9 @@ KEYS = {
 
 
 def find_chromium() -> str | None:
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    return next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
 
 
 class Chromium:
@@ -67,7 +69,9 @@ class Chromium:
         os.close(self._reads)
         self._log.close()
 
-    def call(self, method: str, params=None, session: str | None = None, patience: float = PATIENCE) -> dict:
+    def call(
+        self, method: str, params=None, session: str | None = None, patience: float = PATIENCE
+    ) -> dict:
         """Ask, and wait for the answer; what happens meanwhile is told to the tabs."""
         number = self.tell(method, params, session)
         deadline = time.monotonic() + patience
@@ -81,7 +85,9 @@ class Chromium:
         """Ask, and do not wait."""
         self._calls += 1
         message = {"id": self._calls, "method": method, "params": params or {}}
-        data = json.dumps({**message, "sessionId": session} if session else message).encode() + b"\0"
+        data = (
+            json.dumps({**message, "sessionId": session} if session else message).encode() + b"\0"
+        )
         while data:
             data = data[os.write(self._writes, data) :]
         return self._calls
@@ -89,9 +95,13 @@ class Chromium:
     def _receive(self, deadline: float, otherwise: str) -> dict:
         """The next message; an event is given to its tab as well."""
         while b"\0" not in self._held:
-            ready, _, _ = select.select([self._reads], [], [], max(0.0, deadline - time.monotonic()))
+            ready, _, _ = select.select(
+                [self._reads], [], [], max(0.0, deadline - time.monotonic())
+            )
             data = os.read(self._reads, 1 << 20) if ready else b""
-            assert data, f"{otherwise}: {'the browser is gone' if ready else 'time is up'}: {self.said()}"
+            assert data, (
+                f"{otherwise}: {'the browser is gone' if ready else 'time is up'}: {self.said()}"
+            )
             self._held += data
         raw, _, self._held = self._held.partition(b"\0")
         message = json.loads(raw)
@@ -105,12 +115,16 @@ class Chromium:
 
     def tab(self, width: int = 1280, height: int = 900) -> Tab:
         target = self.call("Target.createTarget", {"url": "about:blank"})["targetId"]
-        session = self.call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
+        session = self.call("Target.attachToTarget", {"targetId": target, "flatten": True})[
+            "sessionId"
+        ]
         return Tab(self, target, session, width, height)
 
 
 class Tab:
-    def __init__(self, browser: Chromium, target: str, session: str, width: int, height: int) -> None:
+    def __init__(
+        self, browser: Chromium, target: str, session: str, width: int, height: int
+    ) -> None:
         self._browser, self._target, self._session = browser, target, session
         self.problems: list[str] = []
         self._forgiven: list[str] = []
@@ -136,7 +150,9 @@ class Tab:
         elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "assert"):
             self._note(json.dumps(params["args"]))
         elif method == "Log.entryAdded" and params["entry"]["level"] == "error":
-            self._note(f"{params['entry']['source']}: {params['entry']['text']} {params['entry'].get('url', '')}")
+            self._note(
+                f"{params['entry']['source']}: {params['entry']['text']} {params['entry'].get('url', '')}"
+            )
         elif method == "Audits.issueAdded" and "SecurityPolicy" in params["issue"]["code"]:
             self._note(json.dumps(params["issue"]))
         elif method == "Fetch.requestPaused":
@@ -161,23 +177,43 @@ class Tab:
     # -- looking ------------------------------------------------------------------
 
     def evaluate(self, expression: str):
-        result = self.call("Runtime.evaluate", {"expression": expression, "awaitPromise": True, "returnByValue": True, "allowUnsafeEvalBlockedByCSP": False})
+        result = self.call(
+            "Runtime.evaluate",
+            {
+                "expression": expression,
+                "awaitPromise": True,
+                "returnByValue": True,
+                "allowUnsafeEvalBlockedByCSP": False,
+            },
+        )
         assert "exceptionDetails" not in result, f"{expression}: {result['exceptionDetails']}"
         return result["result"].get("value")
 
     def wait(self, expression: str, patience: float = PATIENCE):
         """The first true value of the expression."""
-        return wait_until(lambda: self.evaluate(expression), f"{expression} in the page; {self.problems}", patience)
+        return wait_until(
+            lambda: self.evaluate(expression),
+            f"{expression} in the page; {self.problems}",
+            patience,
+        )
 
     def text(self, selector: str) -> str:
         return self.evaluate(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''")
 
     def wait_text(self, selector: str, text: str) -> None:
-        self.wait(f"(document.querySelector({json.dumps(selector)})?.innerText ?? '').includes({json.dumps(text)})")
+        self.wait(
+            f"(document.querySelector({json.dumps(selector)})?.innerText ?? '').includes({json.dumps(text)})"
+        )
 
     def screenshot(self, path: str, whole: bool = False) -> None:
         with open(path, "wb") as file:
-            file.write(base64.b64decode(self.call("Page.captureScreenshot", {"format": "png", "captureBeyondViewport": whole})["data"]))
+            file.write(
+                base64.b64decode(
+                    self.call(
+                        "Page.captureScreenshot", {"format": "png", "captureBeyondViewport": whole}
+                    )["data"]
+                )
+            )
 
     @contextlib.contextmanager
     def losing_answers(self, end: str):
@@ -185,7 +221,10 @@ class Tab:
         self._lost, self._paused = end, 0
         self.call("Fetch.enable", {"patterns": [{"requestStage": "Response"}]})
         # The document hears of it a little later than we do.
-        wait_until(lambda: self.evaluate("fetch('health').then(() => 1)") and self._paused, "a request that the browser holds")
+        wait_until(
+            lambda: self.evaluate("fetch('health').then(() => 1)") and self._paused,
+            "a request that the browser holds",
+        )
         yield
         self.call("Fetch.disable")
 
@@ -193,21 +232,41 @@ class Tab:
 
     def go(self, url: str) -> None:
         self.call("Page.navigate", {"url": url})
-        self.wait(f"document.readyState === 'complete' && location.href.startsWith({json.dumps(url.partition('#')[0])})")
+        self.wait(
+            f"document.readyState === 'complete' && location.href.startsWith({json.dumps(url.partition('#')[0])})"
+        )
 
     def resize(self, width: int, height: int) -> None:
-        self.call("Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False},
+        )
 
     def prefer(self, **features: str) -> None:
         """What the system prefers: prefer(color_scheme="dark")."""
-        named = [{"name": f"prefers-{name.replace('_', '-')}", "value": value} for name, value in features.items()]
+        named = [
+            {"name": f"prefers-{name.replace('_', '-')}", "value": value}
+            for name, value in features.items()
+        ]
         self.call("Emulation.setEmulatedMedia", {"features": named})
 
     def press(self, key: str, modifiers: int = 0) -> None:
         """One key, down and up; modifiers: 1 Alt, 2 Ctrl, 4 Meta, 8 Shift."""
         code, text = KEYS.get(key) or (ord(key.upper()), key)
-        event = {"key": key, "windowsVirtualKeyCode": code, "modifiers": modifiers, "code": key if len(key) > 1 else ""}
-        self.call("Input.dispatchKeyEvent", {"type": "keyDown" if text and not modifiers & 7 else "rawKeyDown", **event, **({"text": text} if text and not modifiers & 7 else {})})
+        event = {
+            "key": key,
+            "windowsVirtualKeyCode": code,
+            "modifiers": modifiers,
+            "code": key if len(key) > 1 else "",
+        }
+        self.call(
+            "Input.dispatchKeyEvent",
+            {
+                "type": "keyDown" if text and not modifiers & 7 else "rawKeyDown",
+                **event,
+                **({"text": text} if text and not modifiers & 7 else {}),
+            },
+        )
         self.call("Input.dispatchKeyEvent", {"type": "keyUp", **event})
 
     def write(self, text: str) -> None:
@@ -220,4 +279,7 @@ class Tab:
             " return box && box.width ? [box.x + box.width / 2, box.y + box.height / 2] : null })()"
         )
         for kind in ("mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", {"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1})
+            self.call(
+                "Input.dispatchMouseEvent",
+                {"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1},
+            )

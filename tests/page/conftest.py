@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from running import Broker, package_launcher
 
 from page.chromium import Chromium, find_chromium
-from running import Broker, package_launcher
 
 
 @pytest.fixture(scope="package")
@@ -19,7 +19,9 @@ def chromium(tmp_path_factory):
 
 @pytest.fixture(scope="package")
 def served(tmp_path_factory):
-    with Broker(package_launcher(), tmp_path_factory.mktemp("store") / "bridge.db", BRIDGE_RATE_LIMIT=0) as running:
+    with Broker(
+        package_launcher(), tmp_path_factory.mktemp("store") / "bridge.db", BRIDGE_RATE_LIMIT=0
+    ) as running:
         yield running
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+from running import new_name
+
 from page.conftest import wait_live
 from page.contrast import CONTRAST
 from page.rows import wait_row
-from running import new_name
 
 
 def test_themes(page):
@@ -18,7 +19,9 @@ def test_themes(page):
     seen = []
     for choice in ("light", "dark"):
         page.press("t")
-        page.wait(f"document.documentElement.dataset.choice === {json.dumps(choice)} && {theme} === {json.dumps(choice)}")
+        page.wait(
+            f"document.documentElement.dataset.choice === {json.dumps(choice)} && {theme} === {json.dumps(choice)}"
+        )
         seen.append(page.evaluate("getComputedStyle(document.body).color"))
     assert len(set(seen)) == 2
     page.call("Page.reload")
@@ -33,7 +36,18 @@ def test_every_text_can_be_read_in_both_themes(page, served):
     agents = [new_name() for _ in range(4)]
     for agent, health in zip(agents, ("healthy", "busy", "lost", None)):
         served.register(agent)
-        served.ask("POST", f"/agents/{agent}/heartbeat", {"health": health, "waiting": {"ticketId": None, "reason": "a dialog", "sinceAt": "2026-01-01T00:00:00Z"}})
+        served.ask(
+            "POST",
+            f"/agents/{agent}/heartbeat",
+            {
+                "health": health,
+                "waiting": {
+                    "ticketId": None,
+                    "reason": "a dialog",
+                    "sinceAt": "2026-01-01T00:00:00Z",
+                },
+            },
+        )
     tickets = [served.send(agent, "text") for agent in agents]
     served.pending(agents[1]), served.acknowledge(tickets[2])
     wait_row(page, tickets[2], "delivered")
@@ -52,22 +66,53 @@ def test_whoever_hears_the_page_finds_everything(page, served):
     """The browser's own accessibility tree: landmarks, a table with its headers, and a name on whatever can be used."""
     wait_row(page, served.send(new_name(), "heard"), "heard")
     page.wait("document.querySelectorAll('#agents-rows tr').length")
-    nodes = [node for node in page.call("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]]
+    nodes = [
+        node for node in page.call("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]
+    ]
     roles = [node["role"]["value"] for node in nodes]
-    assert {"banner", "main", "search", "contentinfo", "table", "columnheader", "rowheader", "status"} <= set(roles), sorted(set(roles))
-    used = ("button", "link", "textbox", "searchbox", "combobox", "checkbox", "table", "region", "list")
-    nameless = [node["role"]["value"] for node in nodes if node["role"]["value"] in used and not node.get("name", {}).get("value")]
+    assert {
+        "banner",
+        "main",
+        "search",
+        "contentinfo",
+        "table",
+        "columnheader",
+        "rowheader",
+        "status",
+    } <= set(roles), sorted(set(roles))
+    used = (
+        "button",
+        "link",
+        "textbox",
+        "searchbox",
+        "combobox",
+        "checkbox",
+        "table",
+        "region",
+        "list",
+    )
+    nameless = [
+        node["role"]["value"]
+        for node in nodes
+        if node["role"]["value"] in used and not node.get("name", {}).get("value")
+    ]
     assert not nameless
     page.resize(400, 800)
     page.wait("document.documentElement.clientWidth === 400")
-    assert "rowheader" in [node["role"]["value"] for node in page.call("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]], "a table on a phone too"
+    assert "rowheader" in [
+        node["role"]["value"]
+        for node in page.call("Accessibility.getFullAXTree")["nodes"]
+        if not node["ignored"]
+    ], "a table on a phone too"
 
 
 def test_single_keys_can_be_switched_off(page):
     page.press("?")
     page.wait("document.querySelector('#help').open")
     page.press("s")
-    assert not page.evaluate("document.querySelector('#send').open"), "no key acts under an open box"
+    assert not page.evaluate("document.querySelector('#send').open"), (
+        "no key acts under an open box"
+    )
     page.click("#keys-on")
     page.press("Escape")
     page.wait("!document.querySelector('#help').open")

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 
 import pytest
+from raw_http import Answer
+from running import Broker, package_launcher
 
 from page.conftest import open_page, wait_live
 from page.rows import row, wait_row
-from raw_http import Answer
-from running import Broker, package_launcher
 
 MARK = "window.marked = true"
 TEXTS = {
     "script": f"<script>{MARK}</script>",
     "image": f"<img src=x onerror='{MARK}'>",
     "svg": f"<svg onload='{MARK}'><style>*{{display:none}}</style>",
-    "frame": f"</pre></dialog><iframe srcdoc=\"<script>parent.{MARK}</script>\">",
-    "attribute": f"\" autofocus onfocus=\"{MARK}\" x='\" `onclick={MARK}`",
+    "frame": f'</pre></dialog><iframe srcdoc="<script>parent.{MARK}</script>">',
+    "attribute": f'" autofocus onfocus="{MARK}" x=\'" `onclick={MARK}`',
     "address": f"javascript:{MARK}",
     "template": f"${{{MARK}}} {{{{constructor.constructor('{MARK}')()}}}}",
     "bidi": "\u202egnp.exe\u2066\u2067\u2068\u200b\u200e\ufeff\u00ad\U000e0041 abc",
@@ -40,7 +40,9 @@ def percent(name: str) -> str:
 
 
 def send(broker, name: str, payload, **fields) -> str:
-    answer: Answer = broker.ask("POST", f"/agents/{percent(name)}/send", {"payload": payload, **fields})
+    answer: Answer = broker.ask(
+        "POST", f"/agents/{percent(name)}/send", {"payload": payload, **fields}
+    )
     assert answer.status == 202, answer
     return answer.json["ticketId"]
 
@@ -52,17 +54,46 @@ def hostile(tmp_path_factory):
         broker.tickets = {}
         for index, (kind, text) in enumerate(TEXTS.items()):
             name = NAMES[index % len(NAMES)]
-            metadata = {"origin": NAMES[-1 - index % len(NAMES)], "threadId": text[:500], text[:50] or "k": text[:3000], "onclick": MARK, "replyTo": f"javascript:{MARK}"}
+            metadata = {
+                "origin": NAMES[-1 - index % len(NAMES)],
+                "threadId": text[:500],
+                text[:50] or "k": text[:3000],
+                "onclick": MARK,
+                "replyTo": f"javascript:{MARK}",
+            }
             broker.tickets[kind] = send(broker, name, text, metadata=metadata)
-        broker.tickets["nested"] = send(broker, NAMES[0], {"a": [TEXTS["image"], {TEXTS["script"]: None}]})
+        broker.tickets["nested"] = send(
+            broker, NAMES[0], {"a": [TEXTS["image"], {TEXTS["script"]: None}]}
+        )
         own_id = "<b onclick=window.marked=true>\u202e'\""
         broker.tickets["own id"] = send(broker, NAMES[1], "x", ticketId=own_id)
-        evidence = {TEXTS["image"]: TEXTS["script"], "pane": TEXTS["long line"], "href": f"javascript:{MARK}"}
-        broker.ask("POST", f"/tickets/{percent(own_id)}/acknowledge", {"watcher": NAMES[0], "evidence": evidence})
+        evidence = {
+            TEXTS["image"]: TEXTS["script"],
+            "pane": TEXTS["long line"],
+            "href": f"javascript:{MARK}",
+        }
+        broker.ask(
+            "POST",
+            f"/tickets/{percent(own_id)}/acknowledge",
+            {"watcher": NAMES[0], "evidence": evidence},
+        )
         broker.ask("POST", "/replies", {"ticketId": own_id, "payload": TEXTS["frame"]})
         for name in NAMES:
-            broker.register(name, type=TEXTS["image"], metadata={"session": TEXTS["script"], "paneId": TEXTS["bidi"]})
-            report = {"health": "busy", "session": TEXTS["image"], "pane": TEXTS["bidi"], "waiting": {"ticketId": own_id, "reason": TEXTS["script"] + "w" * 300, "sinceAt": "2026-01-01T00:00:00.000Z"}}
+            broker.register(
+                name,
+                type=TEXTS["image"],
+                metadata={"session": TEXTS["script"], "paneId": TEXTS["bidi"]},
+            )
+            report = {
+                "health": "busy",
+                "session": TEXTS["image"],
+                "pane": TEXTS["bidi"],
+                "waiting": {
+                    "ticketId": own_id,
+                    "reason": TEXTS["script"] + "w" * 300,
+                    "sinceAt": "2026-01-01T00:00:00.000Z",
+                },
+            }
             assert broker.ask("POST", f"/agents/{percent(name)}/heartbeat", report).status == 200
         yield broker
 
@@ -70,16 +101,42 @@ def hostile(tmp_path_factory):
 def check_unharmed(tab) -> None:
     tab.evaluate("0")
     assert not tab.problems, tab.problems
-    assert tab.evaluate("typeof window.marked") == "undefined" and tab.evaluate("({}).polluted === undefined")
-    assert tab.evaluate("document.querySelectorAll('iframe, object, embed, base, meta[http-equiv], style').length") == 0
-    assert tab.evaluate("[...document.scripts].map((node) => node.getAttribute('src')).join()") == "web/theme.js,web/main.js"
-    assert tab.evaluate("[...document.images].map((node) => node.getAttribute('src')).join()") == "web/icon.svg"
-    assert tab.evaluate("[...document.querySelectorAll('*')].filter((node) => [...node.attributes].some(({ name }) => name.startsWith('on') && name !== 'on')).length") == 0
-    assert tab.evaluate("[...document.querySelectorAll('a')].every((node) => new URL(node.href).origin === location.origin)")
-    assert tab.evaluate("performance.getEntriesByType('resource').every((entry) => new URL(entry.name).origin === location.origin)")
-    wide = tab.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+    assert tab.evaluate("typeof window.marked") == "undefined" and tab.evaluate(
+        "({}).polluted === undefined"
+    )
+    assert (
+        tab.evaluate(
+            "document.querySelectorAll('iframe, object, embed, base, meta[http-equiv], style').length"
+        )
+        == 0
+    )
+    assert (
+        tab.evaluate("[...document.scripts].map((node) => node.getAttribute('src')).join()")
+        == "web/theme.js,web/main.js"
+    )
+    assert (
+        tab.evaluate("[...document.images].map((node) => node.getAttribute('src')).join()")
+        == "web/icon.svg"
+    )
+    assert (
+        tab.evaluate(
+            "[...document.querySelectorAll('*')].filter((node) => [...node.attributes].some(({ name }) => name.startsWith('on') && name !== 'on')).length"
+        )
+        == 0
+    )
+    assert tab.evaluate(
+        "[...document.querySelectorAll('a')].every((node) => new URL(node.href).origin === location.origin)"
+    )
+    assert tab.evaluate(
+        "performance.getEntriesByType('resource').every((entry) => new URL(entry.name).origin === location.origin)"
+    )
+    wide = tab.evaluate(
+        "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    )
     assert wide[0] <= wide[1], "nothing is wider than the page"
-    heights = tab.evaluate("[...new Set([...document.querySelectorAll('#tickets-rows a')].map((node) => node.offsetHeight))]")
+    heights = tab.evaluate(
+        "[...new Set([...document.querySelectorAll('#tickets-rows a')].map((node) => node.offsetHeight))]"
+    )
     assert len(heights) < 2, "every row of the list is as high as the others"
 
 
@@ -87,25 +144,39 @@ def check_unharmed(tab) -> None:
 def test_texts_and_names_that_were_there_before(tab, hostile, width):
     tab.resize(width, 900)
     open_page(tab, hostile)
-    tab.wait(f"document.querySelectorAll('#tickets-rows a').length >= {len(hostile.tickets)} && document.querySelectorAll('#agents-rows tr').length === {len(NAMES)}")
+    tab.wait(
+        f"document.querySelectorAll('#tickets-rows a').length >= {len(hostile.tickets)} && document.querySelectorAll('#agents-rows tr').length === {len(NAMES)}"
+    )
     check_unharmed(tab)
     shown = tab.text("#agents-rows")
-    assert "<script>window.marked=true</script>" in shown and "\\u{202e}evil\\u{2066}" in shown and "\u202e" not in shown, "as text, and what hides is visible"
+    assert (
+        "<script>window.marked=true</script>" in shown
+        and "\\u{202e}evil\\u{2066}" in shown
+        and "\u202e" not in shown
+    ), "as text, and what hides is visible"
 
 
 def test_each_story(tab, hostile):
     open_page(tab, hostile)
     for kind, ticket_id in hostile.tickets.items():
         tab.evaluate(f"location.hash = '#ticket/' + encodeURIComponent({json.dumps(ticket_id)})")
-        tab.wait(f"document.querySelector('#story').open && document.querySelectorAll('#story-stages li').length && document.querySelector('#story-id').textContent.length")
-        tab.wait(f"document.querySelector('#story-details').textContent.includes('Sequence') && history.length && document.querySelector('#story-title').textContent !== '…'")
+        tab.wait(
+            "document.querySelector('#story').open && document.querySelectorAll('#story-stages li').length && document.querySelector('#story-id').textContent.length"
+        )
+        tab.wait(
+            "document.querySelector('#story-details').textContent.includes('Sequence') && history.length && document.querySelector('#story-title').textContent !== '…'"
+        )
         shown = tab.evaluate("document.querySelector('#story-message').textContent")
         if kind in ("script", "image", "svg", "frame", "attribute", "address", "template"):
             assert shown == TEXTS[kind]
-        assert not any(0x202A <= ord(mark) <= 0x202E or 0x2066 <= ord(mark) <= 0x2069 for mark in shown), kind
+        assert not any(
+            0x202A <= ord(mark) <= 0x202E or 0x2066 <= ord(mark) <= 0x2069 for mark in shown
+        ), kind
         assert len(shown) <= 30_000, "of a long text a part, until somebody asks"
         check_unharmed(tab)
-    tab.evaluate(f"location.hash = '#ticket/' + encodeURIComponent({json.dumps(hostile.tickets['long line'])})")
+    tab.evaluate(
+        f"location.hash = '#ticket/' + encodeURIComponent({json.dumps(hostile.tickets['long line'])})"
+    )
     tab.wait("!document.querySelector('#story-all').hidden")
     tab.click("#story-all")
     tab.wait("document.querySelector('#story-message').textContent.length === 100000")
@@ -148,10 +219,20 @@ def test_texts_that_come_live(tab, hostile):
 
 
 def test_an_address_that_is_meant_badly(tab, hostile):
-    for address in ("#ticket/%", "#ticket/%ff", "#agent/%E0%A4", "#javascript/x", "#ticket/" + "x" * 5000, "#search/" + "%3Cimg%20src=x%20onerror=window.marked=1%3E", "#ticket/.."):
+    for address in (
+        "#ticket/%",
+        "#ticket/%ff",
+        "#agent/%E0%A4",
+        "#javascript/x",
+        "#ticket/" + "x" * 5000,
+        "#search/" + "%3Cimg%20src=x%20onerror=window.marked=1%3E",
+        "#ticket/..",
+    ):
         tab.go(f"{hostile.url}/{address}")
         if address.startswith(("#ticket/x", "#ticket/.")):
-            tab.wait("!document.querySelector('#story-problem').hidden && document.querySelector('#story').open")
+            tab.wait(
+                "!document.querySelector('#story-problem').hidden && document.querySelector('#story').open"
+            )
         wait_live(tab)
         tab.forgive("status of 404")
         check_unharmed(tab)
@@ -170,7 +251,9 @@ def test_the_policy_holds_even_where_the_page_would_not(tab, hostile):
         "trustedTypes.createPolicy('default', {createHTML: (text) => text})": "",
     }
     for attempt, reason in attempts.items():
-        said = tab.evaluate(f"(() => {{ try {{ {attempt}; return 'done' }} catch (error) {{ return String(error) }} }})()")
+        said = tab.evaluate(
+            f"(() => {{ try {{ {attempt}; return 'done' }} catch (error) {{ return String(error) }} }})()"
+        )
         assert said != "done" and reason in said, f"{attempt}: {said}"
     refused = tab.evaluate(
         "new Promise((resolve) => { const seen = []; document.addEventListener('securitypolicyviolation', (event) => { seen.push(event.effectiveDirective);"

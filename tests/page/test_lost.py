@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 
+from running import Broker, package_launcher, wait_until
+
 from page.conftest import open_page, wait_live
 from page.rows import wait_row
-from running import Broker, package_launcher, wait_until
 
 
 def test_a_broker_that_is_killed_and_comes_back(tab, tmp_path):
@@ -16,7 +17,9 @@ def test_a_broker_that_is_killed_and_comes_back(tab, tmp_path):
         before = broker.send("lucy", "before")
         wait_row(tab, before, "before")
         broker.kill()
-        tab.wait("document.querySelector('#connection').dataset.phase === 'lost' && !document.querySelector('#banner').hidden")
+        tab.wait(
+            "document.querySelector('#connection').dataset.phase === 'lost' && !document.querySelector('#banner').hidden"
+        )
         assert "Connection lost" in tab.text("#banner-text") and "lost" in tab.text("#spoken")
         tab.wait("document.title.includes('connection lost')")
 
@@ -24,7 +27,9 @@ def test_a_broker_that_is_killed_and_comes_back(tab, tmp_path):
         broker.start()
         meanwhile = broker.send("lucy", "while the page was away")
         wait_live(tab)
-        tab.wait("document.querySelector('#banner').hidden && document.querySelector('#spoken').textContent === 'Connected again.'")
+        tab.wait(
+            "document.querySelector('#banner').hidden && document.querySelector('#spoken').textContent === 'Connected again.'"
+        )
         wait_row(tab, meanwhile, "while the page was away")
         wait_row(tab, broker.send("lucy", "after"), "after")
         broker.acknowledge(before)
@@ -54,7 +59,9 @@ def test_a_stream_that_falls_silent_is_begun_anew(start, tab):
     broker = start(BRIDGE_SSE_HEARTBEAT=200)
     open_page(tab, broker)
     pill = "document.querySelector('#connection')"
-    tab.evaluate(f"window.phases = [], new MutationObserver(() => window.phases.push({pill}.dataset.phase)).observe({pill}, {{attributes: true}})")
+    tab.evaluate(
+        f"window.phases = [], new MutationObserver(() => window.phases.push({pill}.dataset.phase)).observe({pill}, {{attributes: true}})"
+    )
     tab.wait("document.querySelector('#version').textContent")
     broker.signal(signal.SIGSTOP)  # every socket stays open
     try:
@@ -67,6 +74,7 @@ def test_a_stream_that_falls_silent_is_begun_anew(start, tab):
 
 def test_a_page_that_was_left_holds_no_stream_and_lives_again_when_it_is_back(tab, served):
     """A browser keeps a page for "back", with its connections, of which it has six for one broker."""
+
     def active():
         return served.ask("GET", "/debug/connections").json["sse"]["active"]
 

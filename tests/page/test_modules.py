@@ -7,7 +7,30 @@ import random
 
 from bridge.cli.text import one_line, visible
 
-ALPHABET = ["a", "\n", "\r\n", "\r", "\t", "\x00", "\x1b", "\x7f", "\x9b", "\xad", "\u202e", "\u2066", "\u200b", "\u2028", "\ufeff", "\ud800", "\udfff", "\U000e0041", "é", "🙂", "\u200d", "<b>"]
+ALPHABET = [
+    "a",
+    "\n",
+    "\r\n",
+    "\r",
+    "\t",
+    "\x00",
+    "\x1b",
+    "\x7f",
+    "\x9b",
+    "\xad",
+    "\u202e",
+    "\u2066",
+    "\u200b",
+    "\u2028",
+    "\ufeff",
+    "\ud800",
+    "\udfff",
+    "\U000e0041",
+    "é",
+    "🙂",
+    "\u200d",
+    "<b>",
+]
 
 
 def call(page, module: str, expression: str):
@@ -18,9 +41,15 @@ def call(page, module: str, expression: str):
 def test_texts_become_visible_as_on_the_command_line(page):
     chance = random.Random(5)
     texts = ["".join(chance.choices(ALPHABET, k=chance.randint(0, 12))) for _ in range(500)]
-    texts = [text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass") for text in texts]  # two halves beside each other are one character on the wire
-    assert call(page, "text", f"{json.dumps(texts)}.map(m.oneLine)") == [one_line(text) for text in texts]
-    assert call(page, "text", f"{json.dumps(texts)}.map(m.visible)") == [visible(text) for text in texts]
+    texts = [
+        text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass") for text in texts
+    ]  # two halves beside each other are one character on the wire
+    assert call(page, "text", f"{json.dumps(texts)}.map(m.oneLine)") == [
+        one_line(text) for text in texts
+    ]
+    assert call(page, "text", f"{json.dumps(texts)}.map(m.visible)") == [
+        visible(text) for text in texts
+    ]
 
 
 def test_numbers_have_units(page):
@@ -32,21 +61,66 @@ def test_numbers_have_units(page):
         "bytes": {0: "0 B", 1023: "1023 B", 1024: "1 KiB", 1536: "1.5 KiB", 1048576: "1 MiB"},
     }  # fmt: skip
     for name, table in cases.items():
-        assert call(page, "format", f"{json.dumps(list(table))}.map(m.{name})") == list(table.values()), name
-    assert call(page, "format", "[m.duration, m.brief, m.rate, m.bytes, m.count].map((tell) => tell(null) + tell(undefined) + tell(NaN)).join('')") == "–" * 15
+        assert call(page, "format", f"{json.dumps(list(table))}.map(m.{name})") == list(
+            table.values()
+        ), name
+    assert (
+        call(
+            page,
+            "format",
+            "[m.duration, m.brief, m.rate, m.bytes, m.count].map((tell) => tell(null) + tell(undefined) + tell(NaN)).join('')",
+        )
+        == "–" * 15
+    )
 
 
 def test_an_address_is_read_as_it_was_made(page):
     ids = ["lucy", "a/b", "%2F", "é 🙂", "#x", "?q=1", "..", "\u202e", "javascript:1"]
-    assert call(page, "route", f"{json.dumps(ids)}.map((id) => m.read(m.address('ticket', id)))") == [{"kind": "ticket", "id": name} for name in ids]
-    assert call(page, "route", "['', '#', '#tickets', '#other/x', '#ticket/%', '#ticket/a/b'].map((hash) => m.read(hash).kind).join('')") == ""
+    assert call(
+        page, "route", f"{json.dumps(ids)}.map((id) => m.read(m.address('ticket', id)))"
+    ) == [{"kind": "ticket", "id": name} for name in ids]
+    assert (
+        call(
+            page,
+            "route",
+            "['', '#', '#tickets', '#other/x', '#ticket/%', '#ticket/a/b'].map((hash) => m.read(hash).kind).join('')",
+        )
+        == ""
+    )
 
 
 def test_no_element_gets_what_could_act(page):
     refused = "(name, value) => { try { m.element('a', {[name]: value}); return name } catch (error) { return '' } }"
-    pairs = [["onclick", "x"], ["style", "x"], ["srcdoc", "x"], ["src", "x"], ["href", "javascript:x"], ["href", "//evil.example"], ["href", "https://evil.example"], ["href", "data:x"], ["href", "#a:b"], ["formaction", "x"]]
-    assert call(page, "dom", f"{json.dumps(pairs)}.map(([name, value]) => ({refused})(name, value)).join('')") == ""
-    assert call(page, "dom", "m.element('a', {href: '#ticket/x', title: 'a\\u202eb'}).outerHTML".replace("outerHTML", "title")) == "a\\u{202e}b"
+    pairs = [
+        ["onclick", "x"],
+        ["style", "x"],
+        ["srcdoc", "x"],
+        ["src", "x"],
+        ["href", "javascript:x"],
+        ["href", "//evil.example"],
+        ["href", "https://evil.example"],
+        ["href", "data:x"],
+        ["href", "#a:b"],
+        ["formaction", "x"],
+    ]
+    assert (
+        call(
+            page,
+            "dom",
+            f"{json.dumps(pairs)}.map(([name, value]) => ({refused})(name, value)).join('')",
+        )
+        == ""
+    )
+    assert (
+        call(
+            page,
+            "dom",
+            "m.element('a', {href: '#ticket/x', title: 'a\\u202eb'}).outerHTML".replace(
+                "outerHTML", "title"
+            ),
+        )
+        == "a\\u{202e}b"
+    )
 
 
 def test_children_are_arranged_with_the_nodes_they_have(page):
@@ -79,4 +153,14 @@ STATE = """
 
 
 def test_a_ticket_only_moves_forward_and_what_is_kept_is_bounded(page):
-    assert call(page, "state", STATE) == ["1 accepted", "0 acknowledged", "0 acknowledged", "0 acknowledged", "0 acknowledged", "0 replied", "0 replied", True, True]
+    assert call(page, "state", STATE) == [
+        "1 accepted",
+        "0 acknowledged",
+        "0 acknowledged",
+        "0 acknowledged",
+        "0 acknowledged",
+        "0 replied",
+        "0 replied",
+        True,
+        True,
+    ]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import sys
 
+from running import Broker, new_name, wait_until
+
 from page.conftest import open_page
 from page.rows import row, wait_row
-from running import Broker, new_name, wait_until
 
 
 def test_an_empty_broker_says_how_to_begin(start, tab):
@@ -16,38 +17,58 @@ def test_an_empty_broker_says_how_to_begin(start, tab):
     tab.wait_text("#welcome", "python3 -m bridge watch lucy dev-lucy 0")
     assert not tab.evaluate("document.querySelector('#agents').offsetHeight")
     broker.send("lucy", "the first one")
-    tab.wait("document.querySelector('#welcome').hidden && document.querySelector('#agents').offsetHeight > 0")
+    tab.wait(
+        "document.querySelector('#welcome').hidden && document.querySelector('#agents').offsetHeight > 0"
+    )
 
 
 def test_a_ticket_shows_at_once_and_moves_on_in_place(page, served):
     agent = new_name()
     ticket_id = served.send(agent, "run the tests", metadata={"origin": "planner"})
     wait_row(page, ticket_id, "run the tests")
-    assert page.evaluate(f"{row(ticket_id)}.innerText").replace("\n", " ").startswith(f"planner → {agent}")
+    assert (
+        page.evaluate(f"{row(ticket_id)}.innerText")
+        .replace("\n", " ")
+        .startswith(f"planner → {agent}")
+    )
     page.evaluate(f"window.node = {row(ticket_id)}")
     for act, label in [
         (lambda: served.pending(agent), "on its way"),
-        (lambda: served.ask("POST", f"/tickets/{ticket_id}/claim", {"watcher": "w"}), "being typed"),
+        (
+            lambda: served.ask("POST", f"/tickets/{ticket_id}/claim", {"watcher": "w"}),
+            "being typed",
+        ),
         (lambda: served.acknowledge(ticket_id), "delivered"),
-        (lambda: served.ask("POST", "/replies", {"ticketId": ticket_id, "payload": "done"}), "replied"),
+        (
+            lambda: served.ask("POST", "/replies", {"ticketId": ticket_id, "payload": "done"}),
+            "replied",
+        ),
     ]:
         act()
         wait_row(page, ticket_id, label)
-    assert page.evaluate(f"window.node === {row(ticket_id)}"), "the row is the same, only its state is new"
+    assert page.evaluate(f"window.node === {row(ticket_id)}"), (
+        "the row is the same, only its state is new"
+    )
 
 
 def test_agents_show_presence_tier_health_backlog_and_why_they_wait(page, served):
     agent = new_name()
     served.register(agent, metadata={"session": "dev", "paneId": "%7"})
     line = f"[...document.querySelectorAll('#agents-rows tr')].find((row) => row.querySelector('a').textContent === {json.dumps(agent)})?.innerText ?? ''"
-    page.evaluate(f"document.querySelector('#agents-filter').value = {json.dumps(agent)}, document.querySelector('#agents-filter').dispatchEvent(new Event('input'))")
+    page.evaluate(
+        f"document.querySelector('#agents-filter').value = {json.dumps(agent)}, document.querySelector('#agents-filter').dispatchEvent(new Event('input'))"
+    )
     page.wait(f"({line}).includes('not connected') && ({line}).includes('dev %7')")
     with served.agent_stream(agent) as stream:
         stream.read_block()
         page.wait(f"({line}).includes('● online') && ({line}).includes('stream')")
         served.send(agent, 1), served.send(agent, 2)
         page.wait(f"/(^|\\s)2\\s/.test({line})")
-        waiting = {"ticketId": None, "reason": "the pane is at a password prompt", "sinceAt": "2026-01-01T00:00:00.000Z"}
+        waiting = {
+            "ticketId": None,
+            "reason": "the pane is at a password prompt",
+            "sinceAt": "2026-01-01T00:00:00.000Z",
+        }
         served.ask("POST", f"/agents/{agent}/heartbeat", {"health": "busy", "waiting": waiting})
         page.wait(f"({line}).includes('busy') && ({line}).includes('at a password prompt')")
         served.ask("POST", f"/agents/{agent}/heartbeat", {"health": "lost"})
@@ -57,27 +78,52 @@ def test_agents_show_presence_tier_health_backlog_and_why_they_wait(page, served
 
 def test_a_story_by_keyboard_alone(page, served):
     agent = new_name()
-    ticket_id = served.send(agent, "look at the log\nand tell", metadata={"origin": "planner", "threadId": "th-1"})
+    ticket_id = served.send(
+        agent, "look at the log\nand tell", metadata={"origin": "planner", "threadId": "th-1"}
+    )
     wait_row(page, ticket_id, "look at the log")
     page.press("j")
     page.wait(f"document.activeElement === {row(ticket_id)}")
     page.press("Enter")
-    page.wait("document.querySelector('#story').open && document.querySelectorAll('#story-stages li').length === 1")
+    page.wait(
+        "document.querySelector('#story').open && document.querySelectorAll('#story-stages li').length === 1"
+    )
     assert page.evaluate("location.hash") == f"#ticket/{ticket_id}"
-    assert page.text("#story-title") == f"planner → {agent}" and page.text("#story-message") == "look at the log\nand tell"
+    assert (
+        page.text("#story-title") == f"planner → {agent}"
+        and page.text("#story-message") == "look at the log\nand tell"
+    )
     assert "nobody watches" in page.text("#story-now") and "th-1" in page.text("#story-details")
     served.pending(agent)
-    evidence = {"pane": "%7", "form": "agent", "submittedAt": "2026-01-01T00:00:00.000Z", "verified": True}
+    evidence = {
+        "pane": "%7",
+        "form": "agent",
+        "submittedAt": "2026-01-01T00:00:00.000Z",
+        "verified": True,
+    }
     served.acknowledge(ticket_id, {"watcher": "lucy@host", "evidence": evidence})
-    page.wait("[...document.querySelectorAll('#story-stages b')].map((node) => node.innerText).join() === 'accepted,streamed,injected,acknowledged'")
+    page.wait(
+        "[...document.querySelectorAll('#story-stages b')].map((node) => node.innerText).join() === 'accepted,streamed,injected,acknowledged'"
+    )
     told = page.text("#story-stages")
-    assert "lucy@host" in told and "%7" in told and told.count("seen on the screen") == 1, "the same evidence is shown once"
+    assert "lucy@host" in told and "%7" in told and told.count("seen on the screen") == 1, (
+        "the same evidence is shown once"
+    )
     page.wait_text("#story-now", "Delivered")
-    assert served.ask("POST", f"/tickets/{ticket_id}/shown", {"pane": "%7", "tty": "/dev/pts/9"}).status == 200
+    assert (
+        served.ask(
+            "POST", f"/tickets/{ticket_id}/shown", {"pane": "%7", "tty": "/dev/pts/9"}
+        ).status
+        == 200
+    )
     page.wait_text("#story-now", "Delivered, shown in pane %7 ")
-    assert "a terminal has its text" in page.text("#story-stages") and "/dev/pts/9" in page.text("#story-stages")
+    assert "a terminal has its text" in page.text("#story-stages") and "/dev/pts/9" in page.text(
+        "#story-stages"
+    )
     page.press("Escape")
-    page.wait(f"!document.querySelector('#story').open && document.activeElement === {row(ticket_id)} && location.hash === ''")
+    page.wait(
+        f"!document.querySelector('#story').open && document.activeElement === {row(ticket_id)} && location.hash === ''"
+    )
 
 
 def test_the_list_holds_still_for_whoever_reads_it(page, served):
@@ -112,7 +158,11 @@ def test_sending_and_replying(page, served):
     page.press("Enter", 2)
     page.wait("!document.querySelector('#send').open")
     (ticket,) = served.pending(agent)
-    assert ticket["payload"] == "please review\nthe change" and ticket["originAgent"] == sender and ticket["expectReply"]
+    assert (
+        ticket["payload"] == "please review\nthe change"
+        and ticket["originAgent"] == sender
+        and ticket["expectReply"]
+    )
     page.click(".toast button")
     page.wait_text("#story-message", "please review")
     page.click("#reply-text")
@@ -122,15 +172,22 @@ def test_sending_and_replying(page, served):
     page.wait_text("#story-now", "Replied after")
     assert served.ticket(ticket["ticketId"])["response"]["payload"] == "<b>looks good</b>"
     (answer,) = served.pending(sender)
-    assert answer["metadata"]["replyTo"] == ticket["ticketId"], "the reply is a ticket to whoever sent it"
-    assert page.evaluate("document.querySelector('#reply').hidden"), "a second reply is not possible"
+    assert answer["metadata"]["replyTo"] == ticket["ticketId"], (
+        "the reply is a ticket to whoever sent it"
+    )
+    assert page.evaluate("document.querySelector('#reply').hidden"), (
+        "a second reply is not possible"
+    )
 
 
 def test_a_name_that_is_not_known_and_what_was_dropped_are_said(start, tab):
     broker = start(db=":memory:")
     broker.register("lucy")
     open_page(tab, broker)
-    for name, words in (("lcuy", "nothing is registered as lcuy"), ("lucy", "Accepted, and on disk.")):
+    for name, words in (
+        ("lcuy", "nothing is registered as lcuy"),
+        ("lucy", "Accepted, and on disk."),
+    ):
         tab.wait("!document.querySelector('#send').open")  # the one before has closed
         tab.press("s")
         tab.wait("document.querySelector('#send').open")
@@ -153,7 +210,9 @@ def test_a_refusal_is_one_line_and_keeps_what_was_written(start, tab):
     tab.write("one more")
     tab.press("Enter", 2)
     tab.wait_text("#send-problem", "try again in")
-    assert tab.evaluate("document.querySelector('#send-text').value") == "one more" and tab.evaluate("document.querySelector('#send').open")
+    assert tab.evaluate(
+        "document.querySelector('#send-text').value"
+    ) == "one more" and tab.evaluate("document.querySelector('#send').open")
     broker.acknowledge(broker.pending("full")[0]["ticketId"])
     tab.press("Enter", 2)
     tab.wait("!document.querySelector('#send').open")
@@ -182,7 +241,9 @@ def test_charts_are_drawn_and_can_be_read_by_key_and_ear(page, served):
 
     def is_told():  # of the last second alone, so tickets come until one is seen in it
         served.acknowledge(served.send(agent, 1))
-        return page.evaluate("/accepted [1-9]/.test(document.querySelector('#throughput .plot').getAttribute('aria-label') ?? '')")
+        return page.evaluate(
+            "/accepted [1-9]/.test(document.querySelector('#throughput .plot').getAttribute('aria-label') ?? '')"
+        )
 
     wait_until(is_told, "accepted tickets in the chart's label")
     pixels = "(id) => { const canvas = document.querySelector(`${id} canvas`), data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data; let seen = 0;"
@@ -191,7 +252,9 @@ def test_charts_are_drawn_and_can_be_read_by_key_and_ear(page, served):
     page.wait(f"['#throughput', '#latency'].every((id) => ({pixels})(id) > 3)")
     page.evaluate("document.querySelector('#latency .plot').focus()")
     page.press("ArrowLeft")
-    page.wait("/^[0-9]{2}:[0-9]{2}:[0-9]{2}$/.test(document.querySelector('#latency .when').textContent)")
+    page.wait(
+        "/^[0-9]{2}:[0-9]{2}:[0-9]{2}$/.test(document.querySelector('#latency .when').textContent)"
+    )
     page.wait("document.querySelector('#latency .plot').getAttribute('aria-label').includes('p99')")
 
 
@@ -203,14 +266,18 @@ def test_search(page, served):
     page.write("NEEDLE")
     found = "[...document.querySelectorAll('#tickets-rows a')].map((node) => node.dataset.ticket).join()"
     page.wait(f"{found} === {json.dumps(','.join(reversed(wanted)))}")
-    assert page.evaluate("location.hash") == "#search/NEEDLE" and "3 found" in page.text("#tickets-count")
+    assert page.evaluate("location.hash") == "#search/NEEDLE" and "3 found" in page.text(
+        "#tickets-count"
+    )
     served.acknowledge(wanted[0])
     wait_row(page, wanted[0], "delivered")
     served.send(new_name(), "a newer needle")
     page.wait_text("#tickets-newer", "1 new: search again")
     page.click("#tickets-newer")
     page.wait("document.querySelectorAll('#tickets-rows a').length === 4")
-    page.evaluate("document.querySelector('#tickets-status').value = 'delivered', document.querySelector('#tickets-status').dispatchEvent(new Event('change'))")
+    page.evaluate(
+        "document.querySelector('#tickets-status').value = 'delivered', document.querySelector('#tickets-status').dispatchEvent(new Event('change'))"
+    )
     page.wait(f"{found} === {json.dumps(wanted[0])}")
     page.evaluate("document.querySelector('#query').select()")
     page.press("/")
@@ -218,7 +285,10 @@ def test_search(page, served):
     page.wait_text("#tickets-empty", "Nothing found")
     page.click("#tickets-empty button")
     page.wait_text("#tickets-count", "live")
-    assert page.evaluate("location.hash") == "" and page.evaluate("document.querySelector('#query').value") == ""
+    assert (
+        page.evaluate("location.hash") == ""
+        and page.evaluate("document.querySelector('#query').value") == ""
+    )
 
 
 def test_an_agents_own_tickets(page, served):
@@ -226,7 +296,9 @@ def test_an_agents_own_tickets(page, served):
     mine = served.send(agent, "mine")
     wait_row(page, served.send(other, "not mine"), "not mine")
     page.evaluate(f"location.hash = '#agent/{agent}'")
-    page.wait(f"[...document.querySelectorAll('#tickets-rows a')].map((node) => node.dataset.ticket).join() === {json.dumps(mine)}")
+    page.wait(
+        f"[...document.querySelectorAll('#tickets-rows a')].map((node) => node.dataset.ticket).join() === {json.dumps(mine)}"
+    )
     page.click("#tickets-chips .chip:nth-child(2)")
     page.wait(f"document.querySelector('#send-agent').value === {json.dumps(agent)}")
 
@@ -241,7 +313,12 @@ def test_an_address_opens_a_story_and_an_unknown_one_says_so(tab, served):
 
 
 def test_it_works_from_the_one_file_program(tab, program, tmp_path):
-    with Broker([sys.executable, "-X", "dev", "-W", "error", program], ":memory:", cwd=str(tmp_path), PYTHONPATH="") as broker:
+    with Broker(
+        [sys.executable, "-X", "dev", "-W", "error", program],
+        ":memory:",
+        cwd=str(tmp_path),
+        PYTHONPATH="",
+    ) as broker:
         open_page(tab, broker)
         wait_row(tab, broker.send("lucy", "from the archive"), "from the archive")
         tab.go("about:blank")
@@ -254,5 +331,8 @@ def test_another_sites_page_cannot_send(chromium, served):
     with chromium.tab() as elsewhere:
         post = f"fetch('{served.url}/agents/{agent}/send', {{method: 'POST', mode: 'no-cors', body: JSON.stringify({{payload: 'forged'}})}}).then(() => 'sent', String)"
         elsewhere.evaluate(post)
-    wait_until(lambda: served.metrics().get('bridge_http_responses_total{code="403"}', 0) == before + 1, "the refusal")
+    wait_until(
+        lambda: served.metrics().get('bridge_http_responses_total{code="403"}', 0) == before + 1,
+        "the refusal",
+    )
     assert served.pending(agent) == []

@@ -6,10 +6,10 @@ import pathlib
 import re
 
 import pytest
-
-from bridge.broker.handlers.web import FILES, PAGE
 from conformance.shapes import check_problem
 from running import ROOT, new_name
+
+from bridge.broker.handlers.web import FILES, PAGE
 
 WEB = ROOT / "bridge" / "broker" / "web"
 PATHS = {"/": PAGE, **{f"/web/{name}": name for name in FILES if name != PAGE}}
@@ -24,16 +24,37 @@ def test_every_file_comes_whole_with_its_type_and_the_policy(broker):
     for path, name in PATHS.items():
         answer = broker.ask("GET", path)
         assert answer.status == 200 and answer.body == (WEB / name).read_bytes(), path
-        kind = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}[name.rpartition(".")[2]]
+        kind = {
+            "html": "text/html",
+            "js": "text/javascript",
+            "css": "text/css",
+            "svg": "image/svg+xml",
+        }[name.rpartition(".")[2]]
         assert answer.field("content-type").split(";")[0] == kind
-        assert answer.field("cache-control") == "no-cache" and answer.field("x-content-type-options") == "nosniff"
-        assert answer.field("referrer-policy") == "no-referrer" and answer.field("cross-origin-resource-policy") == "same-origin"
+        assert (
+            answer.field("cache-control") == "no-cache"
+            and answer.field("x-content-type-options") == "nosniff"
+        )
+        assert (
+            answer.field("referrer-policy") == "no-referrer"
+            and answer.field("cross-origin-resource-policy") == "same-origin"
+        )
         assert answer.field("cross-origin-opener-policy") == "same-origin"
-        policy = dict(part.strip().partition(" ")[::2] for part in answer.field("content-security-policy").split(";"))
-        assert policy.pop("require-trusted-types-for") == "'script'" and policy.pop("trusted-types") == "'none'"
+        policy = dict(
+            part.strip().partition(" ")[::2]
+            for part in answer.field("content-security-policy").split(";")
+        )
+        assert (
+            policy.pop("require-trusted-types-for") == "'script'"
+            and policy.pop("trusted-types") == "'none'"
+        )
         nothing = {name for name, value in policy.items() if value == "'none'"}
         assert nothing == {"default-src", "base-uri", "form-action", "frame-ancestors"}
-        assert {name for name, value in policy.items() if value == "'self'"} == set(policy) - nothing == {"script-src", "style-src", "connect-src", "img-src"}
+        assert (
+            {name for name, value in policy.items() if value == "'self'"}
+            == set(policy) - nothing
+            == {"script-src", "style-src", "connect-src", "img-src"}
+        )
 
 
 @pytest.mark.parametrize("path", ["/", "/web/main.js"])
@@ -44,20 +65,40 @@ def test_what_a_browser_has_already_is_not_sent_again(broker, path):
     for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
         answer = broker.ask("GET", path, fields=[("If-None-Match", known)])
         assert answer.status == 304 and answer.body == b"" and answer.field("etag") == etag, known
-        assert answer.field("content-security-policy") == first.field("content-security-policy") and answer.field("cache-control") == "no-cache"
+        assert (
+            answer.field("content-security-policy") == first.field("content-security-policy")
+            and answer.field("cache-control") == "no-cache"
+        )
     for other in ('"other"', etag[:-1] + 'x"', "", etag.strip('"')):
         assert broker.ask("GET", path, fields=[("If-None-Match", other)]).body == first.body, other
     with broker.line() as line:
-        head, again = line.ask("HEAD", path), line.ask("GET", path)  # on one connection: nothing came after the head
+        head, again = (
+            line.ask("HEAD", path),
+            line.ask("GET", path),
+        )  # on one connection: nothing came after the head
     assert head.status == 200 and head.body == b"" and again.body == first.body
-    assert [pair for pair in head.fields if pair[0] != "Date"] == [pair for pair in again.fields if pair[0] != "Date"]
+    assert [pair for pair in head.fields if pair[0] != "Date"] == [
+        pair for pair in again.fields if pair[0] != "Date"
+    ]
 
 
 def test_versions_of_a_file_have_tags_of_their_own(broker):
     assert len({broker.ask("GET", path).field("etag") for path in PATHS}) == len(PATHS)
 
 
-@pytest.mark.parametrize("name", ["page.html", "__init__.py", "nothing.js", "..%2Froutes.py", "..", "theme.css%00", "THEME.CSS", "%7B%7D"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "page.html",
+        "__init__.py",
+        "nothing.js",
+        "..%2Froutes.py",
+        "..",
+        "theme.css%00",
+        "THEME.CSS",
+        "%7B%7D",
+    ],
+)
 def test_nothing_else_lives_there(broker, name):
     answer = broker.ask("GET", f"/web/{name}")
     check_problem(answer, 400 if "%00" in name else 404)
@@ -75,11 +116,35 @@ def test_the_page_may_post_and_no_other_origin_may(broker):
     agent, own = new_name(), ("Origin", f"http://127.0.0.1:{broker.port}")
     answer = broker.ask("POST", f"/agents/{agent}/send", {"payload": "from the page"}, fields=[own])
     assert answer.status == 202
-    assert broker.ask("POST", "/replies", {"ticketId": answer.json["ticketId"], "payload": "yes"}, fields=[own]).status == 204
-    for origin in ("https://evil.example", "null", f"http://localhost:{broker.port}", f"http://127.0.0.1:{broker.port + 1}", f"http://127.0.0.1:{broker.port}.evil.example"):
-        for path, body in ((f"/agents/{agent}/send", {"payload": "forged"}), ("/replies", {"ticketId": answer.json["ticketId"], "payload": "forged"})):
-            check_problem(broker.ask("POST", path, body, fields=[("Origin", origin), ("Content-Type", "text/plain")]), 403)
-    assert [ticket["payload"] for ticket in broker.pending(agent)] == [], "the one that was replied to is no longer pending"
+    assert (
+        broker.ask(
+            "POST",
+            "/replies",
+            {"ticketId": answer.json["ticketId"], "payload": "yes"},
+            fields=[own],
+        ).status
+        == 204
+    )
+    for origin in (
+        "https://evil.example",
+        "null",
+        f"http://localhost:{broker.port}",
+        f"http://127.0.0.1:{broker.port + 1}",
+        f"http://127.0.0.1:{broker.port}.evil.example",
+    ):
+        for path, body in (
+            (f"/agents/{agent}/send", {"payload": "forged"}),
+            ("/replies", {"ticketId": answer.json["ticketId"], "payload": "forged"}),
+        ):
+            check_problem(
+                broker.ask(
+                    "POST", path, body, fields=[("Origin", origin), ("Content-Type", "text/plain")]
+                ),
+                403,
+            )
+    assert [ticket["payload"] for ticket in broker.pending(agent)] == [], (
+        "the one that was replied to is no longer pending"
+    )
 
 
 # -- the laws of the page's own source ---------------------------------------------
@@ -94,14 +159,20 @@ def test_a_file_is_short_begins_with_its_theory_and_has_no_way_for_html(path: pa
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 300
     if path.suffix in (".js", ".css"):
-        assert text.startswith("/* ") and text.index("*/") > 100, "a header comment with the file's theory"
+        assert text.startswith("/* ") and text.index("*/") > 100, (
+            "a header comment with the file's theory"
+        )
     code = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
     assert not FORBIDDEN.search(code), FORBIDDEN.search(code)
     if path.suffix == ".html":
-        assert not re.search(r"\s(on[a-z]+|style)=", code) and not re.search(r"<style|<script(?! (type=\"module\" )?src=\"web/[a-z]+\.js\"></script>)", code)
+        assert not re.search(r"\s(on[a-z]+|style)=", code) and not re.search(
+            r"<style|<script(?! (type=\"module\" )?src=\"web/[a-z]+\.js\"></script>)", code
+        )
 
 
 def test_an_installed_package_has_them_too():
     """pyproject.toml names every kind of file (3.9 has no parser for it)."""
-    (patterns,) = re.findall(r'"bridge\.broker\.web" = \[(.*)\]', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (patterns,) = re.findall(
+        r'"bridge\.broker\.web" = \[(.*)\]', (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    )
     assert {f'"*{path.suffix}"' for path in SOURCES} == set(patterns.split(", "))

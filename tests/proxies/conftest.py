@@ -10,20 +10,33 @@ import socket
 import subprocess
 
 import pytest
-
 from raw_http import PATIENCE, EventStream, Line
 from running import ROOT, Broker, package_launcher, wait_until
 
 EXAMPLES = ROOT / "examples" / "proxies"
 NAME = "bridge.example"  # what the world calls the broker
-OF_A_ROOT = "user root; " if os.geteuid() == 0 else ""  # else nginx's workers are nobody, who may not enter pytest's folder
+OF_A_ROOT = (
+    "user root; " if os.geteuid() == 0 else ""
+)  # else nginx's workers are nobody, who may not enter pytest's folder
 
 
 def nginx(text: str, folder) -> tuple[str, list[str]]:
     """No log and no spool outside `folder`."""
-    spools = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    spools = "".join(
+        f"{kind}_temp_path {folder}/{kind};\n"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
     text = text.replace("http {", f"http {{\naccess_log off;\n{spools}", 1)
-    return text, ["nginx", "-p", str(folder), "-e", "stderr", "-g", f"daemon off; {OF_A_ROOT}pid {folder}/pid;", "-c"]
+    return text, [
+        "nginx",
+        "-p",
+        str(folder),
+        "-e",
+        "stderr",
+        "-g",
+        f"daemon off; {OF_A_ROOT}pid {folder}/pid;",
+        "-c",
+    ]
 
 
 def haproxy(text: str, folder) -> tuple[str, list[str]]:
@@ -35,7 +48,11 @@ def caddy(text: str, folder) -> tuple[str, list[str]]:
     return "{\nadmin off\n}\n" + text, ["caddy", "run", "--adapter", "caddyfile", "--config"]
 
 
-PROXIES = {"nginx": (nginx, "nginx.conf"), "haproxy": (haproxy, "haproxy.cfg"), "caddy": (caddy, "Caddyfile")}
+PROXIES = {
+    "nginx": (nginx, "nginx.conf"),
+    "haproxy": (haproxy, "haproxy.cfg"),
+    "caddy": (caddy, "Caddyfile"),
+}
 
 
 def free_port() -> int:
@@ -69,13 +86,23 @@ def running(name: str, folder, upstream: int, change=lambda text: text):
         pytest.skip(f"{name} is not installed")
     prepare, example = PROXIES[name]
     port = free_port()
-    text = change((EXAMPLES / example).read_text()).replace("8080", str(port)).replace("5050", str(upstream))
+    text = (
+        change((EXAMPLES / example).read_text())
+        .replace("8080", str(port))
+        .replace("5050", str(upstream))
+    )
     text, command = prepare(text, folder)
     file = folder / example
     file.write_text(text)
     home = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
     with open(folder / "log", "wb") as log:
-        process = subprocess.Popen([*command, str(file)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **home})
+        process = subprocess.Popen(
+            [*command, str(file)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **home},
+        )
     try:
         wait_until(lambda: answers(port) or process.poll() is not None, f"{name} answers")
         assert process.poll() is None, (folder / "log").read_text()
@@ -98,7 +125,14 @@ def broker_at(folder, **settings):
     """A broker that is at the same port after a restart, with heartbeats that one need not wait for."""
     port = free_port()
     flags = ["--port", str(port), "--allowed-hosts", NAME]
-    with Broker(package_launcher(), folder / "bridge.db", flags=flags, BRIDGE_SSE_HEARTBEAT=200, BRIDGE_RATE_LIMIT=0, **settings) as started:
+    with Broker(
+        package_launcher(),
+        folder / "bridge.db",
+        flags=flags,
+        BRIDGE_SSE_HEARTBEAT=200,
+        BRIDGE_RATE_LIMIT=0,
+        **settings,
+    ) as started:
         yield started
 
 

@@ -7,11 +7,11 @@ import os
 import re
 
 import pytest
-
 from cli.conftest import Program
-from proxies.conftest import EXAMPLES, NAME, Proxied, running
 from raw_http import PATIENCE, Line
 from running import new_name, wait_until
+
+from proxies.conftest import EXAMPLES, NAME, Proxied, running
 
 # By hand once with 60000, the longest that the wire knows; the files' own timeouts are looked at below.
 LONGPOLL_MS = int(os.environ.get("BRIDGE_TEST_LONGPOLL", "1500"))
@@ -26,7 +26,9 @@ def payloads(lines) -> list:
 def test_each_event_arrives_before_the_next_one_is_sent(proxied):
     agent = new_name()
     with proxied.agent_stream(agent) as stream:
-        assert "heartbeat" in stream.read_block().comments, "the opening, by which a watcher knows that nobody buffers"
+        assert "heartbeat" in stream.read_block().comments, (
+            "the opening, by which a watcher knows that nobody buffers"
+        )
         for number in range(5):
             proxied.broker.send(agent, number)
             assert stream.read_event().json["payload"] == number
@@ -52,7 +54,10 @@ def test_a_long_poll_is_not_cut_and_ends_with_the_ticket(proxied):
         assert line.ask("GET", f"/agents/{agent}/tickets/pending?waitMs={LONGPOLL_MS}").json == []
     with Line(proxied.port) as line:
         line.request("GET", f"/agents/{agent}/tickets/pending?waitMs=60000")
-        wait_until(lambda: proxied.broker.ask("GET", "/debug/connections").json["longpoll"]["waiting"], "it waits")
+        wait_until(
+            lambda: proxied.broker.ask("GET", "/debug/connections").json["longpoll"]["waiting"],
+            "it waits",
+        )
         proxied.broker.send(agent, "soon")
         assert [ticket["payload"] for ticket in line.read_answer().json] == ["soon"]
 
@@ -63,7 +68,10 @@ def test_bodies_of_a_mebibyte_pass_and_the_broker_itself_refuses_more(proxied):
     assert proxied.ask("POST", f"/agents/{agent}/send", edge).status == 202
     refused = proxied.ask("POST", f"/agents/{agent}/send", edge + b" ")
     assert refused.status == 413 and str(BODY_MAX) in refused.json["error"], refused
-    assert [len(ticket["payload"]) for ticket in proxied.ask("GET", f"/agents/{agent}/tickets/pending").json] == [BODY_MAX - len('{"payload":""}')]
+    assert [
+        len(ticket["payload"])
+        for ticket in proxied.ask("GET", f"/agents/{agent}/tickets/pending").json
+    ] == [BODY_MAX - len('{"payload":""}')]
 
 
 @pytest.mark.parametrize(
@@ -100,29 +108,44 @@ def test_a_watcher_comes_back_after_a_restart_and_nothing_is_lost(proxied):
         proxied.broker.send(agent, "live")
         wait_until(lambda: len(watch.lines) == 3, f"the third one: {watch.said}")
         assert payloads(watch.lines) == ["before", "after", "live"]
-        assert not any("tier changed" in line for line in watch.said) and proxied.connection(agent) == "sse"
+        assert (
+            not any("tier changed" in line for line in watch.said)
+            and proxied.connection(agent) == "sse"
+        )
 
 
 def bare(text: str) -> str:
     """nginx with nothing but the address of the broker: it asks in HTTP/1.0."""
     kept = ("proxy_pass ", "proxy_set_header Host")
     location = text[text.index("location / {") : text.index("        }\n    }\n}")]
-    return text.replace(location, "location / {\n" + "\n".join(line for line in location.split("\n") if line.strip().startswith(kept)) + "\n")
+    return text.replace(
+        location,
+        "location / {\n"
+        + "\n".join(line for line in location.split("\n") if line.strip().startswith(kept))
+        + "\n",
+    )
 
 
 def buffering(text: str) -> str:
     """The same, set up to trust no such header: it keeps what comes until it has a page of it. (Asking in HTTP/1.1 it would not.)"""
-    return bare(text).replace("location / {", "location / {\nproxy_ignore_headers X-Accel-Buffering;")
+    return bare(text).replace(
+        "location / {", "location / {\nproxy_ignore_headers X-Accel-Buffering;"
+    )
 
 
 def test_the_ladder_steps_down_behind_an_nginx_that_buffers(fronted, tmp_path):
     with running("nginx", tmp_path, fronted.port, buffering) as port:
         proxied, agent = Proxied("nginx", fronted, port), new_name()
-        with Program(proxied.url, BRIDGE_FIRST_BYTE=500).running("watch", agent, "--print") as watch:
+        with Program(proxied.url, BRIDGE_FIRST_BYTE=500).running(
+            "watch", agent, "--print"
+        ) as watch:
             watch.wait_said("tier changed")
             for number in range(3):
                 fronted.send(agent, number)
-                wait_until(lambda: payloads(watch.lines) == list(range(number + 1)), f"ticket {number}: {watch.said}")
+                wait_until(
+                    lambda: payloads(watch.lines) == list(range(number + 1)),
+                    f"ticket {number}: {watch.said}",
+                )
             assert proxied.connection(agent) == "longpoll"
 
 
@@ -133,9 +156,14 @@ def test_the_brokers_own_header_keeps_a_bare_nginx_from_buffering(fronted, tmp_p
 
 @pytest.mark.parametrize(
     "example, names",
-    [("nginx.conf", ["proxy_read_timeout", "proxy_send_timeout"]), ("haproxy.cfg", ["timeout client", "timeout server"])],
+    [
+        ("nginx.conf", ["proxy_read_timeout", "proxy_send_timeout"]),
+        ("haproxy.cfg", ["timeout client", "timeout server"]),
+    ],
 )
 def test_timeouts_exceed_the_longest_silence(example, names):
     text = (EXAMPLES / example).read_text()
     for name in names:
-        assert int(re.search(rf"^ *{name} +(\d+)s", text, re.MULTILINE)[1]) > max(LONGEST_WAIT, STALE)
+        assert int(re.search(rf"^ *{name} +(\d+)s", text, re.MULTILINE)[1]) > max(
+            LONGEST_WAIT, STALE
+        )

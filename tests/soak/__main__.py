@@ -23,19 +23,41 @@ WRONGS_SHOWN = 20  # one early mistake leaves everything behind it undelivered
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python3 tests/soak", description=__doc__.partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=600.0, help="of chaos in each run (default 600)")
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="of the first run (default: a random one)")
+    parser = argparse.ArgumentParser(
+        prog="python3 tests/soak", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=600.0, help="of chaos in each run (default 600)"
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=random.SystemRandom().randrange(10**6),
+        help="of the first run (default: a random one)",
+    )
     parser.add_argument("--runs", type=int, default=1)
-    parser.add_argument("--crew", default="", choices=sorted(CREWS), help="who watches (default: by the seed)")
+    parser.add_argument(
+        "--crew", default="", choices=sorted(CREWS), help="who watches (default: by the seed)"
+    )
     parser.add_argument("--quiet", action="store_true", help="only the outcome of each run")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: nothing that we started is left behind
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(143)
+    )  # as Ctrl-C: nothing that we started is left behind
     failed = 0
     for seed in range(options.seed, options.seed + options.runs):
         folder = pathlib.Path(tempfile.mkdtemp(prefix=f"bridge-soak-{seed}-"))
-        outcome = soak(str(seed), options.seconds, folder, (lambda text: None) if options.quiet else lambda text: print(text, flush=True), options.crew)
-        print(f"seed {seed}: {'FAILED, see ' + str(folder) if outcome.wrongs else 'holds'}\n{outcome.summary}", flush=True)
+        outcome = soak(
+            str(seed),
+            options.seconds,
+            folder,
+            (lambda text: None) if options.quiet else lambda text: print(text, flush=True),
+            options.crew,
+        )
+        print(
+            f"seed {seed}: {'FAILED, see ' + str(folder) if outcome.wrongs else 'holds'}\n{outcome.summary}",
+            flush=True,
+        )
         for wrong in outcome.wrongs[:WRONGS_SHOWN]:
             print("  WRONG:", wrong, flush=True)
         if len(outcome.wrongs) > WRONGS_SHOWN:

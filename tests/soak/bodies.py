@@ -8,7 +8,9 @@ from __future__ import annotations
 import pathlib
 import random
 
-LONG = 20_000  # characters: beyond the 8 KiB that are pasted, beyond what a terminal takes in one line
+LONG = (
+    20_000  # characters: beyond the 8 KiB that are pasted, beyond what a terminal takes in one line
+)
 
 
 def make_body(chance: random.Random, number: int, folder: pathlib.Path) -> str:
@@ -35,5 +37,12 @@ def make_body(chance: random.Random, number: int, folder: pathlib.Path) -> str:
 
 def make_id(chance: random.Random, agent: str, number: int) -> str:
     if chance.random() < 0.15:
-        return chance.choice([f"odd id; $(touch pwned-{number}) {agent} {number}", f"-{agent}-{number}", f"{agent}`touch pwned`{number}", f"ü{agent}/{number}?#"])
+        return chance.choice(
+            [
+                f"odd id; $(touch pwned-{number}) {agent} {number}",
+                f"-{agent}-{number}",
+                f"{agent}`touch pwned`{number}",
+                f"ü{agent}/{number}?#",
+            ]
+        )
     return f"{agent}-{number}"

@@ -1,9 +1,9 @@
 """The crews of the soak: processes that watch its panes, alone, in pairs, or all of them at once.
 
-    watchers                    one or two processes for each agent; another agent wants a pane that is taken
-    supervisors of one name     two processes for all agents, the same name
-    supervisors of two names    the same with a name each
-    a supervisor that shares    one process; two panes have two agents each
+watchers                    one or two processes for each agent; another agent wants a pane that is taken
+supervisors of one name     two processes for all agents, the same name
+supervisors of two names    the same with a name each
+a supervisor that shares    one process; two panes have two agents each
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from running import ROOT, environment, package_launcher
+
 from soak.places import COMMAND, Place
 
 if TYPE_CHECKING:
@@ -59,8 +60,18 @@ class Watcher:
 
     def start(self) -> None:
         words = self._words
-        settings = environment(BRIDGE_BROKER_URL=self._scene.proxy.url, **{**WATCHER, "BRIDGE_LEASE": round(LEASE * 1000 * self._scene.pace)})
-        self.process = subprocess.Popen([*package_launcher(), *words], env=settings, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
+        settings = environment(
+            BRIDGE_BROKER_URL=self._scene.proxy.url,
+            **{**WATCHER, "BRIDGE_LEASE": round(LEASE * 1000 * self._scene.pace)},
+        )
+        self.process = subprocess.Popen(
+            [*package_launcher(), *words],
+            env=settings,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+        )
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
@@ -105,8 +116,24 @@ RECORDER = ["--shell-command", COMMAND]
 
 def watchers(scene: Scene) -> list[Watcher]:
     """Two for each of two places, who share; one for each other; and one of another agent, which comes last and is refused."""
-    pairs = (("bash", 1), ("bash", 2), ("agent", 1), ("agent", 2), ("other", 1), ("below", 1), ("second", 1))
-    return [Watcher(f"watch-{name}-{number}", ["watch", name, place.name, "0", *RECORDER, *form(place)], scene) for name, number in pairs for place in [scene.place_of(name)]]
+    pairs = (
+        ("bash", 1),
+        ("bash", 2),
+        ("agent", 1),
+        ("agent", 2),
+        ("other", 1),
+        ("below", 1),
+        ("second", 1),
+    )
+    return [
+        Watcher(
+            f"watch-{name}-{number}",
+            ["watch", name, place.name, "0", *RECORDER, *form(place)],
+            scene,
+        )
+        for name, number in pairs
+        for place in [scene.place_of(name)]
+    ]
 
 
 def form(place: Place) -> list[str]:
@@ -116,10 +143,22 @@ def form(place: Place) -> list[str]:
 def supervisors(scene: Scene, *names: str) -> list[Watcher]:
     """For all places."""
     hosts = {agent: place for place in scene.places.values() for agent in place.agents}
-    roster = {agent: {"session": place.name, "pane": "0", **({"form": "agent"} if place.is_agent else {})} for agent, place in hosts.items()}
+    roster = {
+        agent: {"session": place.name, "pane": "0", **({"form": "agent"} if place.is_agent else {})}
+        for agent, place in hosts.items()
+    }
     (scene.folder / "roster.json").write_text(json.dumps(roster))
-    words = ["supervise", "--file", str(scene.folder / "roster.json"), *RECORDER, *(["--share-pane"] if scene.guests else [])]
-    return [Watcher(f"supervise-{number}", [*words, "--name", name], scene) for number, name in enumerate(names)]
+    words = [
+        "supervise",
+        "--file",
+        str(scene.folder / "roster.json"),
+        *RECORDER,
+        *(["--share-pane"] if scene.guests else []),
+    ]
+    return [
+        Watcher(f"supervise-{number}", [*words, "--name", name], scene)
+        for number, name in enumerate(names)
+    ]
 
 
 CREWS = {

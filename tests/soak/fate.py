@@ -16,7 +16,18 @@ from soak.crews import LEASE
 from soak.scene import Scene, send_signal
 
 TEMPERS = (  # how often each blow falls; one of these for a run
-    {"kill_broker": 3, "stop_broker": 1, "kill_watcher": 5, "stop_watcher": 2, "freeze_watcher": 4, "suspend": 1, "freeze_broker": 1, "respawn_pane": 1, "kill_tmux": 1, "end_agent": 4},
+    {
+        "kill_broker": 3,
+        "stop_broker": 1,
+        "kill_watcher": 5,
+        "stop_watcher": 2,
+        "freeze_watcher": 4,
+        "suspend": 1,
+        "freeze_broker": 1,
+        "respawn_pane": 1,
+        "kill_tmux": 1,
+        "end_agent": 4,
+    },
     {"kill_watcher": 5, "freeze_watcher": 5, "stop_watcher": 1, "end_agent": 3},
     {"freeze_watcher": 4, "suspend": 1, "end_agent": 2},
     {"respawn_pane": 2, "kill_tmux": 2, "kill_watcher": 1, "end_agent": 4},
@@ -76,7 +87,9 @@ class Fate:
         watcher = self._random.choice(self._scene.watchers)
         status = watcher.stop()
         # -15: it had not yet come so far as to hear signals
-        assert status in (0, -signal.SIGTERM), f"{watcher.name} ended with status {status} on SIGTERM:\n{watcher.said()[-2000:]}"
+        assert status in (0, -signal.SIGTERM), (
+            f"{watcher.name} ended with status {status} on SIGTERM:\n{watcher.said()[-2000:]}"
+        )
         watcher.start()
 
     def _freeze_watcher(self) -> None:

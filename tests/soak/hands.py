@@ -11,10 +11,10 @@ import re
 import threading
 import time
 
+from panes import Person
+
 from soak.places import SHELL_PROMPT, Place
 from soak.scene import Scene
-
-from panes import Person  # noqa: E402  (soak.scene has shown the way to it)
 
 KILL_LINE = "\x15"
 BACKSPACE = "\x7f"
@@ -34,7 +34,9 @@ ANCHOR = 24  # characters before their own words, by which they find the place a
 class Hands:
     """Of one person, who stands at `place`."""
 
-    def __init__(self, scene: Scene, place: Place, chance: random.Random, stopping: threading.Event) -> None:
+    def __init__(
+        self, scene: Scene, place: Place, chance: random.Random, stopping: threading.Event
+    ) -> None:
         self.unentered = ""  # what they typed and have neither entered nor taken back
         self._scene, self._place, self._random, self._stopping = scene, place, chance, stopping
         self._before = ""  # what the input shows before their words
@@ -183,7 +185,9 @@ class Hands:
         """Is nothing in the input? A row of a draft may look like an empty one."""
         rows = self.rows()
         mark = re.match(r"[a-z]+-[a-z]+-\d+", self.unentered)
-        return rows[-1] == (self._place.prompt + self._place.placeholder).rstrip() and not (mark and mark[0] in "".join(rows[-8:]))  # it may be wrapped
+        return rows[-1] == (self._place.prompt + self._place.placeholder).rstrip() and not (
+            mark and mark[0] in "".join(rows[-8:])
+        )  # it may be wrapped
 
     def _steady_own_end(self) -> int:
         """As two looks agree on: one of them may have seen half a redraw."""
@@ -202,9 +206,18 @@ class Hands:
             return len(alone)
         seen = _solid("".join(rows[-8:]))
         _, has_anchor, rest = seen.rpartition(self._before) if self._before else ("", "", "")
-        if has_anchor and own.startswith(rest):  # they have deleted some of it, and remember where it began
+        if has_anchor and own.startswith(
+            rest
+        ):  # they have deleted some of it, and remember where it began
             return len(rest)
-        length = max((length for length in range(OWN, len(own) + 1) if seen[-length:] in own and length <= len(seen)), default=0)
+        length = max(
+            (
+                length
+                for length in range(OWN, len(own) + 1)
+                if seen[-length:] in own and length <= len(seen)
+            ),
+            default=0,
+        )
         self._before = seen[:-length][-ANCHOR:] if length and own.startswith(seen[-length:]) else ""
         return length
 
@@ -214,8 +227,21 @@ class Hands:
 
     def rows(self) -> list[str]:
         """The rows down to the cursor's, without the frame that the agent draws around them."""
-        cursor, *rows = self._scene.tmux("display-message", "-p", "-t", self._place.id, "#{cursor_y}", ";", "capture-pane", "-p", "-t", self._place.id).split("\n")
-        rows = rows[: int(cursor) + 1] if cursor.isdigit() and int(cursor) < len(rows) else [""]  # of a pane that is gone tmux prints a blank
+        cursor, *rows = self._scene.tmux(
+            "display-message",
+            "-p",
+            "-t",
+            self._place.id,
+            "#{cursor_y}",
+            ";",
+            "capture-pane",
+            "-p",
+            "-t",
+            self._place.id,
+        ).split("\n")
+        rows = (
+            rows[: int(cursor) + 1] if cursor.isdigit() and int(cursor) < len(rows) else [""]
+        )  # of a pane that is gone tmux prints a blank
         return [row.strip("│").strip() if self._place.is_agent else row.rstrip() for row in rows]
 
 

@@ -22,7 +22,9 @@ from soak.places import Place
 from soak.scene import Scene
 
 ESCAPE = "\x1b"
-ESCAPES = 0.8  # seconds behind an Escape, in which tmux and readline take the next key for a part of it
+ESCAPES = (
+    0.8  # seconds behind an Escape, in which tmux and readline take the next key for a part of it
+)
 HARM = "$(>pwned-half);rm "  # never entered; if somebody else presses Enter behind it, the account sees the file
 
 
@@ -72,7 +74,9 @@ class Human(threading.Thread):
             if self._place.has_shell_below and not self._scene.inner_pid(self._place):
                 self._hands.start_agent()
             self._hands.take_back()
-            self._scene.note(f"the person at {self._place.name}: {getattr(episode, '__name__', '')}")
+            self._scene.note(
+                f"the person at {self._place.name}: {getattr(episode, '__name__', '')}"
+            )
             episode(life.pid)
             return True
         except (AssertionError, OSError, subprocess.SubprocessError):
@@ -95,7 +99,9 @@ class Human(threading.Thread):
     def _enter(self, life: int, line: str, mark: str) -> None:
         """The line has been read; a program that dies under the Enter may or may not have had it."""
         with self._scene.lock:
-            if self._place.lives[-1].pid != life or (self._place.has_shell_below and not self._scene.inner_pid(self._place)):
+            if self._place.lives[-1].pid != life or (
+                self._place.has_shell_below and not self._scene.inner_pid(self._place)
+            ):
                 return  # it has died since they read the line
             self._hands.press("\r")
             self._hands.unentered = ""
@@ -135,7 +141,11 @@ class Human(threading.Thread):
         if not self._hands.type(line):
             return
         if self._place.is_agent or self._place.editor != "none":
-            moves = [lambda: self._hands.move(START), lambda: self._hands.press(LEFT * 7), lambda: None]
+            moves = [
+                lambda: self._hands.move(START),
+                lambda: self._hands.press(LEFT * 7),
+                lambda: None,
+            ]
             if self._place.is_agent:
                 moves.append(lambda: self._hands.press(UP))
             self._random.choice(moves)()
@@ -143,7 +153,11 @@ class Human(threading.Thread):
             self._hands.move(END)
         else:
             self._hands.stand(4.0)
-        if is_finished and self._hands.wait(lambda: self._hands.stands(line)) and self._hands.type_behind(line, "done"):
+        if (
+            is_finished
+            and self._hands.wait(lambda: self._hands.stands(line))
+            and self._hands.type_behind(line, "done")
+        ):
             line += "done"
             self._enter(life, line, line if self._place.is_agent else line.partition("record ")[2])
         else:
@@ -151,14 +165,18 @@ class Human(threading.Thread):
 
     def _agents_draft(self) -> str:
         mark = self._new_mark("half")
-        blank = "\n" if self._place.is_boxed else ""  # where nothing is drawn around it, an empty row ends an agent's input
+        blank = (
+            "\n" if self._place.is_boxed else ""
+        )  # where nothing is drawn around it, an empty row ends an agent's input
         return mark + self._random.choice(
             [
                 " wraps" * 30 + " to ",
                 f"\n{blank}{self._place.prompt}",
                 f"\n\n{'next row ' if not blank else ''}> ",
                 f" has\n{'wide ' * 30}\nrows, ",
-                f"\nthe last row is empty{blank}\n" if blank else "\n| a row that begins as a frame does ",
+                f"\nthe last row is empty{blank}\n"
+                if blank
+                else "\n| a row that begins as a frame does ",
             ]
         )
 

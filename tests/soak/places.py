@@ -1,9 +1,9 @@
 """The panes of the soak: what runs in them, for how long it lived, and who wants to type there.
 
-    bash     a shell; a second agent may want its pane, too
-    agent    an agent that is the pane's own process
-    other    another shell
-    below    an agent that a person started from bash: bash reads on when it ends
+bash     a shell; a second agent may want its pane, too
+agent    an agent that is the pane's own process
+other    another shell
+below    an agent that a person started from bash: bash reads on when it ends
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ AGENT_HABITS = (
     "--glyph '>' --busy 1.0",
 )
 OTHER_SHELLS = {"zsh -f": "emacs", "dash": "none", "bash --norc --noprofile -o vi": "vi"}
-GUESTS = {"watchers": {"second": "bash"}, "a supervisor that shares": {"second": "bash", "peer": "agent"}}  # agents that want a pane, too
+GUESTS = {
+    "watchers": {"second": "bash"},
+    "a supervisor that shares": {"second": "bash", "peer": "agent"},
+}  # agents that want a pane, too
 
 
 @dataclass
@@ -64,7 +67,9 @@ class Place:
     has_shell_below: bool = False
     agents: list[str] = field(default_factory=list)  # whose tickets come here
     lives: list[Life] = field(default_factory=list)
-    inner: list[Life] = field(default_factory=list)  # agents that a person started here from the shell
+    inner: list[Life] = field(
+        default_factory=list
+    )  # agents that a person started here from the shell
     id: str = ""  # tmux's pane id in the current life
 
     @property

@@ -23,9 +23,27 @@ import threading
 
 from bridge.tasks import stop_accepting
 
-FAULTS = {"slow": 12, "refuse": 6, "truncate": 6, "reset": 8, "drop": 6, "mute": 4, "deaf": 4, "hoard": 4}  # weights among the sick
+FAULTS = {
+    "slow": 12,
+    "refuse": 6,
+    "truncate": 6,
+    "reset": 8,
+    "drop": 6,
+    "mute": 4,
+    "deaf": 4,
+    "hoard": 4,
+}  # weights among the sick
 SICKNESS = (0.05, 0.2, 0.5, 0.8)  # share of connections that have a fault; one of these for a run
-LIMITS = (0, 1, 17, 90, 300, 700, 1500, 4000)  # bytes after which a fault strikes: within heads, bodies, events
+LIMITS = (
+    0,
+    1,
+    17,
+    90,
+    300,
+    700,
+    1500,
+    4000,
+)  # bytes after which a fault strikes: within heads, bodies, events
 SLICE = 65536
 RST = struct.pack("ii", 1, 0)  # SO_LINGER with no time: close() resets (tcp(7))
 
@@ -41,7 +59,9 @@ class Proxy:
         self._sickness = self._random.choice(SICKNESS)
         self._tasks: dict[asyncio.Task, str] = {}
         self._loop = asyncio.new_event_loop()
-        self._loop.slow_callback_duration = 60.0  # with -X dev it would complain of a machine that is busy
+        self._loop.slow_callback_duration = (
+            60.0  # with -X dev it would complain of a machine that is busy
+        )
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     @property
@@ -104,7 +124,9 @@ class Proxy:
             del self._tasks[task]
             writer.close()
 
-    async def _suffer(self, fault: str, limit: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _suffer(
+        self, fault: str, limit: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         if fault == "refuse":
             raise Strike
         if fault == "mute":
@@ -112,13 +134,19 @@ class Proxy:
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.target)
         strike_up = fault in ("reset", "drop") and self._random.random() < 0.5
         try:
-            up = self._pass(reader, up_writer, fault if strike_up or fault == "slow" else "none", limit)
-            down = self._pass(up_reader, writer, "none" if strike_up else fault, 0 if fault == "deaf" else limit)
+            up = self._pass(
+                reader, up_writer, fault if strike_up or fault == "slow" else "none", limit
+            )
+            down = self._pass(
+                up_reader, writer, "none" if strike_up else fault, 0 if fault == "deaf" else limit
+            )
             await both(up, down)
         finally:
             up_writer.close()
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fault: str, limit: int) -> None:
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fault: str, limit: int
+    ) -> None:
         """Pass bytes on until their end, or until the fault strikes."""
         passed, hoard = 0, b""
         while True:

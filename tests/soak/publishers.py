@@ -19,7 +19,14 @@ from soak.bodies import make_body, make_id
 from soak.scene import Scene
 
 PASSING = (408, 425, 429, 500, 502, 503, 504)  # another try may do better
-PAUSES = (0.0, 0.0, 0.0, 0.3, 1.0, 2.0)  # seconds between two tickets to one agent: bursts, and rests
+PAUSES = (
+    0.0,
+    0.0,
+    0.0,
+    0.3,
+    1.0,
+    2.0,
+)  # seconds between two tickets to one agent: bursts, and rests
 WAITING_MAX = 12  # tickets that wait for an agent before its sender waits, too: some take three seconds for each
 GIVE_UP = 60.0  # seconds; by then the proxy is healed and the broker back
 
@@ -50,7 +57,11 @@ class Publisher(threading.Thread):
 
     def _has_room(self) -> bool:
         try:
-            status, waiting = ask(self._scene.broker.port, "GET", f"/agents/{self.agent}/tickets/pending?observe=1&limit={WAITING_MAX}")
+            status, waiting = ask(
+                self._scene.broker.port,
+                "GET",
+                f"/agents/{self.agent}/tickets/pending?observe=1&limit={WAITING_MAX}",
+            )
         except (OSError, http.client.HTTPException, ValueError):
             return True  # a broker that is away is the sender's trouble, below
         return status != 200 or len(waiting) < WAITING_MAX
@@ -58,8 +69,16 @@ class Publisher(threading.Thread):
     def _publish(self, number: int) -> None:
         ticket_id = make_id(self._random, self.agent, number)
         body = make_body(self._random, number, self._scene.folder)
-        metadata = {"origin": "soak", **({"priority": "urgent"} if self._random.random() < 0.1 else {})}
-        request = {"payload": body, "ticketId": ticket_id, "metadata": metadata, "expectReply": self._random.random() < 0.5}
+        metadata = {
+            "origin": "soak",
+            **({"priority": "urgent"} if self._random.random() < 0.1 else {}),
+        }
+        request = {
+            "payload": body,
+            "ticketId": ticket_id,
+            "metadata": metadata,
+            "expectReply": self._random.random() < 0.5,
+        }
         for _ in range(self._random.choice((1, 1, 1, 2, 3))):
             self._send_until_accepted(ticket_id, request)
         self.accepted[ticket_id] = body
@@ -76,18 +95,29 @@ class Publisher(threading.Thread):
                 assert answer["ticketId"] == ticket_id, f"{ticket_id} was accepted as {answer}"
                 return
             assert status == 0 or status in PASSING, f"{ticket_id} was refused: {status} {answer}"
-            assert time.monotonic() < deadline, f"{ticket_id} is not accepted within {GIVE_UP:g} s: {status} {answer}"
+            assert time.monotonic() < deadline, (
+                f"{ticket_id} is not accepted within {GIVE_UP:g} s: {status} {answer}"
+            )
             self.repeats += 1
             time.sleep(self._random.uniform(0.0, 0.3))
 
 
-def ask(port: int, method: str, path: str, body: object = None, timeout: float = 0.7) -> tuple[int, dict]:
+def ask(
+    port: int, method: str, path: str, body: object = None, timeout: float = 0.7
+) -> tuple[int, dict]:
     """One request on a connection of its own; what is cut short raises."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
-        connection.request(method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json", "Connection": "close"})
+        connection.request(
+            method,
+            path,
+            None if body is None else json.dumps(body),
+            {"Content-Type": "application/json", "Connection": "close"},
+        )
         answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())  # http.client takes a head that was cut for a whole one: then there is no body
+        return answer.status, json.loads(
+            answer.read()
+        )  # http.client takes a head that was cut for a whole one: then there is no body
     finally:
         connection.close()
 

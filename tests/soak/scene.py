@@ -18,12 +18,26 @@ import threading
 import time
 
 from running import ROOT, Broker, environment, package_launcher, wait_until
+
 from soak.crews import CREWS, START
-from soak.places import AGENT_HABITS, GUESTS, OTHER_SHELLS, RECORD, SHELL, SHELL_PROMPT, SHOW, START_AGENT, Life, Place, glyph, is_alive
+from soak.places import (
+    AGENT_HABITS,
+    GUESTS,
+    OTHER_SHELLS,
+    RECORD,
+    SHELL,
+    SHELL_PROMPT,
+    SHOW,
+    START_AGENT,
+    Life,
+    Place,
+    glyph,
+    is_alive,
+)
 from soak.proxy import Proxy
 
 sys.path.insert(0, str(ROOT / "tests" / "tmux"))
-from panes import AGENTS, PaneHandle, Server  # noqa: E402
+from panes import AGENTS, PaneHandle, Server
 
 START_IDLE = 0.8  # seconds that a process of ours takes to start where it has a processor to itself
 BROKER = {"BRIDGE_RATE_LIMIT": 0, "BRIDGE_SSE_HEARTBEAT": 500}
@@ -39,7 +53,9 @@ class Scene:
         self.broker = Broker(package_launcher(), str(folder / "soak.db"), **BROKER)
         self.broker_starts: list[str] = []  # what each broker before the present one said
         self.tmux = Server(folder)
-        self.lock = threading.RLock()  # held while panes die and are born: people must not type into thin air
+        self.lock = (
+            threading.RLock()
+        )  # held while panes die and are born: people must not type into thin air
         self.pace = measure_pace()
         chance = random.Random(f"scene {seed}")
         habits, inner_habits = chance.choice(AGENT_HABITS), chance.choice(AGENT_HABITS)
@@ -51,22 +67,39 @@ class Scene:
         places = (
             Place("bash", SHELL_PROMPT, SHELL + "PLACE=bash " + bash),
             Place("agent", glyph(habits), "exec " + agent, habits),
-            Place("other", SHELL_PROMPT, SHELL + "PLACE=other " + other, editor=OTHER_SHELLS[other]),
-            Place("below", glyph(inner_habits), SHELL + "PLACE=below " + bash, inner_habits, has_shell_below=True),
+            Place(
+                "other", SHELL_PROMPT, SHELL + "PLACE=other " + other, editor=OTHER_SHELLS[other]
+            ),
+            Place(
+                "below",
+                glyph(inner_habits),
+                SHELL + "PLACE=below " + bash,
+                inner_habits,
+                has_shell_below=True,
+            ),
         )
         self.places = {place.name: place for place in places}
         self.guests = GUESTS.get(self.crew, {})
         for place in places:
-            place.agents = [place.name, *(guest for guest, host in self.guests.items() if host == place.name)]
+            place.agents = [
+                place.name,
+                *(guest for guest, host in self.guests.items() if host == place.name),
+            ]
         self._dismissed: list = []
         self.watchers = CREWS[self.crew](self)
 
     def __enter__(self) -> Scene:
         # Which place a shell stands in it says itself: a supervisor types the same command into all of them.
         self.proxy.start()
-        (self.folder / "bridge").write_text(SHOW.format(python=sys.executable, bridge=ROOT / "bridge", url=self.proxy.url))
+        (self.folder / "bridge").write_text(
+            SHOW.format(python=sys.executable, bridge=ROOT / "bridge", url=self.proxy.url)
+        )
         (self.folder / "record").write_text(RECORD)
-        (self.folder / "agent").write_text(START_AGENT.format(python=sys.executable, script=AGENTS / "agent.py", habits=self._inner_habits))
+        (self.folder / "agent").write_text(
+            START_AGENT.format(
+                python=sys.executable, script=AGENTS / "agent.py", habits=self._inner_habits
+            )
+        )
         try:
             self.start_broker()
             self.open_panes()
@@ -83,9 +116,14 @@ class Scene:
         self.broker.kill()
         self.proxy.stop()
         self.tmux.stop()
-        for place in self.places.values():  # a shell that hears of its terminal's end still writes its history
+        for place in (
+            self.places.values()
+        ):  # a shell that hears of its terminal's end still writes its history
             if place.lives:
-                wait_until(lambda life=place.lives[-1]: not is_alive(life.pid), f"the end of {place.name}'s program")
+                wait_until(
+                    lambda life=place.lives[-1]: not is_alive(life.pid),
+                    f"the end of {place.name}'s program",
+                )
 
     # the broker
 
@@ -101,9 +139,32 @@ class Scene:
 
     def open_panes(self) -> None:
         for place in self.places.values():
-            self.tmux("new-session", "-d", "-s", place.name, "-x", "100", "-y", "40", "-c", str(self.folder), place.command)
+            self.tmux(
+                "new-session",
+                "-d",
+                "-s",
+                place.name,
+                "-x",
+                "100",
+                "-y",
+                "40",
+                "-c",
+                str(self.folder),
+                place.command,
+            )
             place.id = self.tmux("list-panes", "-t", f"={place.name}:", "-F", "#{pane_id}").strip()
-            self.tmux("split-window", "-d", "-v", "-l", "4", "-t", place.id, "-c", str(self.folder), f"exec cat >> beside-{place.name}.log")
+            self.tmux(
+                "split-window",
+                "-d",
+                "-v",
+                "-l",
+                "4",
+                "-t",
+                place.id,
+                "-c",
+                str(self.folder),
+                f"exec cat >> beside-{place.name}.log",
+            )
             self._born(place)
 
     def respawn(self, place: Place) -> None:
@@ -122,10 +183,14 @@ class Scene:
             place.lives[-1].doomed = time.time()
             self._doom_inner(place)
         os.kill(server, signal.SIGKILL)
-        wait_until(lambda: not pathlib.Path(f"/proc/{server}").exists(), "the end of the tmux server")
+        wait_until(
+            lambda: not pathlib.Path(f"/proc/{server}").exists(), "the end of the tmux server"
+        )
         for place in self.places.values():
             life = place.lives[-1]
-            wait_until(lambda life=life: not is_alive(life.pid), f"the end of {place.name}'s program")
+            wait_until(
+                lambda life=life: not is_alive(life.pid), f"the end of {place.name}'s program"
+            )
             life.died = time.time()
             self._end_inner(place)
 
@@ -178,7 +243,11 @@ class Scene:
 
     def wait_up(self) -> None:
         for watcher in self.watchers:
-            wait_until(lambda each=watcher: "receiving" in each.said() or each.is_refused, f"the start of {watcher.name}", START)
+            wait_until(
+                lambda each=watcher: "receiving" in each.said() or each.is_refused,
+                f"the start of {watcher.name}",
+                START,
+            )
 
     def tend(self) -> None:
         for watcher in self.watchers:
@@ -187,15 +256,25 @@ class Scene:
 
     def dismiss_guests(self) -> list[str]:
         """Agents that want another's pane go; if they had it, it is free now."""
-        guests = self._dismissed = [watcher for watcher in self.watchers if self.are_guests_refused and watcher.name.split("-")[1] in self.guests]
+        guests = self._dismissed = [
+            watcher
+            for watcher in self.watchers
+            if self.are_guests_refused and watcher.name.split("-")[1] in self.guests
+        ]
         statuses = [watcher.stop() for watcher in guests]
-        return [f"a guest ended with status {status} on SIGTERM" for status in statuses if status not in (0, -signal.SIGTERM)]
+        return [
+            f"a guest ended with status {status} on SIGTERM"
+            for status in statuses
+            if status not in (0, -signal.SIGTERM)
+        ]
 
     def note(self, what: str) -> None:
         """For whoever reads what became of a run that failed; in the clock of the logs."""
         now = time.time()
         with open(self.folder / "events.log", "a") as file:
-            file.write(f"{time.strftime('%H:%M:%S', time.localtime(now))}.{int(now % 1 * 1000):03d} {what}\n")
+            file.write(
+                f"{time.strftime('%H:%M:%S', time.localtime(now))}.{int(now % 1 * 1000):03d} {what}\n"
+            )
 
     def handle(self, place: Place) -> PaneHandle:
         return PaneHandle(self.tmux, place.name, place.id)
@@ -204,7 +283,13 @@ class Scene:
 def measure_pace() -> float:
     """By how much all times are stretched: how long a process of ours takes to start, over what it takes on an idle machine."""
     began = time.monotonic()
-    subprocess.run([*package_launcher(), "watch", "--help"], cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        [*package_launcher(), "watch", "--help"],
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
     return max(1.0, (time.monotonic() - began) / START_IDLE)
 
 

@@ -27,7 +27,9 @@ class Outcome:
     summary: str
 
 
-def soak(seed: object, seconds: float, folder: pathlib.Path, say=lambda text: None, crew: str = "") -> Outcome:
+def soak(
+    seed: object, seconds: float, folder: pathlib.Path, say=lambda text: None, crew: str = ""
+) -> Outcome:
     began = time.time()
 
     def tell(text: str) -> None:
@@ -35,7 +37,11 @@ def soak(seed: object, seconds: float, folder: pathlib.Path, say=lambda text: No
 
     with Scene(folder, seed, crew) as scene:
         stopping = threading.Event()
-        publishers = [Publisher(scene, name, seed, stopping) for place in scene.places.values() for name in place.agents]
+        publishers = [
+            Publisher(scene, name, seed, stopping)
+            for place in scene.places.values()
+            for name in place.agents
+        ]
         humans = [Human(scene, place, seed, stopping) for place in scene.places.values()]
         fate = Fate(scene, seed, tell)
         for thread in (*publishers, *humans):
@@ -48,10 +54,23 @@ def soak(seed: object, seconds: float, folder: pathlib.Path, say=lambda text: No
         scene.proxy.heal()
         for thread in (*publishers, *humans):
             thread.join(DRAIN)
-        wrongs = [f"{thread.name}: {thread.failure!r}" for thread in (*publishers, *humans) if thread.failure is not None]
-        wrongs += [f"{thread.name} did not end" for thread in (*publishers, *humans) if thread.is_alive()]
+        wrongs = [
+            f"{thread.name}: {thread.failure!r}"
+            for thread in (*publishers, *humans)
+            if thread.failure is not None
+        ]
+        wrongs += [
+            f"{thread.name} did not end" for thread in (*publishers, *humans) if thread.is_alive()
+        ]
         wrongs += scene.dismiss_guests()
-        drain(scene, [publisher for publisher in publishers if not (scene.are_guests_refused and publisher.agent in scene.guests)])
+        drain(
+            scene,
+            [
+                publisher
+                for publisher in publishers
+                if not (scene.are_guests_refused and publisher.agent in scene.guests)
+            ],
+        )
         last = pictures(scene)
         tell("the last pictures:" + last)
         wrongs += part(scene)
@@ -68,7 +87,9 @@ def drain(scene: Scene, publishers: list[Publisher]) -> None:
     moved = time.monotonic()
     while waiting and time.monotonic() < moved + DRAIN:
         scene.tend()
-        left = {each for each in waiting if ticket_of(scene.broker.port, each)["status"] == "pending"}
+        left = {
+            each for each in waiting if ticket_of(scene.broker.port, each)["status"] == "pending"
+        }
         moved = moved if left == waiting else time.monotonic()
         waiting = left
         time.sleep(0.2)
@@ -78,7 +99,9 @@ def pictures(scene: Scene) -> str:
     """The last rows of each pane, and why its watchers wait: what one needs to know when the account does not hold."""
     text = ""
     for place in scene.places.values():
-        screen = scene.tmux("capture-pane", "-p", "-t", place.id, check=False) or "(the pane is gone)"
+        screen = (
+            scene.tmux("capture-pane", "-p", "-t", place.id, check=False) or "(the pane is gone)"
+        )
         rows = [row for row in screen.split("\n") if row.strip()]
         text += f"\n  {place.name}: " + "\n      | ".join(["", *rows[-6:]])
     for watcher in scene.watchers:
@@ -97,7 +120,9 @@ def part(scene: Scene) -> list[str]:
         if status not in (0, -signal.SIGTERM):
             statuses.append(f"{watcher.name} ended with status {status}")
     for place in scene.places.values():
-        scene.tmux("send-keys", "-t", place.id, "", check=False)  # after this, what was sent before has been written to the program
+        scene.tmux(
+            "send-keys", "-t", place.id, "", check=False
+        )  # after this, what was sent before has been written to the program
     time.sleep(0.5)
     return statuses
 
@@ -105,7 +130,12 @@ def part(scene: Scene) -> list[str]:
 def complaints(scene: Scene) -> list[str]:
     """Tracebacks and warnings that any process of ours printed."""
     said = {watcher.name: watcher.said() for watcher in scene.watchers}
-    said.update({f"broker {number}": text for number, text in enumerate([*scene.broker_starts, scene.broker.said()])})
+    said.update(
+        {
+            f"broker {number}": text
+            for number, text in enumerate([*scene.broker_starts, scene.broker.said()])
+        }
+    )
     return [
         f"{name} said {sign!r}: ...{text[max(0, text.index(sign) - 300) : text.index(sign) + 3000]}"
         for name, text in said.items()

@@ -20,18 +20,47 @@ def at(second: float) -> str:
     return f"1970-01-01T00:{int(second // 60):02}:{second % 60:06.3f}Z"
 
 
-def ticket(number: int, submitted: float, acknowledged: float, stages: tuple[str, ...] = ("shown",), **metadata) -> dict:
-    moments = [("accepted", 1001), ("injected", submitted), *((stage, acknowledged) for stage in stages), ("acknowledged", acknowledged)]
+def ticket(
+    number: int,
+    submitted: float,
+    acknowledged: float,
+    stages: tuple[str, ...] = ("shown",),
+    **metadata,
+) -> dict:
+    moments = [
+        ("accepted", 1001),
+        ("injected", submitted),
+        *((stage, acknowledged) for stage in stages),
+        ("acknowledged", acknowledged),
+    ]
     history = [{"stage": stage, "at": at(moment)} for stage, moment in moments]
-    return {"ticketId": f"T-{number}", "agentId": "bash", "seq": number, "status": "delivered", "metadata": metadata, "history": history}
+    return {
+        "ticketId": f"T-{number}",
+        "agentId": "bash",
+        "seq": number,
+        "status": "delivered",
+        "metadata": metadata,
+        "history": history,
+    }
 
 
-TICKETS = [ticket(1, 1100, 1101), ticket(2, 1200, 1201), ticket(3, 2100, 2101), ticket(4, 2200, 2201, priority="urgent")]
+TICKETS = [
+    ticket(1, 1100, 1101),
+    ticket(2, 1200, 1201),
+    ticket(3, 2100, 2101),
+    ticket(4, 2200, 2201, priority="urgent"),
+]
 HONEST = ["11 1100 T-1", "11 1500 human-bash-1", "11 1550 T-2", "22 2200 T-4", "22 2250 T-3"]
 
 
 def wrongs(tmp_path, lines, tickets=TICKETS, **fields) -> list[str]:
-    place = Place("bash", "dev$ ", "", agents=["bash"], lives=[Life(11, BORN, DIED, DIED - 1), Life(22, BORN_AGAIN)])
+    place = Place(
+        "bash",
+        "dev$ ",
+        "",
+        agents=["bash"],
+        lives=[Life(11, BORN, DIED, DIED - 1), Life(22, BORN_AGAIN)],
+    )
     (tmp_path / "bash.runs").write_text("".join(line + "\n" for line in lines))
     return Book(tmp_path, place, tickets, Typist(), **fields).wrongs()
 
@@ -61,11 +90,26 @@ def test_each_harm_is_seen(tmp_path, lines, word):
 def test_a_ticket_may_die_with_its_pane_and_only_then(tmp_path):
     dying = [*TICKETS, ticket(5, DIED - 2, DIED + 1)]
     assert wrongs(tmp_path, HONEST, dying) == []
-    assert "in no pane" in wrongs(tmp_path, HONEST, [*TICKETS, ticket(5, DIED - 500, DIED - 499)])[0]
+    assert (
+        "in no pane" in wrongs(tmp_path, HONEST, [*TICKETS, ticket(5, DIED - 500, DIED - 499)])[0]
+    )
 
 
 def test_a_ticket_that_died_unacknowledged_may_be_typed_again_into_the_new_pane(tmp_path):
-    assert wrongs(tmp_path, ["11 1100 T-1", "11 1500 human-bash-1", "11 1550 T-2", "11 1999 T-3", "22 2200 T-3", "22 2250 T-4"]) == []
+    assert (
+        wrongs(
+            tmp_path,
+            [
+                "11 1100 T-1",
+                "11 1500 human-bash-1",
+                "11 1550 T-2",
+                "11 1999 T-3",
+                "22 2200 T-3",
+                "22 2250 T-4",
+            ],
+        )
+        == []
+    )
 
 
 def test_a_ticket_that_waits_for_ever_is_seen(tmp_path):
@@ -80,13 +124,19 @@ def test_a_command_may_be_run_again_until_it_has_been_shown(tmp_path):
 
 
 def test_a_shells_ticket_is_acknowledged_only_when_it_was_shown(tmp_path):
-    assert "was not shown" in wrongs(tmp_path, HONEST, [ticket(1, 1100, 1101, stages=()), *TICKETS[1:]])[0]
+    assert (
+        "was not shown"
+        in wrongs(tmp_path, HONEST, [ticket(1, 1100, 1101, stages=()), *TICKETS[1:]])[0]
+    )
 
 
 def test_a_ticket_that_was_set_aside_may_come_late(tmp_path):
     late = [HONEST[1], HONEST[2], "11 1600 T-1", *HONEST[3:]]
     assert "order" in wrongs(tmp_path, late, [ticket(1, 1600, 1601), *TICKETS[1:]])[0]
-    assert wrongs(tmp_path, late, [ticket(1, 1600, 1601, stages=("aside", "shown")), *TICKETS[1:]]) == []
+    assert (
+        wrongs(tmp_path, late, [ticket(1, 1600, 1601, stages=("aside", "shown")), *TICKETS[1:]])
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,14 +148,31 @@ def test_a_ticket_that_was_set_aside_may_come_late(tmp_path):
         ("dev$ ", "it is not typed again", True),  # a command is
     ],
 )
-def test_an_agents_ticket_of_which_nothing_is_known_stays_if_that_was_told(tmp_path, prompt, reason, is_wrong):
-    aside = [{"stage": "aside", "at": at(1100), "by": "w", "evidence": {"reason": reason}}] if reason else []
-    waiting = {**TICKETS[0], "status": "pending", "origin": "max", "payload": "", "history": [*TICKETS[0]["history"][:1], *aside]}
+def test_an_agents_ticket_of_which_nothing_is_known_stays_if_that_was_told(
+    tmp_path, prompt, reason, is_wrong
+):
+    aside = (
+        [{"stage": "aside", "at": at(1100), "by": "w", "evidence": {"reason": reason}}]
+        if reason
+        else []
+    )
+    waiting = {
+        **TICKETS[0],
+        "status": "pending",
+        "origin": "max",
+        "payload": "",
+        "history": [*TICKETS[0]["history"][:1], *aside],
+    }
     place = Place("bash", prompt, "", agents=["bash"], lives=[Life(11, BORN)])
     found = Book(tmp_path, place, [waiting], Typist()).wrongs()
     assert any("still pending" in each for each in found) is is_wrong
 
 
 def test_an_agent_that_is_refused_a_pane_may_keep_its_tickets(tmp_path):
-    waiting = {**TICKETS[0], "agentId": "second", "status": "pending", "history": TICKETS[0]["history"][:1]}
+    waiting = {
+        **TICKETS[0],
+        "agentId": "second",
+        "status": "pending",
+        "history": TICKETS[0]["history"][:1],
+    }
     assert wrongs(tmp_path, HONEST[1:], [waiting, *TICKETS[1:]], refused={"second"}) == []

@@ -20,7 +20,9 @@ SECONDS = 6.0  # of chaos; start, drain and account come to about twice as much
 def test_every_accepted_ticket_is_in_its_pane_once(tmp_path, crew):
     seed = os.environ.get("BRIDGE_SOAK_SEED") or str(random.SystemRandom().randrange(10**6))
     seconds = float(os.environ.get("BRIDGE_SOAK_SECONDS") or SECONDS)
-    print(f"to repeat it: BRIDGE_SOAK_SEED={seed} BRIDGE_SOAK_SECONDS={seconds:g} python3 -m pytest tests/soak -s")
+    print(
+        f"to repeat it: BRIDGE_SOAK_SEED={seed} BRIDGE_SOAK_SECONDS={seconds:g} python3 -m pytest tests/soak -s"
+    )
     chosen = random.Random(f"crew {seed}").choice([name for name in sorted(CREWS) if crew in name])
     outcome = soak(seed, seconds, tmp_path, print, chosen)
     print(outcome.summary)

@@ -46,10 +46,18 @@ LOOKS = {
     "claude with a real cursor": Look("claude", "❯ ", "  ", **_RULED),
     "claude in a box": Look("claude", "│ > ", "│   ", **_BOX),
     "copilot": Look("copilot", "❯ ", "  ", **_RULED),
-    "qwen": Look("qwen", "> ", "  ", **_RULED, shows_cursor=False, gap=" ", placeholder="Type your message"),
+    "qwen": Look(
+        "qwen", "> ", "  ", **_RULED, shows_cursor=False, gap=" ", placeholder="Type your message"
+    ),
     "codex": Look("codex", "› ", "  ", **_BLANKS, placeholder="Ask Codex to do anything"),
     "gemini": Look(
-        "gemini", " > ", "   ", **_BLANKS, shows_cursor=False, gap=" ", placeholder="Type your message"
+        "gemini",
+        " > ",
+        "   ",
+        **_BLANKS,
+        shows_cursor=False,
+        gap=" ",
+        placeholder="Type your message",
     ),
     "aider": Look("aider", "> ", "> ", top="─", foot=()),
     "opencode": Look("opencode", "  ┃  ", "  ┃  ", **_BAR),
@@ -60,7 +68,9 @@ LOOKS = {
 }
 
 
-def draw(look: Look, text: str, caret: int, width: int, trims: bool = False, placeholder: str = "") -> PaneState:
+def draw(
+    look: Look, text: str, caret: int, width: int, trims: bool = False, placeholder: str = ""
+) -> PaneState:
     """`caret` counts the clusters and line breaks before it. `trims`: blanks at the end of a row were not captured."""
     room = width - text_width(look.first) - text_width(look.right) - 1
     rows, place = _wrap(text, caret, room)
@@ -68,7 +78,10 @@ def draw(look: Look, text: str, caret: int, width: int, trims: bool = False, pla
     if not text and shown:
         rows = [cell + FAINT + row + PLAIN for cell, row in _placeholder_rows(look, shown, room)]
     elif not look.shows_cursor:
-        rows = [_with_caret(row, place[0]) if index == place[1] else row for index, row in enumerate(rows)]
+        rows = [
+            _with_caret(row, place[0]) if index == place[1] else row
+            for index, row in enumerate(rows)
+        ]
     body = [_row(look, index, row, room, trims) for index, row in enumerate(rows)]
     head = [*ABOVE, *([_line(look.top, width)] if look.top else []), *look.above]
     tail = [*look.below, *([_line(look.bottom, width)] if look.bottom else []), *look.foot]

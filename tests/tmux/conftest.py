@@ -10,10 +10,13 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from bridge.tmux import activity, terminal  # noqa: E402
-from panes import Server  # noqa: E402
+from panes import Server
 
-LONGEST = 180.0  # seconds that a test may take on a machine with twenty times more to do than it can
+from bridge.tmux import activity, terminal
+
+LONGEST = (
+    180.0  # seconds that a test may take on a machine with twenty times more to do than it can
+)
 AGAIN = 20.0  # seconds until what hangs while the test is being ended is told once more
 
 

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import time
 
-from bridge.tmux.control import ControlClient
 from panes import PATIENCE, Person
+
+from bridge.tmux.control import ControlClient
 
 
 @contextlib.asynccontextmanager
@@ -33,7 +34,9 @@ async def connect(client: ControlClient) -> None:
 
 def controls(server) -> list[str]:
     """Sessions that control clients are attached to."""
-    lines = server("list-clients", "-F", "#{client_control_mode} #{client_session}", check=False).splitlines()
+    lines = server(
+        "list-clients", "-F", "#{client_control_mode} #{client_session}", check=False
+    ).splitlines()
     return [line[2:] for line in lines if line.startswith("1 ")]
 
 

@@ -8,11 +8,11 @@ import shlex
 import sys
 
 import pytest
+from panes import AGENTS, PaneHandle, run, ticket, wait_reason
 
 from bridge.errors import PaneNotReady
 from bridge.tmux.state import Terminal
 from bridge.tmux.terminal import read_terminal
-from panes import AGENTS, PaneHandle, run, ticket, wait_reason
 
 EXECUTOR, FAMILY, AGENT = AGENTS / "executor.py", AGENTS / "family.py", AGENTS / "agent.py"
 BASH, ZSH = "bash --norc --noprofile", "zsh -f"
@@ -52,4 +52,10 @@ def assert_left_alone(pane: PaneHandle, reason: str, *forms: str) -> None:
 
 
 def known(folder: pathlib.Path, log: pathlib.Path) -> list[str]:
-    return [sys.executable, str(called(folder, "claude", AGENT)), "--log", str(log), "--box"]  # as Claude Code 1 drew it
+    return [
+        sys.executable,
+        str(called(folder, "claude", AGENT)),
+        "--log",
+        str(log),
+        "--box",
+    ]  # as Claude Code 1 drew it

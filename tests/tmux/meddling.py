@@ -14,7 +14,16 @@ class Meddling(Tmux):
     `act` may raise: then the caller has died there, or tmux has failed.
     """
 
-    def __init__(self, name: str, moment: Callable[[tuple, str], object], act: Callable[[], object], *, before: bool = False, nth: int = 1, times: int = 1) -> None:
+    def __init__(
+        self,
+        name: str,
+        moment: Callable[[tuple, str], object],
+        act: Callable[[], object],
+        *,
+        before: bool = False,
+        nth: int = 1,
+        times: int = 1,
+    ) -> None:
         super().__init__(socket_name=name)
         self._moment, self._act, self._before = moment, act, before
         self._hits, self._wanted = 0, range(nth, nth + times)

@@ -21,6 +21,7 @@ import time
 import uuid
 
 import own_home  # noqa: F401  before anything is started
+
 from bridge.errors import PaneNotReady
 from bridge.settings import TmuxSettings
 from bridge.ticket import Ticket
@@ -55,11 +56,28 @@ class Server:
         self.folder = folder
         self.name = f"bridge-test-{uuid.uuid4().hex[:12]}"
         self._sessions = 0
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("TMUX", "BRIDGE"))}
-        self.environment = dict(environment, LC_ALL="C.UTF-8", HOME=str(folder), ENV="", PYTHONSTARTUP="", PATH=f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}")
+        environment = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("TMUX", "BRIDGE"))
+        }
+        self.environment = dict(
+            environment,
+            LC_ALL="C.UTF-8",
+            HOME=str(folder),
+            ENV="",
+            PYTHONSTARTUP="",
+            PATH=f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}",
+        )
 
     def __call__(self, *argv: str, check: bool = True) -> str:
-        done = subprocess.run(["tmux", "-u", "-L", self.name, "-f", "/dev/null", *argv], capture_output=True, text=True, timeout=20, env=self.environment)
+        done = subprocess.run(
+            ["tmux", "-u", "-L", self.name, "-f", "/dev/null", *argv],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            env=self.environment,
+        )
         assert not check or done.returncode == 0, f"tmux {argv}: {done.stderr}"
         return done.stdout
 
@@ -70,13 +88,29 @@ class Server:
         """A new session whose only pane runs `command`."""
         self._sessions += 1
         name = f"dev-{self._sessions}-{uuid.uuid4().hex[:6]}"
-        self("new-session", "-d", "-s", name, "-x", str(width), "-y", str(height), "-c", str(self.folder), "exec " + command)
-        return PaneHandle(self, name, self("list-panes", "-t", f"={name}:", "-F", "#{pane_id}").strip())
+        self(
+            "new-session",
+            "-d",
+            "-s",
+            name,
+            "-x",
+            str(width),
+            "-y",
+            str(height),
+            "-c",
+            str(self.folder),
+            "exec " + command,
+        )
+        return PaneHandle(
+            self, name, self("list-panes", "-t", f"={name}:", "-F", "#{pane_id}").strip()
+        )
 
     def agent(self, *flags: str, script: str = "agent.py", **size: int) -> PaneHandle:
         """A scripted agent; it writes down every message that it is given, as it was given."""
         log = self.folder / f"messages-{uuid.uuid4().hex[:8]}"
-        handle = self.open(shlex.join([sys.executable, str(AGENTS / script), "--log", str(log), *flags]), **size)
+        handle = self.open(
+            shlex.join([sys.executable, str(AGENTS / script), "--log", str(log), *flags]), **size
+        )
         handle.log, handle.form = log, "agent"  # no program that is known
         until(lambda: handle.is_shown("BRIDGE-TEST-AGENT"), "the agent's banner")
         return handle
@@ -92,7 +126,9 @@ class PaneHandle:
 
     def screen(self) -> str:
         rows = self.server("capture-pane", "-p", "-J", "-t", self.id).split("\n")
-        return "\n".join(row.rstrip() for row in rows)  # before tmux 3.2 -J keeps blanks that nobody wrote
+        return "\n".join(
+            row.rstrip() for row in rows
+        )  # before tmux 3.2 -J keeps blanks that nobody wrote
 
     def is_shown(self, text: str) -> bool:
         return text in self.screen()
@@ -113,14 +149,30 @@ class PaneHandle:
         """What the scripted agent was given, one entry for each Enter that it took."""
         if not self.log.exists():
             return []
-        return [part for part in self.log.read_bytes().decode("utf-8", "replace").split("\x1e") if part]
+        return [
+            part for part in self.log.read_bytes().decode("utf-8", "replace").split("\x1e") if part
+        ]
 
-    def injector(self, form: str = "", pane: str = "0", settings: TmuxSettings = QUICK, tmux: Tmux | None = None) -> Injector:
-        return Injector(tmux or Tmux(socket_name=self.server.name), self.session, pane, settings, form or self.form)
+    def injector(
+        self,
+        form: str = "",
+        pane: str = "0",
+        settings: TmuxSettings = QUICK,
+        tmux: Tmux | None = None,
+    ) -> Injector:
+        return Injector(
+            tmux or Tmux(socket_name=self.server.name),
+            self.session,
+            pane,
+            settings,
+            form or self.form,
+        )
 
 
 def ticket(body: object = "hello from a peer", ticket_id: str = "T-1", **fields: object) -> Ticket:
-    return Ticket(ticket_id=ticket_id, seq=1, agent_id="lucy", payload=body, **{"origin": "max", **fields})  # type: ignore[arg-type]
+    return Ticket(
+        ticket_id=ticket_id, seq=1, agent_id="lucy", payload=body, **{"origin": "max", **fields}
+    )  # type: ignore[arg-type]
 
 
 def run(coroutine):
@@ -131,7 +183,9 @@ async def deliver(injector: Injector, given: Ticket, patience: float = PATIENCE)
     """What a watcher does: wait until the pane is ready, inject; again when something moved meanwhile."""
     deadline = time.monotonic() + patience
     while True:
-        await asyncio.wait_for(injector.wait_ready(lambda: [given.ticket_id]), max(0.1, deadline - time.monotonic()))
+        await asyncio.wait_for(
+            injector.wait_ready(lambda: [given.ticket_id]), max(0.1, deadline - time.monotonic())
+        )
         try:
             return await injector.inject(given)
         except PaneNotReady:
@@ -159,7 +213,12 @@ class Person:
         self._reader = threading.Thread(target=self._drain, daemon=True)
         self._reader.start()
         try:
-            until(lambda: handle.server("list-clients", "-t", f"={handle.session}", "-F", "x").strip(), "the person's client")
+            until(
+                lambda: handle.server(
+                    "list-clients", "-t", f"={handle.session}", "-F", "x"
+                ).strip(),
+                "the person's client",
+            )
         except BaseException:
             self.leave()
             raise
@@ -167,9 +226,20 @@ class Person:
     def _attach(self, handle: PaneHandle, flags: tuple[str, ...]):
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
-        argv = ["tmux", "-u", "-L", handle.server.name, *flags, "attach", "-t", f"={handle.session}"]
+        argv = [
+            "tmux",
+            "-u",
+            "-L",
+            handle.server.name,
+            *flags,
+            "attach",
+            "-t",
+            f"={handle.session}",
+        ]
         environment = dict(handle.server.environment, TERM="xterm-256color")
-        process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True)
+        process = subprocess.Popen(
+            argv, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True
+        )
         os.close(slave)
         return process, master
 

@@ -27,9 +27,23 @@ def pane(picture: str, argv: str = "bash", flags=EDITOR, **fields) -> PaneState:
     rows = picture.split("\n")
     y = next((index for index, row in enumerate(rows) if "█" in row), 0)
     x = text_width(rows[y].split("█")[0]) if "█" in rows[y] else 0
-    solid = tuple(FAINT.sub(lambda match: " " * text_width(match[1]), row.replace("█", "")) for row in rows)
+    solid = tuple(
+        FAINT.sub(lambda match: " " * text_width(match[1]), row.replace("█", "")) for row in rows
+    )
     rows = [row.replace("█", "").replace("░", "") for row in rows]
     words = tuple(argv.split(" "))
     terminal = Terminal(own=True, argv=words, **flags)
-    state = PaneState("", 1, "%0", 2, cursor_x=x, cursor_y=y, rows=tuple(rows), solid=solid, width=40, command=words[0], terminal=terminal)
+    state = PaneState(
+        "",
+        1,
+        "%0",
+        2,
+        cursor_x=x,
+        cursor_y=y,
+        rows=tuple(rows),
+        solid=solid,
+        width=40,
+        command=words[0],
+        terminal=terminal,
+    )
     return replace(state, **fields)

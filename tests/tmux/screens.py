@@ -20,7 +20,10 @@ from bridge.tmux.program import Learned, Rules, Sight, sight_of
 from bridge.tmux.state import PaneState, Terminal
 
 FOLDER = pathlib.Path(__file__).parent / "screens"
-FILES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}
+FILES = {
+    path.stem: json.loads(path.read_text(encoding="utf-8"))
+    for path in sorted(FOLDER.glob("*.json"))
+}
 ARGV = {
     "claude": ("claude",),
     "opencode": ("opencode",),

@@ -9,9 +9,9 @@ import sys
 import tty
 
 import pytest
+from panes import PATIENCE, run
 
 from bridge.tmux.activity import Activity
-from panes import PATIENCE, run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify(7) is Linux's")
 
@@ -76,9 +76,15 @@ def test_all_who_wait_for_one_terminal_are_woken_and_no_others(terminal, scenari
     other = pty.openpty()
 
     async def body(activity):
-        first, second, elsewhere = activity.arm(name), activity.arm(name), activity.arm(os.ttyname(other[1]))
+        first, second, elsewhere = (
+            activity.arm(name),
+            activity.arm(name),
+            activity.arm(os.ttyname(other[1])),
+        )
         os.write(slave, b"x")
-        await asyncio.wait_for(asyncio.gather(asyncio.shield(first), asyncio.shield(second)), PATIENCE)
+        await asyncio.wait_for(
+            asyncio.gather(asyncio.shield(first), asyncio.shield(second)), PATIENCE
+        )
         assert not elsewhere.done()
 
     scenario(body)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from screens import FILES, HEAD, PASTED, STILL, names, screen, sight
 
 from bridge.tmux.draft import Draft, Standing
 from bridge.tmux.profiles import PROFILES
 from bridge.tmux.prompt import judge
-from screens import FILES, HEAD, PASTED, STILL, names, screen, sight
 
 EMPTY = names("empty", "vim-normal-empty")
 DRAFTS = names(
@@ -26,7 +26,9 @@ PLAIN = {"startup-dialog", "shell-mode", "history-search"}
 
 def test_each_screen_is_in_one_table():
     tables = [*EMPTY, *DRAFTS, *PASTES, *BUSY, *CLOSED]
-    assert sorted(tables) == sorted((agent, name) for agent, file in FILES.items() for name in file["screens"])
+    assert sorted(tables) == sorted(
+        (agent, name) for agent, file in FILES.items() for name in file["screens"]
+    )
     assert {file["agent"] for file in FILES.values()} == {profile.name for profile in PROFILES}
 
 
@@ -60,7 +62,9 @@ def test_a_pasted_text_is_seen_whole_and_no_other_text_is(agent, name):
 @pytest.mark.parametrize(("agent", "name"), BUSY)
 def test_an_agent_at_work_is_left_alone(agent, name):
     verdict = judge(screen(agent, name), STILL)
-    assert verdict.rule == ("prompt" if agent == "aider" else "working"), verdict  # aider has no prompt then
+    assert verdict.rule == ("prompt" if agent == "aider" else "working"), (
+        verdict
+    )  # aider has no prompt then
 
 
 @pytest.mark.parametrize(("agent", "name"), CLOSED)

@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-
-from bridge.errors import PaneNotReady, Uncertain
 from meddling import Meddling, enter
 from panes import QUICK, deliver, run, ticket, until, wait_reason
+
+from bridge.errors import PaneNotReady, Uncertain
 
 BODY = "first line\n\tindented «ünï» 日本 🚀\nthe last line of it"
 
@@ -45,17 +45,24 @@ def body_of(message: str) -> str:
 def test_an_agent_takes_each_message_once_and_whole(server, name):
     settings = QUICK
     if name.startswith("swallows-an-enter"):
-        settings = replace(QUICK, enter_wait=900, settle=500)  # gone is gone when it has been so for longer than a redraw
+        settings = replace(
+            QUICK, enter_wait=900, settle=500
+        )  # gone is gone when it has been so for longer than a redraw
     pane = server.agent(*AGENTS[name])
 
     async def scenario():
         injector = pane.injector(settings=settings)
-        return [await deliver(injector, ticket(f"{number} {BODY}", f"T-{number}")) for number in range(2)]
+        return [
+            await deliver(injector, ticket(f"{number} {BODY}", f"T-{number}"))
+            for number in range(2)
+        ]
 
     given = run(scenario())
     assert [(one.form, one.verified) for one in given] == [("agent", True)] * 2
     until(lambda: len(pane.messages()) >= 2, "both messages")
-    assert [body_of(message) for message in pane.messages()] == [f"{number} {BODY}" for number in range(2)]
+    assert [body_of(message) for message in pane.messages()] == [
+        f"{number} {BODY}" for number in range(2)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +104,11 @@ def test_a_dialog_that_opens_between_paste_and_enter_is_never_answered(server, f
     pane.wait_shown("1. Yes")
 
 
-@pytest.mark.parametrize("transcript", ["short", "\n".join([*map(str, range(40)), "BRIDGE-TEST-AGENT"])], ids=["draft-moves", "draft-stays"])
+@pytest.mark.parametrize(
+    "transcript",
+    ["short", "\n".join([*map(str, range(40)), "BRIDGE-TEST-AGENT"])],
+    ids=["draft-moves", "draft-stays"],
+)
 def test_a_dialog_that_an_enter_opens_gets_no_second_enter(server, transcript):
     pane = server.agent("--ask-on-enter", "--dialog-keeps-draft", "--question", transcript)
 
@@ -119,7 +130,9 @@ def test_an_agent_that_is_too_busy_to_read_its_enter_gets_no_second_one(server):
     pane = server.agent("--deaf", "2.5", "--stale")
 
     async def scenario():
-        return await deliver(pane.injector(settings=replace(QUICK, enter_wait=200)), ticket("only once"))
+        return await deliver(
+            pane.injector(settings=replace(QUICK, enter_wait=200)), ticket("only once")
+        )
 
     assert run(scenario()).form == "agent"
     until(pane.messages, "the message")
@@ -134,7 +147,10 @@ def test_a_draft_that_moves_while_its_enter_is_swallowed_gets_another_one(server
     tmux = Meddling(server.name, enter, lambda: server("resize-pane", "-Z", "-t", pane.id), times=3)
 
     async def scenario():
-        return await deliver(pane.injector(pane="0.0", settings=replace(QUICK, enter_wait=400), tmux=tmux), ticket("one\ntwo"))
+        return await deliver(
+            pane.injector(pane="0.0", settings=replace(QUICK, enter_wait=400), tmux=tmux),
+            ticket("one\ntwo"),
+        )
 
     assert run(scenario()).form == "agent"
     assert len(until(pane.messages, "the message")) == 1 and pane.messages()[0].endswith("one\ntwo")
@@ -162,7 +178,19 @@ async def deliver_once(pane):
     return await injector.inject(ticket("please open sesame"))
 
 
-@pytest.mark.parametrize("body", ["Do you want to proceed? (y/n)", "❯ 1. Yes\n  2. No", "press esc to interrupt", "##BRIDGE-READY##", "│ > │", "> ", "🚀", ""])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Do you want to proceed? (y/n)",
+        "❯ 1. Yes\n  2. No",
+        "press esc to interrupt",
+        "##BRIDGE-READY##",
+        "│ > │",
+        "> ",
+        "🚀",
+        "",
+    ],
+)
 def test_a_body_that_looks_like_a_dialog_is_delivered(server, body):
     pane = server.agent()
     assert run(deliver(pane.injector(), ticket(body))).verified
@@ -194,7 +222,9 @@ def test_a_long_body_arrives_as_its_head_and_how_to_read_the_rest(server):
     (message,) = until(pane.messages, "the message")
     assert len(message.encode()) < 9000
     assert body_of(message).startswith(body[:8000])
-    assert message.endswith(f"[bridge: cut here, {len(body.encode()) - 1} bytes in all; read the whole with: python3 -m bridge show T-1]")
+    assert message.endswith(
+        f"[bridge: cut here, {len(body.encode()) - 1} bytes in all; read the whole with: python3 -m bridge show T-1]"
+    )
 
 
 def test_a_forced_form_decides(server):
@@ -211,7 +241,7 @@ def test_text_for_an_agent_never_reaches_the_shell_it_left_behind(server, comman
 
 
 def test_an_agent_that_reads_plain_lines_gets_text_only_by_the_persons_word(server):
-    pane = server.open("python3 -c 'while True: print(\"got\", input(\"> \"))'")
+    pane = server.open('python3 -c \'while True: print("got", input("> "))\'')
     run(wait_reason(pane.injector(), "running"))
     given = run(deliver(pane.injector(form="agent"), ticket("plain", expect_reply=False)))
     assert given.form == "agent"
@@ -231,4 +261,6 @@ def test_many_tickets_in_a_row(server):
 
     run(scenario())
     until(lambda: len(pane.messages()) >= 8, "eight messages")
-    assert [body_of(message) for message in pane.messages()] == [f"body {number}" for number in range(8)]
+    assert [body_of(message) for message in pane.messages()] == [
+        f"body {number}" for number in range(8)
+    ]

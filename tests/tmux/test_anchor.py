@@ -26,7 +26,11 @@ def test_a_session_that_a_person_has_and_nothing_else_is_accepted():
     ("session", "clients", "words"),
     [
         ("session 3.3a $1 0 0 0 0", [], "nobody is attached"),
-        ("session 3.3a $1 0 0 0 0", ["client 1 $1 1000"], "nobody is attached"),  # somebody's control client is no person
+        (
+            "session 3.3a $1 0 0 0 0",
+            ["client 1 $1 1000"],
+            "nobody is attached",
+        ),  # somebody's control client is no person
         ("session 3.3a $1 0 0 0 0", ["client 0 $2 1000"], "nobody is attached"),
         ("session 3.3a $1 0 0 1 0", [PERSON], "focus-events"),
         ("session 3.3a $1 0 0 0 1", [PERSON], "counts clients"),
@@ -52,13 +56,24 @@ def test_what_would_change_the_life_of_a_session_counts_always(session, words):
         assert words in judge(session, policy, PERSON)[1]
 
 
-ROWS = ["session 3.3a $0 0 0 0 0", "session next-3.6 $4 0 0 0 0", "session master $5 0 0 0 0", "client 0 $5 1700", "client 0 $4 1600", "client 0 $4 1800", "client 1 $0 1900"]
+ROWS = [
+    "session 3.3a $0 0 0 0 0",
+    "session next-3.6 $4 0 0 0 0",
+    "session master $5 0 0 0 0",
+    "client 0 $5 1700",
+    "client 0 $4 1600",
+    "client 0 $4 1800",
+    "client 1 $0 1900",
+]
 
 
 def test_auto_takes_the_session_in_which_a_person_typed_last_or_none():
     assert choose(ROWS, "auto") == ("$4", "")
     assert choose([row.replace("next-3.6 $4 0", "next-3.6 $4 1") for row in ROWS], "auto")[0] == ""
-    assert choose([row.replace("next-3.6 $4 0", "next-3.6 $4 1") for row in ROWS], "on") == ("$5", "")
+    assert choose([row.replace("next-3.6 $4 0", "next-3.6 $4 1") for row in ROWS], "on") == (
+        "$5",
+        "",
+    )
     assert choose([], "on") == ("", "there is no session")
 
 
@@ -71,7 +86,12 @@ def test_a_client_that_came_later_than_the_person_typed_does_not_attach(came_at,
 
 @pytest.mark.parametrize(
     ("line", "hook"),
-    [("client-attached", ""), ("client-attached[0] run-shell true", "client-attached"), ("client-detached[3] display hi", "client-detached"), ("alert-bell[0] display x", "")],
+    [
+        ("client-attached", ""),
+        ("client-attached[0] run-shell true", "client-attached"),
+        ("client-detached[3] display hi", "client-detached"),
+        ("alert-bell[0] display x", ""),
+    ],
 )
 def test_hooks_that_would_run_for_us_are_found(line, hook):
     assert hook_among(["after-new-session", line, ""]) == hook

@@ -9,13 +9,22 @@ import signal
 import sys
 
 import pytest
+from panes import AGENTS, QUICK, deliver, run, ticket, until
 
 from bridge.errors import BridgeError, Uncertain
 from bridge.tmux.marks import Sent
-from panes import AGENTS, QUICK, deliver, run, ticket, until
 
 SHELLS = {"bash": "bash --norc --noprofile", "zsh": "zsh -f", "dash": "dash"}
-HOSTILE = "\n".join(["touch PWNED", "$(touch PWNED)", "`touch PWNED`", "; touch PWNED", "&& touch PWNED", "touch PWNED # x"])
+HOSTILE = "\n".join(
+    [
+        "touch PWNED",
+        "$(touch PWNED)",
+        "`touch PWNED`",
+        "; touch PWNED",
+        "&& touch PWNED",
+        "touch PWNED # x",
+    ]
+)
 
 
 def agent_below(server, shell: str, *flags: str, script: str = "agent.py"):
@@ -35,9 +44,14 @@ def replace_agent(pane) -> None:
     os.kill(foreground(pane), signal.SIGKILL)
     until(lambda: pane.get("pane_current_command") == "bash", "the shell is back")
     pane.keys("C-c")
-    pane.type(f"clear; {shlex.join([sys.executable, str(AGENTS / 'agent.py'), '--log', str(pane.log)])}")
+    pane.type(
+        f"clear; {shlex.join([sys.executable, str(AGENTS / 'agent.py'), '--log', str(pane.log)])}"
+    )
     pane.keys("Enter")
-    until(lambda: pane.get("pane_current_command") != "bash" and pane.get("alternate_on") == "1", "the next agent")
+    until(
+        lambda: pane.get("pane_current_command") != "bash" and pane.get("alternate_on") == "1",
+        "the next agent",
+    )
 
 
 def foreground(pane) -> int:
@@ -75,10 +89,19 @@ def test_an_agent_that_is_killed_while_it_reads_leaves_its_shell_nothing_to_run(
         injector = pane.injector(settings=QUICK)
         await injector.wait_ready()
         with pytest.raises(BridgeError):
-            await injector.inject(ticket("\n".join(f"touch PWNED-{number}" for number in range(40))))
+            await injector.inject(
+                ticket("\n".join(f"touch PWNED-{number}" for number in range(40)))
+            )
 
     run(scenario())
-    until(lambda: "Killed" in pane.screen() or "killed" in pane.screen() or pane.get("pane_current_command") in SHELLS, "the agent has ended")
+    until(
+        lambda: (
+            "Killed" in pane.screen()
+            or "killed" in pane.screen()
+            or pane.get("pane_current_command") in SHELLS
+        ),
+        "the agent has ended",
+    )
     pane.keys("C-c")
     pane.type("echo through-$((6 * 7))")
     pane.keys("Enter")
@@ -125,7 +148,7 @@ def test_the_words_of_a_sender_in_the_header_mean_nothing_to_a_shell(server):
     assert run(deliver(pane.injector(), given)).verified
     (message,) = until(pane.messages, "the message")
     header = message.split("\n")[0].partition(". To reply:")[0]
-    assert "touch PWNED" in header and not set('`$;&|<>(){}') & set(header.removeprefix("| "))
+    assert "touch PWNED" in header and not set("`$;&|<>(){}") & set(header.removeprefix("| "))
 
 
 def test_a_text_in_a_program_that_ended_below_its_shell_goes_to_the_next(server):
@@ -140,7 +163,9 @@ def test_a_text_in_a_program_that_ended_below_its_shell_goes_to_the_next(server)
         return await deliver(injector, ticket("for the next one"))
 
     assert run(scenario()).verified
-    assert [message.rpartition("| ")[2] for message in until(pane.messages, "the message")] == ["for the next one"]
+    assert [message.rpartition("| ")[2] for message in until(pane.messages, "the message")] == [
+        "for the next one"
+    ]
 
 
 def test_a_text_that_a_program_may_have_taken_unseen_before_it_ended_is_not_typed_again(server):
@@ -153,7 +178,14 @@ def test_a_text_that_a_program_may_have_taken_unseen_before_it_ended_is_not_type
             await deliver(injector, ticket("perhaps taken"), patience=4)
         ring = pane.get("@bridge_sent")
         seen = Sent.read(ring, "T-1").seen_ms
-        server("set-option", "-p", "-t", pane.id, "@bridge_sent", f" {ring.replace(str(seen), str(seen - 60000))} ")
+        server(
+            "set-option",
+            "-p",
+            "-t",
+            pane.id,
+            "@bridge_sent",
+            f" {ring.replace(str(seen), str(seen - 60000))} ",
+        )
         replace_agent(pane)
         await injector.wait_ready()
         with pytest.raises(Uncertain, match="may have taken the text"):

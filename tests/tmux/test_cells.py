@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import sys
 import unicodedata
@@ -11,13 +10,14 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from panes import until
 
 from bridge.tmux.cells import clusters, read_rows, split_at_column, text_width, wrapped_rows
 from bridge.tmux.draft import GLYPHS, squash
-from panes import until
 
 CHARACTERS = st.one_of(
-    st.sampled_from("ab \t日\u0301e👩\u200d🏽❤\ufe0f🇩🇪│> \u00a0\u200b^I"), st.characters(blacklist_categories=("Cs",))
+    st.sampled_from("ab \t日\u0301e👩\u200d🏽❤\ufe0f🇩🇪│> \u00a0\u200b^I"),
+    st.characters(blacklist_categories=("Cs",)),
 )
 TEXT = st.text(CHARACTERS, max_size=40)
 PRINTED = st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=40)
@@ -75,7 +75,15 @@ def test_which_colours_are_faint(code, is_faint):
 
 
 def test_attributes_last_into_the_next_row_and_links_and_lines_are_read():
-    rows = read_rows(["\x1b[2mfaint", "still", "\x1b[0mno more", "\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "\x0eqx\x0f q"])
+    rows = read_rows(
+        [
+            "\x1b[2mfaint",
+            "still",
+            "\x1b[0mno more",
+            "\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\",
+            "\x0eqx\x0f q",
+        ]
+    )
     assert [row.solid for row in rows] == ["     ", "     ", "no more", "link", "─│ q"]
 
 
@@ -83,7 +91,11 @@ def test_attributes_last_into_the_next_row_and_links_and_lines_are_read():
     ("line", "carets", "solid"),
     [
         ("❯ \x1b[7m \x1b[0m", (2,), "❯  "),
-        ("❯ \x1b[7mT\x1b[0;2mry this\x1b[0m", (2,), "❯" + " " * 9),  # the placeholder's first letter, under the caret
+        (
+            "❯ \x1b[7mT\x1b[0;2mry this\x1b[0m",
+            (2,),
+            "❯" + " " * 9,
+        ),  # the placeholder's first letter, under the caret
         ("❯ \x1b[7mw\x1b[0mords", (2,), "❯ words"),
         ("日 \x1b[7m日\x1b[0mx", (3,), "日 日x"),
         ("a \x1b[7mchosen\x1b[0m b", (), "a chosen b"),  # a selection is no caret
@@ -111,7 +123,10 @@ def test_squash_is_stable_and_the_same_for_composed_and_decomposed_letters(text)
     assert squash(unicodedata.normalize("NFD", text)) == squash(unicodedata.normalize("NFC", text))
 
 
-@pytest.mark.parametrize("text", ["end ^I more", "end \t more", "end 👍🏽 more", "end 👍 more", "end ❤️ more", "end  more"])
+@pytest.mark.parametrize(
+    "text",
+    ["end ^I more", "end \t more", "end 👍🏽 more", "end 👍 more", "end ❤️ more", "end  more"],
+)
 def test_squash_leaves_out_what_no_two_programs_draw_alike(text):
     assert squash(text) == "endmore"
 
@@ -123,7 +138,15 @@ CLUSTERS = [
 # What versions of tmux do not agree on: 3.3a gives an emoji with a skin tone four columns, 3.6 gives U+FE0F a second one.
 # None counts less than we do. So a row that holds one is cut further right than where the cursor is: an empty line may
 # be called one with blanks, and no line is called empty. A prompt with one in it is learned as it is read.
-DISPUTED = ["👍🏽", "👩🏽\u200d💻", "🇩🇪", "❤\ufe0f", "1\ufe0f\u20e3", "👩\u200d👩\u200d👧", "🤷\u200d♂"]
+DISPUTED = [
+    "👍🏽",
+    "👩🏽\u200d💻",
+    "🇩🇪",
+    "❤\ufe0f",
+    "1\ufe0f\u20e3",
+    "👩\u200d👩\u200d👧",
+    "🤷\u200d♂",
+]
 
 
 ASKS = """
@@ -146,7 +169,9 @@ sys.stdin.read(1)
 
 def columns_in_tmux(server, folder, texts: list[str]) -> list[int]:
     path = folder / "columns"
-    server.open(shlex.join([sys.executable, "-X", "utf8", "-I", "-c", ASKS, json.dumps(texts), str(path)]))
+    server.open(
+        shlex.join([sys.executable, "-X", "utf8", "-I", "-c", ASKS, json.dumps(texts), str(path)])
+    )
     until(lambda: path.exists() and path.read_text().endswith("]"), "the columns")
     return json.loads(path.read_text())
 
@@ -154,7 +179,9 @@ def columns_in_tmux(server, folder, texts: list[str]) -> list[int]:
 def test_the_tmux_at_hand_counts_columns_as_we_do(server, tmp_path):
     found = columns_in_tmux(server, tmp_path, CLUSTERS + DISPUTED)
     ours = [text_width(text) for text in CLUSTERS + DISPUTED]
-    differ = {text: (ours, theirs) for text, ours, theirs in zip(CLUSTERS, ours, found) if ours != theirs}
+    differ = {
+        text: (ours, theirs) for text, ours, theirs in zip(CLUSTERS, ours, found) if ours != theirs
+    }
     assert differ == {}
     assert all(theirs >= ours for ours, theirs in zip(ours, found))
 

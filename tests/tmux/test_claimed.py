@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 import pytest
+from meddling import Meddling, guarded
+from panes import QUICK, deliver, run, ticket, until
 
 from bridge import awake
 from bridge.errors import PaneNotReady
 from bridge.tmux.marks import RING
-from meddling import Meddling, guarded
-from panes import QUICK, deliver, run, ticket, until
 
 
 def test_a_ticket_whose_claim_ran_out_is_not_typed(server):
@@ -63,11 +63,16 @@ def test_a_sleep_between_loading_and_pasting_may_outlast_the_claim(server, progr
     pane = server.open("bash --norc --noprofile") if program == "shell" else server.agent()
     began: list[float] = []
     tmux = Meddling(server.name, loads, lambda: time.sleep(1.2))
-    command = "python3 -m bridge show {id} # é" if program == "shell" else QUICK.shell_command  # no argument: it is loaded
+    command = (
+        "python3 -m bridge show {id} # é" if program == "shell" else QUICK.shell_command
+    )  # no argument: it is loaded
     before = pane.screen()
 
     async def scenario():
-        injector = pane.injector(settings=QUICK.__class__(poll_min=20, poll_max=60, cool_down=0, shell_command=command), tmux=tmux)
+        injector = pane.injector(
+            settings=QUICK.__class__(poll_min=20, poll_max=60, cool_down=0, shell_command=command),
+            tmux=tmux,
+        )
         await injector.wait_ready()
         began.append(awake.now())
         with pytest.raises(PaneNotReady, match="claim ran out"):
@@ -75,11 +80,17 @@ def test_a_sleep_between_loading_and_pasting_may_outlast_the_claim(server, progr
 
     run(scenario())
     assert pane.screen() == before and pane.messages() == []
-    assert not [name for name in server("list-buffers", "-F", "#{buffer_name}").split() if name.startswith("bridge-")], "no text is left behind"
+    assert not [
+        name
+        for name in server("list-buffers", "-F", "#{buffer_name}").split()
+        if name.startswith("bridge-")
+    ], "no text is left behind"
 
 
 @pytest.mark.parametrize("program", ["shell", "agent"])
-def test_a_machine_that_sleeps_right_before_the_paste_wakes_up_to_a_guard_that_says_no(server, program):
+def test_a_machine_that_sleeps_right_before_the_paste_wakes_up_to_a_guard_that_says_no(
+    server, program
+):
     """M1: the claim's end stands in the condition that tmux itself checks."""
     pane = server.open("bash --norc --noprofile") if program == "shell" else server.agent()
     tmux = Meddling(server.name, guarded, lambda: time.sleep(3.2), before=True)
@@ -95,8 +106,14 @@ def test_a_machine_that_sleeps_right_before_the_paste_wakes_up_to_a_guard_that_s
     assert pane.screen() == before and pane.messages() == []
 
 
-@pytest.mark.parametrize("change", [("set-option", "-w", "synchronize-panes", "on"), ("copy-mode",), ("select-pane", "-d")], ids=lambda words: words[0])
-def test_what_a_person_switches_on_between_a_commands_paste_and_its_enter_keeps_the_enter_back(server, change):
+@pytest.mark.parametrize(
+    "change",
+    [("set-option", "-w", "synchronize-panes", "on"), ("copy-mode",), ("select-pane", "-d")],
+    ids=lambda words: words[0],
+)
+def test_what_a_person_switches_on_between_a_commands_paste_and_its_enter_keeps_the_enter_back(
+    server, change
+):
     """Found by the soak: with synchronize-panes on, Enter goes to every pane of the window."""
     pane = server.open("bash --norc --noprofile")
     beside = server.folder / f"beside-{change[0]}"

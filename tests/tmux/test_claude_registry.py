@@ -9,10 +9,10 @@ import subprocess
 import sys
 
 import pytest
+from pictures import CLAUDE, RAW, RULED, STILL, pane
 
 from bridge.tmux.claude_registry import FILE_MAX, claude_status
 from bridge.tmux.prompt import judge
-from pictures import CLAUDE, RAW, RULED, STILL, pane
 
 WAITS = "import sys; print('up', flush=True); sys.stdin.read()"
 
@@ -22,7 +22,10 @@ def session(tmp_path):
     """A process with a configuration folder of its own; (Terminal.process, the file that it would keep)."""
     environment = {"PATH": os.environ["PATH"], "CLAUDE_CONFIG_DIR": str(tmp_path)}
     child = subprocess.Popen(
-        [sys.executable, "-I", "-c", WAITS], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-I", "-c", WAITS],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     assert child.stdout is not None and child.stdout.readline() == b"up\n"
     (tmp_path / "sessions").mkdir()
@@ -49,7 +52,9 @@ def test_a_file_without_a_start_time_is_believed(session):
     assert claude_status(process) == "busy"
 
 
-@pytest.mark.parametrize("fields", [{}, {"status": "new"}, {"status": 5}, {"status": ["idle"]}, {"status": None}])
+@pytest.mark.parametrize(
+    "fields", [{}, {"status": "new"}, {"status": 5}, {"status": ["idle"]}, {"status": None}]
+)
 def test_another_word_says_nothing(session, fields):
     assert write(session, **fields) == ""
 
@@ -58,7 +63,10 @@ def test_the_file_of_a_session_that_was_killed_says_nothing(session):
     assert write(session, status="idle", procStart="1") == ""
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"status": "idle"' + b" " * FILE_MAX + b"}"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"status": "idle"' + b" " * FILE_MAX + b"}"],
+)
 def test_a_file_that_cannot_be_read_says_nothing(session, content):
     process, path = session
     assert claude_status(process) == ""
@@ -75,10 +83,15 @@ def test_without_a_folder_of_its_own_it_is_the_one_in_the_home(tmp_path):
     (tmp_path / ".claude" / "sessions").mkdir(parents=True)
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     with subprocess.Popen(
-        [sys.executable, "-I", "-c", WAITS], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-I", "-c", WAITS],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as child:
         assert child.stdout is not None and child.stdout.readline() == b"up\n"
-        (tmp_path / ".claude" / "sessions" / f"{child.pid}.json").write_text('{"status": "busy"}', encoding="utf-8")
+        (tmp_path / ".claude" / "sessions" / f"{child.pid}.json").write_text(
+            '{"status": "busy"}', encoding="utf-8"
+        )
         assert claude_status(f"{child.pid}-1") == "busy"
         child.communicate(b"")
 
@@ -87,7 +100,11 @@ def test_without_a_folder_of_its_own_it_is_the_one_in_the_home(tmp_path):
     ("session", "picture", "rule"),
     [
         ("idle", CLAUDE, "agent_prompt"),
-        ("idle", "esc to interrupt\n" + CLAUDE, "agent_prompt"),  # its word, not words on the screen
+        (
+            "idle",
+            "esc to interrupt\n" + CLAUDE,
+            "agent_prompt",
+        ),  # its word, not words on the screen
         ("busy", CLAUDE, "working"),
         ("waiting", CLAUDE, "dialog"),
         ("idle", RULED.format("❯ x█"), "prompt"),  # it does not know its user's draft

@@ -8,6 +8,7 @@ import signal
 import stat
 
 import pytest
+from panes import PATIENCE, QUICK, deliver, run, ticket, until
 
 from bridge.errors import TmuxError
 from bridge.tmux.command import Tmux
@@ -15,7 +16,6 @@ from bridge.tmux.injector import Injector
 from bridge.tmux.marks import read_mark
 from bridge.tmux.pane import resolve
 from bridge.tmux.terminal import read_terminal
-from panes import PATIENCE, QUICK, deliver, run, ticket, until
 
 
 @pytest.fixture
@@ -33,7 +33,14 @@ def program(tmp_path):
 
 @pytest.mark.parametrize(
     ("printed", "version"),
-    [("tmux 3.3a", (3, 3)), ("tmux next-3.6", (3, 6)), ("tmux 2.7", (2, 7)), ("tmux 3.7-rc", (3, 7)), ("tmux openbsd-7.4", (7, 4)), ("tmux master", (99, 0))],
+    [
+        ("tmux 3.3a", (3, 3)),
+        ("tmux next-3.6", (3, 6)),
+        ("tmux 2.7", (2, 7)),
+        ("tmux 3.7-rc", (3, 7)),
+        ("tmux openbsd-7.4", (7, 4)),
+        ("tmux master", (99, 0)),
+    ],
 )
 def test_versions_are_read_leniently(program, printed, version):
     assert run(Tmux(program=program(f"echo '{printed}'")).version()) == version
@@ -76,10 +83,14 @@ def test_what_a_wrapper_of_tmux_has_started_holds_nobody_up(program, tmp_path, s
 
 def test_a_ctrl_c_in_our_terminal_is_not_tmux_s(program):
     """An injection under way is finished: the call that types must not be ended half-way by the signal that tells us to stop."""
-    assert int(run(Tmux(program=program("exec ps -o sid= -p $$")).run("set-option"))) != os.getsid(0)
+    assert int(run(Tmux(program=program("exec ps -o sid= -p $$")).run("set-option"))) != os.getsid(
+        0
+    )
 
 
-@pytest.mark.parametrize("body", ["exit 0", "echo something else", "echo no such thing >&2; exit 1"])
+@pytest.mark.parametrize(
+    "body", ["exit 0", "echo something else", "echo no such thing >&2; exit 1"]
+)
 def test_no_look_waits_for_an_answer_that_does_not_come(program, body):
     """Many at once are asked together, and what answers may be no tmux."""
     tmux = Tmux(program=program(body))
@@ -87,7 +98,10 @@ def test_no_look_waits_for_an_answer_that_does_not_come(program, body):
     async def scenario():
         looks = [asyncio.ensure_future(tmux.run("list-panes")) for _ in range(5)]
         outcomes = await asyncio.gather(*looks, return_exceptions=True)
-        assert all(isinstance(outcome, TmuxError) or outcome in ("", "something else\n") for outcome in outcomes)
+        assert all(
+            isinstance(outcome, TmuxError) or outcome in ("", "something else\n")
+            for outcome in outcomes
+        )
         with pytest.raises(TmuxError, match="null byte"):
             await tmux.run("list-panes", "-t", "a\0b")
 
@@ -163,7 +177,9 @@ def test_before_tmux_3_the_marks_are_global_and_carry_the_panes_number(server, k
     async def scenario():
         injector = Injector(Old(socket_name=server.name), pane.session, "0", QUICK, pane.form)
         await deliver(injector, ticket())
-        return await deliver(Injector(Old(socket_name=server.name), pane.session, "0", QUICK, pane.form), ticket())
+        return await deliver(
+            Injector(Old(socket_name=server.name), pane.session, "0", QUICK, pane.form), ticket()
+        )
 
     assert run(scenario()).form == kind
     name = f"@bridge_sent_{pane.id[1:]}"
@@ -182,4 +198,10 @@ def test_the_terminal_of_a_pane_is_read(server):
     pane = server.open("dash")
     pane.wait_shown("#") if os.getuid() == 0 else pane.wait_shown("$")
     terminal = read_terminal(pane.get("pane_tty"), int(pane.get("pane_pid")))
-    assert terminal.known and terminal.canonical and terminal.echo and terminal.own and terminal.argv == ("dash",)
+    assert (
+        terminal.known
+        and terminal.canonical
+        and terminal.echo
+        and terminal.own
+        and terminal.argv == ("dash",)
+    )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from composers import ABOVE, LOOKS, composer_of, draw
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.tmux.cells import char_width, clusters, text_width
 from bridge.tmux.composer import Composer
-from composers import ABOVE, LOOKS, composer_of, draw
 
 GLYPHS = ">❯›»▌●▋│┃|─━╭╰╮╯╌▀╹"
 WIDE = "日本한👩🏽❤️🇩🇪\u3000"
@@ -22,7 +22,9 @@ DRAFT = st.one_of(
     st.text(st.sampled_from("ab \n>❯›"), min_size=1, max_size=300),
     st.sampled_from([look.placeholder for look in LOOKS.values() if look.placeholder]),
     st.sampled_from([look.first + "x" for look in LOOKS.values()]),
-    st.sampled_from(["a\n> ", "a\n❯ ", "a\n\n› ", "\n", "\n\n", " \n", "─" * 200, "│", "┃  ", "> ", "● "]),
+    st.sampled_from(
+        ["a\n> ", "a\n❯ ", "a\n\n› ", "\n", "\n\n", " \n", "─" * 200, "│", "┃  ", "> ", "● "]
+    ),
 )
 WORD = st.text(st.characters(whitelist_categories=("L", "N", "P", "S")), min_size=2, max_size=15)
 PLACEHOLDER = st.lists(WORD, min_size=1, max_size=30).map(" ".join)
@@ -51,7 +53,9 @@ def is_visible(text: str, caret: int, name: str) -> bool:
 
 
 @settings(max_examples=400)
-@given(name=st.sampled_from(NAMES), text=DRAFT, place=st.floats(0, 1), width=WIDTH, trims=st.booleans())
+@given(
+    name=st.sampled_from(NAMES), text=DRAFT, place=st.floats(0, 1), width=WIDTH, trims=st.booleans()
+)
 @example("claude in a box", "│", 0.0, 40, False)
 @example("claude in a box", "\n", 0.0, 40, False)
 @example("cn", "▋Ask anything, @ for context", 0.0, 40, False)
@@ -81,10 +85,16 @@ def assert_is_empty(found: Composer | None) -> None:
 
 
 @settings(max_examples=200)
-@given(name=st.sampled_from(NAMES), text=st.text(st.sampled_from("ab> \n日❯│"), min_size=1, max_size=80), width=WIDTH)
+@given(
+    name=st.sampled_from(NAMES),
+    text=st.text(st.sampled_from("ab> \n日❯│"), min_size=1, max_size=80),
+    width=WIDTH,
+)
 def test_the_rows_of_a_composer_are_the_draft(name, text, width):
     caret = length(text)
     found = composer_of(LOOKS[name], draw(LOOKS[name], text, caret, width))
-    is_cut = "\n\n" in text or text[:1] == "\n" or not text.strip()  # without a frame a blank row may be its end
+    is_cut = (
+        "\n\n" in text or text[:1] == "\n" or not text.strip()
+    )  # without a frame a blank row may be its end
     if found is not None and not (is_cut and not LOOKS[name].top):
         assert "".join("".join(found.rows).split()) == "".join(text.split())

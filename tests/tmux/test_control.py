@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from controlling import client_of, connect
+from panes import QUICK, deliver, run, ticket, tmux_version, until
 
 from bridge.errors import PaneLost, TmuxError
 from bridge.tmux import anchor
 from bridge.tmux.activity import Activity
 from bridge.tmux.command import Tmux
 from bridge.tmux.injector import Injector
-from controlling import client_of, connect
-from panes import QUICK, deliver, run, ticket, tmux_version, until
 
-pytestmark = pytest.mark.skipif(tmux_version() < anchor.VERSION_MIN, reason="no control client is attached to so old a tmux")
+pytestmark = pytest.mark.skipif(
+    tmux_version() < anchor.VERSION_MIN, reason="no control client is attached to so old a tmux"
+)
 
 
 @pytest.mark.parametrize(
@@ -25,8 +27,30 @@ pytestmark = pytest.mark.skipif(tmux_version() < anchor.VERSION_MIN, reason="no 
         ["display-message", "-p", "日本 ü 'quoted' \"double\" \\ $HOME ~ %if {} a;b"],
         ["list-panes", "-a", "-F", "#{pane_id} #{pane_tty} #{session_name}"],
         ["capture-pane", "-p", "-t", "%0"],
-        ["display-message", "-p", "one", ";", "list-panes", "-a", ";", "display-message", "-p", "two", ";", "capture-pane", "-p", "-t", "%0"],
-        ["if-shell", "-F", "1", "display-message -p yes ; display-message -p more", "display-message -p no"],
+        [
+            "display-message",
+            "-p",
+            "one",
+            ";",
+            "list-panes",
+            "-a",
+            ";",
+            "display-message",
+            "-p",
+            "two",
+            ";",
+            "capture-pane",
+            "-p",
+            "-t",
+            "%0",
+        ],
+        [
+            "if-shell",
+            "-F",
+            "1",
+            "display-message -p yes ; display-message -p more",
+            "display-message -p no",
+        ],
         ["if-shell", "-F", "0", "display-message -p yes", "display-message -p no"],
         ["show-options", "-g"],
         ["set-option", "-g", "@quiet", "x"],
@@ -45,7 +69,15 @@ def test_it_prints_what_a_process_prints(own, argv):
     run(scenario())
 
 
-@pytest.mark.parametrize("argv", [["no-such-command"], ["list-panes", "-t", "%99"], ["display-message", "-p", "a", ";", "send-keys", "-t", "=gone:", "x", ";", "kill-server"], ["list-panes", "-Q"]])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["no-such-command"],
+        ["list-panes", "-t", "%99"],
+        ["display-message", "-p", "a", ";", "send-keys", "-t", "=gone:", "x", ";", "kill-server"],
+        ["list-panes", "-Q"],
+    ],
+)
 def test_it_fails_as_a_process_fails(own, argv):
     own.open("sleep 60")
 
@@ -57,12 +89,43 @@ def test_it_fails_as_a_process_fails(own, argv):
             with pytest.raises(TmuxError) as plain:
                 await Tmux(socket_name=own.name).run(*argv)
             assert ("can't find" in str(heard.value)) == ("can't find" in str(plain.value))
-            assert client.is_connected and await client.run("display-message", "-p", "alive") == "alive\n"
+            assert (
+                client.is_connected
+                and await client.run("display-message", "-p", "alive") == "alive\n"
+            )
 
     run(scenario())
 
 
-VALUES = ["plain", "", " blanks  ", "it's", "'", "''", '"', "\\", "\\n", "a;b", "a;", ";", "$(touch x)", "`x`", "#[fg=red]", "~", "{", "}", "%if", "-x", "日本 ü", "a\nset -g @pwn worked", "\r\nset -g @pwn worked", "x' ; set -g @pwn worked ; '", "\x1b[201~", "\t", "a" * 20000]
+VALUES = [
+    "plain",
+    "",
+    " blanks  ",
+    "it's",
+    "'",
+    "''",
+    '"',
+    "\\",
+    "\\n",
+    "a;b",
+    "a;",
+    ";",
+    "$(touch x)",
+    "`x`",
+    "#[fg=red]",
+    "~",
+    "{",
+    "}",
+    "%if",
+    "-x",
+    "日本 ü",
+    "a\nset -g @pwn worked",
+    "\r\nset -g @pwn worked",
+    "x' ; set -g @pwn worked ; '",
+    "\x1b[201~",
+    "\t",
+    "a" * 20000,
+]
 
 
 def test_no_argument_is_ever_anything_but_itself(own):
@@ -77,7 +140,9 @@ def test_no_argument_is_ever_anything_but_itself(own):
                 for way in (plain, client):
                     await plain.run("set-option", "-g", "@v", "unset")
                     try:
-                        await way.run("set-option", "-g", "@v", "--", value) if value.startswith("-") else await way.run("set-option", "-g", "@v", value)
+                        await way.run("set-option", "-g", "@v", "--", value) if value.startswith(
+                            "-"
+                        ) else await way.run("set-option", "-g", "@v", value)
                     except TmuxError as error:
                         results.append(type(error))  # the same argument may be refused by both
                     results.append(await plain.run("show-options", "-gv", "@v"))
@@ -95,7 +160,9 @@ def test_many_at_once_get_their_own_answers(own):
         async with client_of(own) as client:
             await connect(client)
             asked = [str(number) for number in range(200)]
-            assert await asyncio.gather(*(client.run("display-message", "-p", word) for word in asked)) == [word + "\n" for word in asked]
+            assert await asyncio.gather(
+                *(client.run("display-message", "-p", word) for word in asked)
+            ) == [word + "\n" for word in asked]
 
     run(scenario())
 
@@ -123,13 +190,21 @@ def test_tickets_arrive_through_it(server):
         async with client_of(server) as client:
             await connect(client)
             for number in range(3):
-                await deliver(Injector(client, agent.session, "0", QUICK, agent.form), ticket(f"it's number {number}; done\nsecond line", f"T-{number}"))
-                await deliver(Injector(client, shell.session, "0", QUICK), ticket("$(touch pwned)", f"T-{number}"))
+                await deliver(
+                    Injector(client, agent.session, "0", QUICK, agent.form),
+                    ticket(f"it's number {number}; done\nsecond line", f"T-{number}"),
+                )
+                await deliver(
+                    Injector(client, shell.session, "0", QUICK),
+                    ticket("$(touch pwned)", f"T-{number}"),
+                )
             assert client.is_connected
 
     run(scenario())
     messages = agent.messages()
-    assert len(messages) == 3 and all(f"it's number {number}; done" in message for number, message in enumerate(messages))
+    assert len(messages) == 3 and all(
+        f"it's number {number}; done" in message for number, message in enumerate(messages)
+    )
     until(lambda: "show T-2" in shell.screen(), "the last command in the shell")
 
 
@@ -143,8 +218,14 @@ def test_a_pane_that_becomes_ready_is_seen_by_events(server, policy):
         async with client_of(server, policy=policy) as client:
             for number in range(3):
                 shell.keys("sleep 0.4; true", "Enter")
-                await deliver(Injector(client, shell.session, "0", QUICK, activity=activity), ticket(ticket_id=f"T-{number}"))
-                await deliver(Injector(client, agent.session, "0", QUICK, agent.form, activity=activity), ticket(f"number {number}", f"T-{number}"))
+                await deliver(
+                    Injector(client, shell.session, "0", QUICK, activity=activity),
+                    ticket(ticket_id=f"T-{number}"),
+                )
+                await deliver(
+                    Injector(client, agent.session, "0", QUICK, agent.form, activity=activity),
+                    ticket(f"number {number}", f"T-{number}"),
+                )
         activity.close()
 
     run(scenario())

@@ -9,14 +9,16 @@ import stat
 import time
 
 import pytest
+from controlling import client_of, connect, controls, wait_until
+from panes import PATIENCE, Person, run, tmux_version
 
 from bridge.errors import ControlBroken, TmuxError
 from bridge.tmux import anchor, control
 from bridge.tmux.control import ControlClient
-from controlling import client_of, connect, controls, wait_until
-from panes import PATIENCE, Person, run, tmux_version
 
-pytestmark = pytest.mark.skipif(tmux_version() < anchor.VERSION_MIN, reason="no control client is attached to so old a tmux")
+pytestmark = pytest.mark.skipif(
+    tmux_version() < anchor.VERSION_MIN, reason="no control client is attached to so old a tmux"
+)
 
 
 def test_it_survives_a_rename_and_a_killed_session(own, monkeypatch):
@@ -54,7 +56,9 @@ def test_it_survives_a_restart_of_the_server(own, monkeypatch):
         async with client_of(own) as client:
             await connect(client)
             own.stop()
-            with pytest.raises(TmuxError, match="no server running|error connecting|server exited|ended"):
+            with pytest.raises(
+                TmuxError, match="no server running|error connecting|server exited|ended"
+            ):
                 await client.run("send-keys", "-t", "%0", "x")
             again = own.open("sleep 60")
             await reconnect(client)
@@ -97,7 +101,9 @@ def program(tmp_path):
 
     def write(body: str) -> str:
         path = tmp_path / "tmux"
-        path.write_text(f'#!/bin/sh\ncase " $* " in *" -C "*) {body} ;; *) exec {shutil.which("tmux")} "$@" ;; esac\n')
+        path.write_text(
+            f'#!/bin/sh\ncase " $* " in *" -C "*) {body} ;; *) exec {shutil.which("tmux")} "$@" ;; esac\n'
+        )
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
         return str(path)
 
@@ -141,7 +147,12 @@ def test_a_look_whose_answer_is_lost_is_taken_by_a_process(own, program):
     async def scenario():
         async with client_of(own, program=program(body), deadline=1.0) as client:
             await connect(client)
-            assert await client.run("display-message", "-p", "seen", ";", "list-panes", "-a", "-F", "x") == "seen\nx\n"
+            assert (
+                await client.run(
+                    "display-message", "-p", "seen", ";", "list-panes", "-a", "-F", "x"
+                )
+                == "seen\nx\n"
+            )
 
     run(scenario())
 

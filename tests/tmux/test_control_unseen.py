@@ -7,13 +7,15 @@ import os
 import time
 
 import pytest
-
-from bridge.errors import TmuxError
-from bridge.tmux import anchor, control, gate
 from controlling import client_of, connect_behind, controls, wait_until
 from panes import PATIENCE, Person, run, tmux_version, until
 
-pytestmark = pytest.mark.skipif(tmux_version() < anchor.VERSION_MIN, reason="no control client is attached to so old a tmux")
+from bridge.errors import TmuxError
+from bridge.tmux import anchor, control, gate
+
+pytestmark = pytest.mark.skipif(
+    tmux_version() < anchor.VERSION_MIN, reason="no control client is attached to so old a tmux"
+)
 
 
 async def wait_drawn(person: Person) -> int:
@@ -43,7 +45,10 @@ def test_a_person_sees_and_loses_nothing(own):
             await client.run("list-panes", "-a")
             assert await wait_drawn(person) == seen and size() == before
             person.resize(30, 90)
-            await wait_until(lambda: pane.get("window_width") == "90", "the window following the person's terminal")
+            await wait_until(
+                lambda: pane.get("window_width") == "90",
+                "the window following the person's terminal",
+            )
             seen = await wait_drawn(person)
             await client.aclose()
             await wait_until(lambda: not controls(own), "leaving")
@@ -60,7 +65,9 @@ def test_what_a_script_shows_goes_to_the_person_and_not_to_our_client(own):
     person = Person(pane)
 
     async def shown(words: str) -> None:
-        await wait_until(lambda: words.encode() in person.seen, f"{words!r} on the person's terminal")
+        await wait_until(
+            lambda: words.encode() in person.seen, f"{words!r} on the person's terminal"
+        )
 
     async def scenario():
         async with client_of(own, policy="auto") as client:
@@ -174,7 +181,10 @@ def test_a_session_that_goes_when_it_is_left_goes(own, monkeypatch, policy):
             assert controls(own) == [pane.session]
             own("set-option", "-t", pane.session, "destroy-unattached", "on")
             person.leave()
-            await wait_until(lambda: pane.session not in own("list-sessions", "-F", "#{session_name}"), "the session going")
+            await wait_until(
+                lambda: pane.session not in own("list-sessions", "-F", "#{session_name}"),
+                "the session going",
+            )
 
     run(scenario())
     assert other.session in own("list-sessions", "-F", "#{session_name}")
@@ -192,4 +202,7 @@ def test_a_session_with_destroy_unattached_is_never_attached_to(own):
 
     run(scenario())
     person.leave()
-    until(lambda: pane.session not in own("list-sessions", "-F", "#{session_name}", check=False), "the session going")
+    until(
+        lambda: pane.session not in own("list-sessions", "-F", "#{session_name}", check=False),
+        "the session going",
+    )

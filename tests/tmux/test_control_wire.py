@@ -12,7 +12,18 @@ from bridge.tmux.control_wire import Block, ControlParser, Notification, Output,
 # What a pane may print inside a block: also what looks like control mode.
 LINE = st.one_of(
     st.text(st.characters(blacklist_characters="\n", blacklist_categories=["Cs"]), max_size=12),
-    st.sampled_from(["", "%end 1 2 4", "%end 1 2", "%error", "%begin 1 2 3", "%exit", "%output %1 x", "%end 1 2 3 "]),
+    st.sampled_from(
+        [
+            "",
+            "%end 1 2 4",
+            "%end 1 2",
+            "%error",
+            "%begin 1 2 3",
+            "%exit",
+            "%output %1 x",
+            "%end 1 2 3 ",
+        ]
+    ),
 )
 
 
@@ -23,15 +34,27 @@ def blocks(draw):
     guard = f"{draw(st.integers(0, 2**40))} {draw(st.integers(0, 9999))} {draw(st.integers(0, 1))}"
     if f"%end {guard}" in lines or f"%error {guard}" in lines:
         lines = ()
-    text = "".join(part + "\n" for part in [f"%begin {guard}", *lines, f"%{'error' if is_error else 'end'} {guard}"])
+    text = "".join(
+        part + "\n"
+        for part in [f"%begin {guard}", *lines, f"%{'error' if is_error else 'end'} {guard}"]
+    )
     return text.encode(), Block(lines, is_error)
 
 
 @st.composite
 def outputs(draw):
     data, pane_id = draw(st.binary(max_size=12)), f"%{draw(st.integers(0, 99))}"
-    escaped = b"".join(b"\\%03o" % byte if byte < 32 or byte == 92 else bytes([byte]) for byte in data)
-    head = draw(st.sampled_from([b"%output " + pane_id.encode() + b" ", b"%extended-output " + pane_id.encode() + b" 17 : "]))
+    escaped = b"".join(
+        b"\\%03o" % byte if byte < 32 or byte == 92 else bytes([byte]) for byte in data
+    )
+    head = draw(
+        st.sampled_from(
+            [
+                b"%output " + pane_id.encode() + b" ",
+                b"%extended-output " + pane_id.encode() + b" 17 : ",
+            ]
+        )
+    )
     return head + escaped + b"\n", Output(pane_id, data)
 
 
@@ -74,16 +97,37 @@ def test_what_was_said_is_heard_in_any_slices(stream, places):
 @given(STREAM)
 def test_one_byte_at_a_time(stream):
     data = b"".join(raw for raw, _ in stream)
-    assert parse([data[index : index + 1] for index in range(len(data))]) == ([value for _, value in stream], False)
+    assert parse([data[index : index + 1] for index in range(len(data))]) == (
+        [value for _, value in stream],
+        False,
+    )
 
 
-@given(st.lists(st.one_of(st.binary(max_size=30), st.sampled_from([b"%begin 1 2 3\n", b"%end 1 2 3\n", b"%output %1 \\0", b"\n", b"%x\n"])), max_size=12), st.lists(st.integers(0, 400), max_size=6))
+@given(
+    st.lists(
+        st.one_of(
+            st.binary(max_size=30),
+            st.sampled_from(
+                [b"%begin 1 2 3\n", b"%end 1 2 3\n", b"%output %1 \\0", b"\n", b"%x\n"]
+            ),
+        ),
+        max_size=12,
+    ),
+    st.lists(st.integers(0, 400), max_size=6),
+)
 def test_any_bytes_are_values_or_one_error_whatever_the_slices(pieces, places):
     data = b"".join(pieces)
     assert parse(cut(data, places)) == parse([data])
 
 
-@given(st.lists(st.one_of(st.binary(max_size=40), st.sampled_from([b"%begin 1 2 3\n", b"\n\n\n\n", b"x" * 50])), max_size=40))
+@given(
+    st.lists(
+        st.one_of(
+            st.binary(max_size=40), st.sampled_from([b"%begin 1 2 3\n", b"\n\n\n\n", b"x" * 50])
+        ),
+        max_size=40,
+    )
+)
 def test_memory_is_bounded(pieces):
     parser = ControlParser(held_max=200)
     try:
@@ -94,7 +138,10 @@ def test_memory_is_bounded(pieces):
         assert parser.held_bytes == 0
 
 
-@pytest.mark.parametrize("data", [b"hello\n", b"\n", b"%\n", b"%Begin 1 2 3\n", b"x" * 300, b"%begin 1 2 3\n" + b"\n" * 10])
+@pytest.mark.parametrize(
+    "data",
+    [b"hello\n", b"\n", b"%\n", b"%Begin 1 2 3\n", b"x" * 300, b"%begin 1 2 3\n" + b"\n" * 10],
+)
 def test_what_is_no_control_mode_is_said_once_and_always(data):
     parser = ControlParser(held_max=200)
     for _ in range(3):

@@ -6,12 +6,12 @@ import contextlib
 import sys
 
 import pytest
+from panes import QUICK, Person, run, ticket, until
 
 from bridge.errors import PaneNotReady
 from bridge.tmux.activity import Activity
 from bridge.tmux.command import Tmux
 from bridge.tmux.injector import Injector
-from panes import QUICK, Person, run, ticket, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify(7) is Linux's")
 
@@ -56,7 +56,10 @@ def test_an_idle_pane_is_not_looked_at_again(shell):
             await injector.wait_ready()
             assert tmux.looks == before
             evidence = await injector.inject(ticket())
-            assert (tmux.pastes, tmux.looks_before) == (1, before)  # the paste and the look after it are one process
+            assert (tmux.pastes, tmux.looks_before) == (
+                1,
+                before,
+            )  # the paste and the look after it are one process
             return evidence
 
     assert run(scenario()).form == "shell"
@@ -95,7 +98,19 @@ def another_program(pane):
     until(lambda: pane.get("pane_current_command") == "cat", "cat")
 
 
-@pytest.mark.parametrize("change", [half_a_line, copy_mode, switched_off, synchronized, a_program, another_watchers_mark, another_program], ids=lambda change: change.__name__)
+@pytest.mark.parametrize(
+    "change",
+    [
+        half_a_line,
+        copy_mode,
+        switched_off,
+        synchronized,
+        a_program,
+        another_watchers_mark,
+        another_program,
+    ],
+    ids=lambda change: change.__name__,
+)
 def test_what_has_changed_since_is_not_overlooked(shell, change):
     async def scenario():
         async with looked_at(shell) as (injector, _):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from composers import LOOKS, draw
 from hypothesis import given
 from hypothesis import strategies as st
+from pictures import RAW, pane
 
 from bridge.tmux.cells import clusters
 from bridge.tmux.draft import Draft, Standing, squash
 from bridge.tmux.program import Learned, Rules, Sight, sight_of
 from bridge.tmux.state import PaneState
-from composers import LOOKS, draw
-from pictures import RAW, pane
 
 TEXT = "Message of a peer agent: please run the whole test suite now, thanks"
 LINE = "─" * 40
@@ -98,10 +98,12 @@ def test_a_transcript_tells_the_text_of_which_it_shows_the_head():
     assert not draft.is_told(pane("another text█"))
 
 
-@pytest.mark.parametrize(("fields", "reason"), [({"dead": True}, "dead"), ({"in_mode": True}, "mode"), ({}, "")])
+@pytest.mark.parametrize(
+    ("fields", "reason"), [({"dead": True}, "dead"), ({"in_mode": True}, "mode"), ({}, "")]
+)
 def test_what_stands_against_an_enter(fields, reason):
     found = Draft.of(TEXT).objection(sight_of_screen(ruled("❯ █"), **fields))
-    assert (reason in found if found else reason == ""), found
+    assert reason in found if found else reason == "", found
 
 
 def test_a_menu_stands_against_an_enter_unless_it_is_the_texts_own():
@@ -114,9 +116,14 @@ WORDS = st.text(st.sampled_from("ab .,(日é👩🏽🇩🇪│─>❯\n\t"), mi
 
 
 @given(
-    name=st.sampled_from([name for name in LOOKS if LOOKS[name].agent]), body=WORDS, more=WORDS, width=st.integers(20, 120)
+    name=st.sampled_from([name for name in LOOKS if LOOKS[name].agent]),
+    body=WORDS,
+    more=WORDS,
+    width=st.integers(20, 120),
 )
-def test_a_text_is_known_again_as_it_is_drawn_and_with_more_behind_it_it_is_not_whole(name, body, more, width):
+def test_a_text_is_known_again_as_it_is_drawn_and_with_more_behind_it_it_is_not_whole(
+    name, body, more, width
+):
     """In each way to draw a composer, wrapped anywhere."""
     text = f"[bridge] a header\n{body.strip()} "
     look = LOOKS[name]

@@ -7,10 +7,10 @@ import sys
 from dataclasses import replace
 
 import pytest
-
-from bridge.errors import PaneLost, PaneNotReady, Uncertain
 from meddling import Meddling, enter
 from panes import AGENTS, QUICK, Person, deliver, run, ticket, until
+
+from bridge.errors import PaneLost, PaneNotReady, Uncertain
 
 
 def test_a_text_that_its_program_never_took_goes_to_the_next_one(server):
@@ -20,12 +20,28 @@ def test_a_text_that_its_program_never_took_goes_to_the_next_one(server):
     log = server.folder / "respawned-messages"
 
     async def scenario():
-        injector = pane.injector(settings=replace(QUICK, quiet=200), tmux=Meddling(server.name, enter, lambda: (person.press("my own words"), pane.wait_shown("my own words"))))
+        injector = pane.injector(
+            settings=replace(QUICK, quiet=200),
+            tmux=Meddling(
+                server.name,
+                enter,
+                lambda: (person.press("my own words"), pane.wait_shown("my own words")),
+            ),
+        )
         await injector.wait_ready()
         with pytest.raises(PaneNotReady, match="did not take the Enter"):
             await injector.inject(ticket())
-        server("respawn-pane", "-k", "-t", pane.id, "exec " + shlex.join([sys.executable, str(AGENTS / "agent.py"), "--log", str(log)]))
-        until(lambda: pane.is_shown("BRIDGE-TEST-AGENT") and not pane.is_shown("my own words"), "the next agent")
+        server(
+            "respawn-pane",
+            "-k",
+            "-t",
+            pane.id,
+            "exec " + shlex.join([sys.executable, str(AGENTS / "agent.py"), "--log", str(log)]),
+        )
+        until(
+            lambda: pane.is_shown("BRIDGE-TEST-AGENT") and not pane.is_shown("my own words"),
+            "the next agent",
+        )
         return await deliver(pane.injector(settings=replace(QUICK, quiet=200)), ticket())
 
     try:
@@ -39,10 +55,18 @@ def test_a_text_that_stood_there_to_the_last_is_not_called_submitted_when_the_pa
     pane = server.agent("--swallow", "1000", "--box")
     server("new-session", "-d", "-s", "witness", "dash")
     again = []  # it is asked about once more
-    tmux = Meddling(server.name, lambda argv, result: again and argv[0] == "display-message", lambda: server("kill-session", "-t", f"={pane.session}"), before=True, nth=2)
+    tmux = Meddling(
+        server.name,
+        lambda argv, result: again and argv[0] == "display-message",
+        lambda: server("kill-session", "-t", f"={pane.session}"),
+        before=True,
+        nth=2,
+    )
 
     async def scenario():
-        injector = pane.injector(settings=replace(QUICK, enter_wait=200, enter_retries=0), tmux=tmux)
+        injector = pane.injector(
+            settings=replace(QUICK, enter_wait=200, enter_retries=0), tmux=tmux
+        )
         await injector.wait_ready()
         with pytest.raises(Uncertain):
             await injector.inject(ticket())

@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from foreground import BASH, FAMILY, assert_left_alone, known, look, python
+from panes import deliver, run, ticket, until, wait_reason
 
 from bridge.tmux import terminal
 from bridge.tmux.program import Learned, Rules
 from bridge.tmux.prompt import judge
 from bridge.tmux.terminal import has_changed, read_terminal
-from foreground import BASH, FAMILY, assert_left_alone, known, look, python
-from panes import deliver, run, ticket, until, wait_reason
 
 STILL = Learned(still=9.0)
 

@@ -9,49 +9,75 @@ import subprocess
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from panes import ticket
 
 from bridge.tmux.draft import Draft, squash
-from bridge.tmux.forms import INERT, LINE_BREAK, LINE_MAX, agent_text, header, id_words, line_text, plain_name
-from panes import ticket
+from bridge.tmux.forms import (
+    INERT,
+    LINE_BREAK,
+    LINE_MAX,
+    agent_text,
+    header,
+    id_words,
+    line_text,
+    plain_name,
+)
 
 TEMPLATE = "/usr/bin/python3 -I /opt/bridge.pyz show {id}"
 HOSTILE = st.text(
-    st.one_of(st.characters(), st.sampled_from("\"\\`$;&|<>(){}!*?#~[]'\n\r\t\x1b\u2028\u202e\x00\ud800@/ ")), max_size=150
+    st.one_of(
+        st.characters(),
+        st.sampled_from("\"\\`$;&|<>(){}!*?#~[]'\n\r\t\x1b\u2028\u202e\x00\ud800@/ "),
+    ),
+    max_size=150,
 )
 IDS = HOSTILE.filter(str.strip).filter(lambda text: len(text) <= 128)
-META = "\"\\`$;&|<>(){}!*?#~[]"
+META = '"\\`$;&|<>(){}!*?#~[]'
 
 
 @given(HOSTILE)
 def test_a_name_means_nothing_to_a_shell_and_is_one_short_line(text):
     name = plain_name(text)
     assert name and not set(META) & set(name)
-    assert name == " ".join(name.split()) and not re.search("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]", name)
+    assert name == " ".join(name.split()) and not re.search(
+        "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]", name
+    )
     assert len(name.encode()) <= 64 and name == plain_name(name)
 
 
 @given(HOSTILE, HOSTILE, IDS, st.booleans(), st.booleans())
-def test_all_that_a_sender_chooses_in_the_header_goes_through_that_filter(origin, answers, ticket_id, is_reply, expects):
+def test_all_that_a_sender_chooses_in_the_header_goes_through_that_filter(
+    origin, answers, ticket_id, is_reply, expects
+):
     """The header is fixed words, two plain names and a safe word for the ticket."""
     metadata = {"isReply": is_reply, "replyTo": answers}
-    line = header(ticket("body", ticket_id, origin=origin, metadata=metadata, expect_reply=expects), TEMPLATE)
+    line = header(
+        ticket("body", ticket_id, origin=origin, metadata=metadata, expect_reply=expects), TEMPLATE
+    )
     about = f" in reply to your ticket {plain_name(answers)}" if is_reply else ""
     words = id_words(ticket_id)
     assert re.fullmatch(r"(--id64 )?[A-Za-z0-9_-]+", words)
     expected = f'[bridge] Message from "{plain_name(origin)}"{about}: a peer agent, not your user.'
     expected += f" Ticket {words.replace('--id64 ', 'id64:')}."
-    expected += f' To reply: /usr/bin/python3 -I /opt/bridge.pyz reply {words} "…"' if expects else ""
+    expected += (
+        f' To reply: /usr/bin/python3 -I /opt/bridge.pyz reply {words} "…"' if expects else ""
+    )
     assert line == expected and "\n" not in line
 
 
 @pytest.mark.parametrize("answers", [None, 5, ["T-1"], {"a": "$(x)"}])
 def test_what_is_no_id_is_not_named_in_the_header(answers):
-    assert "in reply" not in header(ticket("x", metadata={"isReply": True, "replyTo": answers}), TEMPLATE)
+    assert "in reply" not in header(
+        ticket("x", metadata={"isReply": True, "replyTo": answers}), TEMPLATE
+    )
 
 
 @given(HOSTILE, HOSTILE, st.integers(0, 200))
 def test_where_a_shell_is_below_each_line_begins_with_what_no_shell_takes(body, origin, cap):
-    for text in (agent_text(ticket(body, origin=origin), cap, TEMPLATE, True), line_text(ticket(body), TEMPLATE, True)):
+    for text in (
+        agent_text(ticket(body, origin=origin), cap, TEMPLATE, True),
+        line_text(ticket(body), TEMPLATE, True),
+    ):
         assert all(line.startswith(INERT) for line in text.split("\n"))
         assert "\r" not in text
 
@@ -59,12 +85,17 @@ def test_where_a_shell_is_below_each_line_begins_with_what_no_shell_takes(body, 
 @given(HOSTILE, st.booleans(), st.integers(0, 200))
 def test_a_text_ends_in_nothing_that_keeps_enter_from_submitting_it(body, is_below, cap):
     """In no backslash, and in no @word or /word that opens a list in which Enter would choose."""
-    for text in (agent_text(ticket(body), cap, TEMPLATE, is_below), line_text(ticket(body), TEMPLATE, is_below)):
+    for text in (
+        agent_text(ticket(body), cap, TEMPLATE, is_below),
+        line_text(ticket(body), TEMPLATE, is_below),
+    ):
         assert not re.search(r"(\\|(^|\s)[@/]\S*)$", text), text[-20:]
         assert re.search(r"\S ?$", text), text[-20:]
 
 
-@pytest.mark.parametrize("body", ["ends so X \\", "see @main.py", "try /help", "\\", "@", "/", "a\n/x"])
+@pytest.mark.parametrize(
+    "body", ["ends so X \\", "see @main.py", "try /help", "\\", "@", "/", "a\n/x"]
+)
 def test_what_would_open_a_list_or_a_row_at_the_end_has_a_blank_behind_it(body):
     assert agent_text(ticket(body), 500, TEMPLATE).endswith(body + " ")
     assert line_text(ticket(body), TEMPLATE).endswith(body.replace("\n", LINE_BREAK) + " ")
@@ -79,7 +110,9 @@ def test_one_line_is_one_line_and_a_terminal_takes_it(body, is_below):
 def test_one_line_says_where_the_breaks_were():
     assert line_text(ticket("one\ntwo\n\nthree"), TEMPLATE).endswith(" one ⏎ two ⏎  ⏎ three")
     long = line_text(ticket("x" * 5000), TEMPLATE)
-    assert "xxx" not in long and long.endswith("To read it: /usr/bin/python3 -I /opt/bridge.pyz show T-1")
+    assert "xxx" not in long and long.endswith(
+        "To read it: /usr/bin/python3 -I /opt/bridge.pyz show T-1"
+    )
 
 
 @given(HOSTILE)
@@ -90,7 +123,14 @@ def test_the_prefix_is_known_again_on_the_screen(body):
 
 
 SHELLS = [name for name in ("bash", "zsh", "dash") if shutil.which(name)]
-BODIES = ["touch ran", "$(touch ran)", "`touch ran`", "a; touch ran", "a && touch ran", "a\ntouch ran\n$(touch ran)"]
+BODIES = [
+    "touch ran",
+    "$(touch ran)",
+    "`touch ran`",
+    "a; touch ran",
+    "a && touch ran",
+    "a\ntouch ran\n$(touch ran)",
+]
 
 
 @pytest.mark.parametrize("body", BODIES)
@@ -98,5 +138,7 @@ BODIES = ["touch ran", "$(touch ran)", "`touch ran`", "a; touch ran", "a && touc
 def test_no_shell_runs_what_it_gets_of_such_a_text(shell, body, tmp_path):
     text = agent_text(ticket(body, origin="$(touch ran)"), 500, TEMPLATE, True)
     for line in [text, *text.split("\n")]:  # dash ends at the first one
-        subprocess.run([shell], input=line + "\n", text=True, cwd=tmp_path, capture_output=True, timeout=60)
+        subprocess.run(
+            [shell], input=line + "\n", text=True, cwd=tmp_path, capture_output=True, timeout=60
+        )
     assert list(tmp_path.iterdir()) == []

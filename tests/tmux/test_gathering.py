@@ -45,7 +45,13 @@ class FakeTmux:
 
 
 async def ask_all(gathering, commands):
-    answers = await asyncio.gather(*(gathering.ask(tuple(command.split()), command.startswith("change")) for command in commands), return_exceptions=True)
+    answers = await asyncio.gather(
+        *(
+            gathering.ask(tuple(command.split()), command.startswith("change"))
+            for command in commands
+        ),
+        return_exceptions=True,
+    )
     return [str(answer).strip() for answer in answers]
 
 
@@ -53,10 +59,17 @@ async def ask_all(gathering, commands):
 def test_each_gets_its_own_answer_and_a_change_is_made_once(kinds):
     async def scenario():
         tmux = FakeTmux()
-        commands = [kind if kind == "fail" else f"{kind} {number}" for number, kind in enumerate(kinds)]
+        commands = [
+            kind if kind == "fail" else f"{kind} {number}" for number, kind in enumerate(kinds)
+        ]
         answers = await ask_all(Gathering(tmux.run_list), commands)
-        assert answers == ["tmux fail: it failed" if kind == "fail" else str(number) for number, kind in enumerate(kinds)]
-        assert sorted(tmux.changes, key=int) == [str(number) for number, kind in enumerate(kinds) if kind == "change"]
+        assert answers == [
+            "tmux fail: it failed" if kind == "fail" else str(number)
+            for number, kind in enumerate(kinds)
+        ]
+        assert sorted(tmux.changes, key=int) == [
+            str(number) for number, kind in enumerate(kinds) if kind == "change"
+        ]
 
     asyncio.run(scenario())
 
@@ -64,7 +77,9 @@ def test_each_gets_its_own_answer_and_a_change_is_made_once(kinds):
 def test_what_comes_while_processes_run_shares_the_next_ones():
     async def scenario():
         tmux = FakeTmux()
-        assert await ask_all(Gathering(tmux.run_list), [f"print {number}" for number in range(50)]) == [str(number) for number in range(50)]
+        assert await ask_all(
+            Gathering(tmux.run_list), [f"print {number}" for number in range(50)]
+        ) == [str(number) for number in range(50)]
         assert len(tmux.lists) <= 6
 
     asyncio.run(scenario())
@@ -74,7 +89,9 @@ def test_a_list_never_grows_beyond_what_tmux_takes():
     async def scenario():
         tmux = FakeTmux()
         long = "x" * (LIST_MAX // 3)
-        assert await ask_all(Gathering(tmux.run_list), [f"print {long}{number}" for number in range(20)]) == [f"{long}{number}" for number in range(20)]
+        assert await ask_all(
+            Gathering(tmux.run_list), [f"print {long}{number}" for number in range(20)]
+        ) == [f"{long}{number}" for number in range(20)]
         assert len(tmux.lists) > 6
 
     asyncio.run(scenario())
@@ -84,7 +101,11 @@ def test_a_server_that_is_gone_is_gone_for_all_who_ask():
     async def scenario():
         tmux = FakeTmux()
         answers = await ask_all(Gathering(tmux.run_list), ["print 0", "print 1", *["gone"] * 20])
-        assert answers[:2] == ["0", "1"] and all("no server running" in answer for answer in answers[2:]) and len(tmux.lists) <= 4
+        assert (
+            answers[:2] == ["0", "1"]
+            and all("no server running" in answer for answer in answers[2:])
+            and len(tmux.lists) <= 4
+        )
 
     asyncio.run(scenario())
 
@@ -93,7 +114,9 @@ def test_who_no_longer_waits_is_not_asked_for():
     async def scenario():
         tmux = FakeTmux()
         gathering = Gathering(tmux.run_list)
-        first = [asyncio.ensure_future(gathering.ask(("print", str(number)))) for number in range(2)]
+        first = [
+            asyncio.ensure_future(gathering.ask(("print", str(number)))) for number in range(2)
+        ]
         await asyncio.sleep(0)
         late = asyncio.ensure_future(gathering.ask(("change", "late"), True))
         await asyncio.sleep(0)
@@ -104,7 +127,15 @@ def test_who_no_longer_waits_is_not_asked_for():
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("argv, looks", [(("list-panes", "-a"), True), (("list-panes", ";", "send-keys", "x"), False), (("load-buffer", "-"), False), (("display-message", "-p", ";;"), True)])
+@pytest.mark.parametrize(
+    "argv, looks",
+    [
+        (("list-panes", "-a"), True),
+        (("list-panes", ";", "send-keys", "x"), False),
+        (("load-buffer", "-"), False),
+        (("display-message", "-p", ";;"), True),
+    ],
+)
 def test_what_only_looks(argv, looks):
     assert only_looks(argv) is looks
 
@@ -115,7 +146,23 @@ def test_real_panes_each_by_its_own_answer_and_the_lost_one_by_its_error(server)
 
     async def scenario():
         tmux = Tmux(socket_name=server.name)
-        answers = await asyncio.gather(*(tmux.run("display-message", "-p", "hello", ";", "list-panes", "-t", handle.id, "-F", "#{session_name}") for handle in handles), return_exceptions=True)
+        answers = await asyncio.gather(
+            *(
+                tmux.run(
+                    "display-message",
+                    "-p",
+                    "hello",
+                    ";",
+                    "list-panes",
+                    "-t",
+                    handle.id,
+                    "-F",
+                    "#{session_name}",
+                )
+                for handle in handles
+            ),
+            return_exceptions=True,
+        )
         for number, (handle, answer) in enumerate(zip(handles, answers)):
             if number == 5:
                 assert isinstance(answer, TmuxError) and "can't find" in str(answer)
@@ -133,11 +180,27 @@ def test_real_guarded_sequences_share_a_process_and_one_that_cannot_be_done_fail
 
         def sequence(number):
             target = "%99999" if number == 3 else handles[number].id
-            broken = "paste-buffer -b no-such-buffer -t %s ; " % handles[number].id if number == 5 else ""
-            return ["if-shell", "-F", "-t", target, "1", f"{broken}send-keys -t {target} x{number}y Enter ; display-message -p OK", "display-message -p NO"]
+            broken = (
+                "paste-buffer -b no-such-buffer -t %s ; " % handles[number].id
+                if number == 5
+                else ""
+            )
+            return [
+                "if-shell",
+                "-F",
+                "-t",
+                target,
+                "1",
+                f"{broken}send-keys -t {target} x{number}y Enter ; display-message -p OK",
+                "display-message -p NO",
+            ]
 
-        answers = await asyncio.gather(*(tmux.run(*sequence(number)) for number in range(8)), return_exceptions=True)
-        assert [isinstance(answer, TmuxError) for answer in answers] == [number in (3, 5) for number in range(8)]
+        answers = await asyncio.gather(
+            *(tmux.run(*sequence(number)) for number in range(8)), return_exceptions=True
+        )
+        assert [isinstance(answer, TmuxError) for answer in answers] == [
+            number in (3, 5) for number in range(8)
+        ]
 
     run(scenario())
     for number, handle in enumerate(handles):
@@ -155,11 +218,18 @@ def test_one_listing_answers_all_who_ask_and_a_lost_pane_is_seen(server):
     async def scenario():
         tmux = Tmux(socket_name=server.name)
         asked = []
-        ask, tmux.run = tmux.run, lambda *argv, **options: asked.append(argv[0]) or ask(*argv, **options)
+        ask, tmux.run = (
+            tmux.run,
+            lambda *argv, **options: asked.append(argv[0]) or ask(*argv, **options),
+        )
         census = Census(tmux, fresh=1000.0)
         listings = await asyncio.gather(*(census.recent() for _ in handles))
-        panes = [pick(listing, handle.session, "0").pane for listing, handle in zip(listings, handles)]
-        assert [pane.pane_id for pane in panes] == [handle.id for handle in handles] and asked.count("list-panes") == 1
+        panes = [
+            pick(listing, handle.session, "0").pane for listing, handle in zip(listings, handles)
+        ]
+        assert [pane.pane_id for pane in panes] == [
+            handle.id for handle in handles
+        ] and asked.count("list-panes") == 1
         await asyncio.gather(*map(census.confirm, panes))
         assert asked.count("list-panes") == 1
         server("kill-session", "-t", f"={handles[0].session}")
@@ -191,7 +261,9 @@ def test_no_server_is_a_loss_and_found_again():
 def test_who_was_told_to_stop_while_the_census_fails_leaves_no_complaint_behind():
     async def scenario():
         troubles = []
-        asyncio.get_running_loop().set_exception_handler(lambda loop, context: troubles.append(context["message"]))
+        asyncio.get_running_loop().set_exception_handler(
+            lambda loop, context: troubles.append(context["message"])
+        )
         census = Census(Tmux(socket_name="bridge-test-no-such-server"))
         asking = asyncio.ensure_future(census.listing(0.0))
         await asyncio.sleep(0)  # it is under way

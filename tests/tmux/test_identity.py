@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from panes import QUICK, Server, deliver, run, ticket, wait_reason
 
 from bridge.errors import PaneLost, PaneNotReady, PaneUnfit
 from bridge.tmux.command import Tmux
 from bridge.tmux.injector import Injector
 from bridge.tmux.pane import observe, resolve
-from panes import QUICK, Server, deliver, run, ticket, wait_reason
 
 
 @pytest.fixture
@@ -27,7 +27,25 @@ def names(server):
     return server("list-sessions", "-F", "#{session_name}").split("\n")[:-1]
 
 
-@pytest.mark.parametrize("name", ["plain", "with space", "日本", "-dash", "=eq", "%5", "@3", "12", "*", "a;b", "a#b", "$weird", "tab\\t", "quo'te"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "plain",
+        "with space",
+        "日本",
+        "-dash",
+        "=eq",
+        "%5",
+        "@3",
+        "12",
+        "*",
+        "a;b",
+        "a#b",
+        "$weird",
+        "tab\\t",
+        "quo'te",
+    ],
+)
 def test_a_session_is_found_by_its_exact_name(own, name):
     own("new-session", "-d", "-s", "first", "dash")
     own("new-session", "-d", "-s", name, "dash")
@@ -35,10 +53,25 @@ def test_a_session_is_found_by_its_exact_name(own, name):
     found = find(own, stored, "0")
     assert found.session == stored
     assert found.label == f"{stored}:0.0 ({found.pane_id})"
-    assert found.pane_id == own("list-panes", "-a", "-F", "#{pane_id} #{session_name}").split("\n")[1].split(" ")[0] or found.pane_id.startswith("%")
+    assert found.pane_id == own("list-panes", "-a", "-F", "#{pane_id} #{session_name}").split("\n")[
+        1
+    ].split(" ")[0] or found.pane_id.startswith("%")
 
 
-@pytest.mark.parametrize(("session", "pane"), [("dev", "0"), ("dev-l", "0"), ("*", "0"), ("", "0"), ("=dev-lucy", "0"), ("dev-lucy", "7"), ("dev-lucy", "1.0"), ("dev-lucy", "%99"), ("dev-lucy", "x")])
+@pytest.mark.parametrize(
+    ("session", "pane"),
+    [
+        ("dev", "0"),
+        ("dev-l", "0"),
+        ("*", "0"),
+        ("", "0"),
+        ("=dev-lucy", "0"),
+        ("dev-lucy", "7"),
+        ("dev-lucy", "1.0"),
+        ("dev-lucy", "%99"),
+        ("dev-lucy", "x"),
+    ],
+)
 def test_what_is_not_there_is_an_error_that_lists_what_is(own, session, pane):
     own("new-session", "-d", "-s", "dev-lucy", "dash")
     with pytest.raises(PaneLost, match="dev-lucy|is no pane's name"):
@@ -70,7 +103,10 @@ def test_an_index_names_no_pane_of_a_session_with_several_windows(own):
     own("new-window", "-t", "=s:", "dash")
     for window in (0, 1):
         own("select-window", "-t", f"=s:{window}")
-        with pytest.raises(PaneUnfit, match=r"several windows.*write window.pane, as 0\.0; there is s:0\.0 \(%0\), s:1\.0 \(%1\)"):
+        with pytest.raises(
+            PaneUnfit,
+            match=r"several windows.*write window.pane, as 0\.0; there is s:0\.0 \(%0\), s:1\.0 \(%1\)",
+        ):
             find(own, "s", "0")
 
 
@@ -134,7 +170,9 @@ def test_a_dead_pane_is_not_pasted_into_and_a_respawned_one_is(own):
             await injector.inject(ticket(ticket_id="T-2"))
         own("respawn-pane", "-t", pane.id, "bash --norc")
         given = await deliver(injector, ticket(ticket_id="T-2"))
-        assert injector.pane.pane_pid == int(pane.get("pane_pid"))  # held anew: what the old process taught is forgotten
+        assert injector.pane.pane_pid == int(
+            pane.get("pane_pid")
+        )  # held anew: what the old process taught is forgotten
         return given
 
     assert run(scenario()).form == "shell"
@@ -150,7 +188,11 @@ def test_a_pane_that_is_gone_is_lost_and_found_again_by_name(own):
         injector = pane.injector()
         await deliver(injector, ticket(ticket_id="T-1"))
         own("kill-session", "-t", f"={pane.session}")
-        for attempt in (injector.explain(), injector.inject(ticket(ticket_id="T-2")), injector.wait_ready()):
+        for attempt in (
+            injector.explain(),
+            injector.inject(ticket(ticket_id="T-2")),
+            injector.wait_ready(),
+        ):
             with pytest.raises(PaneLost):
                 await attempt
         own("new-session", "-d", "-s", pane.session, "dash")

@@ -20,13 +20,17 @@ MOMENT = st.integers(0, 2**45)
 @given(IDS, PROCESS, MOMENT, IDS)
 def test_what_was_pasted_is_read_back(ticket_id, process, moment, other):
     ring = add_mark("", mark_of(ticket_id), str(Pasted(process, moment)))
-    assert re.fullmatch(r"[A-Za-z0-9_+=. -]*", ring), "it stands in a tmux command and needs no quoting"
+    assert re.fullmatch(r"[A-Za-z0-9_+=. -]*", ring), (
+        "it stands in a tmux command and needs no quoting"
+    )
     assert Pasted.read(ring, mark_of(ticket_id)) == Pasted(process, moment)
     assert other == ticket_id or Pasted.read(ring, mark_of(other)) is None
 
 
 @given(IDS, st.sampled_from(["agent", "shell", "repl"]), MOMENT, st.one_of(st.just(""), PROCESS))
-def test_what_was_sent_is_read_back_with_the_process_in_whose_input_it_stands(ticket_id, form, moment, stands_in):
+def test_what_was_sent_is_read_back_with_the_process_in_whose_input_it_stands(
+    ticket_id, form, moment, stands_in
+):
     ring = add_mark(" A=agent-1 ", mark_of(ticket_id), str(Sent(form, moment, stands_in)))
     assert re.fullmatch(r"[A-Za-z0-9_+=. -]*", ring)
     assert Sent.read(ring, mark_of(ticket_id)) == Sent(form, moment, stands_in)
@@ -39,7 +43,11 @@ def test_what_was_sent_is_read_back_with_the_process_in_whose_input_it_stands(ti
         (" A=7.1-500 ", "", ("A", 500)),
         (" A=7.1-500 ", " A=agent-600 ", ("", 0)),  # its Enter followed
         (" A=7.1-500 ", " B=agent-600 ", ("A", 500)),
-        (" A=7.1-500 B=7.1-700 ", " B=agent-800 ", ("", 0)),  # only what came last can stand in the input
+        (
+            " A=7.1-500 B=7.1-700 ",
+            " B=agent-800 ",
+            ("", 0),
+        ),  # only what came last can stand in the input
         (" A=7.1-500 B=7.1-700 ", " A=agent-600 ", ("B", 700)),
         (" A=7.2-500 ", "", ("", 0)),  # another process with the same pid
         (" A=8.1-500 ", "", ("", 0)),

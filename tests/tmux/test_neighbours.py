@@ -9,12 +9,19 @@ import time
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from panes import PATIENCE, deliver, run, ticket
 
 from bridge.errors import PaneLost, PaneUnfit
 from bridge.tmux.identity import Held, Listing, Row, pick
-from panes import PATIENCE, deliver, run, ticket
 
-NAMES = [("work", "0"), ("work", "0.0"), ("work", "0.1"), ("work", "1.0"), ("", "%0"), ("work", "%1")]
+NAMES = [
+    ("work", "0"),
+    ("work", "0.0"),
+    ("work", "0.1"),
+    ("work", "1.0"),
+    ("", "%0"),
+    ("work", "%1"),
+]
 
 
 class SmallTmux:
@@ -51,11 +58,17 @@ class SmallTmux:
         windows = self.sessions[name][1]
         index = sorted(windows)[which % len(windows)]
         if step == "open":  # tmux takes the first free index
-            windows[next(number for number in range(99) if number not in windows)] = [self._new_pane()]
+            windows[next(number for number in range(99) if number not in windows)] = [
+                self._new_pane()
+            ]
         elif step == "split":
             windows[index].insert(which % (len(windows[index]) + 1), self._new_pane())
         else:
-            panes = list(windows[index]) if step == "close" else [windows[index][which // 3 % len(windows[index])]]
+            panes = (
+                list(windows[index])
+                if step == "close"
+                else [windows[index][which // 3 % len(windows[index])]]
+            )
             if step == "end":
                 panes = [pane for window in windows.values() for pane in window]
             self._kill(name, panes)
@@ -80,7 +93,10 @@ class SmallTmux:
         number, windows = self.sessions[name]
         for pane in panes:
             self.died[self.server, pane] = self.moment
-        left = {index: [pane for pane in window if pane not in panes] for index, window in windows.items()}
+        left = {
+            index: [pane for pane in window if pane not in panes]
+            for index, window in windows.items()
+        }
         kept = [(index, window) for index, window in sorted(left.items()) if window]
         if self.renumbers:
             kept = [(place, window) for place, (_, window) in enumerate(kept)]
@@ -98,19 +114,68 @@ class SmallTmux:
         return Listing("", True, tuple(rows))
 
 
-KINDS = ["open", "open", "split", "kill", "close", "end", "restart", "look", "look", "move", "rename"]
-STEPS = st.tuples(st.sampled_from(KINDS), st.sampled_from(["work", "work", "aux"]), st.integers(0, 8))
+KINDS = [
+    "open",
+    "open",
+    "split",
+    "kill",
+    "close",
+    "end",
+    "restart",
+    "look",
+    "look",
+    "move",
+    "rename",
+]
+STEPS = st.tuples(
+    st.sampled_from(KINDS), st.sampled_from(["work", "work", "aux"]), st.integers(0, 8)
+)
 LOOK = ("look", "", 0)
-OPEN, AUX, END, MOVE, RENAME = ("open", "work", 0), ("open", "aux", 0), ("end", "work", 0), ("move", "", 0), ("rename", "", 0)
+OPEN, AUX, END, MOVE, RENAME = (
+    ("open", "work", 0),
+    ("open", "aux", 0),
+    ("end", "work", 0),
+    ("move", "", 0),
+    ("rename", "", 0),
+)
 
 
 @given(st.booleans(), st.sampled_from(NAMES), st.lists(STEPS, max_size=30))
-@example(False, ("work", "0"), [("open", "work", 0), LOOK, ("open", "work", 0), ("close", "work", 0)])  # the one that is left
-@example(True, ("work", "0.0"), [("open", "work", 0), LOOK, ("open", "work", 0), ("close", "work", 0), LOOK])  # window 1 becomes 0, and was never seen
-@example(False, ("work", "0.1"), [("open", "work", 0), ("split", "work", 1), ("split", "work", 2), LOOK, ("kill", "work", 3), LOOK])  # pane 2 becomes 1
+@example(
+    False, ("work", "0"), [("open", "work", 0), LOOK, ("open", "work", 0), ("close", "work", 0)]
+)  # the one that is left
+@example(
+    True,
+    ("work", "0.0"),
+    [("open", "work", 0), LOOK, ("open", "work", 0), ("close", "work", 0), LOOK],
+)  # window 1 becomes 0, and was never seen
+@example(
+    False,
+    ("work", "0.1"),
+    [
+        ("open", "work", 0),
+        ("split", "work", 1),
+        ("split", "work", 2),
+        LOOK,
+        ("kill", "work", 3),
+        LOOK,
+    ],
+)  # pane 2 becomes 1
 @example(False, ("work", "0"), [AUX, OPEN, LOOK, END, MOVE])  # a neighbour in a new session
 @example(False, ("work", "0"), [AUX, OPEN, LOOK, END, RENAME])
-@example(False, ("work", "%1"), [("open", "work", 0), ("split", "work", 1), LOOK, ("restart", "", 0), ("open", "work", 0), ("split", "work", 1), LOOK])
+@example(
+    False,
+    ("work", "%1"),
+    [
+        ("open", "work", 0),
+        ("split", "work", 1),
+        LOOK,
+        ("restart", "", 0),
+        ("open", "work", 0),
+        ("split", "work", 1),
+        LOOK,
+    ],
+)
 def test_what_is_taken_for_a_lost_pane_was_made_after_it_had_gone(renumbers, name, steps):
     tmux, held = SmallTmux(renumbers), None
     for step, session, which in [*steps, LOOK]:
@@ -153,7 +218,10 @@ def bash(own, *argv: str) -> None:
 
 
 def screens(own) -> str:
-    return "".join(own("capture-pane", "-p", "-t", pane) for pane in own("list-panes", "-a", "-F", "#{pane_id}").split())
+    return "".join(
+        own("capture-pane", "-p", "-t", pane)
+        for pane in own("list-panes", "-a", "-F", "#{pane_id}").split()
+    )
 
 
 async def wait_lost(injector, words: str, error=PaneUnfit) -> None:
@@ -191,7 +259,10 @@ def test_the_window_that_is_left_is_another_agents(own):
         bash(own, "new-window", "-d", "-t", f"={pane.session}:")
         await deliver(injector, ticket(ticket_id="T-1"))  # ours is held by its id
         own("kill-window", "-t", f"={pane.session}:0")
-        await wait_lost(injector, "0 is .*:1.0 .%1. now, and is not taken: it (stood|may have stood) beside %0.*start the watcher again, or name it %1")
+        await wait_lost(
+            injector,
+            "0 is .*:1.0 .%1. now, and is not taken: it (stood|may have stood) beside %0.*start the watcher again, or name it %1",
+        )
 
     run(scenario())
     assert "T-" not in screens(own)
@@ -207,7 +278,9 @@ def test_a_window_that_is_renumbered_and_was_never_seen_is_not_taken(own):
         bash(own, "new-window", "-d", "-t", f"={pane.session}:")  # after the last listing
         own("kill-window", "-t", f"={pane.session}:0")
         await wait_lost(injector, "may have stood beside %0")
-        bash(own, "new-window", "-d", "-t", f"={pane.session}:")  # this one came when ours was known to be gone
+        bash(
+            own, "new-window", "-d", "-t", f"={pane.session}:"
+        )  # this one came when ours was known to be gone
         own("kill-window", "-t", f"={pane.session}:0")
         return await deliver_once_found(injector, ticket(ticket_id="T-1"))
 
@@ -297,6 +370,8 @@ def test_further_windows_are_said_once(own, caplog):
         return await deliver(injector, ticket(ticket_id="T-1"))
 
     assert "%0" in run(scenario()).pane
-    assert [record.getMessage() for record in caplog.records if "several windows" in record.getMessage()] == [
+    assert [
+        record.getMessage() for record in caplog.records if "several windows" in record.getMessage()
+    ] == [
         f"the session has several windows now, so '0' names no pane: ours stays, but is not found again when it is gone; write window.pane pane={pane.session}:0.0 (%0)"
     ]

@@ -8,12 +8,14 @@ import subprocess
 import sys
 
 import pytest
+from panes import Person, deliver, run, ticket, until, wait_reason
 
 from bridge.errors import PaneNotReady
 from bridge.settings import TmuxSettings
-from panes import Person, deliver, run, ticket, until, wait_reason
 
-READER = "import os,sys,tty;tty.setraw(0) if {raw} else 0;os.write(1,{shown!r});os.read(0,1);os._exit(0)"
+READER = (
+    "import os,sys,tty;tty.setraw(0) if {raw} else 0;os.write(1,{shown!r});os.read(0,1);os._exit(0)"
+)
 
 
 def reader(shown: bytes, raw: bool = False) -> str:
@@ -33,7 +35,10 @@ def reader(shown: bytes, raw: bool = False) -> str:
         ("read -e -p 'Password: ' x", "password"),
         ("less /etc/services", "less is open"),
         ("vi -u NONE -N", "is open"),
-        ("python3 -c 'import subprocess; subprocess.run([\"less\", \"/etc/services\"])'", "less is open"),
+        (
+            'python3 -c \'import subprocess; subprocess.run(["less", "/etc/services"])\'',
+            "less is open",
+        ),
         ("script -q /dev/null", "hides what runs inside"),
         (reader(b"> "), "is running"),
         (reader(b"\x1b[?1049h\x1b[H(ready) ", raw=True), "no open composer"),
@@ -62,7 +67,10 @@ def test_a_pane_that_is_busy_says_with_what(server, keys, reason):
     assert "bridge show" not in pane.screen()
 
 
-@pytest.mark.parametrize("end", ["sleep 0.7", "sleep 0.7; printf 'no newline'", "for i in 1 2 3; do sleep 0.2; echo $i; done"])
+@pytest.mark.parametrize(
+    "end",
+    ["sleep 0.7", "sleep 0.7; printf 'no newline'", "for i in 1 2 3; do sleep 0.2; echo $i; done"],
+)
 def test_the_end_of_a_command_is_seen_and_the_ticket_follows(server, end):
     pane = server.open("bash --norc --noprofile")
 
@@ -82,7 +90,11 @@ MODES = {
     "copy-mode": (("copy-mode",), ("send-keys", "-X", "cancel"), "tmux mode"),
     "clock-mode": (("clock-mode",), ("copy-mode", "-q"), "tmux mode"),
     "input-off": (("select-pane", "-d"), ("select-pane", "-e"), "switched off"),
-    "synchronized": (("set-option", "-w", "synchronize-panes", "on"), ("set-option", "-w", "synchronize-panes", "off"), "synchronize-panes"),
+    "synchronized": (
+        ("set-option", "-w", "synchronize-panes", "on"),
+        ("set-option", "-w", "synchronize-panes", "off"),
+        "synchronize-panes",
+    ),
 }
 
 
@@ -118,7 +130,11 @@ def test_synchronized_panes_never_see_another_panes_ticket(server):
         await deliver(pane.injector(), ticket())
 
     run(scenario())
-    other = [one for one in server("list-panes", "-t", pane.id, "-F", "#{pane_id}").split() if one != pane.id][0]
+    other = [
+        one
+        for one in server("list-panes", "-t", pane.id, "-F", "#{pane_id}").split()
+        if one != pane.id
+    ][0]
     assert "bridge" not in server("capture-pane", "-p", "-t", other)
 
 
@@ -171,7 +187,9 @@ def test_someone_who_only_looks_on_does_not_delay(server):
 def test_an_opaque_terminal_is_used_only_when_allowed(server):
     pane = server.open("script -q -c 'bash --norc --noprofile' /dev/null")
     run(wait_reason(pane.injector(), "hides what runs inside"))
-    given = run(deliver(pane.injector(settings=TmuxSettings(allow_opaque=True, poll_min=20)), ticket()))
+    given = run(
+        deliver(pane.injector(settings=TmuxSettings(allow_opaque=True, poll_min=20)), ticket())
+    )
     assert given.form == "shell"
     pane.wait_shown("bridge show T-1")
 
@@ -185,7 +203,15 @@ def test_a_nested_tmux_is_opaque(server):
         run(wait_reason(pane.injector(), "tmux is in the foreground and hides"))
     finally:
         # It may be seen in the foreground before its server answers; a server left behind would outlive the run.
-        until(lambda: subprocess.run(["tmux", "-L", inner, "kill-server"], capture_output=True, check=False).returncode == 0, "the end of the inner server")
+        until(
+            lambda: (
+                subprocess.run(
+                    ["tmux", "-L", inner, "kill-server"], capture_output=True, check=False
+                ).returncode
+                == 0
+            ),
+            "the end of the inner server",
+        )
 
 
 def test_the_cool_down_lies_between_two_injections(server):

@@ -8,6 +8,8 @@ import subprocess
 from dataclasses import replace
 
 import pytest
+from meddling import Meddling, enter, guarded, typed
+from panes import QUICK, deliver, run, ticket, until
 
 from bridge.errors import PaneNotReady, Uncertain
 from bridge.tmux.census import Census
@@ -15,8 +17,6 @@ from bridge.tmux.command import Tmux
 from bridge.tmux.injector import Injector
 from bridge.tmux.marks import RING, read_mark
 from bridge.tmux.tenancy import Tenancy
-from meddling import Meddling, enter, guarded, typed
-from panes import QUICK, deliver, run, ticket, until
 
 
 class Crash(BaseException):
@@ -35,18 +35,30 @@ def crashing(server, subcommand: str, after: bool, nth: int = 1) -> Meddling:
     return Meddling(server.name, moment, crash, before=not after, nth=nth)
 
 
-POINTS = [("load-buffer", False, 1), ("load-buffer", True, 1), ("if-shell", False, 1), ("if-shell", True, 1)]
+POINTS = [
+    ("load-buffer", False, 1),
+    ("load-buffer", True, 1),
+    ("if-shell", False, 1),
+    ("if-shell", True, 1),
+]
 
 
 @pytest.mark.parametrize(("subcommand", "after", "nth"), POINTS)
 def test_a_shell_gets_it_once_whenever_the_watcher_died(server, subcommand, after, nth):
     """What fits an argument is set, pasted and entered in one call; other text is loaded by a call of its own."""
     pane = server.open("dash")
-    settings = replace(QUICK, shell_command="python3 -m bridge show {id} # é") if subcommand == "load-buffer" else QUICK
+    settings = (
+        replace(QUICK, shell_command="python3 -m bridge show {id} # é")
+        if subcommand == "load-buffer"
+        else QUICK
+    )
 
     async def scenario():
         with pytest.raises(Crash):
-            await deliver(pane.injector(settings=settings, tmux=crashing(server, subcommand, after, nth)), ticket())
+            await deliver(
+                pane.injector(settings=settings, tmux=crashing(server, subcommand, after, nth)),
+                ticket(),
+            )
         return await deliver(pane.injector(settings=settings), ticket())
 
     assert run(scenario()).form == "shell"
@@ -54,7 +66,15 @@ def test_a_shell_gets_it_once_whenever_the_watcher_died(server, subcommand, afte
     assert pane.screen().count("show T-1") == 1
 
 
-@pytest.mark.parametrize(("subcommand", "after", "nth", "swallows"), [*((*point, 0) for point in POINTS), ("if-shell", False, 2, 0), ("if-shell", True, 2, 0), ("if-shell", True, 2, 1)])
+@pytest.mark.parametrize(
+    ("subcommand", "after", "nth", "swallows"),
+    [
+        *((*point, 0) for point in POINTS),
+        ("if-shell", False, 2, 0),
+        ("if-shell", True, 2, 0),
+        ("if-shell", True, 2, 1),
+    ],
+)
 def test_an_agent_gets_it_once_whenever_the_watcher_died(server, subcommand, after, nth, swallows):
     """Also one that died after an Enter that the agent did not take: the pane never becomes ready by itself."""
     pane = server.agent("--swallow", str(swallows))
@@ -68,7 +88,10 @@ def test_an_agent_gets_it_once_whenever_the_watcher_died(server, subcommand, aft
 
     assert run(scenario()).form == "agent"
     until(lambda: len(pane.messages()) >= 2, "both messages")
-    assert [message.rpartition("\n")[2] for message in pane.messages()] == ["hello from a peer", "the next one"]
+    assert [message.rpartition("\n")[2] for message in pane.messages()] == [
+        "hello from a peer",
+        "the next one",
+    ]
 
 
 def test_a_draft_that_vanished_is_uncertain_and_is_not_typed_again(server):
@@ -107,7 +130,9 @@ def test_what_stands_unconfirmed_is_remembered_however_many_pass_it(server):
             await deliver(injector, ticket(f"number {number}", f"N-{number}"))
         with pytest.raises(Uncertain, match="not typed again"):
             await deliver(injector, ticket())
-        assert len(pane.get("@bridge_pasted").split()) == RING + 1, "all others are forgotten as ever"
+        assert len(pane.get("@bridge_pasted").split()) == RING + 1, (
+            "all others are forgotten as ever"
+        )
 
     run(scenario())
     assert not [message for message in pane.messages() if "hello from a peer" in message]
@@ -157,7 +182,11 @@ def test_the_buffer_of_a_watcher_that_died_is_swept(server):
     server("set-buffer", "-b", "bridge-mine", "a person's own")
     run(pane.injector().explain())
     names = server("list-buffers", "-F", "#{buffer_name}").split()
-    assert f"bridge-{gone.pid}-0" not in names and f"bridge-{os.getpid()}-999999" in names and "bridge-mine" in names
+    assert (
+        f"bridge-{gone.pid}-0" not in names
+        and f"bridge-{os.getpid()}-999999" in names
+        and "bridge-mine" in names
+    )
 
 
 @pytest.mark.parametrize("flags", [[], ["--hidden"], ["--hidden", "--box"]], ids=" ".join)
@@ -170,7 +199,9 @@ def test_a_persons_key_in_the_pasted_draft_is_not_sent_with_it(server, flags):
         await injector.wait_ready()
         with pytest.raises(PaneNotReady, match="waits for its Enter"):
             await injector.inject(ticket())
-        with pytest.raises(PaneNotReady, match="waits for its Enter"):  # though the screen shows every word of the ticket
+        with pytest.raises(
+            PaneNotReady, match="waits for its Enter"
+        ):  # though the screen shows every word of the ticket
             await injector.inject(ticket())
         await injector.wait_ready(lambda: ["T-2", "T-1"])
         assert injector.owes("T-1") and not injector.owes("T-2")
@@ -197,7 +228,9 @@ def test_two_watchers_race_and_each_ticket_is_typed_once(server, program):
     run(scenario())
     if program == "agent":
         until(lambda: len(pane.messages()) >= count, "all messages")
-        assert [message.rpartition("\n")[2] for message in pane.messages()] == [f"body {number}" for number in range(count)]
+        assert [message.rpartition("\n")[2] for message in pane.messages()] == [
+            f"body {number}" for number in range(count)
+        ]
     else:
         pane.wait_shown(f"show T-{count - 1}")
         assert [pane.screen().count(f"show T-{number}") for number in range(count)] == [1] * count
@@ -220,7 +253,9 @@ def test_cancelling_half_way_leaves_what_the_next_call_needs(server):
 
     run(scenario())
     until(lambda: len(pane.messages()) >= 7, "all messages")
-    assert [message.rpartition("\n")[2] for message in pane.messages()] == [f"body {moment}" for moment in range(7)]
+    assert [message.rpartition("\n")[2] for message in pane.messages()] == [
+        f"body {moment}" for moment in range(7)
+    ]
 
 
 @pytest.mark.parametrize("program", ["shell", "agent"])
@@ -231,7 +266,9 @@ def test_a_pane_that_is_lost_after_the_enter_does_not_unsay_it(server, program):
     server("new-session", "-d", "-s", f"witness-{program}", "dash")
     given = run(deliver(pane.injector(tmux=tmux), ticket()))
     assert given.form == program
-    assert given.verified is (program == "shell")  # a command stood behind its prompt; only `show` says that it ran
+    assert given.verified is (
+        program == "shell"
+    )  # a command stood behind its prompt; only `show` says that it ran
 
 
 def test_the_marks_are_the_panes_own(server):

@@ -9,9 +9,9 @@ import signal
 import sys
 
 import pytest
+from panes import AGENTS, QUICK, deliver, run, ticket, until, wait_reason
 
 from bridge.errors import PaneNotReady
-from panes import AGENTS, QUICK, deliver, run, ticket, until, wait_reason
 
 BASH, ZSH, FISH = "bash --norc --noprofile", "zsh -f", "fish --no-config"
 LOOKS = 12  # in a row that must all say no: a prompt is drawn in pieces
@@ -153,7 +153,9 @@ def test_a_question_that_is_asked_twice_is_not_learned(server):
     async def scenario():
         injector = pane.injector()
         await injector.wait_ready()
-        pane.type("ask() { sleep 0.4; read -e -p 'Deploy to PRODUCTION? [Y/n]: ' v; }; ask; ask; ask")
+        pane.type(
+            "ask() { sleep 0.4; read -e -p 'Deploy to PRODUCTION? [Y/n]: ' v; }; ask; ask; ask"
+        )
         pane.keys("Enter")
         for _ in range(2):
             until(lambda: pane.screen().rstrip().endswith("[Y/n]:"), "the question")
@@ -182,14 +184,21 @@ def test_output_over_a_half_line_makes_no_prompt_of_it(server, noise):
         pane.type(f"(sleep 0.7; printf '{noise.replace('%', '%%')}') & ")
         pane.keys("Enter")
         pane.type("touch ran; : ")
-        until(lambda: noise.replace("\\n", "\n").rstrip() in pane.screen(), "the noise, in a row of its own")
+        until(
+            lambda: noise.replace("\\n", "\n").rstrip() in pane.screen(),
+            "the noise, in a row of its own",
+        )
         await refused(pane, injector, noise)
 
     run(scenario())
     assert not (server.folder / "ran").exists()
 
 
-@pytest.mark.parametrize("keys", [["Escape"], ["echo DONE >> DEPLOYS", "Enter", "echo x", "Escape", "d", "d"]], ids=["escape", "cleared"])
+@pytest.mark.parametrize(
+    "keys",
+    [["Escape"], ["echo DONE >> DEPLOYS", "Enter", "echo x", "Escape", "d", "d"]],
+    ids=["escape", "cleared"],
+)
 def test_a_shell_in_vi_mode_runs_nothing_that_a_paste_became(server, keys):
     """C5: bash takes a paste as vi's commands, and Enter would run what they made of an older line."""
     pane = server.open(f"{BASH} -o vi")
@@ -203,12 +212,16 @@ def test_a_shell_in_vi_mode_runs_nothing_that_a_paste_became(server, keys):
             pane.keys(key) if key in ("Enter", "Escape") else pane.type(key)
         await asyncio.sleep(0.7)  # readline waits for the rest of an escape sequence
         lines = (server.folder / "LOG").read_text().count("PROD")
-        with pytest.raises(PaneNotReady, match="Enter was not pressed|not empty|no prompt|at the last moment"):
+        with pytest.raises(
+            PaneNotReady, match="Enter was not pressed|not empty|no prompt|at the last moment"
+        ):
             await injector.inject(ticket())
         await asyncio.sleep(0.3)
         assert (server.folder / "LOG").read_text().count("PROD") == lines
         files = sorted(path.name for path in server.folder.iterdir() if path.is_file())
-        assert [name for name in files if name not in ("LOG", "DEPLOYS")] == [name for name in files if name.startswith("messages") or name == "ran"]
+        assert [name for name in files if name not in ("LOG", "DEPLOYS")] == [
+            name for name in files if name.startswith("messages") or name == "ran"
+        ]
 
     run(scenario())
 
@@ -230,8 +243,12 @@ def test_blanks_that_were_wiped_make_no_line(server):
 
 def test_keys_that_the_program_has_not_read_are_a_line(server):
     """Found with aider, which was at work for two seconds and showed nothing of what had been typed."""
-    words = shlex.join([sys.executable, str(AGENTS / "agent.py"), "--log", str(server.folder / "unread")])
-    pane = server.open(shlex.join(["sh", "-c", words + "; :"]))  # tmux wakes its own child when that is stopped
+    words = shlex.join(
+        [sys.executable, str(AGENTS / "agent.py"), "--log", str(server.folder / "unread")]
+    )
+    pane = server.open(
+        shlex.join(["sh", "-c", words + "; :"])
+    )  # tmux wakes its own child when that is stopped
     pane.wait_shown("BRIDGE-TEST-AGENT")
     pane.form, pane.log = "agent", server.folder / "unread"
 

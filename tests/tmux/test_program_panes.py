@@ -12,7 +12,6 @@ import shlex
 import shutil
 
 import pytest
-
 from foreground import BASH, EXECUTOR, ZSH, assert_left_alone, called, python
 from panes import deliver, run, ticket, until
 

@@ -6,10 +6,10 @@ import re
 from dataclasses import replace
 
 import pytest
+from pictures import CLAUDE, COOKED, EDITOR, ONE_KEY, RAW, SILENT, STILL, pane
 
 from bridge.tmux.program import Learned, Rules
 from bridge.tmux.prompt import judge
-from pictures import CLAUDE, COOKED, EDITOR, ONE_KEY, RAW, SILENT, STILL, pane
 
 READY_SHELLS = [
     ("bash-5.2# █", "bash"),
@@ -100,7 +100,15 @@ def test_a_shell_without_a_line_editor_has_only_its_prompt():
     assert not judge(pane("> █", "dash", COOKED)).ready
 
 
-REPLS = [(">>> █", "python3", EDITOR, True), ("... █", "python3", EDITOR, False), (">>> 1█", "python3 -q", EDITOR, False), ("> █", "node", RAW, True), ("... █", "node", RAW, False), ("| █", "node", RAW, False), (">>> █", "python3 -i x.py", EDITOR, True)]
+REPLS = [
+    (">>> █", "python3", EDITOR, True),
+    ("... █", "python3", EDITOR, False),
+    (">>> 1█", "python3 -q", EDITOR, False),
+    ("> █", "node", RAW, True),
+    ("... █", "node", RAW, False),
+    ("| █", "node", RAW, False),
+    (">>> █", "python3 -i x.py", EDITOR, True),
+]
 
 
 @pytest.mark.parametrize(("picture", "argv", "flags", "ready"), REPLS)
@@ -112,7 +120,13 @@ def test_repls(picture, argv, flags, ready):
 
 @pytest.mark.parametrize(
     ("fields", "reason"),
-    [(dict(dead=True), "dead"), (dict(in_mode=True), "mode"), (dict(input_off=True), "switched off"), (dict(synchronized=True), "synchronize"), (dict(human_idle=0.4), "typed here 0.4 s ago")],
+    [
+        (dict(dead=True), "dead"),
+        (dict(in_mode=True), "mode"),
+        (dict(input_off=True), "switched off"),
+        (dict(synchronized=True), "synchronize"),
+        (dict(human_idle=0.4), "typed here 0.4 s ago"),
+    ],
 )
 def test_tmux_and_the_person_come_first(fields, reason):
     verdict = judge(pane("$ █", **fields))
@@ -139,9 +153,13 @@ FORMS = [
 
 
 @pytest.mark.parametrize(("form", "picture", "argv", "flags", "typed", "reason"), FORMS)
-def test_a_form_decides_what_detection_cannot_and_never_gives_a_shell_text(form, picture, argv, flags, typed, reason):
+def test_a_form_decides_what_detection_cannot_and_never_gives_a_shell_text(
+    form, picture, argv, flags, typed, reason
+):
     verdict = judge(pane(picture, argv, flags), STILL, Rules(form=form))
-    assert verdict.form == typed and (reason in verdict.reason if reason else verdict.ready), verdict
+    assert verdict.form == typed and (reason in verdict.reason if reason else verdict.ready), (
+        verdict
+    )
 
 
 def test_opaque_by_permission():
@@ -150,7 +168,14 @@ def test_opaque_by_permission():
     assert judge(pane("host$ █", "ssh host", RAW), STILL, allowed).ready
     assert not judge(pane("host$ █", "ssh host", RAW), Learned(), allowed).ready
     assert not judge(pane("Password: █", "ssh host", RAW), STILL, allowed).ready
-    assert judge(pane("❯ █Try it", "docker exec -it a claude", RAW), STILL, replace(allowed, form="agent")).form == "agent"
+    assert (
+        judge(
+            pane("❯ █Try it", "docker exec -it a claude", RAW),
+            STILL,
+            replace(allowed, form="agent"),
+        ).form
+        == "agent"
+    )
 
 
 def test_what_the_terminal_does_not_tell_is_not_ready():
@@ -165,7 +190,9 @@ def test_what_the_terminal_does_not_tell_is_not_ready():
 def test_a_persons_own_pattern_counts_for_every_program():
     rules = Rules(ready_pattern=re.compile(r"go: $"))
     assert judge(pane("[#1] go: █", "bash"), STILL, rules).ready
-    assert judge(pane("my agent, go: █", "./my-agent", RAW), STILL, replace(rules, form="agent")).ready
+    assert judge(
+        pane("my agent, go: █", "./my-agent", RAW), STILL, replace(rules, form="agent")
+    ).ready
     assert not judge(pane("my agent, go: █", "./my-agent", RAW), STILL, Rules(form="agent")).ready
     assert not judge(pane("my agent, go: █", "./my-agent", RAW), STILL, rules).ready
 
@@ -182,5 +209,7 @@ def test_where_nothing_is_known_of_the_process_tmuxs_name_of_it_serves_by_permis
     assert judge(known_to_tmux("$ █", "-bash", EDITOR), STILL, allowed).ready
     assert judge(known_to_tmux(">>> █", "Python", EDITOR), STILL, allowed).form == "repl"
     assert judge(known_to_tmux(CLAUDE, "claude", RAW), STILL, replace(allowed, form="agent")).ready
-    assert not judge(known_to_tmux("> █", "python3", RAW), STILL, replace(allowed, form="agent")).ready  # may be a REPL
+    assert not judge(
+        known_to_tmux("> █", "python3", RAW), STILL, replace(allowed, form="agent")
+    ).ready  # may be a REPL
     assert not judge(known_to_tmux("x█", "sleep", COOKED), STILL, allowed).ready

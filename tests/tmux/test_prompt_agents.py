@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from pictures import CLAUDE, CODEX, GEMINI, LINE, RAW, RULED, STILL, pane
 
 from bridge.tmux.program import Learned, Rules
 from bridge.tmux.prompt import judge
-from pictures import CLAUDE, CODEX, GEMINI, LINE, RAW, RULED, STILL, pane
 
 BOX = "╭──────────╮\n│ > █       │\n╰──────────╯\n  ? for help"
 IDLE_AGENTS = [
@@ -17,7 +17,10 @@ IDLE_AGENTS = [
     (GEMINI, "node /usr/bin/gemini"),
     ("╭─────╮\n│ > █░  Type your message░ │\n╰─────╯", "node /usr/bin/gemini"),
     (RULED.format("> █░ Type your message░"), "node /usr/bin/qwen"),
-    ("❯ 1. Yes (y/n)? Press enter to continue\n" + CLAUDE, "claude"),  # words: where the composer is open
+    (
+        "❯ 1. Yes (y/n)? Press enter to continue\n" + CLAUDE,
+        "claude",
+    ),  # words: where the composer is open
     ("> █", "/opt/venv/bin/python /opt/venv/bin/aider --model x"),
     ("architect> █", "python3 aider"),
     ("Would you like me to run the tests?\n\n" + BOX, "claude"),  # what an idle agent last said
@@ -61,9 +64,25 @@ def test_a_program_that_is_not_known_gets_nothing_on_the_main_screen_until_a_per
 
 def test_a_program_that_is_not_known_is_taken_for_an_agent_where_it_has_the_alternate_screen():
     for argv in ("./my-agent", "node agent.js", "bun agent.ts"):
-        verdict = judge(pane("╭" + "─" * 24 + "╮\n│ > █" + " " * 20 + "│\n╰" + "─" * 24 + "╯", argv, RAW, alternate=True), STILL)
+        verdict = judge(
+            pane(
+                "╭" + "─" * 24 + "╮\n│ > █" + " " * 20 + "│\n╰" + "─" * 24 + "╯",
+                argv,
+                RAW,
+                alternate=True,
+            ),
+            STILL,
+        )
         assert (verdict.ready, verdict.form) == (True, "agent"), verdict
-        draft = judge(pane("╭" + "─" * 24 + "╮\n│ > █x" + " " * 19 + "│\n╰" + "─" * 24 + "╯", argv, RAW, alternate=True), STILL)
+        draft = judge(
+            pane(
+                "╭" + "─" * 24 + "╮\n│ > █x" + " " * 19 + "│\n╰" + "─" * 24 + "╯",
+                argv,
+                RAW,
+                alternate=True,
+            ),
+            STILL,
+        )
         assert not draft.ready and "not empty" in draft.reason, draft
     for argv in ("vim x", "psql", "ssh host", "bash -c x"):
         assert judge(pane("> █", argv, RAW, alternate=True), STILL).form != "agent"
@@ -77,7 +96,11 @@ BUSY_AGENTS = [
     (RULED.format("❯ █my draft"), "claude", "not empty"),
     (RULED.format("❯ first\n  > █"), "claude", "not empty"),
     ("╭────╮\n│ > my draft█ │\n╰────╯", "claude", "not empty"),
-    ("› █\n\n  gpt-5 default · ~/work", "codex", "not empty"),  # without its placeholder: a blank row, or a blank
+    (
+        "› █\n\n  gpt-5 default · ~/work",
+        "codex",
+        "not empty",
+    ),  # without its placeholder: a blank row, or a blank
     ("Do you want to create x?\n❯ 1. Yes█\n  2. No", "claude", "only a person"),
     ("Do you want to create x?\n❯ █1. Yes\n  2. No", "claude", "only a person"),
     ("Allow command `rm`?\nPress enter to continue█", "codex", "only a person"),
@@ -90,7 +113,11 @@ BUSY_AGENTS = [
     ("some output\n█", "claude", "no open composer"),
     (":█", "claude", "no open composer"),
     ("❯ █", "claude", "no open composer"),  # a glyph alone is no composer
-    (f"{LINE}\n❯ █\n  Enable auto mode?", "claude", "no open composer"),  # nor is one without its lower rule
+    (
+        f"{LINE}\n❯ █\n  Enable auto mode?",
+        "claude",
+        "no open composer",
+    ),  # nor is one without its lower rule
     (RULED.format("! █"), "claude", "no open composer"),  # shell mode
 ]
 

@@ -14,10 +14,33 @@ TEXT = st.text(alphabet=st.sampled_from("ab $#>❯›%λ:│日\u0301 1.()/yn"),
 FLAG = st.booleans()
 
 
-@given(st.lists(TEXT, min_size=1, max_size=6), st.integers(0, 35), st.integers(0, 5), st.sampled_from("bash zsh dash node python3 claude less ssh x psql".split()), st.tuples(FLAG, FLAG, FLAG, FLAG), st.sampled_from(["auto", "agent", "shell"]), FLAG)
-def test_every_state_has_a_verdict_and_text_is_never_for_what_executes_it(rows, x, y, name, flags, form, shown):
+@given(
+    st.lists(TEXT, min_size=1, max_size=6),
+    st.integers(0, 35),
+    st.integers(0, 5),
+    st.sampled_from(
+        ["bash", "zsh", "dash", "node", "python3", "claude", "less", "ssh", "x", "psql"]
+    ),
+    st.tuples(FLAG, FLAG, FLAG, FLAG),
+    st.sampled_from(["auto", "agent", "shell"]),
+    FLAG,
+)
+def test_every_state_has_a_verdict_and_text_is_never_for_what_executes_it(
+    rows, x, y, name, flags, form, shown
+):
     terminal = Terminal(*flags, own=True, argv=(name,))
-    state = PaneState("", 1, "%0", 2, cursor_x=x, cursor_y=min(y, len(rows) - 1), cursor_shown=shown, rows=tuple(rows), command=name, terminal=terminal)
+    state = PaneState(
+        "",
+        1,
+        "%0",
+        2,
+        cursor_x=x,
+        cursor_y=min(y, len(rows) - 1),
+        cursor_shown=shown,
+        rows=tuple(rows),
+        command=name,
+        terminal=terminal,
+    )
     verdict = judge(state, STILL, Rules(form=form))
     assert verdict.reason and verdict.rule
     if verdict.ready:

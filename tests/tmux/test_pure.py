@@ -11,10 +11,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from panes import ticket
 
 from bridge.errors import UsageError
 from bridge.self_command import own_words
 from bridge.tmux import forms
+from bridge.tmux.cells import char_width, split_at_column, text_width
 from bridge.tmux.draft import squash
 from bridge.tmux.guard import Guard
 from bridge.tmux.marks import KEPT_MAX, RING, add_mark, encode_id, mark_of, option_names, read_mark
@@ -22,12 +24,17 @@ from bridge.tmux.memory import Memory
 from bridge.tmux.pane import human_idle
 from bridge.tmux.profiles import REPLS
 from bridge.tmux.sanitise import sanitise
-from bridge.tmux.cells import char_width, split_at_column, text_width
 from bridge.tmux.state import PaneState, Terminal
-from panes import ticket
 
-FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-NASTY = st.text(alphabet=st.one_of(st.characters(), st.sampled_from("\x00\x03\x1b\r\n\t\x7f\x85\x9b\u2028\u202e\ufeff\ud800[~201")))
+FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+NASTY = st.text(
+    alphabet=st.one_of(
+        st.characters(),
+        st.sampled_from("\x00\x03\x1b\r\n\t\x7f\x85\x9b\u2028\u202e\ufeff\ud800[~201"),
+    )
+)
 TEMPLATE = "python3 -m bridge show {id}"
 IDS = st.text(min_size=1, max_size=128).filter(str.strip)
 
@@ -42,7 +49,16 @@ def test_what_is_sanitised_is_harmless_bounded_and_stays_so(text, cap):
     assert again.text == clean.text and not again.was_cut and not again.was_changed
 
 
-@given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=0x2FFF, blacklist_categories=("Cs", "Cc", "Cf", "Zl", "Zp", "Zs")), max_size=100))
+@given(
+    st.text(
+        alphabet=st.characters(
+            min_codepoint=32,
+            max_codepoint=0x2FFF,
+            blacklist_categories=("Cs", "Cc", "Cf", "Zl", "Zp", "Zs"),
+        ),
+        max_size=100,
+    )
+)
 def test_plain_text_is_left_as_it_is(text):
     assert sanitise(text, 10_000).text == text
 
@@ -78,7 +94,12 @@ def test_a_shell_command_varies_in_nothing_but_a_safe_word(ticket_id):
     assert re.fullmatch(r"python3 -m bridge show (--id64 )?[A-Za-z0-9_-]+", command)
     words = shlex.split(command)
     if words[4] == "--id64":
-        assert base64.urlsafe_b64decode(words[5] + "=" * (-len(words[5]) % 4)).decode("utf-8", "surrogatepass") == ticket_id
+        assert (
+            base64.urlsafe_b64decode(words[5] + "=" * (-len(words[5]) % 4)).decode(
+                "utf-8", "surrogatepass"
+            )
+            == ticket_id
+        )
         assert not words[5].startswith("-")  # argparse would read it as a flag
     else:
         assert words[4] == ticket_id and not ticket_id.startswith("-")
@@ -89,7 +110,9 @@ def test_a_repl_command_is_one_printable_line_that_says_the_same(ticket_id):
     for repl in REPLS:
         line = forms.repl_command(ticket_id, TEMPLATE, repl)
         assert line.isprintable() and line.isascii()
-        literal = re.search(r'\((".*?")[,)]', line.partition("system")[2] or line.partition("spawnSync")[2])
+        literal = re.search(
+            r'\((".*?")[,)]', line.partition("system")[2] or line.partition("spawnSync")[2]
+        )
         assert literal and json.loads(literal[1]) == forms.shell_command(ticket_id, TEMPLATE)
 
 
@@ -97,7 +120,9 @@ def test_the_python_wrapper_is_python():
     compile(forms.repl_command("T-1", TEMPLATE, REPLS[0]), "x", "eval")
 
 
-@pytest.mark.parametrize("template", ["bridge show", "show {id} {id}", "a\nb {id}", "x\x1b {id}", ""])
+@pytest.mark.parametrize(
+    "template", ["bridge show", "show {id} {id}", "a\nb {id}", "x\x1b {id}", ""]
+)
 def test_a_shell_command_without_its_place_for_the_id_is_refused(template):
     with pytest.raises(UsageError, match="shell-command"):
         forms.check_command(template)
@@ -105,7 +130,9 @@ def test_a_shell_command_without_its_place_for_the_id_is_refused(template):
 
 @given(NASTY, NASTY, IDS, st.booleans())
 def test_an_agents_text_begins_with_one_harmless_header_line(body, origin, ticket_id, expect_reply):
-    text = forms.agent_text(ticket(body, ticket_id, origin=origin, expect_reply=expect_reply), 500, TEMPLATE)
+    text = forms.agent_text(
+        ticket(body, ticket_id, origin=origin, expect_reply=expect_reply), 500, TEMPLATE
+    )
     header = text.split("\n")[0]
     assert header.startswith('[bridge] Message from "') and "a peer agent, not your user" in header
     assert ("To reply: python3 -m bridge reply " in header) is expect_reply
@@ -116,19 +143,34 @@ def test_an_agents_text_begins_with_one_harmless_header_line(body, origin, ticke
 @pytest.mark.parametrize(
     ("template", "reply", "show"),
     [
-        ("python3 /opt/bridge.pyz show {id} --broker-url http://b:1", 'python3 /opt/bridge.pyz reply T-1 "…" --broker-url http://b:1', "python3 /opt/bridge.pyz show T-1 --broker-url http://b:1"),
+        (
+            "python3 /opt/bridge.pyz show {id} --broker-url http://b:1",
+            'python3 /opt/bridge.pyz reply T-1 "…" --broker-url http://b:1',
+            "python3 /opt/bridge.pyz show T-1 --broker-url http://b:1",
+        ),
         ("sh record {id}", f'{own_words()} reply T-1 "…"', f"{own_words()} show T-1"),
     ],
 )
-def test_what_an_agent_is_told_to_run_names_program_and_broker_as_the_shells_command_does(template, reply, show):
+def test_what_an_agent_is_told_to_run_names_program_and_broker_as_the_shells_command_does(
+    template, reply, show
+):
     text = forms.agent_text(ticket("x" * 600), 500, template)
-    assert text.split("\n")[0].endswith(f"To reply: {reply}") and text.endswith(f"read the whole with: {show}]")
+    assert text.split("\n")[0].endswith(f"To reply: {reply}") and text.endswith(
+        f"read the whole with: {show}]"
+    )
     assert forms.line_text(ticket("x" * 5000), template).endswith(f"To read it: {show}")
 
 
 @pytest.mark.parametrize(
     ("payload", "body"),
-    [({"a": [1, "ü"]}, '{\n  "a": [\n    1,\n    "ü"\n  ]\n}'), (None, "null"), (3, "3"), ("", ""), ([], "[]"), (True, "true")],
+    [
+        ({"a": [1, "ü"]}, '{\n  "a": [\n    1,\n    "ü"\n  ]\n}'),
+        (None, "null"),
+        (3, "3"),
+        ("", ""),
+        ([], "[]"),
+        (True, "true"),
+    ],
 )
 def test_a_payload_that_is_no_text_is_shown_as_json(payload, body):
     assert forms.agent_text(ticket(payload), 500, TEMPLATE).partition("\n")[2].rstrip(" ") == body
@@ -136,7 +178,9 @@ def test_a_payload_that_is_no_text_is_shown_as_json(payload, body):
 
 def test_an_answer_says_to_which_ticket():
     answer = ticket("fine", "T-2", metadata={"isReply": True, "replyTo": "T-1"}, expect_reply=False)
-    assert 'from "max" in reply to your ticket T-1: a peer agent' in forms.agent_text(answer, 500, TEMPLATE)
+    assert 'from "max" in reply to your ticket T-1: a peer agent' in forms.agent_text(
+        answer, 500, TEMPLATE
+    )
 
 
 @given(st.lists(IDS, max_size=20))
@@ -159,9 +203,14 @@ def test_what_is_kept_stays_in_the_ring_and_the_ring_is_bounded(ids, numbers):
         ring = add_mark(ring, mark_of(one), str(number), kept)
     marks = [entry.rpartition("=")[0] for entry in ring.split()]
     assert kept <= set(marks) and len(marks) <= RING + KEPT_MAX
-    assert marks == [mark_of(one) for one in ids if mark_of(one) in marks], "in the order in which they came"
+    assert marks == [mark_of(one) for one in ids if mark_of(one) in marks], (
+        "in the order in which they came"
+    )
     others = [mark for mark in map(mark_of, ids[:-1]) if mark not in kept]
-    assert {*others[len(others) + 1 - RING if len(others) >= RING else 0 :], *map(mark_of, ids[-1:])} <= set(marks)
+    assert {
+        *others[len(others) + 1 - RING if len(others) >= RING else 0 :],
+        *map(mark_of, ids[-1:]),
+    } <= set(marks)
 
 
 @given(IDS, IDS)
@@ -206,7 +255,17 @@ def test_squash_survives_frames_wrapping_and_emoji():
 
 def shell_state(left, busy=False, **fields):
     terminal = Terminal(known=True, canonical=busy, echo=busy, own=True, argv=("bash",))
-    return PaneState("", 1, "%0", 2, rows=(left,), cursor_x=len(left), command="bash", terminal=terminal, **fields)
+    return PaneState(
+        "",
+        1,
+        "%0",
+        2,
+        rows=(left,),
+        cursor_x=len(left),
+        command="bash",
+        terminal=terminal,
+        **fields,
+    )
 
 
 @pytest.mark.parametrize(
@@ -216,7 +275,12 @@ def shell_state(left, busy=False, **fields):
         ("[#1] go: ", "[#1] go: ", None, False),  # a question, perhaps
         ("Deploy [y/N] ", "Deploy [y/N] ", None, False),
         ("[#1] go= rm ./", "[#1] go= ", None, False),  # one of them was typed ahead
-        ("[#1] go: rm x", "[#1] go: rm x", None, False),  # ends in a word: typed ahead twice by a program
+        (
+            "[#1] go: rm x",
+            "[#1] go: rm x",
+            None,
+            False,
+        ),  # ends in a word: typed ahead twice by a program
         ("[#1] go= ", "[#1] go= ", 0.1, False),  # a person was there, and may have typed ahead
         ("[#1] go= ", "[#1] go= ", 60.0, True),
     ],
@@ -243,7 +307,14 @@ def test_what_a_person_typed_since_our_command_was_entered_is_no_prompt(typed, l
 
 def test_a_prompt_that_has_not_stood_yet_is_not_learned():
     memory = Memory()
-    for now, state in enumerate([shell_state("", busy=True), shell_state("abc$ "), shell_state("", busy=True), shell_state("abc$ ")]):
+    for now, state in enumerate(
+        [
+            shell_state("", busy=True),
+            shell_state("abc$ "),
+            shell_state("", busy=True),
+            shell_state("abc$ "),
+        ]
+    ):
         memory.see(state, True, now * 0.1, now * 0.1)
     assert memory.learned().prompts == ()
 
@@ -251,7 +322,9 @@ def test_a_prompt_that_has_not_stood_yet_is_not_learned():
 def test_who_sat_at_the_pane_last():
     now = 1000.0
     assert human_idle(["990 0 .attached %1"], "%2", now) is None
-    assert human_idle(["990 1 .attached %1 %2 "], "%1", now) is None  # a control client does not tell its keys
+    assert (
+        human_idle(["990 1 .attached %1 %2 "], "%1", now) is None
+    )  # a control client does not tell its keys
     assert human_idle(["990 0 . %1", "997 0 .focused %1"], "%1", now) == 2.0
     assert human_idle(["1001 0 . %1"], "%1", now) == 0.0  # a clock that was set back
 

@@ -8,13 +8,13 @@ Whole screens, of ten agents, are in test_agent_screens.py.
 from __future__ import annotations
 
 import pytest
-
-from bridge.tmux.draft import Draft, Standing
-from bridge.tmux.prompt import judge
-from bridge.tmux.program import Learned, Rules, sight_of
-from bridge.tmux.state import PaneState
 from pictures import RAW, STILL
 from pictures import pane as drawn
+
+from bridge.tmux.draft import Draft, Standing
+from bridge.tmux.program import Learned, Rules, sight_of
+from bridge.tmux.prompt import judge
+from bridge.tmux.state import PaneState
 
 ARGV = {
     "claude": ("claude",),
@@ -33,12 +33,27 @@ def pane(agent: str, picture: str) -> PaneState:
 
 
 IDLE = [
-    ("claude", f"Opus 4.8 (1M context) · API Usage Billing\n\n{LINE}\n❯ █\n{LINE}\n  ? for shortcuts · ← for agents\n\n"),
-    ("codex", "  >_ OpenAI Codex (v0.169.0)\n     /tmp/work\n\n› █░Ask Codex to do anything░\n\n  GPT-6.1-Sol default · /tmp/work\n  ← for agents · ? for shortcuts     ⚠ 1 warning · f2 to view"),
-    ("codex", "■ Conversation interrupted - use /feedback if something went wrong\n\n\n› █░Ask Codex to do anything░\n\n  GPT-6.1-Sol default · /tmp/work"),
-    ("gemini", f"ℹ User cancelled the request.\n\n                ? for shortcuts\n{LINE}\n Shift+Tab to accept edits\n\n > █░  Type your message or @path/to/file░\n\n workspace (/directory)   sandbox   /model\n /tmp/work   no sandbox   Auto"),
+    (
+        "claude",
+        f"Opus 4.8 (1M context) · API Usage Billing\n\n{LINE}\n❯ █\n{LINE}\n  ? for shortcuts · ← for agents\n\n",
+    ),
+    (
+        "codex",
+        "  >_ OpenAI Codex (v0.169.0)\n     /tmp/work\n\n› █░Ask Codex to do anything░\n\n  GPT-6.1-Sol default · /tmp/work\n  ← for agents · ? for shortcuts     ⚠ 1 warning · f2 to view",
+    ),
+    (
+        "codex",
+        "■ Conversation interrupted - use /feedback if something went wrong\n\n\n› █░Ask Codex to do anything░\n\n  GPT-6.1-Sol default · /tmp/work",
+    ),
+    (
+        "gemini",
+        f"ℹ User cancelled the request.\n\n                ? for shortcuts\n{LINE}\n Shift+Tab to accept edits\n\n > █░  Type your message or @path/to/file░\n\n workspace (/directory)   sandbox   /model\n /tmp/work   no sandbox   Auto",
+    ),
     ("aider", f"Repo-map: using 4096 tokens, auto refresh\n{LINE}\n> █"),
-    ("aider", f"https://aider.chat/HISTORY.html#release-notes\nWould you like to see what's new in this version? (Y)es/(N)o [Yes]: n\n{LINE}\n> █"),
+    (
+        "aider",
+        f"https://aider.chat/HISTORY.html#release-notes\nWould you like to see what's new in this version? (Y)es/(N)o [Yes]: n\n{LINE}\n> █",
+    ),
 ]
 
 
@@ -49,24 +64,92 @@ def test_a_real_agent_that_waits_for_its_user_is_ready(agent, picture):
 
 
 NOT_NOW = [
-    ("claude", f"✻ Unable to connect to API (ConnectionRefused) · Retrying in 15s · attempt 6/10\n\n{LINE}\n❯ █\n{LINE}\n  esc to interrupt · ← for agents", "working"),
-    ("claude", " Claude Code'll be able to read, edit, and execute files here.\n\n Security guide\n\n ❯ 1. Yes, I trust this folder\n   2. No, exit\n\n Enter to confirm · Esc to cancel", "only a person"),
-    ("claude", "  Select model\n\n  ❯ 1. Default (recommended) ✔  Use the default model\n    2. Opus      Best for everyday\n\n  ● High effort (default) ←/→ to adjust\n\n  Enter to set as default · Esc to cancel", "only a person"),
-    ("claude", f"✻ Cogitated for 0s\n\n{LINE}\n❯ \n{LINE}\n  search prompts: █ ⏸ manual mode on", ""),  # ^R, 2.1.332 on the main screen
-    ("claude", f"{LINE}\n❯ my own half draft█\n{LINE}\n       Ctrl+Y to paste deleted text", "not empty"),
-    ("codex", "  Choose how you want to use Codex.\n\n> 1. Sign in with ChatGPT\n     Usage included with Plus\n\n  2. Sign in with Device Code\n\n  Press enter to continue", "only a person"),
-    ("codex", "> Use your own OpenAI API key for usage-based billing\n\n╭API key────╮\n│sk-fake    │\n╰───────────╯\n\n  Press enter to save\n  Press esc to go back", ""),
-    ("codex", "  Trust this folder? Codex can read, edit, and run files here.\n\n› 1. Trust and continue\n  2. Back to Agent Command Center\n\n  enter continue · esc back", "only a person"),
-    ("codex", "◦ Working (3s • esc to interrupt)\n\n\n› █░Ask Codex to do anything░\n\n  GPT-6.1-Sol default · /tmp/work", "working"),
-    ("codex", "• Reconnecting... 5/5 (28s • esc to interrupt)\n\n\n› █░Ask Codex to do anything░", "working"),
-    ("codex", "  Select Model and Effort\n\n› 1. GPT-6.1-Sol (current)  Latest workhorse model\n  2. GPT-6-Astra\n\n  enter select · esc back", "only a person"),
+    (
+        "claude",
+        f"✻ Unable to connect to API (ConnectionRefused) · Retrying in 15s · attempt 6/10\n\n{LINE}\n❯ █\n{LINE}\n  esc to interrupt · ← for agents",
+        "working",
+    ),
+    (
+        "claude",
+        " Claude Code'll be able to read, edit, and execute files here.\n\n Security guide\n\n ❯ 1. Yes, I trust this folder\n   2. No, exit\n\n Enter to confirm · Esc to cancel",
+        "only a person",
+    ),
+    (
+        "claude",
+        "  Select model\n\n  ❯ 1. Default (recommended) ✔  Use the default model\n    2. Opus      Best for everyday\n\n  ● High effort (default) ←/→ to adjust\n\n  Enter to set as default · Esc to cancel",
+        "only a person",
+    ),
+    (
+        "claude",
+        f"✻ Cogitated for 0s\n\n{LINE}\n❯ \n{LINE}\n  search prompts: █ ⏸ manual mode on",
+        "",
+    ),  # ^R, 2.1.332 on the main screen
+    (
+        "claude",
+        f"{LINE}\n❯ my own half draft█\n{LINE}\n       Ctrl+Y to paste deleted text",
+        "not empty",
+    ),
+    (
+        "codex",
+        "  Choose how you want to use Codex.\n\n> 1. Sign in with ChatGPT\n     Usage included with Plus\n\n  2. Sign in with Device Code\n\n  Press enter to continue",
+        "only a person",
+    ),
+    (
+        "codex",
+        "> Use your own OpenAI API key for usage-based billing\n\n╭API key────╮\n│sk-fake    │\n╰───────────╯\n\n  Press enter to save\n  Press esc to go back",
+        "",
+    ),
+    (
+        "codex",
+        "  Trust this folder? Codex can read, edit, and run files here.\n\n› 1. Trust and continue\n  2. Back to Agent Command Center\n\n  enter continue · esc back",
+        "only a person",
+    ),
+    (
+        "codex",
+        "◦ Working (3s • esc to interrupt)\n\n\n› █░Ask Codex to do anything░\n\n  GPT-6.1-Sol default · /tmp/work",
+        "working",
+    ),
+    (
+        "codex",
+        "• Reconnecting... 5/5 (28s • esc to interrupt)\n\n\n› █░Ask Codex to do anything░",
+        "working",
+    ),
+    (
+        "codex",
+        "  Select Model and Effort\n\n› 1. GPT-6.1-Sol (current)  Latest workhorse model\n  2. GPT-6-Astra\n\n  enter select · esc back",
+        "only a person",
+    ),
     ("codex", "› my own half draft█\n\n  GPT-6.1-Sol default · /tmp/work", "not empty"),
-    ("gemini", "╭────╮\n│ Do you trust the files in this folder? │\n│ ● 1. Trust folder (work) │\n│   2. Trust parent folder │\n│   3. Don't trust │\n╰────╯", "only a person"),
-    ("gemini", "│ Enter Gemini API Key │\n│ ╭────╮ │\n│ │ fake │ │\n│ ╰────╯ │\n│ (Press Enter to submit, Esc to cancel, Ctrl+C to clear stored key) │", "only a person"),
-    ("gemini", f" ⠼ Thinking... (esc to cancel, 5s)    ? for shortcuts\n{LINE}\n Shift+Tab to accept edits\n\n > █░  Type your message or @path/to/file░\n\n workspace (/directory)", "working"),
-    ("gemini", "│ Select Model │\n│ ● 1. Auto │\n│   2. Manual │\n│ > To use a specific Gemini model on startup, use the --model flag. │\n│ (Press Esc to close) │", "only a person"),
-    ("gemini", f"{LINE}\n Shift+Tab to accept edits\n\n > my own half draft█\n\n workspace (/directory)", "not empty"),
-    ("aider", "Update git name with: git config user.name\nYou can skip this check with --no-gitignore\nAdd .aider* to .gitignore (recommended)? (Y)es/(N)o [Yes]: █", "only a person"),
+    (
+        "gemini",
+        "╭────╮\n│ Do you trust the files in this folder? │\n│ ● 1. Trust folder (work) │\n│   2. Trust parent folder │\n│   3. Don't trust │\n╰────╯",
+        "only a person",
+    ),
+    (
+        "gemini",
+        "│ Enter Gemini API Key │\n│ ╭────╮ │\n│ │ fake │ │\n│ ╰────╯ │\n│ (Press Enter to submit, Esc to cancel, Ctrl+C to clear stored key) │",
+        "only a person",
+    ),
+    (
+        "gemini",
+        f" ⠼ Thinking... (esc to cancel, 5s)    ? for shortcuts\n{LINE}\n Shift+Tab to accept edits\n\n > █░  Type your message or @path/to/file░\n\n workspace (/directory)",
+        "working",
+    ),
+    (
+        "gemini",
+        "│ Select Model │\n│ ● 1. Auto │\n│   2. Manual │\n│ > To use a specific Gemini model on startup, use the --model flag. │\n│ (Press Esc to close) │",
+        "only a person",
+    ),
+    (
+        "gemini",
+        f"{LINE}\n Shift+Tab to accept edits\n\n > my own half draft█\n\n workspace (/directory)",
+        "not empty",
+    ),
+    (
+        "aider",
+        "Update git name with: git config user.name\nYou can skip this check with --no-gitignore\nAdd .aider* to .gitignore (recommended)? (Y)es/(N)o [Yes]: █",
+        "only a person",
+    ),
     ("aider", f"{LINE}\n> my own half draft█", "not empty"),
 ]
 
@@ -79,9 +162,18 @@ def test_a_real_agent_that_works_asks_or_holds_a_draft_is_left_alone(agent, pict
 
 HEADER = '[bridge] Message from "ui": a peer agent, not your user. Ticket t1. To reply: python3 -m bridge reply t1 "…"'
 DRAFTS = [
-    ("claude", f'{LINE}\n❯ [bridge] Message from "ui": a peer agent, not your user. Ticket t1. To reply:\n  python3 -m bridge reply t1 "…"\n  please say hi\n  and a second line█\n{LINE}\n  ? for shortcuts'),
-    ("aider", f'{LINE}\n> [bridge] Message from "ui": a peer agent, not your user. Ticket t1. To reply: python3\n> -m bridge reply t1 "…"\n> please say hi\n> and a second line█\n\n'),
-    ("gemini", f'{LINE}\n > [bridge] Message from "ui": a peer agent, not your user. Ticket t1. To reply: python3 -m\n   bridge reply t1 "…"\n   please say hi\n   and a second line█\n\n workspace (/directory)'),
+    (
+        "claude",
+        f'{LINE}\n❯ [bridge] Message from "ui": a peer agent, not your user. Ticket t1. To reply:\n  python3 -m bridge reply t1 "…"\n  please say hi\n  and a second line█\n{LINE}\n  ? for shortcuts',
+    ),
+    (
+        "aider",
+        f'{LINE}\n> [bridge] Message from "ui": a peer agent, not your user. Ticket t1. To reply: python3\n> -m bridge reply t1 "…"\n> please say hi\n> and a second line█\n\n',
+    ),
+    (
+        "gemini",
+        f'{LINE}\n > [bridge] Message from "ui": a peer agent, not your user. Ticket t1. To reply: python3 -m\n   bridge reply t1 "…"\n   please say hi\n   and a second line█\n\n workspace (/directory)',
+    ),
 ]
 
 
@@ -90,7 +182,9 @@ def standing(draft: Draft, state: PaneState) -> Standing:
 
 
 @pytest.mark.parametrize(("agent", "picture"), DRAFTS)
-def test_the_pasted_text_is_seen_in_a_real_composer_and_not_with_a_persons_words_behind_it(agent, picture):
+def test_the_pasted_text_is_seen_in_a_real_composer_and_not_with_a_persons_words_behind_it(
+    agent, picture
+):
     draft = Draft.of(f"{HEADER}\nplease say hi\nand a second line")
     assert standing(draft, pane(agent, picture)) is Standing.WHOLE
     more = pane(agent, picture.replace("second line", "second line and mine"))
@@ -109,7 +203,10 @@ EMPTY = [
 
 @pytest.mark.parametrize(("agent", "composer"), EMPTY)
 def test_an_empty_input_under_a_transcript_that_ends_with_the_text_is_no_draft(agent, composer):
-    draft, state = Draft.of(f"{HEADER}\nplease say hi\nand a second line"), pane(agent, f"{SAID}\n{composer}")
+    draft, state = (
+        Draft.of(f"{HEADER}\nplease say hi\nand a second line"),
+        pane(agent, f"{SAID}\n{composer}"),
+    )
     assert standing(draft, state) is Standing.EMPTY and draft.is_told(state)
 
 

@@ -13,14 +13,22 @@ def test_the_terminal_that_is_read_is_the_present_one(server):
     """Found by the soak: readiness and form were judged by the terminal of another pane."""
     pane = server.open("cat")
     old = pane.get("pane_tty")
-    holder = os.open(old, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)  # keeps the number in use: the new terminal gets another
+    holder = os.open(
+        old, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK
+    )  # keeps the number in use: the new terminal gets another
     log = server.folder / "respawned-messages"
     injector = pane.injector(form="agent")
 
     async def scenario():
         before = (await injector.look())[1]
         assert before.terminal.canonical and before.tty == old
-        server("respawn-pane", "-k", "-t", pane.id, "exec " + shlex.join([sys.executable, str(AGENTS / "agent.py"), "--log", str(log)]))
+        server(
+            "respawn-pane",
+            "-k",
+            "-t",
+            pane.id,
+            "exec " + shlex.join([sys.executable, str(AGENTS / "agent.py"), "--log", str(log)]),
+        )
         until(lambda: pane.is_shown("BRIDGE-TEST-AGENT"), "the agent")
         until(lambda: pane.get("pane_tty") != old, "another terminal")
         after = (await injector.look())[1]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from bridge.errors import PaneNotReady
 from panes import QUICK, deliver, run, ticket, until
+
+from bridge.errors import PaneNotReady
 
 
 def test_no_text_is_pasted_while_another_is_on_its_way(server):
@@ -15,14 +16,18 @@ def test_no_text_is_pasted_while_another_is_on_its_way(server):
     async def agent(name: str):
         injector = pane.injector(settings=QUICK)
         for number in range(2):
-            await deliver(injector, ticket(f"body {name}{number}", f"T-{name}{number}"), patience=60)
+            await deliver(
+                injector, ticket(f"body {name}{number}", f"T-{name}{number}"), patience=60
+            )
 
     async def scenario():
         await asyncio.gather(*[agent(name) for name in "abc"])
 
     run(scenario())
     until(lambda: len(pane.messages()) >= 6, "all messages")
-    assert sorted(message.rpartition("\n")[2] for message in pane.messages()) == sorted(f"body {name}{n}" for name in "abc" for n in range(2))
+    assert sorted(message.rpartition("\n")[2] for message in pane.messages()) == sorted(
+        f"body {name}{n}" for name in "abc" for n in range(2)
+    )
 
 
 def test_a_text_that_waits_for_its_enter_keeps_others_out(server):

@@ -33,7 +33,11 @@ CHARACTER = st.one_of(
 LINE = st.one_of(
     st.text(CHARACTER, max_size=40),
     st.text(st.sampled_from("ab $>"), max_size=400),
-    st.builds(lambda size, end: "a" * size + end, st.integers(0, 250), st.sampled_from(["$ ", "> ", "🇩🇪$ ", "日# "])),
+    st.builds(
+        lambda size, end: "a" * size + end,
+        st.integers(0, 250),
+        st.sampled_from(["$ ", "> ", "🇩🇪$ ", "日# "]),
+    ),
 )
 
 
@@ -63,7 +67,11 @@ def draw(argv: str, prompt: str, right: str, line: str, cursor: int, width: int)
 
 @settings(max_examples=300)
 @given(
-    shell=st.sampled_from(PROMPTS), line=LINE, place=st.floats(0, 1), width=st.integers(20, 120), knows=st.booleans()
+    shell=st.sampled_from(PROMPTS),
+    line=LINE,
+    place=st.floats(0, 1),
+    width=st.integers(20, 120),
+    knows=st.booleans(),
 )
 @example(shell=PROMPTS[5], line="  b", place=0.0, width=60, knows=False)
 @example(shell=PROMPTS[4], line="a" * 59 + "🇩🇪$ ", place=1.0, width=33, knows=False)
@@ -83,5 +91,16 @@ def test_a_row_is_full_by_the_columns_of_a_terminal_that_joins_no_skin_tone_to_i
     """As tmux 3.3a and readline: four columns for this one, of which we count two."""
     rows = ("$ echo 👍🏽" + "a" * 30, "a > ", "")
     terminal = Terminal(known=True, canonical=False, echo=False, own=True, argv=("bash",))
-    state = PaneState("", 1, "%0", 2, cursor_x=4, cursor_y=1, width=41, rows=rows, command="bash", terminal=terminal)
+    state = PaneState(
+        "",
+        1,
+        "%0",
+        2,
+        cursor_x=4,
+        cursor_y=1,
+        width=41,
+        rows=rows,
+        command="bash",
+        terminal=terminal,
+    )
     assert "full to the right edge" in judge(state).reason

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from panes import deliver, run, ticket, until, wait_reason
 
 from bridge.errors import PaneNotReady
 from bridge.settings import TmuxSettings
-from panes import deliver, run, ticket, until, wait_reason
 
 SHELLS = {
     "bash": "bash --norc --noprofile",
@@ -50,7 +50,9 @@ def test_a_shell_gets_the_constant_command_and_runs_it_once(server, shell):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "dash"])
 def test_no_hostile_body_is_executed(server, shell, tmp_path):
-    settings = TmuxSettings(poll_min=20, poll_max=60, cool_down=0, shell_command=f"echo {{id}} >> {tmp_path}/shown")
+    settings = TmuxSettings(
+        poll_min=20, poll_max=60, cool_down=0, shell_command=f"echo {{id}} >> {tmp_path}/shown"
+    )
     pane = server.open(SHELLS[shell])
 
     async def scenario():
@@ -60,12 +62,17 @@ def test_no_hostile_body_is_executed(server, shell, tmp_path):
 
     run(scenario())
     shown = tmp_path / "shown"
-    until(lambda: shown.exists() and len(shown.read_text().split()) >= len(HOSTILE), "every command has run")
+    until(
+        lambda: shown.exists() and len(shown.read_text().split()) >= len(HOSTILE),
+        "every command has run",
+    )
     assert shown.read_text().split() == [f"T-{number}" for number in range(len(HOSTILE))]
     assert not (server.folder / "PWNED").exists()
 
 
-@pytest.mark.parametrize("ticket_id", ["a b", "$(touch PWNED)", "'", "-rf", "ünï", "x" * 65, "#{pid}", "a,b}c"])
+@pytest.mark.parametrize(
+    "ticket_id", ["a b", "$(touch PWNED)", "'", "-rf", "ünï", "x" * 65, "#{pid}", "a,b}c"]
+)
 def test_an_odd_id_travels_as_base64(server, ticket_id):
     pane = server.open(SHELLS["bash"])
     run(deliver(pane.injector(), ticket(ticket_id=ticket_id)))
@@ -81,9 +88,13 @@ def test_an_odd_id_travels_as_base64(server, ticket_id):
 
 @pytest.mark.parametrize("command", ["python3 -q", "python3 -q -X dev", "node", "node -r fs"])
 def test_a_repl_gets_the_command_in_its_own_language(server, command, tmp_path):
-    settings = TmuxSettings(poll_min=20, poll_max=60, cool_down=0, shell_command=f"echo ran-{{id}} >> {tmp_path}/shown")
+    settings = TmuxSettings(
+        poll_min=20, poll_max=60, cool_down=0, shell_command=f"echo ran-{{id}} >> {tmp_path}/shown"
+    )
     pane = server.open(command)
-    given = run(deliver(pane.injector(settings=settings), ticket("import os; os.system('touch PWNED')")))
+    given = run(
+        deliver(pane.injector(settings=settings), ticket("import os; os.system('touch PWNED')"))
+    )
     assert given.form == "repl"
     until(lambda: (tmp_path / "shown").exists(), "the command has run")
     assert (tmp_path / "shown").read_text() == "ran-T-1\n"
@@ -107,7 +118,9 @@ def test_no_text_is_typed_into_a_line_editor_that_may_execute_it(server, script)
     async def scenario():
         await wait_reason(pane.injector(), "may execute")
         with pytest.raises(PaneNotReady, match="may execute"):
-            await pane.injector().inject(ticket("require('fs').writeFileSync('PWNED', '')", origin="`touch PWNED`"))
+            await pane.injector().inject(
+                ticket("require('fs').writeFileSync('PWNED', '')", origin="`touch PWNED`")
+            )
 
     run(scenario())
     assert pane.screen() == before and not (server.folder / "PWNED").exists()
@@ -142,7 +155,9 @@ def test_a_line_under_way_is_left_alone(server, command, keys, reason):
         pane.type(keys[0]) if not keys[0].startswith("C-") else pane.keys(keys[0])
         if keys[1]:
             pane.keys(keys[1])
-        before = until(lambda: pane.screen() if pane.get("cursor_x") != "0" else "", "the keys have come")
+        before = until(
+            lambda: pane.screen() if pane.get("cursor_x") != "0" else "", "the keys have come"
+        )
         await wait_reason(injector, reason)
         with pytest.raises(PaneNotReady):
             await injector.inject(ticket())
@@ -206,7 +221,9 @@ def test_an_unusual_prompt_is_learned_after_two_commands(server):
             pane.type(f"sleep 0.5; echo done-$(({number} + 7))")
             pane.keys("Enter")
             await wait_reason(injector, "running")
-            shown_since = None  # a watcher keeps looking; a prompt is believed once it has stood for a moment
+            shown_since = (
+                None  # a watcher keeps looking; a prompt is believed once it has stood for a moment
+            )
             while shown_since is None or asyncio.get_running_loop().time() - shown_since < 0.6:
                 await injector.explain()
                 if shown_since is None and f"done-{number + 7}" in pane.screen():
@@ -221,7 +238,9 @@ def test_the_marker_of_the_push_design_is_a_prompt(server):
     assert run(deliver(pane.injector(), ticket())).form == "shell"
 
 
-@pytest.mark.parametrize("wrapper", ["sh -c 'python3 -q; sleep 1'", "bash -c 'bash --norc; sleep 1'"])
+@pytest.mark.parametrize(
+    "wrapper", ["sh -c 'python3 -q; sleep 1'", "bash -c 'bash --norc; sleep 1'"]
+)
 def test_a_program_below_a_shell_that_carries_it_is_seen(server, wrapper):
     pane = server.open(wrapper)
     assert run(deliver(pane.injector(), ticket())).form in ("repl", "shell")

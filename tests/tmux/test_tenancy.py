@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from panes import run
 
 from bridge.errors import PaneLost, PaneUnfit
 from bridge.tmux.census import Census
@@ -17,13 +18,15 @@ from bridge.tmux.marks import mark_of
 from bridge.tmux.pane import resolve
 from bridge.tmux.tenancy import OPTION, PaneTurns, Tenancy, Tenant, read_tenants
 from bridge.tmux.terminal import is_alive, process_name
-from panes import run
 
 AGENTS = st.text(min_size=1, max_size=40).filter(lambda text: text.isprintable())
 OTHERS = st.text(alphabet=st.sampled_from("a=1.0-+ \t#{}'\";,é"), max_size=30)
 
 
-@given(st.lists(st.tuples(AGENTS, st.integers(1, 1 << 22), st.integers(0, 1 << 40)), max_size=5), OTHERS)
+@given(
+    st.lists(st.tuples(AGENTS, st.integers(1, 1 << 22), st.integers(0, 1 << 40)), max_size=5),
+    OTHERS,
+)
 def test_what_is_written_is_read_and_all_else_is_passed_over(tenants, other):
     known = [Tenant(mark_of(agent), f"{pid}.{start}") for agent, pid, start in tenants]
     assert read_tenants(" ".join(map(str, known))) == known
@@ -61,10 +64,16 @@ def said(handle) -> list[str]:
 
 def test_a_second_agent_is_refused_until_the_first_has_left(own, pane):
     async def scenario():
-        lucy, bob, there = tenancy(own, "lucy"), tenancy(own, "bob with blanks, #{pid}"), await found(pane)
+        lucy, bob, there = (
+            tenancy(own, "lucy"),
+            tenancy(own, "bob with blanks, #{pid}"),
+            await found(pane),
+        )
         for _ in range(2):
             await lucy.take(there)
-        with pytest.raises(PaneUnfit, match=r"has agent 'lucy' already, and takes one only: .*--share-pane"):
+        with pytest.raises(
+            PaneUnfit, match=r"has agent 'lucy' already, and takes one only: .*--share-pane"
+        ):
             await bob.take(there)
         await bob.leave()
         assert said(pane) == ["lucy"]
@@ -81,7 +90,10 @@ def test_a_second_agent_is_refused_until_the_first_has_left(own, pane):
 def test_of_many_that_come_at_once_one_gets_it(own, pane):
     async def scenario():
         there = await found(pane)
-        outcomes = await asyncio.gather(*(tenancy(own, f"agent-{number}").take(there) for number in range(8)), return_exceptions=True)
+        outcomes = await asyncio.gather(
+            *(tenancy(own, f"agent-{number}").take(there) for number in range(8)),
+            return_exceptions=True,
+        )
         assert [isinstance(each, PaneUnfit) for each in outcomes].count(False) == 1, outcomes
         assert len(said(pane)) == 1
 
@@ -115,7 +127,9 @@ def test_another_process_that_lives_is_respected_even_where_agents_share(own, pa
     async def scenario():
         there = await found(pane)
         for turns in (None, PaneTurns()):
-            with pytest.raises(PaneUnfit, match=f"has agent 'bob' already, typed for by process {stranger.pid}"):
+            with pytest.raises(
+                PaneUnfit, match=f"has agent 'bob' already, typed for by process {stranger.pid}"
+            ):
                 await tenancy(own, "lucy", turns).take(there)
         twin = tenancy(own, "bob")
         await twin.take(there)
@@ -143,7 +157,9 @@ def test_a_later_process_with_the_same_id_is_another_one(stranger):
     assert not is_alive(process_name(stranger.pid)) and not is_alive("99999999999999999999.0")
 
 
-@pytest.mark.parametrize("value", ["", "x#{y},}", "lucy", "bob=1", "a b c", "'\"$(touch PWNED)\" ; kill-server"])
+@pytest.mark.parametrize(
+    "value", ["", "x#{y},}", "lucy", "bob=1", "a b c", '\'"$(touch PWNED)" ; kill-server']
+)
 def test_whatever_stood_there_is_replaced(own, pane, value):
     own("set-option", "-p", "-t", pane.id, OPTION, value)
 
@@ -156,7 +172,9 @@ def test_whatever_stood_there_is_replaced(own, pane, value):
 
 def test_before_tmux_3_a_pane_has_no_options_and_a_global_one_bears_its_number(own, pane):
     async def scenario():
-        there, elsewhere = [replace(await found(handle), per_pane=False) for handle in (pane, own.open("cat"))]
+        there, elsewhere = [
+            replace(await found(handle), per_pane=False) for handle in (pane, own.open("cat"))
+        ]
         lucy, bob = tenancy(own, "lucy"), tenancy(own, "bob")
         await lucy.take(there)
         await bob.take(elsewhere)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from panes import QUICK, TYPED, deliver, run, ticket, until
 
 from bridge.errors import PaneNotReady
-from panes import QUICK, TYPED, deliver, run, ticket, until
 
 DASH = "env 'PS1=dev$ ' dash"
 
 
 def test_words_typed_ahead_of_a_clean_prompt_are_not_run_and_not_lost(server):
     """They were typed while a command ran that then cleared the screen: nothing shows them."""
-    (server.folder / "wait").write_text("until [ -e go ]; do sleep 0.05; done; printf '\\033[H\\033[2J'\n")
+    (server.folder / "wait").write_text(
+        "until [ -e go ]; do sleep 0.05; done; printf '\\033[H\\033[2J'\n"
+    )
     pane = server.open(DASH)
     pane.wait_shown("dev$")
     pane.keys("sh wait", "Enter")
@@ -43,11 +45,16 @@ def test_an_empty_line_gets_the_command_below_the_reprint_again_and_again(server
         injector = pane.injector()
         for number in (1, 2):
             assert (await deliver(injector, ticket(ticket_id=f"T-{number}"))).form == "shell"
-            until(lambda count=number: pane.screen().count("No module named bridge") == count, "the command's end")
+            until(
+                lambda count=number: pane.screen().count("No module named bridge") == count,
+                "the command's end",
+            )
 
     run(scenario())
     rows = pane.screen().split("\n")
-    assert [rows[rows.index(TYPED.format(id=f"T-{number}")) - 1] for number in (1, 2)] == ["dev$ ^R"] * 2
+    assert [rows[rows.index(TYPED.format(id=f"T-{number}")) - 1] for number in (1, 2)] == [
+        "dev$ ^R"
+    ] * 2
 
 
 @pytest.mark.parametrize("is_wiped", [True, False], ids=["wiped", "a line"])
@@ -61,7 +68,9 @@ def test_blanks_up_to_the_edge_above_a_prompt_are_asked_of_the_kernel(server, is
         pane.keys(*["BSpace"] * 60)
         until(lambda: pane.get("cursor_y") == "0", "the line is wiped")
         pane.keys("Enter")
-        until(lambda: (pane.get("cursor_x"), pane.get("cursor_y")) == ("5", "1"), "the prompt below")
+        until(
+            lambda: (pane.get("cursor_x"), pane.get("cursor_y")) == ("5", "1"), "the prompt below"
+        )
     else:
         pane.type(" " * 55 + "dev$ ")
         until(lambda: pane.get("cursor_y") == "1", "a line that looks like it")

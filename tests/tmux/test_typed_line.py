@@ -5,18 +5,22 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pictures import pane
 
 from bridge.tmux.cells import clusters
 from bridge.tmux.typed_line import holds_command
-from pictures import pane
 
-COMMAND = "/usr/bin/python3 -I /opt/bridge.pyz show T-1a2210ffdd3aaaa --broker-url http://127.0.0.1:33953"
+COMMAND = (
+    "/usr/bin/python3 -I /opt/bridge.pyz show T-1a2210ffdd3aaaa --broker-url http://127.0.0.1:33953"
+)
 PYTHON = f'__import__("os").system("{COMMAND}")'
 PROMPTS = ["$ ", "bash-5.2# ", "user@host:~/x$ ", "└ ❯ ", "日本 % ", "> ", ">>> "]
 
 
 def holds(picture: str, prompt: str, command: str = COMMAND, width: int = 40) -> bool:
-    return holds_command(pane(picture, width=width), command, lambda head: head.rstrip() == prompt.rstrip())
+    return holds_command(
+        pane(picture, width=width), command, lambda head: head.rstrip() == prompt.rstrip()
+    )
 
 
 def wrapped(line: str, width: int, mark: str = "") -> str:
@@ -30,7 +34,12 @@ def wrapped(line: str, width: int, mark: str = "") -> str:
 
 
 @settings(max_examples=200)
-@given(st.sampled_from(PROMPTS), st.sampled_from([COMMAND, PYTHON]), st.integers(15, 200), st.booleans())
+@given(
+    st.sampled_from(PROMPTS),
+    st.sampled_from([COMMAND, PYTHON]),
+    st.integers(15, 200),
+    st.booleans(),
+)
 def test_a_command_is_known_behind_its_prompt_at_any_width(prompt, command, width, is_marked):
     line = wrapped(prompt + command, width, "\\" if is_marked else "")
     assert holds(f"earlier output\n{line}█", prompt, command, width)
@@ -39,7 +48,10 @@ def test_a_command_is_known_behind_its_prompt_at_any_width(prompt, command, widt
 
 @settings(max_examples=200)
 @given(
-    st.sampled_from(PROMPTS), st.integers(15, 200), st.text("ab$/.;|&日", min_size=1, max_size=9), st.floats(0, 1)
+    st.sampled_from(PROMPTS),
+    st.integers(15, 200),
+    st.text("ab$/.;|&日", min_size=1, max_size=9),
+    st.floats(0, 1),
 )
 def test_with_anything_more_on_the_line_it_is_not(prompt, width, more, place):
     index = round(place * len(COMMAND))
@@ -70,6 +82,9 @@ def test_by_example(picture, width, expected):
     assert holds(picture, "$ ", width=width) is expected
 
 
-@pytest.mark.parametrize("garbage", ["ichohow T-1 >> DEPLOYS; ECHO DONE PROd", "[200~" + COMMAND, COMMAND[5:] + "~", "P" + COMMAND])
+@pytest.mark.parametrize(
+    "garbage",
+    ["ichohow T-1 >> DEPLOYS; ECHO DONE PROd", "[200~" + COMMAND, COMMAND[5:] + "~", "P" + COMMAND],
+)
 def test_what_vi_mode_makes_of_a_paste_is_not_the_command(garbage):
     assert not holds(f"$ {garbage}█", "$ ", width=200)

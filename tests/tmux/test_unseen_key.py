@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-
-from bridge.errors import PaneNotReady, TmuxError
 from meddling import Meddling, enter, shows, typed
 from panes import QUICK, Person, deliver, run, ticket, until
+
+from bridge.errors import PaneNotReady, TmuxError
 
 
 def test_no_enter_while_a_key_may_be_on_its_way_to_the_screen(server):
@@ -16,7 +16,9 @@ def test_no_enter_while_a_key_may_be_on_its_way_to_the_screen(server):
     pane = server.agent("--slow", "0.5")
     person = Person(pane)
 
-    tmux = Meddling(server.name, shows("hello from a peer"), lambda: person.press("h"))  # the draft is shown; the key will be half a second later
+    tmux = Meddling(
+        server.name, shows("hello from a peer"), lambda: person.press("h")
+    )  # the draft is shown; the key will be half a second later
 
     async def scenario():
         injector = pane.injector(settings=replace(QUICK, verify_timeout=1500), tmux=tmux)
@@ -59,8 +61,19 @@ def test_no_enter_while_a_person_s_words_stand_behind_a_folded_paste(server):
         person.leave()
 
 
-@pytest.mark.parametrize(("dies", "flags"), [(False, ["--box", "--slow", "0.05"]), (False, ["--fold", "2"]), (False, ["--hidden"]), (True, ["--box"]), (True, ["--hidden", "--fold", "2"])])
-def test_a_ticket_whose_enter_was_swallowed_under_a_persons_words_is_not_called_submitted(server, dies, flags):
+@pytest.mark.parametrize(
+    ("dies", "flags"),
+    [
+        (False, ["--box", "--slow", "0.05"]),
+        (False, ["--fold", "2"]),
+        (False, ["--hidden"]),
+        (True, ["--box"]),
+        (True, ["--hidden", "--fold", "2"]),
+    ],
+)
+def test_a_ticket_whose_enter_was_swallowed_under_a_persons_words_is_not_called_submitted(
+    server, dies, flags
+):
     """They begin to type right after our Enter, which the agent did not take, and take it back later."""
     pane = server.agent("--swallow", "1", *flags)
     person = Person(pane)
@@ -74,7 +87,9 @@ def test_a_ticket_whose_enter_was_swallowed_under_a_persons_words_is_not_called_
 
     async def scenario():
         settings = replace(QUICK, quiet=200)
-        injector = pane.injector(settings=settings, tmux=Meddling(server.name, enter, begin_to_type))
+        injector = pane.injector(
+            settings=settings, tmux=Meddling(server.name, enter, begin_to_type)
+        )
         await injector.wait_ready()
         with pytest.raises(KeyboardInterrupt if dies else PaneNotReady):
             await injector.inject(ticket(body))
@@ -101,17 +116,23 @@ def test_no_second_enter_while_a_key_may_be_on_its_way_to_the_screen(server):
     tmux = Meddling(server.name, enter, lambda: person.press("my own words"))
 
     async def scenario():
-        injector = pane.injector(settings=replace(QUICK, quiet=2500, enter_wait=300, verify_timeout=4000), tmux=tmux)
+        injector = pane.injector(
+            settings=replace(QUICK, quiet=2500, enter_wait=300, verify_timeout=4000), tmux=tmux
+        )
         await injector.wait_ready()
         with pytest.raises(PaneNotReady, match="a person typed here"):
             await injector.inject(ticket())
         pane.wait_shown("my own words")
         person.press("\x7f" * len("my own words"))
-        return await deliver(pane.injector(settings=replace(QUICK, enter_wait=4000)), ticket(), patience=30)
+        return await deliver(
+            pane.injector(settings=replace(QUICK, enter_wait=4000)), ticket(), patience=30
+        )
 
     try:
         assert run(scenario()).form == "agent"
-        assert len(until(pane.messages, "the message")) == 1 and pane.messages()[0].endswith("hello from a peer")
+        assert len(until(pane.messages, "the message")) == 1 and pane.messages()[0].endswith(
+            "hello from a peer"
+        )
     finally:
         person.leave()
 
@@ -135,7 +156,9 @@ def test_a_swallowed_enter_is_no_submission_though_he_scrolls_back_in_that_momen
     assert len(until(pane.messages, "the message")) == 1
 
 
-def test_a_swallowed_enter_is_no_submission_though_tmux_does_not_answer_the_look_that_comes_next(server):
+def test_a_swallowed_enter_is_no_submission_though_tmux_does_not_answer_the_look_that_comes_next(
+    server,
+):
     pane = server.agent("--swallow", "1")
     entered = []
 
@@ -146,7 +169,10 @@ def test_a_swallowed_enter_is_no_submission_though_tmux_does_not_answer_the_look
         raise TmuxError("capture-pane", "no answer in 5 s")
 
     async def scenario():
-        injector = pane.injector(settings=replace(QUICK, enter_wait=300), tmux=Meddling(server.name, look_after_enter, fail, before=True))
+        injector = pane.injector(
+            settings=replace(QUICK, enter_wait=300),
+            tmux=Meddling(server.name, look_after_enter, fail, before=True),
+        )
         await injector.wait_ready()
         with pytest.raises(TmuxError):
             await injector.inject(ticket())
@@ -157,10 +183,19 @@ def test_a_swallowed_enter_is_no_submission_though_tmux_does_not_answer_the_look
     assert len(until(pane.messages, "the message")) == 1
 
 
-@pytest.mark.parametrize(("program", "word"), [("agent", "paste-buffer"), ("agent", "send-keys"), ("shell", "paste-buffer")])
-def test_a_key_after_the_last_look_stops_the_typing_though_no_program_has_shown_it(server, program, word):
+@pytest.mark.parametrize(
+    ("program", "word"),
+    [("agent", "paste-buffer"), ("agent", "send-keys"), ("shell", "paste-buffer")],
+)
+def test_a_key_after_the_last_look_stops_the_typing_though_no_program_has_shown_it(
+    server, program, word
+):
     """Found by the soak: a half line that came in the same moment went with the ticket. tmux itself has heard of the key."""
-    pane = server.agent("--slow", "0.5") if program == "agent" else server.open("bash --norc --noprofile")
+    pane = (
+        server.agent("--slow", "0.5")
+        if program == "agent"
+        else server.open("bash --norc --noprofile")
+    )
     person = Person(pane)
 
     def last_key() -> int:
@@ -168,7 +203,9 @@ def test_a_key_after_the_last_look_stops_the_typing_though_no_program_has_shown_
 
     def press():
         before = last_key()  # at least two seconds old, or nothing would be typed
-        person.press("h" if program == "agent" else "\x15")  # the latter leaves nothing on the screen
+        person.press(
+            "h" if program == "agent" else "\x15"
+        )  # the latter leaves nothing on the screen
         until(lambda: last_key() > before, "tmux hearing of the key")
 
     tmux = Meddling(server.name, lambda argv, result: word in typed(argv), press, before=True)
@@ -186,6 +223,8 @@ def test_a_key_after_the_last_look_stops_the_typing_though_no_program_has_shown_
     try:
         assert run(scenario()).form == program
         if program == "agent":
-            assert until(pane.messages, "the message") == ["".join(pane.messages())] and pane.messages()[0].endswith("hello from a peer")
+            assert until(pane.messages, "the message") == [
+                "".join(pane.messages())
+            ] and pane.messages()[0].endswith("hello from a peer")
     finally:
         person.leave()

@@ -6,6 +6,8 @@ import subprocess
 from dataclasses import replace
 
 import pytest
+from controlling import client_of, connect
+from panes import deliver, run, ticket, until, wait_reason
 
 from bridge.settings import TmuxSettings
 from bridge.tmux.memory import Memory
@@ -13,8 +15,6 @@ from bridge.tmux.pane import has_unseen_person
 from bridge.tmux.program import Rules, sight_of
 from bridge.tmux.prompt import person_objection
 from bridge.tmux.state import PaneState
-from controlling import client_of, connect
-from panes import deliver, run, ticket, until, wait_reason
 
 
 class ControlPerson:
@@ -22,9 +22,19 @@ class ControlPerson:
 
     def __init__(self, pane) -> None:
         argv = ["tmux", "-u", "-L", pane.server.name, "-C", "attach", "-t", f"={pane.session}"]
-        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=pane.server.environment)
+        self._process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=pane.server.environment
+        )
         self._pane = pane
-        until(lambda: "1" in pane.server("list-clients", "-t", f"={pane.session}", "-F", "#{client_control_mode}"), "the control client")
+        until(
+            lambda: (
+                "1"
+                in pane.server(
+                    "list-clients", "-t", f"={pane.session}", "-F", "#{client_control_mode}"
+                )
+            ),
+            "the control client",
+        )
 
     def press(self, keys: str) -> None:
         self._process.stdin.write(f"send-keys -t {self._pane.id} {keys}\n".encode())
@@ -109,7 +119,10 @@ def test_a_control_client_that_is_shown_something_is_a_person_in_every_pane_of_i
 
 
 def test_where_a_person_s_keys_are_not_told_the_line_must_have_stood_still():
-    memory, state = Memory(), PaneState("", 1, "%0", 2, rows=("$ ", ""), cursor_x=2, unseen_person=True)
+    memory, state = (
+        Memory(),
+        PaneState("", 1, "%0", 2, rows=("$ ", ""), cursor_x=2, unseen_person=True),
+    )
 
     def objection(now, **changed):
         seen = replace(state, **changed)
@@ -120,6 +133,10 @@ def test_where_a_person_s_keys_are_not_told_the_line_must_have_stood_still():
     assert "for 1.9 s only" in objection(2.9)
     assert objection(3.0) is None
     assert objection(4.0, rows=("$ ", "a clock ticks below")) is None
-    assert objection(5.0, rows=("$ l", ""), cursor_x=3) and objection(6.0, rows=("$ ", "")) and objection(7.9)
+    assert (
+        objection(5.0, rows=("$ l", ""), cursor_x=3)
+        and objection(6.0, rows=("$ ", ""))
+        and objection(7.9)
+    )
     assert objection(8.0) is None
     assert objection(1.0, unseen_person=False) is None

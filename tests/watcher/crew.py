@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from fakes import PATIENCE
+from running import new_name
+
 from bridge.client.broker import BrokerClient
 from bridge.settings import ClientSettings, WatcherSettings
 from bridge.tasks import within
 from bridge.watcher.roster import Assignment
 from bridge.watcher.supervisor import Supervisor
-from fakes import PATIENCE
-from running import new_name
 from watcher.scripted import QUICK, ScriptedSink
 
 
@@ -39,7 +40,9 @@ def roster(*agents: str, pane: str = "0") -> dict[str, Assignment]:
 @contextlib.asynccontextmanager
 async def supervising(url, crew, agents, name=None, agents_max=1000, **settings):
     client = BrokerClient(ClientSettings(broker_url=url))
-    supervisor = Supervisor(name or new_name(), client, crew, WatcherSettings(**{**QUICK, **settings}), agents_max)
+    supervisor = Supervisor(
+        name or new_name(), client, crew, WatcherSettings(**{**QUICK, **settings}), agents_max
+    )
     supervisor.assign(agents if isinstance(agents, dict) else roster(*agents))
     running = asyncio.ensure_future(supervisor.run())
     try:

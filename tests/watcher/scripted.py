@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any, AsyncIterator, Awaitable, Callable, Iterable, Optional
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from typing import Any, Callable
+
+from fakes import PATIENCE, Answer, Asked, encode, problem
 
 from bridge.client.broker import BrokerClient
 from bridge.settings import ClientSettings, WatcherSettings
@@ -12,9 +15,21 @@ from bridge.tasks import within
 from bridge.ticket import Ticket
 from bridge.turns import Turns
 from bridge.watcher.session import Session
-from fakes import PATIENCE, Answer, Asked, encode, problem
 
-QUICK = dict(reconnect_base=5, reconnect_max=50, retry_max=50, report_interval=10, first_byte=2000, poll_interval=20, longpoll_wait=400, tier_holds=100, probe_interval=60000, stop_timeout=2000, pane_check=100, explain_after=20)
+QUICK = dict(
+    reconnect_base=5,
+    reconnect_max=50,
+    retry_max=50,
+    report_interval=10,
+    first_byte=2000,
+    poll_interval=20,
+    longpoll_wait=400,
+    tier_holds=100,
+    probe_interval=60000,
+    stop_timeout=2000,
+    pane_check=100,
+    explain_after=20,
+)
 
 
 class ScriptedSink:
@@ -22,12 +37,12 @@ class ScriptedSink:
 
     session, pane = "dev-lucy", "0"
 
-    def __init__(self, before: Optional[Callable[[Ticket], Awaitable[None]]] = None) -> None:
+    def __init__(self, before: Callable[[Ticket], Awaitable[None]] | None = None) -> None:
         self.taken: list[str] = []
         self.tried: list[str] = []
         self.is_ready = asyncio.Event()
         self.is_ready.set()
-        self.lost: Optional[Exception] = None
+        self.lost: Exception | None = None
         self.owed = ""
         self.words = "the test says so"
         self.looks = self.checks = self.leaves = 0
@@ -68,9 +83,16 @@ class ScriptedSink:
 
 
 @contextlib.asynccontextmanager
-async def watching(url: str, sink: Any, agent: str = "lucy", **settings: Any) -> AsyncIterator[Session]:
+async def watching(
+    url: str, sink: Any, agent: str = "lucy", **settings: Any
+) -> AsyncIterator[Session]:
     """A session that runs meanwhile; its end is waited for, and its failure is the test's."""
-    session = Session(agent, BrokerClient(ClientSettings(broker_url=url)), sink, WatcherSettings(**{**QUICK, **settings}))
+    session = Session(
+        agent,
+        BrokerClient(ClientSettings(broker_url=url)),
+        sink,
+        WatcherSettings(**{**QUICK, **settings}),
+    )
     running = asyncio.ensure_future(session.run())
     try:
         yield session
@@ -100,11 +122,24 @@ class SmallBroker:
     async def add(self, ticket_id: str, **fields: Any) -> None:
         async with self.arrived:
             self.seq += 1
-            self.tickets[ticket_id] = {"ticketId": ticket_id, "seq": self.seq, "agentId": "lucy", "originAgent": "ui", "payload": "hi", "metadata": {}, "status": "pending", **fields}
+            self.tickets[ticket_id] = {
+                "ticketId": ticket_id,
+                "seq": self.seq,
+                "agentId": "lucy",
+                "originAgent": "ui",
+                "payload": "hi",
+                "metadata": {},
+                "status": "pending",
+                **fields,
+            }
             self.arrived.notify_all()
 
     def pending(self, after: int = 0) -> list[dict[str, Any]]:
-        return [each for each in self.tickets.values() if each["status"] == "pending" and each["seq"] > after]
+        return [
+            each
+            for each in self.tickets.values()
+            if each["status"] == "pending" and each["seq"] > after
+        ]
 
     async def __call__(self, asked: Asked, writer: asyncio.StreamWriter) -> Answer:
         word = asked.path[-1]
@@ -129,7 +164,9 @@ class SmallBroker:
             return problem(404, "no such ticket")
         if word == "claim":
             if ticket["status"] != "pending":
-                return encode(409, {"title": "Conflict", "detail": "done", "status": ticket["status"]})
+                return encode(
+                    409, {"title": "Conflict", "detail": "done", "status": ticket["status"]}
+                )
             self.claims.append((asked.path[1], asked.body["watcher"]))
             return 200, {"ticketId": asked.path[1], "leaseUntilAt": ""}
         ticket["status"] = "delivered"
@@ -147,7 +184,9 @@ class SmallBroker:
     async def _stream(self, asked: Asked, writer: asyncio.StreamWriter) -> Answer:
         self.cursors.append(asked.fields.get("last-event-id", ""))
         after = int(self.cursors[-1] or 0)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nretry: 1000\n:heartbeat\n\n")
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nretry: 1000\n:heartbeat\n\n"
+        )
         while True:
             for ticket in self.pending(after):
                 after = ticket["seq"]

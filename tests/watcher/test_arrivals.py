@@ -6,6 +6,7 @@ import asyncio
 
 from hypothesis import given
 from hypothesis import strategies as st
+from virtual_clock import run
 
 from bridge.errors import BrokerUnreachable, Refused
 from bridge.settings import WatcherSettings
@@ -14,7 +15,6 @@ from bridge.watcher.arrivals import Arrivals
 from bridge.watcher.inbox import Inbox
 from bridge.watcher.ladder import Tier
 from bridge.watcher.report import Vitals
-from virtual_clock import run
 
 
 def ticket(seq: int) -> Ticket:
@@ -34,7 +34,9 @@ class Backlog:
         await asyncio.sleep(0.001)
         if self.failures:
             raise self.failures.pop()
-        return [each for seq, each in sorted(self.pending_now.items()) if seq > after][: min(limit, self.most)]
+        return [each for seq, each in sorted(self.pending_now.items()) if seq > after][
+            : min(limit, self.most)
+        ]
 
 
 class Desk:
@@ -43,7 +45,13 @@ class Desk:
     def __init__(self, capacity: int, most: int = 1000) -> None:
         self.backlog = Backlog(most)
         self.inbox = Inbox(capacity, 4096)
-        self.arrivals = Arrivals("lucy", self.backlog, self.inbox, Vitals("", "", Tier.STREAM), WatcherSettings(inbox_max=capacity, reconnect_base=5, reconnect_max=20))
+        self.arrivals = Arrivals(
+            "lucy",
+            self.backlog,
+            self.inbox,
+            Vitals("", "", Tier.STREAM),
+            WatcherSettings(inbox_max=capacity, reconnect_base=5, reconnect_max=20),
+        )
         self.taken: list[int] = []
         self.seq = 0
 
@@ -69,7 +77,11 @@ class Desk:
                 await asyncio.sleep(0.01)
 
 
-@given(st.integers(1, 6), st.integers(1, 3), st.lists(st.sampled_from(["publish", "deliver", "pause", "fail"]), max_size=120))
+@given(
+    st.integers(1, 6),
+    st.integers(1, 3),
+    st.lists(st.sampled_from(["publish", "deliver", "pause", "fail"]), max_size=120),
+)
 def test_each_once_and_in_order(capacity, most, steps):
     async def scenario(loop):
         desk = Desk(capacity, most)
@@ -156,7 +168,11 @@ def test_what_was_left_is_known_and_what_was_passed_over_is_not():
         desk = Desk(1)
         desk.publish()
         desk.publish()  # no room
-        assert desk.arrivals.knows(ticket(1)) and desk.arrivals.knows(ticket(2)) and not desk.arrivals.knows(Ticket("another", 1, "lucy", "hi"))
+        assert (
+            desk.arrivals.knows(ticket(1))
+            and desk.arrivals.knows(ticket(2))
+            and not desk.arrivals.knows(Ticket("another", 1, "lucy", "hi"))
+        )
 
     run(scenario)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-
-from bridge.errors import PaneLost
 from fakes import wait_for
 from running import Broker, new_name, package_launcher, wait_until
+
+from bridge.errors import PaneLost
 from watcher.crew import TIERS, Crew, ask, send, supervising, wait_subscribed
 from watcher.scripted import ScriptedSink, watching
 
@@ -17,7 +17,12 @@ GRACE = 300  # ms
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    with Broker(package_launcher(), tmp_path_factory.mktemp("store") / "bridge.db", BRIDGE_RATE_LIMIT=0, BRIDGE_WATCHER_GRACE=GRACE) as running:
+    with Broker(
+        package_launcher(),
+        tmp_path_factory.mktemp("store") / "bridge.db",
+        BRIDGE_RATE_LIMIT=0,
+        BRIDGE_WATCHER_GRACE=GRACE,
+    ) as running:
         yield running
 
 
@@ -74,7 +79,12 @@ def test_a_report_without_a_name_counts_as_before(served):
         assert served.ask("POST", f"/agents/{agent}/heartbeat", report).status == 200
         return served.ask("GET", f"/debug/agent/{agent}/status").json["tmuxSession"]
 
-    assert [say(session="one"), say(session="two"), say(session="three", watcher="w"), say(session="four")] == ["one", "two", "three", "four"]
+    assert [
+        say(session="one"),
+        say(session="two"),
+        say(session="three", watcher="w"),
+        say(session="four"),
+    ] == ["one", "two", "three", "four"]
     assert served.ask("POST", f"/agents/{agent}/heartbeat", {"watcher": 5}).status == 400
 
 
@@ -87,7 +97,12 @@ def test_a_heartbeat_goes_with_the_watcher_that_sent_it(served):
         return served.ask("GET", f"/agents/{agent}").json["status"]
 
     with served.stream(f"/agents/{new_name()}/tickets/stream?watcher=passing"):
-        assert served.ask("POST", f"/agents/{agent}/heartbeat", {"session": "one", "watcher": "passing"}).status == 200
+        assert (
+            served.ask(
+                "POST", f"/agents/{agent}/heartbeat", {"session": "one", "watcher": "passing"}
+            ).status
+            == 200
+        )
         assert status() == "online"
     wait_until(lambda: status() == "offline", "the end of its heartbeat")
     assert served.ask("GET", f"/debug/agent/{agent}/status").json["tmuxSession"] == "one"
@@ -107,7 +122,9 @@ def test_a_second_supervisor_of_the_name_leaves_no_ghosts(served, first, second)
             await wait_subscribed(served, name, mine, both)
             await wait_row(served, theirs, status="offline", connection="none", health=None)
             sent = [*await send(served, both), *await send(served, mine)]
-            await wait_for(lambda: crew.taken(both) + crew.taken(mine) == sent, "what the first one serves")
+            await wait_for(
+                lambda: crew.taken(both) + crew.taken(mine) == sent, "what the first one serves"
+            )
         await wait_subscribed(served, name, mine, both)  # a restart finds it
 
     asyncio.run(scenario())
@@ -144,7 +161,12 @@ def test_a_connection_that_breaks_for_a_moment_gives_nothing_up(served):
     """On the wire: the same watcher comes back within the grace, and beside it another receives all the time."""
     name, theirs, canary = (new_name() for _ in range(3))
     for agent, watcher in ((theirs, "second"), (canary, "third")):
-        assert served.ask("POST", f"/agents/{agent}/subscribe", {"subscriber": name, "watcher": watcher}).status == 204
+        assert (
+            served.ask(
+                "POST", f"/agents/{agent}/subscribe", {"subscriber": name, "watcher": watcher}
+            ).status
+            == 204
+        )
     path = f"/tickets/stream?subscriber={name}"
 
     def agents():

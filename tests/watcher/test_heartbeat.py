@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from fakes import FakeBroker, encode, wait_for
 
 from bridge.client.http import announced_heartbeat
-from fakes import FakeBroker, encode, wait_for
 from watcher.scripted import ScriptedSink, SmallBroker, watching
 
 
@@ -19,7 +19,10 @@ def stream_of(announced: int, streams: list, *events: bytes, pause: float = 0.0)
         if asked.path[-1] != "stream":
             return await small(asked, writer)
         streams.append(asked)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nBridge-Heartbeat-Ms: %d\r\n\r\n:heartbeat\n\n" % announced)
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nBridge-Heartbeat-Ms: %d\r\n\r\n:heartbeat\n\n"
+            % announced
+        )
         await writer.drain()
         await asyncio.sleep(pause)
         writer.write(b"".join(events))
@@ -31,12 +34,28 @@ def stream_of(announced: int, streams: list, *events: bytes, pause: float = 0.0)
 def test_a_setting_that_is_too_short_does_not_cut_a_stream_that_is_only_quiet():
     async def scenario():
         streams: list = []
-        ticket = {"ticketId": "T1", "seq": 1, "agentId": "lucy", "originAgent": "ui", "payload": "hi", "metadata": {}, "status": "pending"}
-        event = b"id: 1\nevent: ticket\ndata: %b\n\n" % encode(200, ticket).partition(b"\r\n\r\n")[2]
+        ticket = {
+            "ticketId": "T1",
+            "seq": 1,
+            "agentId": "lucy",
+            "originAgent": "ui",
+            "payload": "hi",
+            "metadata": {},
+            "status": "pending",
+        }
+        event = (
+            b"id: 1\nevent: ticket\ndata: %b\n\n" % encode(200, ticket).partition(b"\r\n\r\n")[2]
+        )
         small, handler = stream_of(60000, streams, event, pause=0.4)
         small.tickets["T1"] = dict(ticket, seq=0)  # known, and not offered by the lower tiers
-        async with FakeBroker(handler) as broker, watching(broker.url, ScriptedSink(), sse_heartbeat=20, step_down_after=1):
-            await wait_for(lambda: small.acknowledged, "the ticket, sent after eight of the watcher's own silences")
+        async with (
+            FakeBroker(handler) as broker,
+            watching(broker.url, ScriptedSink(), sse_heartbeat=20, step_down_after=1),
+        ):
+            await wait_for(
+                lambda: small.acknowledged,
+                "the ticket, sent after eight of the watcher's own silences",
+            )
         assert len(streams) == 1
 
     asyncio.run(scenario())
@@ -46,7 +65,10 @@ def test_a_setting_that_is_too_long_does_not_keep_a_dead_stream():
     async def scenario():
         streams: list = []
         _, handler = stream_of(20, streams)
-        async with FakeBroker(handler) as broker, watching(broker.url, ScriptedSink(), sse_heartbeat=600000, step_down_after=1000):
+        async with (
+            FakeBroker(handler) as broker,
+            watching(broker.url, ScriptedSink(), sse_heartbeat=600000, step_down_after=1000),
+        ):
             await wait_for(lambda: len(streams) == 3, "reconnects after the broker's own silence")
 
     asyncio.run(scenario())
@@ -54,7 +76,19 @@ def test_a_setting_that_is_too_long_does_not_keep_a_dead_stream():
 
 @pytest.mark.parametrize(
     ("told", "seconds"),
-    [("30000", 30.0), ("10", 0.01), ("3600000", 3600.0), ("", None), ("0", None), ("-5", None), ("1e3", None), ("3600001", None), ("9" * 400, None), ("soon", None), ("٣٠", None)],
+    [
+        ("30000", 30.0),
+        ("10", 0.01),
+        ("3600000", 3600.0),
+        ("", None),
+        ("0", None),
+        ("-5", None),
+        ("1e3", None),
+        ("3600001", None),
+        ("9" * 400, None),
+        ("soon", None),
+        ("٣٠", None),
+    ],
 )
 def test_an_announcement_is_believed_only_where_it_makes_sense(told, seconds):
     assert announced_heartbeat({"bridge-heartbeat-ms": told}) == seconds

@@ -36,15 +36,27 @@ class InboxAgreesWithModel(RuleBasedStateMachine):
         return [each for each in self.held if each.ticket_id not in self.aside]
 
     def expected_head(self):
-        waiting = sorted(self.held, key=lambda each: (each.ticket_id not in self.injected, self.now < self.aside.get(each.ticket_id, 0.0), not each.is_urgent, each.seq))
+        waiting = sorted(
+            self.held,
+            key=lambda each: (
+                each.ticket_id not in self.injected,
+                self.now < self.aside.get(each.ticket_id, 0.0),
+                not each.is_urgent,
+                each.seq,
+            ),
+        )
         return waiting[0].ticket_id if waiting else None
 
     @rule(number=st.integers(0, 30), seq=st.integers(0, 9), is_urgent=st.booleans())
     def offer(self, number, seq, is_urgent):
         offered = ticket(f"T{number}", seq, is_urgent)
-        is_known = offered.ticket_id in self.finished or offered.ticket_id in {each.ticket_id for each in self.held}
+        is_known = offered.ticket_id in self.finished or offered.ticket_id in {
+            each.ticket_id for each in self.held
+        }
         taken = self.inbox.offer(offered)
-        assert taken == (is_known or len(self.in_line()) < CAPACITY), "what is aside takes nobody's place"
+        assert taken == (is_known or len(self.in_line()) < CAPACITY), (
+            "what is aside takes nobody's place"
+        )
         if taken and not is_known:
             self.held.append(offered)
 
@@ -88,7 +100,9 @@ class InboxAgreesWithModel(RuleBasedStateMachine):
     def set_head_aside(self, seconds):
         ticket_id = self.head().ticket.ticket_id
         if ticket_id in self.injected:
-            with pytest.raises(ValueError):  # its text is where it belongs: only the acknowledgement is owed
+            with pytest.raises(
+                ValueError
+            ):  # its text is where it belongs: only the acknowledgement is owed
                 self.inbox.set_aside(ticket_id, self.now + seconds)
             return
         is_allowed = ticket_id in self.aside or len(self.aside) < CAPACITY
@@ -146,7 +160,9 @@ def test_what_is_set_aside_comes_last_and_the_others_keep_their_order(order, poi
         if head.ticket.seq in poison and head.aside_until is None:
             assert inbox.set_aside(head.ticket.ticket_id, float("inf"))
             continue
-        in_line = [f"T{seq}" for seq in range(1, 8) if f"T{seq}" in inbox.held() and seq not in poison]
+        in_line = [
+            f"T{seq}" for seq in range(1, 8) if f"T{seq}" in inbox.held() and seq not in poison
+        ]
         assert head.ticket.ticket_id == (in_line or sorted(inbox.held()))[0]
         inbox.drop(head.ticket.ticket_id)
         left.append(head.ticket.seq)
@@ -160,7 +176,9 @@ def test_a_ticket_is_aside_until_its_time_and_then_stands_where_it_stood():
     inbox.claim("T1")
     assert inbox.set_aside("T1", 60.0)
     assert [inbox.head(now=now).ticket.ticket_id for now in (0.0, 59.9, 60.0)] == ["T2", "T2", "T1"]
-    assert inbox.head(lambda ticket_id: ticket_id == "T1").ticket.ticket_id == "T2", "also where the sink holds its text"
+    assert inbox.head(lambda ticket_id: ticket_id == "T1").ticket.ticket_id == "T2", (
+        "also where the sink holds its text"
+    )
     for name in ("T2", "T3"):
         inbox.drop(name)
     assert inbox.head().ticket.ticket_id == "T1" and inbox.head().stage is Stage.WAITING
@@ -183,7 +201,12 @@ def test_fewer_may_be_aside_where_the_pane_remembers_no_more():
     inbox = Inbox(10, 10)
     for seq in range(1, 4):
         inbox.offer(ticket(f"T{seq}", seq))
-    assert [inbox.set_aside(f"T{seq}", 60.0, most=2) for seq in (1, 2, 3, 1)] == [True, True, False, True]
+    assert [inbox.set_aside(f"T{seq}", 60.0, most=2) for seq in (1, 2, 3, 1)] == [
+        True,
+        True,
+        False,
+        True,
+    ]
     assert inbox.head().ticket.ticket_id == "T3"
 
 

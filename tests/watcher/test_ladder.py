@@ -33,14 +33,25 @@ def test_every_move_is_legal_or_refused(tier, signal):
         assert (tier, signal) == (Tier.STREAM, Signal.PROBE_OK)
 
 
-@given(st.sampled_from(Tier), st.integers(1, 4), st.lists(st.sampled_from(["fail", "proof", "hold", "climb"]), max_size=40))
-def test_it_stays_between_the_top_and_the_lowest_and_counts_its_moves(top, step_down_after, happenings):
+@given(
+    st.sampled_from(Tier),
+    st.integers(1, 4),
+    st.lists(st.sampled_from(["fail", "proof", "hold", "climb"]), max_size=40),
+)
+def test_it_stays_between_the_top_and_the_lowest_and_counts_its_moves(
+    top, step_down_after, happenings
+):
     ladder, moves, failures = Ladder(top, step_down_after), 0, 0
     for happening in happenings:
         before = ladder.tier
         if happening == "climb" and ladder.above is None:
             continue  # nobody probes above the top
-        change = {"fail": lambda: ladder.fail("x"), "proof": lambda: ladder.fail("x", is_proof=True), "hold": ladder.hold, "climb": ladder.climb}[happening]()
+        change = {
+            "fail": lambda: ladder.fail("x"),
+            "proof": lambda: ladder.fail("x", is_proof=True),
+            "hold": ladder.hold,
+            "climb": ladder.climb,
+        }[happening]()
         moves += change is not None
         failures = 0 if happening in ("hold", "proof", "climb") else failures + 1
         assert ORDER.index(top) <= ORDER.index(ladder.tier) <= 2
@@ -58,8 +69,14 @@ def test_failures_in_a_row_lead_down_and_a_tier_that_holds_forgets_them():
     ladder.hold()
     assert ladder.fail("reset") is None and ladder.fail("reset") is None
     change = ladder.fail("silent")
-    assert change and (change.before, change.after, change.reason) == (Tier.STREAM, Tier.LONG_POLL, "silent")
-    assert ladder.above is Tier.STREAM and ladder.climb().after is Tier.STREAM and ladder.above is None
+    assert change and (change.before, change.after, change.reason) == (
+        Tier.STREAM,
+        Tier.LONG_POLL,
+        "silent",
+    )
+    assert (
+        ladder.above is Tier.STREAM and ladder.climb().after is Tier.STREAM and ladder.above is None
+    )
 
 
 def test_a_proof_needs_no_repetition():

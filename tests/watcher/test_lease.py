@@ -6,12 +6,12 @@ import asyncio
 import datetime
 
 import pytest
+from virtual_clock import run
 
 from bridge.errors import BrokerUnreachable, Refused
 from bridge.ticket import Ticket, check_id
 from bridge.watcher.inbox import Inbox
 from bridge.watcher.lease import ASK_BASE, ASK_CAP, SOONEST, Leases, seconds_until, watcher_name
-from virtual_clock import run
 
 
 def test_a_watchers_name_is_an_id_and_new_each_time():
@@ -64,7 +64,15 @@ def test_a_claim_is_held_for_its_lease_and_while_it_is_renewed():
     run(scenario)
 
 
-@pytest.mark.parametrize(("answer", "held"), [(Refused(409, "another has it"), False), (Refused(404, "gone"), False), (BrokerUnreachable("away"), True), (Refused(503, "disk full"), True)])
+@pytest.mark.parametrize(
+    ("answer", "held"),
+    [
+        (Refused(409, "another has it"), False),
+        (Refused(404, "gone"), False),
+        (BrokerUnreachable("away"), True),
+        (Refused(503, "disk full"), True),
+    ],
+)
 def test_a_renewal_that_is_refused_ends_the_claim_and_one_that_is_lost_does_not(answer, held):
     async def scenario(loop):
         broker = ClaimsOnly()
@@ -80,7 +88,9 @@ def test_a_renewal_that_is_refused_ends_the_claim_and_one_that_is_lost_does_not(
 def test_what_another_watcher_has_finished_is_noticed_before_his_lease_is_over():
     async def scenario(loop):
         broker = ClaimsOnly()
-        broker.answers = [Refused(409, "held", {"status": "pending", "leaseUntilAt": "2999-01-01T00:00:00.000Z"})] * 20 + [Refused(409, "done", {"status": "delivered"})]
+        broker.answers = [
+            Refused(409, "held", {"status": "pending", "leaseUntilAt": "2999-01-01T00:00:00.000Z"})
+        ] * 20 + [Refused(409, "done", {"status": "delivered"})]
         leases, inbox = leases_of(broker, loop, 60000)
         pauses = []
         while len(inbox):
@@ -88,7 +98,9 @@ def test_what_another_watcher_has_finished_is_noticed_before_his_lease_is_over()
             if len(inbox):
                 pauses.append(inbox.head().held_until - loop.time())
                 await asyncio.sleep(pauses[-1])
-        assert len(pauses) == 20 and all(0.99 * SOONEST < pause < 1.01 * ASK_CAP for pause in pauses), "asked now and then, not in a tight loop"
+        assert len(pauses) == 20 and all(
+            0.99 * SOONEST < pause < 1.01 * ASK_CAP for pause in pauses
+        ), "asked now and then, not in a tight loop"
         assert max(pauses) > ASK_BASE, "less and less often"
 
     run(scenario)
@@ -97,7 +109,9 @@ def test_what_another_watcher_has_finished_is_noticed_before_his_lease_is_over()
 def test_a_lease_that_ends_soon_is_asked_for_when_it_ends():
     async def scenario(loop):
         broker = ClaimsOnly()
-        broker.answers = [Refused(409, "held", {"status": "pending", "leaseUntilAt": "2001-01-01T00:00:00.000Z"})]
+        broker.answers = [
+            Refused(409, "held", {"status": "pending", "leaseUntilAt": "2001-01-01T00:00:00.000Z"})
+        ]
         leases, inbox = leases_of(broker, loop)
         assert not await leases.claim(inbox.head())
         assert inbox.head().held_until - loop.time() == pytest.approx(SOONEST)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from virtual_clock import run
 
 from bridge.client.broker import BrokerClient
 from bridge.settings import ClientSettings, TmuxSettings
@@ -14,7 +15,6 @@ from bridge.tmux.command import Tmux
 from bridge.tmux.evidence import Evidence
 from bridge.tmux.tenancy import Tenancy
 from bridge.watcher.sinks.pane import PaneSink
-from virtual_clock import run
 
 
 class QuickInjector:
@@ -31,7 +31,9 @@ class QuickInjector:
 async def take(count: int, rate: int) -> list[float]:
     injector = QuickInjector()
     tenancy = Tenancy("lucy", Tmux(), Census(Tmux()))
-    sink = PaneSink(injector, tenancy, "dev", "0", rate, BrokerClient(ClientSettings()), TmuxSettings())
+    sink = PaneSink(
+        injector, tenancy, "dev", "0", rate, BrokerClient(ClientSettings()), TmuxSettings()
+    )
     began = asyncio.get_running_loop().time()
     for number in range(count):
         await sink.deliver(Ticket(f"T-{number}", number, "lucy", "text"), lambda: 60.0)

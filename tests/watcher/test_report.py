@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from fakes import FakeBroker, Predecessor, encode, wait_for
 
 from bridge.errors import DeliveryFailed, PaneLost, Uncertain
 from bridge.tasks import stop_all
 from bridge.timestamp import parse_rfc3339
 from bridge.watcher import report
-from fakes import FakeBroker, Predecessor, encode, wait_for
 from watcher.scripted import ScriptedSink, SmallBroker, watching
 
 
@@ -20,7 +20,9 @@ def test_a_lost_pane_is_reported_and_found_again():
         sink.lost = PaneLost("no session dev-lucy")
         async with FakeBroker(small) as broker, watching(broker.url, sink):
             await small.add("T1")
-            await wait_for(lambda: small.reports and small.reports[-1]["health"] == "lost", "the loss")
+            await wait_for(
+                lambda: small.reports and small.reports[-1]["health"] == "lost", "the loss"
+            )
             assert small.reports[-1]["sessionFailures"] == 1
             sink.lost = None
             await wait_for(lambda: small.acknowledged, "the ticket")
@@ -33,7 +35,10 @@ def test_an_idle_watcher_sees_that_its_pane_is_lost_and_that_it_is_back():
     async def scenario():
         small, sink = SmallBroker(), ScriptedSink()
         async with FakeBroker(small) as broker, watching(broker.url, sink):
-            await wait_for(lambda: small.reports and small.reports[-1]["health"] == "healthy", "the first report")
+            await wait_for(
+                lambda: small.reports and small.reports[-1]["health"] == "healthy",
+                "the first report",
+            )
             sink.lost = PaneLost("no session dev-lucy")
             await wait_for(lambda: small.reports[-1]["health"] == "lost", "the loss")
             sink.lost = None
@@ -46,7 +51,11 @@ def test_a_sink_that_cannot_be_lost_is_not_looked_at_while_nothing_comes():
     async def scenario():
         small, paned, plain = SmallBroker(), ScriptedSink(), ScriptedSink()
         plain.session = ""
-        async with FakeBroker(small) as broker, watching(broker.url, paned), watching(broker.url, plain, agent="bob"):
+        async with (
+            FakeBroker(small) as broker,
+            watching(broker.url, paned),
+            watching(broker.url, plain, agent="bob"),
+        ):
             await wait_for(lambda: paned.checks >= 4, "some looks at the pane")
             assert plain.checks == 1  # at its beginning
 
@@ -73,20 +82,35 @@ def test_the_report_says_why_the_head_waits_and_since_when_and_that_it_waits_no_
             await small.add("T1")
             await wait_for(lambda: small.reports and small.reports[-1]["waiting"], "the reason")
             told = small.reports[-1]["waiting"]
-            assert (told["ticketId"], told["reason"]) == ("T1", "the test says so") and parse_rfc3339(told["sinceAt"])
+            assert (told["ticketId"], told["reason"]) == (
+                "T1",
+                "the test says so",
+            ) and parse_rfc3339(told["sinceAt"])
             sink.words = "a person typed here 1.5 s ago"
-            await wait_for(lambda: small.reports[-1]["waiting"]["reason"] == sink.words, "another reason")
+            await wait_for(
+                lambda: small.reports[-1]["waiting"]["reason"] == sink.words, "another reason"
+            )
             since = small.reports[-1]["waiting"]["sinceAt"]
             assert since >= told["sinceAt"]
             sink.words = "a person typed here 2 s ago"
             looks = sink.looks
             await wait_for(lambda: sink.looks > looks + 2, "some more looks")
-            assert small.reports[-1]["waiting"] == {"ticketId": "T1", "reason": "a person typed here 1.5 s ago", "sinceAt": since}, "the same reason still"
+            assert small.reports[-1]["waiting"] == {
+                "ticketId": "T1",
+                "reason": "a person typed here 1.5 s ago",
+                "sinceAt": since,
+            }, "the same reason still"
             sink.lost = PaneLost("no session dev-lucy")
-            await wait_for(lambda: small.reports[-1]["waiting"]["reason"] == "no session dev-lucy", "the loss as the reason")
+            await wait_for(
+                lambda: small.reports[-1]["waiting"]["reason"] == "no session dev-lucy",
+                "the loss as the reason",
+            )
             sink.lost = None
             sink.is_ready.set()
-            await wait_for(lambda: small.acknowledged and small.reports[-1]["waiting"] is None, "that nothing waits")
+            await wait_for(
+                lambda: small.acknowledged and small.reports[-1]["waiting"] is None,
+                "that nothing waits",
+            )
 
     asyncio.run(scenario())
 
@@ -112,14 +136,22 @@ def test_the_report_says_that_a_delivery_failed(failure):
 
 def test_the_report_says_that_another_watcher_has_the_ticket_until_it_is_gone():
     async def scenario():
-        small, answers = SmallBroker(), [{"status": "pending", "leaseUntilAt": "2001-01-01T00:00:00.000Z"}]
-        small.faults["claim"] = lambda asked: encode(409, {"title": "Conflict", "detail": "no", **answers[-1]})
+        small, answers = (
+            SmallBroker(),
+            [{"status": "pending", "leaseUntilAt": "2001-01-01T00:00:00.000Z"}],
+        )
+        small.faults["claim"] = lambda asked: encode(
+            409, {"title": "Conflict", "detail": "no", **answers[-1]}
+        )
         async with FakeBroker(small) as broker, watching(broker.url, ScriptedSink()):
             await small.add("T1")
             await wait_for(lambda: small.reports and small.reports[-1]["waiting"], "the reason")
             assert "another watcher" in small.reports[-1]["waiting"]["reason"]
             answers.append({"status": "delivered"})
-            await wait_for(lambda: small.reports[-1]["waiting"] is None and small.reports[-1]["queued"] == 0, "that nothing waits")
+            await wait_for(
+                lambda: small.reports[-1]["waiting"] is None and small.reports[-1]["queued"] == 0,
+                "that nothing waits",
+            )
 
     asyncio.run(scenario())
 
@@ -128,7 +160,9 @@ def test_an_idle_watcher_is_silent():
     async def scenario():
         small = SmallBroker()
         async with FakeBroker(small) as broker, watching(broker.url, ScriptedSink()):
-            await wait_for(lambda: len(small.reports) >= 2, "the first report, and again after registering")
+            await wait_for(
+                lambda: len(small.reports) >= 2, "the first report, and again after registering"
+            )
             await asyncio.sleep(0.1)
             before = len(broker.asked)
             await asyncio.sleep(0.3)
@@ -140,8 +174,14 @@ def test_an_idle_watcher_is_silent():
 def test_on_the_lowest_tier_a_heartbeat_is_the_presence():
     async def scenario():
         old, sink = Predecessor(), ScriptedSink()
-        async with FakeBroker(old) as broker, watching(broker.url, sink, push_mode="poll", sse_heartbeat=30):
-            await wait_for(lambda: sum(asked.path[-1] == "heartbeat" for asked in broker.asked) >= 4, "heartbeats without any change")
+        async with (
+            FakeBroker(old) as broker,
+            watching(broker.url, sink, push_mode="poll", sse_heartbeat=30),
+        ):
+            await wait_for(
+                lambda: sum(asked.path[-1] == "heartbeat" for asked in broker.asked) >= 4,
+                "heartbeats without any change",
+            )
 
     asyncio.run(scenario())
 
@@ -150,7 +190,9 @@ def test_a_ticket_that_is_delivered_at_once_is_no_news(monkeypatch):
     async def scenario():
         small, sink = SmallBroker(), ScriptedSink()
         async with FakeBroker(small) as broker, watching(broker.url, sink, report_interval=1000):
-            await wait_for(lambda: small.reports and small.reports[-1]["tier"] == "sse", "the first report")
+            await wait_for(
+                lambda: small.reports and small.reports[-1]["tier"] == "sse", "the first report"
+            )
             await asyncio.sleep(1.1)  # the interval
             told = len(small.reports)
             for number in range(3):
@@ -166,7 +208,12 @@ def test_a_ticket_that_is_delivered_at_once_is_no_news(monkeypatch):
 def test_on_the_lowest_tier_the_heartbeat_is_due_whatever_comes_and_goes(monkeypatch):
     async def scenario():
         small, sink = SmallBroker(), ScriptedSink()
-        async with FakeBroker(small) as broker, watching(broker.url, sink, push_mode="poll", sse_heartbeat=300, report_interval=10) as session:
+        async with (
+            FakeBroker(small) as broker,
+            watching(
+                broker.url, sink, push_mode="poll", sse_heartbeat=300, report_interval=10
+            ) as session,
+        ):
             await wait_for(lambda: small.reports, "the first report")
             told = len(small.reports)
             noting = asyncio.ensure_future(note_for_ever(session._watch.vitals))

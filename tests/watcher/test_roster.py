@@ -26,41 +26,76 @@ def test_a_word(word, expected):
     assert read_words([word], False) == {expected.agent: expected}
 
 
-@pytest.mark.parametrize("word", ["lucy", "lucy=", "lucy=dev-lucy", "lucy=:0", "lucy=dev-lucy:", "=dev-lucy:0", "lucy=7", "a\nb=dev:0", "x" * 129 + "=dev:0"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "lucy",
+        "lucy=",
+        "lucy=dev-lucy",
+        "lucy=:0",
+        "lucy=dev-lucy:",
+        "=dev-lucy:0",
+        "lucy=7",
+        "a\nb=dev:0",
+        "x" * 129 + "=dev:0",
+    ],
+)
 def test_a_wrong_word_says_so(word):
     with pytest.raises(UsageError):
         read_words([word], False)
 
 
 def test_bare_words_and_repeated_ones():
-    assert read_words(["lucy", "a=b"], True) == {"lucy": Assignment("lucy"), "a=b": Assignment("a=b")}
+    assert read_words(["lucy", "a=b"], True) == {
+        "lucy": Assignment("lucy"),
+        "a=b": Assignment("a=b"),
+    }
     with pytest.raises(UsageError, match="twice"):
         read_words(["lucy", "lucy"], True)
 
 
-@pytest.mark.parametrize("word", ["lucy=dev-lucy:0", "lucy=dev-lucy:1.0", "lucy=%7", "lucy=a session: with colons:0"])
+@pytest.mark.parametrize(
+    "word", ["lucy=dev-lucy:0", "lucy=dev-lucy:1.0", "lucy=%7", "lucy=a session: with colons:0"]
+)
 def test_a_pane_is_refused_where_tickets_go_to_no_pane(word):
-    with pytest.raises(UsageError, match="names a pane, and --print and --exec need none: write lucy$"):
+    with pytest.raises(
+        UsageError, match="names a pane, and --print and --exec need none: write lucy$"
+    ):
         read_words([word], True)
 
 
 def test_two_agents_that_name_one_pane():
     words = ["lucy=dev:0", "max=dev:1", "bob=dev:0"]
-    with pytest.raises(UsageError, match="^'bob=dev:0': agents 'lucy' and 'bob' name one pane; .*--share-pane"):
+    with pytest.raises(
+        UsageError, match="^'bob=dev:0': agents 'lucy' and 'bob' name one pane; .*--share-pane"
+    ):
         read_words(words, False)
     assert set(read_words(words, False, may_share=True)) == {"lucy", "max", "bob"}
     assert set(read_words(["lucy", "bob"], True)) == {"lucy", "bob"}
     text = '{"lucy": "%3",\n "max": "dev:3",\n "bob": {"pane": "%3", "form": "agent"}}'
-    with pytest.raises(UsageError, match="^agents.json line 3: agents 'lucy' and 'bob' name one pane"):
+    with pytest.raises(
+        UsageError, match="^agents.json line 3: agents 'lucy' and 'bob' name one pane"
+    ):
         read_file(text, "agents.json")
-    assert len(read_file(text, "agents.json", may_share=True)) == len(read_file(text, "agents.json", is_bare=True)) == 3
+    assert (
+        len(read_file(text, "agents.json", may_share=True))
+        == len(read_file(text, "agents.json", is_bare=True))
+        == 3
+    )
 
 
 def test_a_file():
     text = '\n{"lucy": "dev-lucy:0",\n "bob": {"session": "dev-bob", "pane": "0.1", "form": "agent"}, "cy": {"pane": "%3"}\n}\n'
-    assert read_file(text, "f") == {"lucy": Assignment("lucy", "dev-lucy", "0"), "bob": Assignment("bob", "dev-bob", "0.1", "agent"), "cy": Assignment("cy", "", "%3")}
+    assert read_file(text, "f") == {
+        "lucy": Assignment("lucy", "dev-lucy", "0"),
+        "bob": Assignment("bob", "dev-bob", "0.1", "agent"),
+        "cy": Assignment("cy", "", "%3"),
+    }
     assert read_file(" {} ", "f") == {}
-    assert read_file('{"lucy": null, "bob": "dev:0"}', "f", is_bare=True) == {"lucy": Assignment("lucy"), "bob": Assignment("bob")}
+    assert read_file('{"lucy": null, "bob": "dev:0"}', "f", is_bare=True) == {
+        "lucy": Assignment("lucy"),
+        "bob": Assignment("bob"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -104,4 +139,8 @@ def test_whatever_is_in_a_file_only_a_usage_error_comes_out(text):
 
 def test_the_earlier_source_holds():
     one, other = Assignment("a", "one", "0"), Assignment("a", "other", "0")
-    assert list(merge({"c": one, "a": one}, {"b": other, "a": other}).items()) == [("c", one), ("a", one), ("b", other)]
+    assert list(merge({"c": one, "a": one}, {"b": other, "a": other}).items()) == [
+        ("c", one),
+        ("a", one),
+        ("b", other),
+    ]

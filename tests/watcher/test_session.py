@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from fakes import PATIENCE, FakeBroker, encode, problem, wait_for
 
 from bridge.client.broker import BrokerClient
 from bridge.errors import DeliveryFailed, PaneLost, PaneNotReady, Uncertain
 from bridge.settings import ClientSettings, WatcherSettings
 from bridge.tasks import within
 from bridge.watcher.session import Session
-from fakes import PATIENCE, FakeBroker, encode, problem, wait_for
 from watcher.scripted import HANG_UP, QUICK, ScriptedSink, SmallBroker, watching
 
 
@@ -27,8 +27,23 @@ def test_tickets_arrive_in_order_are_claimed_and_acknowledged_with_evidence():
         assert sink.taken == ["T1", "T2", "T3"]
         assert [ticket for ticket, _ in small.claims] == sink.taken
         watcher = small.claims[0][1]
-        assert small.acknowledged[0] == ("T1", {"watcher": watcher, "evidence": {"pane": "fake", "form": "test", "submittedAt": "now", "verified": True}})
-        assert small.registered[0]["metadata"] == {"session": "dev-lucy", "paneId": "0", "registeredBy": "bridge"}
+        assert small.acknowledged[0] == (
+            "T1",
+            {
+                "watcher": watcher,
+                "evidence": {
+                    "pane": "fake",
+                    "form": "test",
+                    "submittedAt": "now",
+                    "verified": True,
+                },
+            },
+        )
+        assert small.registered[0]["metadata"] == {
+            "session": "dev-lucy",
+            "paneId": "0",
+            "registeredBy": "bridge",
+        }
 
     asyncio.run(scenario())
 
@@ -39,7 +54,12 @@ def test_an_acknowledgement_that_fails_is_tried_until_it_succeeds_and_the_sink_i
 
         def fail(asked):
             failures.append(asked)
-            return {0: HANG_UP, 1: problem(503, "busy"), 2: problem(500, "oops"), 3: encode(429, {}, Retry_After="0")}.get(len(failures) - 1)
+            return {
+                0: HANG_UP,
+                1: problem(503, "busy"),
+                2: problem(500, "oops"),
+                3: encode(429, {}, Retry_After="0"),
+            }.get(len(failures) - 1)
 
         small.faults["acknowledge"] = fail
         async with FakeBroker(small) as broker, watching(broker.url, sink):
@@ -63,14 +83,16 @@ def test_a_broker_that_dies_between_injection_and_acknowledgement():
                 taken.set()
 
         sink = ScriptedSink(after)
-        async with FakeBroker(small) as broker:
-            async with watching(broker.url, sink):
-                await small.add("T1")
-                await taken.wait()
-                await small.add("T2")
-                await broker.listen()
-                await wait_for(lambda: len(small.acknowledged) == 2, "both acknowledgements")
-        assert sink.tried == ["T1", "T2"] and [ticket for ticket, _ in small.acknowledged] == ["T1", "T2"]
+        async with FakeBroker(small) as broker, watching(broker.url, sink):
+            await small.add("T1")
+            await taken.wait()
+            await small.add("T2")
+            await broker.listen()
+            await wait_for(lambda: len(small.acknowledged) == 2, "both acknowledgements")
+        assert sink.tried == ["T1", "T2"] and [ticket for ticket, _ in small.acknowledged] == [
+            "T1",
+            "T2",
+        ]
 
     asyncio.run(scenario())
 
@@ -110,7 +132,15 @@ def test_a_broker_with_another_store_is_received_from_its_beginning():
 
 def test_a_failing_sink_keeps_the_ticket_and_the_order():
     async def scenario():
-        small, failures = SmallBroker(), [DeliveryFailed("exit status 1"), PaneNotReady("busy"), Uncertain("who knows"), PaneLost("gone")]
+        small, failures = (
+            SmallBroker(),
+            [
+                DeliveryFailed("exit status 1"),
+                PaneNotReady("busy"),
+                Uncertain("who knows"),
+                PaneLost("gone"),
+            ],
+        )
 
         async def fail(ticket):
             if failures:
@@ -121,7 +151,14 @@ def test_a_failing_sink_keeps_the_ticket_and_the_order():
             await small.add("T1")
             await small.add("T2")
             await wait_for(lambda: len(small.acknowledged) == 2, "both")
-            await wait_for(lambda: small.reports and small.reports[-1]["injectionErrors"] == 3 and small.reports[-1]["queued"] == 0, "the report")
+            await wait_for(
+                lambda: (
+                    small.reports
+                    and small.reports[-1]["injectionErrors"] == 3
+                    and small.reports[-1]["queued"] == 0
+                ),
+                "the report",
+            )
         assert sink.tried == ["T1"] * 5 + ["T2"] and sink.taken == ["T1", "T2"]
 
     asyncio.run(scenario())
@@ -134,7 +171,13 @@ def test_an_urgent_ticket_goes_before_what_waits_for_the_pane():
         async with FakeBroker(small) as broker, watching(broker.url, sink):
             await small.add("T1")
             await small.add("T2", metadata={"priority": "urgent"})
-            await wait_for(lambda: small.reports and (small.reports[-1]["queued"], small.reports[-1]["health"]) == (2, "busy"), "both in the inbox")
+            await wait_for(
+                lambda: (
+                    small.reports
+                    and (small.reports[-1]["queued"], small.reports[-1]["health"]) == (2, "busy")
+                ),
+                "both in the inbox",
+            )
             assert not small.claims, "nothing is claimed before the pane is ready"
             sink.is_ready.set()
             await wait_for(lambda: len(small.acknowledged) == 2, "both")
@@ -153,12 +196,15 @@ def test_a_ticket_that_stands_in_the_pane_without_its_enter_goes_before_an_urgen
         async with FakeBroker(small) as broker, watching(broker.url, sink):
             await small.add("T1")
             await small.add("T2", metadata={"priority": "urgent"})
-            await wait_for(lambda: small.reports and small.reports[-1]["queued"] == 2, "both in the inbox")
+            await wait_for(
+                lambda: small.reports and small.reports[-1]["queued"] == 2, "both in the inbox"
+            )
             sink.is_ready.set()
             await wait_for(lambda: len(small.acknowledged) == 2, "both")
         assert sink.taken == ["T1", "T2"]
 
     asyncio.run(scenario())
+
 
 def test_exit_on_loss_ends_the_session():
     async def scenario():
@@ -166,7 +212,12 @@ def test_exit_on_loss_ends_the_session():
         sink.lost = PaneLost("no session dev-lucy")
         async with FakeBroker(small) as broker:
             await small.add("T1")
-            session = Session("lucy", BrokerClient(ClientSettings(broker_url=broker.url)), sink, WatcherSettings(**QUICK, exit_on_loss=True))
+            session = Session(
+                "lucy",
+                BrokerClient(ClientSettings(broker_url=broker.url)),
+                sink,
+                WatcherSettings(**QUICK, exit_on_loss=True),
+            )
             with pytest.raises(PaneLost):
                 await within(PATIENCE, session.run())
 
@@ -182,7 +233,15 @@ def test_what_another_watcher_holds_or_has_finished():
             if asked.path[1] == "T1":
                 return encode(409, {"title": "Conflict", "detail": "done", "status": "delivered"})
             if asked.path[1] == "T2" and asked_for.count("T2") < 3:
-                return encode(409, {"title": "Conflict", "detail": "held", "status": "pending", "leaseUntilAt": "2001-01-01T00:00:00.000Z"})
+                return encode(
+                    409,
+                    {
+                        "title": "Conflict",
+                        "detail": "held",
+                        "status": "pending",
+                        "leaseUntilAt": "2001-01-01T00:00:00.000Z",
+                    },
+                )
             if asked.path[1] == "T3":
                 return problem(404, "no such ticket")
             return None
@@ -228,7 +287,10 @@ def test_stop_is_bounded_and_gives_the_claim_back():
             await asyncio.Event().wait()
 
         small.faults["claim"] = lambda asked: leases.append(asked.body["leaseMs"])
-        async with FakeBroker(small) as broker, watching(broker.url, ScriptedSink(never), stop_timeout=50) as session:
+        async with (
+            FakeBroker(small) as broker,
+            watching(broker.url, ScriptedSink(never), stop_timeout=50) as session,
+        ):
             await small.add("T1")
             await begun.wait()
             session.stop()
@@ -260,10 +322,15 @@ def test_a_full_inbox_leaves_the_rest_with_the_broker():
         async with FakeBroker(small) as broker, watching(broker.url, sink, inbox_max=3):
             for number in range(20):
                 await small.add(f"T{number:02}")
-            await wait_for(lambda: small.reports and small.reports[-1]["queued"] == 3, "a full inbox")
+            await wait_for(
+                lambda: small.reports and small.reports[-1]["queued"] == 3, "a full inbox"
+            )
             sink.is_ready.set()
             await wait_for(lambda: len(small.acknowledged) == 20, "all")
-        assert sink.taken == sorted(sink.taken) and max(report["queued"] for report in small.reports) == 3
+        assert (
+            sink.taken == sorted(sink.taken)
+            and max(report["queued"] for report in small.reports) == 3
+        )
 
     asyncio.run(scenario())
 

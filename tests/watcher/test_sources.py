@@ -7,17 +7,24 @@ import json
 import os
 
 import pytest
+from virtual_clock import run
 
 from bridge.errors import PaneLost, TmuxError, UsageError
 from bridge.tmux.identity import Listing, Row
 from bridge.watcher.enrolment import Enrolment
 from bridge.watcher.roster import Assignment
 from bridge.watcher.sources import FileSource, RegistrySource, SessionSource, registered_pane
-from virtual_clock import run
 
 
 def row(session: str, window: int = 0, pane: int = 0, **fields) -> Row:
-    known = dict(server_pid=1, start_time=1, pane_id=f"%{window}{pane}", pane_pid=1, tty="/dev/null", session_id="$1")
+    known = dict(
+        server_pid=1,
+        start_time=1,
+        pane_id=f"%{window}{pane}",
+        pane_pid=1,
+        tty="/dev/null",
+        session_id="$1",
+    )
     return Row(**{**known, **fields}, window_index=window, pane_index=pane, session=session)
 
 
@@ -51,7 +58,12 @@ def test_a_file_is_read_again_only_when_it_has_changed(tmp_path):
 def test_a_file_that_was_wrong_is_looked_at_again(tmp_path):
     path = tmp_path / "agents.json"
     source = FileSource(str(path), False, 1.0)
-    for content, says in [(None, "cannot be read"), (b'{\n"a": 1}', "line 2"), (b'{\n\n"a\xff": "s:0"}', "line 3: this is no UTF-8"), (b" " * (4 << 20) + b"{}", "larger")]:
+    for content, says in [
+        (None, "cannot be read"),
+        (b'{\n"a": 1}', "line 2"),
+        (b'{\n\n"a\xff": "s:0"}', "line 3: this is no UTF-8"),
+        (b" " * (4 << 20) + b"{}", "larger"),
+    ]:
         if content is not None:
             path.write_bytes(content)
         for _ in range(2):
@@ -84,7 +96,10 @@ def test_what_an_agent_was_registered_with(metadata, expected):
 
 def test_the_registry_gives_those_whose_session_is_here_and_keeps_them_while_it_is_gone():
     class Client:
-        agents_now = [{"agentId": name, "metadata": {"session": session, "paneId": "0"}} for name, session in (("a", "here"), ("b", "there"))]
+        agents_now = [
+            {"agentId": name, "metadata": {"session": session, "paneId": "0"}}
+            for name, session in (("a", "here"), ("b", "there"))
+        ]
 
         async def agents(self):
             return self.agents_now
@@ -108,8 +123,20 @@ def test_the_registry_gives_those_whose_session_is_here_and_keeps_them_while_it_
 
 def test_a_session_is_the_agent_that_its_name_says_in_its_first_pane():
     async def scenario(loop):
-        census = FakeCensus(row("dev-lucy", 1, 2), row("dev-lucy", 1, 1), row("dev-lucy", 2, 0), row("dev-"), row("other"), row("dev-ö ü"), row("dev-" + "x" * 200), row("dev-a\x7fb"))
-        assert await SessionSource("dev-*", census, 1.0, 60.0).look() == {"lucy": Assignment("lucy", "dev-lucy", "1.1"), "ö ü": Assignment("ö ü", "dev-ö ü", "0.0")}
+        census = FakeCensus(
+            row("dev-lucy", 1, 2),
+            row("dev-lucy", 1, 1),
+            row("dev-lucy", 2, 0),
+            row("dev-"),
+            row("other"),
+            row("dev-ö ü"),
+            row("dev-" + "x" * 200),
+            row("dev-a\x7fb"),
+        )
+        assert await SessionSource("dev-*", census, 1.0, 60.0).look() == {
+            "lucy": Assignment("lucy", "dev-lucy", "1.1"),
+            "ö ü": Assignment("ö ü", "dev-ö ü", "0.0"),
+        }
         assert set(await SessionSource("d*y", census, 1.0, 60.0).look()) == {"ev-luc"}
 
     run(scenario)
@@ -124,7 +151,11 @@ def test_the_first_pane_stays_the_agent_s_and_its_neighbour_never_is():
             return (await source.look())["a"].pane
 
         assert await place() == "1.0"
-        census.rows = [row("dev-a", 1, 0, pane_id="%7"), row("dev-a", 1, 1, pane_id="%5"), row("dev-a", 2, 0, pane_id="%6")]
+        census.rows = [
+            row("dev-a", 1, 0, pane_id="%7"),
+            row("dev-a", 1, 1, pane_id="%5"),
+            row("dev-a", 2, 0, pane_id="%6"),
+        ]
         assert await place() == "1.1"  # it was moved, and is the same
         census.rows = [row("dev-a", 1, 0, pane_id="%7"), row("dev-a", 2, 0, pane_id="%6")]
         assert await place() == "1.1"  # lost; whoever holds it waits for its name
@@ -183,18 +214,34 @@ class Spoken:
 def test_the_earlier_holds_and_who_cannot_tell_leaves_things_as_they_are(caplog):
     async def scenario(loop):
         file, sessions, assigned = Spoken("file", "a", "b"), Spoken("sessions", "b", "c"), []
-        enrolment = Enrolment({"a": Assignment("a", "words", "0")}, [file, sessions], assigned.append, {"file": file.roster})
-        assert {agent: each.session for agent, each in enrolment.roster.items()} == {"a": "words", "b": "file"}
+        enrolment = Enrolment(
+            {"a": Assignment("a", "words", "0")},
+            [file, sessions],
+            assigned.append,
+            {"file": file.roster},
+        )
+        assert {agent: each.session for agent, each in enrolment.roster.items()} == {
+            "a": "words",
+            "b": "file",
+        }
         running = asyncio.ensure_future(enrolment.run())
         await asyncio.sleep(0.5)
-        assert {agent: each.session for agent, each in assigned[-1].items()} == {"a": "words", "b": "file", "c": "sessions"}
+        assert {agent: each.session for agent, each in assigned[-1].items()} == {
+            "a": "words",
+            "b": "file",
+            "c": "sessions",
+        }
         count = len(assigned)
         file.error = UsageError("line 3 is wrong")
         await asyncio.sleep(5)
         assert len(assigned) == count and caplog.text.count("line 3 is wrong") == 1
         file.error, file.roster = None, {}
         await asyncio.sleep(1)
-        assert {agent: each.session for agent, each in assigned[-1].items()} == {"a": "words", "b": "sessions", "c": "sessions"}
+        assert {agent: each.session for agent, each in assigned[-1].items()} == {
+            "a": "words",
+            "b": "sessions",
+            "c": "sessions",
+        }
         looks = file.looks
         enrolment.look_again()
         await asyncio.sleep(0)
@@ -207,5 +254,9 @@ def test_the_earlier_holds_and_who_cannot_tell_leaves_things_as_they_are(caplog)
 
 def test_a_file_of_a_thousand_agents_is_within_its_bounds(tmp_path):
     path = tmp_path / "agents.json"
-    path.write_text(json.dumps({f"agent-{number}": {"session": f"dev-{number}", "pane": "0"} for number in range(1000)}))
+    path.write_text(
+        json.dumps(
+            {f"agent-{number}": {"session": f"dev-{number}", "pane": "0"} for number in range(1000)}
+        )
+    )
     assert len(FileSource(str(path), False, 1.0).read()) == 1000

@@ -6,20 +6,24 @@ import asyncio
 import contextlib
 
 import pytest
-
-from bridge.client.broker import BrokerClient
 from fakes import wait_for
 from running import Broker, new_name, package_launcher
+
+from bridge.client.broker import BrokerClient
 from watcher.crew import TIERS, Crew, ask, roster, send, supervising, wait_subscribed
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    with Broker(package_launcher(), tmp_path_factory.mktemp("store") / "bridge.db", BRIDGE_RATE_LIMIT=0) as running:
+    with Broker(
+        package_launcher(), tmp_path_factory.mktemp("store") / "bridge.db", BRIDGE_RATE_LIMIT=0
+    ) as running:
         yield running
 
 
-def test_what_an_earlier_run_left_is_cleared_away_unless_somebody_receives_under_the_name(served, caplog):
+def test_what_an_earlier_run_left_is_cleared_away_unless_somebody_receives_under_the_name(
+    served, caplog
+):
     async def scenario():
         name, old, new, theirs = (new_name() for _ in range(4))
         await ask(served, f"/agents/{old}/subscribe", "POST", {"subscriber": name})
@@ -27,11 +31,16 @@ def test_what_an_earlier_run_left_is_cleared_away_unless_somebody_receives_under
             await wait_subscribed(served, name, new)
             crew = Crew()
             async with supervising(served.url, crew, [theirs], name):
-                await wait_for(lambda: caplog.text.count("another process receives under the same name") == 1, "the warning")
+                await wait_for(
+                    lambda: caplog.text.count("another process receives under the same name") == 1,
+                    "the warning",
+                )
                 await wait_subscribed(served, name, new, theirs)
                 sent = await send(served, theirs)
                 await wait_for(lambda: crew.taken(theirs) == sent, "the other's")
-            await wait_subscribed(served, name, new, theirs)  # it may be wanted again in a moment; the next one to connect clears it away
+            await wait_subscribed(
+                served, name, new, theirs
+            )  # it may be wanted again in a moment; the next one to connect clears it away
 
     caplog.set_level("INFO", "bridge.watcher")
     asyncio.run(scenario())
@@ -88,7 +97,13 @@ async def before_streams_open(served):
         else:
             far, near = await asyncio.open_connection("127.0.0.1", served.port)
             near.write(head)
-            await asyncio.wait([asyncio.ensure_future(pass_on(reader, near)), asyncio.ensure_future(pass_on(far, writer))], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                [
+                    asyncio.ensure_future(pass_on(reader, near)),
+                    asyncio.ensure_future(pass_on(far, writer)),
+                ],
+                return_when=asyncio.FIRST_COMPLETED,
+            )
             near.close()
         writer.close()
 
@@ -105,9 +120,15 @@ def test_nobody_is_given_up_by_one_who_has_not_connected_himself(served):
     async def scenario():
         name, other, first, second, third = (new_name() for _ in range(5))
         await ask(served, f"/agents/{other}/subscribe", "POST", {"subscriber": name})
-        async with before_streams_open(served) as url, supervising(url, Crew(), [first], name, first_byte=60000) as supervisor:
+        async with (
+            before_streams_open(served) as url,
+            supervising(url, Crew(), [first], name, first_byte=60000) as supervisor,
+        ):
             await wait_subscribed(served, name, other, first)
-            for roster_now in ([first, second], [first, second, third]):  # with the second change the pass for the first is over
+            for roster_now in (
+                [first, second],
+                [first, second, third],
+            ):  # with the second change the pass for the first is over
                 supervisor.assign(roster(*roster_now))
                 await wait_subscribed(served, name, other, *roster_now)
 
@@ -121,7 +142,9 @@ def test_a_second_one_of_the_name_does_not_deafen_a_long_poller(served, tier):
     async def scenario():
         name, mine, theirs = (new_name() for _ in range(3))
         crew = Crew()
-        async with supervising(served.url, crew, [mine], name, push_mode="longpoll", longpoll_wait=50) as supervisor:
+        async with supervising(
+            served.url, crew, [mine], name, push_mode="longpoll", longpoll_wait=50
+        ) as supervisor:
             pending_of = supervisor._client.pending_of
 
             async def far(*words, **more):
@@ -142,7 +165,9 @@ def test_a_second_one_of_the_name_does_not_deafen_a_long_poller(served, tier):
     asyncio.run(scenario())
 
 
-def test_who_comes_late_and_was_subscribed_before_gets_what_waits_before_what_comes(served, monkeypatch):
+def test_who_comes_late_and_was_subscribed_before_gets_what_waits_before_what_comes(
+    served, monkeypatch
+):
     """An earlier run left its subscription: a new ticket comes through the connection before the backlog has been read."""
 
     async def scenario():

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-
-from bridge.errors import UsageError
 from fakes import FakeBroker, Predecessor, wait_for
 from running import Broker, new_name, package_launcher
+
+from bridge.errors import UsageError
 from watcher.crew import TIERS, Crew, ask, roster, send, supervising, wait_subscribed
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    with Broker(package_launcher(), tmp_path_factory.mktemp("store") / "bridge.db", BRIDGE_RATE_LIMIT=0) as running:
+    with Broker(
+        package_launcher(), tmp_path_factory.mktemp("store") / "bridge.db", BRIDGE_RATE_LIMIT=0
+    ) as running:
         yield running
 
 
@@ -43,10 +45,31 @@ def test_agents_come_move_and_go_and_the_others_notice_nothing(served, tier):
             supervisor.assign({**roster(stays, comes), **roster(moves, pane="1")})
             await wait_for(lambda: crew.taken(comes) == waiting, "what was sent before it came")
             await wait_subscribed(served, name, stays, moves, comes)
-            more, left = await send(served, comes) + await send(served, moves) + await send(served, stays), await send(served, goes)
-            await wait_for(lambda: [crew.taken(comes)[-1:], crew.taken(moves), crew.taken(stays)[1:]] == [[each] for each in more], "one each")
-            assert [len(crew.sinks[agent]) for agent in (stays, moves, comes, goes)] == [1, 2, 1, 1] and crew.sinks[moves][1].pane == "1"
-            assert not crew.taken(goes) and [ticket["ticketId"] for ticket in await ask(served, f"/agents/{goes}/tickets/pending")] == left
+            more, left = (
+                await send(served, comes) + await send(served, moves) + await send(served, stays),
+                await send(served, goes),
+            )
+            await wait_for(
+                lambda: (
+                    [crew.taken(comes)[-1:], crew.taken(moves), crew.taken(stays)[1:]]
+                    == [[each] for each in more]
+                ),
+                "one each",
+            )
+            assert [len(crew.sinks[agent]) for agent in (stays, moves, comes, goes)] == [
+                1,
+                2,
+                1,
+                1,
+            ] and crew.sinks[moves][1].pane == "1"
+            assert (
+                not crew.taken(goes)
+                and [
+                    ticket["ticketId"]
+                    for ticket in await ask(served, f"/agents/{goes}/tickets/pending")
+                ]
+                == left
+            )
             supervisor.assign(roster(stays, goes))
             await wait_for(lambda: crew.taken(goes) == left, "the one that is back")
 
@@ -55,7 +78,11 @@ def test_agents_come_move_and_go_and_the_others_notice_nothing(served, tier):
 
 def test_a_crash_is_logged_and_its_agent_begins_anew_and_the_others_never_notice(served, caplog):
     async def scenario():
-        bad, good, failures = new_name(), new_name(), [KeyError("oh"), UsageError("no such form"), ValueError("my")]
+        bad, good, failures = (
+            new_name(),
+            new_name(),
+            [KeyError("oh"), UsageError("no such form"), ValueError("my")],
+        )
 
         async def crash(ticket):
             if failures:
@@ -65,9 +92,15 @@ def test_a_crash_is_logged_and_its_agent_begins_anew_and_the_others_never_notice
         async with supervising(served.url, crew, [bad, good]):
             sent = await send(served, bad, 2)
             others = await send(served, good, 3)
-            await wait_for(lambda: crew.taken(good) == others and crew.taken(bad) == sent, "all of both")
+            await wait_for(
+                lambda: crew.taken(good) == others and crew.taken(bad) == sent, "all of both"
+            )
         assert len(crew.sinks[bad]) == 4 and len(crew.sinks[good]) == 1
-        assert f"agent crashed agent={bad} crashes=1" in caplog.text and "ValueError: my" in caplog.text and f"agent failed agent={bad} failures=2" in caplog.text
+        assert (
+            f"agent crashed agent={bad} crashes=1" in caplog.text
+            and "ValueError: my" in caplog.text
+            and f"agent failed agent={bad} failures=2" in caplog.text
+        )
 
     caplog.set_level("INFO", "bridge.watcher")
     asyncio.run(scenario())
@@ -88,9 +121,16 @@ def test_what_a_sink_has_taken_is_never_given_to_the_sink_of_the_next_life(serve
 
             monkeypatch.setattr(supervisor._client, "acknowledge", crash)
             sent = await send(served, agent, 2)
-            await wait_for(lambda: len(crew.taken(agent)) == 2 and len(crew.sinks[agent]) == 2, "both")
-            await wait_for(lambda: not crashes and not supervisor._members[agent].watch._inbox.room < 256, "the acknowledgements")
-        assert crew.taken(agent) == sent and not await ask(served, f"/agents/{agent}/tickets/pending")
+            await wait_for(
+                lambda: len(crew.taken(agent)) == 2 and len(crew.sinks[agent]) == 2, "both"
+            )
+            await wait_for(
+                lambda: not crashes and not supervisor._members[agent].watch._inbox.room < 256,
+                "the acknowledgements",
+            )
+        assert crew.taken(agent) == sent and not await ask(
+            served, f"/agents/{agent}/tickets/pending"
+        )
 
     asyncio.run(scenario())
 
@@ -136,7 +176,10 @@ def test_removed_in_the_middle_of_a_delivery_and_named_again_it_gets_the_ticket_
             sent += await send(served, agent)
             may_end.set()
             await wait_for(lambda: len(crew.taken(agent)) == 2, "both")
-        assert crew.taken(agent) == sent and [len(sink.tried) for sink in crew.sinks[agent]] == [1, 1], "no life began before the first had ended"
+        assert crew.taken(agent) == sent and [len(sink.tried) for sink in crew.sinks[agent]] == [
+            1,
+            1,
+        ], "no life began before the first had ended"
 
     asyncio.run(scenario())
 
@@ -145,9 +188,17 @@ def test_removed_in_the_middle_of_a_delivery_and_named_again_it_gets_the_ticket_
 def test_two_supervisors_of_the_same_agents_share_and_never_double(served, names):
     async def scenario():
         tag, agents, crews = new_name(), [new_name() for _ in range(3)], [Crew(), Crew()]
-        async with supervising(served.url, crews[0], agents, f"{tag}-{names[0]}", lease=10000), supervising(served.url, crews[1], agents, f"{tag}-{names[1]}", lease=10000):
+        async with (
+            supervising(served.url, crews[0], agents, f"{tag}-{names[0]}", lease=10000),
+            supervising(served.url, crews[1], agents, f"{tag}-{names[1]}", lease=10000),
+        ):
             sent = {agent: await send(served, agent, 4) for agent in agents}
-            await wait_for(lambda: all(len(crews[0].taken(agent) + crews[1].taken(agent)) == 4 for agent in agents), "all")
+            await wait_for(
+                lambda: all(
+                    len(crews[0].taken(agent) + crews[1].taken(agent)) == 4 for agent in agents
+                ),
+                "all",
+            )
         for agent in agents:
             assert sorted(crews[0].taken(agent) + crews[1].taken(agent)) == sorted(sent[agent])
 
@@ -184,11 +235,19 @@ def test_the_predecessors_broker_is_polled_agent_by_agent():
         for number in range(3):
             old.add(f"a-{number}", "a")
             old.add(f"b-{number}", "b")
-        async with FakeBroker(old) as broker, supervising(broker.url, crew, ["a", "b"], inbox_max=2):
+        async with (
+            FakeBroker(old) as broker,
+            supervising(broker.url, crew, ["a", "b"], inbox_max=2),
+        ):
             await wait_for(lambda: len(old.acknowledged) == 6, "all")
             old.add("b-3", "b")
             await wait_for(lambda: len(old.acknowledged) == 7, "a new one")
-        assert crew.taken("a") == ["a-0", "a-1", "a-2"] and crew.taken("b") == ["b-0", "b-1", "b-2", "b-3"]
+        assert crew.taken("a") == ["a-0", "a-1", "a-2"] and crew.taken("b") == [
+            "b-0",
+            "b-1",
+            "b-2",
+            "b-3",
+        ]
 
     asyncio.run(scenario())
 
@@ -203,13 +262,21 @@ def test_a_hundred_agents_are_no_storm(served):
             for _ in range(1000):
                 metrics = await asyncio.get_running_loop().run_in_executor(None, served.metrics)
                 most = max(most, metrics[connections])
-                online = [each for each in await ask(served, "/agents?status=online") if each["agentId"] in set(agents)]
+                online = [
+                    each
+                    for each in await ask(served, "/agents?status=online")
+                    if each["agentId"] in set(agents)
+                ]
                 if len(online) == 100:
                     break
-            assert len(online) == 100 and most <= 8 + 1 + 2, "eight for requests, the stream, and those of this test"
+            assert len(online) == 100 and most <= 8 + 1 + 2, (
+                "eight for requests, the stream, and those of this test"
+            )
             await wait_subscribed(served, name, *agents)
             sent = {agent: await send(served, agent) for agent in agents[::10]}
-            await wait_for(lambda: all(crew.taken(agent) == sent[agent] for agent in sent), "one each")
+            await wait_for(
+                lambda: all(crew.taken(agent) == sent[agent] for agent in sent), "one each"
+            )
 
     asyncio.run(scenario())
 
@@ -235,7 +302,7 @@ def test_stop_finishes_what_every_agent_has_under_way(served):
             begun.append(ticket)
             await may_end.wait()
 
-        crew = Crew(**{agent: slow for agent in agents})
+        crew = Crew(**dict.fromkeys(agents, slow))
         async with supervising(served.url, crew, agents) as supervisor:
             sent = {agent: await send(served, agent, 2) for agent in agents}
             await wait_for(lambda: len(begun) == 3, "one of each")
@@ -244,6 +311,9 @@ def test_stop_finishes_what_every_agent_has_under_way(served):
             may_end.set()
         for agent in agents:
             assert crew.taken(agent) == sent[agent][:1]
-            assert [ticket["ticketId"] for ticket in await ask(served, f"/agents/{agent}/tickets/pending")] == sent[agent][1:]
+            assert [
+                ticket["ticketId"]
+                for ticket in await ask(served, f"/agents/{agent}/tickets/pending")
+            ] == sent[agent][1:]
 
     asyncio.run(scenario())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-
 from fakes import HTML_404, FakeBroker, Predecessor, encode, problem, wait_for
+
 from watcher.scripted import ScriptedSink, SmallBroker, watching
 
 
@@ -25,7 +25,11 @@ def test_the_predecessors_broker_is_polled_plainly_without_claims():
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("passed_on", [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", b""], ids=["head", "nothing"])
+@pytest.mark.parametrize(
+    "passed_on",
+    [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", b""],
+    ids=["head", "nothing"],
+)
 def test_a_buffering_proxy_is_found_out_and_long_poll_takes_over(passed_on):
     async def scenario():
         small, sink, streams = SmallBroker(), ScriptedSink(), []
@@ -40,7 +44,9 @@ def test_a_buffering_proxy_is_found_out_and_long_poll_takes_over(passed_on):
         async with FakeBroker(handler) as broker, watching(broker.url, sink, first_byte=100):
             await small.add("T1")
             await wait_for(lambda: small.acknowledged, "the ticket")
-            await wait_for(lambda: small.reports and small.reports[-1]["tier"] == "longpoll", "the report")
+            await wait_for(
+                lambda: small.reports and small.reports[-1]["tier"] == "longpoll", "the report"
+            )
             await small.add("T2")
             await wait_for(lambda: len(small.acknowledged) == 2, "the second")
         assert sink.taken == ["T1", "T2"] and len(streams) == 1
@@ -48,14 +54,21 @@ def test_a_buffering_proxy_is_found_out_and_long_poll_takes_over(passed_on):
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("refusal", [HTML_404, problem(503, "DISABLE_SSE"), encode(200, [])], ids=["404", "503", "json"])
+@pytest.mark.parametrize(
+    "refusal", [HTML_404, problem(503, "DISABLE_SSE"), encode(200, [])], ids=["404", "503", "json"]
+)
 def test_a_tier_that_is_refused_is_left_and_climbed_back_to(refusal):
     async def scenario():
         small, sink = SmallBroker(), ScriptedSink()
         small.faults["stream"] = lambda asked: refusal
-        async with FakeBroker(small) as broker, watching(broker.url, sink, probe_interval=100, step_down_after=2):
+        async with (
+            FakeBroker(small) as broker,
+            watching(broker.url, sink, probe_interval=100, step_down_after=2),
+        ):
             await small.add("T1")
-            await wait_for(lambda: small.reports and small.reports[-1]["tier"] == "longpoll", "long-poll")
+            await wait_for(
+                lambda: small.reports and small.reports[-1]["tier"] == "longpoll", "long-poll"
+            )
             del small.faults["stream"]
             await wait_for(lambda: small.reports[-1]["tier"] == "sse", "the stream again")
             await small.add("T2")
@@ -74,7 +87,10 @@ def test_what_a_proxy_says_of_a_broker_that_is_away_is_no_evidence_against_the_s
             refused.append(asked)
             return encode(503, b"<html>no server is available</html>", "text/html")
 
-        faults = {"stream": refuse, **({word: refuse for word in ("pending", "heartbeat")} if is_away else {})}
+        faults = {
+            "stream": refuse,
+            **(dict.fromkeys(("pending", "heartbeat"), refuse) if is_away else {}),
+        }
         small.faults.update(faults)
         async with FakeBroker(small) as broker, watching(broker.url, sink, step_down_after=3):
             if is_away:
@@ -82,7 +98,13 @@ def test_what_a_proxy_says_of_a_broker_that_is_away_is_no_evidence_against_the_s
                 small.faults.clear()
             await small.add("T1")
             await wait_for(lambda: small.acknowledged, "the ticket")
-            await wait_for(lambda: small.reports and small.reports[-1]["tier"] == ("sse" if is_away else "longpoll"), "the tier")
+            await wait_for(
+                lambda: (
+                    small.reports
+                    and small.reports[-1]["tier"] == ("sse" if is_away else "longpoll")
+                ),
+                "the tier",
+            )
             assert bool(small.cursors) is is_away
             assert is_away or sum(asked.path[-1] == "stream" for asked in refused) == 3
 
@@ -98,15 +120,22 @@ def test_repeated_resets_and_repeated_silence_lead_one_step_down(fault):
             if asked.path[-1] != "stream":
                 return await small(asked, writer)
             streams.append(asked)
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n:heartbeat\n\n")
+            writer.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n:heartbeat\n\n"
+            )
             await writer.drain()
             await (asyncio.sleep(0.01) if fault == "reset" else asyncio.Event().wait())
             return None
 
-        async with FakeBroker(handler) as broker, watching(broker.url, sink, sse_heartbeat=20, tier_holds=60000, step_down_after=3):
+        async with (
+            FakeBroker(handler) as broker,
+            watching(broker.url, sink, sse_heartbeat=20, tier_holds=60000, step_down_after=3),
+        ):
             await small.add("T1")
             await wait_for(lambda: small.acknowledged, "the ticket")
-            await wait_for(lambda: small.reports and small.reports[-1]["tier"] == "longpoll", "the middle tier")
+            await wait_for(
+                lambda: small.reports and small.reports[-1]["tier"] == "longpoll", "the middle tier"
+            )
             assert len(streams) == 3 and small.reports[-1]["reconnects"] == 3
 
     asyncio.run(scenario())
@@ -115,9 +144,16 @@ def test_repeated_resets_and_repeated_silence_lead_one_step_down(fault):
 def test_push_mode_and_disable_sse_choose_the_first_tier():
     async def scenario():
         small = SmallBroker()
-        for settings, tier in (({"push_mode": "poll"}, "poll"), ({"push_mode": "longpoll"}, "longpoll"), ({"disable_sse": True}, "longpoll")):
+        for settings, tier in (
+            ({"push_mode": "poll"}, "poll"),
+            ({"push_mode": "longpoll"}, "longpoll"),
+            ({"disable_sse": True}, "longpoll"),
+        ):
             small.reports.clear()
-            async with FakeBroker(small) as broker, watching(broker.url, ScriptedSink(), probe_interval=20, **settings):
+            async with (
+                FakeBroker(small) as broker,
+                watching(broker.url, ScriptedSink(), probe_interval=20, **settings),
+            ):
                 await wait_for(lambda: small.reports and small.reports[-1]["tier"] == tier, tier)
                 await small.add(f"for-{tier}-{len(small.tickets)}")
                 await wait_for(lambda: len(small.acknowledged) == len(small.tickets), "the ticket")
@@ -141,13 +177,16 @@ def test_an_unreachable_broker_is_waited_for_without_a_change_of_tier():
 
     asyncio.run(scenario())
 
+
 def test_retry_after_is_honoured():
     async def scenario():
         small, asked_at = SmallBroker(), []
 
         def busy(asked):
             asked_at.append(asyncio.get_running_loop().time())
-            return encode(429, {"title": "Too Many"}, Retry_After="1") if len(asked_at) == 1 else None
+            return (
+                encode(429, {"title": "Too Many"}, Retry_After="1") if len(asked_at) == 1 else None
+            )
 
         small.faults["stream"] = busy
         async with FakeBroker(small) as broker, watching(broker.url, ScriptedSink()):

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from fakes import wait_for
+from running import Broker, new_name, package_launcher
 
 from bridge.errors import PaneNotReady
 from bridge.turns import Turns
-from fakes import wait_for
-from running import Broker, new_name, package_launcher
 from watcher.crew import Crew, send, supervising
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    with Broker(package_launcher(), tmp_path_factory.mktemp("store") / "bridge.db", BRIDGE_RATE_LIMIT=0) as running:
+    with Broker(
+        package_launcher(), tmp_path_factory.mktemp("store") / "bridge.db", BRIDGE_RATE_LIMIT=0
+    ) as running:
         yield running
 
 
@@ -56,18 +58,28 @@ def test_no_ticket_is_claimed_while_another_agent_s_is_under_way(served, monkeyp
         sent = [ticket for agent in agents for ticket in await send(served, agent, 5)]
         async with supervising(served.url, crew, agents) as supervisor:
             crew.watch(supervisor._client, monkeypatch)
-            await wait_for(lambda: sum(step == "acknowledged" for step, _ in crew.steps) == 20, "all")
+            await wait_for(
+                lambda: sum(step == "acknowledged" for step, _ in crew.steps) == 20, "all"
+            )
         steps = iter(crew.steps)
         pairs = list(zip(steps, steps))
-        assert all((one[0], other[0]) == ("claim", "acknowledged") and one[1] == other[1] for one, other in pairs), crew.steps
+        assert all(
+            (one[0], other[0]) == ("claim", "acknowledged") and one[1] == other[1]
+            for one, other in pairs
+        ), crew.steps
         assert sorted(ticket for _, ticket in crew.steps[::2]) == sorted(sent)
-        others = [agents.index(next(agent for agent in agents if ticket in crew.taken(agent))) for _, ticket in crew.steps[::2]]
+        others = [
+            agents.index(next(agent for agent in agents if ticket in crew.taken(agent)))
+            for _, ticket in crew.steps[::2]
+        ]
         assert len(set(others[:8])) == 4, "each has its turn, the first does not go on and on"
 
     asyncio.run(scenario())
 
 
-def test_an_acknowledgement_that_is_owed_keeps_the_turn_and_a_refusal_gives_it_back(served, monkeypatch):
+def test_an_acknowledgement_that_is_owed_keeps_the_turn_and_a_refusal_gives_it_back(
+    served, monkeypatch
+):
     async def scenario():
         stuck, owes, other, owed = new_name(), new_name(), new_name(), asyncio.Event()
 
@@ -82,14 +94,19 @@ def test_an_acknowledgement_that_is_owed_keeps_the_turn_and_a_refusal_gives_it_b
         await send(served, stuck)
         async with supervising(served.url, crew, [stuck, owes, other]) as supervisor:
             crew.watch(supervisor._client, monkeypatch, hold)
-            await wait_for(lambda: stuck in crew.sinks and len(crew.sinks[stuck][0].tried) > 2, "the one that is refused, again and again")
+            await wait_for(
+                lambda: stuck in crew.sinks and len(crew.sinks[stuck][0].tried) > 2,
+                "the one that is refused, again and again",
+            )
             first = await send(served, other)
             await wait_for(lambda: crew.taken(other) == first, "the other, beside it")
             await send(served, owes)
             await wait_for(lambda: crew.taken(owes), "the one whose acknowledgement is held back")
             waits = await send(served, other)
             tries = len(crew.sinks[stuck][0].tried)
-            await wait_for(lambda: len(crew.turns._waiting) == 2, "both others to wait for their turn")
+            await wait_for(
+                lambda: len(crew.turns._waiting) == 2, "both others to wait for their turn"
+            )
             assert crew.taken(other) == first and len(crew.sinks[stuck][0].tried) <= tries + 1
             owed.set()
             await wait_for(lambda: crew.taken(other) == first + waits, "the other")
@@ -105,13 +122,19 @@ def test_one_that_is_dismissed_while_it_waits_for_its_turn_takes_nothing_along(s
             await owed.wait()
 
         crew = SharedPane()
-        async with supervising(served.url, crew, [owes, goes, stays], stop_timeout=50) as supervisor:
+        async with supervising(
+            served.url, crew, [owes, goes, stays], stop_timeout=50
+        ) as supervisor:
             crew.watch(supervisor._client, monkeypatch, hold)
             await send(served, owes)
             await wait_for(lambda: crew.taken(owes), "the one whose acknowledgement is held back")
             left, sent = await send(served, goes), await send(served, stays)
-            await wait_for(lambda: len(crew.turns._waiting) == 2, "both others to wait for their turn")
-            supervisor.assign({agent: each for agent, each in supervisor.agents.items() if agent != goes})
+            await wait_for(
+                lambda: len(crew.turns._waiting) == 2, "both others to wait for their turn"
+            )
+            supervisor.assign(
+                {agent: each for agent, each in supervisor.agents.items() if agent != goes}
+            )
             await wait_for(lambda: crew.sinks[goes][0].leaves == 1, "it has left")
             owed.set()
             await wait_for(lambda: crew.taken(stays) == sent, "the one that stays")

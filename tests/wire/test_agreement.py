@@ -54,40 +54,69 @@ class Judge(BaseHTTPRequestHandler):
         """It would print."""
 
 
-@given(st.sampled_from(["GET", "POST", "DELETE", "HEAD"]), FIELDS, st.none() | st.binary(max_size=100))
+@given(
+    st.sampled_from(["GET", "POST", "DELETE", "HEAD"]), FIELDS, st.none() | st.binary(max_size=100)
+)
 def test_we_read_what_http_client_writes(method, fields, body):
     (request, stage) = read_requests([written_by_http_client(method, "/a%20b?c=d", body, fields)])
-    assert request[:4] == (method, "/a%20b", "c=d", (1, 1)) and request[5:] == ("bridge:5050", body or b"", True) and stage is Stage.IDLE
+    assert (
+        request[:4] == (method, "/a%20b", "c=d", (1, 1))
+        and request[5:] == ("bridge:5050", body or b"", True)
+        and stage is Stage.IDLE
+    )
     assert {name: request[4][name.lower()] for name in fields} == fields
 
 
 @given(st.lists(st.binary(min_size=1, max_size=30), max_size=5))
 def test_we_read_the_chunks_of_http_client(chunks):
-    (request, _) = read_requests([written_by_http_client("POST", "/", iter(chunks), {"Transfer-Encoding": "chunked"})])
+    (request, _) = read_requests(
+        [written_by_http_client("POST", "/", iter(chunks), {"Transfer-Encoding": "chunked"})]
+    )
     assert request[6] == b"".join(chunks)
 
 
 @given(st.sampled_from(["GET", "POST", "DELETE"]), FIELDS, st.none() | st.binary(max_size=100))
 def test_http_server_reads_what_we_write(method, fields, body):
     judge = Judge(encode_request(method, "/a%20b?c=d", "bridge:5050", fields, body))
-    assert judge.accepted and (judge.command, judge.path, judge.request_version) == (method, "/a%20b?c=d", "HTTP/1.1")
+    assert judge.accepted and (judge.command, judge.path, judge.request_version) == (
+        method,
+        "/a%20b?c=d",
+        "HTTP/1.1",
+    )
     assert judge.headers["host"] == "bridge:5050" and judge.rfile.read() == (body or b"")
     assert judge.headers["content-length"] == (None if body is None else str(len(body)))
     assert len(judge.headers) == len(fields) + 1 + (body is not None)
 
 
-@given(st.sampled_from([200, 202, 404, 503]), FIELDS, st.lists(st.binary(max_size=60), max_size=4), st.sampled_from(["length", "chunked", "close"]))
+@given(
+    st.sampled_from([200, 202, 404, 503]),
+    FIELDS,
+    st.lists(st.binary(max_size=60), max_size=4),
+    st.sampled_from(["length", "chunked", "close"]),
+)
 def test_http_client_reads_what_we_write(status, fields, pieces, framing):
     body = b"".join(pieces)
-    framing_fields = {"length": {"Content-Length": str(len(body))}, "chunked": {"Transfer-Encoding": "chunked"}, "close": {}}[framing]
+    framing_fields = {
+        "length": {"Content-Length": str(len(body))},
+        "chunked": {"Transfer-Encoding": "chunked"},
+        "close": {},
+    }[framing]
     coded = b"".join(map(encode_chunk, pieces)) + LAST_CHUNK if framing == "chunked" else body
     wire = encode_response_head(status, {**fields, **framing_fields}) + coded
     response = http.client.HTTPResponse(OneWay(wire))
     response.begin()
-    assert (response.status, response.read(), len(response.getheaders())) == (status, body, len(fields) + len(framing_fields))
+    assert (response.status, response.read(), len(response.getheaders())) == (
+        status,
+        body,
+        len(fields) + len(framing_fields),
+    )
     response.close()
     ours = read_responses([wire], eof=True)
-    assert ours[0][0] == status and b"".join(entry for entry in ours if isinstance(entry, bytes)) == body and ours[-1] == "end"
+    assert (
+        ours[0][0] == status
+        and b"".join(entry for entry in ours if isinstance(entry, bytes)) == body
+        and ours[-1] == "end"
+    )
 
 
 SMUGGLED = [

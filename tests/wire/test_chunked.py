@@ -38,7 +38,25 @@ def decode(slices, body_max=BODY) -> tuple:
 
 
 PIECES = st.sampled_from(
-    [b"5\r\nhello\r\n", b"5;a=b\r\nhello\r\n", b'1;a="\\";b"\r\nx\r\n', b"0\r\n", b"0;z\r\n", b"\r\n", b"X: y\r\n", b"a", b"\r", b"\n", b";", b" ", b"\t", b"00", b'"', b"=", b"\x00"]
+    [
+        b"5\r\nhello\r\n",
+        b"5;a=b\r\nhello\r\n",
+        b'1;a="\\";b"\r\nx\r\n',
+        b"0\r\n",
+        b"0;z\r\n",
+        b"\r\n",
+        b"X: y\r\n",
+        b"a",
+        b"\r",
+        b"\n",
+        b";",
+        b" ",
+        b"\t",
+        b"00",
+        b'"',
+        b"=",
+        b"\x00",
+    ]
 )
 STREAMS = st.lists(PIECES | st.binary(max_size=3), max_size=14).map(b"".join)
 
@@ -60,7 +78,16 @@ def test_what_is_written_is_read_and_what_follows_is_left(chunks, rest, at):
     assert decode(cut(wire, at)) == (b"".join(chunks), rest, None)
 
 
-@pytest.mark.parametrize("body_max, sizes, fine", [(40, [40], True), (40, [41], False), (40, [20, 20], True), (40, [20, 21], False), (None, [400, 400], True)])
+@pytest.mark.parametrize(
+    "body_max, sizes, fine",
+    [
+        (40, [40], True),
+        (40, [41], False),
+        (40, [20, 20], True),
+        (40, [20, 21], False),
+        (None, [400, 400], True),
+    ],
+)
 def test_the_bound_on_data_counts_sizes_before_the_data_comes(body_max, sizes, fine):
     wire = b"".join(encode_chunk(b"x" * size) for size in sizes[:-1]) + b"%x\r\n" % sizes[-1]
     _, _, error = decode([wire], body_max)

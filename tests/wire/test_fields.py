@@ -7,12 +7,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import PeerError
-from bridge.wire.fields import HeadWalker, encode_fields, find_line_end, parse_fields, parse_length, split_list
+from bridge.wire.fields import (
+    HeadWalker,
+    encode_fields,
+    find_line_end,
+    parse_fields,
+    parse_length,
+    split_list,
+)
 
-CONTROLS = [*range(0, 9), *range(10, 32), 127]
+CONTROLS = [*range(9), *range(10, 32), 127]
 
 
-@pytest.mark.parametrize("held, scan, stop, expected", [(b"ab\r\n", 0, 4, 2), (b"ab\r\n", 2, 4, 2), (b"ab\r", 0, 3, -1), (b"ab\r\n", 0, 3, -1), (b"ab", 0, 2, -1), (b"", 0, 0, -1), (b"\n\r\n", 1, 3, 1)])
+@pytest.mark.parametrize(
+    "held, scan, stop, expected",
+    [
+        (b"ab\r\n", 0, 4, 2),
+        (b"ab\r\n", 2, 4, 2),
+        (b"ab\r", 0, 3, -1),
+        (b"ab\r\n", 0, 3, -1),
+        (b"ab", 0, 2, -1),
+        (b"", 0, 0, -1),
+        (b"\n\r\n", 1, 3, 1),
+    ],
+)
 def test_line_ends(held, scan, stop, expected):
     assert find_line_end(held, scan, stop) == find_line_end(bytearray(held), scan, stop) == expected
 
@@ -42,7 +60,13 @@ def test_lists():
     assert split_list("Close ,\tKeep-Alive,") == ["close", "keep-alive", ""]
 
 
-@given(st.dictionaries(st.from_regex(r"[a-z0-9!#-]{1,9}", fullmatch=True), st.from_regex("([!-~]([ -~]*[!-~])?)?", fullmatch=True), max_size=6))
+@given(
+    st.dictionaries(
+        st.from_regex(r"[a-z0-9!#-]{1,9}", fullmatch=True),
+        st.from_regex("([!-~]([ -~]*[!-~])?)?", fullmatch=True),
+        max_size=6,
+    )
+)
 def test_what_is_written_is_read(fields):
     assert parse_fields(encode_fields(fields)) == fields
 

@@ -13,9 +13,27 @@ from bridge.wire import head
 from bridge.wire.head import REMEMBERED_BYTES, REMEMBERED_HEADS, read_head
 
 LINES = st.sampled_from(
-    [b"Host: a\r\n", b"Host: b:1\r\n", b"Content-Length: 5\r\n", b"Content-Length: +5\r\n", b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n", b"X: y\r\n", b"bad \r\n"]
+    [
+        b"Host: a\r\n",
+        b"Host: b:1\r\n",
+        b"Content-Length: 5\r\n",
+        b"Content-Length: +5\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Connection: close\r\n",
+        b"X: y\r\n",
+        b"bad \r\n",
+    ]
 )
-STARTS = st.sampled_from([b"GET / HTTP/1.1\r\n", b"POST /a?b=%20 HTTP/1.1\r\n", b"GET /%zz HTTP/1.1\r\n", b"GET http://c/ HTTP/1.0\r\n", b"CONNECT a:1 HTTP/1.1\r\n", b"G(T / HTTP/1.1\r\n"])
+STARTS = st.sampled_from(
+    [
+        b"GET / HTTP/1.1\r\n",
+        b"POST /a?b=%20 HTTP/1.1\r\n",
+        b"GET /%zz HTTP/1.1\r\n",
+        b"GET http://c/ HTTP/1.0\r\n",
+        b"CONNECT a:1 HTTP/1.1\r\n",
+        b"G(T / HTTP/1.1\r\n",
+    ]
+)
 HEADS = st.builds(lambda start, lines: start + b"".join(lines), STARTS, st.lists(LINES, max_size=4))
 
 
@@ -33,11 +51,21 @@ def test_a_head_says_the_same_however_often_it_is_read(data):
 
 
 def test_heads_that_differ_in_one_byte_are_told_apart():
-    read = [read_head(b"POST /agents/a%d/send HTTP/1.1\r\nHost: b\r\nContent-Length: %d\r\n" % (number % 7, number % 5)) for number in range(70)]
-    assert [(one.path, one.length) for one in read] == [(f"/agents/a{number % 7}/send", number % 5) for number in range(70)]
+    read = [
+        read_head(
+            b"POST /agents/a%d/send HTTP/1.1\r\nHost: b\r\nContent-Length: %d\r\n"
+            % (number % 7, number % 5)
+        )
+        for number in range(70)
+    ]
+    assert [(one.path, one.length) for one in read] == [
+        (f"/agents/a{number % 7}/send", number % 5) for number in range(70)
+    ]
 
 
-@pytest.mark.parametrize("size", [REMEMBERED_BYTES // 2, REMEMBERED_BYTES, REMEMBERED_BYTES + 1, 16000])
+@pytest.mark.parametrize(
+    "size", [REMEMBERED_BYTES // 2, REMEMBERED_BYTES, REMEMBERED_BYTES + 1, 16000]
+)
 def test_what_is_remembered_is_bounded(size):
     def make(number: int) -> bytes:
         start = b"GET /%d HTTP/1.1\r\nHost: a\r\nX: " % number

@@ -22,9 +22,22 @@ def only(data: bytes, limits: Limits = Limits()):
 
 
 def test_a_typical_post():
-    request = only(b"POST /agents/a%20b/send?x=1&y HTTP/1.1\r\n" + HOST + b"Content-Type:application/json \t\r\nContent-Length: 5\r\n\r\nhello")
-    assert (request.method, request.path, request.query, request.version) == ("POST", "/agents/a%20b/send", "x=1&y", (1, 1))
-    assert request.fields == {"host": "bridge:5050", "content-type": "application/json", "content-length": "5"}
+    request = only(
+        b"POST /agents/a%20b/send?x=1&y HTTP/1.1\r\n"
+        + HOST
+        + b"Content-Type:application/json \t\r\nContent-Length: 5\r\n\r\nhello"
+    )
+    assert (request.method, request.path, request.query, request.version) == (
+        "POST",
+        "/agents/a%20b/send",
+        "x=1&y",
+        (1, 1),
+    )
+    assert request.fields == {
+        "host": "bridge:5050",
+        "content-type": "application/json",
+        "content-length": "5",
+    }
     assert (request.authority, request.body, request.keep_alive) == ("bridge:5050", b"hello", True)
 
 
@@ -35,14 +48,24 @@ def test_a_typical_post():
         (b"GET /? HTTP/1.1", "/", "", "bridge:5050"),
         (b"GET /a/?b=/c?d HTTP/1.1", "/a/", "b=/c?d", "bridge:5050"),
         (b"GET //twice//slashed HTTP/1.1", "//twice//slashed", "", "bridge:5050"),
-        (b"GET http://other:80/a?b HTTP/1.1", "/a", "b", "other:80"),  # the absolute one wins, RFC 9112 3.2.2
+        (
+            b"GET http://other:80/a?b HTTP/1.1",
+            "/a",
+            "b",
+            "other:80",
+        ),  # the absolute one wins, RFC 9112 3.2.2
         (b"GET HTTPS://other HTTP/1.1", "/", "", "other"),
         (b"GET http://other?q HTTP/1.1", "/", "q", "other"),
         (b"GET http://[::1]:5050/ HTTP/1.1", "/", "", "[::1]:5050"),
         (b"OPTIONS * HTTP/1.1", "*", "", "bridge:5050"),
         (b"OPTIONS http://other:1 HTTP/1.1", "*", "", "other:1"),  # RFC 9112 3.2.4
         (b"OPTIONS /a HTTP/1.1", "/a", "", "bridge:5050"),
-        (b"BREW!#$%&'*+-.^_`|~ /pot HTTP/1.1", "/pot", "", "bridge:5050"),  # well formed; whether it is known is the router's
+        (
+            b"BREW!#$%&'*+-.^_`|~ /pot HTTP/1.1",
+            "/pot",
+            "",
+            "bridge:5050",
+        ),  # well formed; whether it is known is the router's
         (b"GET /a%2fb%25 HTTP/1.1", "/a%2fb%25", "", "bridge:5050"),
         (b"GET /-._~!$&'()*+,;=:@ HTTP/1.1", "/-._~!$&'()*+,;=:@", "", "bridge:5050"),
     ],
@@ -52,14 +75,32 @@ def test_targets(line, path, query, authority):
     assert (request.path, request.query, request.authority) == (path, query, authority)
 
 
-@pytest.mark.parametrize("host", [b"a", b"a:", b"a:1", b"127.0.0.1:5050", b"[::1]", b"[::ffff:1.2.3.4]:99", b"xn--a.b_c", b"%41", b"[v1.a:b]"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        b"a",
+        b"a:",
+        b"a:1",
+        b"127.0.0.1:5050",
+        b"[::1]",
+        b"[::ffff:1.2.3.4]:99",
+        b"xn--a.b_c",
+        b"%41",
+        b"[v1.a:b]",
+    ],
+)
 def test_hosts(host):
     assert only(b"GET / HTTP/1.1\r\nHost: " + host + b"\r\n\r\n").authority == host.decode()
 
 
 def test_http_1_0_needs_no_host_and_may_have_no_field_at_all():
     request = only(b"GET / HTTP/1.0\r\n\r\n")
-    assert (request.authority, request.fields, request.version, request.keep_alive) == ("", {}, (1, 0), False)
+    assert (request.authority, request.fields, request.version, request.keep_alive) == (
+        "",
+        {},
+        (1, 0),
+        False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,17 +124,34 @@ def test_keep_alive(version, connection, expected):
 
 
 def test_repeated_fields_become_one_list():
-    assert only(b"GET / HTTP/1.1\r\n" + HOST + b"Accept: a\r\nX: 1\r\nACCEPT:b\r\nAccept: \r\n\r\n").fields["accept"] == "a, b, "
+    assert (
+        only(
+            b"GET / HTTP/1.1\r\n" + HOST + b"Accept: a\r\nX: 1\r\nACCEPT:b\r\nAccept: \r\n\r\n"
+        ).fields["accept"]
+        == "a, b, "
+    )
 
 
 def test_values_keep_what_is_no_optional_whitespace():
-    fields = only(b"GET / HTTP/1.1\r\n" + HOST + b"A: \t in  ner\t \r\nB:\x85\xa0\xff\r\nC:\r\n\r\n").fields
+    fields = only(
+        b"GET / HTTP/1.1\r\n" + HOST + b"A: \t in  ner\t \r\nB:\x85\xa0\xff\r\nC:\r\n\r\n"
+    ).fields
     assert (fields["a"], fields["b"], fields["c"]) == ("in  ner", "\x85\xa0\xff", "")
 
 
 @pytest.mark.parametrize("length", [b"0", b"00", b"3", b"0003", b"0" * 40 + b"3"])
 def test_lengths(length):
-    assert only(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: " + length + b"\r\n\r\n" + b"abc"[: int(length)]).body == b"abc"[: int(length)]
+    assert (
+        only(
+            b"POST / HTTP/1.1\r\n"
+            + HOST
+            + b"Content-Length: "
+            + length
+            + b"\r\n\r\n"
+            + b"abc"[: int(length)]
+        ).body
+        == b"abc"[: int(length)]
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,7 +165,10 @@ def test_lengths(length):
 def test_chunked_bodies_and_their_trailers_that_never_become_fields(coded):
     request = only(b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: \tChunked\r\n\r\n" + coded)
     assert request.body == b"abc"
-    assert request.fields == {"host": "bridge:5050", "transfer-encoding": "Chunked"} and request.authority == "bridge:5050"
+    assert (
+        request.fields == {"host": "bridge:5050", "transfer-encoding": "Chunked"}
+        and request.authority == "bridge:5050"
+    )
 
 
 def test_pipelined_requests_come_in_order_and_apart():
@@ -115,13 +176,24 @@ def test_pipelined_requests_come_in_order_and_apart():
         [
             b"POST /1 HTTP/1.1\r\n" + HOST + b"Content-Length: 4\r\n\r\nGET ",
             b"GET /2 HTTP/1.1\r\n" + HOST,
-            b"\r\nPOST /3 HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+            b"\r\nPOST /3 HTTP/1.1\r\n"
+            + HOST
+            + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
             b"HEAD /4 HTTP/1.0\r\n\r\n",
         ]
     )
-    for slices in ([stream], singly(stream), *([stream[:place], stream[place:]] for place in range(len(stream)))):
+    for slices in (
+        [stream],
+        singly(stream),
+        *([stream[:place], stream[place:]] for place in range(len(stream))),
+    ):
         record = read_requests(slices)
-        assert [(entry[1], entry[6]) for entry in record[:-1]] == [("/1", b"GET "), ("/2", b""), ("/3", b"abc"), ("/4", b"")]
+        assert [(entry[1], entry[6]) for entry in record[:-1]] == [
+            ("/1", b"GET "),
+            ("/2", b""),
+            ("/3", b"abc"),
+            ("/4", b""),
+        ]
         assert record[-1] is Stage.IDLE
 
 
@@ -141,11 +213,29 @@ def test_empty_lines_are_counted_for_each_request_anew():
 
 def test_the_stages_of_a_request():
     parser, seen = RequestParser(Limits()), []
-    for piece in [b"", b"\r\n", b"G", b"ET / HTTP/1.1\r\n" + HOST, b"Content-Length: 2\r\n\r\n", b"a", b"b", b"G"]:
+    for piece in [
+        b"",
+        b"\r\n",
+        b"G",
+        b"ET / HTTP/1.1\r\n" + HOST,
+        b"Content-Length: 2\r\n\r\n",
+        b"a",
+        b"b",
+        b"G",
+    ]:
         parser.feed(piece)
         taken = parser.take_request()
         seen.append(taken.body if taken is not None else parser.stage)
-    assert seen == [Stage.IDLE, Stage.IDLE, Stage.HEAD, Stage.HEAD, Stage.BODY, Stage.BODY, b"ab", Stage.HEAD]
+    assert seen == [
+        Stage.IDLE,
+        Stage.IDLE,
+        Stage.HEAD,
+        Stage.HEAD,
+        Stage.BODY,
+        Stage.BODY,
+        b"ab",
+        Stage.HEAD,
+    ]
 
 
 CONTINUE = b"PUT / HTTP/1.1\r\n" + HOST + b"Expect: 100-Continue\r\n"
@@ -208,9 +298,19 @@ def test_a_body_may_be_as_long_as_the_limit():
     limits = Limits(head_max=256, body_max=8)
     head = b"POST / HTTP/1.1\r\n" + HOST
     assert only(head + b"Content-Length: 8\r\n\r\n12345678", limits).body == b"12345678"
-    assert only(head + b"Transfer-Encoding: chunked\r\n\r\n4\r\n1234\r\n4\r\n5678\r\n0\r\n\r\n", limits).body == b"12345678"
-    assert refusal(head + b"Content-Length: 9\r\n\r\n", limits).status == 413  # before a byte of the body
-    assert refusal(head + b"Transfer-Encoding: chunked\r\n\r\n4\r\n1234\r\n5\r\n", limits).status == 413
+    assert (
+        only(
+            head + b"Transfer-Encoding: chunked\r\n\r\n4\r\n1234\r\n4\r\n5678\r\n0\r\n\r\n", limits
+        ).body
+        == b"12345678"
+    )
+    assert (
+        refusal(head + b"Content-Length: 9\r\n\r\n", limits).status == 413
+    )  # before a byte of the body
+    assert (
+        refusal(head + b"Transfer-Encoding: chunked\r\n\r\n4\r\n1234\r\n5\r\n", limits).status
+        == 413
+    )
 
 
 def test_who_feeds_and_never_takes_is_stopped():

@@ -116,20 +116,63 @@ def test_field_lines(status, line):
     assert error.status == status, error.detail
 
 
-@pytest.mark.parametrize("host", [b"", b"a b", b"a,b c", b"a, a", b"a/b", b"a@b", b"user:pw@a", b"a:b", b"a:1:2", b"[::1", b"::1", b"[g]", b"a?b", b"a%zz", b"http://a", b"\xe9"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        b"",
+        b"a b",
+        b"a,b c",
+        b"a, a",
+        b"a/b",
+        b"a@b",
+        b"user:pw@a",
+        b"a:b",
+        b"a:1:2",
+        b"[::1",
+        b"::1",
+        b"[g]",
+        b"a?b",
+        b"a%zz",
+        b"http://a",
+        b"\xe9",
+    ],
+)
 @pytest.mark.parametrize("version", [b"1.1", b"1.0"])
 def test_bad_hosts(host, version):
-    assert refusal(b"GET / HTTP/" + version + b"\r\nHost: " + host + b"\r\n\r\n" + SMUGGLED).status == 400
+    assert (
+        refusal(b"GET / HTTP/" + version + b"\r\nHost: " + host + b"\r\n\r\n" + SMUGGLED).status
+        == 400
+    )
 
 
 def test_no_host():
     assert refusal(b"GET / HTTP/1.1\r\n\r\n" + SMUGGLED).status == 400
-    assert refusal(b"GET http://a/ HTTP/1.1\r\n\r\n" + SMUGGLED).status == 400  # required with an absolute target as well
+    assert (
+        refusal(b"GET http://a/ HTTP/1.1\r\n\r\n" + SMUGGLED).status == 400
+    )  # required with an absolute target as well
 
 
 FRAMINGS = [
     # Content-Length that is no 1*DIGIT (RFC 9110 8.6)
-    *[(400, [b"Content-Length: " + value]) for value in [b"", b"+5", b"-5", b"0x5", b"5,5", b"5, 5", b"5 5", b"5.0", b"1e1", b"five", b"5;", b'"5"', b"\xb2", b"5_0"]],
+    *[
+        (400, [b"Content-Length: " + value])
+        for value in [
+            b"",
+            b"+5",
+            b"-5",
+            b"0x5",
+            b"5,5",
+            b"5, 5",
+            b"5 5",
+            b"5.0",
+            b"1e1",
+            b"five",
+            b"5;",
+            b'"5"',
+            b"\xb2",
+            b"5_0",
+        ]
+    ],
     (400, [b"Content-Length: 5", b"Content-Length: 5"]),
     (400, [b"Content-Length: 5", b"Content-Length: 6"]),
     (400, [b"Content-Length:", b"Content-Length: 5"]),
@@ -176,7 +219,10 @@ def test_framings(status, lines):
 
 
 def test_transfer_encoding_in_http_1_0():
-    assert refusal(b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + SMUGGLED).status == 400
+    assert (
+        refusal(b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + SMUGGLED).status
+        == 400
+    )
 
 
 @pytest.mark.parametrize(
@@ -244,13 +290,33 @@ def test_overlong_heads(status, data):
     assert error.status == status, error.detail
 
 
-@pytest.mark.parametrize("data", [b"\n", b"G\n", b"GET / HTTP/1.1\n", b"\rG", b"GET / HTTP/1.1\r\nX: a\n", b"GET \x00", b"GET / HTTP/2.0\r\n", b"GET / HTTP/1.1\r\nX\r\n"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\n",
+        b"G\n",
+        b"GET / HTTP/1.1\n",
+        b"\rG",
+        b"GET / HTTP/1.1\r\nX: a\n",
+        b"GET \x00",
+        b"GET / HTTP/2.0\r\n",
+        b"GET / HTTP/1.1\r\nX\r\n",
+    ],
+)
 def test_what_is_wrong_is_refused_before_the_head_is_whole(data):
     """Else a peer that only speaks LF would hear nothing until its deadline."""
     assert refusal(data).status in (400, 505)
 
 
-@pytest.mark.parametrize("data", [b"\n", b"GET / HTTP/2.0\r\n\r\n", head(b"Content-Length: 5,5"), head(b"Transfer-Encoding: chunked") + b"x\r\n"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\n",
+        b"GET / HTTP/2.0\r\n\r\n",
+        head(b"Content-Length: 5,5"),
+        head(b"Transfer-Encoding: chunked") + b"x\r\n",
+    ],
+)
 def test_a_refusal_is_for_good(data):
     parser = RequestParser(LIMITS)
     parser.feed(data)

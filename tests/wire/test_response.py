@@ -44,16 +44,44 @@ def read(stream: bytes, *methods: str, eof: bool = True, limits: Limits = Limits
         (OK + b"\r\n", "GET", [(200, {}, False), "end"]),
         (OK + b"Content-Length: 0\r\n\r\n", "GET", [(200, {"content-length": "0"}, True), "end"]),
         (OK + b"Content-Length: 5\r\n\r\n", "HEAD", [(200, {"content-length": "5"}, True), "end"]),
-        (OK + b"Transfer-Encoding: chunked\r\n\r\n", "HEAD", [(200, {"transfer-encoding": "chunked"}, True), "end"]),
+        (
+            OK + b"Transfer-Encoding: chunked\r\n\r\n",
+            "HEAD",
+            [(200, {"transfer-encoding": "chunked"}, True), "end"],
+        ),
         (OK + b"\r\n", "HEAD", [(200, {}, True), "end"]),
         (b"HTTP/1.1 204 No Content\r\n\r\n", "GET", [(204, {}, True), "end"]),
-        (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", "GET", [(304, {"content-length": "5"}, True), "end"]),
+        (
+            b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
+            "GET",
+            [(304, {"content-length": "5"}, True), "end"],
+        ),
         (b"HTTP/1.0 200 OK\r\n\r\nhello", "GET", [(200, {}, False), b"hello", "end"]),
-        (b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nx", "GET", [(200, {"connection": "keep-alive", "content-length": "1"}, True), b"x", "end"]),
-        (OK + b"Connection: close\r\nContent-Length: 0\r\n\r\n", "GET", [(200, {"connection": "close", "content-length": "0"}, False), "end"]),
-        (b"HTTP/1.1 404\r\nContent-Length: 0\r\n\r\n", "GET", [(404, {"content-length": "0"}, True), "end"]),  # no reason, and no space
-        (b"HTTP/1.1 599 \xe9\r\nContent-Length: 0\r\n\r\n", "GET", [(599, {"content-length": "0"}, True), "end"]),
-        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + LENGTH, "GET", [(200, {"content-length": "5"}, True), b"hello", "end"]),
+        (
+            b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nx",
+            "GET",
+            [(200, {"connection": "keep-alive", "content-length": "1"}, True), b"x", "end"],
+        ),
+        (
+            OK + b"Connection: close\r\nContent-Length: 0\r\n\r\n",
+            "GET",
+            [(200, {"connection": "close", "content-length": "0"}, False), "end"],
+        ),
+        (
+            b"HTTP/1.1 404\r\nContent-Length: 0\r\n\r\n",
+            "GET",
+            [(404, {"content-length": "0"}, True), "end"],
+        ),  # no reason, and no space
+        (
+            b"HTTP/1.1 599 \xe9\r\nContent-Length: 0\r\n\r\n",
+            "GET",
+            [(599, {"content-length": "0"}, True), "end"],
+        ),
+        (
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + LENGTH,
+            "GET",
+            [(200, {"content-length": "5"}, True), b"hello", "end"],
+        ),
     ],
 )
 def test_bodies_and_their_ends(stream, method, expected):
@@ -61,12 +89,23 @@ def test_bodies_and_their_ends(stream, method, expected):
 
 
 def test_responses_on_one_connection():
-    stream = LENGTH + CHUNKED + OK + b"Content-Length: 5\r\n\r\n" + b"HTTP/1.1 204 None\r\n\r\n" + CLOSE
+    stream = (
+        LENGTH + CHUNKED + OK + b"Content-Length: 5\r\n\r\n" + b"HTTP/1.1 204 None\r\n\r\n" + CLOSE
+    )
     methods = ("GET", "GET", "HEAD", "POST", "GET")
     record = read(stream, *methods)
     for place in range(len(stream)):
         assert read_responses([stream[:place], stream[place:]], methods, eof=True) == record, place
-    assert [entry for entry in record if not isinstance(entry, tuple)] == [b"hello", "end", b"hello!", "end", "end", "end", b"hello", "end"]
+    assert [entry for entry in record if not isinstance(entry, tuple)] == [
+        b"hello",
+        "end",
+        b"hello!",
+        "end",
+        "end",
+        "end",
+        b"hello",
+        "end",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +177,9 @@ def test_a_stream_is_handed_out_as_it_comes_and_never_held():
             parser.feed(piece)
             event = parser.next_event()
             assert event == (BodyData(b"x" * 1000) if b"x" in piece else None)
-            assert parser.next_event() is None and parser.held_bytes == {b"3e": 2, b"8\r": 4}.get(piece, 0)
+            assert parser.next_event() is None and parser.held_bytes == {b"3e": 2, b"8\r": 4}.get(
+                piece, 0
+            )
 
 
 def test_bytes_that_nobody_asked_for_are_seen():
@@ -155,7 +196,9 @@ def test_who_feeds_and_never_takes_is_stopped():
         assert parser.held_bytes <= 256 + 64 + len(LENGTH)
 
 
-@pytest.mark.parametrize("begun", [LENGTH[:1], LENGTH[:-1], b"HTTP/1.1 100 Continue\r\n\r\n", LENGTH])
+@pytest.mark.parametrize(
+    "begun", [LENGTH[:1], LENGTH[:-1], b"HTTP/1.1 100 Continue\r\n\r\n", LENGTH]
+)
 def test_the_next_response_can_only_be_expected_when_this_one_is_over(begun):
     parser = ResponseParser(Limits())
     parser.feed(begun)
@@ -171,7 +214,16 @@ def test_the_first_response_may_be_expected_like_any_other():
     assert parser.next_event().status == 200 and parser.next_event() == BodyEnd()
 
 
-@pytest.mark.parametrize("stream, eof", [(b"SSH-2.0\r\n", False), (OK + b"X : y\r\n", False), (CHUNKED[:-4] + b"\n", False), (LENGTH[:-1], True), (b"", True)])
+@pytest.mark.parametrize(
+    "stream, eof",
+    [
+        (b"SSH-2.0\r\n", False),
+        (OK + b"X : y\r\n", False),
+        (CHUNKED[:-4] + b"\n", False),
+        (LENGTH[:-1], True),
+        (b"", True),
+    ],
+)
 def test_a_failure_is_for_good(stream, eof):
     parser = ResponseParser(Limits())
     parser.feed(stream)
@@ -187,17 +239,26 @@ def test_a_failure_is_for_good(stream, eof):
         parser.expect("GET")
         with pytest.raises(PeerError) as again:
             parser.next_event()
-        assert (again.value.status, again.value.detail) == (502, first.value.detail) and parser.held_bytes == 0
+        assert (again.value.status, again.value.detail) == (
+            502,
+            first.value.detail,
+        ) and parser.held_bytes == 0
 
 
-GOOD = st.sampled_from([LENGTH, CHUNKED, CLOSE, b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n"])
+GOOD = st.sampled_from(
+    [LENGTH, CHUNKED, CLOSE, b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n"]
+)
 SOUP = st.lists(GOOD | st.binary(max_size=8), max_size=4).map(b"".join)
 
 
 @st.composite
 def nearly_good(draw) -> bytes:
     stream = bytearray(b"".join(draw(st.lists(GOOD, min_size=1, max_size=3))))
-    for place, removed, put in draw(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 2), st.binary(max_size=2)), max_size=3)):
+    for place, removed, put in draw(
+        st.lists(
+            st.tuples(st.integers(0, 200), st.integers(0, 2), st.binary(max_size=2)), max_size=3
+        )
+    ):
         begin = place % (len(stream) + 1)
         stream[begin : begin + removed] = put
     return bytes(stream)
@@ -213,7 +274,13 @@ def test_slicing_changes_nothing_and_only_peer_errors_come(stream, at, eof):
     assert read_responses(singly(stream), methods, SMALL, eof) == whole
 
 
-@given(st.sampled_from([200, 202, 400, 404, 413, 431, 503]), FIELDS, st.binary(max_size=300), places, st.booleans())
+@given(
+    st.sampled_from([200, 202, 400, 404, 413, 431, 503]),
+    FIELDS,
+    st.binary(max_size=300),
+    places,
+    st.booleans(),
+)
 def test_what_is_written_is_read(status, fields, body, at, chunked):
     """Law 2."""
     framing = {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(len(body))}
@@ -224,12 +291,28 @@ def test_what_is_written_is_read(status, fields, body, at, chunked):
     assert read_responses(cut(wire * 2, at), ("GET", "GET"), eof=True) == [*one, *one]
 
 
-BREAKING = ["\r", "\n", "\r\n", "\0", "\x01", "\x7f", "a\r\nSet-Cookie: b", "a\nb", "\u0100", "\ud800"]
+BREAKING = [
+    "\r",
+    "\n",
+    "\r\n",
+    "\0",
+    "\x01",
+    "\x7f",
+    "a\r\nSet-Cookie: b",
+    "a\nb",
+    "\u0100",
+    "\ud800",
+]
 
 
 @pytest.mark.parametrize("text", BREAKING)
 def test_encoders_refuse_what_would_break_out(text):
-    for fields in ({"X": text}, {text: "x"}, {"X": "a" + text + "b"}, {"A": "b", "X" + text: "y", "C": "d"}):
+    for fields in (
+        {"X": text},
+        {text: "x"},
+        {"X": "a" + text + "b"},
+        {"A": "b", "X" + text: "y", "C": "d"},
+    ):
         with pytest.raises(ValueError):
             encode_response_head(200, fields)
         with pytest.raises(ValueError):
@@ -245,7 +328,9 @@ def test_encoders_refuse_names_that_are_no_token(name):
         encode_response_head(200, {name: "x"})
 
 
-@pytest.mark.parametrize("fields", [{"Host": "b"}, {"content-length": "1"}, {"TRANSFER-ENCODING": "chunked"}])
+@pytest.mark.parametrize(
+    "fields", [{"Host": "b"}, {"content-length": "1"}, {"TRANSFER-ENCODING": "chunked"}]
+)
 def test_framing_is_nobody_elses_to_write(fields):
     with pytest.raises(ValueError):
         encode_request("POST", "/", "a", fields, b"")
@@ -262,7 +347,10 @@ def test_whatever_an_encoder_accepts_is_that_many_lines(fields):
         head = encode_response_head(200, fields)
     except ValueError:
         return
-    assert len(head.split(b"\r\n")) == len(fields) + 3 and head.count(b"\r") == head.count(b"\n") == len(fields) + 2
+    assert (
+        len(head.split(b"\r\n")) == len(fields) + 3
+        and head.count(b"\r") == head.count(b"\n") == len(fields) + 2
+    )
 
 
 def test_no_data_is_no_chunk():

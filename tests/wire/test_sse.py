@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import StreamError
-from bridge.wire.sse import HEARTBEAT, Event, EventStreamDecoder, encode_comment, encode_event, encode_retry
+from bridge.wire.sse import (
+    HEARTBEAT,
+    Event,
+    EventStreamDecoder,
+    encode_comment,
+    encode_event,
+    encode_retry,
+)
 from wire.slicing import cut, places, singly
 
 RETRY_CAP = 10**15  # ms; the decoder's own bound on a number that the standard leaves unbounded
@@ -97,7 +104,10 @@ def message(data: str, last_event_id: str = "", event: str = "message") -> Event
         (b"data: \xff\xc3\n\n", [message("\ufffd\ufffd")]),
         (b"data: \xe2\x82\n\n", [message("\ufffd")]),
         (b"data: \xf0\x9f\x98a\xed\xa0\x80\n\n", [message("\ufffda\ufffd\ufffd\ufffd")]),
-        ("data: a\u2028b\x0bc\x0cd\x85\x1c\n\n".encode(), [message("a\u2028b\x0bc\x0cd\x85\x1c")]),  # str.splitlines would cut here
+        (
+            "data: a\u2028b\x0bc\x0cd\x85\x1c\n\n".encode(),
+            [message("a\u2028b\x0bc\x0cd\x85\x1c")],
+        ),  # str.splitlines would cut here
     ],
 )
 def test_streams(stream, events):
@@ -154,10 +164,29 @@ def test_every_single_cut_of_a_stream():
 
 
 LINES = st.sampled_from(
-    [b"data: a", b"data", b"data:", b"data:  \xc3", b"\xa9", b"event: e", b"event", b"id: 1", b"id", b"id: \0", b"retry: 5", b": c", b"\xef\xbb\xbf", b"x: y", b"\xf0\x9f", b""]
+    [
+        b"data: a",
+        b"data",
+        b"data:",
+        b"data:  \xc3",
+        b"\xa9",
+        b"event: e",
+        b"event",
+        b"id: 1",
+        b"id",
+        b"id: \0",
+        b"retry: 5",
+        b": c",
+        b"\xef\xbb\xbf",
+        b"x: y",
+        b"\xf0\x9f",
+        b"",
+    ]
 )
 ENDS = st.sampled_from([b"\n", b"\r", b"\r\n", b"", b"\n\n", b"\r\r\n\n"])
-STREAMS = st.lists(st.tuples(LINES | st.binary(max_size=5), ENDS), max_size=25).map(lambda pairs: b"".join(line + end for line, end in pairs))
+STREAMS = st.lists(st.tuples(LINES | st.binary(max_size=5), ENDS), max_size=25).map(
+    lambda pairs: b"".join(line + end for line, end in pairs)
+)
 
 
 @settings(max_examples=300)
@@ -169,7 +198,25 @@ def test_any_stream_in_any_slices_is_read_as_the_standard_says(stream, at):
     assert decode(singly(stream)) == expected
 
 
-TEXT = st.text(max_size=60) | st.lists(st.sampled_from(["\r", "\n", "\0", ":", " ", "data: x", "id: 9", "event: e", "\ufeff", "é", "\u2028", "\n\n"]), max_size=12).map("".join)
+TEXT = st.text(max_size=60) | st.lists(
+    st.sampled_from(
+        [
+            "\r",
+            "\n",
+            "\0",
+            ":",
+            " ",
+            "data: x",
+            "id: 9",
+            "event: e",
+            "\ufeff",
+            "é",
+            "\u2028",
+            "\n\n",
+        ]
+    ),
+    max_size=12,
+).map("".join)
 LINE = TEXT.filter(lambda text: not re.search("[\r\n\0]", text))
 
 
@@ -177,7 +224,10 @@ LINE = TEXT.filter(lambda text: not re.search("[\r\n\0]", text))
 @given(st.lists(st.tuples(TEXT, LINE, LINE), max_size=5), places)
 def test_no_text_breaks_out_of_its_event(events, at):
     """Round trip: exactly one event for each that was written, with its data, whatever it holds; line ends become LF."""
-    wire = b"".join(encode_event(data.encode(), name.encode(), id.encode()) + HEARTBEAT + encode_retry(7) for data, name, id in events)
+    wire = b"".join(
+        encode_event(data.encode(), name.encode(), id.encode()) + HEARTBEAT + encode_retry(7)
+        for data, name, id in events
+    )
     expected, last_id = [], ""
     for data, name, id in events:
         last_id = id or last_id
@@ -185,7 +235,12 @@ def test_no_text_breaks_out_of_its_event(events, at):
     assert decode(cut(wire, at))[0] == expected
 
 
-@given(st.recursive(TEXT | st.none() | st.integers(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3)))
+@given(
+    st.recursive(
+        TEXT | st.none() | st.integers(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    )
+)
 def test_json_passes_unchanged(value):
     events, last_id, _ = decode([encode_event(json.dumps(value).encode(), b"ticket", b"42")])
     assert [json.loads(event.data) for event in events] == [value] and last_id == "42"
@@ -202,12 +257,20 @@ def test_the_shapes_of_the_contract():
     assert encode_event(b"{}", id=b"42") == b"id: 42\ndata: {}\n\n"
     assert encode_event(b"") == b"data: \n\n"
     assert encode_retry(0) == b"retry: 0\n\n"
-    assert encode_retry(1000) == b"retry: 1000\n\n" and HEARTBEAT == encode_comment("heartbeat") == b":heartbeat\n\n"
+    assert (
+        encode_retry(1000) == b"retry: 1000\n\n"
+        and HEARTBEAT == encode_comment("heartbeat") == b":heartbeat\n\n"
+    )
 
 
 @pytest.mark.parametrize("bad", [b"\r", b"\n", b"\0", b"a\nb", b"a\r\ndata: x", b"1\0"])
 def test_names_and_ids_that_would_break_out_are_refused(bad):
-    for words in ({"event": bad}, {"id": bad}, {"event": b"ok", "id": bad}, {"event": bad, "id": b"1"}):
+    for words in (
+        {"event": bad},
+        {"id": bad},
+        {"event": b"ok", "id": bad},
+        {"event": bad, "id": b"1"},
+    ):
         with pytest.raises(ValueError):
             encode_event(b"x", **words)
 
@@ -225,7 +288,10 @@ def test_a_negative_retry_is_refused():
         (b"data: 78901\n\n", False),
         (b"x" * 11, False),
         (b":" + b"x" * 10 + b"\n", False),
-        (b"data:123\ndata:567890\n", False),  # 4 + 7 bytes of data: two lines within the limit, an event beyond it
+        (
+            b"data:123\ndata:567890\n",
+            False,
+        ),  # 4 + 7 bytes of data: two lines within the limit, an event beyond it
         (b"data:123\ndata:5678\n\n", True),
         (b"data:123\n\n" * 50, True),
         (b"data\n" * 10 + b"\n", True),

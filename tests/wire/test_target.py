@@ -28,7 +28,23 @@ def test_segments(path, segments):
     assert decode_segments(path) == segments
 
 
-BAD = ["%", "%2", "%zz", "%2x", "%-1", "%+1", "% 1", "%%20", "%u0041", "%00", "%ff", "%C3", "%c0%af", "%ed%a0%80", "%f4%90%80%80"]
+BAD = [
+    "%",
+    "%2",
+    "%zz",
+    "%2x",
+    "%-1",
+    "%+1",
+    "% 1",
+    "%%20",
+    "%u0041",
+    "%00",
+    "%ff",
+    "%C3",
+    "%c0%af",
+    "%ed%a0%80",
+    "%f4%90%80%80",
+]
 
 
 @pytest.mark.parametrize("text", BAD)

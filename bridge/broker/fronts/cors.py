@@ -26,5 +26,8 @@ def options_reply(request: Request) -> Reply:
         raise PeerError(404, f"nothing lives at {request.path!r}")
     headers = [("Allow", allow)]
     if "origin" in request.fields:
-        headers += [("Access-Control-Allow-Methods", allow), ("Access-Control-Allow-Headers", "content-type, last-event-id")]
+        headers += [
+            ("Access-Control-Allow-Methods", allow),
+            ("Access-Control-Allow-Headers", "content-type, last-event-id"),
+        ]
     return Reply(204, headers=tuple(headers))

@@ -15,7 +15,9 @@ from itertools import count
 from bridge.broker.clock import Clock
 from bridge.broker.fronts.outbox import StreamOutbox
 
-BEATS_PER_TURN = 500  # written before the loop gets its turn: 10,000 streams opened at once fall due at once
+BEATS_PER_TURN = (
+    500  # written before the loop gets its turn: 10,000 streams opened at once fall due at once
+)
 
 
 class Heartbeats:
@@ -34,7 +36,9 @@ class Heartbeats:
         heapq.heappush(self._due, (due, next(self._order), outbox))
 
     def _arm(self) -> None:
-        self._timer = self._loop.call_later(max(0.0, self._due[0][0] - self._clock.monotonic()), self._run)
+        self._timer = self._loop.call_later(
+            max(0.0, self._due[0][0] - self._clock.monotonic()), self._run
+        )
 
     def _run(self) -> None:
         self._timer = None

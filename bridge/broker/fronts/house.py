@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any, Mapping, Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from bridge.broker.fronts.heartbeats import Heartbeats
 from bridge.broker.fronts.held_bytes import HeldBytes

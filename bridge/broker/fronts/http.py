@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
-from typing import Callable, Optional
+from typing import Callable
 
 from bridge.broker.fronts.cors import cors_headers, options_reply
 from bridge.broker.fronts.download import Sending
@@ -44,15 +44,17 @@ LINGER = 2.0  # seconds that a refused peer has to read its answer (RFC 9112 sec
 class Connection(Reading):
     """Takes over a transport that asyncio.start_server accepted (`writer` is kept: its finaliser would close it)."""
 
-    def __init__(self, house: House, writer: asyncio.StreamWriter, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, house: House, writer: asyncio.StreamWriter, loop: asyncio.AbstractEventLoop
+    ) -> None:
         super().__init__(house, writer.transport)  # type: ignore[arg-type]
         self._loop, self._writer = loop, writer
-        self._request: Optional[Request] = None
-        self._outbox: Optional[StreamOutbox] = None
-        self._sending: Optional[Sending] = None
-        self._stop_waiting: Optional[Callable[[], None]] = None
+        self._request: Request | None = None
+        self._outbox: StreamOutbox | None = None
+        self._sending: Sending | None = None
+        self._stop_waiting: Callable[[], None] | None = None
         self._is_cut = False
-        self._stuck: Optional[WriteProgress] = None  # while the peer reads too slowly
+        self._stuck: WriteProgress | None = None  # while the peer reads too slowly
         house.connections.add(self)
         house.timed.add(self)
         house.services.metrics.connections_open += 1
@@ -92,7 +94,11 @@ class Connection(Reading):
 
     def _dispatch(self, request: Request) -> Answer:
         self._house.guard.check(request)
-        return options_reply(request) if request.method == "OPTIONS" else dispatch(request, self._house.services)
+        return (
+            options_reply(request)
+            if request.method == "OPTIONS"
+            else dispatch(request, self._house.services)
+        )
 
     def _guarded(self, make: Callable[..., Answer], *given: object) -> Answer:
         try:
@@ -102,7 +108,13 @@ class Connection(Reading):
         except Exception:  # the outermost seam: one bad request must not end the others
             assert self._request is not None
             request_id = self._house.witness.failed(self._request)
-            return problem(PeerError(500, f"the broker failed to answer; its log says why, see id={request_id}", {ID: request_id}))
+            return problem(
+                PeerError(
+                    500,
+                    f"the broker failed to answer; its log says why, see id={request_id}",
+                    {ID: request_id},
+                )
+            )
 
     def _give(self, answer: Answer) -> None:
         if isinstance(answer, OnDisk):
@@ -130,7 +142,18 @@ class Connection(Reading):
     def _on_disk(self, reply: Reply, commit: Commit) -> None:
         if self.state is State.ANSWERING and not self._transport.is_closing():
             error = commit.result()
-            self._send(reply if error is None else problem(PeerError(503, f"{error}; nothing was kept, try again", {"Retry-After": "2"}, reason="store")))
+            self._send(
+                reply
+                if error is None
+                else problem(
+                    PeerError(
+                        503,
+                        f"{error}; nothing was kept, try again",
+                        {"Retry-After": "2"},
+                        reason="store",
+                    )
+                )
+            )
             self._go_on()
 
     def _wait(self, wait: Wait) -> None:
@@ -154,9 +177,25 @@ class Connection(Reading):
         assert request is not None
         is_last = self._has_eof and not self._parser.held_bytes
         keep = request.keep_alive and not house.is_draining and not is_last
-        connection = b"" if keep and request.version > (1, 0) else b"Connection: keep-alive\r\n" if keep else b"Connection: close\r\n"
-        headers = house.witness.answered(request, reply, self._transport) + cors_headers(request, house.guard)
-        self._transport.write(encode_reply(reply, int(house.services.clock.wall()), connection, request.method == "HEAD", headers))
+        connection = (
+            b""
+            if keep and request.version > (1, 0)
+            else b"Connection: keep-alive\r\n"
+            if keep
+            else b"Connection: close\r\n"
+        )
+        headers = house.witness.answered(request, reply, self._transport) + cors_headers(
+            request, house.guard
+        )
+        self._transport.write(
+            encode_reply(
+                reply,
+                int(house.services.clock.wall()),
+                connection,
+                request.method == "HEAD",
+                headers,
+            )
+        )
         self._request = None
         if self._noted or self._transport.get_write_buffer_size():
             self._note_held()
@@ -165,12 +204,22 @@ class Connection(Reading):
             return
         self.state = State.READING
         if self._stuck is not None:
-            self.state = State.ANSWERING  # the peer does not read its answers: it gets no more until it does
+            self.state = (
+                State.ANSWERING
+            )  # the peer does not read its answers: it gets no more until it does
 
     def _refuse(self, error: PeerError) -> None:
         """The peer broke the protocol: what it sent cannot be trusted to have an end."""
         reply, second = problem(error), int(self._house.services.clock.wall())
-        self._transport.write(encode_reply(reply, second, b"Connection: close\r\n", False, self._house.witness.refused(reply, self._transport)))
+        self._transport.write(
+            encode_reply(
+                reply,
+                second,
+                b"Connection: close\r\n",
+                False,
+                self._house.witness.refused(reply, self._transport),
+            )
+        )
         self._linger()
 
     def _linger(self) -> None:
@@ -200,7 +249,9 @@ class Connection(Reading):
         request, house = self._request, self._house
         assert request is not None
         is_chunked = request.version > (1, 0)
-        told = house.witness.stream_opened(request, self._transport) + cors_headers(request, house.guard)
+        told = house.witness.stream_opened(request, self._transport) + cors_headers(
+            request, house.guard
+        )
         head = encode_stream_head(is_chunked, house.services.settings.sse_heartbeat, told)
         if request.method == "HEAD":
             self._transport.write(head)
@@ -247,7 +298,11 @@ class Connection(Reading):
     def sweep(self, now: float) -> None:
         """Close what is overdue. Called by the server every second or so for connections with a deadline."""
         if self._stuck is not None:
-            if self._stuck.is_over(now, self._transport.get_write_buffer_size(), self._house.services.settings.write_deadline / 1000):
+            if self._stuck.is_over(
+                now,
+                self._transport.get_write_buffer_size(),
+                self._house.services.settings.write_deadline / 1000,
+            ):
                 log.info("write deadline passed, the peer reads nothing")
                 self.abort()
         elif now < self.deadline or self._has_more:
@@ -287,7 +342,7 @@ class Connection(Reading):
         self._is_cut = True
         self._transport.abort()
 
-    def connection_lost(self, error: Optional[Exception]) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
         house = self._house
         self.state = State.CLOSED
         house.connections.discard(self)
@@ -300,6 +355,8 @@ class Connection(Reading):
         if self._sending is not None:
             self._sending.close()
         if self._outbox is not None:
-            house.services.metrics.stream_closed(error is not None or self._is_cut, house.services.clock.monotonic())
+            house.services.metrics.stream_closed(
+                error is not None or self._is_cut, house.services.clock.monotonic()
+            )
             house.witness.stream_closed(self._transport, error, self._is_cut)
             self._outbox.close()

@@ -94,7 +94,9 @@ class StreamOutbox:
                 self._transport.write(LAST_CHUNK)
             self._transport.close()
             self.close()
-            if self._transport.get_write_buffer_size():  # else a peer that never reads would hold the descriptor for ever
+            if (
+                self._transport.get_write_buffer_size()
+            ):  # else a peer that never reads would hold the descriptor for ever
                 self._timer = self._loop.call_later(self._write_deadline, self._transport.abort)
 
     def close(self) -> None:

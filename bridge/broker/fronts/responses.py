@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Iterable
 
 from bridge.broker.reply import JSON, PROBLEM, Download, Reply
 from bridge.wire.response import encode_response_head
@@ -26,7 +26,11 @@ NO_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 @lru_cache(maxsize=64)
 def _start(status: int, content_type: str, cache: str) -> bytes:
     """Status line and the fields that depend on these only, without the empty line."""
-    fields = {"Cache-Control": cache} if status in NO_BODY else {"Content-Type": content_type, "Cache-Control": cache}
+    fields = (
+        {"Cache-Control": cache}
+        if status in NO_BODY
+        else {"Content-Type": content_type, "Cache-Control": cache}
+    )
     if fields.get("Content-Type") in (JSON, PROBLEM):
         fields.update(GUARDED)
     return encode_response_head(status, fields)[:-2]
@@ -38,10 +42,25 @@ def date_field(second: int) -> bytes:
     return b"Date: %b\r\n" % formatdate(second, usegmt=True).encode()
 
 
-def encode_reply(reply: Reply, second: int, connection: bytes, is_head: bool, headers: Iterable[tuple[str, str]] = ()) -> bytes:
+def encode_reply(
+    reply: Reply,
+    second: int,
+    connection: bytes,
+    is_head: bool,
+    headers: Iterable[tuple[str, str]] = (),
+) -> bytes:
     """`connection` is a whole Connection field line or nothing; `headers` are added to the reply's own."""
-    extra = b"".join(_field(name, value) for name, value in (*reply.headers, *headers)) if reply.headers or headers else b""
-    start = _start(reply.status, reply.content_type, reply.cache) + date_field(second) + connection + extra
+    extra = (
+        b"".join(_field(name, value) for name, value in (*reply.headers, *headers))
+        if reply.headers or headers
+        else b""
+    )
+    start = (
+        _start(reply.status, reply.content_type, reply.cache)
+        + date_field(second)
+        + connection
+        + extra
+    )
     if reply.status in NO_BODY:
         return start + b"\r\n"
     body = b"" if is_head else reply.body
@@ -67,7 +86,9 @@ def encode_download_head(
     return encode_response_head(200, fields)[:-2] + date_field(second) + b"\r\n"
 
 
-def encode_stream_head(is_chunked: bool, heartbeat_ms: int, headers: Iterable[tuple[str, str]] = ()) -> bytes:
+def encode_stream_head(
+    is_chunked: bool, heartbeat_ms: int, headers: Iterable[tuple[str, str]] = ()
+) -> bytes:
     """HTTP/1.0 gets a stream that ends with the connection, never chunks (nginx speaks it by default)."""
     fields = {**SSE_FIELDS, HEARTBEAT_FIELD: str(heartbeat_ms), **dict(headers)}
     if is_chunked:

@@ -19,7 +19,6 @@ import asyncio
 import logging
 import re
 import secrets
-from typing import Optional
 
 from bridge.broker.metrics import Metrics
 from bridge.broker.reply import ORDINARY, Reply
@@ -45,7 +44,7 @@ class Witness:
         self._asyncio_lines = self._asyncio_unlogged = 0
         self._is_tracing = log.isEnabledFor(logging.DEBUG)
 
-    def request_id(self, request: Optional[Request]) -> str:
+    def request_id(self, request: Request | None) -> str:
         """The request's own id, if it is sane, or a new one."""
         given = request.fields.get("x-request-id", "") if request is not None else ""
         return given if SANE.fullmatch(given) else secrets.token_hex(4)
@@ -63,17 +62,32 @@ class Witness:
         self._metrics.responses[reply.status] += 1
         return self._told(None, reply, transport)
 
-    def _told(self, request: Optional[Request], reply: Reply, transport: asyncio.BaseTransport) -> Headers:
+    def _told(
+        self, request: Request | None, reply: Reply, transport: asyncio.BaseTransport
+    ) -> Headers:
         given = dict(reply.headers).get(ID)
         request_id = given or self.request_id(request)
         if reply.reason:
             self._metrics.refusals[reply.reason] += 1
             self._log_refusal(request_id, request, reply, transport)
         elif self._is_tracing:
-            log.debug("answered id=%s method=%s path=%s status=%d bytes=%d peer=%s", request_id, *_what(request), reply.status, len(reply.body), _peer(transport))
+            log.debug(
+                "answered id=%s method=%s path=%s status=%d bytes=%d peer=%s",
+                request_id,
+                *_what(request),
+                reply.status,
+                len(reply.body),
+                _peer(transport),
+            )
         return () if given else ((ID, request_id),)
 
-    def _log_refusal(self, request_id: str, request: Optional[Request], reply: Reply, transport: asyncio.BaseTransport) -> None:
+    def _log_refusal(
+        self,
+        request_id: str,
+        request: Request | None,
+        reply: Reply,
+        transport: asyncio.BaseTransport,
+    ) -> None:
         level = logging.DEBUG if reply.reason in ORDINARY else logging.INFO
         if not log.isEnabledFor(level):
             return
@@ -81,7 +95,15 @@ class Witness:
         if self._lines > self._lines_max:
             self._unlogged += 1
             return
-        log.log(level, "refused id=%s method=%s path=%s status=%d reason=%s peer=%s", request_id, *_what(request), reply.status, reply.reason, _peer(transport))
+        log.log(
+            level,
+            "refused id=%s method=%s path=%s status=%d reason=%s peer=%s",
+            request_id,
+            *_what(request),
+            reply.status,
+            reply.reason,
+            _peer(transport),
+        )
 
     def sweep(self) -> None:
         """A second has passed, or less."""
@@ -112,15 +134,26 @@ class Witness:
         if not self._is_tracing and "x-request-id" not in request.fields:
             return ()
         request_id = self.request_id(request)
-        log.debug("stream opened id=%s method=%s path=%s peer=%s", request_id, *_what(request), _peer(transport))
+        log.debug(
+            "stream opened id=%s method=%s path=%s peer=%s",
+            request_id,
+            *_what(request),
+            _peer(transport),
+        )
         return ((ID, request_id),)
 
-    def stream_closed(self, transport: asyncio.BaseTransport, error: Optional[Exception], is_cut: bool) -> None:
+    def stream_closed(
+        self, transport: asyncio.BaseTransport, error: Exception | None, is_cut: bool
+    ) -> None:
         if self._is_tracing:
-            log.debug("stream closed peer=%s by=%s", _peer(transport), error or ("us" if is_cut else "either side"))
+            log.debug(
+                "stream closed peer=%s by=%s",
+                _peer(transport),
+                error or ("us" if is_cut else "either side"),
+            )
 
 
-def _what(request: Optional[Request]) -> tuple[str, str]:
+def _what(request: Request | None) -> tuple[str, str]:
     return (_cut(request.method), _cut(request.path)) if request is not None else ("-", "-")
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Iterator, Mapping, Optional
+from typing import Any
 from urllib.parse import urlencode
 
 from bridge.broker import body
@@ -24,9 +25,24 @@ log = logging.getLogger("bridge.broker")
 INTERVAL_MAX = 86_400_000  # ms; a heartbeat less than daily is no heartbeat
 REGISTRATION_MAX = 16384  # bytes of one as JSON
 REGISTRATIONS_MAX = 64 << 20  # bytes of memory of all of them: 10,000 of the usual ones take 15 MiB
-AGENTS_BYTES = 4 << 20  # of one answer of GET /agents; clients that follow no Link still see 10,000 usual ones
-REPORT_FIELDS = ("tier", "session", "pane", "health", "queued", "reconnects", "sessionFailures", "injectionErrors", "cpuPercent", "memoryBytes")
-REPORT_TEXT_MAX = 256  # characters of a report's text that are kept: they stay in memory for each agent
+AGENTS_BYTES = (
+    4 << 20
+)  # of one answer of GET /agents; clients that follow no Link still see 10,000 usual ones
+REPORT_FIELDS = (
+    "tier",
+    "session",
+    "pane",
+    "health",
+    "queued",
+    "reconnects",
+    "sessionFailures",
+    "injectionErrors",
+    "cpuPercent",
+    "memoryBytes",
+)
+REPORT_TEXT_MAX = (
+    256  # characters of a report's text that are kept: they stay in memory for each agent
+)
 DEFAULT_SUBSCRIBER = "default"  # whoever subscribes without a name
 
 
@@ -35,13 +51,20 @@ def register(request: Request, services: Services, name: str) -> Answer:
     agent_id = check_name(fields.get("agentId"), "agentId")
     known = services.registry.head(agent_id)
     if known is None and not services.registry.has_room(services.settings.agents_max):
-        raise PeerError(429, f"there are {services.settings.agents_max} registered agents (BRIDGE_AGENTS_MAX); remove one first", {"Retry-After": "60"}, reason="agents_max")
+        raise PeerError(
+            429,
+            f"there are {services.settings.agents_max} registered agents (BRIDGE_AGENTS_MAX); remove one first",
+            {"Retry-After": "60"},
+            reason="agents_max",
+        )
     base = known or Agent(agent_id)
     agent = Agent(
         agent_id=agent_id,
         type=body.take_text(fields, "type", base.type),
         metadata={**base.metadata, **body.take_object(fields, "metadata")},
-        heartbeat_interval_ms=body.take_int(fields, "heartbeatIntervalMs", base.heartbeat_interval_ms, 1, INTERVAL_MAX),
+        heartbeat_interval_ms=body.take_int(
+            fields, "heartbeatIntervalMs", base.heartbeat_interval_ms, 1, INTERVAL_MAX
+        ),
         last_heartbeat=rfc3339(services.clock.wall_ms()),
     )
     record = body.encode_text(_record(agent))
@@ -77,7 +100,13 @@ def _record(agent: Agent) -> dict[str, Any]:
 
 def restore(services: Services, record: dict[str, Any]) -> None:
     """Take over an agent as the journal kept it."""
-    agent = Agent(record["agentId"], record["type"], record["metadata"], record["heartbeatIntervalMs"], record["lastHeartbeat"])
+    agent = Agent(
+        record["agentId"],
+        record["type"],
+        record["metadata"],
+        record["heartbeatIntervalMs"],
+        record["lastHeartbeat"],
+    )
     services.registry.take(agent, body.weight(body.encode_text(record)))
 
 
@@ -95,7 +124,7 @@ def list_agents(request: Request, services: Services, name: str) -> Answer:
 
 def _listed(
     services: Services, query: dict[str, str], limit: int, last: int
-) -> Iterator[Optional[Reply]]:
+) -> Iterator[Reply | None]:
     """10,000 agents take 200 ms: in parts. They are those of the first part."""
     parts: list[bytes] = []
     size = 0
@@ -122,7 +151,9 @@ def _listed(
 def _registered(services: Services, agent_id: str) -> Agent:
     agent = services.registry.agents.get(agent_id)
     if agent is None:
-        raise PeerError(404, f"no agent {agent_id!r} is registered; POST /agents/register makes it known")
+        raise PeerError(
+            404, f"no agent {agent_id!r} is registered; POST /agents/register makes it known"
+        )
     return agent
 
 
@@ -169,9 +200,17 @@ def _report(fields: dict[str, Any]) -> dict[str, Any]:
     numbers = {key: value for key, value in found.items() if value is not None}
     report: dict[str, Any] = {**texts, **numbers}
     waiting = fields.get("waiting")
-    if isinstance(waiting, dict) and isinstance(waiting.get("reason"), str) and isinstance(waiting.get("sinceAt"), str):
+    if (
+        isinstance(waiting, dict)
+        and isinstance(waiting.get("reason"), str)
+        and isinstance(waiting.get("sinceAt"), str)
+    ):
         ticket_id = waiting.get("ticketId")
-        report["waiting"] = {"ticketId": _cut(ticket_id) if isinstance(ticket_id, str) else None, "reason": _cut(waiting["reason"]), "sinceAt": _cut(waiting["sinceAt"])}
+        report["waiting"] = {
+            "ticketId": _cut(ticket_id) if isinstance(ticket_id, str) else None,
+            "reason": _cut(waiting["reason"]),
+            "sinceAt": _cut(waiting["sinceAt"]),
+        }
     return report
 
 
@@ -192,8 +231,14 @@ def subscribe(request: Request, services: Services, name: str) -> Answer:
     watcher, subscriptions = watcher_in(fields), services.subscriptions
     services.registry.presence(name)
     services.watchers.note(watcher, POLL_WINDOW)  # it is about to connect
-    if watcher and name in subscriptions.agents(subscriber) and (subscriber, name) not in subscriptions.owned(watcher):
-        subscriptions.own(watcher, subscriber, name)  # it is there already, and now this watcher's too
+    if (
+        watcher
+        and name in subscriptions.agents(subscriber)
+        and (subscriber, name) not in subscriptions.owned(watcher)
+    ):
+        subscriptions.own(
+            watcher, subscriber, name
+        )  # it is there already, and now this watcher's too
         return Reply(204)
     subscriptions.check_room(subscriber, name)
     commit = services.journal.put_subscription(subscriber, name, services.ledger.seq)
@@ -214,7 +259,10 @@ def _subscribed(
 
 def unsubscribe(request: Request, services: Services, name: str) -> Answer:
     query = decode_query(request.query)
-    subscriber, watcher = check_id(query.get("subscriber", DEFAULT_SUBSCRIBER), "subscriber"), watcher_in(query)
+    subscriber, watcher = (
+        check_id(query.get("subscriber", DEFAULT_SUBSCRIBER), "subscriber"),
+        watcher_in(query),
+    )
     if watcher:
         services.registry.drop_report(name, watcher)
     return OnDisk(Reply(204), give_up(services, subscriber, name))
@@ -233,7 +281,12 @@ def abandon(services: Services, watcher: str) -> None:
     now = services.clock.monotonic()
     for subscriber, agent_id in services.subscriptions.leave(watcher):
         if services.subscriptions.receivers(subscriber, now):
-            log.info("given up, its watcher is gone agent=%s subscriber=%s watcher=%s", agent_id, subscriber, watcher)
+            log.info(
+                "given up, its watcher is gone agent=%s subscriber=%s watcher=%s",
+                agent_id,
+                subscriber,
+                watcher,
+            )
             give_up(services, subscriber, agent_id)
 
 

@@ -30,7 +30,16 @@ from bridge.wire.target import decode_query
 PLACE = ("pane", "tty", "terminal")  # what `show` may say of where the ticket can be read
 PLACE_MAX = 256  # characters of each: a tty is a path, and the history stays in memory
 REASON_MAX = 512  # characters, of why a ticket was set aside
-STAGES = ("claimed", "injected", "shown", "aside", "acknowledged", "replied", "expired", "dropped")  # that can be waited for
+STAGES = (
+    "claimed",
+    "injected",
+    "shown",
+    "aside",
+    "acknowledged",
+    "replied",
+    "expired",
+    "dropped",
+)  # that can be waited for
 
 
 def shown(request: Request, services: Services, name: str) -> Answer:
@@ -90,7 +99,9 @@ def _has_stage(services: Services, name: str, stage: str) -> bool:
 def _with_lease(entry: Entry) -> list[dict[str, object]]:
     """The history, with the end of its lease as evidence of the last claim: renewals are no stages of their own."""
     stages, claim = entry.history(), entry.state.claim
-    last = max((index for index, stage in enumerate(stages) if stage["stage"] == "claimed"), default=None)
+    last = max(
+        (index for index, stage in enumerate(stages) if stage["stage"] == "claimed"), default=None
+    )
     if claim is not None and last is not None:
         stages[last] = {**stages[last], "evidence": {"leaseUntilAt": rfc3339(claim.until_ms)}}
     return stages

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
-from typing import Any, Iterator, Optional
 
 from bridge import __version__
 from bridge.broker import body
+from bridge.broker.distribution import Distribution
 from bridge.broker.events import HOLD, EventReader
 from bridge.broker.handlers.streams import check_streams, heartbeat_as_event
 from bridge.broker.reply import ORDINARY, PART_ROWS, Answer, EventStream, Reply, Steps
 from bridge.broker.search import Search, SearchBounds, Wanted
 from bridge.broker.services import Services, query_int
 from bridge.broker.subscriber import Outbox
-from bridge.broker.distribution import Distribution
 from bridge.broker.timeline import DELIVERED, HOPS, STEP_SECONDS
 from bridge.errors import PeerError
 from bridge.ticket import DELIVERED as ACKNOWLEDGED
@@ -34,7 +34,7 @@ def overview(request: Request, services: Services, name: str) -> Answer:
     return Steps(_overview(services, _names(query.get("agent"), services), limit))
 
 
-def _overview(services: Services, names: list[str], limit: int) -> Iterator[Optional[Reply]]:
+def _overview(services: Services, names: list[str], limit: int) -> Iterator[Reply | None]:
     """The rows of 10,000 agents take 400 ms: in parts, and the totals when they are there."""
     rows: list[bytes] = []
     for number, agent_id in enumerate(names[:limit], 1):
@@ -54,7 +54,7 @@ def _overview(services: Services, names: list[str], limit: int) -> Iterator[Opti
     yield Reply(200, told)
 
 
-def _names(agent_id: Optional[str], services: Services) -> list[str]:
+def _names(agent_id: str | None, services: Services) -> list[str]:
     if agent_id is None:
         return sorted(services.rows.names())
     if not services.registry.is_known(agent_id):
@@ -71,7 +71,9 @@ def _totals(services: Services) -> dict[str, object]:
         "replied": counted.replies,
         "expired": counted.expired,
         "dropped": counted.dropped,
-        "refused": sum(count for reason, count in counted.refusals.items() if reason not in ORDINARY),
+        "refused": sum(
+            count for reason, count in counted.refusals.items() if reason not in ORDINARY
+        ),
         "pending": hub.pending,
         "pendingBytes": hub.pending_bytes,
         "oldestPendingAt": rfc3339(oldest.created_ms) if oldest else None,
@@ -83,7 +85,11 @@ def _totals(services: Services) -> dict[str, object]:
 
 
 def _timeline(services: Services) -> dict[str, object]:
-    now, wall_ms, line = services.clock.monotonic(), services.clock.wall_ms(), services.metrics.timeline
+    now, wall_ms, line = (
+        services.clock.monotonic(),
+        services.clock.wall_ms(),
+        services.metrics.timeline,
+    )
     steps = line.steps(now)
     delivered = [step.hops.get(DELIVERED) for step in steps]
     return {
@@ -99,10 +105,13 @@ def _timeline(services: Services) -> dict[str, object]:
 def _latency(services: Services) -> dict[str, object]:
     now, line = services.clock.monotonic(), services.metrics.timeline
     found = {hop: line.lately(hop, now) for hop in HOPS}
-    return {hop: {"count": each.count, "p50Ms": _ms(each, 0.5), "p99Ms": _ms(each, 0.99)} for hop, each in found.items()}
+    return {
+        hop: {"count": each.count, "p50Ms": _ms(each, 0.5), "p99Ms": _ms(each, 0.99)}
+        for hop, each in found.items()
+    }
 
 
-def _ms(found: Optional[Distribution], share: float) -> Optional[float]:
+def _ms(found: Distribution | None, share: float) -> float | None:
     seconds = found.quantile(share) if found is not None else None
     return None if seconds is None else round(seconds * 1000, 3)
 
@@ -125,7 +134,7 @@ def _is_full(services: Services) -> bool:
 
 
 def _follow(
-    services: Services, agent: Optional[str], thread: Optional[str], outbox: Outbox
+    services: Services, agent: str | None, thread: str | None, outbox: Outbox
 ) -> EventReader:
     former = services.events.giving_way() if _is_full(services) else None
     reader = EventReader(services.events, outbox, agent, thread)
@@ -143,7 +152,7 @@ def find(request: Request, services: Services, name: str) -> Answer:
     return Steps(_parts(search))
 
 
-def _parts(search: Search) -> Iterator[Optional[Reply]]:
+def _parts(search: Search) -> Iterator[Reply | None]:
     while not search.step():
         yield None
     yield Reply(200, search.answer())
@@ -152,7 +161,9 @@ def _parts(search: Search) -> Iterator[Optional[Reply]]:
 def _wanted(query: dict[str, str]) -> Wanted:
     text, status = query.get("q", ""), query.get("status")
     if len(text) > TEXT_MAX:
-        raise PeerError(400, f"q is {len(text)} characters long; at most {TEXT_MAX} are searched for")
+        raise PeerError(
+            400, f"q is {len(text)} characters long; at most {TEXT_MAX} are searched for"
+        )
     if status is not None and status not in STATUSES:
         raise PeerError(400, f"status must be one of {', '.join(STATUSES)}, not {status[:40]!r}")
     return Wanted(text, query.get("agent"), query.get("origin"), query.get("thread"), status)

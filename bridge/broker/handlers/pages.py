@@ -13,7 +13,15 @@ def health(request: Request, services: Services, name: str) -> Answer:
     if lost is not None:
         raise PeerError(503, f"{lost}", {"Retry-After": "5"}, reason="store")
     uptime = round(services.clock.monotonic() - services.started_at, 3)
-    return json_reply(200, {"status": "ok", "agents": len(services.registry.agents), "tickets": services.hub.pending, "uptime": uptime})
+    return json_reply(
+        200,
+        {
+            "status": "ok",
+            "agents": len(services.registry.agents),
+            "tickets": services.hub.pending,
+            "uptime": uptime,
+        },
+    )
 
 
 def connections(request: Request, services: Services, name: str) -> Answer:
@@ -21,7 +29,10 @@ def connections(request: Request, services: Services, name: str) -> Answer:
     content = {
         # A request becomes a stream in one step of the loop: no page ever sees one in between.
         "sse": {"active": counted.streams_open, "pending": 0, "failed": counted.failed_lately(now)},
-        "longpoll": {"active": services.registry.tiers(now)["longpoll"], "waiting": services.longpolls},
+        "longpoll": {
+            "active": services.registry.tiers(now)["longpoll"],
+            "waiting": services.longpolls,
+        },
         "polling": {"active": services.registry.polled(now)},
     }
     return json_reply(200, content)
@@ -31,7 +42,11 @@ def agent_status(request: Request, services: Services, name: str) -> Answer:
     registry, now = services.registry, services.clock.monotonic()
     if not registry.is_known(name):
         raise PeerError(404, f"nobody ever named an agent {name!r} here")
-    agent, report, backlog = registry.agents.get(name), registry.report(name), services.hub.backlogs.get(name)
+    agent, report, backlog = (
+        registry.agents.get(name),
+        registry.report(name),
+        services.hub.backlogs.get(name),
+    )
     content = {
         "connection": registry.connection(name, now),
         "lastHeartbeat": agent.last_heartbeat if agent else None,

@@ -11,13 +11,22 @@ from functools import partial
 
 from bridge.broker import body
 from bridge.broker.entry import Entry
-from bridge.broker.ledger import Draft
-from bridge.broker.limits import REPLIES
-from bridge.broker.reply import Answer, EventStream, OnDisk, Reply, Wait, json_reply, problem, refused
-from bridge.broker.reply_stream import ReplyStream
-from bridge.broker.services import Services, query_int
 from bridge.broker.handlers.streams import check_streams, heartbeat_as_event
 from bridge.broker.handlers.tickets import WAIT_MAX
+from bridge.broker.ledger import Draft
+from bridge.broker.limits import REPLIES
+from bridge.broker.reply import (
+    Answer,
+    EventStream,
+    OnDisk,
+    Reply,
+    Wait,
+    json_reply,
+    problem,
+    refused,
+)
+from bridge.broker.reply_stream import ReplyStream
+from bridge.broker.services import Services, query_int
 from bridge.broker.transitions import replied
 from bridge.errors import PeerError
 from bridge.ticket import check_id
@@ -43,7 +52,10 @@ def reply(request: Request, services: Services, name: str) -> Answer:
     original = entry.decoded()
     if original["originAgent"] in services.registry.agents:
         _check_bounds(services, original["originAgent"], entry.agent_id)
-        services.ledger.accept_unbounded(original["originAgent"], _ticket_to_origin(entry, original["metadata"], fields["payload"], metadata))
+        services.ledger.accept_unbounded(
+            original["originAgent"],
+            _ticket_to_origin(entry, original["metadata"], fields["payload"], metadata),
+        )
     return OnDisk(Reply(204), services.ledger.propose(entry, state))
 
 
@@ -66,12 +78,19 @@ def _check_bounds(services: Services, origin: str, replier: str) -> None:
         raise
 
 
-def _ticket_to_origin(entry: Entry, original: dict[str, object], payload: object, metadata: dict[str, object]) -> Draft:
+def _ticket_to_origin(
+    entry: Entry, original: dict[str, object], payload: object, metadata: dict[str, object]
+) -> Draft:
     added: dict[str, object] = {"replyTo": entry.ticket_id, "isReply": True}
     if "threadId" in original:
         added["threadId"] = original["threadId"]
     origin = metadata.get("origin")
-    return Draft(payload, {**metadata, **added}, origin if isinstance(origin, str) and origin else entry.agent_id, expect_reply=False)
+    return Draft(
+        payload,
+        {**metadata, **added},
+        origin if isinstance(origin, str) and origin else entry.agent_id,
+        expect_reply=False,
+    )
 
 
 def _current(services: Services, ticket_id: str) -> Reply:
@@ -80,7 +99,11 @@ def _current(services: Services, ticket_id: str) -> Reply:
 
 def _reply_or(services: Services, ticket_id: str, otherwise: Reply) -> Reply:
     entry = services.ledger.find(ticket_id)
-    return json_reply(200, entry.to_json()) if entry and entry.state.response is not None else otherwise
+    return (
+        json_reply(200, entry.to_json())
+        if entry and entry.state.response is not None
+        else otherwise
+    )
 
 
 def _is_settled(entry: Entry) -> bool:
@@ -90,7 +113,9 @@ def _is_settled(entry: Entry) -> bool:
 
 def _poll_reply(services: Services, ticket_id: str, tells_end: bool) -> Reply:
     entry = services.ledger.find(ticket_id)
-    is_told = entry is not None and (_is_settled(entry) if tells_end else entry.state.response is not None)
+    is_told = entry is not None and (
+        _is_settled(entry) if tells_end else entry.state.response is not None
+    )
     return json_reply(200, entry.to_json()) if entry and is_told else Reply(204)
 
 
@@ -112,7 +137,11 @@ def wait_reply(request: Request, services: Services, name: str) -> Answer:
     deadline = services.clock.monotonic() + entry.timeout_ms / 1000
 
     def answer() -> Reply:
-        return _reply_or(services, name, _no_reply(entry, is_over=services.clock.monotonic() > deadline - PUNCTUAL))
+        return _reply_or(
+            services,
+            name,
+            _no_reply(entry, is_over=services.clock.monotonic() > deadline - PUNCTUAL),
+        )
 
     if _is_settled(entry) or not entry.timeout_ms:
         return answer()
@@ -124,12 +153,26 @@ def _no_reply(entry: Entry, is_over: bool) -> Reply:
         detail = f"ticket {entry.ticket_id!r} is {entry.state.status}; no reply to it will come"
         return problem(PeerError(408, detail, reason="no_reply"))
     if is_over:
-        return problem(PeerError(408, f"no reply to ticket {entry.ticket_id!r} within its {entry.timeout_ms} ms; it stays as it is, ask again", reason="no_reply"))
-    return problem(PeerError(503, "the broker is stopping; the ticket stays as it is, ask again", {"Retry-After": "1"}))
+        return problem(
+            PeerError(
+                408,
+                f"no reply to ticket {entry.ticket_id!r} within its {entry.timeout_ms} ms; it stays as it is, ask again",
+                reason="no_reply",
+            )
+        )
+    return problem(
+        PeerError(
+            503,
+            "the broker is stopping; the ticket stays as it is, ask again",
+            {"Retry-After": "1"},
+        )
+    )
 
 
 def stream_reply(request: Request, services: Services, name: str) -> Answer:
     check_streams(services)
     entry = services.ledger.get(name)
     as_event = heartbeat_as_event(decode_query(request.query))
-    return EventStream(lambda outbox: ReplyStream(services.ledger, services.hub.replies, outbox, entry), as_event)
+    return EventStream(
+        lambda outbox: ReplyStream(services.ledger, services.hub.replies, outbox, entry), as_event
+    )

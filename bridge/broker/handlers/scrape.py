@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sqlite3
-from typing import Iterable, Iterator, Optional
+from collections.abc import Iterable, Iterator
 
 from bridge import __version__
 from bridge.broker import families
@@ -18,13 +18,26 @@ from bridge.broker.timeline import ACKNOWLEDGED, DELIVERED, INJECTED, STREAMED
 from bridge.wire.request import Request
 
 Filled = Iterator[tuple[Family, Iterable[Sample]]]
-GAUGED = {families.WATCHER_QUEUED: "queued", families.WATCHER_CPU: "cpuPercent", families.WATCHER_MEMORY: "memoryBytes"}
-COUNTED = {families.RECONNECTS: "reconnects", families.SESSION_FAILURES: "sessionFailures", families.INJECTION_ERRORS: "injectionErrors"}
+GAUGED = {
+    families.WATCHER_QUEUED: "queued",
+    families.WATCHER_CPU: "cpuPercent",
+    families.WATCHER_MEMORY: "memoryBytes",
+}
+COUNTED = {
+    families.RECONNECTS: "reconnects",
+    families.SESSION_FAILURES: "sessionFailures",
+    families.INJECTION_ERRORS: "injectionErrors",
+}
 
 
 def metrics(request: Request, services: Services, name: str) -> Answer:
     content_type = choose(request.fields.get("accept", ""))
-    return Reply(200, exposition(_families(services), content_type).encode(), content_type, (("Vary", "Accept"),))
+    return Reply(
+        200,
+        exposition(_families(services), content_type).encode(),
+        content_type,
+        (("Vary", "Accept"),),
+    )
 
 
 def _families(services: Services) -> Filled:
@@ -35,7 +48,7 @@ def _families(services: Services) -> Filled:
     yield from _process(services)
 
 
-def _one(family: Family, value: Optional[Number]) -> tuple[Family, list[Sample]]:
+def _one(family: Family, value: Number | None) -> tuple[Family, list[Sample]]:
     return family, [] if value is None else [plain(family, value)]
 
 
@@ -55,7 +68,14 @@ def _tickets(services: Services) -> Filled:
     yield _one(families.STRAYS, counted.strays)
     yield _one(families.STRAY_BYTES, hub.stray_bytes)
     yield families.DELIVERY, histogram(line.total(DELIVERED), buckets)
-    yield families.HOP, [sample for hop in (STREAMED, INJECTED, ACKNOWLEDGED) for sample in histogram(line.total(hop), buckets, ("hop", hop))]
+    yield (
+        families.HOP,
+        [
+            sample
+            for hop in (STREAMED, INJECTED, ACKNOWLEDGED)
+            for sample in histogram(line.total(hop), buckets, ("hop", hop))
+        ],
+    )
 
 
 def _connections(services: Services) -> Filled:
@@ -67,11 +87,29 @@ def _connections(services: Services) -> Filled:
     yield _one(families.LONGPOLLS, services.longpolls)
     yield _one(families.CONNECTIONS, counted.connections_open)
     tiers = services.registry.tiers(services.clock.monotonic())
-    yield families.TIERS, [plain(families.TIERS, tiers[tier], ("tier", tier)) for tier in ("sse", "longpoll", "poll")]
+    yield (
+        families.TIERS,
+        [
+            plain(families.TIERS, tiers[tier], ("tier", tier))
+            for tier in ("sse", "longpoll", "poll")
+        ],
+    )
     yield _one(families.READERS, len(services.events))
     yield _one(families.MISSED, counted.events_missed)
-    yield families.RESPONSES, [plain(families.RESPONSES, count, ("code", str(code))) for code, count in sorted(counted.responses.items())]
-    yield families.REFUSALS, [plain(families.REFUSALS, counted.refusals[reason], ("reason", reason)) for reason in sorted(REFUSALS)]
+    yield (
+        families.RESPONSES,
+        [
+            plain(families.RESPONSES, count, ("code", str(code)))
+            for code, count in sorted(counted.responses.items())
+        ],
+    )
+    yield (
+        families.REFUSALS,
+        [
+            plain(families.REFUSALS, counted.refusals[reason], ("reason", reason))
+            for reason in sorted(REFUSALS)
+        ],
+    )
 
 
 def _commits(services: Services) -> Filled:
@@ -88,9 +126,21 @@ def _commits(services: Services) -> Filled:
 def _watchers(services: Services) -> Filled:
     yield _one(families.AGENTS, len(services.registry.agents))
     for family, field in GAUGED.items():
-        yield family, [plain(family, value, ("agent", name)) for name, value in _sums(services, field).items()]
+        yield (
+            family,
+            [
+                plain(family, value, ("agent", name))
+                for name, value in _sums(services, field).items()
+            ],
+        )
     for family, field in COUNTED.items():
-        yield family, [plain(family, value, ("agent", name)) for name, value in services.metrics.reported.totals[field].items()]
+        yield (
+            family,
+            [
+                plain(family, value, ("agent", name))
+                for name, value in services.metrics.reported.totals[field].items()
+            ],
+        )
 
 
 def _sums(services: Services, field: str) -> dict[str, Number]:
@@ -107,7 +157,11 @@ def _sums(services: Services, field: str) -> dict[str, Number]:
 
 def _process(services: Services) -> Filled:
     yield _one(families.UPTIME, round(services.clock.monotonic() - services.started_at, 3))
-    build = (("version", __version__), ("python", platform.python_version()), ("sqlite", sqlite3.sqlite_version))
+    build = (
+        ("version", __version__),
+        ("python", platform.python_version()),
+        ("sqlite", sqlite3.sqlite_version),
+    )
     yield families.BUILD, [plain(families.BUILD, 1, *build)]
     process = read_process()
     yield _one(families.CPU, round(process.cpu_seconds, 6))

@@ -20,7 +20,12 @@ STREAMS_MAX = 64  # of one agent, and under one name: each of them is written ev
 def check_streams(services: Services) -> None:
     """Raises PeerError 503 when streams are switched off."""
     if services.settings.disable_sse:
-        raise PeerError(503, "event streams are switched off (DISABLE_SSE); use GET /agents/{id}/tickets/pending?waitMs=", {"Retry-After": "60"}, reason="streams_off")
+        raise PeerError(
+            503,
+            "event streams are switched off (DISABLE_SSE); use GET /agents/{id}/tickets/pending?waitMs=",
+            {"Retry-After": "60"},
+            reason="streams_off",
+        )
 
 
 def _check_room(count: int, whose: str, otherwise: str) -> None:
@@ -54,11 +59,17 @@ def stream(request: Request, services: Services, name: str) -> Answer:
     watcher = watcher_in(query)
     _check_room(services.hub.streams(name), f"agent {name!r}", "/agents/{id}/tickets/pending")
     services.registry.presence(name)
-    return EventStream(partial(_attach_agent, services, name, after, watcher), heartbeat_as_event(query))
+    return EventStream(
+        partial(_attach_agent, services, name, after, watcher), heartbeat_as_event(query)
+    )
 
 
-def _attach_agent(services: Services, agent_id: str, after: int, watcher: str, outbox: Outbox) -> StreamSubscriber:
-    subscriber = StreamSubscriber(services.hub, services.clock, services.metrics, outbox, is_shared=False, after=after)
+def _attach_agent(
+    services: Services, agent_id: str, after: int, watcher: str, outbox: Outbox
+) -> StreamSubscriber:
+    subscriber = StreamSubscriber(
+        services.hub, services.clock, services.metrics, outbox, is_shared=False, after=after
+    )
     subscriber.add(agent_id, 0)
     services.watchers.opened(watcher)
     subscriber.on_close = partial(services.watchers.closed, watcher)
@@ -78,14 +89,22 @@ def shared_stream(request: Request, services: Services, name: str) -> Answer:
     return EventStream(attach, heartbeat_as_event(query))
 
 
-def _attach_everything(services: Services, after: int, looks: bool, outbox: Outbox) -> StreamSubscriber:
-    subscriber = StreamSubscriber(services.hub, services.clock, services.metrics, outbox, True, after, looks)
+def _attach_everything(
+    services: Services, after: int, looks: bool, outbox: Outbox
+) -> StreamSubscriber:
+    subscriber = StreamSubscriber(
+        services.hub, services.clock, services.metrics, outbox, True, after, looks
+    )
     subscriber.add_everything(after)
     return subscriber
 
 
-def _attach_named(services: Services, name: str, after: int, watcher: str, outbox: Outbox) -> StreamSubscriber:
-    subscriber = StreamSubscriber(services.hub, services.clock, services.metrics, outbox, is_shared=True, after=after)
+def _attach_named(
+    services: Services, name: str, after: int, watcher: str, outbox: Outbox
+) -> StreamSubscriber:
+    subscriber = StreamSubscriber(
+        services.hub, services.clock, services.metrics, outbox, is_shared=True, after=after
+    )
     for agent_id, owed in services.subscriptions.agents(name).items():
         subscriber.add(agent_id, owed)
     services.subscriptions.opened(name, subscriber)

@@ -27,9 +27,15 @@ MERGED_MAX = 256  # tickets of one answer
 def show_subscriber(request: Request, services: Services, name: str) -> Answer:
     check_id(name, "subscriber")
     subscriptions, watcher = services.subscriptions, watcher_in(decode_query(request.query))
-    content = {"subscriber": name, "agents": sorted(subscriptions.agents(name)), "receivers": subscriptions.receivers(name, services.clock.monotonic())}
+    content = {
+        "subscriber": name,
+        "agents": sorted(subscriptions.agents(name)),
+        "receivers": subscriptions.receivers(name, services.clock.monotonic()),
+    }
     if watcher:
-        content["own"] = sorted(agent for subscriber, agent in subscriptions.owned(watcher) if subscriber == name)
+        content["own"] = sorted(
+            agent for subscriber, agent in subscriptions.owned(watcher) if subscriber == name
+        )
     return json_reply(200, content)
 
 
@@ -64,4 +70,6 @@ def _backlogs(services: Services, name: str, poll: Poll) -> Reply:
 
 
 def _has_any(services: Services, name: str, after: int) -> bool:
-    return any(services.hub.read(agent_id, after, 1) for agent_id in services.subscriptions.agents(name))
+    return any(
+        services.hub.read(agent_id, after, 1) for agent_id in services.subscriptions.agents(name)
+    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache, partial
-from typing import Callable, NamedTuple, Sequence
+from typing import Callable, NamedTuple
 from urllib.parse import quote
 
 from bridge.broker import body
@@ -47,7 +48,9 @@ def send(request: Request, services: Services, name: str) -> Answer:
         if known is not None:
             return _accepted(*known, services.registry.is_served(name))
     is_served = services.registry.is_served(name)
-    services.ledger.check_room(name, not is_served)  # first: a send that is refused for want of it takes nothing from the rate
+    services.ledger.check_room(
+        name, not is_served
+    )  # first: a send that is refused for want of it takes nothing from the rate
     services.limits.check(name, services.clock.monotonic())
     services.registry.note_named(name)
     return _accepted(*services.ledger.accept_unbounded(name, draft, not is_served), is_served)
@@ -58,7 +61,10 @@ def _accepted(entry: Entry, commit: Stored, is_served: bool) -> Answer:
     if ticket_id.isalnum() and ticket_id.isascii():  # as the broker makes them: nothing to quote
         content = f'{{"ticketId":"{ticket_id}","status":"pending","waitEndpoint":"/replies/{ticket_id}/stream"}}'
     else:
-        content = ACCEPTED % (body.encode_text(ticket_id), body.encode_text(f"/replies/{quote(ticket_id, safe='')}/stream"))
+        content = ACCEPTED % (
+            body.encode_text(ticket_id),
+            body.encode_text(f"/replies/{quote(ticket_id, safe='')}/stream"),
+        )
     if not is_served:
         content = content[:-1] + UNKNOWN
     return OnDisk(Reply(202, content.encode()), commit)
@@ -73,7 +79,9 @@ def read_draft(fields: dict[str, object]) -> Draft:
     for name in NAMES:
         said = metadata.get(name)
         if isinstance(said, str) and len(said) > SAID_MAX:
-            detail = f"metadata.{name} is {len(said)} characters long; at most {SAID_MAX} are allowed"
+            detail = (
+                f"metadata.{name} is {len(said)} characters long; at most {SAID_MAX} are allowed"
+            )
             raise PeerError(400, f"{detail}; what is longer belongs into the payload")
     if ticket_id is not None and check_id(ticket_id, "ticketId") in RESERVED_IDS:
         raise PeerError(400, f"ticketId {ticket_id!r} is the name of a resource; choose another")
@@ -111,17 +119,30 @@ def read_poll(request: Request, services: Services) -> Poll:
     limit = query_int(query, "limit", body.INT_MAX, 1, body.INT_MAX)
     looks = only_looks(query)
     # A cursor of another store: everything is new to its owner. Who waits is there, so who only looks does not wait.
-    return Poll(0 if looks else wait_ms, after if after <= services.ledger.seq else 0, limit, looks, "" if looks else watcher_in(query))
+    return Poll(
+        0 if looks else wait_ms,
+        after if after <= services.ledger.seq else 0,
+        limit,
+        looks,
+        "" if looks else watcher_in(query),
+    )
 
 
-def wait_for_poll(services: Services, poll: Poll, join: Callable[[Callable[[], None]], Callable[[], None]], answer: Callable[[], Reply]) -> Wait:
+def wait_for_poll(
+    services: Services,
+    poll: Poll,
+    join: Callable[[Callable[[], None]], Callable[[], None]],
+    answer: Callable[[], Reply],
+) -> Wait:
     """A long-poll that waits; so long its watcher is here, and for a moment after."""
 
     def opened(wake: Callable[[], None]) -> Callable[[], None]:
         services.watchers.opened(poll.watcher)
         return join(wake)
 
-    return Wait(opened, poll.wait_ms / 1000, answer, partial(services.watchers.closed, poll.watcher, LINGER))
+    return Wait(
+        opened, poll.wait_ms / 1000, answer, partial(services.watchers.closed, poll.watcher, LINGER)
+    )
 
 
 def note_poll(services: Services, agent_id: str, poll: Poll) -> None:
@@ -169,7 +190,9 @@ def claim(request: Request, services: Services, name: str) -> Answer:
     lease_ms = body.take_int(fields, "leaseMs", 60000, 1, LEASE_MAX)
     entry = services.ledger.get(name)
     try:
-        state = claimed(entry.head, watcher, lease_ms, services.clock.monotonic(), services.clock.wall_ms())
+        state = claimed(
+            entry.head, watcher, lease_ms, services.clock.monotonic(), services.clock.wall_ms()
+        )
     except PeerError as error:
         return refused(error, entry)
     assert state.claim is not None
@@ -186,8 +209,12 @@ def acknowledge(request: Request, services: Services, name: str) -> Answer:
     entry = services.ledger.get(name)
     commit = entry.commit
     if entry.head.is_acknowledgeable:
-        commit = services.ledger.propose(entry, acknowledged(entry.head, watcher, evidence, services.clock.wall_ms()))
-    return OnDisk(json_reply(200, {"ticketId": entry.ticket_id, "status": entry.head.status}), commit)
+        commit = services.ledger.propose(
+            entry, acknowledged(entry.head, watcher, evidence, services.clock.wall_ms())
+        )
+    return OnDisk(
+        json_reply(200, {"ticketId": entry.ticket_id, "status": entry.head.status}), commit
+    )
 
 
 def bounded(evidence: object) -> object:

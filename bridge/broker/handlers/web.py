@@ -19,7 +19,12 @@ from bridge.broker.services import Services
 from bridge.errors import PeerError
 from bridge.wire.request import Request
 
-HTML, CSS, SCRIPT, SVG = "text/html; charset=utf-8", "text/css; charset=utf-8", "text/javascript; charset=utf-8", "image/svg+xml"
+HTML, CSS, SCRIPT, SVG = (
+    "text/html; charset=utf-8",
+    "text/css; charset=utf-8",
+    "text/javascript; charset=utf-8",
+    "image/svg+xml",
+)
 PAGE = "page.html"
 FILES = {
     PAGE: HTML,
@@ -47,7 +52,9 @@ HEADERS = (
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
-REVALIDATE = "no-cache"  # kept by the browser, and asked about each time: a new version shows at once
+REVALIDATE = (
+    "no-cache"  # kept by the browser, and asked about each time: a new version shows at once
+)
 
 
 class WebFile(NamedTuple):

@@ -20,7 +20,7 @@ import shutil
 import sqlite3
 import threading
 from contextlib import closing, suppress
-from typing import BinaryIO, Callable, Optional
+from typing import BinaryIO, Callable
 from urllib.parse import quote
 
 from bridge.errors import StoreBusy
@@ -60,8 +60,8 @@ class StoreCopy:
         self._path, self._call = path, call
         self._is_made = False
         self._released = threading.Event()  # the copy is not wanted, or not any more
-        self._file: Optional[BinaryIO] = None
-        self._error: Optional[StoreBusy] = None
+        self._file: BinaryIO | None = None
+        self._error: StoreBusy | None = None
         self._wake = _nothing
         self._thread = threading.Thread(target=self._run, name="bridge-backup", daemon=True)
         self._thread.start()
@@ -81,7 +81,7 @@ class StoreCopy:
         if not self._is_made:
             self._released.set()
 
-    def result(self) -> Optional[StoreBusy]:
+    def result(self) -> StoreBusy | None:
         """None when it can be read, else why not."""
         if self._is_made:
             return self._error
@@ -108,7 +108,7 @@ class StoreCopy:
         self.close()
         self._thread.join()
 
-    def _arrived(self, file: Optional[BinaryIO], error: Optional[StoreBusy]) -> None:
+    def _arrived(self, file: BinaryIO | None, error: StoreBusy | None) -> None:
         self._file, self._error, self._is_made = file, error, True
         if file is None:
             self.close()

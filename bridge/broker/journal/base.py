@@ -11,8 +11,9 @@ it: its rows may rest on what is lost (groups.py).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Any, Callable, Generator, NamedTuple, Optional, Protocol
+from typing import Any, Callable, NamedTuple, Protocol
 
 from bridge.broker.distribution import Distribution
 from bridge.broker.entry import Entry
@@ -37,14 +38,14 @@ class Commit:
         self._loop = loop
         self._effects: list[Callable[[Commit], None]] = []
         self._callbacks: list[Callable[[Commit], None]] = []
-        self._error: Optional[StoreBusy] = None
+        self._error: StoreBusy | None = None
         self._is_done = False
 
     @property
     def is_done(self) -> bool:
         return self._is_done
 
-    def result(self) -> Optional[StoreBusy]:
+    def result(self) -> StoreBusy | None:
         """None when it is on disk, else why it is not. Asked only when it is done."""
         assert self._is_done, "asked before it is known"
         return self._error
@@ -62,11 +63,11 @@ class Commit:
         else:
             self._callbacks.append(callback)
 
-    def set_result(self, error: Optional[StoreBusy]) -> None:
+    def set_result(self, error: StoreBusy | None) -> None:
         self.settle(error)
         self.answer()
 
-    def settle(self, error: Optional[StoreBusy]) -> None:
+    def settle(self, error: StoreBusy | None) -> None:
         """Say the outcome, and run the effects; `answer` must follow."""
         self._error, self._is_done = error, True
         self._effects = self._run(self._effects)
@@ -80,13 +81,17 @@ class Commit:
             try:
                 callback(self)
             except Exception as failure:  # as the loop does: one callback must not take the others' answers with it
-                self._loop.call_exception_handler({"message": "a commit's callback failed", "exception": failure})
+                self._loop.call_exception_handler(
+                    {"message": "a commit's callback failed", "exception": failure}
+                )
         return []
 
-    def __await__(self) -> Generator[Any, None, Optional[StoreBusy]]:
+    def __await__(self) -> Generator[Any, None, StoreBusy | None]:
         """`await commit` is its result, once that is known."""
         known: asyncio.Future[None] = self._loop.create_future()
-        self.add_done_callback(lambda commit: None if known.done() else known.set_result(None))  # done: whoever waited was cancelled
+        self.add_done_callback(
+            lambda commit: None if known.done() else known.set_result(None)
+        )  # done: whoever waited was cancelled
         yield from known
         return self._error
 
@@ -109,7 +114,7 @@ class ChangeRow(NamedTuple):
     status: str
     updated_ms: int
     memo: str
-    finished_ms: Optional[int]
+    finished_ms: int | None
     seq: int
 
 
@@ -120,7 +125,9 @@ class Kept:
     last_seq: int = 0
     pending: list[Entry] = field(default_factory=list)  # in seq order
     agents: list[dict[str, object]] = field(default_factory=list)
-    subscriptions: list[tuple[str, str, int]] = field(default_factory=list)  # (subscriber, agent, owed up to seq)
+    subscriptions: list[tuple[str, str, int]] = field(
+        default_factory=list
+    )  # (subscriber, agent, owed up to seq)
     newest_ms: int = 0  # the wall's latest time in it
 
 
@@ -147,28 +154,28 @@ class Journal(Protocol):
 
     def change(self, row: ChangeRow) -> Commit: ...
 
-    def put_agent(self, agent_id: str, record: Optional[str]) -> Commit:
+    def put_agent(self, agent_id: str, record: str | None) -> Commit:
         """Keep an agent's registration as JSON; None removes it."""
 
-    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: Optional[int]) -> Commit:
+    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: int | None) -> Commit:
         """Keep a subscription; None removes it."""
 
-    def find(self, ticket_id: str) -> Optional[Entry]:
+    def find(self, ticket_id: str) -> Entry | None:
         """Read a ticket that memory no longer holds."""
 
-    def read_before(self, seq: int) -> Optional[Generator[Entry, None, None]]:
+    def read_before(self, seq: int) -> Generator[Entry, None, None] | None:
         """Tickets with a smaller seq, newest first, read as they are asked for; to be closed. None: nothing is kept here."""
 
     def prune(self, before_ms: int) -> None:
         """Forget, in small steps, the tickets that were finished before then."""
 
-    def copy(self) -> Optional[StoreCopy]:
+    def copy(self) -> StoreCopy | None:
         """Begin a copy of the store as it is now; None: nothing is kept here. Raises PeerError."""
 
     def look(self) -> None:
         """See whether the store is still there; part of each sweep."""
 
-    def lost(self) -> Optional[BridgeError]:
+    def lost(self) -> BridgeError | None:
         """Why nothing will ever be written again; None while it will. Never waits."""
 
     async def flush(self) -> None:

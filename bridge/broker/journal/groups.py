@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any, Callable, Deque, Optional
+from typing import Any, Callable
 
 from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Commits
 from bridge.errors import StoreBusy
@@ -40,7 +40,9 @@ class Group:
         self.commit = commit
         self.epoch = epoch  # the failures that were known when it was begun
         self.seconds = 0.0  # that writing it took
-        self.is_written = False  # or has failed; set by the writer's thread, before he tells the loop
+        self.is_written = (
+            False  # or has failed; set by the writer's thread, before he tells the loop
+        )
 
     def __len__(self) -> int:
         return len(self.accepts) + len(self.changes) + len(self.rest)
@@ -52,8 +54,8 @@ class Groups:
     def __init__(self, loop: asyncio.AbstractEventLoop, write: Callable[[Group], None]) -> None:
         self._loop = loop
         self._write = write
-        self._open: Optional[Group] = None
-        self._under_way: Deque[Group] = deque()
+        self._open: Group | None = None
+        self._under_way: deque[Group] = deque()
         self._epoch = 0
         self.commits = Commits()
 
@@ -83,7 +85,7 @@ class Groups:
             self._under_way.append(group)
             self._write(group)
 
-    def written(self, group: Group, error: Optional[StoreBusy]) -> None:
+    def written(self, group: Group, error: StoreBusy | None) -> None:
         """Called on the loop when the group is on disk, or is not."""
         if group.epoch != self._epoch:
             return  # it went with the first failure of its epoch
@@ -116,7 +118,13 @@ class Groups:
     async def flush(self) -> None:
         """Wait until nothing is open and nothing is on its way."""
         while True:
-            last = self._open if self._open is not None else self._under_way[-1] if self._under_way else None  # a group of no rows is false
+            last = (
+                self._open
+                if self._open is not None
+                else self._under_way[-1]
+                if self._under_way
+                else None
+            )  # a group of no rows is false
             if last is None:
                 return
             await last.commit

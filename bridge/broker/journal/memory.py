@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Generator, Optional
+from collections.abc import Generator
 
 from bridge.broker.entry import Entry
 from bridge.broker.journal.backup import StoreCopy
@@ -31,28 +31,28 @@ class MemoryJournal:
     def change(self, row: ChangeRow) -> Commit:
         return self._groups.joined().commit
 
-    def put_agent(self, agent_id: str, record: Optional[str]) -> Commit:
+    def put_agent(self, agent_id: str, record: str | None) -> Commit:
         return self._groups.joined().commit
 
-    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: Optional[int]) -> Commit:
+    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: int | None) -> Commit:
         return self._groups.joined().commit
 
-    def find(self, ticket_id: str) -> Optional[Entry]:
+    def find(self, ticket_id: str) -> Entry | None:
         return None
 
-    def read_before(self, seq: int) -> Optional[Generator[Entry, None, None]]:
+    def read_before(self, seq: int) -> Generator[Entry, None, None] | None:
         return None
 
     def prune(self, before_ms: int) -> None:
         """Nothing is kept here; the ledger's own memory is bounded."""
 
-    def copy(self) -> Optional[StoreCopy]:
+    def copy(self) -> StoreCopy | None:
         return None
 
     def look(self) -> None:
         """There are no files."""
 
-    def lost(self) -> Optional[BridgeError]:
+    def lost(self) -> BridgeError | None:
         return None
 
     async def flush(self) -> None:

@@ -41,7 +41,9 @@ READ_COLUMNS = ACCEPT_COLUMNS + ", status, updated_ms, memo"
 CHANGE = "UPDATE tickets SET status = ?, updated_ms = ?, memo = ?, finished_ms = ? WHERE seq = ?"
 PUT_AGENT = "INSERT OR REPLACE INTO agents (id, record) VALUES (?, ?)"
 DROP_AGENT = "DELETE FROM agents WHERE id = ?"
-PUT_SUBSCRIPTION = "INSERT OR REPLACE INTO subscriptions (subscriber, agent, owed_seq) VALUES (?, ?, ?)"
+PUT_SUBSCRIPTION = (
+    "INSERT OR REPLACE INTO subscriptions (subscriber, agent, owed_seq) VALUES (?, ?, ?)"
+)
 DROP_SUBSCRIPTION = "DELETE FROM subscriptions WHERE subscriber = ? AND agent = ?"
 NEWEST = (
     "SELECT max((SELECT coalesce(max(finished_ms), 0) FROM tickets WHERE finished_ms IS NOT NULL),"

@@ -15,22 +15,25 @@ import json
 import logging
 import os
 import sqlite3
+from collections.abc import Generator, Iterator
 from functools import partial
-from typing import Any, Callable, Generator, Iterator, Optional
+from typing import Any, Callable
 
 from bridge.broker.entry import Entry
 from bridge.broker.journal import schema
 from bridge.broker.journal.backup import StoreCopy, read_only, remove_leftover
 from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Commits, Kept
 from bridge.broker.journal.files import StoreFiles, open_lock, refuse_links
-from bridge.broker.journal.groups import Group, Groups
+from bridge.broker.journal.groups import Groups
 from bridge.broker.journal.writer import STATEMENTS_KEPT, PruneJob, Writer
 from bridge.errors import BridgeError, PeerError, StoreBusy, StoreError, WriterDied
 
 log = logging.getLogger("bridge.broker")
 
 WAL_MAX = 16 << 20  # bytes that the WAL keeps; it is usually 4 MiB, one group may need more
-CHECKED_MAX = 256 << 20  # bytes; a larger store is opened without PRAGMA quick_check, which reads all of it
+CHECKED_MAX = (
+    256 << 20
+)  # bytes; a larger store is opened without PRAGMA quick_check, which reads all of it
 
 
 class SqliteJournal:
@@ -59,21 +62,35 @@ class SqliteJournal:
         self._groups = Groups(loop, self.writer.put)
         self._files = StoreFiles(path)
         self._is_closing = False
-        self._pruning: Optional[PruneJob] = None  # the latest
-        self._copy: Optional[StoreCopy] = None  # the latest
-        self._lost: Optional[BridgeError] = None
+        self._pruning: PruneJob | None = None  # the latest
+        self._copy: StoreCopy | None = None  # the latest
+        self._lost: BridgeError | None = None
         start(self.writer)
 
     def load(self, wall_ms: int, now: float) -> Kept:
         """Read what is pending. Raises StoreError when the file is damaged."""
         try:
-            rows = self._reader.execute(f"SELECT {schema.READ_COLUMNS} FROM tickets WHERE finished_ms IS NULL ORDER BY seq")
+            rows = self._reader.execute(
+                f"SELECT {schema.READ_COLUMNS} FROM tickets WHERE finished_ms IS NULL ORDER BY seq"
+            )
             pending = [_entry(row, wall_ms, now) for row in rows]
-            last = self._reader.execute("SELECT seq FROM sqlite_sequence WHERE name = 'tickets'").fetchone()
+            last = self._reader.execute(
+                "SELECT seq FROM sqlite_sequence WHERE name = 'tickets'"
+            ).fetchone()
             (newest_ms,) = self._reader.execute(schema.NEWEST).fetchone()
-            agents = [json.loads(record) for (record,) in self._reader.execute("SELECT record FROM agents")]
-            subscriptions = list(self._reader.execute("SELECT subscriber, agent, owed_seq FROM subscriptions"))
-        except (sqlite3.Error, ValueError, TypeError, AttributeError) as error:  # or rows that somebody else wrote
+            agents = [
+                json.loads(record)
+                for (record,) in self._reader.execute("SELECT record FROM agents")
+            ]
+            subscriptions = list(
+                self._reader.execute("SELECT subscriber, agent, owed_seq FROM subscriptions")
+            )
+        except (
+            sqlite3.Error,
+            ValueError,
+            TypeError,
+            AttributeError,
+        ) as error:  # or rows that somebody else wrote
             raise StoreError(_damaged(self.path, error)) from None
         return Kept(last[0] if last else 0, pending, agents, subscriptions, newest_ms)
 
@@ -90,12 +107,12 @@ class SqliteJournal:
         group.changes.append(row)
         return group.commit
 
-    def put_agent(self, agent_id: str, record: Optional[str]) -> Commit:
+    def put_agent(self, agent_id: str, record: str | None) -> Commit:
         if record is None:
             return self._put(schema.DROP_AGENT, agent_id)
         return self._put(schema.PUT_AGENT, agent_id, record)
 
-    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: Optional[int]) -> Commit:
+    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: int | None) -> Commit:
         if owed_seq is None:
             return self._put(schema.DROP_SUBSCRIPTION, subscriber, agent_id)
         return self._put(schema.PUT_SUBSCRIPTION, subscriber, agent_id, owed_seq)
@@ -105,13 +122,17 @@ class SqliteJournal:
         group.rest.append((sql, parameters))
         return group.commit
 
-    def find(self, ticket_id: str) -> Optional[Entry]:
+    def find(self, ticket_id: str) -> Entry | None:
         # On the loop, by a unique index, beside the writer (WAL readers never wait): tens of microseconds.
-        row = self._reader.execute(f"SELECT {schema.READ_COLUMNS} FROM tickets WHERE id = ?", (ticket_id,)).fetchone()
+        row = self._reader.execute(
+            f"SELECT {schema.READ_COLUMNS} FROM tickets WHERE id = ?", (ticket_id,)
+        ).fetchone()
         return _entry(row, 0, 0.0) if row else None
 
     def read_before(self, seq: int) -> Generator[Entry, None, None]:
-        cursor = self._reader.execute(f"SELECT {schema.READ_COLUMNS} FROM tickets WHERE seq < ? ORDER BY seq DESC", (seq,))
+        cursor = self._reader.execute(
+            f"SELECT {schema.READ_COLUMNS} FROM tickets WHERE seq < ? ORDER BY seq DESC", (seq,)
+        )
         try:
             for row in cursor:
                 yield _entry(row, 0, 0.0)
@@ -142,7 +163,7 @@ class SqliteJournal:
                 "belongs there, or what was restored, and start the broker again"
             ))  # fmt: skip
 
-    def lost(self) -> Optional[BridgeError]:
+    def lost(self) -> BridgeError | None:
         if self._lost is None and not self.writer.is_alive():
             self._writer_ended()
         return self._lost
@@ -191,7 +212,9 @@ def _take_lock(path: str) -> int:
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         lock = open_lock(path)
     except OSError as error:
-        raise StoreError(f"cannot write beside the store {path}: {error.strerror}; give --db a path in a folder that you may write") from None
+        raise StoreError(
+            f"cannot write beside the store {path}: {error.strerror}; give --db a path in a folder that you may write"
+        ) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.truncate(lock, 0)
@@ -199,25 +222,41 @@ def _take_lock(path: str) -> int:
     except BlockingIOError:
         holder = os.read(lock, 32).decode("ascii", "replace").strip() or "?"
         os.close(lock)
-        raise StoreError(f"the store {path} is in use by another broker (pid {holder}); stop that one, or give --db another path") from None
+        raise StoreError(
+            f"the store {path} is in use by another broker (pid {holder}); stop that one, or give --db another path"
+        ) from None
     except OSError as error:
         os.close(lock)
-        raise StoreError(f"cannot lock the store {path}: {error.strerror}; make room on the disk, or give --db another path") from None
+        raise StoreError(
+            f"cannot lock the store {path}: {error.strerror}; make room on the disk, or give --db another path"
+        ) from None
     return lock
 
 
 def _open(path: str) -> sqlite3.Connection:
     """The writing connection, checked and migrated. Raises StoreError."""
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # the mode holds for -wal and -shm too
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0, cached_statements=STATEMENTS_KEPT)
+        os.close(
+            os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        )  # the mode holds for -wal and -shm too
+        connection = sqlite3.connect(
+            path,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=5.0,
+            cached_statements=STATEMENTS_KEPT,
+        )
     except OSError as error:
-        raise StoreError(f"cannot write the store {path}: {error.strerror}; check its permissions and the disk, or give --db another path") from None
+        raise StoreError(
+            f"cannot write the store {path}: {error.strerror}; check its permissions and the disk, or give --db another path"
+        ) from None
     try:
         _prepare(connection, path)
     except sqlite3.OperationalError as error:  # read-only, full, I/O error
         connection.close()
-        raise StoreError(f"cannot use the store {path}: {error}; check its permissions and free space, or give --db another path") from None
+        raise StoreError(
+            f"cannot use the store {path}: {error}; check its permissions and free space, or give --db another path"
+        ) from None
     except sqlite3.DatabaseError as error:
         connection.close()
         raise StoreError(_damaged(path, error)) from None
@@ -234,7 +273,9 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
     if owner != schema.APPLICATION_ID and not (is_empty and version == 0 and owner == 0):
         raise StoreError(f"{path} is another program's database; give --db another path")
     if version > schema.VERSION:
-        raise StoreError(f"the store {path} is of version {version}, this bridge knows up to {schema.VERSION}; run the newer bridge, or give --db another path")
+        raise StoreError(
+            f"the store {path} is of version {version}, this bridge knows up to {schema.VERSION}; run the newer bridge, or give --db another path"
+        )
     if os.path.getsize(path) <= CHECKED_MAX:
         for (finding,) in connection.execute("PRAGMA quick_check(1)"):
             if finding != "ok":
@@ -252,7 +293,9 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
         connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {version}")
         connection.execute("COMMIT")
-    connection.execute("BEGIN IMMEDIATE")  # fails now, not at the first ticket, when the disk is full or read-only
+    connection.execute(
+        "BEGIN IMMEDIATE"
+    )  # fails now, not at the first ticket, when the disk is full or read-only
     connection.execute("INSERT OR REPLACE INTO agents (id, record) VALUES ('', '')")
     connection.execute("ROLLBACK")
 

@@ -34,5 +34,9 @@ class Trouble:
 
     def worked(self) -> None:
         """A commit succeeded; to be called when there had been failures."""
-        log.warning("commits succeed again failures=%d seconds=%.1f", self.failures, self._clock() - self._began_at)
+        log.warning(
+            "commits succeed again failures=%d seconds=%.1f",
+            self.failures,
+            self._clock() - self._began_at,
+        )
         self.failures = 0

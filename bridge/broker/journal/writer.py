@@ -14,7 +14,7 @@ import sqlite3
 import threading
 import time
 from itertools import chain
-from typing import Callable, Optional, Union
+from typing import Callable
 
 from bridge.broker.journal import schema
 from bridge.broker.journal.base import AcceptRow
@@ -30,7 +30,10 @@ PRUNE_ROWS = 512
 PRUNE_SECONDS = 0.002  # that a step should take: beyond it the next one has half of the rows
 CHUNK = 64  # rows of one INSERT: 448 of the 999 variables that every SQLite has; one statement per size stays prepared
 _ROW = "(?, ?, ?, ?, ?, ?, ?)"
-_INSERTS = [f"INSERT INTO tickets ({schema.ACCEPT_COLUMNS}) VALUES {', '.join([_ROW] * rows)}" for rows in range(CHUNK + 1)]
+_INSERTS = [
+    f"INSERT INTO tickets ({schema.ACCEPT_COLUMNS}) VALUES {', '.join([_ROW] * rows)}"
+    for rows in range(CHUNK + 1)
+]
 STATEMENTS_KEPT = CHUNK + 32  # prepared ones, for sqlite3.connect(cached_statements=)
 
 
@@ -53,7 +56,7 @@ class Writer:
     def __init__(
         self,
         connection: sqlite3.Connection,
-        report: Callable[[Group, Optional[StoreBusy]], None],
+        report: Callable[[Group, StoreBusy | None], None],
         ended: Callable[[], None],
     ) -> None:
         self._connection = connection
@@ -63,7 +66,7 @@ class Writer:
         self._trouble = Trouble()
         self._failed_epoch = -1  # the last epoch that ended
         self._failure = StoreBusy("")  # by which it did
-        self._jobs: queue.SimpleQueue[Union[Group, PruneJob, None]] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Group | PruneJob | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="bridge-journal", daemon=True)
 
     def start(self) -> None:
@@ -72,7 +75,7 @@ class Writer:
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
-    def put(self, job: Union[Group, PruneJob]) -> None:
+    def put(self, job: Group | PruneJob) -> None:
         self._jobs.put(job)
 
     def stop(self) -> None:
@@ -99,7 +102,7 @@ class Writer:
             self._report(job, error)
         return job is not None
 
-    def _commit(self, group: Group) -> Optional[StoreBusy]:
+    def _commit(self, group: Group) -> StoreBusy | None:
         if group.epoch == self._failed_epoch or self.is_halted:
             return self._failure
         try:
@@ -119,7 +122,9 @@ class Writer:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")  # one that failed: else this joins it, uncommitted
         if len(group) == len(group.accepts) <= CHUNK:
-            self._insert(group.accepts)  # a statement alone is a transaction: one step for the usual group
+            self._insert(
+                group.accepts
+            )  # a statement alone is a transaction: one step for the usual group
         else:
             self._connection.execute("BEGIN IMMEDIATE")
             for first in range(0, len(group.accepts), CHUNK):

@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 from dataclasses import replace
-from typing import Any, Optional
+from typing import Any
 
 from bridge.cli.top.detail import frame
 from bridge.cli.top.feed import Feed
@@ -27,21 +27,30 @@ from bridge.client.broker import BrokerClient
 from bridge.settings import TopSettings, WatcherSettings
 from bridge.tasks import run_together
 
-TICK, IDLE_TICK = 1.0, 10.0  # seconds: ages and charts move by themselves, as long as there is something in them
-ENDS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}  # exit statuses, 128 + the signal's number
+TICK, IDLE_TICK = (
+    1.0,
+    10.0,
+)  # seconds: ages and charts move by themselves, as long as there is something in them
+ENDS = {
+    signal.SIGINT: 130,
+    signal.SIGTERM: 143,
+    signal.SIGHUP: 129,
+}  # exit statuses, 128 + the signal's number
 
 
 class App:
-    def __init__(self, client: BrokerClient, settings: TopSettings, stream: WatcherSettings, ui: Ui) -> None:
+    def __init__(
+        self, client: BrokerClient, settings: TopSettings, stream: WatcherSettings, ui: Ui
+    ) -> None:
         self._settings = settings
         self._ui = ui
         self._rows = Rows()
         self._model = Model(client.url, settings.top_tickets)
-        self._held: Optional[tuple[Model, float]] = None
+        self._held: tuple[Model, float] | None = None
         self._changed = asyncio.Event()
         self._over = asyncio.Event()
         self._status = 0
-        self._error: Optional[BaseException] = None
+        self._error: BaseException | None = None
         self._feed = Feed(client, self._model, settings, stream, self._changed.set)
 
     async def run(self) -> int:
@@ -50,8 +59,14 @@ class App:
         with Screen(self._settings.escape_delay) as screen:
             self._listen(screen)
             try:
-                jobs = {"follow": self._feed.follow(), "look": self._feed.look(), "closer": self._feed.look_closer()}
-                await run_together(**jobs, tick=self._tick(), paint=self._paint_all(screen), over=self._wait_over())
+                jobs = {
+                    "follow": self._feed.follow(),
+                    "look": self._feed.look(),
+                    "closer": self._feed.look_closer(),
+                }
+                await run_together(
+                    **jobs, tick=self._tick(), paint=self._paint_all(screen), over=self._wait_over()
+                )
             finally:
                 asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
         if self._error is not None:
@@ -62,7 +77,10 @@ class App:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._fail)
         loop.add_reader(sys.stdin.fileno(), self._on_keys, screen)
-        for number in (signal.SIGWINCH, signal.SIGCONT):  # curses' own handler for the first would not wake the loop
+        for number in (
+            signal.SIGWINCH,
+            signal.SIGCONT,
+        ):  # curses' own handler for the first would not wake the loop
             loop.add_signal_handler(number, self._on_resize, screen)
         for number, status in ENDS.items():
             loop.add_signal_handler(number, self._end, status)
@@ -73,7 +91,9 @@ class App:
 
     def _fail(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """A key or a resize led to an error of ours: it is raised when the terminal has been given back, not written over the picture."""
-        self._error = self._error or context.get("exception") or RuntimeError(context.get("message"))
+        self._error = (
+            self._error or context.get("exception") or RuntimeError(context.get("message"))
+        )
         self._over.set()
 
     async def _wait_over(self) -> None:

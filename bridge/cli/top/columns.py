@@ -8,8 +8,9 @@ Rule 3: a column sorts by its value, not by what is shown; what is not known com
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Callable, Iterable, Optional, Sequence, Union
+from typing import Callable, Union
 
 from bridge.cli.cells import text_width
 from bridge.cli.moment import read_at, short_span
@@ -20,7 +21,10 @@ Value = Union[str, float, None]
 TIERS = {"sse": "stream", "longpoll": "lpoll", "poll": "poll", "none": "-"}
 GAP = 1  # blank cells between columns
 NAME_MIN, NAME_MAX = 8, 28  # cells of an agent's name
-WAITS_MIN, WAITS_GOOD = 12, 26  # cells below which WAITS FOR is not worth having; up to which it comes before the less urgent columns
+WAITS_MIN, WAITS_GOOD = (
+    12,
+    26,
+)  # cells below which WAITS FOR is not worth having; up to which it comes before the less urgent columns
 SUBJECT = "the pane is "  # how most reasons begin: in a table of agents that goes without saying
 PLACE_MAX = 24  # cells of session:pane
 
@@ -51,7 +55,7 @@ def place(agent: AgentView) -> str:
     return ":".join(filter(None, (agent.session, agent.pane)))
 
 
-def _age(at: str, now: float) -> Optional[float]:
+def _age(at: str, now: float) -> float | None:
     seconds = read_at(at)
     return None if seconds is None else max(0.0, now - seconds)
 
@@ -69,20 +73,95 @@ def _waits_since(agent: AgentView, now: float) -> Value:
 
 COLUMNS = (
     Column("agent", "AGENT", lambda agent, now: agent.agent_id, lambda agent, now: agent.agent_id),
-    Column("backlog", "BACKLOG", lambda agent, now: agent.pending, lambda agent, now: str(agent.pending or "-"), 8, True, True),
-    Column("oldest", "OLDEST", lambda agent, now: _age(agent.oldest_at, now), lambda agent, now: _age_text(agent.oldest_at, now), 7, True, True),
-    Column("status", "STATUS", lambda agent, now: agent.status, lambda agent, now: agent.status, 8, False, True),
-    Column("tier", "TIER", lambda agent, now: agent.connection, lambda agent, now: TIERS.get(agent.connection, agent.connection), 6),
-    Column("health", "HEALTH", lambda agent, now: agent.health or None, lambda agent, now: agent.health or "-", 7),
-    Column("queued", "QUEUED", lambda agent, now: agent.queued, lambda agent, now: "" if agent.queued is None else str(agent.queued), 7, True, True),
-    Column("heartbeat", "SEEN", lambda agent, now: _age(agent.last_heartbeat, now), lambda agent, now: _age_text(agent.last_heartbeat, now), 5, True),
-    Column("type", "TYPE", lambda agent, now: agent.type or None, lambda agent, now: agent.type, 10),
-    Column("place", "PANE", lambda agent, now: place(agent) or None, lambda agent, now: place(agent)),
-    Column("waits", "WAITS FOR", _waits_since, lambda agent, now: waits(agent).removeprefix(SUBJECT), 0, False, True),
+    Column(
+        "backlog",
+        "BACKLOG",
+        lambda agent, now: agent.pending,
+        lambda agent, now: str(agent.pending or "-"),
+        8,
+        True,
+        True,
+    ),
+    Column(
+        "oldest",
+        "OLDEST",
+        lambda agent, now: _age(agent.oldest_at, now),
+        lambda agent, now: _age_text(agent.oldest_at, now),
+        7,
+        True,
+        True,
+    ),
+    Column(
+        "status",
+        "STATUS",
+        lambda agent, now: agent.status,
+        lambda agent, now: agent.status,
+        8,
+        False,
+        True,
+    ),
+    Column(
+        "tier",
+        "TIER",
+        lambda agent, now: agent.connection,
+        lambda agent, now: TIERS.get(agent.connection, agent.connection),
+        6,
+    ),
+    Column(
+        "health",
+        "HEALTH",
+        lambda agent, now: agent.health or None,
+        lambda agent, now: agent.health or "-",
+        7,
+    ),
+    Column(
+        "queued",
+        "QUEUED",
+        lambda agent, now: agent.queued,
+        lambda agent, now: "" if agent.queued is None else str(agent.queued),
+        7,
+        True,
+        True,
+    ),
+    Column(
+        "heartbeat",
+        "SEEN",
+        lambda agent, now: _age(agent.last_heartbeat, now),
+        lambda agent, now: _age_text(agent.last_heartbeat, now),
+        5,
+        True,
+    ),
+    Column(
+        "type", "TYPE", lambda agent, now: agent.type or None, lambda agent, now: agent.type, 10
+    ),
+    Column(
+        "place", "PANE", lambda agent, now: place(agent) or None, lambda agent, now: place(agent)
+    ),
+    Column(
+        "waits",
+        "WAITS FOR",
+        _waits_since,
+        lambda agent, now: waits(agent).removeprefix(SUBJECT),
+        0,
+        False,
+        True,
+    ),
 )
 BY_KEY = {column.key: column for column in COLUMNS}
 DEFAULT_SORT = "backlog"
-PRIORITY = ("agent", "backlog", "waits", "tier", "oldest", "health", "status", "place", "heartbeat", "queued", "type")
+PRIORITY = (
+    "agent",
+    "backlog",
+    "waits",
+    "tier",
+    "oldest",
+    "health",
+    "status",
+    "place",
+    "heartbeat",
+    "queued",
+    "type",
+)
 URGENT = frozenset({"tier", "oldest"})
 
 
@@ -94,11 +173,16 @@ class Placed:
     width: int
 
 
-def arrange(agents: Sequence[AgentView], width: int, safe: Callable[[str], str] = one_line) -> tuple[Placed, ...]:
+def arrange(
+    agents: Sequence[AgentView], width: int, safe: Callable[[str], str] = one_line
+) -> tuple[Placed, ...]:
     """The columns for `width` cells, in their order on the screen; `safe` makes a text visible, which may widen it."""
     wanted = {key: _wanted(BY_KEY[key], agents, safe) for key in PRIORITY}
     # A long name, or a long place, must not push out what is worth more.
-    kept: dict[str, int] = {"agent": min(wanted["agent"], max(NAME_MIN + 4, width // 4)), "backlog": wanted["backlog"]}
+    kept: dict[str, int] = {
+        "agent": min(wanted["agent"], max(NAME_MIN + 4, width // 4)),
+        "backlog": wanted["backlog"],
+    }
     left = width - sum(kept.values()) - GAP
     left -= GAP
     if left >= WAITS_MIN:
@@ -118,7 +202,9 @@ def _wanted(column: Column, agents: Sequence[AgentView], safe: Callable[[str], s
     return max(low, min(high, longest))
 
 
-def in_order(agents: Iterable[AgentView], key: str, is_reversed: bool, now: float) -> list[AgentView]:
+def in_order(
+    agents: Iterable[AgentView], key: str, is_reversed: bool, now: float
+) -> list[AgentView]:
     """The agents sorted by a column, in its own direction or the other one."""
     column = BY_KEY[key]
     known, unknown = [], []
@@ -130,7 +216,16 @@ def in_order(agents: Iterable[AgentView], key: str, is_reversed: bool, now: floa
 
 
 def agent_matches(agent: AgentView, text: str) -> bool:
-    return matches(text, agent.agent_id, agent.type, agent.session, agent.status, agent.connection, agent.health, waits(agent))
+    return matches(
+        text,
+        agent.agent_id,
+        agent.type,
+        agent.session,
+        agent.status,
+        agent.connection,
+        agent.health,
+        waits(agent),
+    )
 
 
 def matches(text: str, *fields: str) -> bool:

@@ -21,13 +21,28 @@ from bridge.settings import ClientSettings, TopSettings, WatcherSettings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--sort", choices=tuple(BY_KEY), default=DEFAULT_SORT, metavar="COLUMN", help=f"one of {', '.join(BY_KEY)} (default {DEFAULT_SORT})")
+    parser.add_argument(
+        "--sort",
+        choices=tuple(BY_KEY),
+        default=DEFAULT_SORT,
+        metavar="COLUMN",
+        help=f"one of {', '.join(BY_KEY)} (default {DEFAULT_SORT})",
+    )
     parser.add_argument("--reverse", action="store_true", help="the other way round")
-    parser.add_argument("--filter", default="", metavar="TEXT", help="only agents and tickets in which TEXT occurs")
-    parser.add_argument("--once", action="store_true", help="print one table and end, as without a terminal")
+    parser.add_argument(
+        "--filter", default="", metavar="TEXT", help="only agents and tickets in which TEXT occurs"
+    )
+    parser.add_argument(
+        "--once", action="store_true", help="print one table and end, as without a terminal"
+    )
     add_json_flag(parser)
     add_flags(parser, TopSettings, "looking")
-    add_flags(parser, WatcherSettings, "the stream", only=frozenset({"sse_heartbeat", "reconnect_base", "reconnect_max"}))
+    add_flags(
+        parser,
+        WatcherSettings,
+        "the stream",
+        only=frozenset({"sse_heartbeat", "reconnect_base", "reconnect_max"}),
+    )
     add_broker_flags(parser)
 
 
@@ -38,7 +53,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     obstacle = "" if args.once else why_unusable()
     if args.once or obstacle:
-        overview = Overview.from_json(ask(args, lambda client: first_overview(client, settings.top_agents)))
+        overview = Overview.from_json(
+            ask(args, lambda client: first_overview(client, settings.top_agents))
+        )
         print_once(page, overview, args)
         if obstacle and sys.stdout.isatty():  # who pipes it does not expect a picture
             page.complain(f"{obstacle}: one table instead of a picture")
@@ -49,10 +66,23 @@ def run(args: argparse.Namespace) -> int:
 def print_once(page: Page, overview: Overview, args: argparse.Namespace) -> None:
     """Every agent, every column."""
     now = time.time()
-    agents = in_order((agent for agent in overview.agents if agent_matches(agent, args.filter)), args.sort, args.reverse, now)
-    page.table([column.title for column in COLUMNS], [[column.text(agent, now) for column in COLUMNS] for agent in agents])
+    agents = in_order(
+        (agent for agent in overview.agents if agent_matches(agent, args.filter)),
+        args.sort,
+        args.reverse,
+        now,
+    )
+    page.table(
+        [column.title for column in COLUMNS],
+        [[column.text(agent, now) for column in COLUMNS] for agent in agents],
+    )
 
 
 async def run_app(args: argparse.Namespace, settings: TopSettings) -> int:
     async with BrokerClient(load(ClientSettings, args)) as client:
-        return await App(client, settings, load(WatcherSettings, args), Ui(sort=args.sort, is_reversed=args.reverse, filter=args.filter)).run()
+        return await App(
+            client,
+            settings,
+            load(WatcherSettings, args),
+            Ui(sort=args.sort, is_reversed=args.reverse, filter=args.filter),
+        ).run()

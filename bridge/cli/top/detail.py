@@ -6,7 +6,6 @@ What is shown of a ticket is what `why` says (cli/why.py), and its text to the e
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
 
 from bridge.cli.cells import fold
 from bridge.cli.moment import local, since
@@ -30,7 +29,7 @@ class Detail:
 
     name: str = ""
     tickets: tuple[TicketLine, ...] = ()  # of the agent, newest first
-    facts: Optional[Facts] = None  # of the ticket
+    facts: Facts | None = None  # of the ticket
     error: str = ""
 
 
@@ -41,7 +40,9 @@ def frame(model: Model, ui: Ui, detail: Detail, paper: Paper) -> Frame:
     if ui.view is View.AGENT:
         return _agent_frame(model, ui, detail if detail.name == ui.agent else Detail(), paper)
     if ui.view is View.TICKET:
-        return _scrolled(model, ui, _ticket_lines(detail if detail.name == ui.ticket else Detail(), paper), paper)
+        return _scrolled(
+            model, ui, _ticket_lines(detail if detail.name == ui.ticket else Detail(), paper), paper
+        )
     return main_frame(model, ui, paper)
 
 
@@ -49,8 +50,16 @@ def _scrolled(model: Model, ui: Ui, lines: Lines, paper: Paper) -> Frame:
     height = max(1, paper.height - 2)
     scroll = max(0, min(ui.scroll, len(lines) - height))
     shown = lines[scroll : scroll + height]
-    more = f"  line {scroll + 1} to {scroll + len(shown)} of {len(lines)}" if len(lines) > height else ""
-    foot = paper.line((f"escape back  q quit{more}", "dim")) if model.link_reason == "" else foot_line(model, ui, 0, paper)
+    more = (
+        f"  line {scroll + 1} to {scroll + len(shown)} of {len(lines)}"
+        if len(lines) > height
+        else ""
+    )
+    foot = (
+        paper.line((f"escape back  q quit{more}", "dim"))
+        if model.link_reason == ""
+        else foot_line(model, ui, 0, paper)
+    )
     return Frame(_page(model, ui, shown, foot, paper), Rows((), height), scroll)
 
 
@@ -77,38 +86,74 @@ def _help_lines(paper: Paper) -> Lines:
     return lines
 
 
-def _fact_lines(name: str, text: str, paper: Paper, label: int = LABEL, style: str = "plain") -> Lines:
+def _fact_lines(
+    name: str, text: str, paper: Paper, label: int = LABEL, style: str = "plain"
+) -> Lines:
     """A name and what is to say about it, folded under itself."""
     rows = fold(name.ljust(label) + " " + paper.look.safe(text), paper.width, label + 1)
     head = rows[0][: label + 1]
-    return [paper.line((head, "dim"), (rows[0][len(head) :], style))] + [paper.line((row, style)) for row in rows[1:]]
+    return [paper.line((head, "dim"), (rows[0][len(head) :], style))] + [
+        paper.line((row, style)) for row in rows[1:]
+    ]
 
 
 def _agent_frame(model: Model, ui: Ui, detail: Detail, paper: Paper) -> Frame:
     lines = _agent_lines(model, ui.agent or "", paper)[: max(1, paper.height - 4)]
     room = paper.height - 2 - len(lines) - 1
-    title = "ITS TICKETS" if detail.name else first_that_fits(paper.width, "ITS TICKETS (asking the broker)")
+    title = (
+        "ITS TICKETS"
+        if detail.name
+        else first_that_fits(paper.width, "ITS TICKETS (asking the broker)")
+    )
     lines.append(paper.line((paper.look.fit(title, paper.width), "head")))
     if detail.error:
         lines += _fact_lines("", detail.error, paper, 0, "bad")
     lines += ticket_list(detail.tickets, max(0, room), ui.ticket, True, paper)
-    foot = foot_line(model, ui, 0, paper) if model.link_reason else paper.line(("enter story  escape back  q quit  ? help", "dim"))
-    return Frame(_page(model, ui, lines, foot, paper), Rows([ticket.ticket_id for ticket in detail.tickets], max(1, room)))
+    foot = (
+        foot_line(model, ui, 0, paper)
+        if model.link_reason
+        else paper.line(("enter story  escape back  q quit  ? help", "dim"))
+    )
+    return Frame(
+        _page(model, ui, lines, foot, paper),
+        Rows([ticket.ticket_id for ticket in detail.tickets], max(1, room)),
+    )
 
 
 def _agent_lines(model: Model, name: str, paper: Paper) -> Lines:
     agent, now = model.agents.get(name), paper.now
     if agent is None:
-        return _fact_lines("agent", name, paper, style="bold") + _fact_lines("", "the broker does not list it any more", paper, style="warn")
+        return _fact_lines("agent", name, paper, style="bold") + _fact_lines(
+            "", "the broker does not list it any more", paper, style="warn"
+        )
     about = agent.waiting
     facts = [
-        ("status", f"{agent.status}, reached by {TIERS.get(agent.connection, agent.connection)}" if agent.is_connected else f"{agent.status}, no watcher", "plain"),
+        (
+            "status",
+            f"{agent.status}, reached by {TIERS.get(agent.connection, agent.connection)}"
+            if agent.is_connected
+            else f"{agent.status}, no watcher",
+            "plain",
+        ),
         ("type", agent.type, "plain"),
         ("pane", place(agent), "plain"),
         ("health", agent.health, "bad" if agent.health == "lost" else "plain"),
-        ("backlog", f"{agent.pending} pending" + (f", the oldest {since(agent.oldest_at, now)}" if agent.oldest_at else ""), "plain"),
-        ("queued", "" if agent.queued is None else f"{agent.queued} in its watcher's hands", "plain"),
-        ("waits for", waits(agent) + (f", {since(about.since_at, now)}" if about and about.since_at else ""), "warn"),
+        (
+            "backlog",
+            f"{agent.pending} pending"
+            + (f", the oldest {since(agent.oldest_at, now)}" if agent.oldest_at else ""),
+            "plain",
+        ),
+        (
+            "queued",
+            "" if agent.queued is None else f"{agent.queued} in its watcher's hands",
+            "plain",
+        ),
+        (
+            "waits for",
+            waits(agent) + (f", {since(about.since_at, now)}" if about and about.since_at else ""),
+            "warn",
+        ),
         ("ticket", about.ticket_id if about else "", "plain"),
         ("seen", local(agent.last_heartbeat, now) if agent.last_heartbeat else "", "plain"),
     ]
@@ -121,12 +166,23 @@ def _agent_lines(model: Model, name: str, paper: Paper) -> Lines:
 
 def _ticket_lines(detail: Detail, paper: Paper) -> Lines:
     if detail.facts is None:
-        return [paper.line((paper.look.safe(detail.error) or "asking the broker", "bad" if detail.error else "dim"))]
+        return [
+            paper.line(
+                (
+                    paper.look.safe(detail.error) or "asking the broker",
+                    "bad" if detail.error else "dim",
+                )
+            )
+        ]
     facts = detail.facts
     lines: Lines = []
     for style, text in tell(facts, stand(facts, paper.now), paper.now, 0):
-        lines += [paper.line((row, STYLES[style])) for row in fold(paper.look.safe(text), paper.width, 5)]
+        lines += [
+            paper.line((row, STYLES[style])) for row in fold(paper.look.safe(text), paper.width, 5)
+        ]
     lines += [(), paper.line(("the message", "dim"))]
-    for row in visible(payload_text(facts.ticket.payload)[:BODY_MAX]).replace("\t", "    ").split("\n"):
+    for row in (
+        visible(payload_text(facts.ticket.payload)[:BODY_MAX]).replace("\t", "    ").split("\n")
+    ):
         lines += [paper.line((part, "plain")) for part in fold(paper.look.safe(row), paper.width)]
     return lines

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, Callable, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any, Callable
 
 from bridge.cli.top.detail import Detail
 from bridge.cli.top.model import Link, Model, TicketLine
@@ -39,18 +40,35 @@ async def first_overview(client: BrokerClient, agents_max: int) -> Mapping[str, 
     except Refused as error:
         if error.status not in ABSENT:
             raise
-        raise Refused(404, f"the broker at {client.url} is older than this command: it has no /overview; `agents` and `status` work with it", {"status": 404}) from None
+        raise Refused(
+            404,
+            f"the broker at {client.url} is older than this command: it has no /overview; `agents` and `status` work with it",
+            {"status": 404},
+        ) from None
 
 
 class Feed:
     """Owns no task; `run` and `run_details` are jobs of the app. `changed` is called after each change of the model."""
 
-    def __init__(self, client: BrokerClient, model: Model, settings: TopSettings, stream: WatcherSettings, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        client: BrokerClient,
+        model: Model,
+        settings: TopSettings,
+        stream: WatcherSettings,
+        changed: Callable[[], None],
+    ) -> None:
         self.detail = Detail()
-        self._client, self._model, self._settings, self._stream, self._changed = client, model, settings, stream, changed
+        self._client, self._model, self._settings, self._stream, self._changed = (
+            client,
+            model,
+            settings,
+            stream,
+            changed,
+        )
         self._is_due = asyncio.Event()  # a look at everything
         self._wants_detail = asyncio.Event()
-        self._shown: tuple[View, Optional[str]] = (View.MAIN, None)
+        self._shown: tuple[View, str | None] = (View.MAIN, None)
         self._polls = ""  # why there are no events (rule 3)
 
     # the listener of /events
@@ -84,7 +102,9 @@ class Feed:
 
     async def first_look(self) -> None:
         """Raises BrokerUnreachable, Refused: with no broker at the start there is nothing to show."""
-        self._model.take_overview(Overview.from_json(await first_overview(self._client, self._settings.top_agents)))
+        self._model.take_overview(
+            Overview.from_json(await first_overview(self._client, self._settings.top_agents))
+        )
         self._model.take_found((await self._client.search(limit=SEARCHED)).tickets)
 
     async def follow(self) -> None:
@@ -110,7 +130,9 @@ class Feed:
         while True:
             began = time.monotonic()
             try:
-                self._model.take_overview(await self._client.overview(limit=self._settings.top_agents))
+                self._model.take_overview(
+                    await self._client.overview(limit=self._settings.top_agents)
+                )
                 if self._polls:
                     self._model.take_link(Link.POLLING, time.time(), self._polls)
             except (BrokerUnreachable, PeerError, Refused) as error:
@@ -118,7 +140,9 @@ class Feed:
                     self._model.take_link(Link.LOST, time.time(), str(error))
                 # else the stream ends as well, and is what tells us when it is back
             self._changed()
-            await asyncio.sleep(max(self._settings.top_overview / 1000, PAUSE_OF_LOOK * (time.monotonic() - began)))
+            await asyncio.sleep(
+                max(self._settings.top_overview / 1000, PAUSE_OF_LOOK * (time.monotonic() - began))
+            )
             await self._wait_due()
 
     async def _wait_due(self) -> None:
@@ -156,7 +180,10 @@ class Feed:
 
     def show(self, ui: Ui) -> None:
         """The person looks at this now."""
-        shown = (ui.view, ui.agent if ui.view is View.AGENT else ui.ticket if ui.view is View.TICKET else None)
+        shown = (
+            ui.view,
+            ui.agent if ui.view is View.AGENT else ui.ticket if ui.view is View.TICKET else None,
+        )
         if shown != self._shown:
             self._shown = shown
             self._wants_detail.set()

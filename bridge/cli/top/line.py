@@ -36,7 +36,9 @@ class Look:
     def safe(self, text: str) -> str:
         """Somebody's text as one line that this terminal can show."""
         shown = one_line(text)
-        return shown if self.is_unicode else shown.encode("ascii", "backslashreplace").decode("ascii")
+        return (
+            shown if self.is_unicode else shown.encode("ascii", "backslashreplace").decode("ascii")
+        )
 
     def cut(self, text: str, width: int) -> str:
         return cut(text, width, self.ellipsis)

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import enum
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional, Sequence
 
 from bridge.cli.moment import read_at
 from bridge.cli.text import payload_text
 from bridge.client.observation import AgentView, Overview, StageEvent
 from bridge.ticket import Ticket
 
-MOVES_FOR = 120.0  # seconds after the last stage in which the charts still move: the length of the timeline
+MOVES_FOR = (
+    120.0  # seconds after the last stage in which the charts still move: the length of the timeline
+)
 
 
 PREVIEW = 200  # characters of a ticket's text, as many as its events bring
@@ -45,7 +47,14 @@ class TicketLine:
     @classmethod
     def from_ticket(cls, ticket: Ticket) -> TicketLine:
         preview = payload_text(ticket.payload)[:PREVIEW]
-        return cls(ticket.ticket_id, ticket.agent_id, ticket.origin, ticket.status, ticket.updated_at or ticket.created_at, preview)
+        return cls(
+            ticket.ticket_id,
+            ticket.agent_id,
+            ticket.origin,
+            ticket.status,
+            ticket.updated_at or ticket.created_at,
+            preview,
+        )
 
 
 class Model:
@@ -75,9 +84,17 @@ class Model:
 
     def take_stage(self, event: StageEvent, now: float) -> None:
         known = self.tickets.pop(event.ticket_id, None)
-        text = event.preview if event.preview is not None and event.stage == "accepted" else known.preview if known else ""
+        text = (
+            event.preview
+            if event.preview is not None and event.stage == "accepted"
+            else known.preview
+            if known
+            else ""
+        )
         stage = known.stage if known and not event.is_step else event.stage
-        self.tickets[event.ticket_id] = TicketLine(event.ticket_id, event.agent_id, event.origin, stage, event.at, text)
+        self.tickets[event.ticket_id] = TicketLine(
+            event.ticket_id, event.agent_id, event.origin, stage, event.at, text
+        )
         while len(self.tickets) > self._tickets_max:
             self.tickets.popitem(last=False)
         self._moved_at = now
@@ -87,7 +104,9 @@ class Model:
         for ticket in reversed(tickets):
             if ticket.ticket_id not in self.tickets:
                 self.tickets[ticket.ticket_id] = TicketLine.from_ticket(ticket)
-        self.tickets = OrderedDict(sorted(self.tickets.items(), key=lambda item: item[1].at)[-self._tickets_max :])
+        self.tickets = OrderedDict(
+            sorted(self.tickets.items(), key=lambda item: item[1].at)[-self._tickets_max :]
+        )
 
     def take_missed(self, events: int) -> None:
         self.missed += events
@@ -99,8 +118,15 @@ class Model:
 
     def is_moving(self, now: float) -> bool:
         """Whether what is shown changes by mere time: charts and ages."""
-        moved_at = max(self._moved_at, read_at(self.overview.at) or 0.0 if any(self.overview.timeline.accepted + self.overview.timeline.acknowledged) else 0.0)
-        return now - moved_at < MOVES_FOR or any(agent.pending or agent.waiting for agent in self.agents.values())
+        moved_at = max(
+            self._moved_at,
+            read_at(self.overview.at) or 0.0
+            if any(self.overview.timeline.accepted + self.overview.timeline.acknowledged)
+            else 0.0,
+        )
+        return now - moved_at < MOVES_FOR or any(
+            agent.pending or agent.waiting for agent in self.agents.values()
+        )
 
     def rate(self, now: float) -> float:
         """Tickets accepted a second, over the last ten whole steps."""
@@ -109,10 +135,10 @@ class Model:
     def accepted(self, now: float) -> tuple[float, ...]:
         return self._until(self.overview.timeline.accepted, now, 0.0)
 
-    def p99(self, now: float) -> tuple[Optional[float], ...]:
+    def p99(self, now: float) -> tuple[float | None, ...]:
         return self._until(self.overview.timeline.p99_ms, now, None)
 
-    def _until(self, row: Sequence[Optional[float]], now: float, nothing: Optional[float]) -> tuple:  # type: ignore[type-arg]
+    def _until(self, row: Sequence[float | None], now: float, nothing: float | None) -> tuple:  # type: ignore[type-arg]
         """A row of the timeline, moved on to the present: what came after the overview is nothing, or it would have been asked again."""
         timeline = self.overview.timeline
         began = read_at(timeline.from_at)

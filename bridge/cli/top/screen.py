@@ -13,13 +13,14 @@ import os
 import select
 import sys
 import termios
+from collections.abc import Sequence
 from types import ModuleType
-from typing import Any, Optional, Sequence
+from typing import Any
 
 from bridge.cli.top.line import Look, Span
 from bridge.errors import UsageError
 
-curses: Optional[ModuleType]
+curses: ModuleType | None
 try:
     import curses
 except ImportError:  # a Python that was built without it
@@ -37,7 +38,14 @@ NAMED_KEYS = {
     "KEY_ENTER": "enter",
     "KEY_BACKSPACE": "backspace",
 }
-LETTERS = {"\r": "enter", "\n": "enter", "\x1b": "escape", "\t": "tab", "\x7f": "backspace", "\x08": "backspace"}
+LETTERS = {
+    "\r": "enter",
+    "\n": "enter",
+    "\x1b": "escape",
+    "\t": "tab",
+    "\x7f": "backspace",
+    "\x08": "backspace",
+}
 COLOURS = {"good": "COLOR_GREEN", "warn": "COLOR_YELLOW", "bad": "COLOR_RED", "chart": "COLOR_CYAN"}
 FALLBACK_SIZE = (80, 24)  # columns and rows of a terminal that does not say
 
@@ -52,7 +60,11 @@ def why_unusable() -> str:
         curses.setupterm(os.environ.get("TERM") or "unknown", sys.stdout.fileno())
     except curses.error:
         return f"this machine does not know the terminal {os.environ.get('TERM', '')!r} ($TERM)"
-    return "" if curses.tigetstr("cup") else f"the terminal {os.environ.get('TERM')!r} cannot move its cursor"
+    return (
+        ""
+        if curses.tigetstr("cup")
+        else f"the terminal {os.environ.get('TERM')!r} cannot move its cursor"
+    )
 
 
 class Screen:
@@ -91,7 +103,9 @@ class Screen:
 
     def __exit__(self, *_: object) -> None:
         try:
-            self._window.move(self.size[1] - 1, 0)  # where the shell goes on, on a terminal that has one screen only
+            self._window.move(
+                self.size[1] - 1, 0
+            )  # where the shell goes on, on a terminal that has one screen only
             self._window.clrtoeol()
             self._window.refresh()
         except self._curses.error:
@@ -100,7 +114,14 @@ class Screen:
 
     def _make_styles(self) -> dict[str, int]:
         c = self._curses
-        styles = {"plain": c.A_NORMAL, "dim": c.A_DIM, "bold": c.A_BOLD, "good": c.A_NORMAL, "warn": c.A_BOLD, "bad": c.A_BOLD | c.A_UNDERLINE}
+        styles = {
+            "plain": c.A_NORMAL,
+            "dim": c.A_DIM,
+            "bold": c.A_BOLD,
+            "good": c.A_NORMAL,
+            "warn": c.A_BOLD,
+            "bad": c.A_BOLD | c.A_UNDERLINE,
+        }
         styles.update({"head": c.A_REVERSE, "chosen": c.A_REVERSE | c.A_BOLD, "chart": c.A_NORMAL})
         if not os.environ.get("NO_COLOR"):
             try:
@@ -108,7 +129,9 @@ class Screen:
                 c.use_default_colors()
                 for number, (style, name) in enumerate(COLOURS.items(), 1):
                     c.init_pair(number, getattr(c, name), -1)
-                    styles[style] = c.color_pair(number) | (c.A_BOLD if style == "bad" else c.A_NORMAL)
+                    styles[style] = c.color_pair(number) | (
+                        c.A_BOLD if style == "bad" else c.A_NORMAL
+                    )
             except c.error:
                 pass  # no colours here
         return styles
@@ -132,11 +155,16 @@ class Screen:
         """curses sends only what differs from what is there."""
         self._window.erase()
         for row, line in enumerate(lines):
-            column: Optional[int] = 0
+            column: int | None = 0
             for span in line:
                 try:
                     # Where the last span ended is curses' to know: its idea of a character's cells is what counts.
-                    self._window.addstr(row, self._window.getyx()[1] if column is None else column, span.text, self._styles[span.style])
+                    self._window.addstr(
+                        row,
+                        self._window.getyx()[1] if column is None else column,
+                        span.text,
+                        self._styles[span.style],
+                    )
                 except self._curses.error:
                     break  # the last cell of all cannot be left behind, or the terminal has shrunk meanwhile: a resize comes
                 column = None
@@ -162,13 +190,24 @@ class Screen:
     def _name(self, key: object) -> str:
         if isinstance(key, str):
             return LETTERS.get(key, key if key.isprintable() else "")
-        return next((name for constant, name in NAMED_KEYS.items() if getattr(self._curses, constant) == key), "")
+        return next(
+            (
+                name
+                for constant, name in NAMED_KEYS.items()
+                if getattr(self._curses, constant) == key
+            ),
+            "",
+        )
 
 
 def _is_gone(descriptor: int) -> bool:
     """Ready to be read, and yet there is nothing: the other end was closed."""
     try:
         ready = select.select([descriptor], [], [], 0)[0]
-        return bool(ready) and int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, b"\0" * 4), sys.byteorder) == 0
+        return (
+            bool(ready)
+            and int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, b"\0" * 4), sys.byteorder)
+            == 0
+        )
     except OSError:
         return True

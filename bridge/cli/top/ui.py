@@ -10,8 +10,9 @@ the first row, whatever comes to stand there.
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Callable, Mapping, Optional, Sequence
+from typing import Callable
 
 from bridge.cli.top.columns import COLUMNS, DEFAULT_SORT
 
@@ -46,9 +47,9 @@ class Ui:
     sort: str = DEFAULT_SORT
     is_reversed: bool = False
     filter: str = ""
-    typing: Optional[str] = None  # the filter while it is typed
-    agent: Optional[str] = None  # selected in the main view; shown in AGENT
-    ticket: Optional[str] = None  # selected in the main view's tickets or in AGENT's; shown in TICKET
+    typing: str | None = None  # the filter while it is typed
+    agent: str | None = None  # selected in the main view; shown in AGENT
+    ticket: str | None = None  # selected in the main view's tickets or in AGENT's; shown in TICKET
     came_from: View = View.MAIN  # where Escape leads from TICKET
     scroll: int = 0  # first line shown in TICKET and in the help
     is_paused: bool = False
@@ -64,7 +65,7 @@ class Ui:
         return self.is_helping or self.view is View.TICKET
 
     @property
-    def selected(self) -> Optional[str]:
+    def selected(self) -> str | None:
         return self.ticket if self.moves_in_tickets else self.agent
 
 
@@ -84,21 +85,27 @@ def _type(ui: Ui, text: str, key: str) -> Ui:
     if key == "backspace":
         return replace(ui, typing=text[:-1], filter=text[:-1])
     if len(key) == 1 and key.isprintable() and len(text) < FILTER_MAX:
-        return replace(ui, typing=text + key, filter=text + key)  # what is shown follows each letter
+        return replace(
+            ui, typing=text + key, filter=text + key
+        )  # what is shown follows each letter
     return ui
 
 
-def index_of(name: Optional[str], names: Sequence[str]) -> int:
+def index_of(name: str | None, names: Sequence[str]) -> int:
     return names.index(name) if name in names else 0
 
 
 def _move(by: Callable[[Rows], int]) -> Callable[[Ui, Rows], Ui]:
     def move(ui: Ui, rows: Rows) -> Ui:
         if ui.scrolls:
-            return replace(ui, scroll=max(0, ui.scroll + by(rows)))  # the view knows how far down there is something
+            return replace(
+                ui, scroll=max(0, ui.scroll + by(rows))
+            )  # the view knows how far down there is something
         if not rows.names:
             return ui
-        chosen = rows.names[max(0, min(len(rows.names) - 1, index_of(ui.selected, rows.names) + by(rows)))]
+        chosen = rows.names[
+            max(0, min(len(rows.names) - 1, index_of(ui.selected, rows.names) + by(rows)))
+        ]
         return replace(ui, ticket=chosen) if ui.moves_in_tickets else replace(ui, agent=chosen)
 
     return move
@@ -141,9 +148,14 @@ def _other_pane(ui: Ui, rows: Rows) -> Ui:
 
 
 _UP, _DOWN = _move(lambda rows: -1), _move(lambda rows: 1)
-_PAGE_UP, _PAGE_DOWN = _move(lambda rows: -max(1, rows.height - 1)), _move(lambda rows: max(1, rows.height - 1))
+_PAGE_UP, _PAGE_DOWN = (
+    _move(lambda rows: -max(1, rows.height - 1)),
+    _move(lambda rows: max(1, rows.height - 1)),
+)
 _FIRST, _LAST = _move(lambda rows: -1_000_000), _move(lambda rows: 1_000_000)
-_HELP: Callable[[Ui, Rows], Ui] = lambda ui, rows: replace(ui, is_helping=not ui.is_helping, scroll=0)
+_HELP: Callable[[Ui, Rows], Ui] = lambda ui, rows: replace(
+    ui, is_helping=not ui.is_helping, scroll=0
+)
 
 KEYS: Mapping[str, Callable[[Ui, Rows], Ui]] = {
     "q": lambda ui, rows: replace(ui, is_over=True),

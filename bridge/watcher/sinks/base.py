@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterable, Protocol
+from collections.abc import Iterable
+from typing import Callable, Protocol
 
 from bridge.ticket import Ticket
 from bridge.turns import Turns

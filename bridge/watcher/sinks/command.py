@@ -12,15 +12,15 @@ import json
 import os
 import signal
 import time
+from collections.abc import Iterable
 from contextlib import suppress
-from typing import Callable, Iterable
+from typing import Callable
 
 from bridge.errors import DeliveryFailed
 from bridge.tasks import within
 from bridge.ticket import Ticket
-from bridge.turns import Turns
 from bridge.timestamp import rfc3339
-
+from bridge.turns import Turns
 
 PIPE_ENDS = 1.0  # seconds; what has left the command's session may hold the pipe open
 
@@ -41,15 +41,21 @@ class CommandSink:
     async def deliver(self, ticket: Ticket, time_left: Callable[[], float]) -> dict[str, object]:
         child = await self._start(ticket)
         try:
-            await within(self._timeout, child.communicate(json.dumps(ticket.to_json()).encode() + b"\n"))
+            await within(
+                self._timeout, child.communicate(json.dumps(ticket.to_json()).encode() + b"\n")
+            )
         except asyncio.TimeoutError:
-            raise DeliveryFailed(f"`{self._command}` did not end within {self._timeout:g} s and was killed") from None
+            raise DeliveryFailed(
+                f"`{self._command}` did not end within {self._timeout:g} s and was killed"
+            ) from None
         finally:
             if child.returncode is None:
                 await kill_group(child)
             await end_stdin(child)
         if child.returncode != 0:
-            raise DeliveryFailed(f"`{self._command}` ended with {describe_end(child.returncode or 0)}")
+            raise DeliveryFailed(
+                f"`{self._command}` ended with {describe_end(child.returncode or 0)}"
+            )
         return {"form": "exec", "submittedAt": rfc3339(int(time.time() * 1000)), "verified": True}
 
     def owes(self, ticket_id: str) -> bool:
@@ -68,9 +74,17 @@ class CommandSink:
         return ""
 
     async def _start(self, ticket: Ticket) -> asyncio.subprocess.Process:
-        environment = {**os.environ, "BRIDGE_TICKET_ID": ticket.ticket_id.replace("\0", "")}  # an environment holds no NUL
+        environment = {
+            **os.environ,
+            "BRIDGE_TICKET_ID": ticket.ticket_id.replace("\0", ""),
+        }  # an environment holds no NUL
         try:
-            return await asyncio.create_subprocess_shell(self._command, stdin=asyncio.subprocess.PIPE, start_new_session=True, env=environment)
+            return await asyncio.create_subprocess_shell(
+                self._command,
+                stdin=asyncio.subprocess.PIPE,
+                start_new_session=True,
+                env=environment,
+            )
         except OSError as error:
             raise DeliveryFailed(f"`{self._command}` could not be started: {error}") from None
 

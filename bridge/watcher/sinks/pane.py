@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Callable, Iterable
+from typing import Callable
 
 from bridge.bucket import TokenBucket
 from bridge.client.broker import BrokerClient
@@ -28,7 +29,9 @@ from bridge.tmux.injector import Injector
 from bridge.tmux.tenancy import Tenancy
 from bridge.turns import Turns
 
-_OURS = re.compile(r"bridge[^ ]* show ")  # `python3 -I /opt/bridge.pyz show {id}`, `python3 -m bridge show {id}`
+_OURS = re.compile(
+    r"bridge[^ ]* show "
+)  # `python3 -I /opt/bridge.pyz show {id}`, `python3 -m bridge show {id}`
 CANNOT_TELL = "the command of --shell-command does not say what it has shown"
 TOO_OLD = "this broker does not know what was shown"
 
@@ -53,7 +56,9 @@ class PaneSink:
         self._tenancy = tenancy
         self._client = client
         self._settings = settings
-        self._typed: dict[str, int] = {}  # how often a command was typed that has not said yet that it ran
+        self._typed: dict[
+            str, int
+        ] = {}  # how often a command was typed that has not said yet that it ran
         now = asyncio.get_running_loop().time()
         rate = injections_per_minute
         self._bucket = TokenBucket(rate, rate / 60, now) if rate else None
@@ -81,14 +86,21 @@ class PaneSink:
         shown = await self._client.wait_shown(ticket.ticket_id, self._settings.shown_wait / 1000)
         if shown is None:
             return replace(evidence, verified=False, note=TOO_OLD)
-        if any(evidence.is_from_here(str(one.get("pane", "")), str(one.get("tty", ""))) for one in shown):
+        if any(
+            evidence.is_from_here(str(one.get("pane", "")), str(one.get("tty", "")))
+            for one in shown
+        ):
             self._injector.note_ran()
             return replace(evidence, verified=True)
         self._typed[ticket.ticket_id] = tries
         what = f"`{self._injector.command(ticket)}` was typed into {evidence.pane}, and has not said that it ran"
-        if tries >= self._settings.show_tries:  # what stands before the colon is another reason, for who reads it
+        if (
+            tries >= self._settings.show_tries
+        ):  # what stands before the colon is another reason, for who reads it
             times = f"{tries} times" if tries > 1 else "once"
-            raise Uncertain(f"unconfirmed, and is not typed again: {what} ({times}); run it there, or `ack {ticket.ticket_id}`")
+            raise Uncertain(
+                f"unconfirmed, and is not typed again: {what} ({times}); run it there, or `ack {ticket.ticket_id}`"
+            )
         raise Unconfirmed(f"unconfirmed: {what}; look at the pane: did it fail there?")
 
     def owes(self, ticket_id: str) -> bool:

@@ -13,11 +13,12 @@ import os
 import queue
 import threading
 import time
-from typing import Callable, Iterable, NamedTuple, Optional, TextIO
+from collections.abc import Iterable
+from typing import Callable, NamedTuple, TextIO
 
 from bridge.ticket import Ticket
-from bridge.turns import Turns
 from bridge.timestamp import rfc3339
+from bridge.turns import Turns
 
 
 class _Line(NamedTuple):
@@ -35,14 +36,16 @@ class PrintSink:
     def __init__(self, out: TextIO) -> None:
         self._descriptor = out.fileno()
         self._lines: queue.SimpleQueue[_Line] = queue.SimpleQueue()
-        self._thread: Optional[threading.Thread] = None
+        self._thread: threading.Thread | None = None
 
     async def wait_ready(self, held: Callable[[], Iterable[str]]) -> None:
         """A full pipe makes the write wait, not this."""
 
     async def deliver(self, ticket: Ticket, time_left: Callable[[], float]) -> dict[str, object]:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._write_all, name="bridge-print", daemon=True)
+            self._thread = threading.Thread(
+                target=self._write_all, name="bridge-print", daemon=True
+            )
             self._thread.start()
         loop = asyncio.get_running_loop()
         line = _Line(json.dumps(ticket.to_json()).encode() + b"\n", loop, loop.create_future())
@@ -77,7 +80,7 @@ class PrintSink:
             except RuntimeError:
                 return  # the loop is closed: the process ends
 
-    def _write(self, data: bytes) -> Optional[OSError]:
+    def _write(self, data: bytes) -> OSError | None:
         try:
             while data:
                 data = data[os.write(self._descriptor, data) :]
@@ -86,7 +89,7 @@ class PrintSink:
         return None
 
 
-def _settle(written: asyncio.Future[None], error: Optional[OSError]) -> None:
+def _settle(written: asyncio.Future[None], error: OSError | None) -> None:
     if written.done():
         return
     if error is None:

@@ -21,7 +21,11 @@ from bridge.watcher.transport.longpoll import LongPoll
 from bridge.watcher.transport.poll import Poll
 from bridge.watcher.transport.sse import Stream
 
-TRANSPORTS: dict[Tier, Callable[[Feed, WatcherSettings], Transport]] = {Tier.STREAM: Stream, Tier.LONG_POLL: LongPoll, Tier.POLL: Poll}
+TRANSPORTS: dict[Tier, Callable[[Feed, WatcherSettings], Transport]] = {
+    Tier.STREAM: Stream,
+    Tier.LONG_POLL: LongPoll,
+    Tier.POLL: Poll,
+}
 
 
 def make_transport(tier: Tier, feed: Feed, settings: WatcherSettings) -> Transport:

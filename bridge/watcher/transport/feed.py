@@ -6,7 +6,8 @@ its ticket. So each tier is given a feed, and asks that.
 
 from __future__ import annotations
 
-from typing import Callable, Iterable, Protocol
+from collections.abc import Iterable
+from typing import Callable, Protocol
 
 from bridge.client.broker import BrokerClient
 from bridge.client.http import EventStream
@@ -67,7 +68,9 @@ class SubscriberFeed:
 
     kind = "subscriber"
 
-    def __init__(self, client: BrokerClient, name: str, agents: Callable[[], Iterable[str]]) -> None:
+    def __init__(
+        self, client: BrokerClient, name: str, agents: Callable[[], Iterable[str]]
+    ) -> None:
         self.name = name
         self._client = client
         self._agents = agents

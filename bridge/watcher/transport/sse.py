@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Optional
 
 from bridge.client.http import EventStream
 from bridge.errors import BrokerUnreachable, ConnectionLost, Refused, StreamError, TierUnfit
@@ -31,7 +30,7 @@ class Stream:
         self._first_byte = settings.first_byte / 1000
         self._heartbeat = settings.sse_heartbeat / 1000
         self._silence = STALE_HEARTBEATS * self._heartbeat
-        self._stream: Optional[EventStream] = None
+        self._stream: EventStream | None = None
         self._first: list[Ticket] = []
 
     async def open(self, after: int) -> None:
@@ -43,9 +42,13 @@ class Stream:
         except Refused as error:
             if error.status >= 500 and not error.is_problem:
                 await self._blame(error)
-            raise unfit(error, "the event stream", also=503) from None  # 503: DISABLE_SSE, or too many streams
+            raise unfit(
+                error, "the event stream", also=503
+            ) from None  # 503: DISABLE_SSE, or too many streams
         except asyncio.TimeoutError:
-            raise TierUnfit(f"the event stream showed nothing within {self._first_byte:g} s: a proxy buffers it") from None
+            raise TierUnfit(
+                f"the event stream showed nothing within {self._first_byte:g} s: a proxy buffers it"
+            ) from None
 
     async def _blame(self, error: Refused) -> None:
         """A proxy says 502, 503, 504 of a broker that is away, which proves nothing. Where plain requests get through, it is
@@ -54,7 +57,9 @@ class Stream:
             await self._feed.poll(0, 1)
         except (BrokerUnreachable, Refused):
             raise error from None
-        raise ConnectionLost(f"the event stream is refused ({error.status} {error.detail}), and plain requests are not")
+        raise ConnectionLost(
+            f"the event stream is refused ({error.status} {error.detail}), and plain requests are not"
+        )
 
     async def receive(self) -> list[Ticket]:
         assert self._stream is not None, "opened before it is read"
@@ -64,7 +69,9 @@ class Stream:
         try:
             return self._tickets_of(await self._stream.read_events(self._silence))
         except asyncio.TimeoutError:
-            raise ConnectionLost(f"the event stream was silent for {self._silence:g} s, {STALE_HEARTBEATS} heartbeats") from None
+            raise ConnectionLost(
+                f"the event stream was silent for {self._silence:g} s, {STALE_HEARTBEATS} heartbeats"
+            ) from None
 
     async def aclose(self) -> None:
         if self._stream is not None:

@@ -6,12 +6,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.cli.top.columns import BY_KEY, COLUMNS, GAP, PRIORITY, WAITS_GOOD, arrange, in_order, waits
+from bridge.cli.top.columns import (
+    BY_KEY,
+    COLUMNS,
+    GAP,
+    PRIORITY,
+    WAITS_GOOD,
+    arrange,
+    in_order,
+    waits,
+)
 from bridge.client.observation import AgentView, Waiting
 
 AGENTS = [
-    AgentView("lucy", pending=3, oldest_at="2026-11-22T12:00:00.000Z", connection="sse", status="online", session="dev-lucy", pane="0"),
-    AgentView("max", pending=10, oldest_at="2026-11-22T11:00:00.000Z", waiting=Waiting("the pane is at a password prompt", "2026-11-22T11:30:00.000Z"), connection="poll"),
+    AgentView(
+        "lucy",
+        pending=3,
+        oldest_at="2026-11-22T12:00:00.000Z",
+        connection="sse",
+        status="online",
+        session="dev-lucy",
+        pane="0",
+    ),
+    AgentView(
+        "max",
+        pending=10,
+        oldest_at="2026-11-22T11:00:00.000Z",
+        waiting=Waiting("the pane is at a password prompt", "2026-11-22T11:30:00.000Z"),
+        connection="poll",
+    ),
     AgentView("ann", health="lost", connection="sse"),
     AgentView("bob"),
 ]
@@ -40,7 +63,10 @@ def test_columns_for_a_width(width, shown):
     assert " ".join(keys(width)) == shown
 
 
-@given(st.integers(21, 300), st.lists(st.sampled_from(AGENTS + [AgentView("漢" * 40, session="s" * 300)]), max_size=4))
+@given(
+    st.integers(21, 300),
+    st.lists(st.sampled_from(AGENTS + [AgentView("漢" * 40, session="s" * 300)]), max_size=4),
+)
 def test_columns_fill_the_width_and_never_more(width, agents):
     placed = arrange(agents, width)
     total = sum(each.width for each in placed) + GAP * (len(placed) - 1)

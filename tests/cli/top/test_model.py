@@ -39,7 +39,11 @@ def test_tickets_by_their_last_stage_and_no_more_than_allowed():
     for number in "1234":
         known.take_stage(stage(number, "accepted", f"text {number}"), NOW)
     known.take_stage(stage("2", "replied", "an answer"), NOW)
-    assert [(each.ticket_id, each.stage, each.preview) for each in known.tickets.values()] == [("3", "accepted", "text 3"), ("4", "accepted", "text 4"), ("2", "replied", "text 2")]
+    assert [(each.ticket_id, each.stage, each.preview) for each in known.tickets.values()] == [
+        ("3", "accepted", "text 3"),
+        ("4", "accepted", "text 4"),
+        ("2", "replied", "text 2"),
+    ]
 
 
 def test_a_ticket_that_a_terminal_shows_has_not_moved_on():
@@ -47,14 +51,27 @@ def test_a_ticket_that_a_terminal_shows_has_not_moved_on():
     for name in ("accepted", "acknowledged", "replied", "shown"):
         known.take_stage(stage("1", name), NOW)
     known.take_stage(stage("2", "shown"), NOW)  # the first that we hear of it
-    assert [(each.ticket_id, each.stage) for each in known.tickets.values()] == [("1", "replied"), ("2", "shown")]
+    assert [(each.ticket_id, each.stage) for each in known.tickets.values()] == [
+        ("1", "replied"),
+        ("2", "shown"),
+    ]
 
 
 def test_what_was_found_at_the_start_does_not_hide_what_came_meanwhile():
     known = model()
     known.take_stage(stage("2", "acknowledged"), NOW)
-    known.take_found([Ticket("3", 3, "lucy", {"a": 1}, updated_at=at(50)), Ticket("2", 2, "lucy", "x", updated_at=at(60)), Ticket("1", 1, "lucy", "old", updated_at=at(70))])
-    assert [(each.ticket_id, each.stage) for each in known.tickets.values()] == [("1", "pending"), ("3", "pending"), ("2", "acknowledged")]
+    known.take_found(
+        [
+            Ticket("3", 3, "lucy", {"a": 1}, updated_at=at(50)),
+            Ticket("2", 2, "lucy", "x", updated_at=at(60)),
+            Ticket("1", 1, "lucy", "old", updated_at=at(70)),
+        ]
+    )
+    assert [(each.ticket_id, each.stage) for each in known.tickets.values()] == [
+        ("1", "pending"),
+        ("3", "pending"),
+        ("2", "acknowledged"),
+    ]
 
 
 def test_a_lost_broker_takes_nothing_away():
@@ -62,7 +79,11 @@ def test_a_lost_broker_takes_nothing_away():
     known.take_agent(AgentView("lucy", connection="sse"))
     known.take_link(Link.LOST, NOW, "gone")
     known.take_link(Link.LOST, NOW + 5, "gone again")
-    assert (known.link_since, known.link_reason, known.agents["lucy"].connection) == (NOW, "gone again", "sse")
+    assert (known.link_since, known.link_reason, known.agents["lucy"].connection) == (
+        NOW,
+        "gone again",
+        "sse",
+    )
     known.take_link(Link.LIVE, NOW + 9)
     assert (known.link_since, known.link_reason) == (NOW + 9, "")
 
@@ -71,14 +92,30 @@ def test_a_lost_broker_takes_nothing_away():
     "later, row, rate",
     [
         (0, (0,) * 110 + (5,) * 10, 4.5),  # the last step is under way and does not count
-        (3, (0,) * 107 + (5,) * 10 + (0,) * 3, 4.0),  # the overview is old: nothing has happened since
+        (
+            3,
+            (0,) * 107 + (5,) * 10 + (0,) * 3,
+            4.0,
+        ),  # the overview is old: nothing has happened since
         (500, (0,) * 120, 0.0),
         (-5, (0,) * 110 + (5,) * 10, 4.5),  # the broker's clock is ahead of ours
     ],
 )
 def test_the_timeline_moves_on(later, row, rate):
     known = model()
-    known.take_overview(Overview(at=at(0), timeline=Timeline(1000, at(119.5), (0,) * 110 + (5,) * 10, (0,) * 120, (None,) * 120, (None,) * 119 + (7.0,))))
+    known.take_overview(
+        Overview(
+            at=at(0),
+            timeline=Timeline(
+                1000,
+                at(119.5),
+                (0,) * 110 + (5,) * 10,
+                (0,) * 120,
+                (None,) * 120,
+                (None,) * 119 + (7.0,),
+            ),
+        )
+    )
     assert known.accepted(NOW + later) == row and known.rate(NOW + later) == rate
     assert known.p99(NOW + 1)[-2:] == (7.0, None)
 

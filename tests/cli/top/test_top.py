@@ -11,16 +11,18 @@ import sys
 from urllib.parse import quote
 
 import pytest
-
-from bridge.cli.top.columns import COLUMNS
 from fakes import FakeBroker, problem, wait_for
 from running import ROOT, Broker, package_launcher
 
+from bridge.cli.top.columns import COLUMNS
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "tmux"))
 
-from panes import Server, until  # noqa: E402
+from panes import Server, until
 
-HOSTILE = "evil\u202e漢字"  # what an id may hold: no control characters, but whatever reorders or widens
+HOSTILE = (
+    "evil\u202e漢字"  # what an id may hold: no control characters, but whatever reorders or widens
+)
 QUICK = "--top-overview 50 --reconnect-base 10 --reconnect-max 50"
 
 
@@ -33,7 +35,9 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory):
-    with Broker(package_launcher(), tmp_path_factory.mktemp("store") / "bridge.db", BRIDGE_RATE_LIMIT=0) as running:
+    with Broker(
+        package_launcher(), tmp_path_factory.mktemp("store") / "bridge.db", BRIDGE_RATE_LIMIT=0
+    ) as running:
         running.register("lucy", type="claude", metadata={"session": "dev-lucy", "paneId": "0"})
         for agent, count in (("lucy", 1), ("max", 3), (HOSTILE, 2)):
             for number in range(count):
@@ -44,16 +48,28 @@ def broker(tmp_path_factory):
 class Top:
     """A shell in a pane, and `top` run in it."""
 
-    def __init__(self, server: Server, url: str, *flags: str, width: int = 80, height: int = 24, **environment: str) -> None:
+    def __init__(
+        self,
+        server: Server,
+        url: str,
+        *flags: str,
+        width: int = 80,
+        height: int = 24,
+        **environment: str,
+    ) -> None:
         self.server = server
         self.pane = server.open("env 'PS1=$ ' bash --norc --noprofile", width, height)
         self.pane.wait_shown("$")
         self.pane.type("echo before; stty -a | grep -v rows >one")
         self.pane.keys("Enter")
-        until(lambda: self.pane.screen().rstrip().endswith("before\n$"), "the prompt")  # what is typed ahead of it stands there twice
+        until(
+            lambda: self.pane.screen().rstrip().endswith("before\n$"), "the prompt"
+        )  # what is typed ahead of it stands there twice
         settings = {"PYTHONPATH": str(ROOT), "BRIDGE_BROKER_URL": url, **environment}
         words = [f"{name}={shlex.quote(value)}" for name, value in settings.items()]
-        self.pane.type(f"env {' '.join(words)} {shlex.join(package_launcher())} top {QUICK} {' '.join(flags)} 2>said; echo status $?; stty -a | grep -v rows >two")
+        self.pane.type(
+            f"env {' '.join(words)} {shlex.join(package_launcher())} top {QUICK} {' '.join(flags)} 2>said; echo status $?; stty -a | grep -v rows >two"
+        )
         self.pane.keys("Enter")
 
     def rows(self) -> list:
@@ -77,12 +93,21 @@ class Top:
         """It ends, and the terminal is as it was."""
         self.press(key)
         rows = self.wait(rf"^status {status}$")
-        assert any("before" in row for row in rows) and not any("BACKLOG" in row for row in rows), "the screen from before is back"
+        assert any("before" in row for row in rows) and not any("BACKLOG" in row for row in rows), (
+            "the screen from before is back"
+        )
         self.press("Enter")
-        until(lambda: (self.server.folder / "two").exists() and self.pane.get("cursor_flag") == "1", "the cursor")
-        assert (self.server.folder / "one").read_text() == (self.server.folder / "two").read_text(), "stty"
+        until(
+            lambda: (self.server.folder / "two").exists() and self.pane.get("cursor_flag") == "1",
+            "the cursor",
+        )
+        assert (self.server.folder / "one").read_text() == (
+            self.server.folder / "two"
+        ).read_text(), "stty"
         said = (self.server.folder / "said").read_text().splitlines()
-        assert [line for line in said if not line.startswith("Executing")] == [], "asyncio's debug mode tells when a loaded machine was slow"
+        assert [line for line in said if not line.startswith("Executing")] == [], (
+            "asyncio's debug mode tells when a loaded machine was slow"
+        )
 
 
 def agents_of(rows: list) -> list:
@@ -97,7 +122,11 @@ def test_a_terminal_that_shrinks_and_grows_sorts_opens_and_is_given_back(server,
     top.wait(" live$")
     rows = top.wait("^TICKETS 6")
     shown = "evil\\u{202e}漢字"
-    assert agents_of(rows) == ["max", shown, "lucy"] and rows[0].endswith(" live") and "6 pending" in rows[1]
+    assert (
+        agents_of(rows) == ["max", shown, "lucy"]
+        and rows[0].endswith(" live")
+        and "6 pending" in rows[1]
+    )
     assert any("text 2␛[31m for max" in row for row in rows)
     top.resize(40, 24)
     rows = top.wait("^  AGENT +▼BACKLOG WAITS FOR *$")
@@ -156,21 +185,36 @@ def test_a_broker_that_streams_nothing_is_looked_at(server, tmp_path):
         top.quit()
 
 
-@pytest.mark.parametrize("environment, colours", [({"TERM": "screen"}, True), ({"TERM": "screen", "NO_COLOR": "1"}, False), ({"TERM": "screen", "LC_ALL": "C"}, True)])
+@pytest.mark.parametrize(
+    "environment, colours",
+    [
+        ({"TERM": "screen"}, True),
+        ({"TERM": "screen", "NO_COLOR": "1"}, False),
+        ({"TERM": "screen", "LC_ALL": "C"}, True),
+    ],
+)
 def test_terminals_that_show_less(server, broker, environment, colours):
     top = Top(server, broker.url, **environment)
     rows = top.wait("^TICKETS 6")
     painted = server("capture-pane", "-p", "-e", "-t", top.pane.id)
     assert (re.search(r"\x1b\[(\d+;)*3[1-6]m", painted) is not None) is colours
     if "LC_ALL" in environment:
-        assert all(row.isascii() for row in rows) and "evil\\u{202e" in "\n".join(rows).replace("\\\\", "\\") and "vBACKLOG" in "\n".join(rows)
+        assert (
+            all(row.isascii() for row in rows)
+            and "evil\\u{202e" in "\n".join(rows).replace("\\\\", "\\")
+            and "vBACKLOG" in "\n".join(rows)
+        )
     top.press("q")
     top.wait("^status 0$")
 
 
 def test_a_hang_up_ends_it(server, broker):
-    pane = server.open(f"env PYTHONPATH={ROOT} BRIDGE_BROKER_URL={broker.url} {shlex.join(package_launcher())} top")
-    until(lambda: any(row.startswith("TICKETS") for row in pane.screen().split("\n")), "the picture")
+    pane = server.open(
+        f"env PYTHONPATH={ROOT} BRIDGE_BROKER_URL={broker.url} {shlex.join(package_launcher())} top"
+    )
+    until(
+        lambda: any(row.startswith("TICKETS") for row in pane.screen().split("\n")), "the picture"
+    )
     process = int(pane.get("pane_pid"))
     server("kill-session", "-t", pane.session)
     until(lambda: not is_running(process), "its end")
@@ -179,7 +223,9 @@ def test_a_hang_up_ends_it(server, broker):
 def is_running(process: int) -> bool:
     """Not ended; one that has and is not waited for yet (a zombie, proc(5)) is no more."""
     try:
-        return pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return (
+            pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        )
     except (FileNotFoundError, ProcessLookupError):
         return False
 
@@ -188,10 +234,19 @@ def test_without_a_terminal_it_is_one_table(broker, program_for):
     program = program_for(broker.url)
     rows = program.run("top", "--sort", "agent").splitlines()
     assert re.split(r"  +", rows[0]) == [column.title for column in COLUMNS]
-    assert [row.split()[0] for row in rows[1:]] == ["evil\\u{202e}漢字", "lucy", "max"] and "dev-lucy:0" in rows[2] and rows[3].endswith("no watcher")
+    assert (
+        [row.split()[0] for row in rows[1:]] == ["evil\\u{202e}漢字", "lucy", "max"]
+        and "dev-lucy:0" in rows[2]
+        and rows[3].endswith("no watcher")
+    )
     assert program.stderr == ""
-    assert [row.split()[0] for row in program.run("top", "--once", "--filter", "LUC", "--reverse").splitlines()[1:]] == ["lucy"] and program.stderr == ""
-    assert [agent["agentId"] for agent in json.loads(program.run("top", "--json"))["agents"]] == sorted(["lucy", "max", HOSTILE])
+    assert [
+        row.split()[0]
+        for row in program.run("top", "--once", "--filter", "LUC", "--reverse").splitlines()[1:]
+    ] == ["lucy"] and program.stderr == ""
+    assert [
+        agent["agentId"] for agent in json.loads(program.run("top", "--json"))["agents"]
+    ] == sorted(["lucy", "max", HOSTILE])
     program.run("top", "--sort", "nonsense", status=2)
     program_for("http://127.0.0.1:1").run("top", "--once", status=3)
 
@@ -204,14 +259,25 @@ def test_an_older_broker_is_called_so(program_for):
         async with FakeBroker(handler) as broker:
             program = program_for(broker.url)
             with program.running("top", "--once") as top:
-                await wait_for(lambda: top.process.poll() is not None and top.complaints(), "its end")
-                assert top.process.returncode == 4 and "is older than this command: it has no /overview" in top.complaints()[0]
+                await wait_for(
+                    lambda: top.process.poll() is not None and top.complaints(), "its end"
+                )
+                assert (
+                    top.process.returncode == 4
+                    and "is older than this command: it has no /overview" in top.complaints()[0]
+                )
 
     asyncio.run(play())
 
 
 def test_a_terminal_that_cannot_be_painted_gets_the_table(server, broker):
-    for term, words in (("dumb", "cannot move its cursor"), ("no-such-terminal", "does not know the terminal")):
-        pane = server.open(f"sh -c 'TERM={term} PYTHONPATH={ROOT} BRIDGE_BROKER_URL={broker.url} {shlex.join(package_launcher())} top; cat'", 120)
+    for term, words in (
+        ("dumb", "cannot move its cursor"),
+        ("no-such-terminal", "does not know the terminal"),
+    ):
+        pane = server.open(
+            f"sh -c 'TERM={term} PYTHONPATH={ROOT} BRIDGE_BROKER_URL={broker.url} {shlex.join(package_launcher())} top; cat'",
+            120,
+        )
         pane.wait_shown(words)
         assert pane.is_shown("WAITS FOR")

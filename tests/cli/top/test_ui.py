@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,10 +85,17 @@ def test_every_key_is_in_the_help():
     names = {" ": "space", "pageup": "page", "pagedown": "page", "home": "home", "end": "end"}
     text = " ".join(words for pair in HELP for words in pair)
     for key in KEYS:
-        assert key in told or names.get(key, key) in text or key in ("g", "G", "Q", "right", "left", "backspace"), key
+        assert (
+            key in told
+            or names.get(key, key) in text
+            or key in ("g", "G", "Q", "right", "left", "backspace")
+        ), key
 
 
-@given(st.lists(st.sampled_from([*KEYS, "x", "weird"]), max_size=30), st.lists(st.text(max_size=3), unique=True, max_size=4))
+@given(
+    st.lists(st.sampled_from([*KEYS, "x", "weird"]), max_size=30),
+    st.lists(st.text(max_size=3), unique=True, max_size=4),
+)
 def test_no_keys_lead_nowhere(keys, names):
     ui = after(*keys, rows=Rows(names, 2))
     ui = after("escape", "escape", "escape", "escape", ui=ui)

@@ -26,7 +26,9 @@ flags.add_argument("--no-bracket", action="store_true", help="does not ask for b
 flags.add_argument("--main-screen", action="store_true", help="stays on the normal screen")
 flags.add_argument("--box", action="store_true", help="draws a frame around the input")
 flags.add_argument("--glyph", default="❯")
-flags.add_argument("--each-row", action="store_true", help="begins every row of a draft with the glyph")
+flags.add_argument(
+    "--each-row", action="store_true", help="begins every row of a draft with the glyph"
+)
 flags.add_argument("--placeholder", default="")
 flags.add_argument("--hidden", action="store_true", help="hides the cursor and leaves it elsewhere")
 flags.add_argument("--slow", type=float, default=0.0, help="seconds before a key shows")
@@ -34,19 +36,48 @@ flags.add_argument("--busy", type=float, default=0.0, help="seconds of work afte
 flags.add_argument("--busy-at-start", type=float, default=0.0)
 flags.add_argument("--spinner", default="✻ Thinking… (esc to interrupt)")
 flags.add_argument("--still-spinner", action="store_true", help="the spinner does not turn")
-flags.add_argument("--deaf", type=float, default=0.0, help="seconds after a paste for which it reads nothing")
-flags.add_argument("--stale", action="store_true", help="Enters that it reads in one go all submit the same text")
+flags.add_argument(
+    "--deaf", type=float, default=0.0, help="seconds after a paste for which it reads nothing"
+)
+flags.add_argument(
+    "--stale", action="store_true", help="Enters that it reads in one go all submit the same text"
+)
 flags.add_argument("--swallow", type=int, default=0, help="Enters that each draft swallows")
-flags.add_argument("--blank", type=float, default=0.0, help="seconds that a swallowed Enter leaves the screen blank")
-flags.add_argument("--burst", type=float, default=0.0, help="an Enter within these seconds after a key is part of the text")
+flags.add_argument(
+    "--blank",
+    type=float,
+    default=0.0,
+    help="seconds that a swallowed Enter leaves the screen blank",
+)
+flags.add_argument(
+    "--burst",
+    type=float,
+    default=0.0,
+    help="an Enter within these seconds after a key is part of the text",
+)
 flags.add_argument("--fold", type=int, default=0, help="a paste of more lines shows as a mark")
-flags.add_argument("--dialog", action="store_true", help="a permission dialog is open; any Enter answers it")
-flags.add_argument("--dialog-on", default="", help="a draft that contains this opens the dialog at once")
-flags.add_argument("--dialog-keeps-draft", action="store_true", help="the dialog stands above the composer, and the cursor stays in the draft")
-flags.add_argument("--ask-on-enter", action="store_true", help="the first Enter is not taken: it opens the dialog")
+flags.add_argument(
+    "--dialog", action="store_true", help="a permission dialog is open; any Enter answers it"
+)
+flags.add_argument(
+    "--dialog-on", default="", help="a draft that contains this opens the dialog at once"
+)
+flags.add_argument(
+    "--dialog-keeps-draft",
+    action="store_true",
+    help="the dialog stands above the composer, and the cursor stays in the draft",
+)
+flags.add_argument(
+    "--ask-on-enter", action="store_true", help="the first Enter is not taken: it opens the dialog"
+)
 flags.add_argument("--question", default="", help="a last line of the transcript")
-flags.add_argument("-i", action="store_true", help="says nothing to this agent; to Python, before a script, it does")
+flags.add_argument(
+    "-i",
+    action="store_true",
+    help="says nothing to this agent; to Python, before a script, it does",
+)
 options = flags.parse_args()
+
 
 def columns(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
@@ -56,7 +87,8 @@ BUSY, IDLE, DIALOG = "busy", "idle", "dialog"
 MOVES = "\x01\x05\x02\x06\x10"  # to the start, to the end, left, right, to the end of the row above
 ARROWS = {
     **{start + key: move for start in ("\x1b[", "\x1bO") for key, move in zip("HFDCA", MOVES)},
-    **{"\x1b[1~": "\x01", "\x1b[4~": "\x05"},
+    "\x1b[1~": "\x01",
+    "\x1b[4~": "\x05",
 }
 SPIN = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
@@ -65,8 +97,14 @@ class Agent:
     def __init__(self) -> None:
         self.transcript = ["BRIDGE-TEST-AGENT"] + ([options.question] if options.question else [])
         self.draft, self.shown = "", ""
-        self.behind, self.shown_behind = 0, 0  # characters behind the caret: a fold is not one of them
-        self.paste_start, self.fold = 0, (0, 0)  # what of the draft shows as a mark; what stands before and behind it shows
+        self.behind, self.shown_behind = (
+            0,
+            0,
+        )  # characters behind the caret: a fold is not one of them
+        self.paste_start, self.fold = (
+            0,
+            (0, 0),
+        )  # what of the draft shows as a mark; what stands before and behind it shows
         self.swallow = options.swallow
         self.state = DIALOG if options.dialog else BUSY if options.busy_at_start else IDLE
         self.busy_until = time.monotonic() + options.busy_at_start
@@ -103,15 +141,28 @@ class Agent:
                 rows.append("")
             cursor_row, cursor_column = cursor_row + 1, 0
         if not self.shown and options.placeholder:
-            rows[-1] = rows[-1] + "\x1b[2m" + options.placeholder + "\x1b[22m"  # faint, as every agent's
+            rows[-1] = (
+                rows[-1] + "\x1b[2m" + options.placeholder + "\x1b[22m"
+            )  # faint, as every agent's
         bottom = list(rows)
         offset = 0
         if options.box:
             inner = width - 4
-            bottom = ["╭" + "─" * (width - 2) + "╮"] + ["│ " + row + " " * (inner - columns(re.sub("\x1b[^m]*m", "", row))) + " │" for row in rows] + ["╰" + "─" * (width - 2) + "╯"]
+            bottom = (
+                ["╭" + "─" * (width - 2) + "╮"]
+                + [
+                    "│ " + row + " " * (inner - columns(re.sub("\x1b[^m]*m", "", row))) + " │"
+                    for row in rows
+                ]
+                + ["╰" + "─" * (width - 2) + "╯"]
+            )
             offset, cursor_column = 1, cursor_column + 2
         if self.state == BUSY:
-            spin = options.spinner if options.still_spinner else SPIN[self.frame % len(SPIN)] + " " + options.spinner
+            spin = (
+                options.spinner
+                if options.still_spinner
+                else SPIN[self.frame % len(SPIN)] + " " + options.spinner
+            )
             bottom = [spin, ""] + bottom
             offset += 2
         menu = ["Do you want to run rm -rf build?", "❯ 1. Yes", "  2. No, and tell me what to do"]
@@ -121,13 +172,18 @@ class Agent:
         elif self.state == DIALOG:
             bottom = menu
         above = [line for entry in self.transcript for line in entry.split("\n")]
-        above = [line.expandtabs(4)[: width // 2] for line in above][-(height - len(bottom) - 1) :] + [""]
+        above = [line.expandtabs(4)[: width // 2] for line in above][
+            -(height - len(bottom) - 1) :
+        ] + [""]
         screen = above + bottom
         out = "\x1b[?25l\x1b[H" + "\r\n".join(row + "\x1b[K" for row in screen[-height:]) + "\x1b[J"
         if self.state == DIALOG and not options.dialog_keeps_draft:
             y, x = len(above) + 1, 2
         else:
-            y, x = len(above) + offset + cursor_row - max(0, len(screen) - height), cursor_column  # a draft taller than the screen scrolls
+            y, x = (
+                len(above) + offset + cursor_row - max(0, len(screen) - height),
+                cursor_column,
+            )  # a draft taller than the screen scrolls
         if not options.hidden:
             out += f"\x1b[{y + 1};{x + 1}H\x1b[?25h"
         os.write(1, out.encode())
@@ -190,7 +246,13 @@ class Agent:
 
     def move(self, key: str) -> None:
         above = self.draft.rfind("\n", 0, self.caret)
-        places = {"\x01": 0, "\x05": len(self.draft), "\x02": self.caret - 1, "\x06": self.caret + 1, "\x10": max(0, above)}
+        places = {
+            "\x01": 0,
+            "\x05": len(self.draft),
+            "\x02": self.caret - 1,
+            "\x06": self.caret + 1,
+            "\x10": max(0, above),
+        }
         self.behind = len(self.draft) - min(len(self.draft), max(0, places[key]))
 
     def feed(self, text: str) -> None:
@@ -258,11 +320,18 @@ class Agent:
                     self.redraw_at = 0.0
 
 
-signal.signal(signal.SIGUSR1, lambda *_: time.sleep(2))  # it naps: its screen stands, and nobody reads the keys
+signal.signal(
+    signal.SIGUSR1, lambda *_: time.sleep(2)
+)  # it naps: its screen stands, and nobody reads the keys
 saved = termios.tcgetattr(0)
 try:
     tty.setraw(0)
-    os.write(1, (b"" if options.main_screen else b"\x1b[?1049h") + b"\x1b[2J" + (b"" if options.no_bracket else b"\x1b[?2004h"))
+    os.write(
+        1,
+        (b"" if options.main_screen else b"\x1b[?1049h")
+        + b"\x1b[2J"
+        + (b"" if options.no_bracket else b"\x1b[?2004h"),
+    )
     Agent().run()
 finally:
     os.write(1, b"\x1b[?2004l\x1b[?25h" + (b"" if options.main_screen else b"\x1b[?1049l"))
