@@ -43,7 +43,7 @@ def test_all_is_well_with_a_real_broker_a_real_store_and_a_real_tmux(bridge, ser
     for name in ("python", "sqlite", "server", "broker", "version", "proxy", "stream", "clock", "store", "mode", "disk"):
         assert found[name].startswith("ok  "), found[name]
     assert served.url in found["broker"] and __version__ in found["version"] and "1 session, 1 pane" in found["server"]
-    assert "sound, version 1" in found["store"] and "0600" in found["mode"]
+    assert "sound, version 2" in found["store"] and "0600" in found["mode"]
     # Only what is not well has a second line, and that line says how to mend it.
     for line, after in zip(lines, lines[1:]):
         assert line.startswith("warn") == after.startswith("      mend:")
