@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bridge.broker import families
 from bridge.broker.distribution import LATENCY_BOUNDS, Distribution
-from bridge.broker.exposition import COUNTER, GAUGE, HISTOGRAM, INFO, OPENMETRICS, TEXT, Family, choose, exposition, histogram, plain
+from bridge.broker.exposition import COUNTER, GAUGE, HISTOGRAM, INFO, OPENMETRICS, TEXT, Family, choose, ending, exposition, histogram, plain
 from prometheus import RESERVED, read
 
 ALL = [each for each in vars(families).values() if isinstance(each, Family)]
@@ -18,11 +18,15 @@ plain_families = st.sampled_from([each for each in ALL if each.kind in (COUNTER,
 bounds = st.lists(st.sampled_from(LATENCY_BOUNDS), min_size=1, max_size=6, unique=True).map(sorted)
 
 
+def exposed(filled, content_type):
+    return "".join(exposition(*each, content_type) for each in filled) + ending(content_type)
+
+
 @pytest.mark.parametrize("content_type", [TEXT, OPENMETRICS])
 @given(groups=st.dictionaries(plain_families, st.dictionaries(texts, numbers, min_size=1, max_size=4), max_size=5))
 def test_it_reads_back(content_type, groups):
     filled = [(family, [plain(family, value, ("agent", name), ("tier", "x")) for name, value in its.items()]) for family, its in groups.items()]
-    found = read(exposition(filled, content_type) or "\n", content_type == OPENMETRICS) if groups else {}
+    found = read(exposed(filled, content_type) or "\n", content_type == OPENMETRICS) if groups else {}
     assert len(found) == len(groups)
     for family, its in groups.items():
         suffix = "_total" if family.kind == COUNTER else ""
@@ -38,7 +42,7 @@ def test_a_histogram_counts_what_does_not_exceed_each_bound(content_type, values
     family, counted = Family("some_seconds", HISTOGRAM, "Help.", "seconds"), Distribution()
     for value in values:
         counted.observe(value)
-    samples = read(exposition([(family, histogram(counted, shown, ("hop", "a")))], content_type), content_type == OPENMETRICS)["some_seconds"].samples
+    samples = read(exposed([(family, histogram(counted, shown, ("hop", "a")))], content_type), content_type == OPENMETRICS)["some_seconds"].samples
     found = {float(dict(labels)["le"].replace("Inf", "inf")): count for (name, labels), count in samples.items() if name.endswith("_bucket")}
     assert found == {bound: sum(value <= bound for value in values) for bound in [*shown, float("inf")]}
     assert samples["some_seconds_count", (("hop", "a"),)] == len(values)
@@ -46,20 +50,20 @@ def test_a_histogram_counts_what_does_not_exceed_each_bound(content_type, values
 
 def test_help_is_escaped():
     family = Family("some", GAUGE, 'a "quote", a \\ and\na line.')
-    assert "# HELP some a \"quote\", a \\\\ and\\na line.\n" in exposition([(family, [plain(family, 1)])], TEXT)
+    assert "# HELP some a \"quote\", a \\\\ and\\na line.\n" in exposed([(family, [plain(family, 1)])], TEXT)
     for content_type in (TEXT, OPENMETRICS):
-        assert read(exposition([(family, [plain(family, 1)])], content_type), content_type == OPENMETRICS)["some"].help == family.help
+        assert read(exposed([(family, [plain(family, 1)])], content_type), content_type == OPENMETRICS)["some"].help == family.help
 
 
 def test_build_info_is_an_info_where_there_is_one():
     filled = [(families.BUILD, [plain(families.BUILD, 1, ("version", "1"))])]
-    assert read(exposition(filled, TEXT))["bridge_build_info"].kind == GAUGE
-    assert read(exposition(filled, OPENMETRICS), True)["bridge_build"].kind == INFO
-    assert "bridge_build_info{" in exposition(filled, OPENMETRICS)
+    assert read(exposed(filled, TEXT))["bridge_build_info"].kind == GAUGE
+    assert read(exposed(filled, OPENMETRICS), True)["bridge_build"].kind == INFO
+    assert "bridge_build_info{" in exposed(filled, OPENMETRICS)
 
 
 def test_a_family_without_samples_is_not_written():
-    assert exposition([(families.SENT, [])], TEXT) == "" and exposition([(families.SENT, [])], OPENMETRICS) == "# EOF\n"
+    assert exposed([(families.SENT, [])], TEXT) == "" and exposed([(families.SENT, [])], OPENMETRICS) == "# EOF\n"
 
 
 def test_every_family_is_well_named():
