@@ -117,7 +117,7 @@ def totals_line(model: Model, paper: Paper) -> tuple[Span, ...]:
     age = f", oldest {short_span(max(0.0, now - oldest))}" if oldest is not None and totals.get("pending") else ""
     agents = f"{len(model.agents)} agent{'s' * (len(model.agents) != 1)}{' of more' if model.overview.is_truncated else ''}, {online} online"
     pending = f"{totals.get('pending', 0)} pending{age}"
-    counts = "".join(f"  {totals.get(name, 0)} {name}" for name in ("accepted", "acknowledged", "replied", "expired", "refused"))
+    counts = "".join(f"  {totals.get(name, 0)} {name}" for name in ("accepted", "acknowledged", "replied", "expired", "dropped", "refused"))
     wide = f"{agents}, {stuck} waiting  {pending}"
     text = first_that_fits(paper.width, f"{wide} {counts}  {totals.get('streams', 0)} streams", f"{wide} {counts}", wide, f"{agents}  {pending}", pending)
     return paper.line((text, "plain"))

@@ -35,7 +35,7 @@ AGENTS = (
     AgentView("日本語エージェント", status="online", connection="sse", health="lost", pending=1, oldest_at=at(90)),
     AgentView(NASTY, status="offline", pending=1, waiting=Waiting(NASTY, NASTY, NASTY), type=NASTY, session=NASTY, pane=NASTY, oldest_at=NASTY),
 )
-TOTALS = {"accepted": 120, "acknowledged": 115, "replied": 7, "expired": 1, "refused": 2, "pending": 5, "streams": 3}
+TOTALS = {"accepted": 120, "acknowledged": 115, "replied": 7, "expired": 1, "dropped": 4, "refused": 2, "pending": 5, "streams": 3}
 OVERVIEW = Overview(at(0), "0.1.0", 60_000, TOTALS, at(200), Timeline(1000, at(119.5), (0,) * 60 + (4,) * 60, (0,) * 120, (None,) * 120, (1.0,) * 120), {"delivered": Hop(9, 0.84, 3.21)}, AGENTS)
 
 
@@ -70,6 +70,11 @@ def test_eighty_columns():
     assert shown[9] == "TICKETS 5" and "␛[2J" in shown[10]
     assert shown[11].split() == ["12:07:24", "max", ">", "lucy", "expired"] and shown[14].split() == ["12:07:21", "max", ">", "lucy", "accepted", "text", "0"]
     assert shown[23].startswith("? help  q quit")
+
+
+def test_the_totals_stand_where_there_is_room():
+    shown = lines(width=160)[1]
+    assert "1 expired  4 dropped  2 refused" in shown and shown.endswith("3 streams")
 
 
 def test_forty_columns_and_ascii():
