@@ -47,6 +47,7 @@ FLOORS = {
     "bridge.broker.services": 4,
     "bridge.broker.subscriber": 4,
     "bridge.broker.subscriptions": 4,
+    "bridge.broker.survey": 4,
     "bridge.broker.waiters": 4,
     "bridge.broker.watchers": 4,
     "bridge.broker.web": 4,

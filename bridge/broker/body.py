@@ -15,7 +15,9 @@ from typing import Any
 
 from bridge.errors import PeerError
 
-VALUES_MAX = 50_000  # of one body, a list or an object counted twice: 10 ms of the loop to read
+VALUES_MAX = (
+    20_000  # of one body, a list or an object counted twice: 2 ms of the loop to read and keep
+)
 _PAIR_ROUNDS = 4  # of taking innermost pairs away: what is left then is little, or in long runs
 _RUN = re.compile(rb"\[+|\]+")
 _AS_LISTS = bytes.maketrans(b"{}", b"[]")

@@ -63,18 +63,18 @@ def histogram(
     yield Sample("_count", labels, count)
 
 
-def exposition(families: Iterable[tuple[Family, Iterable[Sample]]], content_type: str) -> str:
-    is_open = content_type == OPENMETRICS
-    lines: list[str] = []
-    for family, samples in families:
-        shown = [
-            f"{family.name}{sample.suffix}{_label_set(sample.labels)} {_number(sample.value)}\n"
-            for sample in samples
-        ]
-        if shown:
-            lines += _described(family, is_open)
-            lines += shown
-    return "".join(lines) + ("# EOF\n" if is_open else "")
+def exposition(family: Family, samples: Iterable[Sample], content_type: str) -> str:
+    """The lines of one family; none without samples."""
+    lines = [
+        f"{family.name}{sample.suffix}{_label_set(sample.labels)} {_number(sample.value)}\n"
+        for sample in samples
+    ]
+    return "".join([*_described(family, content_type == OPENMETRICS), *lines]) if lines else ""
+
+
+def ending(content_type: str) -> str:
+    """What stands behind the last family."""
+    return "# EOF\n" if content_type == OPENMETRICS else ""
 
 
 def _described(family: Family, is_open: bool) -> Iterator[str]:
@@ -93,7 +93,7 @@ def _quoted(text: str) -> str:
 def _label_set(labels: Labels) -> str:
     if not labels:
         return ""
-    return "{%s}" % ",".join([f'{name}="{escape(value)}"' for name, value in labels])
+    return "{{{}}}".format(",".join([f'{name}="{escape(value)}"' for name, value in labels]))
 
 
 def escape(text: str) -> str:

@@ -17,7 +17,7 @@ own catch-up. It costs a stream its turn, never a ticket, and never the order.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Callable, Protocol
+from typing import Protocol
 
 from bridge.broker.backlog import Backlog
 from bridge.broker.clock import Clock
@@ -136,13 +136,9 @@ class Hub:
         """The agents that open streams carry by name."""
         return self._streams.keys()
 
-    def oldest(self, counts: Callable[[str], bool] | None = None) -> Entry | None:
-        """The ticket that has been pending for longest; of the agents that count, where that is asked."""
-        if counts is None:
-            return self.everything.oldest()
-        backlogs = [backlog for name, backlog in self.backlogs.items() if counts(name)]
-        found = [entry for entry in map(Backlog.oldest, backlogs) if entry is not None]
-        return min(found, key=lambda entry: entry.seq, default=None)
+    def oldest(self) -> Entry | None:
+        """The ticket that has been pending for longest."""
+        return self.everything.oldest()
 
     def subscribe_everything(self, subscriber: Subscriber) -> None:
         """Offer it each new entry. It must have been sent, in the same step, all that there is."""

@@ -10,7 +10,7 @@ believed, and of two that are here the one that reported last.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -209,7 +209,7 @@ class Registry:
             seen is not None and now - seen.longpolled_at < POLL_WINDOW
         ):
             return "longpoll"
-        return "poll" if seen is not None and now - seen.polled_at < POLL_WINDOW else "none"
+        return "poll" if self.is_polled(agent_id, now) else "none"
 
     def status(self, agent: Agent, now: float) -> str:
         """Either online or offline."""
@@ -222,13 +222,11 @@ class Registry:
         )
         return "online" if fresh else "offline"
 
-    def polled(self, now: float) -> int:
-        """How many agents were polled plainly a moment ago, whatever else reaches them."""
-        return sum(now - seen.polled_at < POLL_WINDOW for seen in self._presences.values())
+    def is_polled(self, agent_id: str, now: float) -> bool:
+        """Whether the agent was polled plainly a moment ago, whatever else reaches it."""
+        seen = self._presences.get(agent_id)
+        return seen is not None and now - seen.polled_at < POLL_WINDOW
 
-    def tiers(self, now: float) -> Counter[str]:
-        """How many agents are reached by each tier now."""
-        return Counter(
-            self.connection(agent_id, now)
-            for agent_id in {*self._presences, *self._hub.streamed_agents()}
-        )
+    def names(self) -> set[str]:
+        """Every agent that was named, and those that open streams carry by name."""
+        return self._presences.keys() | set(self._hub.streamed_agents())

@@ -80,7 +80,7 @@ SMALL = ["[]", "{}", '""', "1", '{"a":"b"}', "[" * 7 + "]" * 7, '["\\\\",1]']
 
 @pytest.mark.parametrize("text", SMALL)
 def test_many_values_are_taken_up_to_a_bound(text):
-    """Some 10 ms of the loop, whatever they are."""
+    """Some 2 ms of the loop, whatever they are."""
     marks = sum(map(text.count, "[{,")) + 1  # each list, each object, and what follows a comma
     few, many = (body.VALUES_MAX - 2) // marks, body.VALUES_MAX // marks + 1
     assert len(body.decode(f"[{','.join([text] * few)}]".encode(), DEPTH)) == few

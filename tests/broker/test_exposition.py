@@ -18,6 +18,7 @@ from bridge.broker.exposition import (
     TEXT,
     Family,
     choose,
+    ending,
     exposition,
     histogram,
     plain,
@@ -28,6 +29,10 @@ texts = st.text(st.characters(blacklist_categories=["Cs"]), max_size=20)
 numbers = st.integers(0, 2**60) | st.floats(0, 1e18)
 plain_families = st.sampled_from([each for each in ALL if each.kind in (COUNTER, GAUGE)])
 bounds = st.lists(st.sampled_from(LATENCY_BOUNDS), min_size=1, max_size=6, unique=True).map(sorted)
+
+
+def exposed(filled, content_type):
+    return "".join(exposition(*each, content_type) for each in filled) + ending(content_type)
 
 
 @pytest.mark.parametrize("content_type", [TEXT, OPENMETRICS])
@@ -45,9 +50,7 @@ def test_it_reads_back(content_type, groups):
         for family, its in groups.items()
     ]
     found = (
-        read(exposition(filled, content_type) or "\n", content_type == OPENMETRICS)
-        if groups
-        else {}
+        read(exposed(filled, content_type) or "\n", content_type == OPENMETRICS) if groups else {}
     )
     assert len(found) == len(groups)
     for family, its in groups.items():
@@ -70,7 +73,7 @@ def test_a_histogram_counts_what_does_not_exceed_each_bound(content_type, values
     for value in values:
         counted.observe(value)
     samples = read(
-        exposition([(family, histogram(counted, shown, ("hop", "a")))], content_type),
+        exposed([(family, histogram(counted, shown, ("hop", "a")))], content_type),
         content_type == OPENMETRICS,
     )["some_seconds"].samples
     found = {
@@ -86,14 +89,13 @@ def test_a_histogram_counts_what_does_not_exceed_each_bound(content_type, values
 
 def test_help_is_escaped():
     family = Family("some", GAUGE, 'a "quote", a \\ and\na line.')
-    assert '# HELP some a "quote", a \\\\ and\\na line.\n' in exposition(
+    assert '# HELP some a "quote", a \\\\ and\\na line.\n' in exposed(
         [(family, [plain(family, 1)])], TEXT
     )
     for content_type in (TEXT, OPENMETRICS):
         assert (
             read(
-                exposition([(family, [plain(family, 1)])], content_type),
-                content_type == OPENMETRICS,
+                exposed([(family, [plain(family, 1)])], content_type), content_type == OPENMETRICS
             )["some"].help
             == family.help
         )
@@ -101,15 +103,15 @@ def test_help_is_escaped():
 
 def test_build_info_is_an_info_where_there_is_one():
     filled = [(families.BUILD, [plain(families.BUILD, 1, ("version", "1"))])]
-    assert read(exposition(filled, TEXT))["bridge_build_info"].kind == GAUGE
-    assert read(exposition(filled, OPENMETRICS), True)["bridge_build"].kind == INFO
-    assert "bridge_build_info{" in exposition(filled, OPENMETRICS)
+    assert read(exposed(filled, TEXT))["bridge_build_info"].kind == GAUGE
+    assert read(exposed(filled, OPENMETRICS), True)["bridge_build"].kind == INFO
+    assert "bridge_build_info{" in exposed(filled, OPENMETRICS)
 
 
 def test_a_family_without_samples_is_not_written():
     assert (
-        exposition([(families.SENT, [])], TEXT) == ""
-        and exposition([(families.SENT, [])], OPENMETRICS) == "# EOF\n"
+        exposed([(families.SENT, [])], TEXT) == ""
+        and exposed([(families.SENT, [])], OPENMETRICS) == "# EOF\n"
     )
 
 

@@ -144,15 +144,77 @@ def test_the_store_and_its_folder_are_the_owners_alone(tmp_path):
     assert (tmp_path / "new" / "a.db").stat().st_mode & 0o777 == 0o600
 
 
-def test_every_migration_ends_at_its_own_version(tmp_path):
-    """The table, step by step: each leaves a store that the next one takes, and only the last is the present one."""
-    assert schema.VERSION == len(schema.MIGRATIONS) > 0
+def test_a_new_store_is_of_the_present_version(tmp_path):
     load(tmp_path / "a.db")
     connection = sqlite3.connect(str(tmp_path / "a.db"))
     assert connection.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
     assert connection.execute("PRAGMA application_id").fetchone() == (schema.APPLICATION_ID,)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
+
+
+def test_there_is_a_migration_from_each_older_version():
+    assert sorted(schema.MIGRATIONS) == list(range(1, schema.VERSION))
+
+
+# As bridge 0.2.0 made it, and what it said of one ticket that waits and of others that are gone.
+VERSION_1 = """
+    CREATE TABLE tickets (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, agent TEXT NOT NULL,
+        body TEXT NOT NULL, created_ms INTEGER NOT NULL, timeout_ms INTEGER NOT NULL,
+        ttl_ms INTEGER NOT NULL, status TEXT NOT NULL DEFAULT 'pending',
+        updated_ms INTEGER NOT NULL DEFAULT 0, memo TEXT, finished_ms INTEGER
+    );
+    CREATE INDEX pending ON tickets (seq) WHERE finished_ms IS NULL;
+    CREATE INDEX finished ON tickets (finished_ms) WHERE finished_ms IS NOT NULL;
+    CREATE TABLE agents (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE subscriptions (
+        subscriber TEXT NOT NULL, agent TEXT NOT NULL, owed_seq INTEGER NOT NULL,
+        PRIMARY KEY (subscriber, agent)
+    ) WITHOUT ROWID;
+    INSERT INTO tickets (seq, id, agent, body, created_ms, timeout_ms, ttl_ms)
+        VALUES (3, 't3', 'lucy', '{}', 1, 30000, 0), (9, 't9', 'lucy', '{}', 1, 30000, 0);
+    DELETE FROM tickets WHERE seq = 9;
+    INSERT INTO subscriptions VALUES ('default', 'lucy', 2);
+    PRAGMA user_version = 1;
+"""
+
+
+@pytest.mark.parametrize("is_ever_used", [True, False])
+def test_a_store_of_version_1_is_taken_over(tmp_path, is_ever_used):
+    script = (
+        VERSION_1
+        if is_ever_used
+        else VERSION_1.replace("INSERT INTO tickets", "-- ").replace("VALUES (3", "-- ")
+    )
+    connection = sqlite3.connect(str(tmp_path / "a.db"))
+    connection.executescript(f"{script} PRAGMA application_id = {schema.APPLICATION_ID};")
+    connection.close()
+    for _ in range(2):  # migrated, and then as it is
+        kept = load(tmp_path / "a.db")
+        assert kept.last_seq == (9 if is_ever_used else 0)
+        assert [each.seq for each in kept.pending] == ([3] if is_ever_used else [])
+        assert kept.subscriptions == [("default", "lucy", 2)]
+
+    async def scenario(journal):
+        assert await journal.accept(row(10)) is None
+
+    with_store(tmp_path / "a.db", scenario)
+    assert load(tmp_path / "a.db").last_seq == 10
+
+
+def test_a_migration_that_is_killed_leaves_the_older_store(tmp_path):
+    """One transaction holds the script and the version that it leads to."""
+    connection = sqlite3.connect(str(tmp_path / "a.db"))
+    connection.executescript(f"{VERSION_1} PRAGMA application_id = {schema.APPLICATION_ID};")
+    connection.execute("CREATE TABLE counters (x)")  # the migration fails at its second statement
+    connection.close()
+    refusal(tmp_path / "a.db")
+    connection = sqlite3.connect(str(tmp_path / "a.db"))
+    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master")]
+    connection.close()
+    assert "pending" in names
 
 
 def test_a_store_whose_rows_make_no_sense_is_refused(tmp_path):

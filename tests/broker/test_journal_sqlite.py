@@ -256,6 +256,20 @@ def test_seqs_are_never_used_again(tmp_path):
     assert kept.last_seq == total + 1
 
 
+def test_the_last_seq_is_kept_when_no_ticket_is_left(tmp_path):
+    async def scenario(journal):
+        for seq in (1, 2):
+            journal.accept(row(seq))
+            journal.change(change_of(entry_of(row(seq)), acknowledged(NEW, "", {}, WALL_MS)))
+        await journal.flush()
+        journal.prune(WALL_MS + 1)
+        await wait_for(lambda: journal.find("t2") is None, "the prune")
+
+    with_store(tmp_path / "a.db", scenario)
+    kept = load(tmp_path / "a.db")
+    assert (kept.pending, kept.last_seq) == ([], 2)
+
+
 def test_pruning_goes_in_steps_of_so_many_bytes_and_lets_the_groups_between_them(tmp_path):
     """Each step by hand. A ticket that is larger than a step is one of its own."""
     sizes = [10] * 40 + [PRUNE_SIZE * 2, PRUNE_SIZE * 3] + [PRUNE_SIZE // 4] * 12 + [10] * 40

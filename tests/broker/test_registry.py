@@ -157,6 +157,6 @@ def test_the_tier_is_the_best_that_stands():
         and registry.status(Agent("ann"), now + 1000) == "online"
     )
     hub.subscribe("ann", BoundedOutbox(1))
-    assert registry.connection("ann", now + 1000) == "sse" and registry.tiers(now) == {"sse": 1}
+    assert registry.connection("ann", now + 1000) == "sse" and registry.names() == {"ann"}
     cancel()
     assert registry.status(Agent("ann"), now + 1000) == "online"

@@ -20,7 +20,7 @@ from cli.examining import DEAD, setup
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
 
-from panes import Server
+from panes import Server  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_all_is_well_with_a_real_broker_a_real_store_and_a_real_tmux(bridge, ser
         and __version__ in found["version"]
         and "1 session, 1 pane" in found["server"]
     )
-    assert "sound, version 1" in found["store"] and "0600" in found["mode"]
+    assert "sound, version 2" in found["store"] and "0600" in found["mode"]
     # Only what is not well has a second line, and that line says how to mend it.
     for line, after in zip(lines, lines[1:]):
         assert line.startswith("warn") == after.startswith("      mend:")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from bridge.broker.reply import Answer, json_reply
+from collections.abc import Iterator
+
+from bridge.broker.reply import Answer, Reply, Steps, json_reply
 from bridge.broker.services import Services
+from bridge.broker.survey import count_tiers
 from bridge.errors import PeerError
 from bridge.wire.request import Request
 
@@ -25,17 +28,19 @@ def health(request: Request, services: Services, name: str) -> Answer:
 
 
 def connections(request: Request, services: Services, name: str) -> Answer:
+    return Steps(_connections(services))
+
+
+def _connections(services: Services) -> Iterator[Reply | None]:
     counted, now = services.metrics, services.clock.monotonic()
+    tiers = yield from count_tiers(services)
     content = {
         # A request becomes a stream in one step of the loop: no page ever sees one in between.
         "sse": {"active": counted.streams_open, "pending": 0, "failed": counted.failed_lately(now)},
-        "longpoll": {
-            "active": services.registry.tiers(now)["longpoll"],
-            "waiting": services.longpolls,
-        },
-        "polling": {"active": services.registry.polled(now)},
+        "longpoll": {"active": tiers.agents["longpoll"], "waiting": services.longpolls},
+        "polling": {"active": tiers.polled},
     }
-    return json_reply(200, content)
+    yield json_reply(200, content)
 
 
 def agent_status(request: Request, services: Services, name: str) -> Answer:

@@ -5,19 +5,30 @@ from __future__ import annotations
 import platform
 import sqlite3
 from collections.abc import Iterable, Iterator
+from typing import Optional
 
 from bridge import __version__
 from bridge.broker import families
-from bridge.broker.exposition import Family, Number, Sample, choose, exposition, histogram, plain
+from bridge.broker.exposition import (
+    Family,
+    Number,
+    Sample,
+    choose,
+    ending,
+    exposition,
+    histogram,
+    plain,
+)
 from bridge.broker.journal.base import SIZE_BOUNDS
 from bridge.broker.process import read_process
-from bridge.broker.reply import REFUSALS, Answer, Reply
-from bridge.broker.reported import OTHER, number
+from bridge.broker.reply import REFUSALS, Answer, Reply, Steps
 from bridge.broker.services import Services
+from bridge.broker.survey import count_tiers, find_waiting, sum_reports
 from bridge.broker.timeline import ACKNOWLEDGED, DELIVERED, INJECTED, STREAMED
 from bridge.wire.request import Request
 
-Filled = Iterator[tuple[Family, Iterable[Sample]]]
+# A family with its samples, or None between two parts of the work.
+Filled = Iterator[Optional[tuple[Family, Iterable[Sample]]]]
 GAUGED = {
     families.WATCHER_QUEUED: "queued",
     families.WATCHER_CPU: "cpuPercent",
@@ -31,13 +42,18 @@ COUNTED = {
 
 
 def metrics(request: Request, services: Services, name: str) -> Answer:
-    content_type = choose(request.fields.get("accept", ""))
-    return Reply(
-        200,
-        exposition(_families(services), content_type).encode(),
-        content_type,
-        (("Vary", "Accept"),),
-    )
+    return Steps(_exposed(services, choose(request.fields.get("accept", ""))))
+
+
+def _exposed(services: Services, content_type: str) -> Iterator[Reply | None]:
+    """A family of 1,000 agents takes 2 ms, so each is a part."""
+    told: list[str] = []
+    for filled in _families(services):
+        if filled is not None:
+            told.append(exposition(*filled, content_type))
+        yield None
+    content = "".join([*told, ending(content_type)])
+    yield Reply(200, content.encode(), content_type, (("Vary", "Accept"),))
 
 
 def _families(services: Services) -> Filled:
@@ -55,7 +71,8 @@ def _one(family: Family, value: Number | None) -> tuple[Family, list[Sample]]:
 def _tickets(services: Services) -> Filled:
     counted, hub, now = services.metrics, services.hub, services.clock.monotonic()
     line, buckets = counted.timeline, families.LATENCY_BUCKETS
-    oldest, waiting = hub.oldest(), hub.oldest(services.registry.is_served)
+    waiting = yield from find_waiting(services)
+    oldest = hub.oldest()
     yield _one(families.SENT, counted.sent)
     yield _one(families.ACKNOWLEDGED, counted.acknowledged)
     yield _one(families.EXPIRED, counted.expired)
@@ -86,11 +103,11 @@ def _connections(services: Services) -> Filled:
     yield _one(families.STREAM_FAILURES, counted.stream_failures)
     yield _one(families.LONGPOLLS, services.longpolls)
     yield _one(families.CONNECTIONS, counted.connections_open)
-    tiers = services.registry.tiers(services.clock.monotonic())
+    tiers = yield from count_tiers(services)
     yield (
         families.TIERS,
         [
-            plain(families.TIERS, tiers[tier], ("tier", tier))
+            plain(families.TIERS, tiers.agents[tier], ("tier", tier))
             for tier in ("sse", "longpoll", "poll")
         ],
     )
@@ -125,14 +142,9 @@ def _commits(services: Services) -> Filled:
 
 def _watchers(services: Services) -> Filled:
     yield _one(families.AGENTS, len(services.registry.agents))
+    sums = yield from sum_reports(services, GAUGED.values())
     for family, field in GAUGED.items():
-        yield (
-            family,
-            [
-                plain(family, value, ("agent", name))
-                for name, value in _sums(services, field).items()
-            ],
-        )
+        yield family, [plain(family, value, ("agent", name)) for name, value in sums[field].items()]
     for family, field in COUNTED.items():
         yield (
             family,
@@ -141,18 +153,6 @@ def _watchers(services: Services) -> Filled:
                 for name, value in services.metrics.reported.totals[field].items()
             ],
         )
-
-
-def _sums(services: Services, field: str) -> dict[str, Number]:
-    """What the watchers of agents that are here said last; a watcher that is gone uses nothing, nor do others that there are none of."""
-    registry, now = services.registry, services.clock.monotonic()
-    sums: dict[str, Number] = {OTHER: 0}
-    for agent_id, agent in registry.agents.items():
-        value = number(registry.report(agent_id), field)
-        if value is not None and registry.status(agent, now) == "online":
-            name = services.metrics.reported.name(agent_id)
-            sums[name] = sums.get(name, 0) + value
-    return sums
 
 
 def _process(services: Services) -> Filled:

@@ -1,16 +1,21 @@
-"""The store's schema, by version. MIGRATIONS[n] takes a store from version n to n+1.
+"""The store's schema, and the way to it from an older version.
 
 `tickets.body` is the ticket as it was accepted and never changes; `memo` holds
-the parts of its state that no query needs (entry.py). AUTOINCREMENT is what
-keeps a seq from being used again after its row was pruned.
+the parts of its state that no query needs (entry.py).
+
+A commit is as cheap as the number of its pages: an accepted ticket touches the table and the
+index of the ids, no more. So there is no index of the pending tickets, and a start reads the
+table once. AUTOINCREMENT would also be a page: what keeps a seq from being used again is
+`last_seq`, which is written before rows are pruned. (In a store of version 1 the table keeps
+its AUTOINCREMENT, which does no harm: only a copy of the table would be rid of it.)
 """
 
 from __future__ import annotations
 
-MIGRATIONS = [
-    """
+VERSION = 2
+SCHEMA = """
     CREATE TABLE tickets (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        seq INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
         agent TEXT NOT NULL,
         body TEXT NOT NULL,
@@ -22,7 +27,6 @@ MIGRATIONS = [
         memo TEXT,
         finished_ms INTEGER
     );
-    CREATE INDEX pending ON tickets (seq) WHERE finished_ms IS NULL;
     CREATE INDEX finished ON tickets (finished_ms) WHERE finished_ms IS NOT NULL;
     CREATE TABLE agents (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE subscriptions (
@@ -31,10 +35,18 @@ MIGRATIONS = [
         owed_seq INTEGER NOT NULL,
         PRIMARY KEY (subscriber, agent)
     ) WITHOUT ROWID;
+    CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    INSERT INTO counters (name, value) VALUES ('last_seq', 0);
+"""
+# MIGRATIONS[n] takes a store from version n to n + 1.
+MIGRATIONS = {
+    1: """
+    DROP INDEX pending;
+    CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    INSERT INTO counters (name, value)
+        SELECT 'last_seq', coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'tickets';
     """,
-]
-
-VERSION = len(MIGRATIONS)
+}
 APPLICATION_ID = 0x62726467  # "brdg": PRAGMA application_id tells our files from other programs'
 ACCEPT_COLUMNS = "seq, id, agent, body, created_ms, timeout_ms, ttl_ms"
 READ_COLUMNS = ACCEPT_COLUMNS + ", status, updated_ms, memo"
@@ -49,6 +61,14 @@ NEWEST = (
     "SELECT max((SELECT coalesce(max(finished_ms), 0) FROM tickets WHERE finished_ms IS NOT NULL),"
     " coalesce((SELECT created_ms FROM tickets ORDER BY seq DESC LIMIT 1), 0))"
 )
+LAST_SEQ = """
+    SELECT max(value, coalesce((SELECT max(seq) FROM tickets), 0))
+    FROM counters WHERE name = 'last_seq'
+"""
+KEEP_LAST_SEQ = """
+    UPDATE counters SET value = (SELECT max(seq) FROM tickets)
+    WHERE name = 'last_seq' AND value < (SELECT max(seq) FROM tickets)
+"""
 # Walks the index of the finished ones, and stops at so many characters or rows: what is deleted
 # is read for its length, and for its pages. ?1 before_ms, ?2 characters, ?3 rows.
 PRUNE = """

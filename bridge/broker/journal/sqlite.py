@@ -15,7 +15,7 @@ import json
 import logging
 import os
 import sqlite3
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from functools import partial
 from typing import Any, Callable
 
@@ -74,9 +74,7 @@ class SqliteJournal:
                 f"SELECT {schema.READ_COLUMNS} FROM tickets WHERE finished_ms IS NULL ORDER BY seq"
             )
             pending = [_entry(row, wall_ms, now) for row in rows]
-            last = self._reader.execute(
-                "SELECT seq FROM sqlite_sequence WHERE name = 'tickets'"
-            ).fetchone()
+            (last_seq,) = self._reader.execute(schema.LAST_SEQ).fetchone()
             (newest_ms,) = self._reader.execute(schema.NEWEST).fetchone()
             agents = [
                 json.loads(record)
@@ -92,7 +90,7 @@ class SqliteJournal:
             AttributeError,
         ) as error:  # or rows that somebody else wrote
             raise StoreError(_damaged(self.path, error)) from None
-        return Kept(last[0] if last else 0, pending, agents, subscriptions, newest_ms)
+        return Kept(last_seq, pending, agents, subscriptions, newest_ms)
 
     def commits(self) -> Commits:
         return self._groups.commits
@@ -276,6 +274,8 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
         raise StoreError(
             f"the store {path} is of version {version}, this bridge knows up to {schema.VERSION}; run the newer bridge, or give --db another path"
         )
+    if not is_empty and version < min(schema.MIGRATIONS):
+        raise StoreError(_damaged(path, f"version {version}"))
     if os.path.getsize(path) <= CHECKED_MAX:
         for (finding,) in connection.execute("PRAGMA quick_check(1)"):
             if finding != "ok":
@@ -285,14 +285,11 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
     connection.execute(f"PRAGMA journal_size_limit = {WAL_MAX}")
     # Many builds fill what is deleted with zeros, which writes every page of a large ticket again.
     connection.execute("PRAGMA secure_delete = FAST")
-    for step in schema.MIGRATIONS[version:]:
-        version += 1
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in _statements(step):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {version}")
-        connection.execute("COMMIT")
+    if is_empty:
+        _run(connection, schema.SCHEMA, schema.VERSION)
+    else:
+        for older in range(version, schema.VERSION):
+            _run(connection, schema.MIGRATIONS[older], older + 1)
     connection.execute(
         "BEGIN IMMEDIATE"
     )  # fails now, not at the first ticket, when the disk is full or read-only
@@ -300,9 +297,14 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
     connection.execute("ROLLBACK")
 
 
-def _statements(script: str) -> Iterator[str]:
-    # Not executescript(), which commits before it starts.
-    return (statement for statement in script.split(";") if statement.strip())
+def _run(connection: sqlite3.Connection, script: str, version: int) -> None:
+    """The whole script, and the version that it leads to, in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in script.split(";"):  # executescript() would commit before it starts
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {version}")
+    connection.execute("COMMIT")
 
 
 def _damaged(path: str, finding: object) -> str:

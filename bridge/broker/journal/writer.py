@@ -156,9 +156,13 @@ class Writer:
         started = time.perf_counter()
         try:
             bounds = (job.before_ms, PRUNE_SIZE, job.rows)
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute(schema.KEEP_LAST_SEQ)
             removed = self._connection.execute(schema.PRUNE, bounds).rowcount
+            self._connection.execute("COMMIT")
         except Exception as error:
             log.error("prune failed error=%s", _words(error))
+            self._roll_back()
             removed = 0
         job.is_done = not removed
         if removed:

@@ -181,7 +181,7 @@ def totals_line(model: Model, paper: Paper) -> tuple[Span, ...]:
     pending = f"{totals.get('pending', 0)} pending{age}"
     counts = "".join(
         f"  {totals.get(name, 0)} {name}"
-        for name in ("accepted", "acknowledged", "replied", "expired", "refused")
+        for name in ("accepted", "acknowledged", "replied", "expired", "dropped", "refused")
     )
     wide = f"{agents}, {stuck} waiting  {pending}"
     text = first_that_fits(
@@ -311,11 +311,7 @@ def _style(agent: AgentView) -> str:
 
 
 def ticket_list(
-    tickets: Sequence[TicketLine],
-    height: int,
-    selected: str | None,
-    is_focus: bool,
-    paper: Paper,
+    tickets: Sequence[TicketLine], height: int, selected: str | None, is_focus: bool, paper: Paper
 ) -> Lines:
     """One line each: when, who to whom, how far, and its beginning."""
     look = paper.look

@@ -71,6 +71,7 @@ TOTALS = {
     "acknowledged": 115,
     "replied": 7,
     "expired": 1,
+    "dropped": 4,
     "refused": 2,
     "pending": 5,
     "streams": 3,
@@ -148,6 +149,11 @@ def test_eighty_columns():
         14
     ].split() == ["12:07:21", "max", ">", "lucy", "accepted", "text", "0"]
     assert shown[23].startswith("? help  q quit")
+
+
+def test_the_totals_stand_where_there_is_room():
+    shown = lines(width=160)[1]
+    assert "1 expired  4 dropped  2 refused" in shown and shown.endswith("3 streams")
 
 
 def test_forty_columns_and_ascii():
