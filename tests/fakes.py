@@ -1,7 +1,9 @@
-"""Fake brokers for tests of clients: real sockets, scripted answers.
+"""Fake brokers for tests of clients.
 
-FakeBroker     any handler: (Asked, writer) -> (status, json) | bytes | None
-Predecessor    plain polling, no stream, no claim, ids of its own, 404 in HTML
+    FakeBroker     any handler: (Asked, writer) -> (status, json) | bytes | None
+    Predecessor    plain polling, no stream, no claim, ids of its own, 404 in HTML
+
+The sockets are real. Only the responses are scripted.
 """
 
 from __future__ import annotations

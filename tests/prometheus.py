@@ -3,9 +3,8 @@
     read(text, is_open) -> {family: Family(kind, unit, help, samples)}
 
 It shares no code with bridge, so that one mistake cannot hide in both. It refuses what the
-formats forbid: a family in two places, a series twice. It also refuses what a careful exporter
-does not write: HELP without TYPE, a histogram whose buckets do not add up, a counter without
-`_total`.
+formats forbid: a family in two places, a series twice. It also refuses what the formats allow
+but a careful exporter avoids: HELP without TYPE, inconsistent buckets, a counter without `_total`.
 """
 
 from __future__ import annotations

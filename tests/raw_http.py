@@ -1,8 +1,10 @@
-"""A small HTTP and event-stream client for tests. It works on bytes and shares no code with bridge.
+"""A small HTTP and event-stream client for tests. It works on bytes.
 
-Line           one connection: send bytes, read a response, or see that the peer has closed
-Answer         one response: status, fields in order, body
-EventStream    the blocks between blank lines (WHATWG HTML 9.2, as far as WIRE.md uses it)
+    Line           one connection: send bytes, read a response, or see that the peer has closed
+    Answer         one response: status, fields in order, body
+    EventStream    the blocks between blank lines (WHATWG HTML 9.2, as far as WIRE.md uses it)
+
+It shares no code with bridge, so that one mistake cannot hide in both.
 """
 
 from __future__ import annotations
