@@ -101,7 +101,7 @@ def folder_of(name: str) -> str:
     return name if FILES[name].name == "__init__.py" else name.rpartition(".")[0]
 
 
-def test_the_house_was_found():
+def test_the_modules_were_found():
     assert "bridge.errors" in FILES and len(FILES) > 3
 
 
