@@ -1,4 +1,4 @@
-"""Fixtures that every folder may use: brokers, from the package and from the one-file program."""
+"""Fixtures for every folder: brokers started from the package and from the one-file program."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import hypothesis
 import pytest
 from running import ROOT, Broker, environment, package_launcher
 
-# Two shared cores: a slow example says nothing about the code, so no deadline; few examples by default.
+# No deadline for one example: on two shared cores a slow example is no evidence about the code.
+# 60 examples keep the default run short; a test that needs more asks for them.
 hypothesis.settings.register_profile(
     "house", deadline=None, max_examples=60, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -33,7 +34,10 @@ def program(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="session", params=["package", "pyz"])
 def launcher(request) -> list[str]:
-    """How to start bridge, both ways; the one-file program must not see the package beside it."""
+    """The command that starts bridge, in both forms.
+
+    The one-file program must not see the package beside it, so `broker` clears its PYTHONPATH.
+    """
     if request.param == "package":
         return package_launcher()
     return [sys.executable, "-X", "dev", "-W", "error", request.getfixturevalue("program")]
@@ -41,7 +45,7 @@ def launcher(request) -> list[str]:
 
 @pytest.fixture(scope="session")
 def broker(launcher, tmp_path_factory):
-    """One broker for the whole run: tests share it by having agents of their own."""
+    """One broker for the whole run. Tests share it, so each uses agent names of its own."""
     folder = tmp_path_factory.mktemp("store")
     settings = {"PYTHONPATH": ""} if launcher[-1].endswith(".pyz") else {}
     with Broker(
@@ -52,7 +56,10 @@ def broker(launcher, tmp_path_factory):
 
 @pytest.fixture
 def start(tmp_path):
-    """Start further brokers from the package: start(db=..., BRIDGE_QUEUE_MAX=3, ...); each is stopped and checked in the end."""
+    """Start further brokers from the package: start(db=..., BRIDGE_QUEUE_MAX=3, ...).
+
+    Each one is stopped and checked at the end of the test.
+    """
     running = []
 
     def starter(db=None, flags=(), limits=None, strict=True, **settings) -> Broker:

@@ -1,7 +1,9 @@
-"""Brokers that misbehave, at the byte seam: real sockets, scripted answers.
+"""Fake brokers for tests of clients.
 
-FakeBroker          any handler: (Asked, writer) -> (status, json) | bytes | None
-Predecessor         plain polling, no stream, no claim, ids of its own, 404 in HTML
+    FakeBroker     any handler: (Asked, writer) -> (status, json) | bytes | None
+    Predecessor    plain polling, no stream, no claim, ids of its own, 404 in HTML
+
+The sockets are real. Only the responses are scripted.
 """
 
 from __future__ import annotations
@@ -15,12 +17,12 @@ from urllib.parse import parse_qsl, unquote
 
 from bridge.tasks import stop_accepting
 
-PATIENCE = 20.0  # seconds until a condition that never comes fails a test
+PATIENCE = 20.0  # seconds; a condition that is still false then fails the test
 
 
 @dataclass
 class Asked:
-    """One request, as it came."""
+    """One request, as it was received."""
 
     method: str
     path: list[str]
@@ -34,7 +36,10 @@ Handler = Callable[[Asked, asyncio.StreamWriter], Awaitable[Answer]]
 
 
 class FakeBroker:
-    """Serves a handler on a free port until closed. A handler that returns None has written, or hung up, itself."""
+    """Serves a handler on a free port until it is closed.
+
+    A handler that returns None has written its answer itself, or wants the connection closed.
+    """
 
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
@@ -60,7 +65,7 @@ class FakeBroker:
         await self.close()
 
     async def close(self) -> None:
-        """Stop listening and break every connection, as a kill -9 would."""
+        """Stop listening and abort every connection, as `kill -9` would."""
         await stop_accepting(self._server)
         for task in list(self._tasks):
             task.cancel()
@@ -82,10 +87,10 @@ class FakeBroker:
     async def _answer_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, target, _ = head[0].split(" ")
-        fields = dict(
-            (name.lower(), value.strip())
+        fields = {
+            name.lower(): value.strip()
             for name, _, value in (line.partition(":") for line in head[1:] if line)
-        )
+        }
         body = await reader.readexactly(int(fields.get("content-length", 0)))
         path, _, query = target.partition("?")
         asked = Asked(
@@ -118,7 +123,7 @@ def encode(status: int, content: Any, kind: str = "application/json", **fields: 
 
 
 def problem(status: int, detail: str, **extra: Any) -> bytes:
-    """As our broker says no."""
+    """An error response in the format of our broker (RFC 9457, and `error`)."""
     return encode(
         status,
         {
@@ -138,7 +143,7 @@ HTML_404 = encode(404, b"<!DOCTYPE html><pre>Cannot do that</pre>", "text/html")
 
 @dataclass
 class Predecessor:
-    """What the older broker does: everything at once, nothing twice as good."""
+    """The older broker: plain polling only. It returns all pending tickets at each poll."""
 
     tickets: list[dict[str, Any]] = field(default_factory=list)
     acknowledged: list[str] = field(default_factory=list)
@@ -174,10 +179,10 @@ class Predecessor:
 
 
 async def wait_for(condition: Callable[[], Any], what: str) -> Any:
-    """The first true value of `condition()` within PATIENCE."""
+    """Return the first true value of `condition()`; fail after PATIENCE."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + PATIENCE
     while not condition():
-        assert loop.time() < deadline, f"never came: {what}"
+        assert loop.time() < deadline, f"timed out waiting for: {what}"
         await asyncio.sleep(0.005)
     return condition()

@@ -1,4 +1,7 @@
-"""The house's plan: the floor of each file. What a floor means is said and checked in test_house.py."""
+"""The plan of the floors: FLOORS maps each file or folder to its floor.
+
+test_house.py explains what a floor is, and checks it.
+"""
 
 from __future__ import annotations
 
@@ -122,5 +125,6 @@ FLOORS = {
     "bridge.bench.*": 9,
     "bridge.__main__": 10,
     "bridge.cli.*": 10,
-    "bridge.cli.top.*": 11,  # a folder of its own over what the other commands share; main.py imports by name
+    # Above the modules that the other commands share; main.py imports it by name.
+    "bridge.cli.top.*": 11,
 }

@@ -1,7 +1,7 @@
-"""No test reads or writes a file of the person who runs it.
+"""Keep the tests away from the files of the person who runs them.
 
-Importing this gives the process a home of its own, and with it all that the tests
-start, however they make its environment: it is what `demo` gives to its own processes.
+Importing this module gives this process a temporary home directory. Every process that
+the tests start inherits it. `bridge demo` does the same for its own processes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 
 def move(environ: dict[str, str]) -> None:
     pyenv = os.path.expanduser("~/.pyenv")
-    if os.path.isdir(pyenv):  # a `python3` of pyenv's looks for its versions here, or else in HOME
+    # pyenv's `python3` looks for its versions in PYENV_ROOT, and without it in HOME.
+    if os.path.isdir(pyenv):
         environ.setdefault("PYENV_ROOT", pyenv)
     given = private(environ, HOME)
     for name in set(environ) - set(given):

@@ -1,9 +1,10 @@
-"""A strict reader of the Prometheus text format 0.0.4 and of OpenMetrics 1.0, which shares no line with bridge.
+"""A strict reader of the Prometheus text format 0.0.4 and of OpenMetrics 1.0.
 
     read(text, is_open) -> {family: Family(kind, unit, help, samples)}
 
-It refuses what the formats forbid and what a careful exporter does not do either: a family in two places, a
-series twice, HELP without TYPE, a histogram whose buckets do not add up, a counter without `_total`.
+It shares no code with bridge, so that one mistake cannot hide in both. It refuses what the
+formats forbid: a family in two places, a series twice. It also refuses what the formats allow
+but a careful exporter avoids: HELP without TYPE, inconsistent buckets, a counter without `_total`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|NaN|[+-]Inf")
 KINDS = ("counter", "gauge", "histogram")
+# Suffixes of the samples of some kind. An OpenMetrics family name must not end in one.
 RESERVED = (
     "_total",
     "_created",
@@ -25,7 +27,7 @@ RESERVED = (
     "_bucket",
     "_gcount",
     "_gsum",
-)  # suffixes of other kinds' samples
+)
 
 
 @dataclass
@@ -44,11 +46,11 @@ def read(text: str, is_open: bool = False) -> dict[str, Family]:
     families: dict[str, Family] = {}
     current, seen = "", set()
     for line in lines:
-        assert line and line != "# EOF", "an empty line, or the end in the middle"
+        assert line and line != "# EOF", "an empty line, or # EOF before the end"
         if line.startswith("#"):
             word, name, rest = re.fullmatch(r"# (HELP|TYPE|UNIT) (\S+) (.*)", line).groups()
             if name != current:
-                assert name not in families and METRIC.fullmatch(name), f"{name} twice, or no name"
+                assert name not in families and METRIC.fullmatch(name), f"{name} twice, or invalid"
                 current, families[name] = name, Family()
             _describe(families[name], name, word, rest, is_open)
         else:
@@ -70,7 +72,7 @@ def _describe(family: Family, name: str, word: str, rest: str, is_open: bool) ->
     if word == "TYPE":
         assert rest in KINDS + (("info",) if is_open else ()), rest
         assert not is_open or not name.endswith(RESERVED), (
-            f"{name}: in OpenMetrics a family's name has no suffix"
+            f"{name}: an OpenMetrics family name has no suffix"
         )
         assert is_open or (rest == "counter") == name.endswith("_total"), name
         family.kind = rest
@@ -84,7 +86,7 @@ def _describe(family: Family, name: str, word: str, rest: str, is_open: bool) ->
 
 def _unescape(text: str, allowed: str) -> str:
     parts = re.split(r"\\(.?)", text)
-    assert set(parts[1::2]) <= set(allowed), f"an escape that is none: {text}"
+    assert set(parts[1::2]) <= set(allowed), f"an invalid escape: {text}"
     return "".join(
         {"n": "\n"}.get(part, part) if index % 2 else part for index, part in enumerate(parts)
     )
@@ -148,13 +150,14 @@ def _check_values(name: str, family: Family) -> None:
 
 
 def series(families: dict[str, Family]) -> dict[tuple, float]:
+    """All samples of all families, by (name, labels)."""
     return {key: value for family in families.values() for key, value in family.samples.items()}
 
 
 def check_monotone(before: dict[str, Family], after: dict[str, Family]) -> None:
-    """Counters, and all that a histogram counts, never go down."""
+    """Assert that counters, and the counts and sums of histograms, never go down."""
     earlier = series(before)
-    for name, family in after.items():
+    for family in after.values():
         if family.kind in ("counter", "histogram"):
             for key, value in family.samples.items():
                 assert value >= earlier.get(key, 0.0), f"{key} went from {earlier[key]} to {value}"

@@ -1,8 +1,10 @@
-"""HTTP and event streams as bytes, read by hand: the tests' own eyes, which share no line with bridge.
+"""A small HTTP and event-stream client for tests. It works on bytes.
 
-Line         one socket: send bytes, read an answer, or see that the other side has closed
-Answer       status, fields in order, body
-EventStream  blocks between blank lines, after WHATWG HTML 9.2, as far as the contract uses it
+    Line           one connection: send bytes, read a response, or see that the peer has closed
+    Answer         one response: status, fields in order, body
+    EventStream    the blocks between blank lines (WHATWG HTML 9.2, as far as WIRE.md uses it)
+
+It shares no code with bridge, so that one mistake cannot hide in both.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import socket
 import time
 from dataclasses import dataclass, field
 
-PATIENCE = 20.0  # seconds; how long any one thing may take before the test says that it hangs
+PATIENCE = 20.0  # seconds; a single step that takes longer fails the test as a hang
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Answer:
     body: bytes
 
     def field(self, name: str, default=None):
-        """The one value of a field; two of one name are an error in every answer that we know."""
+        """The value of a field, or `default`. No response of ours may repeat a field name."""
         found = [value for key, value in self.fields if key.lower() == name.lower()]
         assert len(found) < 2, f"{name} is repeated: {found}"
         return found[0] if found else default
@@ -39,7 +41,7 @@ class Answer:
 
 
 class Closed(Exception):
-    """The other side closed before the answer was whole; carries what had come."""
+    """The peer closed before the response was complete. Carries the bytes received so far."""
 
 
 class Line:
@@ -77,7 +79,7 @@ class Line:
         return self.read_answer(method)
 
     def receive(self) -> bool:
-        """Take what is there; False when the other side has closed (or reset)."""
+        """Receive what is available; False if the peer has closed or reset the connection."""
         try:
             data = self.socket.recv(65536)
         except ConnectionResetError:
@@ -113,7 +115,7 @@ class Line:
         return Answer(int(status), reason.strip(), version, fields, b"")
 
     def read_answer(self, method: str = "GET") -> Answer:
-        """The next final answer whole (interim 1xx answers are skipped)."""
+        """The next final response with its body. Interim 1xx responses are skipped."""
         answer = self.read_head()
         while 100 <= answer.status < 200:
             answer = self.read_head()
@@ -144,7 +146,7 @@ class Line:
         return data
 
     def is_closed(self) -> bool:
-        """True when the other side closes without another byte, False when a byte comes."""
+        """True if the peer closes without sending another byte, False if a byte arrives."""
         if self.held:
             return False
         return not self.receive()
@@ -153,7 +155,7 @@ class Line:
 def request_bytes(
     method: str, path: str, body=None, fields=(), version: str = "1.1", port: int = 0
 ) -> bytes:
-    """One well-formed request; a Host in `fields` replaces the usual one."""
+    """One well-formed request. A Host in `fields` replaces the default one."""
     given = {name.lower() for name, _ in fields}
     lines = [f"{method} {path} HTTP/{version}"]
     if "host" not in given:
@@ -171,7 +173,7 @@ def request_bytes(
 
 @dataclass
 class Block:
-    """What stands between two blank lines of an event stream."""
+    """The lines between two blank lines of an event stream."""
 
     event: str = "message"
     id: str | None = None
@@ -186,7 +188,7 @@ class Block:
 
 
 class EventStream:
-    """An open event stream; `head` is the answer's head."""
+    """An open event stream. `head` is the head of the response."""
 
     def __init__(
         self,
@@ -216,7 +218,10 @@ class EventStream:
         self.line.close()
 
     def _more(self) -> bool:
-        """Take one piece of the body; False at its end. A chunked body must end with its last chunk."""
+        """Read one piece of the body; False at its end.
+
+        A chunked body must end with the last-chunk (RFC 9112 section 7.1), not with a close.
+        """
         if self.ended:
             return False
         if self.chunked:
@@ -236,7 +241,7 @@ class EventStream:
         return True
 
     def read_block(self) -> Block | None:
-        """The next block, None when the stream has ended cleanly."""
+        """The next block, or None if the stream has ended cleanly."""
         while b"\n\n" not in self.text:
             if not self._more():
                 assert self.text == b"", (
@@ -259,7 +264,10 @@ class EventStream:
         return events
 
     def is_silent(self, seconds: float) -> bool:
-        """No event (comments aside) within `seconds`: the one place where only time can tell."""
+        """True if no event arrives within `seconds`. Comments do not count.
+
+        Only waiting can prove the absence of an event, so this is the one fixed wait here.
+        """
         deadline = time.monotonic() + seconds
         before = self.line.socket.gettimeout()
         try:

@@ -1,8 +1,9 @@
-"""A broker as its user starts it: a process, from the package or from the one-file program.
+"""Start a broker as a user would: as a process, from the package or the one-file program.
 
     Broker(launcher, db).start() ─► ready line ─► ask/stream ─► stop (SIGTERM) | kill (SIGKILL)
 
-Whatever a broker says on stderr is kept, and `stop` insists that it was no traceback and no warning.
+All that the broker writes to stderr is kept. `stop` asserts that it holds no traceback and no
+warning.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ import sys
 import threading
 import time
 
-import own_home  # noqa: F401  before anything is started
+import own_home  # noqa: F401  before any process is started
 from raw_http import PATIENCE, Answer, EventStream, Line
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 READY = re.compile(r"^bridge broker ready on (http://\S+?:(\d+))/?$")
-START_DEADLINE = 30.0  # seconds; a loaded machine with -X dev needs a few
+START_DEADLINE = 30.0  # seconds; with -X dev a loaded machine needs a few
 names = (f"agent-{number}" for number in itertools.count(1))
 
 
 def new_name() -> str:
-    """An agent that no other test has."""
+    """An agent name that no other test uses."""
     return next(names)
 
 
@@ -39,7 +40,7 @@ def package_launcher(strict: bool = True) -> list[str]:
 
 
 def environment(**settings: object) -> dict[str, str]:
-    """This process' environment without any setting of bridge's, and then `settings`."""
+    """This process's environment without the settings of bridge, plus `settings`."""
     mine = {
         name: value
         for name, value in os.environ.items()
@@ -54,18 +55,21 @@ def environment(**settings: object) -> dict[str, str]:
 
 
 def without_slowness(said: str) -> str:
-    """stderr without what asyncio's debug mode (-X dev) says of a step that took 0.1 s: the machine was slow, not we."""
+    """`said` without the lines in which asyncio's debug mode (-X dev) reports a slow callback.
+
+    asyncio writes one for each callback over 0.1 s. On a loaded machine that is no fault.
+    """
     return "".join(line for line in said.splitlines(keepends=True) if "Executing <" not in line)
 
 
 def wait_until(condition, what: str, patience: float = PATIENCE):
-    """The first true value of `condition()`; fails with `what` when it never comes."""
+    """Return the first true value of `condition()`; fail with `what` after `patience`."""
     deadline = time.monotonic() + patience
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < deadline, f"never came: {what}"
+        assert time.monotonic() < deadline, f"timed out waiting for: {what}"
         time.sleep(0.01)
 
 
@@ -77,7 +81,7 @@ class Broker:
     ) -> None:
         self.launcher, self.db, self.cwd, self.flags = launcher, str(db), cwd, list(flags)
         self.settings = settings
-        self.pass_fds: tuple[int, ...] = ()  # descriptors that the process inherits
+        self.pass_fds: tuple[int, ...] = ()  # file descriptors that the process inherits
         self.process: subprocess.Popen | None = None
         self.stderr: list[str] = []
         self.port = 0
@@ -107,12 +111,12 @@ class Broker:
                 START_DEADLINE,
             )
         except AssertionError:
-            self.signal(signal.SIGABRT)  # under -X dev it says where it stands
+            self.signal(signal.SIGABRT)  # with -X dev, faulthandler writes a traceback
             self.wait()
             raise AssertionError(f"no ready line in {START_DEADLINE:g} s: {self.said()}") from None
 
     def spawn(self, limits: dict[int, int] | None = None) -> Broker:
-        """Start the process, and do not wait for the ready line."""
+        """Start the process without waiting for the ready line."""
         self.port, self.stderr = 0, []
         arguments = [*self.launcher, "broker", "--port", "0", "--db", self.db, *self.flags]
         self.process = subprocess.Popen(
@@ -150,14 +154,14 @@ class Broker:
         self.process.send_signal(number)
 
     def wait(self, patience: float = PATIENCE) -> int:
-        """Wait for the end, with all that it said read."""
+        """Wait until the process has ended and its output has been read; return its status."""
         status = self.process.wait(patience)
         for listener in self.listeners:
             listener.join(patience)
         return status
 
     def stop(self, check: bool = True) -> None:
-        """SIGTERM; it must end by itself, with status 0 and nothing alarming on stderr."""
+        """Send SIGTERM. The broker must exit with status 0 and without an alarm on stderr."""
         if self.process is None or self.process.poll() is not None and not check:
             return
         self.signal(signal.SIGTERM)
@@ -175,7 +179,7 @@ class Broker:
             assert sign not in self.said(), self.said()
 
     def kill(self) -> None:
-        """kill -9, as the power cut would."""
+        """Send SIGKILL, which ends the process without any cleanup, like a power cut."""
         if self.process is not None:
             self.process.kill()
             self.wait()
@@ -220,7 +224,7 @@ class Broker:
         return self.ask("POST", f"/tickets/{ticket_id}/acknowledge", body)
 
     def metrics(self) -> dict[str, float]:
-        """Every sample by its name and labels, as they are written."""
+        """Every sample, by its name and labels as they are written."""
         answer = self.ask("GET", "/metrics")
         samples = (
             text.rpartition(" ")
@@ -243,7 +247,7 @@ def stages(ticket: dict) -> list[str]:
 
 
 def counted(values) -> dict:
-    """Those that are there more than once."""
+    """The values that occur more than once, each with its count."""
     return {value: count for value, count in collections.Counter(values).items() if count > 1}
 
 

@@ -1,4 +1,4 @@
-"""A service manager, played for real: a datagram socket that listens, and sockets that are passed through exec(2)."""
+"""A fake service manager: a socket for sd_notify(3), and sockets passed through exec(2)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import sys
 from raw_http import PATIENCE
 from running import Broker, package_launcher
 
-# What systemd does between fork and exec: the sockets go to 3, 4, ..., and the process learns that they are its own.
+# What systemd does between fork and exec: it moves the sockets to descriptors 3, 4, ... and sets
+# LISTEN_PID to the id of the new process (sd_listen_fds(3)).
 ACTIVATE = """
 import fcntl, os, sys
-passed = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 100) for number in sys.argv[1].split(",") if number]
+numbers = [int(number) for number in sys.argv[1].split(",") if number]
+passed = [fcntl.fcntl(number, fcntl.F_DUPFD, 100) for number in numbers]
 for number, copy in enumerate(passed, 3):
     os.dup2(copy, number, inheritable=True)
     os.close(copy)
@@ -21,7 +23,7 @@ os.execvp(sys.argv[2], sys.argv[2:])
 
 
 class Manager:
-    """NOTIFY_SOCKET's other end; `said` holds every datagram so far."""
+    """The receiving end of NOTIFY_SOCKET. `said` holds every datagram so far."""
 
     def __init__(self, address: str) -> None:
         self.address, self.said = address, []
@@ -36,7 +38,7 @@ class Manager:
         self._socket.close()
 
     def hear(self) -> list[str]:
-        """The next datagram's lines."""
+        """Receive the next datagram; return its lines."""
         self.said.append(self._socket.recv(4096).decode())
         return self.said[-1].split("\n")
 
@@ -47,7 +49,7 @@ class Manager:
         return lines
 
     def hears_within(self, seconds: float) -> bool:
-        """Wait so long for a datagram."""
+        """True if a datagram arrives within `seconds`."""
         self._socket.settimeout(seconds)
         try:
             return bool(self.hear())
@@ -57,7 +59,7 @@ class Manager:
             self._socket.settimeout(PATIENCE)
 
     def hear_all(self) -> None:
-        """What is there now."""
+        """Receive the datagrams that are queued now."""
         while self.hears_within(0.0):
             pass
 
@@ -65,7 +67,7 @@ class Manager:
 def listener(
     address=("127.0.0.1", 0), family=socket.AF_INET, kind=socket.SOCK_STREAM, backlog=4096
 ) -> socket.socket:
-    """What a socket unit makes; with backlog 0 it does not listen."""
+    """A socket as a socket unit creates it. With `backlog=0` it does not listen."""
     opened = socket.socket(family, kind)
     opened.bind(address)
     if backlog:
@@ -74,7 +76,7 @@ def listener(
 
 
 class ActivatedBroker(Broker):
-    """A broker that is given `passed`, as its socket unit would."""
+    """A broker that inherits the sockets `passed`, as from its socket unit."""
 
     def __init__(self, db, passed, **settings) -> None:
         numbers = ",".join(str(each.fileno()) for each in passed)
@@ -84,3 +86,11 @@ class ActivatedBroker(Broker):
             **{"LISTEN_FDS": len(passed), **settings},
         )
         self.pass_fds = tuple(each.fileno() for each in passed)
+
+
+def refusal(broker: Broker) -> str:
+    """The single line that a broker writes when it refuses to start."""
+    broker.spawn()
+    assert broker.wait() == 2, broker.said()
+    assert len(broker.stderr) == 1 and broker.said().startswith("bridge: "), broker.said()
+    return broker.said()

@@ -1,4 +1,4 @@
-"""Full jitter: bounded, spread, and never ending."""
+"""Full jitter: the delays are bounded, they are spread, and the iterator never ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_delay_is_never_above_its_ceiling_nor_the_cap(base, cap, count):
     assert delays == ceilings == [min(cap, base * 2**number) for number in range(count)]
 
 
-def test_the_draw_goes_on_after_the_cap():
-    """A herd that all waits exactly the cap would come back together."""
+def test_delays_are_still_drawn_at_random_after_the_cap():
+    """Clients that all waited exactly the cap would reconnect at the same moment."""
     late = list(itertools.islice(full_jitter(0.1, 1.0), 10, 60))
     assert len(set(late)) == len(late) and max(late) <= 1.0

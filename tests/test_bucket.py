@@ -1,4 +1,4 @@
-"""The token bucket against its law: in no span of time more than capacity + rate * span."""
+"""The token bucket and its law: in any span of time it grants at most capacity + rate * span."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from bridge.bucket import TokenBucket
 
 gaps = st.lists(st.floats(0, 90) | st.just(0.0), min_size=1, max_size=60)
-SLACK = 1e-6  # of a token: doubles
+SLACK = 1e-6  # of a token; the bucket computes with floats
 
 
 @given(st.integers(1, 20), st.floats(0.01, 50), gaps)
-def test_never_more_than_capacity_and_refill(capacity, rate, steps):
+def test_no_span_grants_more_than_capacity_and_refill(capacity, rate, steps):
     bucket, taken = TokenBucket(capacity, rate, 0.0), []
     for now in itertools.accumulate(steps):
         if bucket.take(now) == 0.0:
@@ -25,8 +25,8 @@ def test_never_more_than_capacity_and_refill(capacity, rate, steps):
 
 
 @given(st.integers(1, 20), st.floats(0.01, 50), gaps)
-def test_the_wait_that_it_tells_is_true(capacity, rate, steps):
-    """No token before, one after; and asking costs nothing."""
+def test_the_returned_wait_is_exact(capacity, rate, steps):
+    """There is no token before it is over, and one after it. A refused `take` costs no token."""
     bucket = TokenBucket(capacity, rate, 0.0)
     for now in itertools.accumulate(steps):
         wait = bucket.take(now)
@@ -47,8 +47,8 @@ def test_a_fresh_bucket_allows_one_burst(capacity, rate):
 
 
 @given(st.integers(1, 20), st.floats(0.01, 50), gaps, gaps)
-def test_a_full_bucket_says_what_a_new_one_says(capacity, rate, before, after):
-    """Rule 2: whoever keeps many may forget the full ones."""
+def test_a_full_bucket_behaves_like_a_new_one(capacity, rate, before, after):
+    """Rule 2: a table of many buckets may drop the full ones."""
     used, now = TokenBucket(capacity, rate, 0.0), 0.0
     for now in itertools.accumulate(before):
         used.take(now)
@@ -60,7 +60,7 @@ def test_a_full_bucket_says_what_a_new_one_says(capacity, rate, before, after):
 
 
 @given(st.integers(1, 5), st.lists(st.floats(-50, 50), max_size=20))
-def test_a_clock_that_goes_back_takes_no_tokens_away(capacity, steps):
+def test_a_clock_that_goes_back_removes_no_tokens(capacity, steps):
     bucket = TokenBucket(capacity, 1.0, 0.0)
     for now in steps:
         assert bucket.take(now) <= 1.0

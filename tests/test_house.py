@@ -1,8 +1,8 @@
-"""The laws of the house, read from the source with ast: floors, purity, size, a theory on top.
+"""The rules of the layout, checked with ast: floors, purity, size, a theory at the top of a module.
 
-FLOORS, in floors.py, is the house's plan. The longest name that is a file's own name, or a
-folder above it, gives the file its floor; a file that no line names fails. A file
-imports from lower floors, or from files of its own folder on its own floor.
+FLOORS, in floors.py, is the plan. Its longest name that is a module's own name, or a folder
+above it, gives the module its floor. A module without a floor fails. A module imports only
+from lower floors, or from modules of its own folder on its own floor.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ from floors import FLOORS
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HOUSE = ROOT / "bridge"
 LINES_MAX = 350
-FUNCTION_MAX = (
-    60  # the house says ten, and rarely over forty; beyond sixty nobody can claim "rarely"
-)
+FUNCTION_MAX = 60  # lines; the aim is 10, rarely over 40
 
 PURE_FLOORS = (0, 2, 3)
 IMPURE = {
@@ -41,7 +39,7 @@ STRANGERS = [
     ("bridge.wire", "bridge.ticket"),
 ]
 
-# sys.stdlib_module_names came with 3.10; what the house may use on 3.9 is named here for all.
+# sys.stdlib_module_names exists since 3.10. On 3.9 the names come from the installed library.
 STANDARD = getattr(sys, "stdlib_module_names", None) or set(sys.builtin_module_names) | {
     path.stem
     for path in pathlib.Path(ast.__file__).parent.iterdir()
@@ -64,7 +62,7 @@ TREES = {
 
 
 def floor_of(name: str):
-    """The floor of a module, or None when the table does not name it."""
+    """The floor of a module, or None if FLOORS does not name it."""
     if name in FLOORS:
         return FLOORS[name]
     parent = name
@@ -76,7 +74,7 @@ def floor_of(name: str):
 
 
 def imports_of(name: str) -> list[tuple[str, int]]:
-    """(module, line) of each import, also of those under TYPE_CHECKING and in functions."""
+    """(module, line) of each import, including those in functions and under TYPE_CHECKING."""
     found = []
     for node in ast.walk(TREES[name]):
         if isinstance(node, ast.Import):
@@ -85,7 +83,8 @@ def imports_of(name: str) -> list[tuple[str, int]]:
             assert node.level == 0, (
                 f"{name}:{node.lineno}: a relative import hides which floor it reaches"
             )
-            # `from bridge.wire import sse` names a module, `from bridge.ticket import Ticket` what is in one
+            # `from bridge.wire import sse` names a module. `from bridge.ticket import Ticket`
+            # names an object in a module.
             found += [
                 (
                     f"{node.module}.{a.name}"
@@ -102,7 +101,7 @@ def folder_of(name: str) -> str:
     return name if FILES[name].name == "__init__.py" else name.rpartition(".")[0]
 
 
-def test_the_house_was_found():
+def test_the_modules_were_found():
     assert "bridge.errors" in FILES and len(FILES) > 3
 
 
@@ -111,23 +110,23 @@ def test_file_has_a_floor(name):
     assert floor_of(name) is not None, f"{name} has no floor: give it one in tests/floors.py"
 
 
-def test_no_line_of_the_table_is_dead():
+def test_every_line_of_the_table_names_a_module():
     dead = [name for name in FLOORS if not name.endswith(".*") and name not in FILES]
     dead += [
         name
         for name in FLOORS
         if name.endswith(".*") and not any(f == name[:-2] or f.startswith(name[:-1]) for f in FILES)
     ]
-    planned = set()  # names of the plan that nobody has built yet
+    planned = set()  # names of the plan that do not exist yet
     assert set(dead) <= planned, dead
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_imports_go_down(name):
+def test_imports_reach_only_lower_floors_or_the_own_folder(name):
     for target, line in imports_of(name):
         if not target.split(".")[0] == "bridge":
             continue
-        assert target in FILES, f"{name}:{line} imports {target}, which is no file of the house"
+        assert target in FILES, f"{name}:{line} imports {target}, which does not exist"
         mine, theirs = floor_of(name), floor_of(target)
         beside = mine == theirs and (
             folder_of(name) == folder_of(target) or FILES[name].parent in FILES[target].parents
@@ -138,7 +137,7 @@ def test_imports_go_down(name):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_nothing_but_the_standard_library(name):
+def test_only_the_standard_library_is_imported(name):
     for target, line in imports_of(name):
         assert target.split(".")[0] in STANDARD | {"bridge"}, f"{name}:{line} imports {target}"
 
@@ -150,7 +149,7 @@ def test_pure_floors_have_no_io_and_no_clock(name):
 
 
 @pytest.mark.parametrize("one, other", STRANGERS)
-def test_strangers_never_import_each_other(one, other):
+def test_independent_packages_never_import_each_other(one, other):
     for mine, theirs in [(one, other), (other, one)]:
         for name in FILES:
             if name == mine or name.startswith(mine + "."):
@@ -162,8 +161,8 @@ def test_strangers_never_import_each_other(one, other):
                 assert not reached, f"{name} imports {reached}"
 
 
-def test_protocols_of_the_wire_never_import_each_other():
-    """Each folder in wire, and sse, is a protocol; the plain files beside sse are HTTP."""
+def test_wire_protocols_never_import_each_other():
+    """Each folder in wire is a protocol, and so is sse. The other files in wire are HTTP."""
 
     def protocol(name):
         if not name.startswith("bridge.wire."):
@@ -196,7 +195,10 @@ def test_functions_are_short(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_annotations_are_never_run(name):
-    """3.9 would evaluate `X | None` in an annotation; only docstring-only files and __main__ (2.7 must parse it) may go without."""
+    """Without the __future__ import, 3.9 evaluates `X | None` in an annotation and fails.
+
+    Modules without code need no import. __main__ has none, because Python 2.7 must parse it.
+    """
     has_code = any(not isinstance(node, (ast.Expr, ast.Assign)) for node in TREES[name].body)
     futures = [
         alias.name
@@ -209,7 +211,10 @@ def test_annotations_are_never_run(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_imports_stand_at_the_top(name):
-    """An import in a function dodges a cycle (smell 24): mend the floor. __main__ checks the version first."""
+    """An import in a function hides an import cycle; move the code to the right floor instead.
+
+    __main__ is exempt: it checks Python's version before it imports the rest.
+    """
     if name == "bridge.__main__":
         return
     inner = [
@@ -223,7 +228,7 @@ def test_imports_stand_at_the_top(name):
 
 
 def silent_handlers(tree):
-    """`except Exception: pass` and its kin: a broad handler that does nothing with what it caught."""
+    """Lines of broad handlers that ignore the exception, such as `except Exception: pass`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ExceptHandler):
             broad = node.type is None or (
@@ -235,12 +240,12 @@ def silent_handlers(tree):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_no_error_is_swallowed_whole(name):
+def test_no_broad_handler_ignores_its_exception(name):
     assert not list(silent_handlers(TREES[name])), f"{name}:{list(silent_handlers(TREES[name]))}"
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_only_the_command_line_prints_and_exits(name):
+def test_only_bridge_cli_prints_and_exits(name):
     if name == "bridge.__main__" or name.startswith("bridge.cli"):
         return
     for node in ast.walk(TREES[name]):
@@ -253,7 +258,7 @@ def test_only_the_command_line_prints_and_exits(name):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_names_say_what_they_hold(name):
+def test_no_module_has_a_name_without_meaning(name):
     assert not BANNED_NAMES & set(name.split("."))
 
 

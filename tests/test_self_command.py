@@ -1,4 +1,4 @@
-"""How this program names itself: a command that works in any folder, alike in any shell."""
+"""The command by which bridge refers to itself: it works in any folder, alike in any shell."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WORDS = st.text(
 )
 
 
-def test_it_names_interpreter_and_package_by_their_paths():
+def test_the_command_holds_the_paths_of_interpreter_and_package():
     python, isolated, path = own_command()
     assert (python, isolated, path) == (sys.executable, "-I", str(ROOT / "bridge"))
     assert (
@@ -35,7 +35,7 @@ def test_it_names_interpreter_and_package_by_their_paths():
 
 
 @pytest.mark.parametrize("executable", ["", None])
-def test_an_interpreter_that_does_not_know_its_path(monkeypatch, executable):
+def test_python3_is_used_when_sys_executable_is_empty(monkeypatch, executable):
     monkeypatch.setattr(sys, "executable", executable)
     assert own_command()[0] == "python3"
 
@@ -43,7 +43,7 @@ def test_an_interpreter_that_does_not_know_its_path(monkeypatch, executable):
 @pytest.mark.parametrize("shell", SHELLS)
 @settings(max_examples=15)
 @given(st.lists(WORDS.filter(quoted), min_size=1, max_size=40))
-def test_what_is_quoted_is_read_alike_by_every_shell(shell, words):
+def test_every_shell_reads_quoted_words_alike(shell, words):
     command = r"printf '%s\n' " + " ".join(map(quoted, words))
     ended = subprocess.run(
         [shutil.which(shell), "-c", command],
@@ -57,7 +57,7 @@ def test_what_is_quoted_is_read_alike_by_every_shell(shell, words):
 @pytest.mark.parametrize(
     "word", ["", "o'brien", "a\\b", "a\nb", "a\x1bb", "a\x7fb", "a\u202eb", "a\udcffb", "{id}"]
 )
-def test_what_cannot_be_quoted(monkeypatch, word):
+def test_a_word_that_cannot_be_quoted_for_every_shell_is_refused(monkeypatch, word):
     assert quoted(word) == ""
     monkeypatch.setattr(self_command, "own_path", lambda: f"/opt/{word}/bridge.pyz")
     if word:
@@ -66,8 +66,8 @@ def test_what_cannot_be_quoted(monkeypatch, word):
     assert show_template("mine {id}") == "mine {id}"
 
 
-def test_started_by_its_path_it_leaves_nothing_in_the_path_of_modules():
-    """Neither its folder, with errors.py and settings.py, nor the folder above."""
+def test_a_start_by_path_leaves_no_folder_of_ours_in_sys_path():
+    """Neither its own folder, which holds errors.py and settings.py, nor the folder above."""
     words = [sys.executable, "-I", "-i", str(ROOT / "bridge"), "--version"]
     ended = subprocess.run(
         words,
@@ -82,7 +82,7 @@ def test_started_by_its_path_it_leaves_nothing_in_the_path_of_modules():
 
 
 @pytest.mark.parametrize("flags", [["-I"], []])
-def test_a_file_beside_the_package_is_not_taken_for_one_of_the_standard_library(tmp_path, flags):
+def test_a_file_beside_the_package_does_not_shadow_the_standard_library(tmp_path, flags):
     (tmp_path / "bridge").symlink_to(ROOT / "bridge")
     for name in ("json", "argparse", "importlib", "os"):
         (tmp_path / f"{name}.py").write_text(f"print('{name} ran')\n")

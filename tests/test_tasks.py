@@ -1,4 +1,7 @@
-"""Owners of tasks: the first end ends all, a cancellation is never lost, nothing outlives its owner."""
+"""Owners of tasks: the first task that ends stops the others, and no cancellation is lost.
+
+No task outlives its owner.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import pytest
 from bridge.tasks import run_together, stop_accepting, stop_all, within
 
 
-def test_the_first_end_stops_the_others():
+def test_the_first_task_that_ends_stops_the_others():
     async def scenario():
         ended = []
 
@@ -29,7 +32,7 @@ def test_the_first_end_stops_the_others():
     asyncio.run(scenario())
 
 
-def test_the_first_error_is_raised_and_the_others_are_stopped():
+def test_the_first_error_is_raised_and_the_other_tasks_are_stopped():
     async def scenario():
         stopped = asyncio.Event()
 
@@ -49,7 +52,7 @@ def test_the_first_error_is_raised_and_the_others_are_stopped():
     asyncio.run(scenario())
 
 
-def test_a_cancelled_owner_takes_its_tasks_with_it():
+def test_cancelling_the_owner_stops_its_tasks():
     async def scenario():
         running, stopped = asyncio.Event(), asyncio.Event()
 
@@ -68,7 +71,7 @@ def test_a_cancelled_owner_takes_its_tasks_with_it():
     asyncio.run(scenario())
 
 
-def test_within_gives_the_result_the_error_or_the_timeout():
+def test_within_returns_the_result_or_raises_the_error_or_the_timeout():
     async def scenario():
         async def answer():
             return 42
@@ -85,8 +88,8 @@ def test_within_gives_the_result_the_error_or_the_timeout():
     asyncio.run(scenario())
 
 
-def test_a_cancellation_that_comes_with_the_result_is_not_lost():
-    """bpo-37658: wait_for of 3.9 to 3.11 returns the result and forgets that it was cancelled."""
+def test_a_cancellation_in_the_same_iteration_as_the_result_is_not_lost():
+    """bpo-37658: wait_for of 3.9 to 3.11 returns the result and drops the cancellation."""
 
     async def scenario():
         result = asyncio.get_running_loop().create_future()
@@ -100,8 +103,8 @@ def test_a_cancellation_that_comes_with_the_result_is_not_lost():
     asyncio.run(scenario())
 
 
-def test_a_task_that_lost_its_cancellation_is_told_again():
-    """As asyncio.wait_for does it on 3.9 to 3.11 when the result arrives in the same moment."""
+def test_a_task_that_lost_its_cancellation_is_cancelled_again():
+    """asyncio.wait_for of 3.9 to 3.11 loses it if the result arrives in the same iteration."""
 
     async def scenario():
         async def deaf_once():
@@ -119,7 +122,7 @@ def test_a_task_that_lost_its_cancellation_is_told_again():
 
 
 @pytest.mark.parametrize("turns", range(5))
-def test_a_connection_that_comes_as_the_listener_closes_reaches_its_callback(turns):
+def test_a_connection_accepted_while_the_listener_closes_reaches_its_callback(turns):
     async def scenario():
         troubles, served = [], []
         asyncio.get_running_loop().set_exception_handler(
@@ -130,16 +133,13 @@ def test_a_connection_that_comes_as_the_listener_closes_reaches_its_callback(tur
             served.append(writer)
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        with socket.create_connection(
-            server.sockets[0].getsockname()
-        ):  # the kernel answers; nobody has accepted yet
+        # The kernel completes the handshake; the server has not called accept(2) yet.
+        with socket.create_connection(server.sockets[0].getsockname()):
             for _ in range(turns):
                 await asyncio.sleep(0)
             await stop_accepting(server)
-            assert (len(served), troubles) == (
-                int(turns > 1),
-                [],
-            )  # the first turn only sees it come
+            # The first loop iteration only reports that the listener is readable.
+            assert (len(served), troubles) == (int(turns > 1), [])
             for writer in served:
                 writer.close()
             await asyncio.sleep(0)

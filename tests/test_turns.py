@@ -1,4 +1,4 @@
-"""Turns: never more than so many at a time, first come first served, and no turn is lost."""
+"""Turns: a fair semaphore. Holders never exceed its size, order is FIFO, and no turn is lost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import random
 from bridge.turns import Turns
 
 
-def test_never_more_than_allowed_and_in_order():
+def test_holders_stay_within_the_limit_and_come_in_order():
     async def scenario():
         turns, inside, most, order = Turns(3), 0, 0, []
 
@@ -28,8 +28,8 @@ def test_never_more_than_allowed_and_in_order():
     asyncio.run(scenario())
 
 
-def test_no_turn_is_lost_when_those_who_wait_or_work_are_cancelled():
-    """Also in the very moment in which a turn was given: it goes on to the next."""
+def test_no_turn_is_lost_when_waiters_or_holders_are_cancelled():
+    """A waiter cancelled in the iteration that granted its turn passes the turn on."""
     chance = random.Random(1)
 
     async def scenario():

@@ -1,10 +1,13 @@
-"""One well-behaved sender at 50 a second, alone and beside each abuse: what its send takes, as a ratio in one run.
+"""Latency of a well-behaved sender (50 sends a second), alone and beside each abuse.
 
     python3 tests/bench/beside.py [--seconds 6] [--only flood,texts]
 
-For each abuse a broker of its own is started. The sender is measured on it for some seconds alone, then for as many
-beside the abuse. Its p99 beside should be at most 3 times its p99 alone (the last column). Each abuse is a process of low
-priority: what is measured is what the broker gives to whom, and not who wins the two cores of a small machine.
+Each abuse gets a new broker. The sender is measured for some seconds alone, and then as long
+beside the abuse. Its p99 beside should be at most 3 times its p99 alone (the last column). Both
+come from one run, so the ratio depends little on the machine.
+
+The abuse is a process of low priority. So this measures how the broker divides its work, and not
+which process gets the two cores of a small machine.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ BACKLOG = 32_000
 
 
 def pump(port: int, data: bytes, count: int = 1) -> None:
-    """Write the same bytes on so many connections for ever, and read what comes."""
+    """Write the same bytes for ever on `count` connections, and read the responses."""
     lines = [open_line(port) for _ in range(count)]
     while True:
         for number, line in enumerate(lines):
@@ -88,7 +91,7 @@ def too_many_lists(port: int) -> None:
 
 def everything(port: int) -> None:
     lines = [Line(port, receive_buffer=4096) for _ in range(10)]
-    while True:  # each comes anew, and is due all that is pending
+    while True:  # each new stream begins with all pending tickets
         for number, line in enumerate(lines):
             line.request("GET", "/tickets/stream")
             time.sleep(0.05)
@@ -140,11 +143,11 @@ def register(port: int) -> None:
 ABUSES: dict[str, tuple[str, Callable[[int], None], Callable[[int], None] | None]] = {
     "flood": ("4 connections pipeline sends to one agent", flood, None),
     "unread": (f"{STREAMS} streams that never read, fed by a flood", unread_streams, None),
-    "texts": ("3 connections of texts of 1 MB", texts, None),
-    "lists": ("3 connections of 24,000 nested lists", lists, None),
-    "refused-lists": ("3 connections of 300,000 lists, refused", too_many_lists, None),
+    "texts": ("3 connections send texts of 1 MB", texts, None),
+    "lists": ("3 connections send 24,000 nested lists", lists, None),
+    "refused-lists": ("3 connections send 300,000 lists, refused", too_many_lists, None),
     "everything": (
-        f"10 unread streams of everything, {BACKLOG} pending",
+        f"10 unread streams of all agents, {BACKLOG} pending",
         everything,
         lambda port: fill(port, BACKLOG, 50),
     ),
@@ -154,12 +157,16 @@ ABUSES: dict[str, tuple[str, Callable[[int], None], Callable[[int], None] | None
         lambda port: fill(port, BACKLOG, 50),
     ),
     "listings": ("2 connections list 2,000 agents", listings, register),
-    "slow-heads": (f"{STREAMS} heads, a byte each half second", slow_heads, None),
+    "slow-heads": (f"{STREAMS} request heads, a byte each half second", slow_heads, None),
 }
 
 
 def measure(port: int, seconds: float) -> list[float]:
-    """Milliseconds of each send, from its due time: a late one makes the next ones late, and that counts."""
+    """Milliseconds of each send, sorted.
+
+    Each is counted from its scheduled time. So the delay that a slow send causes to the next ones
+    is included (no coordinated omission).
+    """
     found = []
     with Line(port) as line:
         began = time.perf_counter()
@@ -194,7 +201,8 @@ def beside(name: str, seconds: float, folder: str) -> None:
             process.join()
         ratio = p99(found) / p99(alone)
         print(
-            f"{words:50} alone {alone[len(alone) // 2]:6.1f} / {p99(alone):6.1f}   beside {found[len(found) // 2]:6.1f} / {p99(found):7.1f}   {ratio:5.1f} x",
+            f"{words:50} alone {alone[len(alone) // 2]:6.1f} / {p99(alone):6.1f}   "
+            f"beside {found[len(found) // 2]:6.1f} / {p99(found):7.1f}   {ratio:5.1f} x",
             flush=True,
         )
     finally:
@@ -211,9 +219,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=6.0)
-    parser.add_argument("--only", default=",".join(ABUSES), help="names, with commas between")
+    parser.add_argument("--only", default=",".join(ABUSES), help="names, separated by commas")
     args = parser.parse_args()
-    print("send answered, ms: p50 / p99")
+    print("latency of a send, ms: p50 / p99")
     with tempfile.TemporaryDirectory(prefix="bridge-beside-") as folder:
         for name in args.only.split(","):
             beside(name, args.seconds, folder)

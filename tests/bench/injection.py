@@ -1,14 +1,16 @@
-"""From POST to submitted text in an idle pane: ours, and the predecessor's way, in the same run.
+"""Time from POST to submitted text in an idle pane, by bridge and by its predecessor's method.
 
     python3 tests/bench/injection.py [--tickets 30] [--old-tickets 8] [--json]
 
-A broker with its durable store, a private tmux server, a bash pane and a scripted full-screen agent. A ticket is
-submitted when the pane's program hands it on: the shell by running its constant command, the agent by taking an Enter;
-both write to a FIFO that this script reads, so the moment is known within a fraction of a millisecond. Each ticket is
-sent when the one before is acknowledged and the pane has been idle for a while.
+The script starts a broker with its durable store, a private tmux server, a bash pane and a
+scripted full-screen agent. A ticket is submitted when the shell runs its constant command, or
+when the agent gets an Enter. Both write to a FIFO that this script reads, so the time is exact
+within a fraction of a millisecond. Each ticket is sent after the one before is acknowledged and
+the pane has been idle for a while.
 
-The predecessor's way, small and faithful: `GET pending` every 5 s, at a random phase; text by `send-keys -l`; a fixed
-sleep of 2 s; Enter; another of 2 s; acknowledge. It is timed through the same broker and the same panes.
+The predecessor's method is imitated with the same broker and panes, in the same run. It polls
+`GET pending` every 5 s, at a random phase. It then types the text by `send-keys -l`, sleeps 2 s,
+sends Enter, sleeps 2 s, and acknowledges.
 """
 
 from __future__ import annotations
@@ -32,20 +34,19 @@ sys.path[:1] = [str(TESTS), str(TESTS.parent), str(TESTS / "tmux")]
 from panes import AGENTS, PaneHandle, Server  # noqa: E402
 from running import ROOT, Broker, environment, package_launcher, wait_until  # noqa: E402
 
-OLD_POLL, OLD_SLEEP = 5.0, 2.0  # seconds: the predecessor's
-IDLE = 1.0  # seconds that a pane rests between two tickets: idle is what we measure
+OLD_POLL, OLD_SLEEP = 5.0, 2.0  # seconds, as in the predecessor
+IDLE = 1.0  # seconds between two tickets, because an idle pane is measured
 PATIENCE = 30.0
 
 
 class Fifo:
-    """Where a pane's program hands on what was submitted; remembers when."""
+    """The FIFO to which a pane's program writes submitted text. Records when it arrived."""
 
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
         os.mkfifo(path)
-        self._descriptor = os.open(
-            path, os.O_RDWR
-        )  # also for writing: no end of file when a program closes it
+        # Open for writing too, so that there is no end of file when a program closes the FIFO.
+        self._descriptor = os.open(path, os.O_RDWR)
         self._text = ""
         self._changed = threading.Condition()
         threading.Thread(target=self._read, daemon=True).start()
@@ -60,7 +61,7 @@ class Fifo:
                 self._changed.notify_all()
 
     def wait(self, word: str) -> float:
-        """The moment at which `word` had come."""
+        """Wait for `word`; return when it arrived."""
         with self._changed:
             assert self._changed.wait_for(lambda: word in self._text, PATIENCE), (
                 f"{word} was never submitted; {self._text[-300:]!r}"
@@ -70,7 +71,7 @@ class Fifo:
 
 
 class Bench:
-    """Broker, panes and FIFOs; one way of watching at a time."""
+    """Broker, panes and FIFOs. One method at a time watches a pane."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
@@ -119,7 +120,8 @@ class Bench:
         ]
         self.tmux.stop()
         self.broker.stop(check=False)
-        for program in programs:  # a shell still writes its history into our folder
+        # A shell may still write its history into our folder, which is removed after this.
+        for program in programs:
             wait_until(
                 lambda program=program: not os.path.exists(f"/proc/{program}"),
                 "the end of the panes",
@@ -139,7 +141,7 @@ class Bench:
         return ticket_id, began
 
     def time_one(self, pane: str) -> float:
-        """Milliseconds from POST to submitted, in an idle pane."""
+        """Milliseconds from POST to submission, in an idle pane."""
         time.sleep(IDLE)
         ticket_id, began = self.send(pane)
         taken = self.fifos[pane].wait(ticket_id) - began
@@ -169,7 +171,7 @@ def time_ours(bench: Bench, pane: str, count: int, say) -> list[float]:
         cwd=ROOT,
     )
     try:
-        bench.time_one(pane)  # the first one waits for the watcher's start
+        bench.time_one(pane)  # not counted: it includes the watcher's start
         return [
             say("ours", pane, number, count, bench.time_one(pane)) for number in range(1, count + 1)
         ]
@@ -179,7 +181,7 @@ def time_ours(bench: Bench, pane: str, count: int, say) -> list[float]:
 
 
 class OldWatcher(threading.Thread):
-    """The predecessor's loop."""
+    """The loop of the predecessor's watcher."""
 
     def __init__(self, bench: Bench, pane: str) -> None:
         super().__init__(daemon=True)
@@ -209,7 +211,7 @@ def time_old(bench: Bench, pane: str, count: int, say) -> list[float]:
     taken = []
     try:
         for number in range(1, count + 1):
-            time.sleep(random.uniform(0, OLD_POLL))  # senders do not know the phase of the poll
+            time.sleep(random.uniform(0, OLD_POLL))  # sends are independent of the poll's phase
             taken.append(say("old", pane, number, count, bench.time_one(pane)))
     finally:
         watcher.stopping.set()
@@ -218,7 +220,7 @@ def time_old(bench: Bench, pane: str, count: int, say) -> list[float]:
 
 
 def percentile(values: list[float], share: float) -> float:
-    """Nearest rank: of 30 values, p99 is the largest."""
+    """The nearest-rank percentile. Of 30 values, p99 is the largest."""
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
@@ -231,25 +233,26 @@ def summarise(values: list[float]) -> dict[str, float]:
 
 
 def print_table(results: dict[str, dict[str, dict[str, float]]]) -> None:
-    print(f"{'pane':8}{'way':14}{'tickets':>8}{'p50 ms':>10}{'p99 ms':>10}{'times slower':>14}")
+    print(f"{'pane':8}{'method':14}{'tickets':>8}{'p50 ms':>10}{'p99 ms':>10}{'times slower':>14}")
     for pane, ways in results.items():
         for way, row in ways.items():
             ratio = row["p50_ms"] / ways["ours"]["p50_ms"]
             print(
-                f"{pane:8}{way:14}{row['tickets']:8}{row['p50_ms']:10.1f}{row['p99_ms']:10.1f}{ratio:13.0f}x"
+                f"{pane:8}{way:14}{row['tickets']:8}"
+                f"{row['p50_ms']:10.1f}{row['p99_ms']:10.1f}{ratio:13.0f}x"
             )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--tickets", type=int, default=30, help="for each pane, our way (default 30)"
+        "--tickets", type=int, default=30, help="tickets for each pane, by bridge (default 30)"
     )
     parser.add_argument(
         "--old-tickets",
         type=int,
         default=8,
-        help="for each pane, the predecessor's way; each takes about 10 s (default 8)",
+        help="tickets for each pane, by the predecessor's method, about 10 s each (default 8)",
     )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

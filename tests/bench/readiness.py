@@ -1,11 +1,17 @@
-"""From a pane that becomes ready to the watcher that knows it: the injector's own wait, nothing of the broker's.
+"""Time from a prompt in a pane until the injector's `wait_ready` returns. No broker takes part.
 
     python3 tests/bench/readiness.py [--rounds 100] [--control off|on]
 
-A bash whose every prompt first writes the time into a FIFO runs `sleep` for a random while; measured is from that time to
-the end of `wait_ready`. Each round over the limit is printed with what happened when, so that a tail can be told from a
-machine that was busy with something else: `event` (the kernel's word that the prompt was written), `look` and `seen` (one
-question to tmux, a process unless --control on).
+A bash writes the time into a FIFO before each prompt, and runs `sleep` for a random time. The
+measured time runs from the written time to the end of `wait_ready`.
+
+Each round over the limit is printed with its events and their times. So a real tail can be told
+from a machine that was busy with other work. The events are:
+
+    event        the kernel reported that the prompt was written
+    look, seen   begin and end of one tmux query (a process, unless --control on)
+
+The injector is the one that a watcher uses.
 """
 
 from __future__ import annotations
@@ -31,11 +37,11 @@ from bridge.tmux.activity import Activity  # noqa: E402
 from bridge.tmux.control import ControlClient  # noqa: E402
 from bridge.tmux.injector import Injector  # noqa: E402
 
-LIMIT = 50.0  # ms: what the watcher promises
+LIMIT = 50.0  # ms; the documented limit of a watcher
 
 
 class Trace:
-    """What happened when, in seconds of the wall clock: the shell knows no other."""
+    """Events and their times, by the wall clock, because the shell can read no other."""
 
     def __init__(self) -> None:
         self.notes: list[tuple[float, str]] = []
@@ -87,14 +93,14 @@ class Bench:
         )
 
     def read_prompt(self) -> float:
-        """When the last prompt was about to be written; 0.0 when there was none."""
+        """The time just before the last prompt was written; 0.0 if there was none."""
         try:
             return float(os.read(self.reader, 65536).split()[-1])
         except BlockingIOError:
             return 0.0
 
     async def measure(self) -> float:
-        """Milliseconds from a prompt to its being known."""
+        """Milliseconds from a prompt to the return of `wait_ready`."""
         await self.injector.wait_ready()
         await asyncio.sleep(0.2)
         self.read_prompt()
@@ -139,7 +145,9 @@ def main() -> None:
     at = {share: taken[min(len(taken) - 1, int(share / 100 * len(taken)))] for share in (90, 99)}
     over = sum(each > LIMIT for each in taken)
     print(
-        f"{len(taken)} prompts: p50 {statistics.median(taken):.1f} ms, p90 {at[90]:.1f}, p99 {at[99]:.1f}, most {taken[-1]:.1f}; {over} over {LIMIT:g} ms; load {os.getloadavg()[0]:.1f}"
+        f"{len(taken)} prompts: p50 {statistics.median(taken):.1f} ms, "
+        f"p90 {at[90]:.1f}, p99 {at[99]:.1f}, max {taken[-1]:.1f}; "
+        f"{over} over {LIMIT:g} ms; load {os.getloadavg()[0]:.1f}"
     )
 
 

@@ -1,11 +1,15 @@
-"""What one supervisor costs while a hundred panes idle, and what it does to a ticket's time when all are busy.
+"""The cost of one supervisor for a hundred idle panes, and a ticket's latency when all are busy.
 
-    python3 tests/bench/supervise.py [--agents 100] [--idle 60] [--rounds 10] [--control off|auto|on] [--json]
+    python3 tests/bench/supervise.py [--agents 100] [--idle 60] [--rounds 5]
+                                     [--control off|auto|on] [--json]
 
-A broker with its durable store, a private tmux server with one bash pane for each agent, one supervisor of them all.
-Idle: CPU (proc(5) stat, and that of its children), RSS, and the requests that the broker answered meanwhile.
-Busy: each round sends a ticket to every agent within a second, at random moments; the time runs from POST until the pane's
-shell has run its command, which writes to a FIFO that this script reads. Alone: the same, one agent at a time.
+The script starts a broker with its durable store, and a private tmux server with one bash pane
+for each agent. One supervisor watches all agents.
+
+- Idle: CPU (proc(5) stat, and that of its children), RSS, and the broker's responses meanwhile.
+- Busy: each round sends one ticket to each agent within a second, at random times. The time runs
+  from POST until the pane's shell has run its command, which writes to a FIFO of this script.
+- Alone: the same, one agent at a time.
 """
 
 from __future__ import annotations
@@ -35,14 +39,13 @@ PATIENCE = 60.0
 
 
 class Fifo:
-    """Where the panes' shells hand on what was submitted; remembers when each word came."""
+    """The FIFO to which the shells write the ticket ids. Records when each one arrived."""
 
     def __init__(self, path: pathlib.Path) -> None:
         self.moments: dict[str, float] = {}
         os.mkfifo(path)
-        self._descriptor = os.open(
-            path, os.O_RDWR
-        )  # also for writing: no end of file when a shell closes it
+        # Open for writing too, so that there is no end of file when a shell closes the FIFO.
+        self._descriptor = os.open(path, os.O_RDWR)
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
@@ -103,10 +106,7 @@ class Bench:
             cwd=ROOT,
         )
         wait_until(
-            lambda: (
-                len([each for each in self.broker.ask("GET", "/agents?status=online").json])
-                == len(self.agents)
-            ),
+            lambda: len(self.broker.ask("GET", "/agents?status=online").json) == len(self.agents),
             "all agents online",
             PATIENCE,
         )
@@ -119,14 +119,15 @@ class Bench:
         programs = [int(pid) for pid in self.tmux("list-panes", "-a", "-F", "#{pane_pid}").split()]
         self.tmux.stop()
         self.broker.stop(check=False)
-        for program in programs:  # a shell still writes its history into our folder
+        # A shell may still write its history into our folder, which is removed after this.
+        for program in programs:
             wait_until(
                 lambda program=program: not os.path.exists(f"/proc/{program}"),
                 "the end of the panes",
             )
 
     def cpu(self) -> tuple[float, float]:
-        """Seconds of CPU so far: the supervisor's own, and that of the tmux clients it ran."""
+        """Seconds of CPU so far: of the supervisor, and of the tmux clients that it has run."""
         fields = (
             pathlib.Path(f"/proc/{self.supervisor.pid}/stat").read_text().rpartition(")")[2].split()
         )
@@ -153,11 +154,11 @@ class Bench:
             "cpu_percent": round(100 * (own_after - own) / seconds, 2),
             "tmux_clients_percent": round(100 * (children_after - children) / seconds, 2),
             "rss_mib": round(int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024, 1),
-            "requests": self.responses() - answered - 1,  # our own look at the metrics
+            "requests": self.responses() - answered - 1,  # without this script's own GET /metrics
         }
 
     def send(self, line: Line, agent: str) -> tuple[str, float]:
-        """Send one ticket; its id, and when."""
+        """Send one ticket; return its id and the time of the send."""
         self.numbers += 1
         ticket_id = f"{agent}-{self.numbers}-{random.randrange(10**9)}"
         began = time.perf_counter()
@@ -170,7 +171,7 @@ class Bench:
         return ticket_id, began
 
     def taken(self, sent: list[tuple[str, float]]) -> list[float]:
-        """Milliseconds from POST to submitted, of each."""
+        """Milliseconds from POST to submission, for each ticket."""
         wait_until(
             lambda: all(ticket_id in self.fifo.moments for ticket_id, _ in sent),
             "every ticket in its pane",
@@ -218,7 +219,7 @@ def load(bench: Bench, rounds: int, spread: float) -> dict[str, dict[str, float]
         1000 * (after - earlier) / (rounds * len(bench.agents))
         for after, earlier in zip(bench.cpu(), before)
     )
-    busy.update(cpu_ms=round(own, 2), tmux_clients_cpu_ms=round(children, 2))  # for one ticket
+    busy.update(cpu_ms=round(own, 2), tmux_clients_cpu_ms=round(children, 2))  # per ticket
     busy["p99_times_alone"] = round(busy["p99_ms"] / alone["p99_ms"], 2)
     return {"alone": alone, "busy": busy}
 
@@ -231,20 +232,20 @@ def main() -> None:
         "--rounds",
         type=int,
         default=5,
-        help="of one ticket to each agent, and of ten alone; 0 = only idle (default 5)",
+        help="rounds of one ticket to each agent; 10 times as many alone; 0: only idle (default 5)",
     )
     parser.add_argument(
         "--spread",
         type=float,
         default=1.0,
-        help="seconds over which a round's tickets are sent; 0 = all at once (default 1)",
+        help="seconds over which a round's tickets are sent; 0: all at once (default 1)",
     )
-    parser.add_argument("--control", default="off", help="as the supervisor's flag")
+    parser.add_argument("--control", default="off", help="as the flag of `supervise`")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bridge-bench-") as name:
         with Bench(pathlib.Path(name), options.agents, options.control) as bench:
-            time.sleep(3.0)  # what the start has to do
+            time.sleep(3.0)  # until the work of the start is over
             results = {"idle": bench.idle(options.idle)} if options.idle else {}
             if options.rounds:
                 results.update(load(bench, options.rounds, options.spread))

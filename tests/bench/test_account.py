@@ -1,4 +1,4 @@
-"""The account of a load against a naive model."""
+"""The account of a load test agrees with a naive model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ steps = st.lists(
 
 
 @given(steps)
-def test_counts_agree_with_a_list_of_what_happened(steps):
+def test_counts_agree_with_a_list_of_events(steps):
     account, clock = Account(), iter(range(10_000))
     assert [account.post(next(clock)) for _ in range(TICKETS)] == list(range(TICKETS))
     arrivals, accepted, open_tickets, refused = {}, set(), set(range(TICKETS)), 0
@@ -50,7 +50,7 @@ def close(account: Account, rate: int = 0):
     return account.close("http://127.0.0.1:1", LoadSettings(rate=rate), 2.0, 50.0, 0, "")
 
 
-def test_latency_is_to_the_first_arrival():
+def test_latency_is_measured_to_the_first_arrival():
     account = Account()
     account.post(10.0)
     account.accept(0, 10.5)
@@ -65,7 +65,7 @@ def test_latency_is_to_the_first_arrival():
     assert (result.received, result.doubled, result.repeated, result.is_clean) == (1, 0, 1, True)
 
 
-def test_what_is_none_of_ours_is_counted_apart():
+def test_tickets_of_another_sender_are_counted_separately():
     account = Account()
     account.post(0.0)
     assert not account.receive(-1, 1, 1.0) and not account.receive(1, 1, 1.0)
@@ -73,7 +73,7 @@ def test_what_is_none_of_ours_is_counted_apart():
     assert (result.strangers, result.received, result.is_clean) == (2, 0, False)
 
 
-def test_a_send_without_an_answer_cannot_be_lost_and_may_arrive():
+def test_a_send_without_a_response_is_not_counted_as_lost_and_may_arrive():
     account = Account()
     account.post(0.0)
     account.refuse(0, "send: no answer")
@@ -83,7 +83,7 @@ def test_a_send_without_an_answer_cannot_be_lost_and_may_arrive():
     assert (result.accepted, result.received, result.lost, result.is_clean) == (0, 1, 0, False)
 
 
-def test_a_rate_that_was_not_reached_is_said():
+def test_a_rate_that_was_not_reached_is_reported():
     account = Account()
     for _ in range(100):
         account.post(0.0)

@@ -1,4 +1,4 @@
-"""A claim is judged by what was measured, before and after, and by nothing else."""
+"""A claim is judged only by the values that were measured before and after."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_figures_are_scaled_to_a_minute_and_to_percent():
     )
 
 
-def test_all_met():
+def test_all_claims_are_met():
     judged = verdicts()
     assert set(judged) == {claim.name for claim in CLAIMS} and all(
         verdict.is_met for verdict in judged.values()
@@ -57,30 +57,30 @@ def test_all_met():
         ("latency", {"latency": Latency(1, 85.1)}, False),
         ("latency", {"latency": Latency(0)}, False),
         ("requests", {"requests": 1}, True),
-        ("requests", {"requests": 2}, False),  # in 30 s
+        ("requests", {"requests": 2}, False),  # 2 in 30 s are 4 a minute
         ("cpu", {"watchers_cpu_seconds": 0.049}, True),
         ("cpu", {"watchers_cpu_seconds": 0.051}, False),
-        ("cpu", {"broker_cpu_seconds": 0.5}, False),  # more than before
+        ("cpu", {"broker_cpu_seconds": 0.5}, False),  # more than was used before
         ("network", {"bytes_up": 1629}, True),
         ("network", {"bytes_up": 1631}, False),
     ],
 )
-def test_each_claim_alone(name, changes, is_met):
+def test_each_claim_is_judged_separately(name, changes, is_met):
     judged = verdicts(**changes)
     assert judged[name].is_met is is_met
     assert all(verdict.is_met for other, verdict in judged.items() if other != name)
 
 
-def test_without_before_nothing_is_judged():
+def test_no_claim_is_judged_without_a_measurement_before():
     assert judge([AFTER_ALL]) == [] and judge([]) == []
 
 
-def test_before_and_the_middle_way_are_not_judged():
+def test_polling_and_long_polling_are_not_judged():
     judged = judge([replace(AFTER_ALL, way=way) for way in Way])
     assert {verdict.way for verdict in judged} == set(AFTER)
 
 
-def test_nothing_used_before_is_no_saving():
+def test_no_saving_is_reported_when_nothing_was_used_before():
     idle = replace(BEFORE, broker_cpu_seconds=0.0, watchers_cpu_seconds=0.0)
     (cpu,) = [verdict for verdict in judge([idle, AFTER_ALL]) if verdict.claim.name == "cpu"]
     assert cpu.value is None and not cpu.is_met and cpu.to_json()["measured"] is None

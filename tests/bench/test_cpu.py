@@ -1,4 +1,4 @@
-"""CPU time of another process, the kernel's own account of it."""
+"""The CPU time of another process, as the kernel counts it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def burner():
         yield process
 
 
-def test_all_threads_count_also_those_that_ended(burner):
+def test_all_threads_count_including_those_that_have_ended(burner):
     said = float(burner.stdout.readline())
     assert said >= 0.2
     assert cpu_seconds([burner.pid]) >= said
@@ -37,7 +37,7 @@ def test_all_threads_count_also_those_that_ended(burner):
     assert _ps(burner.pid) >= 0.0
 
 
-def test_a_process_that_has_ended_is_an_error_and_no_figure(burner):
+def test_a_process_that_has_ended_is_an_error(burner):
     burner.communicate()
     with pytest.raises(BridgeError, match="ended while it was measured"):
         cpu_seconds([burner.pid])
@@ -55,5 +55,5 @@ def test_a_process_that_has_ended_is_an_error_and_no_figure(burner):
         ("123:45.50", 7425.5),
     ],
 )
-def test_what_ps_says(text, seconds):
+def test_times_that_ps_prints(text, seconds):
     assert parse_time(text) == pytest.approx(seconds)

@@ -1,4 +1,4 @@
-"""Percentiles are measured values; figures show what they mean."""
+"""Percentiles are values that were measured, and figures are printed with a fitting precision."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ shares = st.integers(1, 1000)
 
 
 @given(values, shares)
-def test_a_percentile_is_the_smallest_value_that_so_many_do_not_exceed(ordered, share):
+def test_a_percentile_is_the_smallest_value_that_its_share_does_not_exceed(ordered, share):
     found = percentile(ordered, share)
     assert found in ordered
     assert sum(each <= found for each in ordered) * 1000 >= share * len(ordered)
@@ -23,7 +23,7 @@ def test_a_percentile_is_the_smallest_value_that_so_many_do_not_exceed(ordered, 
 
 
 @given(values, shares, shares)
-def test_a_larger_share_is_no_smaller_value(ordered, one, other):
+def test_percentiles_grow_with_the_share(ordered, one, other):
     assert percentile(ordered, min(one, other)) <= percentile(ordered, max(one, other))
 
 
@@ -52,7 +52,7 @@ def test_latency_does_not_depend_on_the_order(seconds):
         assert math.isclose(latency.mean_ms, 1000 * sum(seconds) / len(seconds), abs_tol=1e-6)
 
 
-def test_nothing_measured_is_no_figure():
+def test_latency_without_a_measurement_has_no_figures():
     assert latency_of([]) == Latency(0) and latency_of([]).to_json()["p99Ms"] is None
 
 

@@ -1,4 +1,4 @@
-"""A load sees what a broker does wrong: brokers that drop, double, refuse and break off, at the byte seam."""
+"""A load test detects a faulty broker: fake brokers drop, double, refuse and break connections."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nretry: 1000\n\n:heartbeat\n\n"
 )
 SETTINGS = LoadSettings(streams=4, rate=0, seconds=600, publishers=3, outstanding=1000, drain=200)
-ENOUGH = 60  # sends after which the fakes have the load stopped
+ENOUGH = 60  # sends; then the fake broker stops the load
 
 
 class Loaded:
-    """A broker that delivers each ticket `times(number)` times; everything else is right."""
+    """A fake broker that delivers each ticket `times(number)` times, and is correct otherwise."""
 
     def __init__(self, times=lambda number: 1) -> None:
         self.times = times
@@ -97,7 +97,7 @@ def run(handler, settings=SETTINGS):
     return asyncio.run(scenario())
 
 
-def test_a_broker_that_is_right():
+def test_a_correct_broker():
     broker = Loaded()
     result = run(broker)
     assert (
@@ -108,14 +108,14 @@ def test_a_broker_that_is_right():
     assert not broker.held and set(broker.acknowledged.values()) == {1}
 
 
-def test_a_dropped_ticket_is_seen():
+def test_a_dropped_ticket_is_detected():
     result = run(Loaded(lambda number: 0 if number % 10 == 3 else 1))
     dropped = len([number for number in range(result.sent) if number % 10 == 3])
     assert (result.lost, result.lost_pending, result.doubled) == (dropped, 0, 0) and dropped >= 5
     assert result.received == result.accepted - dropped and not result.is_clean
 
 
-def test_a_ticket_that_is_sent_twice_is_seen():
+def test_a_ticket_that_is_sent_twice_is_detected():
     broker = Loaded(lambda number: 2 if number % 10 == 3 else 1)
     result = run(broker)
     doubled = len([number for number in range(result.sent) if number % 10 == 3])
@@ -127,7 +127,7 @@ def test_a_ticket_that_is_sent_twice_is_seen():
     assert not result.is_clean and set(broker.acknowledged.values()) == {1}
 
 
-def test_a_ticket_that_is_held_and_never_pushed_is_lost_and_then_tidied_up():
+def test_a_ticket_that_is_never_pushed_counts_as_lost_and_is_acknowledged_at_the_end():
     class Forgetful(Loaded):
         def event(self, writer, ticket):
             if ticket["seq"] % 10:
@@ -140,12 +140,14 @@ def test_a_ticket_that_is_held_and_never_pushed_is_lost_and_then_tidied_up():
     assert not broker.held
 
 
-def test_events_that_are_none_of_ours_do_no_harm():
+def test_events_of_other_senders_are_counted_and_otherwise_ignored():
     class Chatty(Loaded):
         async def send(self, asked, writer):
             stream = self.streams[asked.path[1]]
             stream.write(
-                b"event: ticket\ndata: no json\n\nevent: ticket\ndata: {}\n\nevent: other\ndata: x\n\n"
+                b"event: ticket\ndata: no json\n\n"
+                b"event: ticket\ndata: {}\n\n"
+                b"event: other\ndata: x\n\n"
             )
             return await super().send(asked, writer)
 
@@ -158,7 +160,7 @@ def test_events_that_are_none_of_ours_do_no_harm():
     ) and not result.is_clean
 
 
-def test_a_stream_that_breaks_goes_on_by_its_cursor():
+def test_a_broken_stream_continues_from_its_cursor():
     class Breaking(Loaded):
         async def send(self, asked, writer):
             said = await super().send(asked, writer)
@@ -167,9 +169,9 @@ def test_a_stream_that_breaks_goes_on_by_its_cursor():
             return said
 
         async def acknowledge(self, asked, writer):
-            if (
-                len(self.cursors) <= 5
-            ):  # until the broken one (the first connection only asks) is back
+            # Hold acknowledgements back until the broken stream has reconnected. There are five
+            # streams before that: the load's first connection only tests the broker.
+            if len(self.cursors) <= 5:
                 await wait_for(lambda: len(self.cursors) > 5 or self.sends < 20, "the reconnect")
             return await super().acknowledge(asked, writer)
 
@@ -180,7 +182,7 @@ def test_a_stream_that_breaks_goes_on_by_its_cursor():
     assert broker.cursors[:5] == [None] * 5 and broker.cursors[5]
 
 
-def test_a_send_without_an_answer_is_an_error_and_its_ticket_no_loss():
+def test_a_send_without_a_response_is_an_error_and_its_ticket_is_not_lost():
     class Mute(Loaded):
         async def send(self, asked, writer):
             said = await super().send(asked, writer)
@@ -200,7 +202,7 @@ def test_a_send_without_an_answer_is_an_error_and_its_ticket_no_loss():
     ) and not broker.held
 
 
-def test_a_limit_is_counted_waited_out_and_named():
+def test_a_rate_limit_is_counted_and_named_and_its_retry_after_is_honoured():
     class Limited(Loaded):
         async def send(self, asked, writer):
             if self.sends >= 10:
@@ -217,16 +219,15 @@ def test_a_limit_is_counted_waited_out_and_named():
     broker = Limited()
     result = run(broker)
     refused = broker.sends - 10
-    assert (
-        result.errors == {"send: 429": refused} and 1 <= refused <= SETTINGS.publishers
-    )  # an hour's pause is kept, and cut short by the end
+    # Each publisher keeps the pause of an hour, which the end of the load cuts short.
+    assert result.errors == {"send: 429": refused} and 1 <= refused <= SETTINGS.publishers
     assert (result.accepted, result.lost, result.refusal) == (10, 0, "too many (BRIDGE_RATE_LIMIT)")
 
 
-def test_beyond_outstanding_nothing_is_sent():
+def test_no_ticket_is_sent_beyond_outstanding():
     class Lazy(Loaded):
         async def acknowledge(self, asked, writer):
-            await wait_for(lambda: self.sends >= 7, "as many as are allowed")
+            await wait_for(lambda: self.sends >= 7, "as many sends as are allowed")
             self.load.stop()
             return await super().acknowledge(asked, writer)
 
@@ -250,22 +251,20 @@ def test_a_broker_without_streams_is_one_error(answer, error):
     asyncio.run(scenario())
 
 
-def test_a_schedule_is_kept_and_a_debt_forgiven():
+def test_a_schedule_is_kept_and_its_backlog_is_limited():
     now = 100.0
     due = pace(10, lambda: now)
     assert next(due) == 0.0
     waits = [next(due) for _ in range(3)]
-    assert waits == pytest.approx(
-        [0.1, 0.2, 0.3]
-    )  # nobody has slept: each takes the place after the one before
+    # The clock has not moved, so each send gets the next place in the schedule.
+    assert waits == pytest.approx([0.1, 0.2, 0.3])
     now = 200.0
     caught_up = [next(due) for _ in range(4)]
-    assert caught_up[:2] == [0.0, 0.0] and caught_up[2:] == pytest.approx(
-        [0.1, 0.2], abs=1e-6
-    )  # DEBT, not 100 s of tickets
+    # Only DEBT is made up for, not the tickets of 100 s.
+    assert caught_up[:2] == [0.0, 0.0] and caught_up[2:] == pytest.approx([0.1, 0.2], abs=1e-6)
     assert DEBT == 0.1
 
 
-def test_flat_out_never_waits():
+def test_a_rate_of_zero_never_waits():
     due = pace(0, lambda: 5.0)
     assert [next(due) for _ in range(5)] == [0.0] * 5

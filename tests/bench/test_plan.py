@@ -1,4 +1,4 @@
-"""What is compared happens for whole periods, on one schedule."""
+"""The plan of a benchmark: each method runs for whole periods, and all share one schedule."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ plans = st.builds(
 
 
 @given(plans, st.sampled_from(Way))
-def test_an_idle_phase_is_whole_periods_and_no_other_count_is_nearer(plan, way):
+def test_an_idle_phase_is_the_nearest_number_of_whole_periods(plan, way):
     periods = plan.idle_seconds(way) / plan.period(way)
     assert periods >= 1 and abs(periods - round(periods)) < 1e-6
     assert periods == 1 or abs(plan.idle_seconds(way) - plan.idle) <= plan.period(way) / 2 + 1e-6
 
 
 @given(plans, st.integers())
-def test_each_agent_gets_its_tickets_one_in_each_part_of_a_poll_interval(plan, seed):
+def test_each_agents_tickets_are_spread_over_the_parts_of_a_poll_interval(plan, seed):
     schedule = plan.schedule(random.Random(seed).uniform)
     assert [send.number for send in schedule] == list(range(plan.agents * plan.tickets))
     assert [send.at for send in schedule] == sorted(send.at for send in schedule)
@@ -42,14 +42,15 @@ def test_each_agent_gets_its_tickets_one_in_each_part_of_a_poll_interval(plan, s
         assert all(part * index <= at <= part * (index + 1) + 1e-9 for index, at in enumerate(mine))
 
 
-def test_the_default_is_the_push_designs_own_case():
+def test_the_default_is_the_case_of_the_push_design():
     plan = plan_of(BenchSettings(), is_quick=False)
     assert plan.agents == 10 and [plan.idle_seconds(way) for way in Way] == [30, 25, 30, 30]
-    assert 60 / plan.period(BEFORE) * plan.agents == 120  # requests a minute, as it says
+    # The push design names this number of requests a minute.
+    assert 60 / plan.period(BEFORE) * plan.agents == 120
     assert BEFORE not in AFTER
 
 
-def test_quick_shortens_every_interval_and_nothing_else():
+def test_quick_shortens_only_the_intervals():
     slow, quick = plan_of(BenchSettings(), False), plan_of(BenchSettings(), True)
     assert quick.is_quick and (quick.agents, quick.tickets, quick.arrival_ms) == (
         slow.agents,
@@ -61,7 +62,7 @@ def test_quick_shortens_every_interval_and_nothing_else():
 
 
 @pytest.mark.parametrize("way", Way)
-def test_watchers_receive_for_every_agent(way):
+def test_watchers_receive_for_each_agent(way):
     plan = plan_of(BenchSettings(agents=3), False)
     commands = plan.watchers(way)
     assert len(commands) == (1 if way is Way.SUPERVISOR else 3)
@@ -69,8 +70,8 @@ def test_watchers_receive_for_every_agent(way):
     assert all(words[0] in COMMANDS and "--print" in words for words in commands)
 
 
-def test_a_poller_is_silent_but_for_its_polls():
-    """The predecessor's watcher tells nothing of itself; `before` must not be worse than it was."""
+def test_a_poller_makes_no_request_but_its_polls():
+    """The predecessor's watcher sends no heartbeat, so `before` must not count any."""
     (words,) = plan_of(BenchSettings(agents=1), False).watchers(Way.POLL)
     assert int(words[words.index("--sse-heartbeat") + 1]) > 3600_000
     assert int(words[words.index("--poll-interval") + 1]) == WatcherSettings.poll_interval == 5000

@@ -1,4 +1,4 @@
-"""The tap passes every byte on and counts it."""
+"""The tap, a counting proxy, forwards each byte and counts it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def request(body: bytes) -> bytes:
 
 
 class Counting:
-    """Takes everything, answers when told; knows what it took."""
+    """A server that records all bytes. It sends only what the test writes to `writers`."""
 
     def __init__(self) -> None:
         self.taken = b""
@@ -76,7 +76,7 @@ def test_requests_and_bytes_are_counted_however_they_are_cut(cuts):
     asyncio.run(tapped(scenario))
 
 
-def test_half_a_request_is_none():
+def test_an_incomplete_request_is_not_counted():
     async def scenario(tap, counting, reader, writer):
         writer.write(request(b"whole") + request(b"half")[:-1])
         await wait_for(lambda: counting.taken.endswith(b"hal"), "the bytes")
@@ -85,7 +85,7 @@ def test_half_a_request_is_none():
     asyncio.run(tapped(scenario))
 
 
-def test_either_sides_end_reaches_the_other_after_its_last_byte():
+def test_a_close_is_forwarded_after_the_last_byte():
     async def scenario(tap, counting, reader, writer):
         writer.write(request(b""))
         await wait_for(lambda: counting.writers, "the connection")
@@ -96,7 +96,7 @@ def test_either_sides_end_reaches_the_other_after_its_last_byte():
     asyncio.run(tapped(scenario))
 
 
-def test_nobody_behind_it_is_an_end_and_no_noise():
+def test_an_unreachable_server_closes_the_connection_without_a_log():
     async def scenario():
         async with Tap("http://127.0.0.1:1") as tap:
             reader, writer = await asyncio.open_connection("127.0.0.1", tap.port)

@@ -1,8 +1,12 @@
-"""The polling deployment, after WIRE's "The predecessor's habits": its broker, its poller, its tool server.
+"""The old polling deployment, after the section "The predecessor's habits" of WIRE.md.
 
-OldBroker    ids of its own, 500 to a send to an agent that is not registered; no waitMs on pending, no stream, no claim
-OldPoller    polls, injects, then acknowledges; never claims; a broker that is away is tried again
-ToolServer   sends with a ticketId of its own, awaits the reply by waitMs, reads 204 as "none yet"
+    OldBroker     its own ticket ids; 500 for a send to an unregistered agent;
+                  no waitMs on pending, no stream, no claim
+    OldPoller     polls, injects, then acknowledges; never claims; retries an unreachable broker
+    ToolServer    sends with its own ticketId, waits for the reply by waitMs,
+                  reads 204 as "none yet"
+
+Each speaks HTTP through the standard library and shares no code with bridge.
 """
 
 from __future__ import annotations
@@ -16,12 +20,12 @@ import urllib.request
 import uuid
 from urllib.parse import urlsplit
 
-POLL = 0.05  # seconds; the predecessor's 5 s, for tests
+POLL = 0.05  # seconds; the predecessor polls each 5 s, which is too slow for tests
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def call(url: str, method: str, path: str, body=None):
-    """(status, JSON or None), as a client library does it; of a failure `error`, where there is one."""
+    """Make one request; return (status, JSON or None). For an error status, `error` of the body."""
     data = json.dumps(body).encode() if body is not None else None
     request = urllib.request.Request(
         url + path,
@@ -40,7 +44,10 @@ def call(url: str, method: str, path: str, body=None):
 
 
 class OldBroker:
-    """Listens on `port` while the block lasts; what it holds outlives it (`held`), as nobody knows of the real one."""
+    """Listens on `port` during the block. `agents` and `tickets` outlive the block.
+
+    It is not documented whether the real one keeps them after a stop.
+    """
 
     def __init__(self, port: int) -> None:
         self.port, self.url = port, f"http://127.0.0.1:{port}"
@@ -66,7 +73,7 @@ class OldBroker:
             do_GET = do_POST = answer
 
             def log_message(self, *_) -> None:
-                """Nobody reads it."""
+                """No test reads the log."""
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self._thread = threading.Thread(
@@ -130,7 +137,7 @@ class OldBroker:
 
 
 class OldPoller:
-    """One agent's old watcher. `injected` is what its pane got, in order."""
+    """The old watcher of one agent. `injected` lists the payloads that its pane got, in order."""
 
     def __init__(self, url: str, agent: str) -> None:
         self._url, self._agent = url, agent
@@ -160,7 +167,10 @@ class OldPoller:
 
 
 class ToolServer:
-    """The agent's tool server: `send` gives the id that it must ask with, None when the broker took nothing."""
+    """The tool server of an agent.
+
+    `send` returns the ticket id to ask for the reply, or None if the broker did not accept.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -183,5 +193,5 @@ class ToolServer:
             status, ticket = call(self._url, "GET", f"/replies/{ticket_id}?waitMs=200")
             if status == 200:
                 return ticket["response"]["payload"]
-            assert status == 204, "204 reads as: none yet"
+            assert status == 204, "204 means that there is no reply yet"
         return None

@@ -1,4 +1,7 @@
-"""examples/MIGRATION.md, step by step and back, with the requests of the old clients; no ticket is lost on any of the ways."""
+"""The steps of examples/MIGRATION.md, forward and back, with the requests of the old clients.
+
+No step loses a ticket.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ def payloads(watch) -> list:
 
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory):
-    """One broker for the steps after the first."""
+    """One broker for all steps after the first."""
     with Broker(
         package_launcher(), tmp_path_factory.mktemp("store") / "bridge.db", BRIDGE_RATE_LIMIT=0
     ) as started:
@@ -42,7 +45,7 @@ def ours(tmp_path_factory):
 
 @contextlib.contextmanager
 def deployment(port: int):
-    """The old broker with two agents: lucy's poller runs, bob's is off and has a ticket waiting."""
+    """The old broker with the agents lucy and bob. A ticket waits for bob, whose poller is off."""
     with OldBroker(port) as old:
         for agent in ("lucy", "bob"):
             call(
@@ -62,7 +65,7 @@ def deployment(port: int):
 # -- step 1: the broker ------------------------------------------------------------------
 
 
-def test_the_broker_is_replaced_under_pollers_that_go_on_and_nothing_is_lost(tmp_path):
+def test_replacing_the_broker_under_running_pollers_loses_no_ticket(tmp_path):
     port, url_of = free_port(), "http://127.0.0.1:{}".format
     tools = ToolServer(url_of(port))
     with (
@@ -71,7 +74,7 @@ def test_the_broker_is_replaced_under_pollers_that_go_on_and_nothing_is_lost(tmp
     ):
         with deployment(port) as old:
             asked = tools.send("lucy", "before")
-            wait_until(lambda: lucy.injected == ["before"], "the old way works")
+            wait_until(lambda: lucy.injected == ["before"], "a ticket through the old broker")
             call(old.url, "POST", "/replies", {"ticketId": asked, "payload": "done"})
             assert tools.reply_to(asked) == "done"
 
@@ -79,31 +82,34 @@ def test_the_broker_is_replaced_under_pollers_that_go_on_and_nothing_is_lost(tmp
             assert migrate("left", old.url, status=1) == ["1\tbob"]
             forward = f"{sys.executable} {ROOT}/examples/migrate.py forward {beside.url}"
             with Program(old.url, POLL_INTERVAL_MS=50).running("watch", "bob", "--exec", forward):
-                wait_until(lambda: not old.pending("bob"), "bob's ticket has moved")
+                wait_until(lambda: not old.pending("bob"), "the move of bob's ticket")
             assert migrate("left", old.url) == []
         beside.stop()
         refused = tools.send("lucy", "while nobody listens")
         failed = lucy.failures
-        wait_until(lambda: lucy.failures > failed, "the poller has noticed")
+        wait_until(lambda: lucy.failures > failed, "a failed poll")
 
         with Broker(package_launcher(), tmp_path / "bridge.db", flags=["--port", str(port)]) as new:
             asked = tools.send("lucy", "after")
             wait_until(
-                lambda: lucy.injected == ["before", "after"], "the same poller, the new broker"
+                lambda: lucy.injected == ["before", "after"], "a ticket through the new broker"
             )
             call(new.url, "POST", "/replies", {"ticketId": asked, "payload": "done again"})
             assert tools.reply_to(asked) == "done again"
             with OldPoller(new.url, "bob") as bob:
-                wait_until(lambda: bob.injected == ["waiting"], "what was moved")
-            assert refused is None, "what was not accepted was not promised"
+                wait_until(lambda: bob.injected == ["waiting"], "the ticket that was moved")
+            assert refused is None, "a send without a broker is not accepted, so it may be lost"
             assert {
                 agent["agentId"]: agent["metadata"]["session"]
                 for agent in new.ask("GET", "/agents").json
             } == {"lucy": "dev-lucy", "bob": "dev-bob"}
 
 
-def test_the_way_back_from_the_broker(tmp_path):
-    """Drain ours, start the old one in its place: pollers go on; what waits for an absent one is forwarded."""
+def test_going_back_to_the_old_broker_loses_no_ticket(tmp_path):
+    """Drain our broker and start the old one on its port. The pollers need no change.
+
+    A ticket for an agent without a poller is forwarded to the old broker.
+    """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     tools = ToolServer(url)
@@ -116,14 +122,14 @@ def test_the_way_back_from_the_broker(tmp_path):
                 new.register(agent, type="claude")
             tools.send("lucy", "one")
             tools.send("bob", "waiting")
-            wait_until(lambda: lucy.injected == ["one"], "the poller works")
+            wait_until(lambda: lucy.injected == ["one"], "a ticket through our broker")
             assert migrate("agents", new.url, beside.url) == ["lucy", "bob"]
             assert migrate("left", new.url, status=1) == ["1\tbob"]
             forward = f"{sys.executable} {ROOT}/examples/migrate.py forward {beside.url}"
             with Program(new.url).running("watch", "bob", "--exec", forward):
                 wait_until(
                     lambda: beside.pending("bob") and not new.pending("bob"),
-                    "bob's ticket has moved back",
+                    "the move of bob's ticket",
                 )
             assert migrate("left", new.url) == []
         back = OldBroker(port)
@@ -132,12 +138,12 @@ def test_the_way_back_from_the_broker(tmp_path):
             assert tools.send("lucy", "two")
             wait_until(
                 lambda: lucy.injected == ["one", "two"],
-                "the poller works with the old broker again",
+                "a ticket through the old broker",
             )
             assert [ticket["payload"] for ticket in back.pending("bob")] == ["waiting"]
 
 
-def test_migrate_says_what_is_wrong_in_one_line(ours):
+def test_migrate_reports_an_error_in_one_line(ours):
     for words, said in [
         (("left", "http://127.0.0.1:9"), "cannot be reached"),
         (("forward", ours.url), "answered 400"),
@@ -159,63 +165,68 @@ def test_migrate_says_what_is_wrong_in_one_line(ours):
 # -- step 2: one watcher after another ----------------------------------------------------
 
 
-def test_an_agent_goes_from_poller_to_watcher_and_back_while_others_poll_on(ours):
+def test_an_agent_moves_from_poller_to_watcher_and_back_while_others_still_poll(ours):
     agent, other = new_name(), new_name()
     with OldPoller(ours.url, other) as unmoved:
         with OldPoller(ours.url, agent) as before:
             ours.send(agent, 1)
-            wait_until(lambda: before.injected == [1], "the old way")
+            wait_until(lambda: before.injected == [1], "a ticket through the poller")
         ours.send(agent, 2)
         with Program(ours.url).running("watch", agent, "--print") as watch:
             ours.send(agent, 3)
-            wait_until(lambda: payloads(watch) == [2, 3], "what came between, and what comes")
+            wait_until(lambda: payloads(watch) == [2, 3], "the backlog and a new ticket")
             ours.send(other, "still")
-            wait_until(lambda: unmoved.injected == ["still"], "the others never notice")
+            wait_until(lambda: unmoved.injected == ["still"], "a ticket for the other agent")
         ours.send(agent, 4)
         with OldPoller(ours.url, agent) as after:
-            wait_until(lambda: after.injected == [4], "and back, with nothing in between lost")
+            wait_until(lambda: after.injected == [4], "a ticket through the poller again")
 
 
-def test_a_kill_of_the_new_watcher_leaves_its_ticket_to_the_old_poller(ours, tmp_path):
+def test_after_a_kill_of_the_watcher_the_poller_gets_the_claimed_ticket(ours, tmp_path):
     agent, begun = new_name(), tmp_path / "begun"
     with Program(ours.url).running(
         "watch", agent, "--exec", f"echo $$ > {begun}.new; mv {begun}.new {begun}; exec sleep 1000"
     ) as watch:
         ticket = ours.send(agent, "half way")
-        wait_until(begun.exists, "it is under way")
+        wait_until(begun.exists, "the start of the command")
         watch.kill()
     os.kill(int(begun.read_text()), signal.SIGKILL)
     with OldPoller(ours.url, agent) as poller:
-        wait_until(lambda: poller.injected == ["half way"], "a claim holds up no poller")
+        wait_until(lambda: poller.injected == ["half way"], "the ticket, in spite of its claim")
     assert ours.ticket(ticket)["status"] == "delivered"
 
 
-def test_old_and_new_on_the_same_agent_lose_nothing_and_what_one_has_finished_the_other_leaves(
+def test_poller_and_watcher_on_one_agent_lose_no_ticket_and_double_only_the_current_one(
     ours, tmp_path
 ):
-    """The new one holds two and is busy with the first: the old one, which looks at no claim, takes both. So the first is
-    typed twice (that is why the poller is stopped first), the second once: the new one's claim is refused."""
+    """The watcher holds two tickets and is busy with the first. The poller takes both.
+
+    The poller ignores claims, so the first ticket is typed twice. That is why MIGRATION.md stops
+    the poller first. The second is typed once, because the watcher's claim for it is refused.
+    """
     agent, begun, may_go = new_name(), tmp_path / "begun", tmp_path / "may-go"
     command = (
         f"cat >> {tmp_path}/taken; touch {begun}; while [ ! -e {may_go} ]; do sleep 0.02; done"
     )
     with Program(ours.url).running("watch", agent, "--exec", command) as watch:
         first, second = ours.send(agent, "first"), ours.send(agent, "second")
-        wait_until(begun.exists, "the first is under way")
+        wait_until(begun.exists, "the start of the first command")
         with OldPoller(ours.url, agent) as poller:
             wait_until(
-                lambda: poller.injected == ["first", "second"], "the old one takes what is pending"
+                lambda: poller.injected == ["first", "second"], "both tickets through the poller"
             )
-            wait_until(lambda: not ours.pending(agent), "both are acknowledged")
+            wait_until(lambda: not ours.pending(agent), "both acknowledgements")
         may_go.touch()
         third = ours.send(agent, "third")
-        wait_until(lambda: ours.ticket(third)["status"] == "delivered", f"it goes on: {watch.said}")
+        wait_until(
+            lambda: ours.ticket(third)["status"] == "delivered", f"the third ticket: {watch.said}"
+        )
     taken = [json.loads(line)["payload"] for line in (tmp_path / "taken").read_text().splitlines()]
     assert taken == ["first", "third"]
     assert all(stages(ours.ticket(each))[-1] == "acknowledged" for each in (first, second, third))
 
 
-def test_both_at_once_under_load_lose_nothing(ours):
+def test_poller_and_watcher_together_lose_no_ticket_under_load(ours):
     agent, sent = new_name(), list(range(60))
     with (
         OldPoller(ours.url, agent) as poller,
@@ -224,38 +235,41 @@ def test_both_at_once_under_load_lose_nothing(ours):
         watch.wait_said("receiving")
         for number in sent:
             ours.send(agent, number)
-        wait_until(lambda: not ours.pending(agent), "all are acknowledged")
+        wait_until(lambda: not ours.pending(agent), "all acknowledgements")
         wait_until(
             lambda: set(payloads(watch)) | set(poller.injected) == set(sent),
-            f"all are somewhere: {watch.said}",
+            f"each ticket on one of the two sides: {watch.said}",
         )
         assert len(poller.injected) == len(set(poller.injected)) and payloads(watch) == sorted(
             set(payloads(watch))
-        ), "none twice on one side"
+        ), "no ticket twice on one side"
 
 
 # -- step 4: polling off -------------------------------------------------------------------
 
 
-def test_who_still_polls_is_seen_before_polling_is_switched_off(ours):
-    """`status` counts agents that were polled plainly in the last 15 s; a watcher of ours does not count."""
+def test_status_shows_agents_that_are_still_polled(ours):
+    """`status` counts the agents with a plain poll in the last 15 s. Our watcher does not count.
+
+    A user looks at this number before switching polling off.
+    """
     agent = new_name()
     with OldPoller(ours.url, agent):
         wait_until(
             lambda: (
                 ours.ask("GET", f"/debug/agent/{agent}/status").json.get("connection") == "poll"
             ),
-            "seen",
+            "the poll in the agent's status",
         )
         assert ours.ask("GET", "/debug/connections").json["polling"]["active"] >= 1
     with Program(ours.url).running("watch", agent, "--print"):
         wait_until(
             lambda: ours.ask("GET", f"/debug/agent/{agent}/status").json["connection"] == "sse",
-            "moved",
+            "the stream in the agent's status",
         )
 
 
-def test_streams_off_at_the_broker_and_watchers_step_down_by_themselves(tmp_path):
+def test_watchers_step_down_when_the_broker_disables_streams_and_climb_up_again(tmp_path):
     port, agent = free_port(), new_name()
     quick = {"BRIDGE_RECONNECT_MAX": 200, "BRIDGE_PROBE_INTERVAL": 300}
     with (

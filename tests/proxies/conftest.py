@@ -1,4 +1,7 @@
-"""Real proxies, started from the files in examples/proxies, with nothing replaced but ports and what would touch the machine."""
+"""Start real proxies from the configurations in examples/proxies.
+
+Only ports are replaced, and settings that would write files or open ports outside of the test.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,13 @@ from raw_http import PATIENCE, EventStream, Line
 from running import ROOT, Broker, package_launcher, wait_until
 
 EXAMPLES = ROOT / "examples" / "proxies"
-NAME = "bridge.example"  # what the world calls the broker
-OF_A_ROOT = (
-    "user root; " if os.geteuid() == 0 else ""
-)  # else nginx's workers are nobody, who may not enter pytest's folder
+NAME = "bridge.example"  # the host name under which clients reach the broker
+# Under root, nginx would run its workers as an account that cannot enter pytest's folder.
+OF_A_ROOT = "user root; " if os.geteuid() == 0 else ""
 
 
 def nginx(text: str, folder) -> tuple[str, list[str]]:
-    """No log and no spool outside `folder`."""
+    """Keep log and spool files inside `folder`."""
     spools = "".join(
         f"{kind}_temp_path {folder}/{kind};\n"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -44,7 +46,7 @@ def haproxy(text: str, folder) -> tuple[str, list[str]]:
 
 
 def caddy(text: str, folder) -> tuple[str, list[str]]:
-    """No administration port, which is the same for every caddy."""
+    """Disable the administration port, which is the same for each running caddy."""
     return "{\nadmin off\n}\n" + text, ["caddy", "run", "--adapter", "caddyfile", "--config"]
 
 
@@ -62,7 +64,7 @@ def free_port() -> int:
 
 
 class Proxied:
-    """A broker that keeps its port, and the way to it through a proxy."""
+    """A broker with a fixed port, and a proxy in front of it."""
 
     def __init__(self, name: str, broker: Broker, port: int) -> None:
         self.name, self.broker, self.port, self.url = name, broker, port, f"http://127.0.0.1:{port}"
@@ -75,13 +77,16 @@ class Proxied:
         return EventStream(self.port, f"/agents/{agent}/tickets/stream")
 
     def connection(self, agent: str) -> str:
-        """How the agent is connected, as the broker itself sees it."""
+        """How the agent is connected, as the broker reports it without the proxy."""
         return self.broker.ask("GET", f"/debug/agent/{agent}/status").json["connection"]
 
 
 @contextlib.contextmanager
 def running(name: str, folder, upstream: int, change=lambda text: text):
-    """The port of the proxy `name`, in front of port `upstream`; `change` makes another configuration of the example's."""
+    """Run the proxy `name` in front of port `upstream`, and yield its port.
+
+    `change` may modify the text of the example's configuration.
+    """
     if shutil.which(name) is None:
         pytest.skip(f"{name} is not installed")
     prepare, example = PROXIES[name]
@@ -122,7 +127,7 @@ def answers(port: int) -> bool:
 
 @contextlib.contextmanager
 def broker_at(folder, **settings):
-    """A broker that is at the same port after a restart, with heartbeats that one need not wait for."""
+    """A broker that keeps its port after a restart, and sends a heartbeat each 200 ms."""
     port = free_port()
     flags = ["--port", str(port), "--allowed-hosts", NAME]
     with Broker(
@@ -138,7 +143,7 @@ def broker_at(folder, **settings):
 
 @pytest.fixture(scope="module")
 def fronted(tmp_path_factory):
-    """A broker for the tests that bring a proxy of their own."""
+    """A broker for the tests that start their own proxy."""
     with broker_at(tmp_path_factory.mktemp("fronted")) as started:
         yield started
 

@@ -1,4 +1,4 @@
-"""A supervisor with scripted sinks, and what a test asks of its broker meanwhile."""
+"""Run a supervisor with scripted sinks, and make requests to its broker meanwhile."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from watcher.scripted import QUICK, ScriptedSink
 
 
 class Crew:
-    """Sinks by agent; each life's is kept, newest last."""
+    """A factory of sinks. It keeps all sinks of each agent, one for each run, the newest last."""
 
     def __init__(self, **before) -> None:
         self.sinks: dict[str, list[ScriptedSink]] = {}

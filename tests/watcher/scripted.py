@@ -1,4 +1,4 @@
-"""A session under test: quick settings, a sink that does as it is told, and a broker at the byte seam."""
+"""A watcher session under test: short intervals, a scripted sink, and a fake broker on a socket."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from bridge.ticket import Ticket
 from bridge.turns import Turns
 from bridge.watcher.session import Session
 
-QUICK = dict(
-    reconnect_base=5,
-    reconnect_max=50,
-    retry_max=50,
-    report_interval=10,
-    first_byte=2000,
-    poll_interval=20,
-    longpoll_wait=400,
-    tier_holds=100,
-    probe_interval=60000,
-    stop_timeout=2000,
-    pane_check=100,
-    explain_after=20,
-)
+QUICK = {
+    "reconnect_base": 5,
+    "reconnect_max": 50,
+    "retry_max": 50,
+    "report_interval": 10,
+    "first_byte": 2000,
+    "poll_interval": 20,
+    "longpoll_wait": 400,
+    "tier_holds": 100,
+    "probe_interval": 60000,
+    "stop_timeout": 2000,
+    "pane_check": 100,
+    "explain_after": 20,
+}
 
 
 class ScriptedSink:
-    """Keeps what it takes; `before` runs first and may raise, wait, or do whatever a pane would."""
+    """Records each ticket. `before` runs first, and may raise or wait, as a pane may."""
 
     session, pane = "dev-lucy", "0"
 
@@ -46,7 +46,7 @@ class ScriptedSink:
         self.owed = ""
         self.words = "the test says so"
         self.looks = self.checks = self.leaves = 0
-        self.turns = Turns(1)  # a test may give several sinks the same
+        self.turns = Turns(1)  # a test may share one object among several sinks
         self._before = before
 
     async def wait_ready(self, held: Callable[[], Iterable[str]]) -> None:
@@ -86,7 +86,7 @@ class ScriptedSink:
 async def watching(
     url: str, sink: Any, agent: str = "lucy", **settings: Any
 ) -> AsyncIterator[Session]:
-    """A session that runs meanwhile; its end is waited for, and its failure is the test's."""
+    """Run a session during the block. At the end wait for it; its exception fails the test."""
     session = Session(
         agent,
         BrokerClient(ClientSettings(broker_url=url)),
@@ -102,10 +102,11 @@ async def watching(
 
 
 class SmallBroker:
-    """Just enough of our broker, in memory, with faults that a test switches on.
+    """The part of our broker that a watcher needs, in memory, with faults that a test switches on.
 
-    `faults` maps the last word of a path ("claim", "acknowledge", "stream", "pending", "heartbeat") to a
-    function that may answer in its place: bytes or (status, json), None to go on, HANG_UP to break off.
+    `faults` maps the last segment of a path ("claim", "acknowledge", "stream", "pending",
+    "heartbeat") to a function. It returns the response (bytes, or status and JSON), None for the
+    normal response, or HANG_UP to close the connection.
     """
 
     def __init__(self) -> None:
@@ -115,7 +116,7 @@ class SmallBroker:
         self.reports: list[dict[str, Any]] = []
         self.registered: list[dict[str, Any]] = []
         self.faults: dict[str, Callable[[Asked], Any]] = {}
-        self.cursors: list[str] = []  # of each stream, as the watcher named them
+        self.cursors: list[str] = []  # the Last-Event-ID of each stream
         self.arrived = asyncio.Condition()
         self.seq = 0
 

@@ -1,4 +1,7 @@
-"""What has no room is left with the broker and read later: each ticket once, in order, whatever comes in between."""
+"""Tickets that do not fit into the inbox stay with the broker and are read later.
+
+Each ticket is delivered once and in order, whatever happens in between.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ def ticket(seq: int) -> Ticket:
 
 
 class Backlog:
-    """The broker of these tests: one agent's pending tickets, an answer cut short now and then, a failure when told so."""
+    """A fake broker: the pending tickets of one agent.
+
+    A response holds at most `most` tickets, and an exception in `failures` is raised instead.
+    """
 
     def __init__(self, most: int = 1000) -> None:
         self.pending_now: dict[int, Ticket] = {}
@@ -40,7 +46,7 @@ class Backlog:
 
 
 class Desk:
-    """Arrivals, an inbox and its emptying, by hand."""
+    """Arrivals and an inbox; the test calls `deliver` to remove the inbox's head."""
 
     def __init__(self, capacity: int, most: int = 1000) -> None:
         self.backlog = Backlog(most)
@@ -82,7 +88,7 @@ class Desk:
     st.integers(1, 3),
     st.lists(st.sampled_from(["publish", "deliver", "pause", "fail"]), max_size=120),
 )
-def test_each_once_and_in_order(capacity, most, steps):
+def test_each_ticket_is_delivered_once_and_in_order(capacity, most, steps):
     async def scenario(loop):
         desk = Desk(capacity, most)
         running = asyncio.ensure_future(desk.arrivals.run())
@@ -104,7 +110,7 @@ def test_each_once_and_in_order(capacity, most, steps):
     run(scenario)
 
 
-def test_nothing_is_asked_while_there_is_room():
+def test_no_request_is_made_while_the_inbox_has_room():
     async def scenario(loop):
         desk = Desk(10)
         running = asyncio.ensure_future(desk.arrivals.run())
@@ -118,7 +124,7 @@ def test_nothing_is_asked_while_there_is_room():
     run(scenario)
 
 
-def test_a_long_backlog_is_read_half_an_inbox_at_a_time():
+def test_a_long_backlog_is_read_in_batches_of_half_an_inbox():
     async def scenario(loop):
         desk = Desk(20)
         running = asyncio.ensure_future(desk.arrivals.run())
@@ -131,7 +137,7 @@ def test_a_long_backlog_is_read_half_an_inbox_at_a_time():
     run(scenario)
 
 
-def test_an_agent_that_joins_late_reads_what_was_sent_before():
+def test_an_agent_that_joins_late_reads_its_backlog():
     async def scenario(loop):
         desk = Desk(4)
         desk.backlog.pending_now = {seq: ticket(seq) for seq in range(1, 10)}
@@ -161,8 +167,11 @@ def test_retry_after_is_honoured():
     run(scenario)
 
 
-def test_what_was_left_is_known_and_what_was_passed_over_is_not():
-    """How another store is found out: it has a pending ticket that lies before the cursor and was never received."""
+def test_a_ticket_without_room_counts_as_seen_and_a_ticket_before_the_cursor_does_not():
+    """This is how the watcher detects a broker with another store.
+
+    Such a broker has a pending ticket before the cursor that the watcher has never received.
+    """
 
     async def scenario(loop):
         desk = Desk(1)
@@ -177,8 +186,8 @@ def test_what_was_left_is_known_and_what_was_passed_over_is_not():
     run(scenario)
 
 
-def test_the_predecessors_tickets_are_left_without_a_word():
-    """They have no seq, and come again with each poll."""
+def test_tickets_without_seq_that_do_not_fit_are_not_requested_again():
+    """The predecessor's tickets have no seq, and each of its polls returns them again."""
 
     async def scenario(loop):
         desk = Desk(1)

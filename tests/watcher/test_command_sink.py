@@ -1,4 +1,4 @@
-"""`--exec`: a command that ends before it was given its ticket."""
+"""`--exec`: a command that ends before its ticket is written to it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from soak.places import is_alive
 from bridge.watcher.sinks.command import end_stdin
 
 
-def test_a_pipe_that_broke_under_the_write_is_nothing_to_log():
-    """Found by CI: asyncio wrote a traceback into the watcher's log when it stopped."""
+def test_a_broken_pipe_is_not_logged():
+    """Found by CI: asyncio wrote a traceback into the watcher's log when the watcher stopped."""
     complaints = []
 
     async def scenario():
@@ -21,9 +21,8 @@ def test_a_pipe_that_broke_under_the_write_is_nothing_to_log():
         )
         child = await asyncio.create_subprocess_exec("sleep", "1000", stdin=asyncio.subprocess.PIPE)
         child.kill()
-        wait_until(
-            lambda: not is_alive(child.pid), "its end"
-        )  # which the loop, held up here, does not see before the write
+        # This blocks the loop, so it learns of the child's end only after the write.
+        wait_until(lambda: not is_alive(child.pid), "the child's end")
         child.stdin.write(b"a ticket")
         await child.wait()
         await end_stdin(child)

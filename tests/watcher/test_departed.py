@@ -1,4 +1,7 @@
-"""What a watcher leaves behind ends with it: its report, and what it alone had subscribed under a shared name."""
+"""When a watcher ends, the broker drops its report and its subscriptions under a shared name.
+
+Agents that another watcher of the name has subscribed too stay subscribed.
+"""
 
 from __future__ import annotations
 
@@ -42,11 +45,11 @@ async def wait_row(served, agent, **wanted):
         if wanted.items() <= found.items():
             return
         await asyncio.sleep(0.01)
-    raise AssertionError(f"never came: {wanted}, but {found}")
+    raise AssertionError(f"timed out waiting for: {wanted}, found: {found}")
 
 
 @pytest.mark.parametrize("tier", TIERS, ids=["sse", "longpoll", "poll"])
-def test_a_second_watchers_report_goes_with_it(served, tier):
+def test_the_report_of_a_second_watcher_is_dropped_when_it_ends(served, tier):
     async def scenario():
         agent = new_name()
         async with watching(served.url, ScriptedSink(), agent, **tier):
@@ -60,7 +63,7 @@ def test_a_second_watchers_report_goes_with_it(served, tier):
     asyncio.run(scenario())
 
 
-def test_the_last_one_that_leaves_is_remembered_as_ever(served):
+def test_the_report_of_the_last_watcher_is_kept(served):
     async def scenario():
         agent = new_name()
         async with watching(served.url, ScriptedSink(), agent):
@@ -70,8 +73,8 @@ def test_the_last_one_that_leaves_is_remembered_as_ever(served):
     asyncio.run(scenario())
 
 
-def test_a_report_without_a_name_counts_as_before(served):
-    """An older watcher: the latest word is believed, and nothing of it ends by itself."""
+def test_a_report_without_a_watcher_name_is_kept_until_the_next_one(served):
+    """An older watcher sends no name. Its latest report does not end with the watcher."""
     agent = new_name()
     served.register(agent)
 
@@ -88,8 +91,8 @@ def test_a_report_without_a_name_counts_as_before(served):
     assert served.ask("POST", f"/agents/{agent}/heartbeat", {"watcher": 5}).status == 400
 
 
-def test_a_heartbeat_goes_with_the_watcher_that_sent_it(served):
-    """Whoever subscribed the agent, and who has given it up since."""
+def test_a_heartbeat_ends_with_the_watcher_that_sent_it(served):
+    """It does not matter which watcher subscribed the agent, or unsubscribed it since."""
     agent = new_name()
     served.register(agent)
 
@@ -110,7 +113,7 @@ def test_a_heartbeat_goes_with_the_watcher_that_sent_it(served):
 
 @pytest.mark.parametrize("second", TIERS, ids=["sse", "longpoll", "poll"])
 @pytest.mark.parametrize("first", TIERS[:2], ids=["sse", "longpoll"])
-def test_a_second_supervisor_of_the_name_leaves_no_ghosts(served, first, second):
+def test_a_second_supervisor_of_the_name_leaves_no_stale_subscription(served, first, second):
     async def scenario():
         name, mine, both, theirs = (new_name() for _ in range(4))
         crew = Crew()
@@ -123,15 +126,17 @@ def test_a_second_supervisor_of_the_name_leaves_no_ghosts(served, first, second)
             await wait_row(served, theirs, status="offline", connection="none", health=None)
             sent = [*await send(served, both), *await send(served, mine)]
             await wait_for(
-                lambda: crew.taken(both) + crew.taken(mine) == sent, "what the first one serves"
+                lambda: crew.taken(both) + crew.taken(mine) == sent,
+                "the tickets of the first supervisor",
             )
-        await wait_subscribed(served, name, mine, both)  # a restart finds it
+        # The subscriptions of the last supervisor stay, for its restart.
+        await wait_subscribed(served, name, mine, both)
 
     asyncio.run(scenario())
 
 
-def test_a_broker_that_came_back_knows_again_whose_is_what(start):
-    """Who owns what is not in the store: each says it anew when it connects."""
+def test_a_restarted_broker_learns_again_which_supervisor_subscribed_an_agent(start):
+    """The store does not hold this. Each supervisor sends it again when it connects."""
     broker = start(BRIDGE_WATCHER_GRACE=GRACE, BRIDGE_RATE_LIMIT=0)
 
     async def scenario():
@@ -157,8 +162,8 @@ def test_a_broker_that_came_back_knows_again_whose_is_what(start):
     asyncio.run(scenario())
 
 
-def test_a_connection_that_breaks_for_a_moment_gives_nothing_up(served):
-    """On the wire: the same watcher comes back within the grace, and beside it another receives all the time."""
+def test_a_short_interruption_ends_no_subscription(served):
+    """The watcher reconnects within the grace period, while another one stays connected."""
     name, theirs, canary = (new_name() for _ in range(3))
     for agent, watcher in ((theirs, "second"), (canary, "third")):
         assert (
@@ -179,7 +184,7 @@ def test_a_connection_that_breaks_for_a_moment_gives_nothing_up(served):
         with served.stream(f"{path}&watcher=second"):
             with served.stream(f"{path}&watcher=third") as stream:
                 stream.read_block()
-            wait_until(lambda: canary not in agents(), "the end of one that went later")
+            wait_until(lambda: canary not in agents(), "the end of a watcher that left later")
             assert agents() == [theirs]
-        wait_until(lambda: agents() == [], "the end of what it had")
+        wait_until(lambda: agents() == [], "the end of its subscriptions")
     assert served.ask("GET", f"/tickets/stream?subscriber={name}&watcher=").status == 400

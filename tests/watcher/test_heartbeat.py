@@ -1,4 +1,8 @@
-"""How long may a stream be silent? The broker says it in the stream's head; the watcher's setting serves where it does not."""
+"""How long a stream may be silent before the watcher reconnects.
+
+The broker announces its heartbeat interval in the head of the stream. Without an announcement
+the watcher's own setting applies.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,10 @@ from watcher.scripted import ScriptedSink, SmallBroker, watching
 
 
 def stream_of(announced: int, streams: list, *events: bytes, pause: float = 0.0):
-    """A handler whose streams open, pause, send `events`, and are silent from then on; all else is SmallBroker's."""
+    """A SmallBroker, and a handler that replaces its streams.
+
+    Such a stream announces a heartbeat interval, pauses, sends `events`, and is silent afterwards.
+    """
     small = SmallBroker()
 
     async def handler(asked, writer):
@@ -20,8 +27,8 @@ def stream_of(announced: int, streams: list, *events: bytes, pause: float = 0.0)
             return await small(asked, writer)
         streams.append(asked)
         writer.write(
-            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nBridge-Heartbeat-Ms: %d\r\n\r\n:heartbeat\n\n"
-            % announced
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+            b"Bridge-Heartbeat-Ms: %d\r\n\r\n:heartbeat\n\n" % announced
         )
         await writer.drain()
         await asyncio.sleep(pause)
@@ -31,7 +38,7 @@ def stream_of(announced: int, streams: list, *events: bytes, pause: float = 0.0)
     return small, handler
 
 
-def test_a_setting_that_is_too_short_does_not_cut_a_stream_that_is_only_quiet():
+def test_a_setting_that_is_too_short_does_not_close_a_quiet_stream():
     async def scenario():
         streams: list = []
         ticket = {
@@ -47,21 +54,22 @@ def test_a_setting_that_is_too_short_does_not_cut_a_stream_that_is_only_quiet():
             b"id: 1\nevent: ticket\ndata: %b\n\n" % encode(200, ticket).partition(b"\r\n\r\n")[2]
         )
         small, handler = stream_of(60000, streams, event, pause=0.4)
-        small.tickets["T1"] = dict(ticket, seq=0)  # known, and not offered by the lower tiers
+        # T1 can be claimed, but with seq 0 the lower tiers never return it.
+        small.tickets["T1"] = dict(ticket, seq=0)
         async with (
             FakeBroker(handler) as broker,
             watching(broker.url, ScriptedSink(), sse_heartbeat=20, step_down_after=1),
         ):
             await wait_for(
                 lambda: small.acknowledged,
-                "the ticket, sent after eight of the watcher's own silences",
+                "the ticket, which is sent after eight timeouts of the watcher's own setting",
             )
         assert len(streams) == 1
 
     asyncio.run(scenario())
 
 
-def test_a_setting_that_is_too_long_does_not_keep_a_dead_stream():
+def test_a_setting_that_is_too_long_does_not_keep_a_dead_stream_open():
     async def scenario():
         streams: list = []
         _, handler = stream_of(20, streams)
@@ -69,7 +77,7 @@ def test_a_setting_that_is_too_long_does_not_keep_a_dead_stream():
             FakeBroker(handler) as broker,
             watching(broker.url, ScriptedSink(), sse_heartbeat=600000, step_down_after=1000),
         ):
-            await wait_for(lambda: len(streams) == 3, "reconnects after the broker's own silence")
+            await wait_for(lambda: len(streams) == 3, "reconnects after the announced interval")
 
     asyncio.run(scenario())
 
@@ -90,9 +98,9 @@ def test_a_setting_that_is_too_long_does_not_keep_a_dead_stream():
         ("٣٠", None),
     ],
 )
-def test_an_announcement_is_believed_only_where_it_makes_sense(told, seconds):
+def test_an_invalid_announcement_is_ignored(told, seconds):
     assert announced_heartbeat({"bridge-heartbeat-ms": told}) == seconds
 
 
-def test_no_announcement_leaves_it_to_the_setting():
+def test_without_an_announcement_the_setting_applies():
     assert announced_heartbeat({}) is None

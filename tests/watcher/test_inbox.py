@@ -1,4 +1,4 @@
-"""The inbox agrees with a naive model: nothing lost, nothing twice, in order, bounded."""
+"""The inbox agrees with a naive model: no ticket is lost or doubled, order and bounds are kept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def ticket(ticket_id: str, seq: int = 0, is_urgent: bool = False) -> Ticket:
 
 
 class InboxAgreesWithModel(RuleBasedStateMachine):
-    """The model: a list of [seq, urgent, id] in order of arrival, and sets of what happened to ids."""
+    """The model: a list of tickets in order of arrival, and sets of the ids in each stage."""
 
     def __init__(self):
         super().__init__()
@@ -26,7 +26,7 @@ class InboxAgreesWithModel(RuleBasedStateMachine):
         self.held: list[Ticket] = []
         self.injected: set[str] = set()
         self.finished: set[str] = set()
-        self.aside: dict[str, float] = {}  # of those that are held
+        self.aside: dict[str, float] = {}  # held tickets that are set aside: id -> until when
         self.now = 0.0
 
     def head(self):
@@ -55,7 +55,7 @@ class InboxAgreesWithModel(RuleBasedStateMachine):
         }
         taken = self.inbox.offer(offered)
         assert taken == (is_known or len(self.in_line()) < CAPACITY), (
-            "what is aside takes nobody's place"
+            "a ticket that is set aside takes no place in the line"
         )
         if taken and not is_known:
             self.held.append(offered)
@@ -75,7 +75,8 @@ class InboxAgreesWithModel(RuleBasedStateMachine):
     def inject_head(self):
         ticket_id = self.head().ticket.ticket_id
         if ticket_id in self.injected:
-            with pytest.raises(ValueError):  # the law that matters most
+            # The most important law: no ticket is typed twice.
+            with pytest.raises(ValueError):
                 self.inbox.inject(ticket_id, {})
         else:
             self.inbox.inject(ticket_id, {})
@@ -100,9 +101,8 @@ class InboxAgreesWithModel(RuleBasedStateMachine):
     def set_head_aside(self, seconds):
         ticket_id = self.head().ticket.ticket_id
         if ticket_id in self.injected:
-            with pytest.raises(
-                ValueError
-            ):  # its text is where it belongs: only the acknowledgement is owed
+            # Its text has been delivered: only the acknowledgement is missing.
+            with pytest.raises(ValueError):
                 self.inbox.set_aside(ticket_id, self.now + seconds)
             return
         is_allowed = ticket_id in self.aside or len(self.aside) < CAPACITY
@@ -119,7 +119,7 @@ class InboxAgreesWithModel(RuleBasedStateMachine):
     def hold_head(self, until):
         ticket_id = self.head().ticket.ticket_id
         self.inbox.hold(ticket_id, until)
-        assert self.head().ticket.ticket_id == ticket_id  # its successors wait behind it
+        assert self.head().ticket.ticket_id == ticket_id  # the tickets after it wait
 
     @invariant()
     def head_and_size_agree(self):
@@ -134,7 +134,7 @@ TestInbox = InboxAgreesWithModel.TestCase
 
 
 @given(st.permutations(range(1, 8)))
-def test_seq_is_the_order_whatever_the_arrival(order):
+def test_tickets_are_ordered_by_seq_and_not_by_arrival(order):
     inbox = Inbox(10, 10)
     for seq in order:
         inbox.offer(ticket(f"T{seq}", seq))
@@ -148,8 +148,8 @@ def test_seq_is_the_order_whatever_the_arrival(order):
 
 
 @given(st.permutations(range(1, 8)), st.sets(st.integers(1, 7)), st.data())
-def test_what_is_set_aside_comes_last_and_the_others_keep_their_order(order, poison, data):
-    """Nothing lost, nothing twice, whenever the tickets come; a later one passes those that are aside."""
+def test_tickets_set_aside_come_last_and_the_others_keep_their_order(order, poison, data):
+    """In any order of arrival, no ticket is lost or doubled. Later tickets pass those set aside."""
     inbox, left, coming = Inbox(10, 10), [], list(order)
     while coming or inbox.head():
         if coming and (inbox.head() is None or data.draw(st.booleans())):
@@ -169,7 +169,7 @@ def test_what_is_set_aside_comes_last_and_the_others_keep_their_order(order, poi
     assert sorted(left) == list(range(1, 8))
 
 
-def test_a_ticket_is_aside_until_its_time_and_then_stands_where_it_stood():
+def test_a_ticket_set_aside_returns_to_its_place_when_its_time_is_over():
     inbox = Inbox(10, 10)
     for seq in (1, 2, 3):
         inbox.offer(ticket(f"T{seq}", seq))
@@ -177,27 +177,27 @@ def test_a_ticket_is_aside_until_its_time_and_then_stands_where_it_stood():
     assert inbox.set_aside("T1", 60.0)
     assert [inbox.head(now=now).ticket.ticket_id for now in (0.0, 59.9, 60.0)] == ["T2", "T2", "T1"]
     assert inbox.head(lambda ticket_id: ticket_id == "T1").ticket.ticket_id == "T2", (
-        "also where the sink holds its text"
+        "even if the sink holds the text of T1"
     )
     for name in ("T2", "T3"):
         inbox.drop(name)
     assert inbox.head().ticket.ticket_id == "T1" and inbox.head().stage is Stage.WAITING
 
 
-def test_as_many_may_be_aside_as_stand_in_line():
+def test_at_most_a_full_inbox_of_tickets_may_be_set_aside():
     inbox = Inbox(2, 10)
     for seq in range(1, 5):
         assert inbox.offer(ticket(f"T{seq}", seq))
         if seq <= 2:
             assert inbox.set_aside(f"T{seq}", float("inf"))
     assert not inbox.offer(ticket("T5", 5)), "the line is full"
-    assert not inbox.set_aside("T3", float("inf")), "and so is the place beside it"
-    assert inbox.set_aside("T1", float("inf")), "again is not one more"
+    assert not inbox.set_aside("T3", float("inf")), "no more may be set aside"
+    assert inbox.set_aside("T1", float("inf")), "T1 is set aside already, so it needs no room"
     inbox.drop("T2")
     assert inbox.set_aside("T3", float("inf")) and inbox.offer(ticket("T5", 5))
 
 
-def test_fewer_may_be_aside_where_the_pane_remembers_no_more():
+def test_the_pane_may_lower_the_number_of_tickets_set_aside():
     inbox = Inbox(10, 10)
     for seq in range(1, 4):
         inbox.offer(ticket(f"T{seq}", seq))
@@ -210,14 +210,14 @@ def test_fewer_may_be_aside_where_the_pane_remembers_no_more():
     assert inbox.head().ticket.ticket_id == "T3"
 
 
-def test_tickets_of_a_broker_without_seq_keep_their_arrival():
+def test_tickets_without_seq_keep_their_order_of_arrival():
     inbox = Inbox(10, 10)
     for name in "cab":
         inbox.offer(ticket(name))
     assert inbox.head().ticket.ticket_id == "c"
 
 
-def test_an_acknowledgement_goes_before_an_urgent_ticket():
+def test_an_unacknowledged_ticket_comes_before_an_urgent_one():
     inbox = Inbox(10, 10)
     inbox.offer(ticket("first", 1))
     inbox.inject("first", {})
@@ -225,7 +225,7 @@ def test_an_acknowledgement_goes_before_an_urgent_ticket():
     assert inbox.head().ticket.ticket_id == "first"
 
 
-def test_memory_of_finished_ids_is_bounded_and_forgets_the_oldest():
+def test_finished_ids_are_bounded_and_the_oldest_is_evicted():
     inbox = Inbox(10, 2)
     for name in "abc":
         inbox.offer(ticket(name))
@@ -234,7 +234,7 @@ def test_memory_of_finished_ids_is_bounded_and_forgets_the_oldest():
 
 
 @given(st.sampled_from(Stage), st.sampled_from(Step))
-def test_finished_is_final_and_injected_only_leads_to_an_ack(stage, action):
+def test_finished_is_final_and_injected_leads_only_to_an_ack(stage, action):
     after = NEXT_STAGE.get((stage, action))
     if stage is Stage.FINISHED:
         assert after is None

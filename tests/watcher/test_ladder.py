@@ -1,4 +1,4 @@
-"""The ladder: one step at a time, never above the user's choice, never below the lowest."""
+"""The ladder of tiers: one step at a time, and never above the tier that the user chose."""
 
 from __future__ import annotations
 
@@ -38,14 +38,12 @@ def test_every_move_is_legal_or_refused(tier, signal):
     st.integers(1, 4),
     st.lists(st.sampled_from(["fail", "proof", "hold", "climb"]), max_size=40),
 )
-def test_it_stays_between_the_top_and_the_lowest_and_counts_its_moves(
-    top, step_down_after, happenings
-):
+def test_the_ladder_stays_within_its_bounds_and_counts_its_moves(top, step_down_after, happenings):
     ladder, moves, failures = Ladder(top, step_down_after), 0, 0
     for happening in happenings:
         before = ladder.tier
         if happening == "climb" and ladder.above is None:
-            continue  # nobody probes above the top
+            continue  # there is no probe above the top
         change = {
             "fail": lambda: ladder.fail("x"),
             "proof": lambda: ladder.fail("x", is_proof=True),
@@ -63,7 +61,7 @@ def test_it_stays_between_the_top_and_the_lowest_and_counts_its_moves(
     assert ladder.changes == moves
 
 
-def test_failures_in_a_row_lead_down_and_a_tier_that_holds_forgets_them():
+def test_consecutive_failures_step_down_and_a_tier_that_holds_resets_their_count():
     ladder = Ladder(Tier.STREAM, 3)
     assert ladder.fail("reset") is None and ladder.fail("reset") is None
     ladder.hold()
@@ -79,7 +77,7 @@ def test_failures_in_a_row_lead_down_and_a_tier_that_holds_forgets_them():
     )
 
 
-def test_a_proof_needs_no_repetition():
+def test_a_proof_steps_down_at_once():
     ladder = Ladder(Tier.STREAM, 100)
     assert ladder.fail("404", is_proof=True).after is Tier.LONG_POLL
     assert ladder.fail("repeats itself", is_proof=True).after is Tier.POLL

@@ -1,4 +1,4 @@
-"""Names and clocks of claims."""
+"""Leases: the watcher's name, when a claim ends, and when a refused claim is tried again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bridge.watcher.inbox import Inbox
 from bridge.watcher.lease import ASK_BASE, ASK_CAP, SOONEST, Leases, seconds_until, watcher_name
 
 
-def test_a_watchers_name_is_an_id_and_new_each_time():
+def test_a_watcher_name_is_a_valid_id_and_new_each_time():
     assert check_id(watcher_name(), "watcher") and watcher_name() != watcher_name()
 
 
@@ -25,12 +25,12 @@ def test_seconds_until_a_moment():
 
 
 @pytest.mark.parametrize("moment", [None, "", "soon", 5, "2001-01-01"])
-def test_a_moment_that_cannot_be_read_is_a_second_away(moment):
+def test_a_time_that_cannot_be_parsed_counts_as_one_second_away(moment):
     assert seconds_until(moment) == 1.0
 
 
 class ClaimsOnly:
-    """The broker of these tests: grants claims until told what else to say."""
+    """A fake broker that grants each claim, unless `answers` holds an exception to raise."""
 
     def __init__(self) -> None:
         self.answers: list[Exception] = []
@@ -48,7 +48,7 @@ def leases_of(broker, loop, lease_ms: int = 9000) -> tuple[Leases, Inbox]:
     return Leases(broker, inbox, lease_ms, "w", clock=loop.time), inbox
 
 
-def test_a_claim_is_held_for_its_lease_and_while_it_is_renewed():
+def test_a_claim_is_held_for_its_lease_and_longer_while_it_is_renewed():
     async def scenario(loop):
         leases, inbox = leases_of(ClaimsOnly(), loop)
         assert leases.time_left() <= 0
@@ -56,7 +56,7 @@ def test_a_claim_is_held_for_its_lease_and_while_it_is_renewed():
         await asyncio.sleep(8.9)
         assert leases.time_left() > 0
         await asyncio.sleep(0.2)
-        assert leases.time_left() <= 0, "nobody renewed it: another watcher may have it"
+        assert leases.time_left() <= 0, "it was not renewed: another watcher may have it"
         assert await leases.claim(inbox.head()) and leases.time_left() > 0
         await leases.keep_while("T-1", asyncio.sleep(30.0))
         assert leases.time_left() > 0
@@ -73,7 +73,7 @@ def test_a_claim_is_held_for_its_lease_and_while_it_is_renewed():
         (Refused(503, "disk full"), True),
     ],
 )
-def test_a_renewal_that_is_refused_ends_the_claim_and_one_that_is_lost_does_not(answer, held):
+def test_a_refused_renewal_ends_the_claim_and_a_failed_one_does_not(answer, held):
     async def scenario(loop):
         broker = ClaimsOnly()
         leases, inbox = leases_of(broker, loop)
@@ -85,7 +85,7 @@ def test_a_renewal_that_is_refused_ends_the_claim_and_one_that_is_lost_does_not(
     run(scenario)
 
 
-def test_what_another_watcher_has_finished_is_noticed_before_his_lease_is_over():
+def test_a_ticket_that_another_watcher_finished_is_dropped_before_its_lease_ends():
     async def scenario(loop):
         broker = ClaimsOnly()
         broker.answers = [
@@ -100,13 +100,13 @@ def test_what_another_watcher_has_finished_is_noticed_before_his_lease_is_over()
                 await asyncio.sleep(pauses[-1])
         assert len(pauses) == 20 and all(
             0.99 * SOONEST < pause < 1.01 * ASK_CAP for pause in pauses
-        ), "asked now and then, not in a tight loop"
-        assert max(pauses) > ASK_BASE, "less and less often"
+        ), "the claim is retried at intervals, not in a tight loop"
+        assert max(pauses) > ASK_BASE, "the intervals grow"
 
     run(scenario)
 
 
-def test_a_lease_that_ends_soon_is_asked_for_when_it_ends():
+def test_a_lease_that_ends_soon_is_claimed_when_it_ends():
     async def scenario(loop):
         broker = ClaimsOnly()
         broker.answers = [
@@ -121,7 +121,7 @@ def test_a_lease_that_ends_soon_is_asked_for_when_it_ends():
     run(scenario)
 
 
-def test_a_broker_that_knows_no_claims_takes_none_away():
+def test_a_broker_without_claims_counts_as_granting_them():
     async def scenario(loop):
         broker = ClaimsOnly()
         broker.answers = [Refused(404, "Cannot POST /tickets/T-1/claim")]

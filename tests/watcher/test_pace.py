@@ -1,4 +1,4 @@
-"""How many tickets a pane gets a minute: a bucket of them at once, and then one each time that its share of the minute is over."""
+"""The rate limit of a pane: a burst of `rate` tickets, and then one each 60 / rate seconds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bridge.watcher.sinks.pane import PaneSink
 
 
 class QuickInjector:
-    """An injector whose pane takes everything at once."""
+    """A fake injector whose pane is always ready. It records the time of each ticket."""
 
     def __init__(self) -> None:
         self.taken_at: list[float] = []
@@ -40,7 +40,7 @@ async def take(count: int, rate: int) -> list[float]:
     return [moment - began for moment in injector.taken_at]
 
 
-def test_what_goes_beyond_the_bucket_waits_for_its_share_of_the_minute():
+def test_tickets_beyond_the_burst_wait_for_a_token():
     async def scenario(loop):
         taken = await take(9, rate=6)
         assert taken[:6] == pytest.approx([0.0] * 6)
@@ -49,7 +49,7 @@ def test_what_goes_beyond_the_bucket_waits_for_its_share_of_the_minute():
     run(scenario)
 
 
-def test_a_rate_of_nought_is_no_limit():
+def test_a_rate_of_zero_is_no_limit():
     async def scenario(loop):
         assert await take(500, rate=0) == pytest.approx([0.0] * 500)
 

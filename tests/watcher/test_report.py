@@ -1,4 +1,4 @@
-"""What a watcher says about itself, to the broker and in its log: when something has changed, and only then."""
+"""A watcher reports to the broker and to its log when something has changed, and only then."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bridge.watcher import report
 from watcher.scripted import ScriptedSink, SmallBroker, watching
 
 
-def test_a_lost_pane_is_reported_and_found_again():
+def test_a_lost_pane_and_its_return_are_reported():
     async def scenario():
         small, sink = SmallBroker(), ScriptedSink()
         sink.lost = PaneLost("no session dev-lucy")
@@ -31,7 +31,7 @@ def test_a_lost_pane_is_reported_and_found_again():
     asyncio.run(scenario())
 
 
-def test_an_idle_watcher_sees_that_its_pane_is_lost_and_that_it_is_back():
+def test_an_idle_watcher_reports_that_its_pane_is_lost_and_that_it_is_back():
     async def scenario():
         small, sink = SmallBroker(), ScriptedSink()
         async with FakeBroker(small) as broker, watching(broker.url, sink):
@@ -47,7 +47,7 @@ def test_an_idle_watcher_sees_that_its_pane_is_lost_and_that_it_is_back():
     asyncio.run(scenario())
 
 
-def test_a_sink_that_cannot_be_lost_is_not_looked_at_while_nothing_comes():
+def test_a_sink_without_a_pane_is_not_checked_while_idle():
     async def scenario():
         small, paned, plain = SmallBroker(), ScriptedSink(), ScriptedSink()
         plain.session = ""
@@ -57,12 +57,12 @@ def test_a_sink_that_cannot_be_lost_is_not_looked_at_while_nothing_comes():
             watching(broker.url, plain, agent="bob"),
         ):
             await wait_for(lambda: paned.checks >= 4, "some looks at the pane")
-            assert plain.checks == 1  # at its beginning
+            assert plain.checks == 1  # at the start
 
     asyncio.run(scenario())
 
 
-def test_the_log_says_why_a_ticket_waits(caplog):
+def test_the_log_holds_the_reason_why_a_ticket_waits(caplog):
     async def scenario():
         small, sink = SmallBroker(), ScriptedSink()
         sink.is_ready.clear()
@@ -74,7 +74,7 @@ def test_the_log_says_why_a_ticket_waits(caplog):
     asyncio.run(scenario())
 
 
-def test_the_report_says_why_the_head_waits_and_since_when_and_that_it_waits_no_more():
+def test_the_report_holds_why_and_since_when_the_head_waits_and_null_afterwards():
     async def scenario():
         small, sink = SmallBroker(), ScriptedSink()
         sink.is_ready.clear()
@@ -99,7 +99,7 @@ def test_the_report_says_why_the_head_waits_and_since_when_and_that_it_waits_no_
                 "ticketId": "T1",
                 "reason": "a person typed here 1.5 s ago",
                 "sinceAt": since,
-            }, "the same reason still"
+            }, "the same reason is not reported again"
             sink.lost = PaneLost("no session dev-lucy")
             await wait_for(
                 lambda: small.reports[-1]["waiting"]["reason"] == "no session dev-lucy",
@@ -109,14 +109,14 @@ def test_the_report_says_why_the_head_waits_and_since_when_and_that_it_waits_no_
             sink.is_ready.set()
             await wait_for(
                 lambda: small.acknowledged and small.reports[-1]["waiting"] is None,
-                "that nothing waits",
+                "a report that nothing waits",
             )
 
     asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("failure", [DeliveryFailed("exit status 1"), Uncertain("who knows")])
-def test_the_report_says_that_a_delivery_failed(failure):
+def test_the_report_holds_the_reason_of_a_failed_delivery(failure):
     async def scenario():
         small, failures = SmallBroker(), [failure]
 
@@ -129,12 +129,14 @@ def test_the_report_says_that_a_delivery_failed(failure):
             await wait_for(lambda: small.reports and small.reports[-1]["waiting"], "the reason")
             assert small.reports[-1]["waiting"]["reason"] == str(failure)
             failures.clear()
-            await wait_for(lambda: small.reports[-1]["waiting"] is None, "that nothing waits")
+            await wait_for(
+                lambda: small.reports[-1]["waiting"] is None, "a report that nothing waits"
+            )
 
     asyncio.run(scenario())
 
 
-def test_the_report_says_that_another_watcher_has_the_ticket_until_it_is_gone():
+def test_the_report_names_another_watcher_as_the_reason_until_the_ticket_is_delivered():
     async def scenario():
         small, answers = (
             SmallBroker(),
@@ -150,18 +152,18 @@ def test_the_report_says_that_another_watcher_has_the_ticket_until_it_is_gone():
             answers.append({"status": "delivered"})
             await wait_for(
                 lambda: small.reports[-1]["waiting"] is None and small.reports[-1]["queued"] == 0,
-                "that nothing waits",
+                "a report that nothing waits",
             )
 
     asyncio.run(scenario())
 
 
-def test_an_idle_watcher_is_silent():
+def test_an_idle_watcher_sends_no_request():
     async def scenario():
         small = SmallBroker()
         async with FakeBroker(small) as broker, watching(broker.url, ScriptedSink()):
             await wait_for(
-                lambda: len(small.reports) >= 2, "the first report, and again after registering"
+                lambda: len(small.reports) >= 2, "the first report, and one after registering"
             )
             await asyncio.sleep(0.1)
             before = len(broker.asked)
@@ -171,7 +173,7 @@ def test_an_idle_watcher_is_silent():
     asyncio.run(scenario())
 
 
-def test_on_the_lowest_tier_a_heartbeat_is_the_presence():
+def test_on_the_lowest_tier_heartbeats_show_the_presence():
     async def scenario():
         old, sink = Predecessor(), ScriptedSink()
         async with (
@@ -186,14 +188,14 @@ def test_on_the_lowest_tier_a_heartbeat_is_the_presence():
     asyncio.run(scenario())
 
 
-def test_a_ticket_that_is_delivered_at_once_is_no_news(monkeypatch):
+def test_a_ticket_that_is_delivered_at_once_causes_no_report(monkeypatch):
     async def scenario():
         small, sink = SmallBroker(), ScriptedSink()
         async with FakeBroker(small) as broker, watching(broker.url, sink, report_interval=1000):
             await wait_for(
                 lambda: small.reports and small.reports[-1]["tier"] == "sse", "the first report"
             )
-            await asyncio.sleep(1.1)  # the interval
+            await asyncio.sleep(1.1)  # longer than report_interval
             told = len(small.reports)
             for number in range(3):
                 await small.add(f"T{number}")
@@ -205,7 +207,7 @@ def test_a_ticket_that_is_delivered_at_once_is_no_news(monkeypatch):
     asyncio.run(scenario())
 
 
-def test_on_the_lowest_tier_the_heartbeat_is_due_whatever_comes_and_goes(monkeypatch):
+def test_on_the_lowest_tier_notes_without_a_change_do_not_delay_the_heartbeat(monkeypatch):
     async def scenario():
         small, sink = SmallBroker(), ScriptedSink()
         async with (
@@ -222,7 +224,7 @@ def test_on_the_lowest_tier_the_heartbeat_is_due_whatever_comes_and_goes(monkeyp
 
     async def note_for_ever(vitals):
         while True:
-            vitals.note()  # nothing new
+            vitals.note()  # without a change
             await asyncio.sleep(0.05)
 
     asyncio.run(scenario())

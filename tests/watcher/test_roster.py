@@ -1,4 +1,4 @@
-"""Who is to be served: words, files, and which of two holds."""
+"""The roster: agents from the command line and from files, and which source wins."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bridge.watcher.roster import Assignment, merge, read_file, read_words
         ("bob=a session = two:0", Assignment("bob", "a session = two", "0")),
     ],
 )
-def test_a_word(word, expected):
+def test_an_assignment_from_the_command_line(word, expected):
     assert read_words([word], False) == {expected.agent: expected}
 
 
@@ -40,12 +40,12 @@ def test_a_word(word, expected):
         "x" * 129 + "=dev:0",
     ],
 )
-def test_a_wrong_word_says_so(word):
+def test_an_invalid_word_is_refused(word):
     with pytest.raises(UsageError):
         read_words([word], False)
 
 
-def test_bare_words_and_repeated_ones():
+def test_bare_agent_names_and_a_repeated_one():
     assert read_words(["lucy", "a=b"], True) == {
         "lucy": Assignment("lucy"),
         "a=b": Assignment("a=b"),
@@ -57,14 +57,14 @@ def test_bare_words_and_repeated_ones():
 @pytest.mark.parametrize(
     "word", ["lucy=dev-lucy:0", "lucy=dev-lucy:1.0", "lucy=%7", "lucy=a session: with colons:0"]
 )
-def test_a_pane_is_refused_where_tickets_go_to_no_pane(word):
+def test_a_pane_is_refused_when_tickets_go_to_no_pane(word):
     with pytest.raises(
         UsageError, match="names a pane, and --print and --exec need none: write lucy$"
     ):
         read_words([word], True)
 
 
-def test_two_agents_that_name_one_pane():
+def test_two_agents_may_name_one_pane_only_with_share_pane():
     words = ["lucy=dev:0", "max=dev:1", "bob=dev:0"]
     with pytest.raises(
         UsageError, match="^'bob=dev:0': agents 'lucy' and 'bob' name one pane; .*--share-pane"
@@ -85,7 +85,10 @@ def test_two_agents_that_name_one_pane():
 
 
 def test_a_file():
-    text = '\n{"lucy": "dev-lucy:0",\n "bob": {"session": "dev-bob", "pane": "0.1", "form": "agent"}, "cy": {"pane": "%3"}\n}\n'
+    text = (
+        '\n{"lucy": "dev-lucy:0",\n'
+        ' "bob": {"session": "dev-bob", "pane": "0.1", "form": "agent"}, "cy": {"pane": "%3"}\n}\n'
+    )
     assert read_file(text, "f") == {
         "lucy": Assignment("lucy", "dev-lucy", "0"),
         "bob": Assignment("bob", "dev-bob", "0.1", "agent"),
@@ -124,20 +127,20 @@ def test_a_mistake_in_a_file_names_its_line(text, line):
         read_file(text, "agents.json")
 
 
-def test_a_file_nested_without_end_is_refused():
+def test_a_very_deeply_nested_file_is_refused():
     with pytest.raises(UsageError):
         read_file('{"a": ' + "[" * 100_000, "f")
 
 
 @given(st.text(alphabet='{}[]":,\\ \nab0%n\u0000', max_size=40))
-def test_whatever_is_in_a_file_only_a_usage_error_comes_out(text):
+def test_any_file_is_read_or_raises_a_usage_error(text):
     try:
         assert set(read_file(text, "f")) == set(json.loads(text))
     except UsageError:
         pass
 
 
-def test_the_earlier_source_holds():
+def test_the_first_source_that_names_an_agent_wins():
     one, other = Assignment("a", "one", "0"), Assignment("a", "other", "0")
     assert list(merge({"c": one, "a": one}, {"b": other, "a": other}).items()) == [
         ("c", one),

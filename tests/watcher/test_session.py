@@ -1,4 +1,4 @@
-"""A whole session against brokers at the byte seam: every ticket once, in order, whatever fails."""
+"""A whole session against fake brokers: each ticket once and in order, whatever fails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bridge.watcher.session import Session
 from watcher.scripted import HANG_UP, QUICK, ScriptedSink, SmallBroker, watching
 
 
-def test_tickets_arrive_in_order_are_claimed_and_acknowledged_with_evidence():
+def test_tickets_are_claimed_in_order_and_acknowledged_with_evidence():
     async def scenario():
         small, sink = SmallBroker(), ScriptedSink()
         async with FakeBroker(small) as broker:
@@ -48,7 +48,7 @@ def test_tickets_arrive_in_order_are_claimed_and_acknowledged_with_evidence():
     asyncio.run(scenario())
 
 
-def test_an_acknowledgement_that_fails_is_tried_until_it_succeeds_and_the_sink_is_not_called_again():
+def test_a_failed_acknowledgement_is_retried_and_the_sink_is_not_called_again():
     async def scenario():
         small, sink, failures = SmallBroker(), ScriptedSink(), []
 
@@ -72,7 +72,10 @@ def test_an_acknowledgement_that_fails_is_tried_until_it_succeeds_and_the_sink_i
 
 
 def test_a_broker_that_dies_between_injection_and_acknowledgement():
-    """kill -9 after the sink took the ticket; the stream of the new broker repeats it, the sink must not see it again."""
+    """`kill -9` comes after the sink has taken the ticket.
+
+    The stream of the restarted broker repeats the ticket. The sink must not get it again.
+    """
 
     async def scenario():
         small, taken = SmallBroker(), asyncio.Event()
@@ -97,7 +100,7 @@ def test_a_broker_that_dies_between_injection_and_acknowledgement():
     asyncio.run(scenario())
 
 
-def test_the_cursor_goes_on_after_a_reconnect_and_nothing_is_repeated():
+def test_a_reconnect_sends_the_cursor_and_no_ticket_is_repeated():
     async def scenario():
         small, sink = SmallBroker(), ScriptedSink()
         async with FakeBroker(small) as broker, watching(broker.url, sink):
@@ -112,7 +115,7 @@ def test_the_cursor_goes_on_after_a_reconnect_and_nothing_is_repeated():
     asyncio.run(scenario())
 
 
-def test_a_broker_with_another_store_is_received_from_its_beginning():
+def test_a_broker_with_another_store_is_read_from_its_beginning():
     async def scenario():
         small, sink = SmallBroker(), ScriptedSink()
         async with FakeBroker(small) as broker, watching(broker.url, sink):
@@ -164,7 +167,7 @@ def test_a_failing_sink_keeps_the_ticket_and_the_order():
     asyncio.run(scenario())
 
 
-def test_an_urgent_ticket_goes_before_what_waits_for_the_pane():
+def test_an_urgent_ticket_is_delivered_before_others_that_wait_for_the_pane():
     async def scenario():
         small, sink = SmallBroker(), ScriptedSink()
         sink.is_ready.clear()
@@ -178,7 +181,7 @@ def test_an_urgent_ticket_goes_before_what_waits_for_the_pane():
                 ),
                 "both in the inbox",
             )
-            assert not small.claims, "nothing is claimed before the pane is ready"
+            assert not small.claims, "no ticket is claimed before the pane is ready"
             sink.is_ready.set()
             await wait_for(lambda: len(small.acknowledged) == 2, "both")
         assert sink.taken == ["T2", "T1"]
@@ -186,8 +189,11 @@ def test_an_urgent_ticket_goes_before_what_waits_for_the_pane():
     asyncio.run(scenario())
 
 
-def test_a_ticket_that_stands_in_the_pane_without_its_enter_goes_before_an_urgent_one():
-    """Found by the soak: the urgent one could not be typed before the other's Enter, and the other was not tried."""
+def test_a_ticket_typed_without_its_enter_is_finished_before_an_urgent_one():
+    """Found by the soak test: the two blocked each other.
+
+    The urgent ticket could not be typed before the other one's Enter, and the other was not tried.
+    """
 
     async def scenario():
         small, sink = SmallBroker(), ScriptedSink()
@@ -224,7 +230,7 @@ def test_exit_on_loss_ends_the_session():
     asyncio.run(scenario())
 
 
-def test_what_another_watcher_holds_or_has_finished():
+def test_tickets_that_another_watcher_holds_or_has_finished():
     async def scenario():
         small, sink, asked_for = SmallBroker(), ScriptedSink(), []
 
@@ -250,13 +256,13 @@ def test_what_another_watcher_holds_or_has_finished():
         async with FakeBroker(small) as broker, watching(broker.url, sink):
             for number in range(1, 5):
                 await small.add(f"T{number}")
-            await wait_for(lambda: len(small.acknowledged) == 2, "the two that are ours")
+            await wait_for(lambda: len(small.acknowledged) == 2, "the two that can be claimed")
         assert sink.tried == ["T2", "T4"] and asked_for == ["T1", "T2", "T2", "T2", "T3", "T4"]
 
     asyncio.run(scenario())
 
 
-def test_stop_finishes_the_delivery_under_way_and_nothing_more():
+def test_stop_finishes_the_current_delivery_and_begins_no_other():
     async def scenario():
         small, begun, may_end = SmallBroker(), asyncio.Event(), asyncio.Event()
 
@@ -271,14 +277,14 @@ def test_stop_finishes_the_delivery_under_way_and_nothing_more():
                 await small.add("T2")
                 await begun.wait()
                 session.stop()
-                await asyncio.sleep(1.2)  # longer than a stop takes to say it again, twice
+                await asyncio.sleep(1.2)  # so long that the stop repeats its cancellation twice
                 may_end.set()
             assert sink.tried == ["T1"] and [ticket for ticket, _ in small.acknowledged] == ["T1"]
 
     asyncio.run(scenario())
 
 
-def test_stop_is_bounded_and_gives_the_claim_back():
+def test_stop_is_bounded_and_releases_the_claim():
     async def scenario():
         small, begun, leases = SmallBroker(), asyncio.Event(), []
 
@@ -299,7 +305,7 @@ def test_stop_is_bounded_and_gives_the_claim_back():
     asyncio.run(scenario())
 
 
-def test_a_long_delivery_keeps_its_lease():
+def test_the_lease_is_renewed_during_a_long_delivery():
     async def scenario():
         small, may_end = SmallBroker(), asyncio.Event()
 
@@ -310,12 +316,12 @@ def test_a_long_delivery_keeps_its_lease():
             await small.add("T1")
             await wait_for(lambda: len(small.claims) >= 4, "renewals")
             may_end.set()
-            await wait_for(lambda: small.acknowledged, "the end")
+            await wait_for(lambda: small.acknowledged, "the acknowledgement")
 
     asyncio.run(scenario())
 
 
-def test_a_full_inbox_leaves_the_rest_with_the_broker():
+def test_tickets_beyond_a_full_inbox_stay_with_the_broker():
     async def scenario():
         small, sink = SmallBroker(), ScriptedSink()
         sink.is_ready.clear()

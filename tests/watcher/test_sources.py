@@ -1,4 +1,4 @@
-"""Where agents are named: each source alone, and what holds when several speak."""
+"""Sources of agents: each source alone, and which one wins when several name an agent."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from bridge.watcher.sources import FileSource, RegistrySource, SessionSource, re
 
 
 def row(session: str, window: int = 0, pane: int = 0, **fields) -> Row:
-    known = dict(
-        server_pid=1,
-        start_time=1,
-        pane_id=f"%{window}{pane}",
-        pane_pid=1,
-        tty="/dev/null",
-        session_id="$1",
-    )
+    known = {
+        "server_pid": 1,
+        "start_time": 1,
+        "pane_id": f"%{window}{pane}",
+        "pane_pid": 1,
+        "tty": "/dev/null",
+        "session_id": "$1",
+    }
     return Row(**{**known, **fields}, window_index=window, pane_index=pane, session=session)
 
 
@@ -49,13 +49,13 @@ def test_a_file_is_read_again_only_when_it_has_changed(tmp_path):
     first = source.read()
     assert source.read() is first and first == {"a": Assignment("a", "s", "0")}
     other = tmp_path / "other"
-    other.write_text('{"b": "s:0"}')  # as long as the first, and as old
+    other.write_text('{"b": "s:0"}')  # the same size, and below the same mtime
     os.utime(other, ns=(os.stat(path).st_atime_ns, os.stat(path).st_mtime_ns))
     os.replace(other, path)
     assert set(source.read()) == {"b"}
 
 
-def test_a_file_that_was_wrong_is_looked_at_again(tmp_path):
+def test_an_invalid_file_is_read_again(tmp_path):
     path = tmp_path / "agents.json"
     source = FileSource(str(path), False, 1.0)
     for content, says in [
@@ -90,11 +90,11 @@ def test_a_file_that_was_wrong_is_looked_at_again(tmp_path):
         (None, None),
     ],
 )
-def test_what_an_agent_was_registered_with(metadata, expected):
+def test_the_pane_in_an_agents_metadata(metadata, expected):
     assert registered_pane({"agentId": "lucy", "metadata": metadata}) == expected
 
 
-def test_the_registry_gives_those_whose_session_is_here_and_keeps_them_while_it_is_gone():
+def test_the_registry_returns_agents_with_a_local_session_and_keeps_them_while_it_is_gone():
     class Client:
         agents_now = [
             {"agentId": name, "metadata": {"session": session, "paneId": "0"}}
@@ -121,7 +121,7 @@ def test_the_registry_gives_those_whose_session_is_here_and_keeps_them_while_it_
 # Sessions
 
 
-def test_a_session_is_the_agent_that_its_name_says_in_its_first_pane():
+def test_a_session_name_gives_the_agent_and_its_first_pane():
     async def scenario(loop):
         census = FakeCensus(
             row("dev-lucy", 1, 2),
@@ -142,7 +142,7 @@ def test_a_session_is_the_agent_that_its_name_says_in_its_first_pane():
     run(scenario)
 
 
-def test_the_first_pane_stays_the_agent_s_and_its_neighbour_never_is():
+def test_an_agent_keeps_its_pane_and_never_gets_the_one_beside_it():
     async def scenario(loop):
         census = FakeCensus(row("dev-a", 1, 0, pane_id="%5"), row("dev-a", 2, 0, pane_id="%6"))
         source = SessionSource("dev-*", census, 1.0, 60.0)
@@ -156,18 +156,18 @@ def test_the_first_pane_stays_the_agent_s_and_its_neighbour_never_is():
             row("dev-a", 1, 1, pane_id="%5"),
             row("dev-a", 2, 0, pane_id="%6"),
         ]
-        assert await place() == "1.1"  # it was moved, and is the same
+        assert await place() == "1.1"  # the same pane %5 has moved
         census.rows = [row("dev-a", 1, 0, pane_id="%7"), row("dev-a", 2, 0, pane_id="%6")]
-        assert await place() == "1.1"  # lost; whoever holds it waits for its name
+        assert await place() == "1.1"  # the pane is gone: its place is kept, no other is taken
         census.rows = [row("dev-a", 3, 0, pane_id="%8", session_id="$9")]
-        assert await place() == "3.0"  # the session was made anew
+        assert await place() == "3.0"  # the session was created again
         census.rows = [row("dev-a", 0, 0, pane_id="%8", session_id="$9", server_pid=2)]
         assert await place() == "0.0"
 
     run(scenario)
 
 
-def test_a_session_that_has_gone_is_waited_for_and_then_forgotten():
+def test_an_agent_is_kept_for_a_while_after_its_session_has_gone():
     async def scenario(loop):
         census = FakeCensus(row("dev-a"), row("dev-b"))
         source = SessionSource("dev-*", census, 1.0, 60.0)
@@ -197,7 +197,7 @@ def test_a_pattern_holds_one_star(pattern):
 
 
 class Spoken:
-    """A source that says what the test says."""
+    """A fake source: it returns `roster`, or raises `error`."""
 
     def __init__(self, name: str, *agents: str) -> None:
         self.name, self.interval, self.looks = name, 1.0, 0
@@ -211,7 +211,7 @@ class Spoken:
         return dict(self.roster)
 
 
-def test_the_earlier_holds_and_who_cannot_tell_leaves_things_as_they_are(caplog):
+def test_the_first_source_wins_and_a_failing_source_changes_nothing(caplog):
     async def scenario(loop):
         file, sessions, assigned = Spoken("file", "a", "b"), Spoken("sessions", "b", "c"), []
         enrolment = Enrolment(
@@ -252,7 +252,7 @@ def test_the_earlier_holds_and_who_cannot_tell_leaves_things_as_they_are(caplog)
     run(scenario)
 
 
-def test_a_file_of_a_thousand_agents_is_within_its_bounds(tmp_path):
+def test_a_file_may_hold_a_thousand_agents(tmp_path):
     path = tmp_path / "agents.json"
     path.write_text(
         json.dumps(

@@ -1,4 +1,7 @@
-"""Who is subscribed under a name that somebody had before, or has at the same time; and whose tickets come first."""
+"""Subscriptions under a name that another supervisor used before, or uses at the same time.
+
+Also: in which order the tickets of such an agent are delivered.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ def served(tmp_path_factory):
         yield running
 
 
-def test_what_an_earlier_run_left_is_cleared_away_unless_somebody_receives_under_the_name(
+def test_stale_subscriptions_are_removed_unless_another_process_receives_under_the_name(
     served, caplog
 ):
     async def scenario():
@@ -37,17 +40,16 @@ def test_what_an_earlier_run_left_is_cleared_away_unless_somebody_receives_under
                 )
                 await wait_subscribed(served, name, new, theirs)
                 sent = await send(served, theirs)
-                await wait_for(lambda: crew.taken(theirs) == sent, "the other's")
-            await wait_subscribed(
-                served, name, new, theirs
-            )  # it may be wanted again in a moment; the next one to connect clears it away
+                await wait_for(lambda: crew.taken(theirs) == sent, "the other's ticket")
+            # The subscription is kept for a restart. The next supervisor that connects removes it.
+            await wait_subscribed(served, name, new, theirs)
 
     caplog.set_level("INFO", "bridge.watcher")
     asyncio.run(scenario())
 
 
-def test_taken_for_an_earlier_run_just_before_it_connected_it_subscribes_again(served):
-    """Another one of the name saw it subscribe, and nobody receive."""
+def test_a_supervisor_whose_subscription_was_removed_subscribes_again(served):
+    """Another supervisor of the name removed it as stale: subscribed, but not connected."""
 
     async def scenario():
         name, mine = new_name(), new_name()
@@ -65,7 +67,7 @@ def test_taken_for_an_earlier_run_just_before_it_connected_it_subscribes_again(s
     asyncio.run(scenario())
 
 
-def test_who_has_subscribed_and_is_about_to_connect_is_not_taken_for_an_earlier_run(served):
+def test_a_subscribed_supervisor_that_has_not_connected_yet_is_not_removed_as_stale(served):
     async def scenario():
         name, mine, theirs = (new_name() for _ in range(3))
         await ask(served, f"/agents/{theirs}/subscribe", "POST", {"subscriber": name})
@@ -75,14 +77,14 @@ def test_who_has_subscribed_and_is_about_to_connect_is_not_taken_for_an_earlier_
                 if told["receivers"]:
                     break
                 await asyncio.sleep(0.01)
-            assert told["agents"] == sorted([mine, theirs]), "as they were when he connected"
+            assert told["agents"] == sorted([mine, theirs]), "unchanged by the connection"
 
     asyncio.run(scenario())
 
 
 @contextlib.asynccontextmanager
 async def before_streams_open(served):
-    """The URL of a proxy that passes everything on, and holds back each stream before its first byte."""
+    """The URL of a proxy that forwards all requests but streams. A stream never gets a byte."""
 
     async def pass_on(reader, writer):
         with contextlib.suppress(ConnectionError):
@@ -114,8 +116,8 @@ async def before_streams_open(served):
         server.close()
 
 
-def test_nobody_is_given_up_by_one_who_has_not_connected_himself(served):
-    """His stream does not open, and his agents change; whoever is there looks like a run that is over."""
+def test_a_supervisor_that_is_not_connected_removes_no_subscription(served):
+    """Its stream never opens, and its agents change. Other subscriptions look stale to it."""
 
     async def scenario():
         name, other, first, second, third = (new_name() for _ in range(5))
@@ -125,10 +127,8 @@ def test_nobody_is_given_up_by_one_who_has_not_connected_himself(served):
             supervising(url, Crew(), [first], name, first_byte=60000) as supervisor,
         ):
             await wait_subscribed(served, name, other, first)
-            for roster_now in (
-                [first, second],
-                [first, second, third],
-            ):  # with the second change the pass for the first is over
+            # When the second change is visible, the update for the first one is complete.
+            for roster_now in ([first, second], [first, second, third]):
                 supervisor.assign(roster(*roster_now))
                 await wait_subscribed(served, name, other, *roster_now)
 
@@ -136,8 +136,8 @@ def test_nobody_is_given_up_by_one_who_has_not_connected_himself(served):
 
 
 @pytest.mark.parametrize("tier", TIERS[:2], ids=["sse", "longpoll"])
-def test_a_second_one_of_the_name_does_not_deafen_a_long_poller(served, tier):
-    """Between two polls nobody seems to receive."""
+def test_a_second_supervisor_does_not_unsubscribe_a_long_poller(served, tier):
+    """Between two polls a long-poller does not count as connected."""
 
     async def scenario():
         name, mine, theirs = (new_name() for _ in range(3))
@@ -155,7 +155,8 @@ def test_a_second_one_of_the_name_does_not_deafen_a_long_poller(served, tier):
             await wait_subscribed(served, name, mine)
             async with supervising(served.url, Crew(), [theirs], name, **tier) as second:
                 await wait_for(lambda: second._intake.receiving, "the second one's connection")
-                for number in range(3):  # with each change the pass for the one before is over
+                # When a change is visible, the update for the one before is complete.
+                for number in range(3):
                     theirs_now = [theirs, *(f"{theirs}-{other}" for other in range(number))]
                     second.assign(roster(*theirs_now))
                     await wait_subscribed(served, name, mine, *theirs_now)
@@ -165,10 +166,13 @@ def test_a_second_one_of_the_name_does_not_deafen_a_long_poller(served, tier):
     asyncio.run(scenario())
 
 
-def test_who_comes_late_and_was_subscribed_before_gets_what_waits_before_what_comes(
+def test_an_agent_that_was_subscribed_before_gets_its_backlog_before_new_tickets(
     served, monkeypatch
 ):
-    """An earlier run left its subscription: a new ticket comes through the connection before the backlog has been read."""
+    """An earlier run left its subscription, so a new ticket may overtake the backlog.
+
+    It arrives through the connection before the backlog has been read.
+    """
 
     async def scenario():
         crew, name, stays, late = Crew(), new_name(), new_name(), new_name()
@@ -176,7 +180,7 @@ def test_who_comes_late_and_was_subscribed_before_gets_what_waits_before_what_co
         async with supervising(served.url, crew, [stays], name, tier_holds=60000) as supervisor:
             sent = await send(served, late)
             await send(served, stays)
-            await wait_for(lambda: crew.taken(stays), "the cursor is past what waits")
+            await wait_for(lambda: crew.taken(stays), "a cursor past the waiting ticket")
             monkeypatch.setattr(BrokerClient, "subscriber", slowly(BrokerClient.subscriber))
             supervisor.assign(roster(stays, late))
             sent += await send(served, late)

@@ -1,4 +1,7 @@
-"""A supervisor and a real broker: each agent's troubles are its own, whoever comes, goes, moves, crashes or stays slow."""
+"""A supervisor and a real broker: no agent disturbs another.
+
+Agents join, leave, move, crash or are slow, and the others receive their tickets as before.
+"""
 
 from __future__ import annotations
 
@@ -35,15 +38,15 @@ def test_each_agent_gets_its_own_tickets_in_order_on_every_tier(served, tier):
 
 
 @pytest.mark.parametrize("tier", TIERS, ids=["sse", "longpoll", "poll"])
-def test_agents_come_move_and_go_and_the_others_notice_nothing(served, tier):
+def test_agents_join_move_and_leave_without_effect_on_the_others(served, tier):
     async def scenario():
         crew, name, stays, moves, comes, goes = Crew(), new_name(), *(new_name() for _ in range(4))
         async with supervising(served.url, crew, [stays, moves, goes], name, **tier) as supervisor:
-            await send(served, stays)  # the cursor has moved when the next one comes
+            await send(served, stays)  # moves the cursor before the next agent joins
             await wait_for(lambda: len(crew.taken(stays)) == 1, "the first")
             waiting = await send(served, comes, 2)
             supervisor.assign({**roster(stays, comes), **roster(moves, pane="1")})
-            await wait_for(lambda: crew.taken(comes) == waiting, "what was sent before it came")
+            await wait_for(lambda: crew.taken(comes) == waiting, "the tickets sent before")
             await wait_subscribed(served, name, stays, moves, comes)
             more, left = (
                 await send(served, comes) + await send(served, moves) + await send(served, stays),
@@ -71,12 +74,12 @@ def test_agents_come_move_and_go_and_the_others_notice_nothing(served, tier):
                 == left
             )
             supervisor.assign(roster(stays, goes))
-            await wait_for(lambda: crew.taken(goes) == left, "the one that is back")
+            await wait_for(lambda: crew.taken(goes) == left, "the ticket of the returned agent")
 
     asyncio.run(scenario())
 
 
-def test_a_crash_is_logged_and_its_agent_begins_anew_and_the_others_never_notice(served, caplog):
+def test_a_crash_is_logged_and_restarts_only_its_own_agent(served, caplog):
     async def scenario():
         bad, good, failures = (
             new_name(),
@@ -106,8 +109,8 @@ def test_a_crash_is_logged_and_its_agent_begins_anew_and_the_others_never_notice
     asyncio.run(scenario())
 
 
-def test_what_a_sink_has_taken_is_never_given_to_the_sink_of_the_next_life(served, monkeypatch):
-    """It crashes between the sink and the acknowledgement: the next life only acknowledges."""
+def test_a_ticket_that_a_sink_has_taken_is_not_delivered_again_after_a_crash(served, monkeypatch):
+    """The crash comes between sink and acknowledgement: the restarted agent only acknowledges."""
 
     async def scenario():
         agent, crew, crashes = new_name(), Crew(), [RuntimeError("after the sink")]
@@ -136,7 +139,7 @@ def test_what_a_sink_has_taken_is_never_given_to_the_sink_of_the_next_life(serve
 
 
 @pytest.mark.parametrize("tier", TIERS, ids=["sse", "longpoll", "poll"])
-def test_a_slow_pane_and_a_full_inbox_delay_nobody_else(served, tier):
+def test_a_slow_pane_and_a_full_inbox_delay_no_other_agent(served, tier):
     async def scenario():
         crew, slow, quick = Crew(), new_name(), new_name()
         async with supervising(served.url, crew, [slow, quick], inbox_max=4, **tier):
@@ -154,8 +157,8 @@ def test_a_slow_pane_and_a_full_inbox_delay_nobody_else(served, tier):
     asyncio.run(scenario())
 
 
-def test_removed_in_the_middle_of_a_delivery_and_named_again_it_gets_the_ticket_once(served):
-    """Both lives claim under one name, so the second must wait until the first has finished."""
+def test_an_agent_removed_and_added_during_a_delivery_gets_the_ticket_once(served):
+    """Both runs claim under one name, so the second must wait until the first has finished."""
 
     async def scenario():
         agent, begun, may_end = new_name(), asyncio.Event(), asyncio.Event()
@@ -179,13 +182,13 @@ def test_removed_in_the_middle_of_a_delivery_and_named_again_it_gets_the_ticket_
         assert crew.taken(agent) == sent and [len(sink.tried) for sink in crew.sinks[agent]] == [
             1,
             1,
-        ], "no life began before the first had ended"
+        ], "no run began before the first had ended"
 
     asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("names", [["same", "same"], ["one", "other"]])
-def test_two_supervisors_of_the_same_agents_share_and_never_double(served, names):
+def test_two_supervisors_of_the_same_agents_deliver_each_ticket_once(served, names):
     async def scenario():
         tag, agents, crews = new_name(), [new_name() for _ in range(3)], [Crew(), Crew()]
         async with (
@@ -205,8 +208,8 @@ def test_two_supervisors_of_the_same_agents_share_and_never_double(served, names
     asyncio.run(scenario())
 
 
-def test_a_broker_that_comes_back_without_its_memory_is_told_anew(tmp_path):
-    """Its subscriptions are gone, its seqs begin anew: nothing may stay unheard."""
+def test_a_broker_that_lost_its_store_is_subscribed_again_and_loses_no_ticket(tmp_path):
+    """Its subscriptions are gone and its seqs begin at 1, yet each new ticket must arrive."""
     broker = Broker(package_launcher(), ":memory:", BRIDGE_RATE_LIMIT=0).start()
 
     async def scenario():
@@ -229,7 +232,7 @@ def test_a_broker_that_comes_back_without_its_memory_is_told_anew(tmp_path):
         broker.stop()
 
 
-def test_the_predecessors_broker_is_polled_agent_by_agent():
+def test_the_predecessors_broker_is_polled_for_each_agent():
     async def scenario():
         old, crew = Predecessor(), Crew()
         for number in range(3):
@@ -252,8 +255,8 @@ def test_the_predecessors_broker_is_polled_agent_by_agent():
     asyncio.run(scenario())
 
 
-def test_a_hundred_agents_are_no_storm(served):
-    """They register, subscribe and report over a handful of connections, and are silent then."""
+def test_a_hundred_agents_share_a_few_connections(served):
+    """They register, subscribe and report over them, and are silent afterwards."""
 
     async def scenario():
         crew, agents, name = Crew(), [new_name() for _ in range(100)], new_name()
@@ -281,7 +284,7 @@ def test_a_hundred_agents_are_no_storm(served):
     asyncio.run(scenario())
 
 
-def test_more_agents_than_may_be_are_named_in_the_log_and_served_when_there_is_room(served, caplog):
+def test_agents_over_the_limit_are_logged_and_served_when_there_is_room(served, caplog):
     async def scenario():
         crew, agents = Crew(), [new_name() for _ in range(3)]
         async with supervising(served.url, crew, agents, agents_max=2) as supervisor:
@@ -294,7 +297,7 @@ def test_more_agents_than_may_be_are_named_in_the_log_and_served_when_there_is_r
     asyncio.run(scenario())
 
 
-def test_stop_finishes_what_every_agent_has_under_way(served):
+def test_stop_finishes_the_current_delivery_of_each_agent(served):
     async def scenario():
         agents, begun, may_end = [new_name() for _ in range(3)], [], asyncio.Event()
 
@@ -307,7 +310,7 @@ def test_stop_finishes_what_every_agent_has_under_way(served):
             sent = {agent: await send(served, agent, 2) for agent in agents}
             await wait_for(lambda: len(begun) == 3, "one of each")
             supervisor.stop()
-            await asyncio.sleep(0.7)  # longer than a stop takes to say it again
+            await asyncio.sleep(0.7)  # so long that the stop repeats its cancellation
             may_end.set()
         for agent in agents:
             assert crew.taken(agent) == sent[agent][:1]

@@ -1,4 +1,4 @@
-"""A session on every tier: how it finds out which one works, and leaves and climbs back to them."""
+"""A session on every tier: how it finds one that works, steps down, and climbs up again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fakes import HTML_404, FakeBroker, Predecessor, encode, problem, wait_for
 from watcher.scripted import ScriptedSink, SmallBroker, watching
 
 
-def test_the_predecessors_broker_is_polled_plainly_without_claims():
+def test_the_predecessors_broker_is_polled_without_claims():
     async def scenario():
         old, sink = Predecessor(), ScriptedSink()
         old.add("T1")
@@ -30,7 +30,7 @@ def test_the_predecessors_broker_is_polled_plainly_without_claims():
     [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", b""],
     ids=["head", "nothing"],
 )
-def test_a_buffering_proxy_is_found_out_and_long_poll_takes_over(passed_on):
+def test_a_buffering_proxy_is_detected_and_long_poll_takes_over(passed_on):
     async def scenario():
         small, sink, streams = SmallBroker(), ScriptedSink(), []
 
@@ -57,7 +57,7 @@ def test_a_buffering_proxy_is_found_out_and_long_poll_takes_over(passed_on):
 @pytest.mark.parametrize(
     "refusal", [HTML_404, problem(503, "DISABLE_SSE"), encode(200, [])], ids=["404", "503", "json"]
 )
-def test_a_tier_that_is_refused_is_left_and_climbed_back_to(refusal):
+def test_a_refused_tier_is_left_and_used_again_when_it_works(refusal):
     async def scenario():
         small, sink = SmallBroker(), ScriptedSink()
         small.faults["stream"] = lambda asked: refusal
@@ -79,7 +79,7 @@ def test_a_tier_that_is_refused_is_left_and_climbed_back_to(refusal):
 
 
 @pytest.mark.parametrize("is_away", [True, False], ids=["broker-away", "stream-refused"])
-def test_what_a_proxy_says_of_a_broker_that_is_away_is_no_evidence_against_the_stream(is_away):
+def test_a_proxys_503_for_an_unreachable_broker_is_no_evidence_against_the_stream(is_away):
     async def scenario():
         small, sink, refused = SmallBroker(), ScriptedSink(), []
 
@@ -112,7 +112,7 @@ def test_what_a_proxy_says_of_a_broker_that_is_away_is_no_evidence_against_the_s
 
 
 @pytest.mark.parametrize("fault", ["reset", "silence"])
-def test_repeated_resets_and_repeated_silence_lead_one_step_down(fault):
+def test_repeated_resets_and_repeated_silence_step_down_once(fault):
     async def scenario():
         small, sink, streams = SmallBroker(), ScriptedSink(), []
 
@@ -162,7 +162,7 @@ def test_push_mode_and_disable_sse_choose_the_first_tier():
     asyncio.run(scenario())
 
 
-def test_an_unreachable_broker_is_waited_for_without_a_change_of_tier():
+def test_an_unreachable_broker_causes_no_change_of_tier():
     async def scenario():
         small, sink = SmallBroker(), ScriptedSink()
         async with FakeBroker(small) as broker:

@@ -1,4 +1,4 @@
-"""Agents that share a pane: one ticket at a time, from its claim until its acknowledgement is through."""
+"""Agents that share a pane take turns: one ticket at a time, from claim to acknowledgement."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def served(tmp_path_factory):
 
 
 class SharedPane(Crew):
-    """Sinks of one pane; it writes down what is claimed, and what is acknowledged, in their order."""
+    """Sinks that share one pane. `steps` records claims and acknowledgements in their order."""
 
     def __init__(self, **before) -> None:
         super().__init__(**before)
@@ -34,7 +34,7 @@ class SharedPane(Crew):
         return sink
 
     def watch(self, client, monkeypatch, hold=None) -> None:
-        """`hold`: awaited before each acknowledgement."""
+        """Record the client's claims and acknowledgements. `hold` is awaited before the latter."""
         claim, acknowledge = client.claim, client.acknowledge
 
         async def noted_claim(ticket_id, *args):
@@ -52,7 +52,7 @@ class SharedPane(Crew):
         monkeypatch.setattr(client, "acknowledge", noted_acknowledge)
 
 
-def test_no_ticket_is_claimed_while_another_agent_s_is_under_way(served, monkeypatch):
+def test_no_ticket_is_claimed_while_another_one_is_being_delivered(served, monkeypatch):
     async def scenario():
         crew, agents = SharedPane(), [new_name() for _ in range(4)]
         sent = [ticket for agent in agents for ticket in await send(served, agent, 5)]
@@ -72,14 +72,12 @@ def test_no_ticket_is_claimed_while_another_agent_s_is_under_way(served, monkeyp
             agents.index(next(agent for agent in agents if ticket in crew.taken(agent)))
             for _, ticket in crew.steps[::2]
         ]
-        assert len(set(others[:8])) == 4, "each has its turn, the first does not go on and on"
+        assert len(set(others[:8])) == 4, "each agent gets a turn among the first eight"
 
     asyncio.run(scenario())
 
 
-def test_an_acknowledgement_that_is_owed_keeps_the_turn_and_a_refusal_gives_it_back(
-    served, monkeypatch
-):
+def test_a_missing_acknowledgement_keeps_the_turn_and_a_refusal_releases_it(served, monkeypatch):
     async def scenario():
         stuck, owes, other, owed = new_name(), new_name(), new_name(), asyncio.Event()
 
@@ -96,17 +94,15 @@ def test_an_acknowledgement_that_is_owed_keeps_the_turn_and_a_refusal_gives_it_b
             crew.watch(supervisor._client, monkeypatch, hold)
             await wait_for(
                 lambda: stuck in crew.sinks and len(crew.sinks[stuck][0].tried) > 2,
-                "the one that is refused, again and again",
+                "the agent that is refused several times",
             )
             first = await send(served, other)
-            await wait_for(lambda: crew.taken(other) == first, "the other, beside it")
+            await wait_for(lambda: crew.taken(other) == first, "the other agent meanwhile")
             await send(served, owes)
-            await wait_for(lambda: crew.taken(owes), "the one whose acknowledgement is held back")
+            await wait_for(lambda: crew.taken(owes), "the ticket with a delayed acknowledgement")
             waits = await send(served, other)
             tries = len(crew.sinks[stuck][0].tried)
-            await wait_for(
-                lambda: len(crew.turns._waiting) == 2, "both others to wait for their turn"
-            )
+            await wait_for(lambda: len(crew.turns._waiting) == 2, "two agents waiting for a turn")
             assert crew.taken(other) == first and len(crew.sinks[stuck][0].tried) <= tries + 1
             owed.set()
             await wait_for(lambda: crew.taken(other) == first + waits, "the other")
@@ -114,7 +110,7 @@ def test_an_acknowledgement_that_is_owed_keeps_the_turn_and_a_refusal_gives_it_b
     asyncio.run(scenario())
 
 
-def test_one_that_is_dismissed_while_it_waits_for_its_turn_takes_nothing_along(served, monkeypatch):
+def test_an_agent_removed_while_it_waits_for_its_turn_takes_no_ticket(served, monkeypatch):
     async def scenario():
         owes, goes, stays, owed = new_name(), new_name(), new_name(), asyncio.Event()
 
@@ -127,23 +123,21 @@ def test_one_that_is_dismissed_while_it_waits_for_its_turn_takes_nothing_along(s
         ) as supervisor:
             crew.watch(supervisor._client, monkeypatch, hold)
             await send(served, owes)
-            await wait_for(lambda: crew.taken(owes), "the one whose acknowledgement is held back")
+            await wait_for(lambda: crew.taken(owes), "the ticket with a delayed acknowledgement")
             left, sent = await send(served, goes), await send(served, stays)
-            await wait_for(
-                lambda: len(crew.turns._waiting) == 2, "both others to wait for their turn"
-            )
+            await wait_for(lambda: len(crew.turns._waiting) == 2, "two agents waiting for a turn")
             supervisor.assign(
                 {agent: each for agent, each in supervisor.agents.items() if agent != goes}
             )
-            await wait_for(lambda: crew.sinks[goes][0].leaves == 1, "it has left")
+            await wait_for(lambda: crew.sinks[goes][0].leaves == 1, "its sink was closed")
             owed.set()
-            await wait_for(lambda: crew.taken(stays) == sent, "the one that stays")
+            await wait_for(lambda: crew.taken(stays) == sent, "the agent that stays")
         assert not crew.taken(goes) and [each["ticketId"] for each in served.pending(goes)] == left
 
     asyncio.run(scenario())
 
 
-def test_whatever_ends_a_life_its_sink_is_left(served):
+def test_leave_is_called_on_the_sink_however_a_run_ends(served):
     async def scenario():
         bad, failures = new_name(), [KeyError("oh")]
 
@@ -154,7 +148,7 @@ def test_whatever_ends_a_life_its_sink_is_left(served):
         crew = Crew(**{bad: crash})
         async with supervising(served.url, crew, [bad]):
             sent = await send(served, bad)
-            await wait_for(lambda: crew.taken(bad) == sent, "the second life")
+            await wait_for(lambda: crew.taken(bad) == sent, "the second run")
             assert [sink.leaves for sink in crew.sinks[bad]] == [1, 0]
         assert [sink.leaves for sink in crew.sinks[bad]] == [1, 1]
 

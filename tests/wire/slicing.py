@@ -1,6 +1,6 @@
-"""Feeding the wire's machines in slices, and writing down all that comes out, errors too.
+"""Feed the parsers of `wire` in slices, and record all that they return, errors included.
 
-Two runs over the same bytes, however cut, must give the same record.
+Two runs over the same bytes must give the same record, however the bytes are cut.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from bridge.errors import PeerError
 from bridge.wire.request import Limits, RequestParser
 from bridge.wire.response import BodyData, BodyEnd, ResponseHead, ResponseParser
 
-SMALL = Limits(head_max=256, body_max=64)  # bytes; small, so that examples reach them
+SMALL = Limits(head_max=256, body_max=64)  # bytes; small, so that examples exceed them
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
-    """The bytes, cut at these places (any order, any number)."""
+    """The bytes, cut at `places`, which may be any number of integers in any order."""
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
     return [data[begin:end] for begin, end in zip(edges, edges[1:])]
 
@@ -42,7 +42,10 @@ def request_record(request) -> tuple:
 
 
 def read_requests(slices, limits: Limits = Limits()) -> list:
-    """All requests, then the error or the stage in which the parser waits. Checks the memory bound on the way."""
+    """All requests, and then either the error or the stage in which the parser waits.
+
+    Asserts the bound on memory after each slice.
+    """
     parser, record = RequestParser(limits), []
     for piece in slices:
         parser.feed(piece)
@@ -59,7 +62,7 @@ def read_requests(slices, limits: Limits = Limits()) -> list:
 
 
 def refusal(data: bytes, limits: Limits = Limits()) -> PeerError:
-    """The error that these bytes give, read whole and read byte by byte."""
+    """The error for these bytes. It must be the same if they arrive byte by byte."""
     parser = RequestParser(limits)
     parser.feed(data)
     with pytest.raises(PeerError) as caught:
@@ -70,7 +73,10 @@ def refusal(data: bytes, limits: Limits = Limits()) -> PeerError:
 
 
 def read_responses(slices, methods=("GET",), limits: Limits = Limits(), eof: bool = False) -> list:
-    """All events, bodies joined, then the error if there is one; the bodies read so far are part of the record."""
+    """All events, and then the error, if any.
+
+    The pieces of a body are joined, also those before an error. Asserts the bound on memory.
+    """
     parser, record, waiting = ResponseParser(limits, methods[0]), [], list(methods[1:])
     try:
         for piece in slices:

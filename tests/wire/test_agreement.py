@@ -1,7 +1,7 @@
-"""Two strangers judge us: http.client and http.server of the standard library, which share no line with bridge.
+"""`wire` agrees with http.client and http.server of the standard library.
 
-They are more lenient than we are, so only what is well formed is compared:
-they must read what we write, and we must read what they write.
+They share no code with `wire`. They accept more than it does, so only well-formed messages are
+compared. They must read what `wire` writes, and `wire` must read what they write.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from wire.test_request_laws import FIELDS
 
 
 class OneWay:
-    """A socket that remembers what is sent, or gives what was prepared."""
+    """A fake socket: it records what is sent, and its file returns the prepared bytes."""
 
     def __init__(self, prepared: bytes = b"") -> None:
         self._prepared = prepared
@@ -51,7 +51,7 @@ class Judge(BaseHTTPRequestHandler):
         self.accepted = self.parse_request()
 
     def log_message(self, format: str, *args: object) -> None:
-        """It would print."""
+        """The inherited method would write to stderr."""
 
 
 @given(
@@ -128,8 +128,8 @@ SMUGGLED = [
 
 
 @pytest.mark.parametrize("data", SMUGGLED)
-def test_where_a_lenient_parser_goes_on_we_do_not(data):
-    """Why there is a parser of our own at all: the standard library's accepts each of these."""
+def test_messages_that_http_server_accepts_and_wire_refuses(data):
+    """Why bridge has its own parser: the one in the standard library accepts each of these."""
     assert Judge(data).accepted
     (outcome,) = read_requests([data])
     assert outcome[0] == 400

@@ -1,4 +1,4 @@
-"""The chunked coding by itself: what it gives, what it holds, and that its two ways agree."""
+"""The chunked coding alone: its result, its round trip, and the memory that it holds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BODY = 40  # bytes of data
 
 
 def decode(slices, body_max=BODY) -> tuple:
-    """(data, what came after or None, the error or None); asserts that little is held."""
+    """(data, the bytes after the body or None, the error or None). Asserts the bound on memory."""
     decoder, data = ChunkedDecoder(OVERHEAD, body_max), b""
     try:
         rest = b""
@@ -28,7 +28,7 @@ def decode(slices, body_max=BODY) -> tuple:
                 rest = decoder.take_rest()
             assert decoder.held_bytes <= OVERHEAD + 16 + 2
         if not decoder.is_done:
-            data += decoder.feed(b"")  # a fault behind the data of the last slice is raised now
+            data += decoder.feed(b"")  # raises an error that lies behind the last slice's data
     except PeerError as error:
         with pytest.raises(PeerError) as again:
             decoder.feed(LAST_CHUNK)
@@ -66,14 +66,14 @@ STREAMS = st.lists(PIECES | st.binary(max_size=3), max_size=14).map(b"".join)
 @example(b"5\r\nhello\r\n0\r\n\r\nrest", [], BODY)
 @example(b"5;" + b"a" * 64 + b"\r\n", [], BODY)
 @example(b"0\r\nX: " + b"a" * 61 + b"\r\n", [], BODY)
-def test_slicing_changes_nothing(stream, at, body_max):
+def test_slicing_does_not_change_the_result(stream, at, body_max):
     whole = decode([stream], body_max)
     assert decode(cut(stream, at), body_max) == whole
     assert decode(singly(stream), body_max) == whole
 
 
 @given(st.lists(st.binary(max_size=10), max_size=4), st.binary(max_size=10), places)
-def test_what_is_written_is_read_and_what_follows_is_left(chunks, rest, at):
+def test_encoded_chunks_are_decoded_and_the_bytes_after_them_are_kept(chunks, rest, at):
     wire = b"".join(map(encode_chunk, chunks)) + LAST_CHUNK + rest
     assert decode(cut(wire, at)) == (b"".join(chunks), rest, None)
 
@@ -88,7 +88,7 @@ def test_what_is_written_is_read_and_what_follows_is_left(chunks, rest, at):
         (None, [400, 400], True),
     ],
 )
-def test_the_bound_on_data_counts_sizes_before_the_data_comes(body_max, sizes, fine):
+def test_a_chunk_size_over_the_body_limit_is_refused_before_its_data_arrives(body_max, sizes, fine):
     wire = b"".join(encode_chunk(b"x" * size) for size in sizes[:-1]) + b"%x\r\n" % sizes[-1]
     _, _, error = decode([wire], body_max)
     assert (error is None) is fine and (fine or error[0] == 413)
@@ -111,8 +111,8 @@ def trailer(length: int) -> bytes:
         (chunk(32) + chunk(33), 400),
         (chunk(2) * 32, None),
         (chunk(2) * 33, 400),
-        (chunk(64) + b"1\r\nx\r\n" * 30, None),  # a chunk without an extension costs nothing
-        (b"0\r\n" + trailer(66), None),  # 64 and its CRLF
+        (chunk(64) + b"1\r\nx\r\n" * 30, None),  # only extensions count, not chunks
+        (b"0\r\n" + trailer(66), None),  # 64 bytes and CRLF
         (b"0\r\n" + trailer(67), 431),
         (b"0\r\n" + trailer(32) * 2, None),
         (b"0\r\n" + trailer(32) * 2 + b"\r\n", None),  # the empty line always fits
@@ -121,7 +121,7 @@ def trailer(length: int) -> bytes:
         (b"0\r\n" + trailer(8) * 9, 431),
     ],
 )
-def test_the_bound_on_overhead_is_one_for_the_whole_body(wire, status):
+def test_the_bound_on_overhead_holds_for_the_whole_body(wire, status):
     for slices in ([wire], singly(wire)):
         _, _, error = decode(slices)
         assert (error and error[0]) == status

@@ -1,4 +1,4 @@
-"""The parts that requests and responses share, where a head's own tables do not reach."""
+"""Functions that requests and responses share, in cases that the tests of heads do not cover."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_line_ends(held, scan, stop, expected):
 
 
 @pytest.mark.parametrize("byte", CONTROLS)
-def test_a_control_character_ends_no_line(byte):
+def test_a_control_character_in_a_line_is_refused(byte):
     for held in (bytes([byte]) + b"x\r\n", b"x" + bytes([byte]) + b"x\r\n"):
         with pytest.raises(PeerError) as caught:
             find_line_end(held, 0, len(held))
@@ -49,7 +49,7 @@ def test_lengths(number, zeros):
 
 
 @given(st.text(max_size=5) | st.text("0123456789 +-_.", max_size=25))
-def test_whatever_is_no_length_is_refused(text):
+def test_any_text_is_parsed_as_a_length_or_refused(text):
     try:
         assert parse_length(text) == int(text) and text.isascii() and text.isdigit()
     except PeerError as error:
@@ -67,18 +67,18 @@ def test_lists():
         max_size=6,
     )
 )
-def test_what_is_written_is_read(fields):
+def test_encoded_fields_are_parsed_unchanged(fields):
     assert parse_fields(encode_fields(fields)) == fields
 
 
-def test_an_error_shows_little_of_what_could_not_be_written():
+def test_an_error_quotes_only_the_beginning_of_a_long_value():
     with pytest.raises(ValueError) as caught:
         encode_fields({"X": "\n" * 100_000})
     assert len(str(caught.value)) < 300
 
 
 class CountingBytes(bytes):
-    """Bytes that count how often they were sliced to text."""
+    """Bytes that count how often they are sliced."""
 
     cuts = 0
 
@@ -88,8 +88,8 @@ class CountingBytes(bytes):
         return super().__getitem__(key)
 
 
-def test_a_walker_looks_at_each_line_once_however_small_the_slices():
-    """Work, not time: a head of n lines fed in single bytes is cut into n lines, not n * n."""
+def test_the_head_walker_reads_each_line_once_however_small_the_slices():
+    """Counts slices instead of time: a head of n lines, fed in single bytes, costs n, not n * n."""
     head = b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 100 + b"\r\n"
     walker, CountingBytes.cuts = HeadWalker(4096, lambda line: None), 0
     ends = [walker.walk(CountingBytes(head[:length]), 0) for length in range(1, len(head) + 1)]

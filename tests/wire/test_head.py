@@ -1,4 +1,4 @@
-"""What is remembered of a head changes nothing: not its value, not its refusal, and not without bound."""
+"""The cache of parsed heads: it changes no value and no error, and its memory is bounded."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def outcome(read, data: bytes):
 
 
 @given(HEADS)
-def test_a_head_says_the_same_however_often_it_is_read(data):
+def test_a_cached_head_gives_the_same_result_as_a_parsed_one(data):
     first = outcome(read_head, data)
     assert outcome(read_head, data) == first == outcome(head._read, data)
 
 
-def test_heads_that_differ_in_one_byte_are_told_apart():
+def test_heads_that_differ_in_one_byte_are_not_confused():
     read = [
         read_head(
             b"POST /agents/a%d/send HTTP/1.1\r\nHost: b\r\nContent-Length: %d\r\n"
@@ -66,7 +66,7 @@ def test_heads_that_differ_in_one_byte_are_told_apart():
 @pytest.mark.parametrize(
     "size", [REMEMBERED_BYTES // 2, REMEMBERED_BYTES, REMEMBERED_BYTES + 1, 16000]
 )
-def test_what_is_remembered_is_bounded(size):
+def test_the_memory_of_the_cache_is_bounded(size):
     def make(number: int) -> bytes:
         start = b"GET /%d HTTP/1.1\r\nHost: a\r\nX: " % number
         return start + b"x" * (size - len(start) - 2) + b"\r\n"

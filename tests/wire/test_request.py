@@ -1,4 +1,4 @@
-"""Requests that must be read, and each with what must be read out of it."""
+"""Well-formed requests, each with the values that the parser must return."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HOST = b"Host: bridge:5050\r\n"
 
 
 def only(data: bytes, limits: Limits = Limits()):
-    """The one request in these bytes, read whole and read byte by byte."""
+    """The single request in these bytes. It must be the same if they arrive byte by byte."""
     parser = RequestParser(limits)
     parser.feed(data)
     request = parser.take_request()
@@ -48,24 +48,16 @@ def test_a_typical_post():
         (b"GET /? HTTP/1.1", "/", "", "bridge:5050"),
         (b"GET /a/?b=/c?d HTTP/1.1", "/a/", "b=/c?d", "bridge:5050"),
         (b"GET //twice//slashed HTTP/1.1", "//twice//slashed", "", "bridge:5050"),
-        (
-            b"GET http://other:80/a?b HTTP/1.1",
-            "/a",
-            "b",
-            "other:80",
-        ),  # the absolute one wins, RFC 9112 3.2.2
+        # An absolute target overrides Host (RFC 9112 section 3.2.2).
+        (b"GET http://other:80/a?b HTTP/1.1", "/a", "b", "other:80"),
         (b"GET HTTPS://other HTTP/1.1", "/", "", "other"),
         (b"GET http://other?q HTTP/1.1", "/", "q", "other"),
         (b"GET http://[::1]:5050/ HTTP/1.1", "/", "", "[::1]:5050"),
         (b"OPTIONS * HTTP/1.1", "*", "", "bridge:5050"),
         (b"OPTIONS http://other:1 HTTP/1.1", "*", "", "other:1"),  # RFC 9112 3.2.4
         (b"OPTIONS /a HTTP/1.1", "/a", "", "bridge:5050"),
-        (
-            b"BREW!#$%&'*+-.^_`|~ /pot HTTP/1.1",
-            "/pot",
-            "",
-            "bridge:5050",
-        ),  # well formed; whether it is known is the router's
+        # An unknown method is well formed; the router decides whether it exists.
+        (b"BREW!#$%&'*+-.^_`|~ /pot HTTP/1.1", "/pot", "", "bridge:5050"),
         (b"GET /a%2fb%25 HTTP/1.1", "/a%2fb%25", "", "bridge:5050"),
         (b"GET /-._~!$&'()*+,;=:@ HTTP/1.1", "/-._~!$&'()*+,;=:@", "", "bridge:5050"),
     ],
@@ -93,7 +85,7 @@ def test_hosts(host):
     assert only(b"GET / HTTP/1.1\r\nHost: " + host + b"\r\n\r\n").authority == host.decode()
 
 
-def test_http_1_0_needs_no_host_and_may_have_no_field_at_all():
+def test_http_1_0_needs_neither_host_nor_any_other_field():
     request = only(b"GET / HTTP/1.0\r\n\r\n")
     assert (request.authority, request.fields, request.version, request.keep_alive) == (
         "",
@@ -109,13 +101,13 @@ def test_http_1_0_needs_no_host_and_may_have_no_field_at_all():
         (b"1.1", None, True),
         (b"1.1", b"close", False),
         (b"1.1", b"Upgrade, CLOSE", False),
-        (b"1.1", b"closed, not-close", True),  # a list of tokens, not a text to search in
+        (b"1.1", b"closed, not-close", True),  # whole tokens are compared, not substrings
         (b"1.1", b"keep-alive, close", False),
         (b"1.0", None, False),
         (b"1.0", b"Keep-Alive", True),
         (b"1.0", b"x,\tkeep-alive", True),
         (b"1.0", b"keep-alive, close", False),
-        (b"1.9", None, True),  # a higher minor version is read as the highest known, RFC 9110 2.5
+        (b"1.9", None, True),  # a higher minor version is treated as 1.1 (RFC 9110 section 2.5)
     ],
 )
 def test_keep_alive(version, connection, expected):
@@ -132,7 +124,7 @@ def test_repeated_fields_become_one_list():
     )
 
 
-def test_values_keep_what_is_no_optional_whitespace():
+def test_only_optional_whitespace_is_stripped_from_values():
     fields = only(
         b"GET / HTTP/1.1\r\n" + HOST + b"A: \t in  ner\t \r\nB:\x85\xa0\xff\r\nC:\r\n\r\n"
     ).fields
@@ -162,7 +154,7 @@ def test_lengths(length):
         b'3;a;b=c;d="e;\\"f" ; g = h\r\nabc\r\n0;last\r\nTrailer: x\r\nHost: evil\r\n\r\n',
     ],
 )
-def test_chunked_bodies_and_their_trailers_that_never_become_fields(coded):
+def test_chunked_bodies_are_decoded_and_trailers_never_become_fields(coded):
     request = only(b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: \tChunked\r\n\r\n" + coded)
     assert request.body == b"abc"
     assert (
@@ -171,7 +163,7 @@ def test_chunked_bodies_and_their_trailers_that_never_become_fields(coded):
     )
 
 
-def test_pipelined_requests_come_in_order_and_apart():
+def test_pipelined_requests_are_returned_in_order_and_separately():
     stream = b"\r\n".join(
         [
             b"POST /1 HTTP/1.1\r\n" + HOST + b"Content-Length: 4\r\n\r\nGET ",
@@ -198,7 +190,7 @@ def test_pipelined_requests_come_in_order_and_apart():
 
 
 @pytest.mark.parametrize("count, fine", [(0, True), (1, True), (4, True), (5, False), (500, False)])
-def test_a_few_empty_lines_before_a_request_are_skipped(count, fine):
+def test_at_most_four_empty_lines_before_a_request_are_skipped(count, fine):
     data = b"\r\n" * count + b"GET / HTTP/1.0\r\n\r\n"
     if fine:
         assert only(data).path == "/"
@@ -206,7 +198,7 @@ def test_a_few_empty_lines_before_a_request_are_skipped(count, fine):
         assert refusal(data).status == 400
 
 
-def test_empty_lines_are_counted_for_each_request_anew():
+def test_empty_lines_are_counted_separately_for_each_request():
     one = b"\r\n" * 4 + b"GET / HTTP/1.0\r\n\r\n"
     assert len(read_requests([one * 3])) == len(read_requests(singly(one * 3))) == 4
 
@@ -241,7 +233,7 @@ def test_the_stages_of_a_request():
 CONTINUE = b"PUT / HTTP/1.1\r\n" + HOST + b"Expect: 100-Continue\r\n"
 
 
-def test_continue_is_asked_for_once_when_the_head_is_here_and_the_body_is_not():
+def test_100_continue_is_due_once_after_the_head_and_before_the_body():
     parser = RequestParser(Limits())
     parser.feed(CONTINUE)
     assert parser.take_request() is None and not parser.take_continue()
@@ -255,21 +247,22 @@ def test_continue_is_asked_for_once_when_the_head_is_here_and_the_body_is_not():
 @pytest.mark.parametrize(
     "data",
     [
-        CONTINUE + b"Content-Length: 2\r\n\r\na",  # its body has begun to arrive, RFC 9110 10.1.1
+        # Part of the body has already arrived (RFC 9110 section 10.1.1).
+        CONTINUE + b"Content-Length: 2\r\n\r\na",
         CONTINUE + b"Content-Length: 0\r\n\r\n",
         CONTINUE + b"\r\n",
         CONTINUE.replace(b"1.1", b"1.0") + b"Content-Length: 2\r\n\r\n",
         CONTINUE + b"Transfer-Encoding: chunked\r\n\r\n1",
     ],
 )
-def test_continue_is_not_asked_for(data):
+def test_100_continue_is_not_due(data):
     parser = RequestParser(Limits())
     parser.feed(data)
     parser.take_request()
     assert not parser.take_continue()
 
 
-def test_a_body_that_comes_before_the_answer_withdraws_the_question():
+def test_a_body_that_arrives_before_100_continue_is_sent_makes_it_unnecessary():
     parser = RequestParser(Limits())
     parser.feed(CONTINUE + b"Transfer-Encoding: chunked\r\n\r\n")
     assert parser.take_request() is None
@@ -278,7 +271,7 @@ def test_a_body_that_comes_before_the_answer_withdraws_the_question():
 
 
 @pytest.mark.parametrize("size, status", [(255, None), (256, None), (257, 431)])
-def test_the_head_may_be_as_long_as_the_limit(size, status):
+def test_a_head_of_exactly_the_limit_is_accepted(size, status):
     limits = Limits(head_max=256, body_max=8)
     head = b"GET / HTTP/1.1\r\n" + HOST + b"X: "
     data = head + b"x" * (size - len(head) - 4) + b"\r\n\r\n"
@@ -294,7 +287,7 @@ def test_the_limits_of_the_contract():
     assert (Limits().head_max, Limits().body_max) == (16 * 1024, 1024 * 1024)
 
 
-def test_a_body_may_be_as_long_as_the_limit():
+def test_a_body_of_exactly_the_limit_is_accepted():
     limits = Limits(head_max=256, body_max=8)
     head = b"POST / HTTP/1.1\r\n" + HOST
     assert only(head + b"Content-Length: 8\r\n\r\n12345678", limits).body == b"12345678"
@@ -304,16 +297,15 @@ def test_a_body_may_be_as_long_as_the_limit():
         ).body
         == b"12345678"
     )
-    assert (
-        refusal(head + b"Content-Length: 9\r\n\r\n", limits).status == 413
-    )  # before a byte of the body
+    # Refused before a byte of the body has arrived.
+    assert refusal(head + b"Content-Length: 9\r\n\r\n", limits).status == 413
     assert (
         refusal(head + b"Transfer-Encoding: chunked\r\n\r\n4\r\n1234\r\n5\r\n", limits).status
         == 413
     )
 
 
-def test_who_feeds_and_never_takes_is_stopped():
+def test_memory_is_bounded_when_no_request_is_taken():
     limits = Limits(head_max=256, body_max=8)
     parser = RequestParser(limits)
     for _ in range(1000):

@@ -1,4 +1,10 @@
-"""The five laws of a wire module, for requests: slices, round trip, errors, memory, table."""
+"""The laws of a wire module, for requests.
+
+Law 1, slices: any cutting of the same bytes gives the same result.
+Law 2, round trip: the parser is the inverse of the encoder.
+Law 3, closed errors: arbitrary bytes raise only PeerError, and the memory held is bounded.
+Law 4, table: each state accepts or refuses each byte, and an error state is final.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +28,7 @@ FIELDS = st.dictionaries(TOKEN_TEXT.map(lambda name: "x-" + name), VALUE_TEXT, m
     lambda fields: len({name.lower() for name in fields}) == len(fields)
 )
 
-# Pieces that well-formed and malformed requests are made of, so that examples reach every branch.
+# Parts of well-formed and malformed requests, so that random examples reach every branch.
 PIECES = st.sampled_from(
     [
         b"GET / HTTP/1.1\r\n",
@@ -57,7 +63,8 @@ GOOD = st.sampled_from(
     [
         b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
         b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
-        b"POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;x\r\nhello\r\n1\r\n \r\n0\r\nX: y\r\n\r\n",
+        b"POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"5;x\r\nhello\r\n1\r\n \r\n0\r\nX: y\r\n\r\n",
         b"\r\nHEAD http://a/?q HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
     ]
 )
@@ -65,7 +72,7 @@ GOOD = st.sampled_from(
 
 @st.composite
 def nearly_good(draw) -> bytes:
-    """Good requests with a few bytes changed, put in or left out."""
+    """Good requests in which a few bytes are changed, inserted or removed."""
     stream = bytearray(b"".join(draw(st.lists(GOOD, min_size=1, max_size=4))))
     for place, removed, put in draw(
         st.lists(
@@ -85,8 +92,11 @@ STREAMS = SOUP | nearly_good()
 @example(b"GET / HTTP/2.0\r\nX: a\nb\r\n\r\n", [])
 @example(b"A" * 256 + b"\r\n\r\n", [])
 @example(b"\r\n" * 4 + b"\r", [9])
-def test_slicing_changes_nothing(stream, at):
-    """Law 1, and with it that the fast path and the careful path agree: a whole head takes the one, single bytes the other."""
+def test_slicing_does_not_change_the_result(stream, at):
+    """Law 1. It also shows that the two code paths agree.
+
+    A head that arrives whole takes the fast path, and one in single bytes the careful path.
+    """
     whole = read_requests([stream], SMALL)
     assert read_requests(cut(stream, at), SMALL) == whole
     assert read_requests(singly(stream), SMALL) == whole
@@ -99,8 +109,8 @@ def test_slicing_changes_nothing(stream, at):
     places,
     st.booleans(),
 )
-def test_what_is_written_is_read(method, fields, body, at, close):
-    """Law 2, for heads and Content-Length bodies; the client's encoder is the inverse."""
+def test_an_encoded_request_is_parsed_unchanged(method, fields, body, at, close):
+    """Law 2, for heads and bodies with Content-Length. The inverse is the client's encoder."""
     if close:
         fields = {**fields, "Connection": "close"}
     wire = encode_request(method, "/agents/a%20b?x=%25", "bridge:5050", fields, body)
@@ -125,7 +135,7 @@ def test_what_is_written_is_read(method, fields, body, at, close):
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=8), places)
-def test_chunks_that_are_written_are_read(chunks, at):
+def test_encoded_chunks_are_parsed_unchanged(chunks, at):
     head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     wire = head + b"".join(map(encode_chunk, chunks)) + b"0\r\n\r\n"
     record = read_requests(cut(wire, at))
@@ -134,13 +144,13 @@ def test_chunks_that_are_written_are_read(chunks, at):
 
 @settings(max_examples=200)
 @given(st.lists(st.binary(max_size=400), max_size=12))
-def test_garbage_raises_only_peer_errors_and_holds_little(slices):
-    """Laws 3 and 4; `read_requests` asserts the bound and lets every other exception through."""
+def test_arbitrary_bytes_raise_only_peer_errors_and_memory_is_bounded(slices):
+    """Law 3. `read_requests` asserts the bound, and does not catch any other exception."""
     read_requests(slices, SMALL)
 
 
 def hostile(kind: str):
-    """Slices without end that a peer may send in the hope that somebody keeps them."""
+    """Endless slices, by which a hostile peer could try to exhaust memory."""
     head = b"POST / HTTP/1.1\r\nHost: a\r\n"
     if kind == "chunks of one byte":
         yield head + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -169,8 +179,11 @@ def hostile(kind: str):
 @pytest.mark.parametrize(
     "kind", ["chunks of one byte", "trailers", "extensions", "fields", "empty lines", "a line"]
 )
-def test_memory_is_bounded_as_the_allocator_counts_it(kind):
-    """Law 3, not in the parser's own words: 4 MB of each, and never more than a few times the limits in use."""
+def test_allocated_memory_is_bounded(kind):
+    """Law 3, measured by the allocator instead of the parser's own `held_bytes`.
+
+    The parser gets up to 4 MB of each kind, and memory stays below a few times the limits.
+    """
     limits = Limits(head_max=16384, body_max=65536)
     parser, slices, fed = RequestParser(limits), hostile(kind), 0
     tracemalloc.start()
@@ -186,7 +199,7 @@ def test_memory_is_bounded_as_the_allocator_counts_it(kind):
         tracemalloc.stop()
 
 
-def test_held_bytes_counts_what_is_held():
+def test_held_bytes_counts_the_bytes_that_are_held():
     parser, seen = RequestParser(Limits()), []
     for piece in [
         b"POST / HTTP/1.1\r\n",
@@ -202,7 +215,8 @@ def test_held_bytes_counts_what_is_held():
 
 
 @given(STREAMS, st.lists(STREAMS, max_size=4))
-def test_after_an_error_nothing_comes_out(stream, more):
+def test_after_an_error_no_request_is_returned(stream, more):
+    """Law 4: the error state is final, and it holds no bytes."""
     parser = RequestParser(SMALL)
     parser.feed(stream)
     try:
@@ -238,7 +252,7 @@ STATES = {
     "trailer": HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n",
     "trailer end": HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r",
 }
-# The bytes that each state must refuse at once, as ranges; none of the others may be.
+# The bytes that each state must refuse at once. It must accept all others.
 CONTROLS = [*range(9), 10, *range(11, 13), *range(14, 32), 127]
 NOT_LF = [byte for byte in range(256) if byte != 10]
 REFUSED = {
@@ -258,8 +272,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_every_state_takes_or_refuses_every_byte(state):
-    """Law 4: no byte in no state leads anywhere else; which bytes are refused is the table above."""
+def test_every_state_accepts_or_refuses_every_byte(state):
+    """Law 4. REFUSED lists the refused bytes; any other exception fails the test."""
     refused = []
     for byte in range(256):
         parser = RequestParser(Limits())

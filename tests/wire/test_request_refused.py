@@ -1,7 +1,7 @@
-"""Requests that must be refused: the smuggler's classics and plain garbage, each with its status.
+"""Requests that must be refused, each with its status: known smuggling attacks and plain garbage.
 
-Behind each stands a whole second request. It must never come out: what
-follows a refused request is not a request (RFC 9112 section 11.2).
+A complete second request follows each one. The parser must never return it: the bytes after a
+refused request are not a request (RFC 9112 section 11.2, request smuggling).
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ REQUEST_LINES = [
     (400, b"GET /?{a|b}^` HTTP/1.1"),
     (501, b"CONNECT a:443 HTTP/1.1"),
     (501, b"CONNECT / HTTP/1.1"),
-    (400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),  # TLS says hello
+    (400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),  # a TLS ClientHello
 ]
 
 
@@ -104,8 +104,8 @@ FIELDS = [
     (400, b"X: \x7f"),
     (400, b"X(y): a"),
     (400, b"\xe9: a"),
-    (400, b"Host: b"),  # a second one
-    (400, b"Host: a"),  # also the same
+    (400, b"Host: b"),  # a second Host
+    (400, b"Host: a"),  # a second Host, even with the same value
     (400, b"host:a"),
 ]
 
@@ -138,22 +138,21 @@ def test_field_lines(status, line):
     ],
 )
 @pytest.mark.parametrize("version", [b"1.1", b"1.0"])
-def test_bad_hosts(host, version):
+def test_invalid_hosts(host, version):
     assert (
         refusal(b"GET / HTTP/" + version + b"\r\nHost: " + host + b"\r\n\r\n" + SMUGGLED).status
         == 400
     )
 
 
-def test_no_host():
+def test_a_missing_host():
     assert refusal(b"GET / HTTP/1.1\r\n\r\n" + SMUGGLED).status == 400
-    assert (
-        refusal(b"GET http://a/ HTTP/1.1\r\n\r\n" + SMUGGLED).status == 400
-    )  # required with an absolute target as well
+    # Host is required with an absolute target too (RFC 9112 section 3.2).
+    assert refusal(b"GET http://a/ HTTP/1.1\r\n\r\n" + SMUGGLED).status == 400
 
 
 FRAMINGS = [
-    # Content-Length that is no 1*DIGIT (RFC 9110 8.6)
+    # A Content-Length that is not 1*DIGIT (RFC 9110 section 8.6)
     *[
         (400, [b"Content-Length: " + value])
         for value in [
@@ -177,9 +176,9 @@ FRAMINGS = [
     (400, [b"Content-Length: 5", b"Content-Length: 6"]),
     (400, [b"Content-Length:", b"Content-Length: 5"]),
     (413, [b"Content-Length: 257"]),
-    (413, [b"Content-Length: 18446744073709551621"]),  # 5 more than 64 bits hold
+    (413, [b"Content-Length: 18446744073709551621"]),  # 2**64 + 5
     (413, [b"Content-Length: " + b"9" * 900]),
-    # CL.TE, TE.CL (RFC 9112 6.1)
+    # CL.TE, TE.CL (RFC 9112 section 6.1)
     (400, [b"Content-Length: 5", b"Transfer-Encoding: chunked"]),
     (400, [b"Transfer-Encoding: chunked", b"Content-Length: 5"]),
     (400, [b"Transfer-Encoding: chunked", b"Content-Length: 0"]),
@@ -205,7 +204,7 @@ FRAMINGS = [
     (501, [b"Transfer-Encoding: gzip, chunked"]),
     (501, [b"Transfer-Encoding: cow", b"Transfer-Encoding: chunked"]),
     (501, [b"Transfer-Encoding: chunke"]),
-    # Expect (RFC 9110 10.1.1)
+    # Expect (RFC 9110 section 10.1.1)
     (417, [b"Expect: 200-ok"]),
     (417, [b"Expect: 100-continue, x"]),
     (417, [b"Expect:"]),
@@ -240,8 +239,8 @@ def test_transfer_encoding_in_http_1_0():
         (400, b"5.\r\n"),
         (400, b"5\nhello\n0\n\n"),
         (400, b"5\rhello"),
-        (400, b"5\r\nhello0\r\n\r\n"),  # shorter than it is
-        (400, b"5\r\nhell\r\n0\r\n\r\n"),  # longer than it is
+        (400, b"5\r\nhello0\r\n\r\n"),  # no CRLF after the data
+        (400, b"5\r\nhell\r\n0\r\n\r\n"),  # the size exceeds the data
         (400, b"5\r\nhello\n0\r\n\r\n"),
         (400, b"5\r\nhello\r0\r\n\r\n"),
         (400, b"00000000000000005\r\nhello\r\n"),  # 17 digits
@@ -255,10 +254,10 @@ def test_transfer_encoding_in_http_1_0():
         (400, b"5;a=\r\nhello\r\n"),
         (400, b"5;=b\r\nhello\r\n"),
         (400, b'5;a="b\r\nhello\r\n'),
-        (400, b"5;a\nb\r\nhello\r\n"),  # a LF in an extension: the classic of 2025
+        (400, b"5;a\nb\r\nhello\r\n"),  # a bare LF in an extension: an attack known since 2025
         (400, b"5;a\rb\r\nhello\r\n"),
         (400, b"5;a\x00\r\nhello\r\n"),
-        (400, b"5;" + b"a" * 2000),  # floods: one line, and many
+        (400, b"5;" + b"a" * 2000),  # floods: one long extension, and many short ones
         (400, b"1;abcdefg\r\nx\r\n" * 200),
         (400, b"0\r\nX : y\r\n\r\n"),
         (400, b"0\r\n folded\r\n\r\n"),
@@ -303,8 +302,8 @@ def test_overlong_heads(status, data):
         b"GET / HTTP/1.1\r\nX\r\n",
     ],
 )
-def test_what_is_wrong_is_refused_before_the_head_is_whole(data):
-    """Else a peer that only speaks LF would hear nothing until its deadline."""
+def test_an_error_is_raised_before_the_head_is_complete(data):
+    """Otherwise a peer that ends lines with a bare LF would get no response until a deadline."""
     assert refusal(data).status in (400, 505)
 
 
@@ -317,7 +316,7 @@ def test_what_is_wrong_is_refused_before_the_head_is_whole(data):
         head(b"Transfer-Encoding: chunked") + b"x\r\n",
     ],
 )
-def test_a_refusal_is_for_good(data):
+def test_the_parser_stays_in_its_error_state(data):
     parser = RequestParser(LIMITS)
     parser.feed(data)
     with pytest.raises(PeerError) as first:

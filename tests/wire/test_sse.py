@@ -1,4 +1,4 @@
-"""Event streams against a model: the standard's algorithm, written down once more, slowly, over the whole text."""
+"""Event streams against a model: the standard's algorithm, applied slowly to the whole text."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from bridge.wire.sse import (
 )
 from wire.slicing import cut, places, singly
 
-RETRY_CAP = 10**15  # ms; the decoder's own bound on a number that the standard leaves unbounded
+RETRY_CAP = 10**15  # ms; the decoder's bound, because the standard sets none
 
 
 def model(stream: bytes) -> tuple[list[Event], str, object]:
-    """WHATWG HTML 9.2.5 and 9.2.6, word by word."""
+    """The algorithm of WHATWG HTML 9.2.5 and 9.2.6, step by step."""
     text = stream.decode("utf-8", "replace")
     if text.startswith("\ufeff"):
         text = text[1:]
-    lines = re.split("\r\n|\r|\n", text)[:-1]  # what no line end follows is dropped
+    lines = re.split("\r\n|\r|\n", text)[:-1]  # an incomplete last line is dropped
     events, data, event_type, id_buffer, last_id, retry = [], "", "", "", "", None
     for line in lines:
         if line == "":
@@ -83,12 +83,12 @@ def message(data: str, last_event_id: str = "", event: str = "message") -> Event
         (b"data: a\r\n\r\n", [message("a")]),
         (b"data: a\r\r", [message("a")]),
         (b"data: a\r\n\rdata: b\n\r\n", [message("a"), message("b")]),
-        (b"data: a\n", []),  # incomplete: dropped
+        (b"data: a\n", []),  # an incomplete event is dropped
         (b"data: a", []),
         (b"id: 1\ndata: a\n\nid: 2\ndata: b\n", [message("a", "1")]),
         (b"data: a\n\ndata: b", [message("a")]),
         (b"\xef\xbb\xbfdata: a\n\n", [message("a")]),
-        (b"\xef\xbb\xbf\xef\xbb\xbfdata: a\n\n", []),  # one BOM, not two
+        (b"\xef\xbb\xbf\xef\xbb\xbfdata: a\n\n", []),  # only one BOM is stripped
         (b"data: \xef\xbb\xbfa\n\n", [message("\ufeffa")]),
         (b"\n\xef\xbb\xbfdata: a\n\n", []),
         (b":comment\n: comment\n:\ndata: a\n\n", [message("a")]),
@@ -97,17 +97,18 @@ def message(data: str, last_event_id: str = "", event: str = "message") -> Event
         (b"event: x\nevent\ndata: a\n\n", [message("a")]),
         (b"id: 1\n\ndata: a\n\n", [message("a", "1")]),
         (b"id: 1\ndata: a\n\nid\ndata: b\n\n", [message("a", "1"), message("b", "")]),
-        (b"id: 1\nid: 2\0\ndata: a\n\n", [message("a", "1")]),  # with NUL: ignored
+        (b"id: 1\nid: 2\0\ndata: a\n\n", [message("a", "1")]),  # an id with NUL is ignored
         (b"data: \0\n\n", [message("\0")]),
         (b"Data: a\nDATA: b\n data: c\ndata : d\nunknown: e\n\n", []),
         (b"data: \xc3\xa9\xf0\x9f\x98\x80\n\n", [message("é😀")]),
         (b"data: \xff\xc3\n\n", [message("\ufffd\ufffd")]),
         (b"data: \xe2\x82\n\n", [message("\ufffd")]),
         (b"data: \xf0\x9f\x98a\xed\xa0\x80\n\n", [message("\ufffda\ufffd\ufffd\ufffd")]),
+        # str.splitlines would split at each of these characters.
         (
             "data: a\u2028b\x0bc\x0cd\x85\x1c\n\n".encode(),
             [message("a\u2028b\x0bc\x0cd\x85\x1c")],
-        ),  # str.splitlines would cut here
+        ),
     ],
 )
 def test_streams(stream, events):
@@ -141,12 +142,12 @@ def test_retry(line, ms):
         assert decode(slices)[2] == ms
 
 
-def test_the_id_of_a_dropped_event_is_no_cursor():
+def test_the_id_of_an_incomplete_event_does_not_become_the_cursor():
     assert agreed(b"id: 1\ndata: a\n\nid: 2\ndata: b\n")[1] == "1"
-    assert agreed(b"id: 2\n\n")[1] == "2"  # complete, though without data
+    assert agreed(b"id: 2\n\n")[1] == "2"  # complete, although it has no data
 
 
-def test_an_event_comes_out_with_its_last_line_end_not_with_the_byte_after():
+def test_an_event_is_returned_at_its_last_line_end_not_one_byte_later():
     for end in (b"\n", b"\r", b"\r\n"):
         decoder = EventStreamDecoder()
         assert decoder.feed(b"data: a" + end) == []
@@ -155,8 +156,11 @@ def test_an_event_comes_out_with_its_last_line_end_not_with_the_byte_after():
 
 
 def test_every_single_cut_of_a_stream():
-    """Exhaustive where chance may miss: among others between each CR and its LF, with more to follow."""
-    stream = b"\xef\xbb\xbfid: 1\r\ndata: a\r\ndata: \xf0\x9f\x98\x80\r\n\r\n: c\rretry: 5\r\revent: e\ndata\n\ndata: lost\r\n"
+    """Exhaustive, because random cuts may miss one: for example between a CR and its LF."""
+    stream = (
+        b"\xef\xbb\xbfid: 1\r\ndata: a\r\ndata: \xf0\x9f\x98\x80\r\n\r\n"
+        b": c\rretry: 5\r\revent: e\ndata\n\ndata: lost\r\n"
+    )
     expected = agreed(stream)
     assert len(expected[0]) == 2
     for place in range(len(stream) + 1):
@@ -191,7 +195,7 @@ STREAMS = st.lists(st.tuples(LINES | st.binary(max_size=5), ENDS), max_size=25).
 
 @settings(max_examples=300)
 @given(STREAMS, places)
-def test_any_stream_in_any_slices_is_read_as_the_standard_says(stream, at):
+def test_any_stream_in_any_slices_is_decoded_as_the_standard_requires(stream, at):
     expected = model(stream)
     assert decode([stream]) == expected
     assert decode(cut(stream, at)) == expected
@@ -222,8 +226,11 @@ LINE = TEXT.filter(lambda text: not re.search("[\r\n\0]", text))
 
 @settings(max_examples=200)
 @given(st.lists(st.tuples(TEXT, LINE, LINE), max_size=5), places)
-def test_no_text_breaks_out_of_its_event(events, at):
-    """Round trip: exactly one event for each that was written, with its data, whatever it holds; line ends become LF."""
+def test_no_text_can_inject_a_field_or_an_event(events, at):
+    """Round trip: each encoded event gives exactly one event with the same data.
+
+    Only line ends change: they become LF.
+    """
     wire = b"".join(
         encode_event(data.encode(), name.encode(), id.encode()) + HEARTBEAT + encode_retry(7)
         for data, name, id in events
@@ -247,11 +254,11 @@ def test_json_passes_unchanged(value):
 
 
 @given(TEXT)
-def test_no_comment_breaks_out(text):
+def test_no_comment_can_inject_a_field(text):
     assert decode([encode_comment(text), encode_event(b"x")]) == ([message("x")], "", None)
 
 
-def test_the_shapes_of_the_contract():
+def test_the_bytes_of_events_retry_and_heartbeat():
     assert encode_event(b"{}", b"ticket", b"42") == b"id: 42\nevent: ticket\ndata: {}\n\n"
     assert encode_event(b"{}", b"ticket") == b"event: ticket\ndata: {}\n\n"
     assert encode_event(b"{}", id=b"42") == b"id: 42\ndata: {}\n\n"
@@ -264,7 +271,7 @@ def test_the_shapes_of_the_contract():
 
 
 @pytest.mark.parametrize("bad", [b"\r", b"\n", b"\0", b"a\nb", b"a\r\ndata: x", b"1\0"])
-def test_names_and_ids_that_would_break_out_are_refused(bad):
+def test_names_and_ids_that_could_inject_a_field_are_refused(bad):
     for words in (
         {"event": bad},
         {"id": bad},
@@ -288,10 +295,8 @@ def test_a_negative_retry_is_refused():
         (b"data: 78901\n\n", False),
         (b"x" * 11, False),
         (b":" + b"x" * 10 + b"\n", False),
-        (
-            b"data:123\ndata:567890\n",
-            False,
-        ),  # 4 + 7 bytes of data: two lines within the limit, an event beyond it
+        # 4 + 7 bytes of data: each line is within the limit, but the event exceeds it.
+        (b"data:123\ndata:567890\n", False),
         (b"data:123\ndata:5678\n\n", True),
         (b"data:123\n\n" * 50, True),
         (b"data\n" * 10 + b"\n", True),
@@ -311,24 +316,24 @@ def test_limits(stream, fine, slicer):
                 decoder.feed(b"data: a\n\n")
 
 
-def test_events_before_a_fault_are_handed_out_before_it_is_raised():
-    """Else their ids would be behind the cursor while nobody had seen them."""
+def test_events_before_an_error_are_returned_before_it_is_raised():
+    """Otherwise the cursor would move past events that the caller never received."""
     decoder = EventStreamDecoder(limit=20)
     assert decoder.feed(b"id: 1\ndata: a\n\ndata: " + b"x" * 99) == [message("a", "1")]
     with pytest.raises(StreamError):
         decoder.feed(b"")
 
 
-def test_held_bytes_counts_what_is_held():
+def test_held_bytes_counts_the_bytes_that_are_held():
     decoder, seen = EventStreamDecoder(), []
     for piece in [b"dat", b"a: 12", b"\n", b"event: e\nid: 7\nx", b"\n\n", b"\n"]:
         decoder.feed(piece)
         seen.append(decoder.held_bytes)
-    assert seen == [3, 8, 3, 3 + 1 + 1 + 1, 1, 1]  # the id outlives its event
+    assert seen == [3, 8, 3, 3 + 1 + 1 + 1, 1, 1]  # the id is kept after its event
 
 
 @given(st.lists(STREAMS | st.binary(max_size=60), max_size=8))
-def test_held_memory_is_bounded_and_only_stream_errors_come(slices):
+def test_held_memory_is_bounded_and_all_errors_are_stream_errors(slices):
     decoder = EventStreamDecoder(limit=20)
     for piece in slices:
         try:

@@ -1,4 +1,4 @@
-"""Percent-encoding: undone once, after the split, or refused."""
+"""Percent-encoding: it is decoded once, after the target is split, or refused."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from bridge.wire.request import decode_query, decode_segments
         ("//a", ["", "a"]),
         ("*", ["*"]),
         ("/a%2Fb/c", ["a/b", "c"]),  # an encoded slash is no separator
-        ("/%252F", ["%2F"]),  # once, not twice
+        ("/%252F", ["%2F"]),  # decoded once, not twice
         ("/%2e%2E/a", ["..", "a"]),
         ("/a+b", ["a+b"]),  # a plus is a space in queries only
         ("/%C3%A9%f0%9f%98%80", ["é😀"]),
-        ("/%0d%0a", ["\r\n"]),  # a value like any other; whoever writes it out must see to it
+        ("/%0d%0a", ["\r\n"]),  # allowed in a value; each encoder must refuse or escape it
     ],
 )
 def test_segments(path, segments):
@@ -48,7 +48,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("text", BAD)
-def test_bad_percent_encoding(text):
+def test_invalid_percent_encoding_is_refused(text):
     for decode in (decode_segments, decode_query):
         for around in ("{}", "/{}", "/a/{}/b", "a={}", "{}=a", "x=1&a{}z=c"):
             with pytest.raises(PeerError) as caught:
@@ -78,7 +78,7 @@ def test_queries(query, values):
 
 
 @pytest.mark.parametrize("query", ["a=1&a=1", "a=1&a=2", "a&a", "a=1&%61=2", "a+b=1&a%20b=2"])
-def test_a_key_twice(query):
+def test_a_repeated_key_is_refused(query):
     with pytest.raises(PeerError) as caught:
         decode_query(query)
     assert caught.value.status == 400
