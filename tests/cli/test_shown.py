@@ -178,7 +178,7 @@ def test_a_look_of_another_terminal_is_no_evidence(bridge, served, tmux, tmp_pat
         BRIDGE_STUCK_MAX="600000",
     ) as watch:
         ticket = served.send(agent, "x")
-        watch.wait_said("has not said that it ran")
+        watch.wait_said("has not reported that it ran")
         tmux(
             "send-keys",
             "-t",
