@@ -1,9 +1,11 @@
 """`watch`: one agent on a connection of its own. Owns the tasks, and ends them in order.
 
-intake    receives tickets              ends only by a fault of our own
-agent     delivers and reports          ends by a failure, or when the pane is lost and
-                                        `exit_on_loss` is set
-stop      waits for stop()              ends first in the normal case
+    intake    receives tickets              ends only by a fault of our own
+    agent     delivers and reports          ends by a failure, or by the loss of the pane
+                                            when `exit_on_loss` is set
+    stop      waits for stop()              ends first in the normal case
+
+The client is closed after all three.
 """
 
 from __future__ import annotations
