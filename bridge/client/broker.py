@@ -54,7 +54,7 @@ class BrokerClient(BrokerRequests):
     async def _pending(
         self, whose: str, after: int, wait_ms: int, limit: int | None, observe: bool = False
     ) -> list[Ticket]:
-        query = {
+        query: dict[str, object] = {
             "after": after or None,
             "waitMs": wait_ms or None,
             "limit": limit,
@@ -91,7 +91,7 @@ class BrokerClient(BrokerRequests):
         return self._object(await self.request("GET", f"/tickets/{segment(ticket)}"))
 
     async def shown(self, ticket: str, pane: str = "", tty: str = "", terminal: str = "") -> Json:
-        """Report that a terminal shows the whole ticket. Refused 404, 405: broker too old."""
+        """Report that a terminal shows the whole ticket. Refused 404, 405: old broker."""
         said = (("pane", pane), ("tty", tty), ("terminal", terminal))
         body = {name: value for name, value in said if value}
         return self._object(
@@ -99,7 +99,7 @@ class BrokerClient(BrokerRequests):
         )
 
     async def aside(self, ticket: str, watcher: str, reason: str) -> None:
-        """Report that the watcher lets others pass this ticket. Refused 404, 405: broker too old."""
+        """Report that the watcher lets others pass this ticket. Refused 404, 405: old broker."""
         body = {"watcher": watcher, "reason": reason[:REASON_MAX]}
         await self.request("POST", f"/tickets/{segment(ticket)}/aside", body, again=True)
 
@@ -238,7 +238,7 @@ class BrokerClient(BrokerRequests):
         return self._object(await self.request("GET", "/debug/connections"))
 
     async def backup(self, write: Callable[[bytes], object]) -> int:
-        """`write` a copy of the store, piece by piece; return its size. Refused 404, 405: old."""
+        """`write` a copy of the store, piece by piece; return its size. Refused 404, 405: old broker."""
         return await self._http.download("/backup", write, BACKUP_WAIT)
 
     # for observers: an older broker has none of these (404)
