@@ -238,7 +238,7 @@ class BrokerClient(BrokerRequests):
         return self._object(await self.request("GET", "/debug/connections"))
 
     async def backup(self, write: Callable[[bytes], object]) -> int:
-        """`write` a copy of the store, piece by piece; return its size. Refused 404, 405: old broker."""
+        """`write` a copy of the store, in pieces; return its size. Refused 404, 405: old broker."""
         return await self._http.download("/backup", write, BACKUP_WAIT)
 
     # for observers: an older broker has none of these (404)
