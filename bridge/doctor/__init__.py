@@ -7,7 +7,7 @@
     store.py        the store's file: sound, private, with room to grow
     examination.py  the table of checks; each has a time limit, each failure is a finding
 
-Rule 1: a check changes nothing: it makes no file, and sends no agent's name to the broker.
+Rule 1: a check changes nothing. It makes no file, and sends no agent's name to the broker.
 Rule 2: a check reports the state, and `mend` what a person can do about it.
 Rule 3: a check that hangs or crashes is itself a finding, and the others go on.
 
