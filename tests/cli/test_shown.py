@@ -160,7 +160,7 @@ def test_a_command_that_cannot_tell_is_acknowledged_as_not_verified(bridge, serv
         for stage in served.ticket(ticket)["history"]
         if stage["stage"] == "injected"
     )
-    assert evidence["verified"] is False and "does not say" in evidence["note"]
+    assert evidence["verified"] is False and "does not report" in evidence["note"]
     assert (tmp_path / "log").read_text().split() == [ticket]
 
 
