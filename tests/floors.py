@@ -73,6 +73,7 @@ FLOORS = {
     "bridge.watcher.intake": 6,
     "bridge.watcher.delivery": 6,
     "bridge.watcher.session": 6,
+    "bridge.watcher.sink_wait": 6,
     "bridge.watcher.subscription": 6,
     "bridge.watcher.sources": 7,
     "bridge.watcher.enrolment": 7,

@@ -3,11 +3,11 @@
     post ──► accept ──► receive (first) ──► release, when it is acknowledged
       └─► refuse          └─► receive again: doubled on the same connection, repeated on a later one
 
-Rule 1: lost is a ticket that was accepted and came to nobody. A send without an answer may have been
-accepted: it can arrive, and cannot be lost.
-Rule 2: within one connection a ticket comes once (WIRE rule 4). After a reconnect one that is not yet
-acknowledged may come again: at least once.
-Rule 3: 21 bytes a ticket and 8 an answer, whatever happens to it.
+Rule 1: a lost ticket is one that was accepted and never arrived. A send without an answer may
+have been accepted: it can arrive, and does not count as lost.
+Rule 2: within one connection a ticket arrives once (WIRE rule 4). After a reconnect a ticket
+that is not yet acknowledged may arrive again: at least once.
+Rule 3: 21 bytes a ticket and 8 an answer, in every case.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from bridge.bench.figures import Latency, latency_of
 from bridge.settings import LoadSettings
 
 OUTSTANDING, ACCEPTED = 1, 2  # bits of a ticket's state
-NOBODY = 0  # connections count from 1
+NOBODY = 0  # no connection yet; connections count from 1
 NEVER = -1.0
-ON_TIME = 0.95  # of a rate; less counts as not reached
+ON_TIME = 0.95  # share of a rate; less counts as not reached
 
 
 class Account:
@@ -35,11 +35,11 @@ class Account:
         self._connection = array("I")
         self._state = bytearray()
         self._answers = array("d")
-        self.outstanding = 0  # on their way or not yet acknowledged
+        self.outstanding = 0  # tickets under way or not yet acknowledged
         self.received = 0  # each ticket once
         self.doubled = 0
         self.repeated = 0
-        self.strangers = 0  # events with no ticket of this load
+        self.strangers = 0  # events without a ticket of this load
         self.errors: Counter[str] = Counter()
 
     @property
@@ -64,12 +64,12 @@ class Account:
         self._answers.append(now - self._posted_at[number])
 
     def refuse(self, number: int, reason: str) -> None:
-        """It was not taken, or nobody said whether it was."""
+        """The ticket was refused, or its send got no answer."""
         self.errors[reason] += 1
         self.release(number)
 
     def receive(self, number: int, connection: int, now: float) -> bool:
-        """A ticket came on a connection; True the first time."""
+        """A ticket arrived on a connection. True the first time."""
         if not 0 <= number < len(self._state):
             self.strangers += 1
             return False
@@ -90,7 +90,7 @@ class Account:
             self.outstanding -= 1
 
     def lost(self) -> list[int]:
-        """Accepted, and come to nobody so far."""
+        """The numbers of accepted tickets that have not arrived so far."""
         return [
             number
             for number, state in enumerate(self._state)
@@ -129,7 +129,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of it all."""
+    """The final figures of a load."""
 
     url: str
     settings: LoadSettings
@@ -145,7 +145,7 @@ class Result:
     latency: Latency  # from POST to the first arrival
     answers: Latency  # from POST to its 202
     errors: Mapping[str, int]
-    refusal: str  # what the broker said when it first said no; "" when it never did
+    refusal: str  # the reason of the broker's first refusal; "" = none
     cpu_percent: float  # of the load itself, while it sent
 
     @property
@@ -154,7 +154,7 @@ class Result:
 
     @property
     def is_behind(self) -> bool:
-        """The rate that was asked for was not reached."""
+        """The requested rate was not reached."""
         return self.sent < ON_TIME * self.settings.rate * self.seconds
 
     @property

@@ -1,10 +1,11 @@
-"""What was measured of each way, and what the push design claims of the change from polling to pushing.
+"""What was measured of each way, and what the push design claims of the change to push.
 
     Measured (poll) ──┐
     Measured (sse) ───┴─► Claim ─► Verdict: this value, met or not
 
-Rule: a claim is judged on what this very run measured, `before` too; nothing here is known beforehand
-but the claims themselves. Where `before` is missing or every interval was shortened nothing is judged.
+Rule: a claim is judged on the measurements of this run only, `before` too. Only the claims
+themselves are constants. If `before` is missing, or all intervals were shortened, nothing
+is judged.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from bridge.bench.plan import AFTER, BEFORE, Way
 
 @dataclass(frozen=True)
 class Measured:
-    """One way. What was counted in its idle phase, and the latency of the tickets after it."""
+    """One way: the counts of its idle phase, and the latency of the tickets after it."""
 
     way: Way
     processes: int  # watchers, without the broker
@@ -69,13 +70,13 @@ class Measured:
 
 @dataclass(frozen=True)
 class Claim:
-    """`value` of (before, after) is the measured figure; `aim` is what it must reach."""
+    """`value` of (before, after) is the measured figure; `aim` is the value it must reach."""
 
     name: str
     text: str
     unit: str
     aim: float
-    is_upper: bool  # the aim is the most that it may be; else the least
+    is_upper: bool  # True: the aim is a maximum; False: a minimum
     value: Callable[[Measured, Measured], float | None]
 
     @property
@@ -147,7 +148,7 @@ class Verdict:
 
 
 def judge(measured: Sequence[Measured]) -> Sequence[Verdict]:
-    """Each claim for each way that it is about, as far as they were measured."""
+    """Each claim for each of its ways, as far as both were measured."""
     by_way: Mapping[Way, Measured] = {each.way: each for each in measured}
     before = by_way.get(BEFORE)
     if before is None:

@@ -1,9 +1,9 @@
-"""CPU time of another process, all its threads, fine enough for an idle one.
+"""CPU time of another process, all its threads, with a resolution that suits an idle process.
 
-/proc/PID/stat counts ticks of 10 ms, and an idle watcher uses a few of them in a minute. Linux has a
-clock for each process that counts nanoseconds: clock_getcpuclockid(3) makes its number out of the
-process id, as MAKE_PROCESS_CPUCLOCK of the kernel's posix-timers.h, and clock_gettime(2) reads it.
-Elsewhere ps(1) is asked, which on macOS knows hundredths of a second.
+/proc/PID/stat counts ticks of 10 ms, and an idle watcher uses only a few of them in a minute.
+Linux has a clock for each process that counts nanoseconds. clock_getcpuclockid(3) computes its
+number from the process id, as MAKE_PROCESS_CPUCLOCK in the kernel's posix-timers.h does.
+clock_gettime(2) reads it. On other systems ps(1) is run; on macOS its resolution is 10 ms.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from collections.abc import Iterable
 
 from bridge.errors import BridgeError
 
-SCHED = 2  # CPUCLOCK_SCHED: what the scheduler counted
+SCHED = 2  # CPUCLOCK_SCHED: time as the scheduler counts it
 PS_DEADLINE = 10.0  # seconds
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """The sum of what the processes have used so far. Raises BridgeError when one has ended."""
+    """The sum of the processes' CPU time so far. Raises BridgeError when one has ended."""
     return sum(map(_clock if sys.platform == "linux" else _ps, pids))
 
 

@@ -1,8 +1,9 @@
-"""Statistics of what was measured: pure functions of numbers.
+"""Statistics of measured values: pure functions of numbers.
 
-Rule 1: a percentile is a value that was measured, by nearest rank: the smallest one that at least so
-many per mille do not exceed. Nothing is interpolated, so p99 of three values is the largest of them.
-Rule 2: shares are whole numbers per mille; 0.99 * 100 is not always 99.
+Rule 1: a percentile is a measured value, by nearest rank: the smallest value that at least the
+given share of all values does not exceed. Nothing is interpolated, so p99 of three values is
+the largest of them.
+Rule 2: shares are whole numbers per mille, because 0.99 * 100 is not always 99.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Latency:
-    """Of `count` measured times, in milliseconds; None where nothing was measured."""
+    """Of `count` measured times, in milliseconds; None if nothing was measured."""
 
     count: int
     mean_ms: float | None = None
@@ -52,12 +53,12 @@ def rounded(value: float | None, digits: int) -> float | None:
 
 
 def saving(before: float, after: float) -> float | None:
-    """By how many percent `after` is less than `before`; None where there was nothing to save."""
+    """By how many percent `after` is less than `before`; None if `before` is 0."""
     return 100 * (before - after) / before if before > 0 else None
 
 
 def shown(value: float | None, unit: str = "") -> str:
-    """A figure with as many digits as mean something: 4,512 · 97.3 · 8.41 · 0.023; nothing as a dash."""
+    """A figure with its significant digits: 4,512 · 97.3 · 8.41 · 0.023; None as a dash."""
     if value is None:
         return "-"
     digits = (

@@ -1,7 +1,8 @@
-"""The streams of a load: each of an agent of its own, opened again whenever it ends.
+"""The streams of a load: one per agent, opened again whenever it ends.
 
-A ticket that arrives goes into the account and, the first time, into the queue of those that are to be
-acknowledged. A stream that broke is an error of the run; it goes on after the last ticket that it gave.
+A ticket that arrives is entered in the account. The first time, it also goes into the queue of
+tickets to acknowledge. A broken stream is an error of the run. It is opened again after the
+last ticket that it delivered.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Listeners:
         return len(self._tasks)
 
     async def open_some(self, count: int) -> None:
-        """Open the next `count` streams side by side. Raises BrokerUnreachable, Refused."""
+        """Open the next `count` streams concurrently. Raises BrokerUnreachable, Refused."""
         agents = self._agents[self.opened : self.opened + count]
         opening = [asyncio.ensure_future(self._open(agent, "")) for agent in agents]
         try:
@@ -82,12 +83,12 @@ class Listeners:
             try:
                 return await self._open(agent, cursor)
             except BrokerUnreachable:
-                continue  # it is being waited for; the break itself is counted
+                continue  # try again; only the break itself is counted
             except Refused as error:
                 self._account.errors[f"stream: {error.status}"] += 1
 
     def _on_event(self, stream: Stream, event: Event) -> None:
-        """Hot: once per ticket."""
+        """Hot path: runs once per ticket."""
         if event.event != "ticket":
             return
         self.heard_at = asyncio.get_running_loop().time()
@@ -97,7 +98,7 @@ class Listeners:
 
 
 def read_event(event: Event) -> tuple[str, int]:
-    """The ticket's id and our number of it; -1 when it is none of ours."""
+    """The ticket's id and its number in this load; -1 for another ticket."""
     try:
         ticket = json.loads(event.data)
         return str(ticket["ticketId"]), int(ticket["payload"]["bench"])

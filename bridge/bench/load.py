@@ -1,13 +1,13 @@
-"""A load on a running broker: streams that listen, publishers that send, and nothing left behind.
+"""A load on a running broker: streams, publishers, and no pending ticket left behind.
 
     publishers ──POST──► broker ──streams──► listeners ─► account
                             ▲                     │
                             └──acknowledge────────┘
 
-    open streams ─► send for so many seconds ─► drain ─► tidy up ─► Result
+    open streams ─► send for some seconds ─► drain ─► tidy up ─► Result
 
-Rule: each stream is of an agent of its own with a name that nobody else has, and what is left pending
-in the end is acknowledged: the broker holds no more tickets than before.
+Rule: each stream has its own agent, with a name that no other agent has. Tickets that are still
+pending at the end are acknowledged, so the broker holds no more tickets than before.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from bridge.errors import BrokerUnreachable, Refused, UsageError
 from bridge.settings import ClientSettings, LoadSettings
 from bridge.tasks import stop_all
 
-OPEN_AT_ONCE = 50  # streams that are being opened at a time: below a usual listen backlog
-STEP = 1.0  # seconds between two words of progress
-LOOK = 0.02  # seconds between two looks at what is outstanding
+OPEN_AT_ONCE = 50  # streams that are opened at a time: below a usual listen backlog
+STEP = 1.0  # seconds between two progress reports
+LOOK = 0.02  # seconds between two checks for outstanding tickets
 DESCRIPTORS_BESIDE = 64  # open files of the process itself
 
 
 @dataclass(frozen=True)
 class Sending:
-    """How long it was, and what of a core it took here."""
+    """The length of the sending phase, and the CPU share of this process during it."""
 
     seconds: float
     cpu_percent: float
@@ -61,7 +61,7 @@ class Load:
         self._publishers = Publishers(self._dialler, self._account, self._agents, arrived, settings)
 
     def stop(self) -> None:
-        """Send no more; what is on its way is still waited for."""
+        """Send no more. Tickets under way are still awaited."""
         self._publishers.stop()
 
     async def run(self) -> Result:
@@ -70,9 +70,8 @@ class Load:
             self._settings.streams + 2 * self._settings.publishers + DESCRIPTORS_BESIDE
         )
         async with BrokerClient(self._client) as client:
-            await (
-                await client.stream_agent(self._agents[0], 0)
-            ).aclose()  # a refusal says why, in the broker's words
+            # A trial: the client's Refused has the broker's reason.
+            await (await client.stream_agent(self._agents[0], 0)).aclose()
             acknowledging = [
                 asyncio.ensure_future(self._publishers.acknowledge())
                 for _ in range(self._settings.publishers)
@@ -123,7 +122,7 @@ class Load:
         return Sending(seconds, 100 * (time.process_time() - cpu) / seconds)
 
     async def _drain(self) -> None:
-        """Wait for what is on its way, until nothing has come for a while."""
+        """Wait for tickets under way, until nothing has arrived for `drain`."""
         clock, began = asyncio.get_running_loop().time, asyncio.get_running_loop().time()
         while (
             self._account.outstanding
@@ -133,7 +132,10 @@ class Load:
             await asyncio.sleep(LOOK)
 
     async def _tidy_up(self, client: BrokerClient) -> int:
-        """Acknowledge what the broker still holds for our agents; how many of it had come to nobody."""
+        """Acknowledge what the broker still holds for our agents.
+
+        Returns how many of these tickets had never arrived.
+        """
         lost, found = set(self._account.lost()), 0
         try:
             for number, agent in enumerate(self._agents):
@@ -149,12 +151,13 @@ class Load:
 
 
 def check_descriptors(needed: int) -> None:
-    """Allow ourselves that many open files, or say who could."""
+    """Raise the soft limit of open files, or raise UsageError if the hard limit is too low."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return
     if hard != resource.RLIM_INFINITY and hard < needed:
         raise UsageError(
-            f"{needed} open files are needed, {hard} are allowed here; say `ulimit -n {needed}`, or fewer --streams"
+            f"{needed} open files are needed, {hard} are allowed here; "
+            f"run `ulimit -n {needed}`, or use fewer --streams"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

@@ -1,14 +1,16 @@
-"""One way, measured: real processes, from the first to the last in a scene of their own.
+"""One way, measured with real processes in a scene (sandbox) of their own.
 
-    broker ◄── Tap ◄── watchers ──pipes──► Receipts        start ─► settle ─► idle ─► tickets ─► Measured
+    broker ◄── Tap ◄── watchers ──pipes──► Receipts
        ▲                                       │
        └──────────────── POST ─────────────────┘
 
-Rule 1: in the idle phase nobody is asked anything; what is read (counts of the tap, clocks of the
-processes) is read before and after it.
-Rule 2: a latency is the time from the moment before a POST is written to the moment at which the
-watcher's line with that ticket is here. Both are moments of this process' clock.
-Rule 3: a process that ends under way is an error, not a figure.
+    start ─► settle ─► idle ─► tickets ─► Measured
+
+Rule 1: in the idle phase no process gets a request from us. The tap's counts and the processes'
+CPU clocks are read before and after it.
+Rule 2: a latency runs from the moment before a POST is written to the moment at which the
+watcher's line with that ticket arrives. Both are read from this process's clock.
+Rule 3: a process that ends during the run is an error, not a figure.
 """
 
 from __future__ import annotations
@@ -33,19 +35,19 @@ from bridge.scene import START_DEADLINE, Scene, run_loop, start_broker
 from bridge.self_command import own_command
 from bridge.settings import ClientSettings
 
-LOOK = 0.05  # seconds between two looks at something that is on its way
-STEP = 1.0  # seconds between two words of progress
-TEXT = "x" * 150  # makes a body of about 200 bytes, as the push design's benchmark has them
+LOOK = 0.05  # seconds between two checks of something that is under way
+STEP = 1.0  # seconds between two progress reports
+TEXT = "x" * 150  # makes a body of about 200 bytes, as in the push design's benchmark
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a person who waits wants to know."""
+    """The progress of a run, for display."""
 
     way: Way
     phase: str
     done: float = 0.0
-    total: float = 0.0  # 0 = nobody knows
+    total: float = 0.0  # 0 = unknown
 
 
 Tell = Callable[[Progress], None]
@@ -53,7 +55,7 @@ Tell = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Reading:
-    """What stood on the meters at one moment."""
+    """All meters at one moment."""
 
     at: float
     counts: Counts
@@ -77,7 +79,7 @@ def measure(way: Way, plan: Plan, schedule: Sequence[Send], tell: Tell) -> Measu
 
 
 class Run:
-    """The watchers of one way, and what is seen of them. Lives within one scene and one loop."""
+    """The watchers of one way, and their measurements. Lives within one scene and one loop."""
 
     def __init__(
         self,
@@ -115,7 +117,7 @@ class Run:
         return self._measured(before, after)
 
     def dismiss(self) -> None:
-        """Tell the watchers to leave, all at once; the scene then waits for each."""
+        """Terminate all watchers at once. The scene then waits for each."""
         for process in self._watchers:
             if process.poll() is None:
                 process.terminate()
@@ -137,7 +139,7 @@ class Run:
             owned.callback(transport.close)
 
     async def _wait_listening(self, client: BrokerClient) -> None:
-        """The broker's own debug page says who is there."""
+        """Wait until the broker's debug page counts all watchers."""
         deadline = asyncio.get_running_loop().time() + START_DEADLINE
         while True:
             found = await client.connections()
@@ -151,7 +153,8 @@ class Run:
             self._check_alive()
             if asyncio.get_running_loop().time() > deadline:
                 raise BridgeError(
-                    f"{listening} of {len(self._watchers)} watchers listen after {START_DEADLINE:.0f} s: {self._scene.last_words('watch-0')}"
+                    f"{listening} of {len(self._watchers)} watchers listen after "
+                    f"{START_DEADLINE:.0f} s: {self._scene.last_words('watch-0')}"
                 )
             await asyncio.sleep(LOOK)
 
@@ -178,7 +181,10 @@ class Run:
         while len(self._received_at) < len(self._sent_at):
             self._check_alive()
             if clock() > deadline:
-                arrived = f"{len(self._received_at)} of {len(self._sent_at)} tickets arrived within {self._plan.arrival_ms} ms"
+                arrived = (
+                    f"{len(self._received_at)} of {len(self._sent_at)} tickets arrived "
+                    f"within {self._plan.arrival_ms} ms"
+                )
                 raise BridgeError(f"{arrived}: {self._scene.last_words('watch-0')}")
             await asyncio.sleep(LOOK)
 
@@ -218,7 +224,7 @@ class Run:
 
 
 class Receipts(asyncio.Protocol):
-    """What one watcher prints: a ticket a line; says which has come, and when."""
+    """The output of one watcher, one ticket a line. Calls `receive` with number and time."""
 
     def __init__(self, receive: Callable[[int, float], None]) -> None:
         self._receive = receive

@@ -1,17 +1,18 @@
-"""What is compared, and when what happens: four ways to receive, one schedule.
+"""The ways to receive that are compared, and one schedule for all.
 
-    way         process          idle, it does                                    a period
+    way         process          while idle                                        a period
     poll        one per agent    GET pending, the predecessor's way: the "before"  5 s
     longpoll    one per agent    GET pending that waits                            25 s
-    sse         one per agent    hears a heartbeat                                 30 s
-    supervise   one for all      hears a heartbeat                                 30 s
+    sse         one per agent    receives a heartbeat                              30 s
+    supervise   one for all      receives a heartbeat                              30 s
 
-Rule 1: each way is looked at for a whole number of its own periods. Everything happens once in a
-period, whatever moment it begins at; in 40 s a stream may get one heartbeat or two.
-Rule 2: tickets are spread over one poll interval, evenly with a random place in each part: the wait
-for the next poll is then 0 to 5 s without luck in it. All ways get the same schedule.
-Rule 3: the poller tells the broker nothing of itself (as the predecessor's), so `before` is not made
-worse than it was; heartbeats of the other ways are the defaults.
+Rule 1: each way is measured for a whole number of its own periods. Everything happens once in
+a period, wherever it begins. In 40 s a stream may get one heartbeat or two.
+Rule 2: tickets are spread over one poll interval: evenly, with a random place in each part. So
+the wait for the next poll is 0 to 5 s, and luck has little effect. All ways get the same
+schedule.
+Rule 3: the poller sends the broker no report about itself, as the predecessor's, so `before`
+is not made worse than it was. The other ways have the default heartbeats.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Callable
 
 from bridge.settings import BenchSettings, BrokerSettings, WatcherSettings
 
-QUICK = 20  # --quick: every interval is so many times shorter
+QUICK = 20  # --quick: every interval is shorter by this factor
 SILENT_MS = 86_400_000  # a day between two heartbeats of a poller: none during a run
 
 
@@ -36,7 +37,7 @@ class Way(enum.Enum):
 
 
 BEFORE = Way.POLL
-AFTER = (Way.STREAM, Way.SUPERVISOR)  # what the claims are about
+AFTER = (Way.STREAM, Way.SUPERVISOR)  # the ways that the claims are about
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Plan:
         return [f"bench-{number}" for number in range(1, self.agents + 1)]
 
     def period(self, way: Way) -> float:
-        """Seconds after which an idle watcher does the same again."""
+        """Seconds after which an idle watcher repeats itself."""
         return {Way.POLL: self.poll_ms, Way.LONG_POLL: self.wait_ms}.get(
             way, self.heartbeat_ms
         ) / 1000
@@ -96,7 +97,7 @@ class Plan:
         return [["watch", name, *shared, *flags] for name in self.names]
 
     def schedule(self, uniform: Callable[[float, float], float] = random.uniform) -> Sequence[Send]:
-        """Rule 2, in the order of time."""
+        """Rule 2, in order of time."""
         part = self.poll_ms / 1000 / self.tickets
         moments = [
             (part * uniform(index, index + 1), name)

@@ -1,11 +1,11 @@
-"""Who sends in a load, and who acknowledges: as many connections of each as were asked for.
+"""The connections of a load that send, and those that acknowledge: as many of each as requested.
 
-Rule 1: a rate is kept by an open schedule, and a debt of more than DEBT seconds is forgiven: what was
-not sent in time is not sent in a burst.
-Rule 2: what is refused is counted by status and waited out as the broker asks (Retry-After): a limit is
-a finding, not a reason to hammer. A broker that goes away is waited for, too.
-Rule 3: beyond `outstanding` tickets nothing is sent until some are acknowledged, so that the broker's
-backlogs stay short and no bound of it is met by accident.
+Rule 1: the rate follows an open schedule. If it is more than DEBT seconds late, the excess is
+dropped, so that late tickets are not sent in a burst.
+Rule 2: a refusal is counted by status, and we wait as long as the broker asks (Retry-After).
+A limit is a finding, and no reason to flood the broker. An absent broker is awaited too.
+Rule 3: beyond `outstanding` tickets nothing is sent until some are acknowledged. So the
+broker's backlogs stay short, and the load does not hit their bounds by accident.
 """
 
 from __future__ import annotations
@@ -24,11 +24,10 @@ from bridge.errors import BrokerUnreachable
 from bridge.settings import LoadSettings
 from bridge.tasks import within
 
-BODY = (
-    b'{"payload":{"bench":%d,"text":"' + b"x" * 150 + b'"},"expectReply":false}'
-)  # about 200 bytes, as the push design's benchmark has them
-DEBT = 0.1  # seconds that the schedule may be behind
-SHORT = 0.1  # seconds that may be slept although the sending ends meanwhile
+# About 200 bytes, as in the push design's benchmark.
+BODY = b'{"payload":{"bench":%d,"text":"' + b"x" * 150 + b'"},"expectReply":false}'
+DEBT = 0.1  # seconds that the schedule may be late
+SHORT = 0.1  # seconds; a sleep this short need not end early at stop()
 
 
 class Publishers:
@@ -50,7 +49,7 @@ class Publishers:
         self._pace = pace(settings.rate)
         self._has_room = asyncio.Event()
         self._over = asyncio.Event()
-        self.refusal = ""  # what the broker said when it first said no
+        self.refusal = ""  # the reason of the broker's first refusal
 
     def stop(self) -> None:
         """Send no more."""
@@ -62,7 +61,7 @@ class Publishers:
         return self._over.is_set()
 
     async def publish(self) -> None:
-        """One connection: a ticket, its answer, the next, until stop()."""
+        """One connection: send a ticket, read its answer, send the next, until stop()."""
         caller, clock, delays = (
             Caller(self._dialler),
             asyncio.get_running_loop().time,
@@ -86,7 +85,7 @@ class Publishers:
             caller.close()
 
     async def acknowledge(self) -> None:
-        """One connection: acknowledges what arrived, as a watcher would, until cancelled."""
+        """One connection: acknowledge arrived tickets, as a watcher would, until cancelled."""
         caller, delays = Caller(self._dialler), full_jitter(RETRY_BASE, RETRY_CAP)
         try:
             while True:
@@ -107,7 +106,7 @@ class Publishers:
             caller.close()
 
     async def _wait_turn(self) -> bool:
-        """True when the next ticket may be sent, False when there is none."""
+        """True when the next ticket may be sent, False after stop()."""
         await self._pause(next(self._pace))
         while self._account.outstanding >= self._outstanding and not self.is_over:
             self._has_room.clear()
@@ -128,11 +127,14 @@ class Publishers:
         try:
             await within(seconds, self._over.wait())
         except asyncio.TimeoutError:
-            pass  # the usual case: it has slept
+            pass  # the usual case: the whole pause has passed
 
 
 def pace(rate: int, clock: Callable[[], float] = time.monotonic) -> Iterator[float]:
-    """Seconds until the next ticket is due, for ever: one each 1/rate (rule 1); 0 = flat out."""
+    """Seconds until the next ticket is due, without end: one each 1/rate (rule 1).
+
+    A rate of 0 sends without pauses.
+    """
     due = clock()
     while True:
         due = max(due, clock() - DEBT)

@@ -1,10 +1,10 @@
-"""A TCP proxy that counts what passes: requests and bytes, exactly, whoever speaks.
+"""A TCP proxy that counts requests and bytes, exactly, for any client.
 
     watchers ─► Tap ─► broker
 
-Bytes are those of TCP's payload, headers of HTTP with them and headers of TCP without. Requests are
-counted by the wire's own parser. It costs the watchers and the broker nothing, and a ticket the time
-of one more hop on the loopback.
+Bytes are TCP payload: HTTP headers count, TCP headers do not. Requests are counted by the
+wire's own parser. The tap costs the watchers and the broker nothing. A ticket is delayed by one
+more hop on the loopback.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SLICE = 65536  # bytes of one read
 
 @dataclass(frozen=True)
 class Counts:
-    """Since the tap was opened."""
+    """Totals since the tap was opened."""
 
     requests: int
     bytes_up: int
@@ -68,13 +68,13 @@ class Tap:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None, "start_server runs this in a task"
-        self._serving.add(task)  # nobody else keeps it alive
+        self._serving.add(task)  # the event loop keeps only a weak reference to it
         try:
             await self._connect(reader, writer)
         except (OSError, PeerError):
-            pass  # one side has gone, and the other is told so by the close below
+            pass  # one side is gone; the close below ends the other one
         except asyncio.CancelledError:
-            pass  # not raised on: the callback of start_server would print it
+            pass  # not raised again: the callback of start_server would print it
         finally:
             self._serving.discard(task)
             writer.close()
@@ -103,7 +103,7 @@ class Tap:
 async def _pass(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: Callable[[bytes], None]
 ) -> None:
-    """Pass bytes on until their end, no faster than they are taken."""
+    """Copy bytes until their end, no faster than the other side takes them."""
     while True:
         data = await reader.read(SLICE)
         if not data:

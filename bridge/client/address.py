@@ -1,7 +1,7 @@
 """Where is the broker? A URL becomes a checked value, once.
 
-`http://host:port/prefix` and https are understood (RFC 3986, RFC 9110 section
-4.2). A prefix is kept, since a broker may sit behind a proxy at a path. Names
+`http://host:port/prefix` and https are accepted (RFC 3986, RFC 9110 section
+4.2). A prefix is kept, because a broker may be behind a proxy at a path. User names
 and passwords in a URL end up in logs and process lists, so they are refused.
 """
 
@@ -33,7 +33,7 @@ class BrokerAddress:
 
     @property
     def authority(self) -> str:
-        """What goes into the Host field (RFC 9110 section 7.2)."""
+        """The value of the Host field (RFC 9110 section 7.2)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -42,7 +42,7 @@ class BrokerAddress:
 
     @classmethod
     def from_url(cls, url: str) -> BrokerAddress:
-        """Raises UsageError that says what is wrong with the URL."""
+        """Raises UsageError that explains what is wrong with the URL."""
         text = url.strip()
         wrong = _NOT_IN_A_URL.search(text)
         if wrong:
@@ -69,7 +69,6 @@ class BrokerAddress:
 def segment(identifier: str) -> str:
     """An id as one path segment: nothing in it can change the path (RFC 3986 sections 2.1, 3.3)."""
     if set(identifier) <= {"."}:
-        return identifier.replace(
-            ".", "%2E"
-        )  # a proxy would resolve "." and ".." (RFC 3986 section 5.2.4)
+        # A proxy would resolve "." and ".." (RFC 3986 section 5.2.4).
+        return identifier.replace(".", "%2E")
     return quote(identifier, safe="")

@@ -1,71 +1,36 @@
-"""WIRE's request table as methods: each is one request, its answer a value or Refused.
+"""WIRE's request table as methods: each is one request; its answer is a value, or Refused.
 
-Nothing here retries or remembers; the callers that must not lose a ticket do. Only a wait that is
-longer than the broker grants to one request is several requests.
+Nothing here retries or stores anything. Callers that must not lose a ticket do. Only a wait
+that is longer than the broker allows for one request becomes several requests.
 """
 
 from __future__ import annotations
 
 import math
-import re
 import time
-from collections.abc import Mapping
-from typing import Any, Callable
-from urllib.parse import parse_qs
+from typing import Callable
 
 from bridge.client.address import segment
-from bridge.client.http import Answer, EventStream, HttpClient, Query, check
+from bridge.client.broker_requests import BrokerRequests, Json, next_after
+from bridge.client.http import EventStream
 from bridge.client.observation import Found, Overview
-from bridge.errors import ConnectionLost, Refused
-from bridge.settings import ClientSettings
+from bridge.errors import Refused
 from bridge.ticket import Ticket
 
-Json = Mapping[str, Any]
-WAIT_MAX = 60_000  # ms, the longest wait that the broker grants to one request (WIRE)
-REASON_MAX = 512  # characters that the broker keeps of why a ticket was set aside
-AGENTS_PAGE = 500  # agents of one answer: some 200 kB
+WAIT_MAX = 60_000  # ms, the longest wait that the broker allows for one request (WIRE)
+REASON_MAX = 512  # characters; the broker keeps no more of a reason
+AGENTS_PAGE = 500  # agents of one answer: about 200 kB
 BACKUP_WAIT = 3600.0  # seconds that a broker has for a copy, as its own bound
-ABSENT = frozenset({404, 405})  # how a broker that is too old for a question refuses it
+ABSENT = frozenset({404, 405})  # refusals of a broker that is too old for a request
 
 
-class BrokerClient:
-    """One broker, asked in its own words."""
-
-    def __init__(self, settings: ClientSettings) -> None:
-        self._http = HttpClient(settings)
-        self.watcher: str | None = (
-            None  # which watcher receives by this client: what it leaves behind ends with it
-        )
-
-    @property
-    def url(self) -> str:
-        return str(self._http.address)
-
-    async def __aenter__(self) -> BrokerClient:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        await self._http.aclose()
-
-    async def request(
-        self,
-        method: str,
-        path: str,
-        body: object = None,
-        query: Query | None = None,
-        wait: float = 0.0,
-        again: bool | None = None,
-    ) -> Answer:
-        """One request; raises Refused unless the answer is 2xx."""
-        return check(await self._http.request(method, path, body, query, wait, again))
+class BrokerClient(BrokerRequests):
+    """Each entry of the table is one method."""
 
     # tickets
 
     async def send(self, agent: str, payload: object, **options: object) -> Json:
-        """POST /agents/{id}/send; options are the camelCase keys of WIRE's table, None = absent."""
+        """POST /agents/{id}/send. Options are the camelCase keys of WIRE's table; None = absent."""
         body = {
             "payload": payload,
             **{name: value for name, value in options.items() if value is not None},
@@ -83,13 +48,13 @@ class BrokerClient:
         limit: int | None = None,
         observe: bool = False,
     ) -> list[Ticket]:
-        """`observe`: a look that is no reception, as far as the broker knows the difference."""
+        """`observe`: look without receiving, if the broker can tell the difference."""
         return await self._pending(f"/agents/{segment(agent)}", after, wait_ms, limit, observe)
 
     async def _pending(
         self, whose: str, after: int, wait_ms: int, limit: int | None, observe: bool = False
     ) -> list[Ticket]:
-        query = {
+        query: dict[str, object] = {
             "after": after or None,
             "waitMs": wait_ms or None,
             "limit": limit,
@@ -126,7 +91,7 @@ class BrokerClient:
         return self._object(await self.request("GET", f"/tickets/{segment(ticket)}"))
 
     async def shown(self, ticket: str, pane: str = "", tty: str = "", terminal: str = "") -> Json:
-        """A terminal has the whole ticket. Refused 404 or 405: the broker knows no such stage."""
+        """Report that a terminal shows the whole ticket. Refused 404, 405: old broker."""
         said = (("pane", pane), ("tty", tty), ("terminal", terminal))
         body = {name: value for name, value in said if value}
         return self._object(
@@ -134,19 +99,19 @@ class BrokerClient:
         )
 
     async def aside(self, ticket: str, watcher: str, reason: str) -> None:
-        """The watcher lets other tickets pass this one. Refused 404 or 405: the broker knows no such stage."""
+        """Report that the watcher lets others pass this ticket. Refused 404, 405: old broker."""
         body = {"watcher": watcher, "reason": reason[:REASON_MAX]}
         await self.request("POST", f"/tickets/{segment(ticket)}/aside", body, again=True)
 
     async def drop(self, ticket: str, reason: str) -> Json:
-        """End a ticket that is pending; `dropped` is 0, and `status` says why, where it is not."""
+        """End a pending ticket. If it is not pending, `dropped` is 0; `status` is the reason."""
         path = f"/tickets/{segment(ticket)}"
         return self._object(
             await self.request("DELETE", path, query={"reason": reason[:REASON_MAX]})
         )
 
     async def purge(self, agent: str, reason: str) -> int:
-        """End all that is pending for the agent; how many tickets that were."""
+        """End all pending tickets of the agent, and return their number."""
         path, query = f"/agents/{segment(agent)}/tickets/pending", {"reason": reason[:REASON_MAX]}
         total, left = 0, 1
         while left:
@@ -156,10 +121,10 @@ class BrokerClient:
         return total
 
     async def wait_shown(self, ticket_id: str, timeout_seconds: float) -> list[Json] | None:
-        """Wait until `show` has shown the ticket; the evidence of each time, {pane?, tty?}.
+        """Wait until `show` has shown the ticket; return the evidence of each time, {pane?, tty?}.
 
-        [] when the time is up; None where the broker knows no such stage. Raises Refused 404 where
-        it no longer knows the ticket, BrokerUnreachable.
+        [] when the time is up; None if the broker has no such stage. Raises BrokerUnreachable, and
+        Refused 404 if the broker no longer has the ticket.
         """
         path, deadline = f"/tickets/{segment(ticket_id)}", time.monotonic() + timeout_seconds
         while True:
@@ -169,11 +134,11 @@ class BrokerClient:
                 answer = await self.request("GET", path, query=query, wait=left)
             except Refused as error:
                 if error.status in ABSENT and not error.is_problem:
-                    return None  # the predecessor's
+                    return None  # the predecessor's broker
                 raise
             ticket = self._object(answer)
             if ticket.get("awaited") != "shown":
-                return None  # an older one of ours: it answers at once
+                return None  # an older broker of ours: it answers at once
             found = [
                 stage.get("evidence")
                 for stage in ticket.get("history") or ()
@@ -199,11 +164,8 @@ class BrokerClient:
             query=self._named({"subscriber": subscriber}),
         )
 
-    def _named(self, fields: Json) -> Json:
-        return fields if self.watcher is None else {**fields, "watcher": self.watcher}
-
     async def subscriber(self, subscriber: str) -> Json:
-        """Which agents the name has, which of them are this watcher's own, and how many receive under it."""
+        """The name's agents, those that this watcher subscribed, and the number of receivers."""
         return self._object(
             await self.request("GET", f"/subscribers/{segment(subscriber)}", query=self._named({}))
         )
@@ -224,7 +186,7 @@ class BrokerClient:
         await self.request("POST", "/replies", body)
 
     async def wait_reply(self, ticket: str, wait_ms: int) -> Json | None:
-        """The ticket once it is replied to, or will never be; None when `wait_ms` passed without."""
+        """The ticket once it has a reply, or can no longer get one; None after `wait_ms`."""
         query = {"waitMs": wait_ms, "ended": 1}
         answer = await self.request(
             "GET", f"/replies/{segment(ticket)}", query=query, wait=wait_ms / 1000
@@ -234,7 +196,7 @@ class BrokerClient:
     # agents
 
     async def agents(self, **filters: str | None) -> list[Json]:
-        """All of them, page after page; a broker that is older puts all on the first one."""
+        """All agents, page after page. An older broker returns all of them on the first page."""
         found: list[Json] = []
         query: dict[str, object] = {**filters, "limit": AGENTS_PAGE}
         while True:
@@ -276,17 +238,17 @@ class BrokerClient:
         return self._object(await self.request("GET", "/debug/connections"))
 
     async def backup(self, write: Callable[[bytes], object]) -> int:
-        """`write` a copy of the store, piece by piece; its size. Refused 404, 405: too old."""
+        """`write` a copy of the store, in pieces; return its size. Refused 404, 405: old broker."""
         return await self._http.download("/backup", write, BACKUP_WAIT)
 
-    # looking on: a broker that is older has none of these (404)
+    # for observers: an older broker has none of these (404)
 
     async def overview(self, agent: str | None = None, limit: int | None = None) -> Overview:
-        """Everything at this moment, or one agent (404: nobody ever named it)."""
+        """Everything at this moment, or one agent (404: the broker has never seen its name)."""
         return Overview.from_json(await self.overview_json(agent, limit))
 
     async def overview_json(self, agent: str | None = None, limit: int | None = None) -> Json:
-        """The same as the broker put it."""
+        """The same, as the broker's JSON."""
         return self._object(
             await self.request("GET", "/overview", query={"agent": agent, "limit": limit})
         )
@@ -326,27 +288,7 @@ class BrokerClient:
         )
 
     async def stream_all(self, after: int) -> EventStream:
-        """Every agent's tickets, to look at them."""
+        """All agents' tickets, for an observer."""
         return await self._http.open_stream(
             "/tickets/stream", str(after) if after else "", query={"observe": 1}
         )
-
-    def _object(self, answer: Answer) -> Json:
-        if not isinstance(answer.json, dict):
-            raise ConnectionLost(
-                f"{self.url} answered with something else than a JSON object; is it a bridge broker?"
-            )
-        return answer.json
-
-    def _list(self, answer: Answer) -> list[Any]:
-        if not isinstance(answer.json, list):
-            raise ConnectionLost(
-                f"{self.url} answered with something else than a JSON list; is it a bridge broker?"
-            )
-        return answer.json
-
-
-def next_after(link: str) -> str | None:
-    """The cursor of the next page, from a Link field with rel="next" (RFC 8288); None on the last page."""
-    found = re.search(r'<[^>?]*\?([^>]*)>\s*;\s*rel="?next"?', link)
-    return parse_qs(found[1]).get("after", [None])[0] if found else None

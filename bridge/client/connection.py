@@ -1,7 +1,7 @@
 """One socket to a broker: bytes out, response events in, every wait bounded.
 
-Rule: whatever goes wrong below HTTP leaves here as BrokerUnreachable (nobody
-there) or ConnectionLost (it was there and broke); OSError never leaves.
+Rule: every failure below HTTP becomes BrokerUnreachable (no broker is there) or
+ConnectionLost (the connection broke). OSError never leaves this module.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from bridge.wire.request import Limits
 from bridge.wire.response import BodyData, BodyEnd, ResponseHead, ResponseParser
 
 READ_BYTES = 65536  # one read; as much as asyncio's reader holds before it pauses the socket
-CLOSE_SECONDS = 1.0  # a peer that does not answer our TLS close is not waited for longer
+CLOSE_SECONDS = 1.0  # limit of the wait for the peer's answer to our TLS close
 WireEvent = Union[ResponseHead, BodyData, BodyEnd]
 
 
 class Connection:
-    """One open connection; used for one exchange at a time."""
+    """One open connection, for one exchange at a time."""
 
     def __init__(
         self, address: BrokerAddress, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -36,7 +36,7 @@ class Connection:
 
     @property
     def is_closed(self) -> bool:
-        """The peer hung up while the connection was idle, as far as we have been told."""
+        """The peer has closed the idle connection, as far as the event loop has seen."""
         return self._reader.at_eof() or self._writer.transport.is_closing()
 
     async def send(self, method: str, request: bytes) -> None:
@@ -49,11 +49,16 @@ class Connection:
         try:
             await self._writer.drain()
         except OSError:
-            pass  # a broker may refuse a request before all of it was written (413); its answer says more than this
+            # A broker may refuse a request before all of it was written (413). Its answer is
+            # more useful than this error.
+            pass
 
     async def read_event(self, deadline: float) -> WireEvent:
-        """The next piece of the answer; asyncio.TimeoutError when `deadline` (loop time) passes first."""
-        assert self._parser is not None, "an answer is read after something was asked"
+        """The next piece of the answer.
+
+        Raises asyncio.TimeoutError when `deadline` (loop time) passes first.
+        """
+        assert self._parser is not None, "a request is sent before its answer is read"
         while True:
             try:
                 event = self._parser.next_event()
@@ -70,7 +75,7 @@ class Connection:
         try:
             data = await within(left, self._reader.read(READ_BYTES))
         except asyncio.TimeoutError:
-            raise  # since 3.11 it is an OSError as well
+            raise  # since 3.11 it is also an OSError
         except OSError as error:
             raise ConnectionLost(
                 f"the connection to {self._address} broke: {describe(error)}"
@@ -84,7 +89,7 @@ class Connection:
         parser.feed_eof()
 
     def abort(self) -> None:
-        """Drop the connection now, in the middle of whatever it was doing."""
+        """Drop the connection now, even in the middle of an exchange."""
         self._writer.transport.abort()
 
     async def aclose(self) -> None:
@@ -92,11 +97,11 @@ class Connection:
         try:
             await within(CLOSE_SECONDS, self._writer.wait_closed())
         except (OSError, asyncio.TimeoutError):
-            self.abort()  # it is closed either way; how it ended interests nobody
+            self.abort()  # it is closed either way, and no caller needs the error
 
 
 async def open_connection(address: BrokerAddress, settings: ClientSettings) -> Connection:
-    """Connect, or raise BrokerUnreachable. Proxies of the environment are never asked."""
+    """Connect, or raise BrokerUnreachable. Ignores proxy settings of the environment."""
     context: ssl.SSLContext | None = ssl.create_default_context() if address.is_tls else None
     dial = asyncio.ensure_future(asyncio.open_connection(address.host, address.port, ssl=context))
     try:
@@ -107,21 +112,21 @@ async def open_connection(address: BrokerAddress, settings: ClientSettings) -> C
         raise unreachable(address, describe(error)) from None
     except asyncio.CancelledError:
         if dial.done() and not dial.cancelled() and dial.exception() is None:
-            dial.result()[
-                1
-            ].transport.abort()  # it connected in the very moment we were told to stop
+            # The connection was made in the same moment as the cancellation.
+            dial.result()[1].transport.abort()
         raise
     return Connection(address, reader, writer)
 
 
 def unreachable(address: BrokerAddress, reason: str) -> BrokerUnreachable:
     return BrokerUnreachable(
-        f"no broker answers at {address} ({reason}); start one with `python3 -m bridge broker`, or name another with --broker-url or BRIDGE_BROKER_URL"
+        f"no broker answers at {address} ({reason}); start one with `python3 -m bridge broker`, "
+        "or name another with --broker-url or BRIDGE_BROKER_URL"
     )
 
 
 def describe(error: BaseException) -> str:
-    """A few words about an OSError; several of them (one per address) are shortened to the last."""
+    """A short description of an OSError. Of several (one per address) only the last is kept."""
     if isinstance(error, ssl.SSLError):
         return f"TLS: {error.reason or error}"
     if (

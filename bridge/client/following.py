@@ -1,9 +1,9 @@
-"""One event stream across reconnects, for whoever looks on.
+"""One event stream across reconnects, for observers.
 
     opened ──► heard* ──► lost ──► (backoff) ──► opened ──► ...
 
-What was sent while nothing was connected is the listener's to make up for: a
-stream of tickets by its cursor, /events by looking at everything anew.
+The listener must recover what was sent between two connections: for a stream of
+tickets by its cursor, for /events by a new overview.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from bridge.settings import WatcherSettings
 from bridge.wire.sse import Event
 
 STALE_HEARTBEATS = 2.5  # WIRE, Event streams
-PASSING = frozenset({408, 425, 429})  # refusals of 4xx that another try may change; 5xx may, too
+# 4xx statuses for which a retry may succeed. For a 5xx it may as well.
+PASSING = frozenset({408, 425, 429})
 
 
 class Listener(Protocol):
-    """Whom a Following tells; plain functions."""
+    """The callbacks of a Following; plain functions."""
 
     def opened(self) -> None:
-        """The stream stands, for the first time or again."""
+        """The stream is open, for the first time or again."""
 
     def heard(self, event: Event) -> None:
-        """May raise PeerError for an event that makes no sense: the stream is then opened anew."""
+        """May raise PeerError for an event that makes no sense. The stream is then opened anew."""
 
     def lost(self, reason: str) -> None:
-        """The stream does not stand; it will be tried again."""
+        """The stream is broken. It will be opened again."""
 
 
 class Following:
@@ -44,14 +45,16 @@ class Following:
     ) -> None:
         self._open_stream = open_stream
         self._listener = listener
-        self._heartbeat = (
-            settings.sse_heartbeat / 1000
-        )  # of a broker that does not announce its own
+        # For a broker that does not announce its own.
+        self._heartbeat = settings.sse_heartbeat / 1000
         self._backoff = (settings.reconnect_base / 1000, settings.reconnect_max / 1000)
         self._holds = settings.tier_holds / 1000
 
     async def run(self, first: EventStream | None = None) -> None:
-        """Follow until cancelled, `first` being a stream that is open already. Raises Refused for a no that stays one."""
+        """Follow until cancelled. `first` is a stream that is open already.
+
+        Raises Refused for a refusal that a retry cannot change.
+        """
         clock, stream, delays = asyncio.get_running_loop().time, first, full_jitter(*self._backoff)
         while True:
             opened_at = clock()
@@ -75,7 +78,7 @@ class Following:
             await asyncio.sleep(next(delays))
 
     async def _read(self, stream: EventStream) -> str:
-        """Hand events on until the stream falls silent. Raises ConnectionLost, PeerError."""
+        """Pass events on until the stream falls silent. Raises ConnectionLost, PeerError."""
         silence = STALE_HEARTBEATS * (stream.heartbeat or self._heartbeat)
         while True:
             try:

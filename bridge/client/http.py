@@ -1,9 +1,9 @@
-"""One request, one Answer; or one request, one EventStream; or one file, as it comes.
+"""One request, one Answer; or one request, one EventStream; or one file, as it arrives.
 
-Connections are kept alive and reused. A reused connection may turn out to have
-been closed by the broker in the same moment (RFC 9112 section 9.3.1): the
-request is then sent again, once, on a fresh one, but only if no byte of an
-answer came and doing it twice is the same as doing it once.
+Connections are kept alive and reused. The broker may close a reused connection at the
+same moment (RFC 9112 section 9.3.1). Then the request is sent again, once, on a fresh
+connection. This happens only if no byte of an answer came, and if the request is
+idempotent.
 """
 
 from __future__ import annotations
@@ -26,17 +26,16 @@ from bridge.turns import Turns
 from bridge.wire.response import BodyData, ResponseHead, encode_request
 from bridge.wire.sse import HEARTBEAT_FIELD, Event, EventStreamDecoder
 
-HEARTBEAT_MAX = (
-    3600.0  # seconds between two heartbeats that are believed; who says more is not our broker
-)
+# Seconds between two heartbeats. Our broker never announces more.
+HEARTBEAT_MAX = 3600.0
 IDEMPOTENT = frozenset({"GET", "HEAD", "DELETE", "PUT"})  # RFC 9110 section 9.2.2
-FILE = "application/vnd.sqlite3"  # the one kind of file that a broker sends
+FILE = "application/vnd.sqlite3"  # the only kind of file that a broker sends
 Query = Mapping[str, object]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the broker said, whatever its status."""
+    """The broker's answer, of any status."""
 
     status: int
     fields: Mapping[str, str]
@@ -45,8 +44,11 @@ class Answer:
 
 
 class HttpClient:
-    """Asks one broker. Each request that is under way has a connection of its own, and of those there are
-    `request_connections` at most; what waits at the broker (a long-poll, a stream) comes on top."""
+    """Makes requests to one broker.
+
+    Each request under way has its own connection, `request_connections` at most. Requests that
+    wait at the broker (a long-poll, a stream) are not counted.
+    """
 
     def __init__(self, settings: ClientSettings) -> None:
         self.address = BrokerAddress.from_url(settings.broker_url)
@@ -63,7 +65,11 @@ class HttpClient:
         wait: float = 0.0,
         again: bool | None = None,
     ) -> Answer:
-        """Ask once. `wait`: seconds that the broker was asked to wait. `again`: may be sent twice (default: by method)."""
+        """Make one request.
+
+        `wait`: seconds that the broker was asked to wait. `again`: may the request be sent twice?
+        The default depends on the method.
+        """
         message = self._encode(method, path, body, query, {"Accept": "application/json"})
         if wait:
             return await self._ask(method, message, wait, again)
@@ -90,8 +96,11 @@ class HttpClient:
         query: Query | None = None,
         head_within: float | None = None,
     ) -> EventStream:
-        """Open an event stream. Raises Refused, BrokerUnreachable, ConnectionLost; asyncio.TimeoutError when the
-        connection stood and the response's head did not come within `head_within` seconds."""
+        """Open an event stream. Raises Refused, BrokerUnreachable, ConnectionLost.
+
+        Raises asyncio.TimeoutError when the connection was made, but the response's head did not
+        come within `head_within` seconds.
+        """
         fields = {"Accept": "text/event-stream", "Cache-Control": "no-cache"}
         if last_event_id:
             fields["Last-Event-ID"] = last_event_id
@@ -117,10 +126,10 @@ class HttpClient:
         )
 
     async def download(self, path: str, write: Callable[[bytes], object], wait: float) -> int:
-        """Ask for a file, and `write` its bytes as they come; how many they were.
+        """Request a file, `write` its bytes as they arrive, and return their number.
 
-        `wait`: seconds that the broker may need to have it ready, beyond a request's own. Raises
-        Refused, BrokerUnreachable, ConnectionLost when it did not come whole, and what `write`
+        `wait`: seconds that the broker may need to prepare it, beyond a request's own timeout.
+        Raises Refused, BrokerUnreachable, ConnectionLost for an incomplete file, and what `write`
         raises.
         """
         message = self._encode("GET", path, None, None, {"Accept": FILE})
@@ -220,7 +229,8 @@ class HttpClient:
                 body += event.data
                 if len(body) > self._settings.answer_max:
                     raise ConnectionLost(
-                        f"the answer of {self.address} is longer than {self._settings.answer_max} bytes"
+                        f"the answer of {self.address} is longer than "
+                        f"{self._settings.answer_max} bytes"
                     )
                 event = await connection.read_event(deadline)
         except asyncio.TimeoutError:
@@ -237,19 +247,21 @@ class HttpClient:
 
 
 class EventStream:
-    """An open event stream. Any byte counts as a sign of life, events or not."""
+    """An open event stream. Any byte counts as a sign of life, not only events."""
 
     def __init__(self, connection: Connection, name: str, heartbeat: float | None) -> None:
-        self.heartbeat = (
-            heartbeat  # seconds after which the broker breaks its silence; None: it did not say
-        )
+        # Seconds after which the broker breaks its silence; None = not announced.
+        self.heartbeat = heartbeat
         self._connection = connection
         self._decoder = EventStreamDecoder()
         self._name = name
 
     async def read_events(self, silence: float) -> list[Event]:
-        """What the next bytes complete, perhaps nothing. Raises asyncio.TimeoutError after `silence` seconds
-        without a byte, StreamError for what is no event stream, ConnectionLost when it ended."""
+        """The events that the next bytes complete, perhaps none.
+
+        Raises asyncio.TimeoutError after `silence` seconds without a byte, StreamError for bytes
+        that are no event stream, ConnectionLost at its end.
+        """
         deadline = asyncio.get_running_loop().time() + silence
         event = await self._connection.read_event(deadline)
         if not isinstance(event, BodyData):
@@ -257,28 +269,28 @@ class EventStream:
         return self._decoder.feed(event.data)
 
     async def aclose(self) -> None:
-        self._connection.abort()  # the stream has no end of ours to wait for
+        self._connection.abort()  # there is no orderly end of a stream to wait for
 
 
 def announced_heartbeat(fields: Mapping[str, str]) -> float | None:
-    """Seconds, as the head of a stream announces them; None where it does not, or nonsense."""
+    """Seconds, from the head of a stream; None if absent or nonsense."""
     told = fields.get(HEARTBEAT_FIELD.lower(), "")
     seconds = int(told) / 1000 if re.fullmatch(r"[0-9]{1,9}", told) else 0.0
     return seconds if 0 < seconds <= HEARTBEAT_MAX else None
 
 
 def refusal(answer: Answer) -> Refused:
-    """The broker's no, from problem+json (RFC 9457) or from what the predecessor sends."""
+    """The broker's refusal, from problem+json (RFC 9457) or from the predecessor's JSON."""
     problem = answer.json if isinstance(answer.json, dict) else {}
     detail = problem.get("detail") or problem.get("error") or problem.get("title")
-    after = answer.fields.get(
-        "retry-after", ""
-    )  # delay-seconds only; our broker sends no HTTP-date
+    # Delay-seconds only: our broker sends no HTTP-date.
+    after = answer.fields.get("retry-after", "")
     return Refused(
         answer.status,
         str(
             detail
-            or f"what answers there says {answer.status}, and nothing that a bridge broker says; check --broker-url"
+            or f"the answer is {answer.status} without a reason, so it is not from a bridge "
+            "broker; check --broker-url"
         ),
         problem,
         float(after) if after.isdigit() else 0.0,
@@ -286,7 +298,7 @@ def refusal(answer: Answer) -> Refused:
 
 
 def check(answer: Answer) -> Answer:
-    """Pass a 2xx answer on; raise Refused for any other."""
+    """Return a 2xx answer; raise Refused for any other."""
     if not 200 <= answer.status < 300:
         raise refusal(answer)
     return answer

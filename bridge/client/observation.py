@@ -1,8 +1,10 @@
-"""What `GET /overview`, `GET /events` and `GET /search` say, as values.
+"""The answers of `GET /overview`, `GET /events` and `GET /search` as values.
 
-Rule 1: whoever looks on must get along with a broker that is newer: a field that is not there, or is something
-        else than expected, reads as "not known"; only what is no object at all is an error (PeerError 502).
-Rule 2: nothing is made visible here: every text is somebody's, and whoever prints it sees to that.
+Rule 1: an observer must accept a newer broker. A field that is absent, or has an unexpected
+        type, reads as "not known". Only an answer that is no object at all is an error
+        (PeerError 502).
+Rule 2: texts are not made safe for a terminal here. They come from other programs, so the
+        code that prints them must do that.
 """
 
 from __future__ import annotations
@@ -20,16 +22,16 @@ Fields = Mapping[str, object]
 
 @dataclass(frozen=True)
 class Waiting:
-    """Why the head of an agent's inbox is not typed yet, in its watcher's words."""
+    """Why the head of an agent's inbox is not typed yet, as its watcher reported it."""
 
     reason: str
     since_at: str = ""
-    ticket_id: str = ""  # "" = the watcher did not say which
+    ticket_id: str = ""  # "" = not reported
 
 
 @dataclass(frozen=True)
 class AgentView:
-    """One agent as the broker sees it. "" and None: the broker does not know."""
+    """One agent in the broker's view. "" and None: not known to the broker."""
 
     agent_id: str
     type: str = ""
@@ -47,7 +49,7 @@ class AgentView:
 
     @property
     def is_gone(self) -> bool:
-        """An event of such an agent says that it has left the overview."""
+        """An event of such an agent means that it has left the overview."""
         return not self.is_registered and not self.pending and not self.is_connected
 
     @property
@@ -75,7 +77,7 @@ class AgentView:
 
     @classmethod
     def from_status(cls, agent_id: str, fields: Fields) -> AgentView:
-        """The push design's page of one agent: all that a broker without /overview tells."""
+        """Made from the push design's status page, all that a broker without /overview offers."""
         connection = _text(fields, "connection") or "none"
         return cls(
             agent_id=agent_id,
@@ -116,14 +118,12 @@ class Overview:
     at: str = ""
     version: str = ""
     uptime_ms: int = 0
-    totals: Mapping[str, int] = field(
-        default_factory=dict
-    )  # accepted, pending, streams, agents, ...
+    # accepted, pending, streams, agents, ...
+    totals: Mapping[str, int] = field(default_factory=dict)
     oldest_at: str = ""
     timeline: Timeline = Timeline()
-    latency: Mapping[str, Hop] = field(
-        default_factory=dict
-    )  # streamed, injected, acknowledged, delivered
+    # streamed, injected, acknowledged, delivered
+    latency: Mapping[str, Hop] = field(default_factory=dict)
     agents: tuple[AgentView, ...] = ()
     is_truncated: bool = False
 
@@ -149,7 +149,7 @@ class Overview:
 
 @dataclass(frozen=True)
 class StageEvent:
-    """A ticket has come one stage further."""
+    """A ticket has reached another stage."""
 
     ticket_id: str
     seq: int
@@ -161,11 +161,11 @@ class StageEvent:
     thread_id: str = ""
     by: str = ""
     evidence: object = None  # any JSON value
-    preview: str | None = None  # the payload's beginning, in accepted and replied only
+    preview: str | None = None  # the beginning of the payload, only at accepted and replied
 
     @property
     def is_step(self) -> bool:
-        """False: it tells more of the ticket, and does not move it on."""
+        """False: the event adds detail to the ticket, and does not move it on."""
         return self.stage != "shown"
 
     @classmethod
@@ -189,7 +189,7 @@ class StageEvent:
 
 @dataclass(frozen=True)
 class Missed:
-    """The broker did not send us `events` events: we read too slowly."""
+    """The broker left out `events` events, because we read too slowly."""
 
     events: int
 
@@ -199,7 +199,7 @@ class Found:
     """One page of a search, newest first."""
 
     tickets: tuple[Ticket, ...]
-    next_before: int | None  # the search goes on before this seq; None = searched to the end
+    next_before: int | None  # the next page is before this seq; None = this is the last page
 
     @classmethod
     def from_json(cls, content: object) -> Found:
@@ -212,7 +212,10 @@ class Found:
 
 
 def decode_event(name: str, data: str) -> StageEvent | AgentView | Missed | None:
-    """One event of /events; None for one of a kind that a later broker may have added. Raises PeerError 502."""
+    """One event of /events; None for a kind that a later broker may have added.
+
+    Raises PeerError 502.
+    """
     if name not in ("stage", "agent", "missed"):
         return None
     try:

@@ -1,8 +1,8 @@
-"""The broker at the URL that the clients would use, and what stands between it and us.
+"""The broker at the clients' URL, and the proxies between it and us.
 
-The event stream is tried as a watcher would, on the shared stream and under a name that nobody
-is subscribed to: no agent looks online because of it, and no ticket is sent to it.
-A proxy that holds back the first comment, or even the response's head, is one that buffers.
+The event stream is tried as a watcher would. It is the shared stream, under a name without
+subscriptions. So no agent looks online because of it, and no ticket is sent to it.
+A proxy that holds back the first comment, or even the response's head, buffers.
 """
 
 from __future__ import annotations
@@ -23,19 +23,21 @@ from bridge.tasks import within
 
 T = TypeVar("T")
 NOBODY = "bridge-doctor"  # a subscriber's name
-TRACES = (
-    "via",
-    "x-cache",
-    "cf-ray",
-    "x-served-by",
-)  # fields that only something in between adds (RFC 9110 section 7.6.3)
+# Fields that only an intermediary adds (RFC 9110 section 7.6.3).
+TRACES = ("via", "x-cache", "cf-ray", "x-served-by")
 _BUILD = re.compile(r'^bridge_build_info\{(?:[^}\n]*,)?version="([^"]{1,64})"[^}\n]*\} 1$', re.M)
-START = "start one (python3 -m bridge broker), or name the right one with --broker-url or BRIDGE_BROKER_URL"
-UNBUFFER = "nginx: proxy_buffering off, and let X-Accel-Buffering pass; haproxy: option http-no-delay; until then watchers use long-polls"
+START = (
+    "start one (python3 -m bridge broker), or name the right one with --broker-url "
+    "or BRIDGE_BROKER_URL"
+)
+UNBUFFER = (
+    "nginx: proxy_buffering off, and let X-Accel-Buffering pass; haproxy: option http-no-delay; "
+    "until then watchers use long-polls"
+)
 
 
 def ask(setup: Setup, question: Callable[[HttpClient], Awaitable[T]]) -> T:
-    """One conversation, with an answer in half the time that a check has."""
+    """Run one conversation. An answer has half the time that the check has."""
     limit = max(10, setup.doctor.check_deadline // 2)
     settings = replace(
         setup.client,
@@ -62,26 +64,28 @@ def reachable(setup: Setup) -> Finding:
     try:
         answer = check(get(setup, "/health"))
     except UsageError as error:
-        return fail(str(error), "mend --broker-url or BRIDGE_BROKER_URL")
+        return fail(str(error), "correct --broker-url or BRIDGE_BROKER_URL")
     except BrokerUnreachable as error:
         return fail(str(error).partition("; ")[0], START)
     except Refused as error:
         return fail(
             f"{url} answers {error.status} to GET /health: {error}",
-            REFUSED.get(error.status, "look whether a broker is there: " + START),
+            REFUSED.get(error.status, "check whether a broker is there: " + START),
         )
     if not isinstance(answer.json, dict) or answer.json.get("status") != "ok":
-        return fail(f"{url} answers, but not as a broker does", "look what is there: " + START)
+        return fail(f"{url} answers, but not as a broker does", "check what is there: " + START)
     took = (time.monotonic() - begin) * 1000
-    return ok(
-        f"{url} answered in {took:.0f} ms; {answer.json.get('agents', '?')} agents, {answer.json.get('tickets', '?')} pending tickets"
-    )
+    agents, tickets = answer.json.get("agents", "?"), answer.json.get("tickets", "?")
+    return ok(f"{url} answered in {took:.0f} ms; {agents} agents, {tickets} pending tickets")
 
 
 REFUSED = {
     401: "something in between asks for a password: bridge's clients send none",
     403: "something in between refuses: bridge's clients send no Origin",
-    421: "the broker is not known by that name: give it --allowed-hosts, or use the name that it is known by",
+    421: (
+        "the broker does not accept that host name: add it with --allowed-hosts, "
+        "or use a name that the broker accepts"
+    ),
 }
 
 
@@ -89,14 +93,15 @@ def version(setup: Setup) -> Finding:
     answer = get(setup, "/metrics")
     if answer.status == 404:
         return warn(
-            "the predecessor's broker (it has no /metrics): no event streams, no long-poll, no claims",
+            "the predecessor's broker (it has no /metrics): no event streams, no long-poll, "
+            "no claims",
             "it works by polling; python3 -m bridge broker pushes",
         )
     match = _BUILD.search(answer.body.decode("utf-8", "replace"))
     if answer.status != 200 or match is None:
         return warn(
-            f"/metrics ({answer.status}) does not say which broker it is",
-            "look what answers at the URL, and whether a proxy blocks /metrics",
+            f"/metrics ({answer.status}) does not report a bridge version",
+            "check what answers at the URL, and whether a proxy blocks /metrics",
         )
     if match[1] != __version__:
         return warn(
@@ -108,13 +113,13 @@ def version(setup: Setup) -> Finding:
 
 def proxy(setup: Setup) -> Finding:
     fields = get(setup, "/health").fields
-    seen = [
-        f"{name}: {fields[name]}" for name in (*TRACES, "server") if fields.get(name)
-    ]  # our broker sends none of them
+    # Our broker sends none of these fields.
+    seen = [f"{name}: {fields[name]}" for name in (*TRACES, "server") if fields.get(name)]
     if not seen:
-        return ok("nothing betrays one")
+        return ok("no sign of one")
     return ok(
-        f"there is one ({', '.join(seen)}); its read timeout must be longer than the heartbeat, {setup.watcher.sse_heartbeat / 1000:g} s"
+        f"there is one ({', '.join(seen)}); its read timeout must be longer than the heartbeat, "
+        f"{setup.watcher.sse_heartbeat / 1000:g} s"
     )
 
 
@@ -124,7 +129,8 @@ def stream(setup: Setup) -> Finding:
         ask(setup, lambda client: first_comment(client, setup.watcher.first_byte / 1000))
     except asyncio.TimeoutError:
         return warn(
-            f"nothing of the event stream came within {setup.watcher.first_byte} ms: something in between buffers it",
+            f"nothing of the event stream came within {setup.watcher.first_byte} ms: "
+            "something in between buffers it",
             UNBUFFER,
         )
     except Refused as error:
@@ -132,7 +138,7 @@ def stream(setup: Setup) -> Finding:
     except BrokerUnreachable as error:  # also: no event stream, broken off
         return fail(
             f"no event stream: {error}",
-            "look what stands between here and the broker, and whether it passes text/event-stream",
+            "check what is between here and the broker, and whether it passes text/event-stream",
         )
     return ok(
         f"the first comment came after {(time.monotonic() - begin) * 1000:.0f} ms: nothing buffers"
@@ -140,7 +146,7 @@ def stream(setup: Setup) -> Finding:
 
 
 async def first_comment(client: HttpClient, seconds: float) -> None:
-    """Raises asyncio.TimeoutError when no byte of a body comes in time, the head's time included."""
+    """Raises asyncio.TimeoutError when no byte of a body comes in time, the head included."""
 
     async def attempt() -> None:
         opened = await client.open_stream("/tickets/stream", query={"subscriber": NOBODY})
@@ -165,7 +171,7 @@ def stream_refused(error: Refused) -> Finding:
         )
     return fail(
         f"event streams are refused ({error.status}): {error}",
-        "look what stands between here and the broker",
+        "check what is between here and the broker",
     )
 
 
@@ -174,18 +180,18 @@ def clock(setup: Setup) -> Finding:
     field = get(setup, "/health").fields.get("date", "")
     ours = (before + time.time()) / 2
     try:
-        theirs = (
-            parsedate_to_datetime(field).timestamp() + 0.5
-        )  # whole seconds (RFC 9110 section 5.6.7): the middle of it
+        # Date has whole seconds (RFC 9110 section 5.6.7). We take the middle of the second.
+        theirs = parsedate_to_datetime(field).timestamp() + 0.5
     except (TypeError, ValueError):
         return warn(
-            "the answer has no Date that can be read",
+            "the answer has no readable Date",
             "nothing to do, unless times in histories look wrong",
         )
     apart = ours - theirs
     if abs(apart) * 1000 > setup.doctor.clock_apart:
+        side = "behind" if apart > 0 else "ahead of"
         return warn(
-            f"the broker's clock is {abs(apart):.0f} s {'behind' if apart > 0 else 'ahead of'} ours",
+            f"the broker's clock is {abs(apart):.0f} s {side} ours",
             "set both clocks by NTP (timedatectl set-ntp true); delivery works all the same",
         )
     return ok(f"within {max(1, round(abs(apart)))} s of the broker's")

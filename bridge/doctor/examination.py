@@ -1,9 +1,10 @@
-"""The table of checks, and the seam where whatever happens in one becomes a finding.
+"""The table of checks. Each failure inside a check becomes a finding.
 
-    check ─► thread of its own ─► Finding | broke: fail | too late: fail
+    check ─► thread of its own ─► Finding | crash: fail | timeout: fail
 
-A thread, because a check may hang where nothing can be cancelled: a name server, a network disk. It is
-left behind then, as a daemon. Inside, a check may run an event loop of its own.
+A check runs in a thread, because it may hang in a call that cannot be cancelled: to a name
+server, to a network disk. Such a thread is abandoned, so it is a daemon. A check may run its
+own event loop.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ CHECKS = (
 
 
 def examine(setup: Setup, checks: tuple[Check, ...] = CHECKS) -> Iterator[tuple[Check, Finding]]:
-    """Each check with its finding, as it is made; what a failed check took the ground from is left out."""
+    """Each check with its finding, as it is made. Checks that need a failed check are left out."""
     failed: set[str] = set()
     for check in checks:
         if check.needs in failed:
@@ -48,19 +49,21 @@ def examine(setup: Setup, checks: tuple[Check, ...] = CHECKS) -> Iterator[tuple[
 
 
 def make(check: Check, setup: Setup) -> Finding:
-    """The check's finding, or that it hangs or broke."""
+    """The check's finding, also if it hangs or crashes."""
     seconds = (setup.doctor.check_deadline + setup.watcher.first_byte) / 1000
     answers: queue.SimpleQueue[Finding] = queue.SimpleQueue()
 
     def work() -> None:
         try:
             answers.put(check.examine(setup))
-        except Exception as error:  # a broken check must not hide the others: it is a finding
+        except Exception as error:
+            # A crashed check must not hide the others, so it is a finding.
             words = f"this check broke: {type(error).__name__}: {error}"
             answers.put(
                 fail(
                     words,
-                    "the other checks hold; please report this one, with your system's name and version",
+                    "the other checks are valid; please report this one, with your system's name "
+                    "and version",
                 )
             )
 
@@ -70,5 +73,5 @@ def make(check: Check, setup: Setup) -> Finding:
     except queue.Empty:
         return fail(
             f"this check did not end within {seconds:g} s",
-            "look for what hangs: a name server, a network disk, a stopped process",
+            "find what hangs: a name server, a network disk, a stopped process",
         )

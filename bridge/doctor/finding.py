@@ -1,4 +1,4 @@
-"""What a check is given, and what it says."""
+"""The input of a check, and its result."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bridge.tmux.command import Tmux
 
 class Grade(enum.Enum):
     OK = "ok"
-    WARN = "warn"  # works, but not as well as it could, or may surprise somebody
-    FAIL = "fail"  # something that bridge needs is not there
+    WARN = "warn"  # works, but not as well as it could, or with a surprise
+    FAIL = "fail"  # something that bridge needs is missing
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: how it is; and one more where it is not well: how to mend it."""
+    """One line with the state. If it is not good, one more line: how to fix it."""
 
     grade: Grade
     text: str
@@ -27,7 +27,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Setup:
-    """What the person's other commands would use; what the checks look at."""
+    """What the checks examine: the same values that the other commands would use."""
 
     doctor: DoctorSettings
     client: ClientSettings
@@ -35,14 +35,14 @@ class Setup:
     panes: TmuxSettings
     tmux: Tmux
     db: str
-    db_is_named: bool  # by --db or BRIDGE_DB: then it should be there
+    db_is_named: bool  # by --db or BRIDGE_DB: then it should exist
 
 
 @dataclass(frozen=True)
 class Check:
     name: str
     examine: Callable[[Setup], Finding]
-    needs: str = ""  # another check, without which this one has nothing to look at
+    needs: str = ""  # another check that must not fail, or this one is left out
 
 
 def ok(text: str) -> Finding:
@@ -58,7 +58,7 @@ def fail(text: str, mend: str) -> Finding:
 
 
 def size(size_bytes: int) -> str:
-    """1536 -> "1.5 KiB", as people read sizes."""
+    """1536 -> "1.5 KiB"."""
     value = float(size_bytes)
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if value < 1024:

@@ -1,8 +1,8 @@
 """The machine that bridge runs on: interpreter, libraries, limits, names.
 
-The locale is read from the environment that this process was STARTED with: Python
-itself rewrites LC_CTYPE where it finds the C locale (PEP 538), so that os.environ
-always looks well. The panes' programs have no such help.
+The locale is read from the environment that this process was STARTED with. In the C locale
+Python itself sets LC_CTYPE (PEP 538), so os.environ always looks good. The panes' programs
+do not have that help.
 """
 
 from __future__ import annotations
@@ -23,13 +23,16 @@ from bridge.errors import UsageError
 from bridge.self_command import SHOW, show_template
 
 OLDEST_PYTHON = (3, 9)
-OLDEST_SQLITE = (3, 8, 2)  # WITHOUT ROWID and partial indexes: the schema's
-GOOD_SQLITE = (3, 22, 0)  # from here on a WAL store can be read by somebody who may not write it
+OLDEST_SQLITE = (3, 8, 2)  # the schema uses WITHOUT ROWID and partial indexes
+GOOD_SQLITE = (3, 22, 0)  # the first that reads a WAL store without write permission
 HEAD_BYTES = 4096  # of the program called `bridge`: a script's first lines
 
 
 def python(setup: Setup) -> Finding:
-    text = f"{platform.python_implementation()} {platform.python_version()}, {sys.executable or 'unknown path'}"
+    text = (
+        f"{platform.python_implementation()} {platform.python_version()}, "
+        f"{sys.executable or 'unknown path'}"
+    )
     if sys.version_info < OLDEST_PYTHON:
         return fail(text, "install Python 3.9 or later")
     return ok(text)
@@ -38,16 +41,19 @@ def python(setup: Setup) -> Finding:
 def sqlite(setup: Setup) -> Finding:
     with closing(sqlite3.connect(":memory:")) as connection:
         options = {row[0] for row in connection.execute("PRAGMA compile_options")}
-    text = f"{sqlite3.sqlite_version}{', built without thread safety' if 'THREADSAFE=0' in options else ', thread-safe'}"
+    threads = "built without thread safety" if "THREADSAFE=0" in options else "thread-safe"
+    text = f"{sqlite3.sqlite_version}, {threads}"
     if sqlite3.sqlite_version_info < OLDEST_SQLITE or "THREADSAFE=0" in options:
         return fail(
             text,
-            "use a Python whose SQLite is 3.22 or later and built with threads; until then, broker --db :memory:",
+            "use a Python whose SQLite is 3.22 or later and built with threads; "
+            "until then, broker --db :memory:",
         )
     if sqlite3.sqlite_version_info < GOOD_SQLITE:
         return warn(
             text,
-            "use a Python whose SQLite is 3.22 or later; before that, nobody but the broker can read its store",
+            "use a Python whose SQLite is 3.22 or later; with an older one, only the broker can "
+            "read its store",
         )
     return ok(text)
 
@@ -63,12 +69,13 @@ def locale(setup: Setup) -> Finding:
     )
     return warn(
         said,
-        "export LANG=C.UTF-8 before tmux starts; programs in the panes may else turn non-ASCII text into _ or ?",
+        "export LANG=C.UTF-8 before tmux starts; otherwise programs in the panes may turn "
+        "non-ASCII text into _ or ?",
     )
 
 
 def locale_of(environ: Mapping[str, str]) -> tuple[str, str]:
-    """(variable, value) of the locale for characters: the first that is set and not empty (POSIX 8.2)."""
+    """(variable, value) of the locale for characters: the first non-empty one (POSIX 8.2)."""
     return next(
         ((name, environ[name]) for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)),
         ("LANG", ""),
@@ -76,7 +83,7 @@ def locale_of(environ: Mapping[str, str]) -> tuple[str, str]:
 
 
 def starting_environment() -> Mapping[str, str]:
-    """The environment as exec(2) gave it, proc(5); where there is no /proc, as it is now."""
+    """The environment at exec(2), from proc(5); without /proc, the current one."""
     try:
         with open("/proc/self/environ", "rb") as file:
             entries = file.read().decode("utf-8", "surrogateescape").split("\0")
@@ -99,7 +106,7 @@ def descriptors(setup: Setup) -> Finding:
 
 
 def name(setup: Setup) -> Finding:
-    """Which `bridge` would a person get who types just that?"""
+    """Which program does the word `bridge` run?"""
     found = shutil.which("bridge")
     if found is None:
         return ok("no program called bridge is in the PATH; python3 -m bridge is the name to use")
@@ -112,7 +119,7 @@ def name(setup: Setup) -> Finding:
 
 
 def is_ours(path: str) -> bool:
-    """A script of this package, or a packed one; looked at, not run."""
+    """Is it a script of this package, or a packed one? The file is read, not run."""
     try:
         with open(path, "rb") as file:
             head = file.read(HEAD_BYTES)
@@ -122,7 +129,7 @@ def is_ours(path: str) -> bool:
 
 
 def command(setup: Setup) -> Finding:
-    """Would the command that a shell in a pane gets find this program? Tried in another folder than ours."""
+    """Does the command that a pane's shell gets find this program? It is tried in the folder /."""
     try:
         template = show_template(setup.panes.shell_command)
     except UsageError as error:
@@ -141,11 +148,14 @@ def command(setup: Setup) -> Finding:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return warn(f"`{trial}` does not end", "say with --shell-command what a shell should get")
+        return warn(f"`{trial}` does not end", "set the command for shells with --shell-command")
     said = (done.stdout or done.stderr).decode("utf-8", "replace").strip().rpartition("\n")[2]
     if done.returncode or not said.startswith("bridge "):
-        mend = "name a program that is there: --shell-command 'python3 -I /PATH/bridge.pyz show {id}' (python3 -m bridge pack makes that file)"
-        return warn(f"`{trial}` in another folder says: {said or 'nothing'}", mend)
+        mend = (
+            "name a program that exists: --shell-command 'python3 -I /PATH/bridge.pyz show {id}' "
+            "(python3 -m bridge pack makes that file)"
+        )
+        return warn(f"`{trial}` in another folder prints: {said or 'nothing'}", mend)
     if said != f"bridge {__version__}":
         return warn(
             f"`{trial}` in another folder is {said}, this is {__version__}",

@@ -1,9 +1,9 @@
 """The store's file: sound, of our version, private, with room to grow.
 
-Read only, and without a trace: SQLite makes -wal and -shm files even for a reader of a WAL store
-that nobody has open, and they would belong to whoever runs `doctor`, and keep a broker of
-another user out. So a store without a -wal file is opened as immutable; one that has
-one has the other as well, or had a broker that was killed.
+It is read only, and without a trace. SQLite makes -wal and -shm files even for a reader, if no
+other process has the WAL store open. These files would belong to the user of `doctor`, and
+another user's broker could then not open the store. So a store without a -wal file is opened
+as immutable. A store with a -wal file also has a -shm file, or its broker was killed.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from bridge.broker.journal import schema
 from bridge.broker.journal.sqlite import CHECKED_MAX
 from bridge.doctor.finding import Finding, Setup, fail, ok, size, warn
 
-STEPS = 10000  # of SQLite's virtual machine between two looks at the clock: a millisecond or so
-LOCK_WAIT = 1.0  # seconds; readers of a WAL store wait for nobody but a recovery
-REPLACE = "stop the broker, and move the file away or restore a copy of it (sqlite3 FILE .dump may save most of what is in it)"
+STEPS = 10000  # of SQLite's virtual machine between two time checks: about a millisecond
+LOCK_WAIT = 1.0  # seconds; readers of a WAL store wait only for a recovery
+REPLACE = (
+    "stop the broker, and move the file away or restore a copy of it "
+    "(sqlite3 FILE .dump may save most of its content)"
+)
 ELSEWHERE = "give --db (or BRIDGE_DB) the broker's own path"
 
 
@@ -30,8 +33,8 @@ def sound(setup: Setup) -> Finding:
     path = setup.db
     if path == ":memory:":
         return warn(
-            "the broker is told to keep nothing (:memory:)",
-            "give it --db PATH, or unset BRIDGE_DB, if tickets should survive it",
+            "the broker is set to keep nothing on disk (:memory:)",
+            "give it --db PATH, or unset BRIDGE_DB, if tickets should survive a restart",
         )
     try:
         size_bytes = os.stat(path).st_size + (
@@ -57,7 +60,7 @@ def sound(setup: Setup) -> Finding:
 
 
 def inspect(path: str, size_bytes: int, deadline: float) -> Finding:
-    """Raises sqlite3.DatabaseError for what cannot be read."""
+    """Raises sqlite3.DatabaseError for a file that cannot be read."""
     with closing(connect(path)) as connection:
         owner = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -67,7 +70,7 @@ def inspect(path: str, size_bytes: int, deadline: float) -> Finding:
             return fail(f"{path} is another program's database", ELSEWHERE)
         if version > schema.VERSION:
             return fail(
-                f"{path} is of version {version}, this bridge knows up to {schema.VERSION}",
+                f"{path} is of version {version}, this bridge supports up to {schema.VERSION}",
                 "run the newer bridge, or " + ELSEWHERE,
             )
         found = quick_check(connection, size_bytes, deadline)
@@ -95,7 +98,7 @@ def connect(path: str) -> sqlite3.Connection:
 
 
 def quick_check(connection: sqlite3.Connection, size_bytes: int, deadline: float) -> str:
-    """What PRAGMA quick_check finds, in the time that there is."""
+    """The result of PRAGMA quick_check, as far as the time allows."""
     if size_bytes > CHECKED_MAX:
         return "too large to be read through"
     connection.set_progress_handler(lambda: time.monotonic() > deadline, STEPS)
@@ -111,7 +114,7 @@ def quick_check(connection: sqlite3.Connection, size_bytes: int, deadline: float
 
 
 def private(setup: Setup) -> Finding:
-    """Tickets are other people's words: only the broker's user may read them."""
+    """Tickets hold other people's texts: only the broker's user may read them."""
     files = [
         path for path in (setup.db, setup.db + "-wal", setup.db + "-shm") if os.path.exists(path)
     ]
@@ -121,7 +124,7 @@ def private(setup: Setup) -> Finding:
         mode = stat.S_IMODE(os.stat(path).st_mode)
         if mode & 0o077:
             return warn(
-                f"{path} has mode {mode:04o}: others than its owner may read or write it",
+                f"{path} has mode {mode:04o}: other users may read or write it",
                 f"chmod 600 {path}",
             )
     return ok(f"mode {stat.S_IMODE(os.stat(files[0]).st_mode):04o}, owner {owner_of(files[0])}")
@@ -149,7 +152,7 @@ def disk(setup: Setup) -> Finding:
 
 
 def nearest_folder(path: str) -> str:
-    """The folder of the store, or the next above it that exists."""
+    """The store's folder, or its nearest parent that exists."""
     folder = os.path.dirname(os.path.abspath(path)) if path != ":memory:" else os.getcwd()
     while not os.path.isdir(folder) and folder != os.path.dirname(folder):
         folder = os.path.dirname(folder)

@@ -1,8 +1,8 @@
 """The tmux program, what its version lacks, and whether a server answers.
 
-What is missing was measured from 2.7 to 3.7, or read from tmux's CHANGES. bridge guards
-against all of it from 2.2 on; the person should know all the same, since
-other tools that type into panes may not.
+The gaps were measured from 2.7 to 3.7, or read from tmux's CHANGES. bridge guards against all
+of them from 2.2 on. They are still reported, since other tools that type into panes may not
+have such guards.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from bridge.doctor.finding import Finding, Grade, Setup, fail, ok, warn
 from bridge.errors import TmuxError
 
-# (the version that mended it, how bad it is before, what is wrong before)
+# (the version with the fix, the grade before it, what is wrong before it)
 LACKS = (
     ((2, 2), Grade.FAIL, "a pane of a restarted server cannot be told from the one before"),
     ((2, 7), Grade.WARN, "bridge was never tried"),
@@ -35,13 +35,14 @@ def program(setup: Setup) -> Finding:
     except TmuxError as error:
         return fail(
             str(error),
-            "install tmux, 3.4 or later if you can (apt install tmux, brew install tmux); watch --print and --exec work without",
+            "install tmux, 3.4 or later if you can (apt install tmux, brew install tmux); "
+            "watch --print and --exec work without it",
         )
     return judge_version(said, version)
 
 
 def judge_version(said: str, version: tuple[int, int]) -> Finding:
-    """What this version lacks, from the table; the worst of it decides."""
+    """What this version lacks, from the table. The worst gap decides the grade."""
     missing = [
         (grade, f"before {major}.{minor} {what}")
         for (major, minor), grade, what in LACKS
@@ -70,9 +71,10 @@ def server(setup: Setup) -> Finding:
     if not rows or len(rows) != len(lines):
         return fail(
             f"{setup.tmux.server} answers what no tmux would: {lines[:1]}",
-            "look which tmux is first in your PATH: type -a tmux",
+            "check which tmux is first in your PATH: type -a tmux",
         )
-    text = f"{setup.tmux.server}: {count(len({row[2] for row in rows}), 'session')}, {count(len(rows), 'pane')}"
+    sessions = count(len({row[2] for row in rows}), "session")
+    text = f"{setup.tmux.server}: {sessions}, {count(len(rows), 'pane')}"
     running = rows[0][1]
     if running and running != client:
         return warn(
@@ -86,7 +88,8 @@ def no_server(setup: Setup, said: str) -> Finding:
     if re.search("protocol version|server version", said):
         return fail(
             said,
-            "tmux was updated under a running server: end its sessions with the old program, and start it again",
+            "tmux was updated under a running server: end its sessions with the old program, "
+            "and start it again",
         )
     if re.search("no server running|error connecting|No such file", said):
         return warn(

@@ -1,11 +1,12 @@
-"""All that one agent has of its own, whoever brings its tickets: `watch` has one of these, `supervise` a hundred.
+"""All tasks and state of one agent. `watch` has one of these, `supervise` may have a hundred.
 
-    arrivals    inbox ◄─ the intake; catches up when the inbox was full
+    arrivals    intake ─► inbox; catches up when the inbox was full
     delivery    inbox ─► claim ─► sink ─► acknowledge
-    report      tells the broker
+    report      sends the watcher's report to the broker
 
-`run` is one life, with one sink. What the inbox holds and remembers outlives it: after a crash, or when the agent has
-moved to another pane, the next life goes on with it, and what a sink has taken is never given to a sink again.
+`run` is one life, with one sink. The inbox outlives it. After a crash, or when the agent has
+moved to another pane, the next life continues with the same inbox. A ticket that a sink has
+taken is never given to a sink again.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ from bridge.watcher.report import Reporter, Share, Vitals
 from bridge.watcher.sinks.base import Sink
 
 log = logging.getLogger("bridge.watcher")
-LEAVE = 5.0  # seconds for two short tmux calls; a server that hangs for longer has the entry of a process that ends
+# Seconds for two short tmux calls. If the server hangs for longer, the pane's entry stays. It
+# names a process that has ended, and is ignored.
+LEAVE = 5.0
 
 
 class AgentWatch:
-    """Made inside a running loop. `share`: which part of the process is this agent's, for its report."""
+    """Made inside a running loop. `share` returns this agent's part of the process, for reports."""
 
     def __init__(
         self,
@@ -78,6 +81,5 @@ class AgentWatch:
                 ).run(),
             )
         finally:
-            await finishes(
-                asyncio.ensure_future(sink.leave()), LEAVE
-            )  # we may be told again to stop, and must not leave it behind
+            # A second cancellation must not leave this task without an owner.
+            await finishes(asyncio.ensure_future(sink.leave()), LEAVE)

@@ -1,13 +1,15 @@
-"""One agent's end of the intake: what comes for it goes into its inbox, or is left with the broker.
+"""One agent's end of the intake: its tickets go into its inbox, or stay with the broker.
 
     level ──no room──► behind ──the backlog was read to its end──► level
 
-Rule 1: `take` never waits, so a slow pane delays nobody else who shares the connection.
-Rule 2: what finds no room is left, and so is everything after it, or the order would break; the agent is behind then.
-Rule 3: who is behind reads the agent's own backlog, from the last ticket that was taken, each time that half of the
-        inbox is free, until an answer is empty and nothing was left meanwhile. With no await between seeing that and
-        being level again, no ticket falls in between.
-Rule 4: a ticket without a seq (the predecessor's) is simply left: it comes again with each poll.
+Rule 1: `take` never waits, so a slow pane does not delay others that share the connection.
+Rule 2: a ticket without room stays with the broker, and so do all after it, or the order
+        would break. The agent is behind then.
+Rule 3: an agent that is behind reads its own backlog, after the last ticket taken, each time
+        that half of the inbox is free. It is level after an empty answer during which no
+        ticket was left. No await stands between that test and the change to level, so no
+        ticket is lost in between.
+Rule 4: a ticket without a seq (from the predecessor) is just left. Each poll returns it again.
 """
 
 from __future__ import annotations
@@ -39,8 +41,8 @@ class Arrivals:
         settings: WatcherSettings,
     ) -> None:
         self.vitals = vitals
-        self.arrived = asyncio.Event()  # set when a ticket came in
-        self.has_room = asyncio.Event()  # set by the delivery when a ticket left
+        self.arrived = asyncio.Event()  # set when a ticket was taken
+        self.has_room = asyncio.Event()  # set by the delivery when a ticket has left the inbox
         self._agent = agent
         self._client = client
         self._inbox = inbox
@@ -58,7 +60,7 @@ class Arrivals:
             self.fall_behind()
 
     def fall_behind(self) -> None:
-        """There may be tickets that nobody told us of: look at the backlog."""
+        """Read the backlog: it may hold tickets that did not come through the connection."""
         if not self._behind.is_set():
             log.debug(
                 "behind agent=%s queued=%d after=%d", self._agent, len(self._inbox), self._cursor
@@ -72,7 +74,7 @@ class Arrivals:
         )
 
     def forget(self) -> None:
-        """The broker has another store: its seqs say nothing about ours."""
+        """The broker has another store, so the old seqs mean nothing."""
         self._cursor = self._left = 0
 
     async def run(self) -> None:
@@ -91,7 +93,7 @@ class Arrivals:
                 )
 
     async def _wait_room(self) -> None:
-        # Not for each ticket that leaves: that would be a request for each.
+        # Reading after each ticket that leaves would cost one request per ticket.
         while self._inbox.room * 2 < self._settings.inbox_max:
             self.has_room.clear()
             await self.has_room.wait()
@@ -100,7 +102,7 @@ class Arrivals:
         left, cursor = self._left, self._cursor
         tickets = await self._client.pending(self._agent, cursor, limit=self._inbox.room)
         if cursor != self._cursor:
-            return  # `forget` came in between
+            return  # `forget` was called meanwhile
         for ticket in tickets:
             if not self._inbox.offer(ticket):
                 return

@@ -1,35 +1,35 @@
 """Inbox → claim → sink → acknowledge, one ticket at a time, in the inbox's order.
 
-    wait for a head ─► wait until the sink is ready ─► claim ─► deliver ─► acknowledge until the broker says yes
+    wait for a head ─► wait until the sink is ready ─► claim ─► deliver ─► acknowledge
+                       (sink_wait.py)                                      until it is accepted
 
-Rule 1: a ticket is claimed only when the sink is ready, so a lease is never held by who cannot use it.
-Rule 2: after the sink has taken a ticket nothing but its acknowledgement is tried, for as long as it takes.
-Rule 3: a ticket that cannot be delivered waits, with a growing pause between attempts; it is never dropped.
-        Only the broker's word ends it: somebody else acknowledged it, or it is gone. A command that failed for it
-        `exec_tries` times is given up: the ticket is set aside (inbox.py), stays pending, and the broker is told why.
-Rule 4: told to stop, the attempt under way is finished, within `stop_timeout`.
+Rule 1: a ticket is claimed only when the sink is ready. An unused lease would only keep
+        other watchers from the ticket.
+Rule 2: after the sink has taken a ticket, only its acknowledgement is tried, for as long as
+        that takes.
+Rule 3: a ticket that cannot be delivered waits, with a growing pause between attempts.
+        It is dropped only when the broker reports that it is acknowledged or gone.
+        A command that failed for it `exec_tries` times is given up: the ticket is set aside
+        (inbox.py), stays pending, and the broker gets the reason.
+Rule 4: a stop lets the current attempt finish, within `stop_timeout`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from typing import Any
 
 from bridge.backoff import full_jitter
 from bridge.client.broker import ABSENT, BrokerClient
 from bridge.errors import (
-    BridgeError,
     BrokerUnreachable,
     DeliveryFailed,
     HalfDelivered,
     PaneError,
-    PaneLost,
     PaneNotReady,
-    PaneUnfit,
     Refused,
-    TmuxError,
     Uncertain,
     Unconfirmed,
 )
@@ -38,31 +38,27 @@ from bridge.tasks import NEVER, stop_all, within
 from bridge.watcher.arrivals import Arrivals
 from bridge.watcher.inbox import Entry, Inbox, Stage
 from bridge.watcher.lease import Leases
-from bridge.watcher.report import BUSY, HEALTHY, LOST, Vitals
+from bridge.watcher.report import Vitals
+from bridge.watcher.sink_wait import SinkWait, retry_delays
 from bridge.watcher.sinks.base import Sink
 
 log = logging.getLogger("bridge.watcher")
-RETRY_BASE = 0.25  # seconds, ceiling of the first pause between two attempts
-NOT_READY_BASE, NOT_READY_CAP = (
-    0.05,
-    1.0,
-)  # seconds; a pane that was ready a moment ago probably is again soon
-TURN_PATIENCE = (
-    1.0  # seconds for which an agent that shares its pane waits there, once it is its turn
-)
-EXPLAIN_EVERY = 30.0  # seconds between two log lines that say why a ticket waits
+# Seconds. A pane that was ready a moment ago is probably ready again soon.
+NOT_READY_BASE, NOT_READY_CAP = 0.05, 1.0
+# Seconds that an agent waits, in its turn, for a shared pane to become ready.
+TURN_PATIENCE = 1.0
 FOREVER = float("inf")
-UNCONFIRMED_MAX = 8  # tickets that stand unconfirmed in a pane while others pass: the pane remembers as many (marks.py, KEPT_MAX)
-STUCK = (
-    HalfDelivered,
-    Uncertain,
-    Unconfirmed,
-)  # the ticket's text, or its command, was typed, and nothing tells what became of it
-PASSING = frozenset({408, 425, 429})  # refusals of 4xx that another try may change; 5xx may, too
+# Tickets that may be set aside while they are unconfirmed in a pane. The pane's marks hold
+# as many (marks.py, KEPT_MAX).
+UNCONFIRMED_MAX = 8
+# The ticket's text, or its command, was typed, and its effect is unknown.
+STUCK = (HalfDelivered, Uncertain, Unconfirmed)
+# 4xx statuses for which a retry may succeed. For a 5xx it may as well.
+PASSING = frozenset({408, 425, 429})
 
 
 class Delivery:
-    """Empties the inbox into the sink."""
+    """Moves tickets from the inbox to the sink."""
 
     def __init__(
         self,
@@ -81,7 +77,7 @@ class Delivery:
         self._leases = leases
         self._vitals = vitals
         self._settings = settings
-        self._unfit = ""  # why a pane was not taken, as it was logged last
+        self._wait = SinkWait(inbox, sink, self._head, vitals, settings)
         self._forget_failures()
 
     async def run(self) -> None:
@@ -94,13 +90,14 @@ class Delivery:
         while True:
             entry = await self._wait_head()
             if entry.stage is not Stage.INJECTED:
-                await self._wait_ready()
-            head = self._head()  # an urgent one may have come while the sink was busy
+                await self._wait.wait_ready()
+            # An urgent ticket may have arrived while the sink was busy.
+            head = self._head()
             if head is not None and not self._pause_of(head):
                 await self._finish(self._attempt(head))
 
     async def _wait_head(self) -> Entry:
-        await self._look()
+        await self._wait.look()
         while True:
             self._arrivals.arrived.clear()
             head = self._head()
@@ -111,97 +108,27 @@ class Delivery:
                 await within(min(pause, self._idle_pause()), self._arrivals.arrived.wait())
             except asyncio.TimeoutError:
                 if head is None or self._pause_of(head):
-                    await self._look()
+                    await self._wait.look()
 
     def _idle_pause(self) -> float:
-        """Seconds between two looks at the sink while nothing comes. One without a session has nothing that could be lost,
-        and ten watchers that wake up for nothing are half of what they use."""
+        """Seconds between two checks of the sink while nothing arrives.
+
+        A sink without a session cannot be lost. Ten watchers that wake up without a reason
+        spend half of their CPU time on that.
+        """
         return self._settings.pane_check / 1000 if self._sink.session else NEVER
 
     def _head(self) -> Entry | None:
         return self._inbox.head(self._sink.owes, asyncio.get_running_loop().time())
 
     def _pause_of(self, entry: Entry) -> float:
-        """Seconds until the entry may be tried; an injected one always may."""
+        """Seconds until the entry may be tried. An injected entry always may."""
         if entry.stage is Stage.INJECTED:
             return 0.0
         return min(NEVER, max(0.0, entry.held_until - asyncio.get_running_loop().time()))
 
-    async def _look(self) -> None:
-        """Nothing to deliver: is the pane still there?"""
-        try:
-            await self._sink.check()
-            if self._vitals.health != HEALTHY:
-                self._vitals.note(health=HEALTHY)
-        except (PaneLost, TmuxError) as error:
-            self._lose(error)
-
-    async def _wait_ready(self) -> None:
-        """Wait for the sink, also while its pane is gone: it is looked for with backoff."""
-        delays = self._new_delays()
-        while True:
-            try:
-                if await self._wait_and_explain():
-                    self._vitals.go_on()
-                self._vitals.note(health=HEALTHY)
-                return
-            except (PaneLost, TmuxError) as error:
-                self._lose(error)
-            await asyncio.sleep(next(delays))
-
-    async def _wait_and_explain(self) -> bool:
-        """Wait for the sink; when that takes long, say why: at once when the reason is a new one, else now and then. True if it was said."""
-        waiting, clock = (
-            asyncio.ensure_future(self._sink.wait_ready(self._inbox.held)),
-            asyncio.get_running_loop().time,
-        )
-        said_at = float("-inf")
-        try:
-            while not (await asyncio.wait({waiting}, timeout=self._settings.explain_after / 1000))[
-                0
-            ]:
-                reason = await self._sink.reason()
-                if self._vitals.health == HEALTHY:
-                    self._vitals.note(
-                        health=BUSY
-                    )  # no await until the reason is noted too: they travel in one report
-                if reason and (self._head_waits(reason) or clock() - said_at > EXPLAIN_EVERY):
-                    log.info(
-                        "waiting for the pane session=%s pane=%s queued=%d reason=%s",
-                        self._vitals.session,
-                        self._vitals.pane,
-                        len(self._inbox),
-                        reason,
-                    )
-                    said_at = clock()
-            waiting.result()
-            return said_at > float("-inf")
-        finally:
-            await stop_all(waiting)
-
-    def _head_waits(self, reason: str) -> bool:
-        """Note why; True when the reason is a new one."""
-        head = self._head()
-        return head is not None and self._vitals.wait(head.ticket.ticket_id, reason)
-
-    def _lose(self, error: BridgeError) -> None:
-        self._head_waits(str(error))
-        is_new, is_unfit = self._vitals.health != LOST, isinstance(error, PaneUnfit)
-        if is_new or is_unfit and str(error) != self._unfit:
-            log.warning(
-                "pane lost session=%s pane=%s reason=%s",
-                self._vitals.session,
-                self._vitals.pane,
-                error,
-            )
-        self._unfit = str(error) if is_unfit else self._unfit
-        if is_new:
-            self._vitals.note(health=LOST, session_failure=True)
-        if self._settings.exit_on_loss:
-            raise error
-
     async def _finish(self, attempt: Coroutine[Any, Any, None]) -> None:
-        """Run one attempt; a stop that comes meanwhile waits for it (rule 4)."""
+        """Run one attempt. A stop during the attempt waits for its end (rule 4)."""
         task = asyncio.ensure_future(attempt)
         try:
             await asyncio.shield(task)
@@ -258,7 +185,7 @@ class Delivery:
             self._hold(entry, pause)
 
     async def _gives_up(self, entry: Entry, error: DeliveryFailed) -> bool:
-        """Is this failure the last one? Then the ticket is set aside for as long as this watcher runs."""
+        """Set the ticket aside after its last allowed failure, until the watcher restarts."""
         failures, most = self._inbox.fail(entry.ticket.ticket_id), self._settings.exec_tries
         if not most or failures < most:
             return False
@@ -266,7 +193,7 @@ class Delivery:
         return await self._set_aside(entry, reason, FOREVER)
 
     async def _is_stuck(self, entry: Entry, error: PaneError) -> bool:
-        """Has its text been in the pane for too long, unconfirmed? Then its successors pass it, and it is asked about later."""
+        """Set aside a ticket whose text was unconfirmed for `stuck_max`, and try it again later."""
         if not isinstance(error, STUCK):
             return False
         now, most = asyncio.get_running_loop().time(), self._settings.stuck_max / 1000
@@ -282,7 +209,7 @@ class Delivery:
     async def _set_aside(
         self, entry: Entry, reason: str, until: float, most: int | None = None
     ) -> bool:
-        """Let its successors pass it until then, and tell the broker why. False: it stays where it is."""
+        """Let other tickets pass this one until then, and report why. False: it keeps its place."""
         ticket_id = entry.ticket.ticket_id
         if not self._inbox.set_aside(ticket_id, until, most):
             return False
@@ -291,9 +218,8 @@ class Delivery:
         except (BrokerUnreachable, Refused) as error:
             if not (isinstance(error, Refused) and error.status in ABSENT):
                 log.info("not set aside ticket=%s reason=%s", ticket_id, error)
-                self._inbox.set_aside(
-                    ticket_id, 0.0
-                )  # back: a ticket that nothing is told of looks forgotten
+                # Undo it: a ticket that is set aside without a report looks forgotten.
+                self._inbox.set_aside(ticket_id, 0.0)
                 return False
         log.warning("set aside ticket=%s reason=%s", ticket_id, reason)
         self._leases.forget(entry)
@@ -304,8 +230,10 @@ class Delivery:
         return True
 
     async def _is_ready_again(self) -> bool:
-        """Another agent had the turn before us, and its ticket may still be at work in the pane. A turn is not held for long
-        without a use: what keeps our agent waiting need not keep the others."""
+        """Wait again, because another agent had the turn before us and may have used the pane.
+
+        The wait is short: what blocks our agent need not block the others.
+        """
         try:
             await within(TURN_PATIENCE, self._sink.wait_ready(self._inbox.held))
         except asyncio.TimeoutError:
@@ -329,7 +257,7 @@ class Delivery:
         self._forget_failures()
 
     def _note_refused(self, entry: Entry) -> None:
-        """The claim was refused: the ticket is gone, or somebody else has it."""
+        """The claim was refused: the ticket is gone, or another watcher has it."""
         if entry.stage is Stage.FINISHED:
             self._vitals.go_on()
         else:
@@ -339,8 +267,8 @@ class Delivery:
         self._inbox.hold(entry.ticket.ticket_id, asyncio.get_running_loop().time() + pause)
 
     async def _acknowledge(self, entry: Entry) -> None:
-        """Rule 2: until the broker answers; only its 4xx (the ticket is unknown) ends it otherwise."""
-        ticket_id, delays = entry.ticket.ticket_id, self._new_delays()
+        """Try until the broker accepts (rule 2), or refuses for good: 4xx for an unknown ticket."""
+        ticket_id, delays = entry.ticket.ticket_id, retry_delays(self._settings)
         while True:
             try:
                 await self._client.acknowledge(ticket_id, self._leases.watcher, entry.evidence)
@@ -369,22 +297,20 @@ class Delivery:
         )
 
     def _forget_failures(self) -> None:
-        self._delays = self._new_delays()
+        self._delays = retry_delays(self._settings)
         self._not_ready_delays = full_jitter(NOT_READY_BASE, NOT_READY_CAP)
-
-    def _new_delays(self) -> Iterator[float]:
-        return full_jitter(RETRY_BASE, self._settings.retry_max / 1000)
 
 
 async def finishes(task: asyncio.Future[None], seconds: float) -> bool:
-    """Wait for a task although we are cancelled, perhaps more than once; after `seconds` it is stopped, and False."""
+    """Wait for a task despite cancellations. After `seconds` stop it, and return False."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + seconds
     while not task.done() and clock() < deadline:
         try:
             await asyncio.wait({task}, timeout=deadline - clock())
         except asyncio.CancelledError:
-            continue  # told again to stop; the caller raises it in the end, and the deadline bounds this
+            # Cancelled again. The caller raises it at the end, and the deadline bounds the wait.
+            continue
     if task.done():
         if not task.cancelled() and task.exception() is not None:
             log.warning("the last delivery failed reason=%s", task.exception())

@@ -1,9 +1,10 @@
-"""Keeps the supervisor's roster true while it runs.
+"""Keeps the supervisor's roster up to date while it runs.
 
-    command line > file > registry > sessions       where two name one agent, the earlier one holds
+    command line > file > registry > sessions       if two name one agent, the earlier one wins
 
-Each source has a loop of its own: look, and when what all of them say together has changed, assign it. A source that
-cannot tell (a file with a mistake, a broker that is away) leaves its part as it was; its complaint is logged once.
+Each source has its own loop: look, and assign the merged roster when it has changed. A source
+that fails (a file with a mistake, an unreachable broker) keeps its last roster. Its error is
+logged once.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ log = logging.getLogger("bridge.watcher")
 
 
 class Enrolment:
-    """Made inside a running loop. `known`: what sources have said already, by their names."""
+    """Made inside a running loop. `known`: rosters that sources have returned already, by name."""
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class Enrolment:
             wake.set()
 
     async def run(self) -> None:
-        """Follow the sources, for ever."""
+        """Follow the sources without end."""
         if self._sources:
             await run_together(**{source.name: self._follow(source) for source in self._sources})
         await asyncio.Event().wait()

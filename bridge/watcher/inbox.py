@@ -1,22 +1,25 @@
-"""What a watcher holds between the broker and its sink: in order, each ticket once.
+"""The tickets that a watcher holds between the broker and its sink: in order, each once.
 
-    waiting ──claim──► claimed ──inject──► injected ──ack──► (finished, remembered by id)
+    waiting ──claim──► claimed ──inject──► injected ──ack──► (finished, its id is kept)
        │  └───────inject, of a broker without claims──▲
-       └──────────drop: somebody else has finished it────────► (finished, remembered by id)
+       └──────────drop: another watcher has finished it──────► (finished, its id is kept)
 
        waiting, claimed ──set aside──► waiting, behind all that are not aside
 
-Rule 1: the head is the urgent ticket with the lowest seq, else the one with the lowest seq; nothing else reorders,
-        but for a ticket whose text the sink holds already: until that one is through, no other can be.
-Rule 2: what is injected can never be injected again; the only way on is its acknowledgement.
-Rule 3: a head that must wait (another watcher holds its lease) makes its successors wait, or order would break.
-Rule 4: a ticket that was tried for long enough may be set aside. The others pass it, in their own order, those that
-        come later too. It is the head again when no other is left, or when its time aside is over: nothing is lost.
+Rule 1: the head is the urgent ticket with the lowest seq, else the ticket with the lowest seq.
+        One exception: a ticket whose text the sink already holds goes first, because no
+        other can be delivered before it.
+Rule 2: an injected ticket can never be injected again. Only its acknowledgement follows.
+Rule 3: a head that must wait (another watcher holds its lease) makes its successors wait, or
+        the order would break.
+Rule 4: a ticket that was tried for long enough may be set aside. The others pass it, in their
+        own order, later arrivals too. It becomes the head again when no other ticket is left,
+        or when its time aside is over. So no ticket is lost.
 
-Bounds: `capacity` tickets stand in line, and as many aside; when the line is full, `offer` says no, and the broker
-keeps the rest (arrivals.py). When as many are aside as may be, `set_aside` says no: the line waits then, as rule 3
-has it. Of finished tickets the last `remembered` ids are kept, because an answer that was on its way may name one
-of them again.
+Bounds: the line holds `capacity` tickets, and as many may be set aside. When the line is full,
+`offer` returns False, and the broker keeps the rest (arrivals.py). When the limit of set-aside
+tickets is reached, `set_aside` returns False, and the line waits (rule 3). The ids of the
+last `remembered` finished tickets are kept, because a late answer may contain one again.
 """
 
 from __future__ import annotations
@@ -47,7 +50,7 @@ class Step(enum.Enum):
 
 NEXT_STAGE = {
     (Stage.WAITING, Step.CLAIM): Stage.CLAIMED,
-    (Stage.WAITING, Step.INJECT): Stage.INJECTED,  # the predecessor's broker knows no claims
+    (Stage.WAITING, Step.INJECT): Stage.INJECTED,  # the predecessor's broker has no claims
     (Stage.WAITING, Step.DROP): Stage.FINISHED,
     (Stage.WAITING, Step.ASIDE): Stage.WAITING,
     (Stage.CLAIMED, Step.CLAIM): Stage.CLAIMED,  # renewed
@@ -68,9 +71,7 @@ class Entry:
     held_until: float = 0.0  # the caller's clock
     failures: int = 0  # tries that failed
     aside_until: float | None = None  # the caller's clock; None = it was never set aside
-    stuck_at: float | None = (
-        None  # the caller's clock; None = nothing of it stands unconfirmed in the sink
-    )
+    stuck_at: float | None = None  # the caller's clock; None = not unconfirmed in the sink
     evidence: dict[str, object] | None = None
 
     def is_aside(self, now: float) -> bool:
@@ -90,7 +91,7 @@ class Inbox:
         self._held: dict[str, Entry] = {}
         self._finished: OrderedDict[str, None] = OrderedDict()
         self._arrivals = 0
-        self._set_aside = 0  # held ones that were set aside; they keep their place beside the line
+        self._set_aside = 0  # tickets set aside; they take no room in the line
 
     def __len__(self) -> int:
         return len(self._held)
@@ -105,7 +106,7 @@ class Inbox:
         return self._capacity - len(self._held) + self._set_aside
 
     def held(self) -> Collection[str]:
-        """The ids of all held tickets, as they are at any time."""
+        """A live view of the ids of all held tickets."""
         return self._held.keys()
 
     def has_seen(self, ticket_id: str) -> bool:
@@ -124,10 +125,14 @@ class Inbox:
     def head(
         self, is_owed: Callable[[str], bool] = lambda ticket_id: False, now: float = 0.0
     ) -> Entry | None:
-        """Whose turn it is; its `held_until` may lie in the future. `is_owed`: does the sink hold this ticket's text?"""
+        """The next ticket; its `held_until` may lie in the future.
+
+        `is_owed`: does the sink hold this ticket's text?
+        """
 
         def turn(entry: Entry) -> tuple[bool, bool, bool, tuple[bool, int, int]]:
-            # An injected ticket goes first whatever its rank: its acknowledgement must not wait behind anything.
+            # An injected ticket goes first whatever its rank: nothing may delay its
+            # acknowledgement.
             is_owing = entry.stage is Stage.INJECTED
             return (
                 not is_owing,
@@ -151,24 +156,26 @@ class Inbox:
         self._step(ticket_id, Step.DROP)
 
     def hold(self, ticket_id: str, until: float) -> None:
-        """Try this one again then, not before."""
+        """Do not try this ticket again before `until`."""
         self._held[ticket_id].held_until = until
 
     def fail(self, ticket_id: str) -> int:
-        """One more try has failed; how many there were."""
+        """Count one more failed try, and return the count."""
         entry = self._held[ticket_id]
         entry.failures += 1
         return entry.failures
 
     def stuck_since(self, ticket_id: str, now: float) -> float:
-        """When it was first said of this one that it is stuck: now, or earlier."""
+        """When this ticket was first reported as stuck: earlier, or now."""
         entry = self._held[ticket_id]
         entry.stuck_at = now if entry.stuck_at is None else entry.stuck_at
         return entry.stuck_at
 
     def set_aside(self, ticket_id: str, until: float, most: int | None = None) -> bool:
-        """Let all others pass this one until then. False, and nothing changes: as many are aside as may be, by `most` or by
-        the capacity."""
+        """Let all others pass this one until then.
+
+        False, and nothing changes, if the limit is reached: `most`, or the capacity.
+        """
         is_new = self._held[ticket_id].aside_until is None
         if is_new and self._set_aside >= (
             self._capacity if most is None else min(most, self._capacity)

@@ -1,11 +1,13 @@
 """Transport → inboxes: receive, reconnect, change the tier, keep the cursor.
 
-Rule 1: the cursor is the highest seq received; it serves all tiers and all recipients. What one recipient has no
-        room for it fetches by itself (arrivals.py), so nobody is waited for here.
-Rule 2: after each reconnect the whole backlog is looked at once, without the cursor. Being told is a hint,
-        asking is the truth: the broker may have come back with another store, whose seq began anew.
-Rule 3: a failure is judged when it happens. A tier that had worked for `tier_holds` until then begins with a
-        clean slate, any other adds to its failures and to the backoff.
+Rule 1: the cursor is the highest seq received. It serves all tiers and all recipients. A
+        recipient without room reads its own backlog later (arrivals.py), so the intake
+        never waits for one.
+Rule 2: after each reconnect the whole backlog is read once, without the cursor. A pushed
+        event is a hint, the backlog is the truth: the broker may have come back with another
+        store, whose seqs began again.
+Rule 3: a failure is judged when it happens. If the tier had worked for `tier_holds`, its
+        earlier failures and the backoff are reset. Otherwise the failure adds to both.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ async def _nothing() -> None:
 
 
 class Intake:
-    """Keeps a feed's tickets coming, whatever the network does, for those in `recipients` (by agent; may change meanwhile)."""
+    """Receives a feed's tickets for `recipients`, by agent. The mapping may change meanwhile."""
 
     def __init__(
         self,
@@ -66,7 +68,7 @@ class Intake:
 
     @property
     def receiving(self) -> Tier | None:
-        """By which tier it receives now; None: nothing is open."""
+        """The tier that receives now; None while no transport is open."""
         return self.tier if self._opened_at is not None else None
 
     async def run(self) -> None:
@@ -75,13 +77,13 @@ class Intake:
             await asyncio.sleep(pause)
 
     async def _live(self) -> float:
-        """One transport's life; returns the seconds to wait before the next one."""
+        """One transport's life. Returns the seconds to wait before the next one."""
         transport = make_transport(self.tier, self._feed, self._settings)
         try:
             await self._before_open()
             await transport.open(self.cursor)
             await self._serve(transport)
-            return 0.0  # a better tier works, or the cursor was of another store
+            return 0.0  # a better tier works, or the cursor belonged to another store
         except (BrokerUnreachable, PeerError, Refused, TierUnfit) as error:
             return self._judge(error)
         finally:
@@ -118,11 +120,12 @@ class Intake:
         self.cursor = max(self.cursor, ticket.seq)
 
     async def _reconcile(self) -> bool:
-        """Look at the whole backlog (rule 2). False: the cursor is of another store and was forgotten."""
+        """Read the whole backlog (rule 2). False: the cursor belonged to another store."""
         if all(map(self._is_known, await self._feed.poll(0, self._settings.inbox_max))):
             return True
         log.warning(
-            f"the broker has another store than before: receiving from its beginning {self._feed.kind}=%s",
+            "the broker has another store than before: receiving from its beginning "
+            f"{self._feed.kind}=%s",
             self._feed.name,
         )
         self.cursor = 0
@@ -136,7 +139,7 @@ class Intake:
         return arrivals is None or not 0 < ticket.seq <= self.cursor or arrivals.knows(ticket)
 
     async def _probe(self) -> None:
-        """Return when the tier above was seen to work."""
+        """Return when the tier above has worked once."""
         while True:
             await asyncio.sleep(self._settings.probe_interval / 1000 * random.uniform(0.5, 1.5))
             assert self._ladder.above is not None, "only started below the top"
@@ -156,7 +159,7 @@ class Intake:
                 await transport.aclose()
 
     def _judge(self, error: BridgeError) -> float:
-        """Rule 3: what a failure means, and how long to wait."""
+        """Update the ladder after a failure, and return how long to wait (rule 3)."""
         if (
             self._opened_at is not None
             and asyncio.get_running_loop().time() - self._opened_at
@@ -173,9 +176,8 @@ class Intake:
             error,
         )
         change: Change | None = None
-        if isinstance(
-            error, (TierUnfit, ConnectionLost, PeerError)
-        ):  # a broker that is not there proves nothing
+        # An absent broker is no evidence against the tier.
+        if isinstance(error, (TierUnfit, ConnectionLost, PeerError)):
             change = self._ladder.fail(str(error), is_proof=isinstance(error, TierUnfit))
         self._log_change(change)
         if change:
@@ -200,6 +202,6 @@ class Intake:
 
 
 def first_tier(settings: WatcherSettings) -> Tier:
-    """BRIDGE_PUSH_MODE, and one step below the stream when that is switched off."""
+    """BRIDGE_PUSH_MODE, or one tier below the stream if DISABLE_SSE is set."""
     tier = Tier(settings.push_mode)
     return Tier.LONG_POLL if settings.disable_sse and tier is Tier.STREAM else tier

@@ -1,16 +1,16 @@
 """Which tier should the watcher use now?
 
 Rule 1: every change of tier happens in this file.
-Rule 2: this file knows no sockets and no clock; it is told what happened.
+Rule 2: this file has no sockets and no clock. Its callers report what happened.
 
     STREAM --failed--> LONG_POLL --failed--> POLL
       ^------probe ok-----'  ^-----probe ok----'
 
 We climb one step at a time, so that a proxy that breaks streams but
 passes long requests keeps us on the middle step instead of the lowest.
-A single failure proves little (a broker that restarts also breaks a stream),
-so it takes several in a row, or one proof that the tier cannot work here. A
-broker that is not there at all is no evidence against any tier.
+A single failure proves little, because a restart of the broker also breaks a stream.
+So a step down takes several failures in a row, or one proof that the tier cannot work
+here. An absent broker is no evidence against any tier.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def step(tier: Tier, signal: Signal) -> Tier:
 
 @dataclass(frozen=True)
 class Change:
-    """One move, with its reason: worth one log line."""
+    """One change of tier and its reason, for one log line."""
 
     before: Tier
     after: Tier
@@ -72,18 +72,18 @@ class Ladder:
         return None if self.tier is self.top else step(self.tier, Signal.PROBE_OK)
 
     def fail(self, reason: str, is_proof: bool = False) -> Change | None:
-        """The tier failed; `is_proof`: it cannot work here, however often we try."""
+        """The tier failed. `is_proof`: it cannot work here, however often we try."""
         self._failures += 1
         if is_proof or self._failures >= self._step_down_after:
             return self._move(Signal.FAILED, reason)
         return None
 
     def hold(self) -> None:
-        """The tier has worked for a while: its failures are forgotten."""
+        """The tier has worked for a while: forget its failures."""
         self._failures = 0
 
     def climb(self) -> Change | None:
-        """A probe of the tier above went well."""
+        """A probe of the tier above succeeded."""
         return self._move(Signal.PROBE_OK, "the tier above works")
 
     def _move(self, signal: Signal, reason: str) -> Change | None:

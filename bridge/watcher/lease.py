@@ -1,14 +1,14 @@
 """Claims: "I am about to inject this one" (WIRE rule 5), and what the broker's answers mean.
 
     200  it is ours for a while            404 of our broker       the ticket is gone: drop it
-    409  another watcher holds it: wait    404 of the predecessor  it knows no claims: go on without
+    409  another watcher holds it: wait    404 of the predecessor  no claims: go on without
     409  it is no longer pending: drop it
 
-Whoever holds a ticket usually acknowledges it long before his lease is over, and nobody tells us; so it is asked for
-again after growing pauses, and when the lease is over at the latest.
+A holder usually acknowledges long before its lease ends, and no event reports that. So we ask
+again after growing pauses, and at the latest when the lease ends.
 
-A watcher's name is new for each process: a second watcher of the same pane must
-not pass for the first one.
+Each process has a new watcher name. A second watcher of the same pane must not
+pass for the first one.
 """
 
 from __future__ import annotations
@@ -34,12 +34,11 @@ from bridge.watcher.inbox import Entry, Inbox, Stage
 log = logging.getLogger("bridge.watcher")
 T = TypeVar("T")
 RENEWALS = 3  # per lease: one may be lost on the way and another be late
-RELEASE_SECONDS = 1.0  # for giving a claim back at the end; it runs out by itself soon enough
-SOONEST = 0.05  # seconds; a lease that is over by the broker's clock is still not asked for in a tight loop
-ASK_BASE, ASK_CAP = (
-    0.2,
-    2.0,
-)  # seconds between two questions after a ticket that another watcher holds
+RELEASE_SECONDS = 1.0  # limit for giving a claim back at the end; the lease also expires by itself
+# Seconds. No tight loop for a lease that, by the broker's clock, is already over.
+SOONEST = 0.05
+# Seconds between two claims of a ticket that another watcher holds.
+ASK_BASE, ASK_CAP = 0.2, 2.0
 
 
 def watcher_name() -> str:
@@ -59,24 +58,28 @@ class Leases:
         clock: Callable[[], float] = awake.now,
     ) -> None:
         self.watcher = watcher
-        self._clock = clock  # of a lease: it goes on while the machine sleeps
+        self._clock = clock  # it also counts while the machine sleeps
         self._client = client
         self._inbox = inbox
         self._lease_ms = lease_ms
-        self._has_claims = True  # until a broker shows that it knows none
-        self._claimed: Entry | None = None  # the last one
-        self._fresh_until = 0.0  # until when its claim needs no renewal
-        self._held_until = 0.0  # until when nobody else can have it; counted from before we asked, so never too long
-        self._refused, self._pauses = (
-            "",
-            full_jitter(ASK_BASE, ASK_CAP),
-        )  # the ticket that another watcher had last, and when to ask again
+        self._has_claims = True  # until a broker proves to have no claims
+        self._claimed: Entry | None = None  # the last claimed ticket
+        self._fresh_until = 0.0  # until then its claim needs no renewal
+        # Until then no other watcher can have it. Counted from before the request, so that it
+        # is never too long.
+        self._held_until = 0.0
+        # The last ticket that another watcher held, and the pauses before we ask again.
+        self._refused, self._pauses = "", full_jitter(ASK_BASE, ASK_CAP)
 
     async def claim(self, entry: Entry) -> bool:
-        """True: deliver it now. False: it was dropped, or must wait. Raises BrokerUnreachable, Refused."""
+        """Claim a ticket. True: deliver it now. False: it was dropped, or must wait.
+
+        Raises BrokerUnreachable, Refused.
+        """
         ticket_id, now = entry.ticket.ticket_id, self._clock()
         if self._claimed is entry and now < self._fresh_until:
-            return True  # a pane that is almost ready must not cost the broker a write per look
+            # A pane that is almost ready must not cost the broker a write per try.
+            return True
         try:
             await self._client.claim(ticket_id, self.watcher, self._lease_ms)
         except Refused as error:
@@ -92,8 +95,11 @@ class Leases:
         return True
 
     def time_left(self) -> float:
-        """Seconds for which the claim of the last ticket is surely ours; inf where the broker knows no claims. None are left
-        after a renewal was refused, or when we, or the machine, slept for too long."""
+        """Seconds for which the claim of the last ticket is surely ours.
+
+        inf for a broker without claims. None are left after a refused renewal, or when the process
+        or the machine slept for too long.
+        """
         return self._held_until - self._clock() if self._has_claims else math.inf
 
     async def keep_while(self, ticket_id: str, work: Coroutine[Any, Any, T]) -> T:
@@ -105,12 +111,15 @@ class Leases:
             await stop_all(keeper)
 
     def forget(self, entry: Entry) -> None:
-        """The broker has ended the claim of this ticket: the next try asks for it anew."""
+        """The broker has ended this ticket's claim: the next try must claim again."""
         if self._claimed is entry:
             self._claimed, self._held_until = None, 0.0
 
     async def release(self) -> None:
-        """Let go of a claimed ticket that is not going to be delivered: the shortest lease is the nearest to none."""
+        """Give back a claimed ticket that will not be delivered.
+
+        WIRE has no release. The shortest lease (1 ms) comes nearest to it.
+        """
         if self._claimed is None or self._claimed.stage is not Stage.CLAIMED:
             return
         try:
@@ -132,16 +141,17 @@ class Leases:
             except (BrokerUnreachable, Refused) as error:
                 if isinstance(error, Refused) and error.status in (404, 409):
                     self._held_until = 0.0
-                # What is being typed cannot be taken back; the acknowledgement will tell.
+                # Text that is being typed cannot be taken back. The answer to the
+                # acknowledgement will show the ticket's state.
                 log.info("lease not renewed ticket=%s reason=%s", ticket_id, error)
 
     def _judge_unknown(self, ticket_id: str, error: Refused) -> bool:
         if error.is_problem:
-            log.warning("dropped ticket=%s reason=the broker no longer knows it", ticket_id)
+            log.warning("dropped ticket=%s reason=the broker no longer has it", ticket_id)
             self._inbox.drop(ticket_id)
             return False
         if self._has_claims:
-            log.warning("the broker knows no claims: going on without them")
+            log.warning("the broker has no claims: going on without them")
             self._has_claims = False
         return True
 
@@ -159,7 +169,7 @@ class Leases:
 
 
 def seconds_until(moment: object) -> float:
-    """From now, by this machine's clock, to an RFC 3339 moment in UTC; 1.0 when it cannot be read."""
+    """Seconds from now, by this machine's clock, until an RFC 3339 UTC time; 1.0 if unreadable."""
     try:
         then = datetime.datetime.strptime(str(moment), "%Y-%m-%dT%H:%M:%S.%fZ").replace(
             tzinfo=datetime.timezone.utc

@@ -1,10 +1,10 @@
-"""What the watcher tells the broker about itself: WIRE's report, in the body of a heartbeat.
+"""The watcher's report about itself to the broker (WIRE's report), in a heartbeat's body.
 
-`waiting` says why the head of the inbox is not typed yet, and since when.
+`waiting` is the reason why the head of the inbox is not typed yet, and since when.
 
-It is sent when something in it changed, at most once per interval, and never
-else: an idle watcher is silent, its open stream is presence enough. Only on the
-lowest tier, where nothing stands open, a heartbeat goes out now and then.
+The report is sent when something in it has changed, at most once per interval. An idle
+watcher sends nothing, because its open stream is enough to show that it is present. Only the
+lowest tier, which keeps no connection open, sends a heartbeat from time to time.
 """
 
 from __future__ import annotations
@@ -27,23 +27,25 @@ from bridge.timestamp import rfc3339
 from bridge.watcher.inbox import Inbox
 from bridge.watcher.ladder import Tier
 
-OWN = {
-    "registeredBy": "bridge"
-}  # metadata of an agent that nobody registered before its watcher did
+# Metadata of an agent that its own watcher registered first.
+OWN = {"registeredBy": "bridge"}
 log = logging.getLogger("bridge.watcher")
 
-Share = Callable[
-    [], float
-]  # which part of this process works for the agent: one of a hundred reports a hundredth, so that sums are true
+# The agent's part of this process. One of a hundred agents reports a hundredth of the CPU time
+# and memory, so that sums over agents are correct.
+Share = Callable[[], float]
 HEALTHY, BUSY, LOST = "healthy", "busy", "lost"
-SETTLE = 0.2  # seconds between a change and the look at what has become of it
+SETTLE = 0.2  # seconds between a change and the report of its result
 _DIGITS = re.compile("[0-9]+([.][0-9]+)?")
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """Why a ticket is not typed yet. A reason that differs only in numbers ("… 1.2 s ago") or in what it quotes of
-    the screen (after a colon) is the same one: its `since_at` stays, and nothing is reported."""
+    """Why a ticket is not typed yet.
+
+    Two reasons are the same if they differ only in numbers ("… 1.2 s ago") or in the quoted part
+    of the screen (after a colon). Then `since_at` stays, and nothing is reported.
+    """
 
     ticket_id: str
     reason: str
@@ -62,7 +64,7 @@ def _gist(reason: str) -> str:
 
 @dataclass
 class Vitals:
-    """What the session's tasks note about themselves; `changed` wakes the reporter."""
+    """The current state, as the session's tasks note it. `changed` wakes the reporter."""
 
     session: str
     pane: str
@@ -95,7 +97,7 @@ class Vitals:
         self.changed.set()
 
     def wait(self, ticket_id: str, reason: str) -> bool:
-        """The ticket, the head of the inbox, waits. True when the reason is a new one."""
+        """The head of the inbox waits. True when the reason is a new one."""
         if self.waiting is not None and self.waiting.is_same(ticket_id, reason):
             return False
         self.waiting = Waiting(ticket_id, reason, rfc3339(int(time.time() * 1000)))
@@ -103,14 +105,14 @@ class Vitals:
         return True
 
     def go_on(self) -> None:
-        """It waits no more."""
+        """The head no longer waits."""
         if self.waiting is not None:
             self.waiting = None
             self.changed.set()
 
 
 class Reporter:
-    """Sends the report; registers the agent when the broker does not know it."""
+    """Sends the report. Registers the agent when the broker does not have it."""
 
     def __init__(
         self,
@@ -128,7 +130,7 @@ class Reporter:
         self._interval = settings.report_interval / 1000
         self._heartbeat = settings.sse_heartbeat / 1000
         self._sent: dict[str, object] | None = None
-        self._sent_at = float("-inf")  # of the loop's clock
+        self._sent_at = float("-inf")  # the loop's clock
         self._meter = CpuMeter()
         self._share = share
 
@@ -137,16 +139,14 @@ class Reporter:
         while True:
             await self._wait_change()
             if self._sent is not None:
-                await asyncio.sleep(
-                    min(SETTLE, self._interval)
-                )  # a ticket that is delivered at once changes nothing
+                # A ticket that is delivered within this time changes nothing in the report.
+                await asyncio.sleep(min(SETTLE, self._interval))
             self._vitals.changed.clear()
             report = self._report()
             if report != self._sent or self._left() <= 0:
                 await self._send(report)
-                await asyncio.sleep(
-                    self._interval
-                )  # whatever changes meanwhile goes into the next report
+                # Changes during the sleep go into the next report.
+                await asyncio.sleep(self._interval)
 
     async def _wait_change(self) -> None:
         """Wait for a change, or until a heartbeat is due without one."""
@@ -156,7 +156,7 @@ class Reporter:
             return
 
     def _left(self) -> float:
-        """Seconds until a heartbeat is due, whatever changes meanwhile; never, but on the lowest tier."""
+        """Seconds until the next unconditional heartbeat. Only the lowest tier has one."""
         return (
             self._sent_at + self._heartbeat - asyncio.get_running_loop().time()
             if self._vitals.tier is Tier.POLL
@@ -197,21 +197,18 @@ class Reporter:
                 await self._client.heartbeat(self._agent, body)
             self._sent = report
         except BrokerUnreachable as error:
-            self._sent = (
-                None  # the next change, or the reconnect that is sure to come, sends it again
-            )
+            self._sent = None  # the next change, or the reconnect that must follow, sends it again
             log.debug("report not sent agent=%s reason=%s", self._agent, error)
         except Refused as error:
-            self._sent = (
-                None if error.status >= 500 else report
-            )  # a proxy's word for a broker that is away: as above
+            # A proxy answers 5xx for an absent broker: as above.
+            self._sent = None if error.status >= 500 else report
             log.warning(
                 "report refused agent=%s status=%d reason=%s", self._agent, error.status, error
             )
 
 
 class CpuMeter:
-    """Percent of one core since the last question."""
+    """Percent of one core since the last call."""
 
     def __init__(self) -> None:
         self._wall, self._cpu = time.monotonic(), time.process_time()
@@ -224,7 +221,10 @@ class CpuMeter:
 
 
 def memory_bytes() -> int:
-    """Resident memory now (Linux, proc(5) statm), else its highest so far (getrusage(2): bytes on macOS, KiB elsewhere)."""
+    """Resident memory now (Linux, proc(5) statm), else its peak so far.
+
+    getrusage(2) gives the peak in bytes on macOS, in KiB elsewhere.
+    """
     try:
         with open("/proc/self/statm", encoding="ascii") as statm:
             return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

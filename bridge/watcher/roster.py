@@ -1,11 +1,12 @@
-"""Who is to be served, and where: as words of a command line, as a file, and several of these put together.
+"""The agents to serve and their panes: from words of a command line, a file, or several merged.
 
     lucy=dev-lucy:0         session, and pane: an index, window.pane or %N
     bob=%7                  a pane by its id alone
     {"lucy": "dev-lucy:0", "bob": {"session": "dev-bob", "pane": "0", "form": "agent"}}
 
-Two agents that name one pane in the same words are a mistake here, as one agent named twice is, unless agents may
-share a pane. One pane in different words (`dev:0` and `dev:0.0`) is known only to tmux, see tmux/tenancy.py.
+An agent that is named twice is an error here. So are two agents that name one pane in the
+same words, unless agents may share a pane. Only tmux can see that two different words
+(`dev:0` and `dev:0.0`) are one pane, see tmux/tenancy.py.
 Pure. Errors are UsageErrors that name the word, or the file and its line.
 """
 
@@ -15,7 +16,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from json.decoder import scanstring  # type: ignore[attr-defined]  # the one way to a key's end that json has
+
+# The only function of json that returns where a key ends.
+from json.decoder import scanstring  # type: ignore[attr-defined]
 
 from bridge.errors import PeerError, UsageError
 from bridge.ticket import check_name
@@ -27,19 +30,19 @@ _PANE_ID = re.compile(r"%\d+")
 
 @dataclass(frozen=True)
 class Assignment:
-    """One agent and its pane; both names empty where tickets go to no pane."""
+    """One agent and its pane. Both names are empty if its tickets go to no pane."""
 
     agent: str
     session: str = ""
     pane: str = ""
-    form: str = ""  # as --form; "" = whatever that says
+    form: str = ""  # as --form; "" = the value of --form
 
 
 Roster = Mapping[str, Assignment]
 
 
 def read_word(word: str, is_bare: bool) -> Assignment:
-    """One argument; `is_bare`: agents have no panes."""
+    """One argument. `is_bare`: agents have no panes."""
     agent, equals, target = word.partition("=")
     if is_bare and equals and _is_target(target):
         raise UsageError(f"{word!r} names a pane, and --print and --exec need none: write {agent}")
@@ -47,7 +50,8 @@ def read_word(word: str, is_bare: bool) -> Assignment:
         return Assignment(_checked(word, f"{word!r}"))
     if not equals:
         raise UsageError(
-            f"{word!r} names no pane; write {word}=SESSION:PANE or {word}=%N, or use --print or --exec CMD"
+            f"{word!r} names no pane; write {word}=SESSION:PANE or {word}=%N, "
+            "or use --print or --exec CMD"
         )
     return Assignment(_checked(agent, f"{word!r}"), *read_target(target, f"{word!r}"))
 
@@ -64,7 +68,7 @@ def read_words(words: list[str], is_bare: bool, may_share: bool = False) -> dict
 
 
 def _check_alone(assignment: Assignment, found: Roster, where: str, may_share: bool) -> None:
-    """Raises UsageError where another agent names the same pane."""
+    """Raises UsageError if another agent names the same pane."""
     for other in found.values():
         if not may_share and (other.session, other.pane) == (assignment.session, assignment.pane):
             way_out = "give each agent a pane of its own, or ask for it (--share-pane)"
@@ -87,7 +91,8 @@ def read_target(text: str, where: str) -> tuple[str, str]:
     session, colon, pane = text.rpartition(":")
     if not colon or not session or not pane:
         raise UsageError(
-            f"{where}: {text!r} is no pane; write SESSION:PANE (dev-lucy:0, dev-lucy:1.0) or a pane's id (%7)"
+            f"{where}: {text!r} is no pane; write SESSION:PANE (dev-lucy:0, dev-lucy:1.0) "
+            "or a pane's id (%7)"
         )
     return session, pane
 
@@ -95,7 +100,10 @@ def read_target(text: str, where: str) -> tuple[str, str]:
 def read_file(
     text: str, path: str, is_bare: bool = False, may_share: bool = False
 ) -> dict[str, Assignment]:
-    """A JSON object, agent by agent; `is_bare`: whatever stands there for a pane is passed over. Raises UsageError that names the line."""
+    """Read a JSON object of agents. Raises UsageError that names the line.
+
+    `is_bare`: panes in the file are ignored.
+    """
     found: dict[str, Assignment] = {}
     try:
         for line, agent, value in _members(text):
@@ -121,13 +129,15 @@ def _read_entry(agent: str, value: object, where: str) -> Assignment:
         return Assignment(agent, *read_target(value, where))
     if not isinstance(value, dict):
         raise UsageError(
-            f'{where}: {agent!r} must be "SESSION:PANE" or an object with session, pane and perhaps form'
+            f'{where}: {agent!r} must be "SESSION:PANE" or an object with session, pane '
+            "and perhaps form"
         )
     strange = sorted(set(value) - {"session", "pane", "form"})
     texts = {name: value.get(name, "") for name in ("session", "pane", "form")}
     if strange or not all(isinstance(text, str) for text in texts.values()):
         raise UsageError(
-            f"{where}: {agent!r} may have session, pane and form, each a text; it has {strange or texts}"
+            f"{where}: {agent!r} may have session, pane and form, each a text; "
+            f"it has {strange or texts}"
         )
     if texts["form"] not in FORMS:
         raise UsageError(
@@ -138,7 +148,7 @@ def _read_entry(agent: str, value: object, where: str) -> Assignment:
 
 
 def _members(text: str) -> Iterator[tuple[int, str, object]]:
-    """(line, key, value) of a JSON object, repetitions too: json.loads has neither lines nor those."""
+    """(line, key, value) of a JSON object, repeated keys too. json.loads reports neither."""
     decoder, position = json.JSONDecoder(), _skip(text, 0)
     if text[position : position + 1] != "{":
         raise json.JSONDecodeError(
@@ -187,8 +197,11 @@ def _checked(agent: str, where: str) -> str:
 
 
 def merge(*rosters: Roster) -> dict[str, Assignment]:
-    """All of them; where two name one agent, the earlier one holds. What is named earlier also comes first: it has the
-    first word where two agents name one pane, or where there is no room for all."""
+    """All of them. If two name one agent, the earlier one wins.
+
+    Earlier agents also come first. They have precedence if two agents name one pane, or if there
+    is no room for all.
+    """
     merged: dict[str, Assignment] = {}
     for roster in rosters:
         merged.update({agent: each for agent, each in roster.items() if agent not in merged})

@@ -1,8 +1,11 @@
 """`watch`: one agent on a connection of its own. Owns the tasks, and ends them in order.
 
-intake    keeps tickets coming          ends only by failure of ours
-agent     delivers and reports          ends by failure, or when the pane is lost and nobody wants to wait
-stop      waits for stop()              ends first when all is well
+    intake    receives tickets              ends only by a fault of our own
+    agent     delivers and reports          ends by a failure, or by the loss of the pane
+                                            when `exit_on_loss` is set
+    stop      waits for stop()              ends first in the normal case
+
+The client is closed after all three.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ log = logging.getLogger("bridge.watcher")
 
 
 class Session:
-    """Watches for one agent until stopped. Made inside a running loop (3.9 binds its events there)."""
+    """Watches for one agent until stopped. Made inside a running loop (3.9 binds events to it)."""
 
     def __init__(
         self, agent: str, client: BrokerClient, sink: Sink, settings: WatcherSettings
@@ -36,7 +39,7 @@ class Session:
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
-        """Return after stop(); raise what ended the watch otherwise."""
+        """Return after stop(). Raise what ended the watch otherwise."""
         try:
             await run_together(
                 stop=self._wait_stop(), intake=self._intake.run(), agent=self._watch.run(self._sink)
@@ -45,7 +48,7 @@ class Session:
             await self._client.aclose()
 
     def stop(self) -> None:
-        """Finish what is under way, then let run() return."""
+        """Finish the current delivery, then let run() return."""
         self._stop.set()
 
     async def _wait_stop(self) -> None:

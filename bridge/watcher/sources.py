@@ -1,7 +1,7 @@
-"""Where agents are named, beside the command line: a file, the broker's registry, the names of tmux sessions.
+"""Where agents are listed, beside the command line: a file, the broker's registry, tmux sessions.
 
-Each source is looked at now and then, and says whom it names at that moment. It raises a BridgeError when it cannot tell;
-what it said before holds then.
+Each source is read at intervals, and returns the agents that it lists at that moment. If it
+cannot be read it raises a BridgeError, and its last answer stays valid.
 """
 
 from __future__ import annotations
@@ -28,11 +28,14 @@ class Source(Protocol):
     interval: float  # seconds between two looks
 
     async def look(self) -> Roster:
-        """Whom it names now. Raises BridgeError."""
+        """The agents that it lists now. Raises BridgeError."""
 
 
 class FileSource:
-    """Read again when its modification time, size or inode has changed: editors write a new file and rename it."""
+    """A roster file. Read again when its modification time, size or inode has changed.
+
+    The inode counts because editors write a new file and rename it.
+    """
 
     def __init__(self, path: str, is_bare: bool, interval: float, may_share: bool = False) -> None:
         self.name = path
@@ -46,7 +49,7 @@ class FileSource:
         return self.read()
 
     def read(self) -> Roster:
-        """Raises UsageError that names the file, and the line where one is wrong."""
+        """Raises UsageError that names the file, and the line of a mistake."""
         try:
             status = os.stat(self.name)
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
@@ -71,10 +74,11 @@ class FileSource:
 
 
 class RegistrySource:
-    """Agents that were registered with a session and a pane, as the predecessor's script does it, if that session is on our server.
-    Not those that only a watcher registered: whoever takes an agent out of a file would find it served on, from there.
+    """Agents that were registered with a session and a pane, if that session is on our tmux server.
 
-    One that was seen here stays, also while its session is gone, as long as it is registered.
+    The predecessor's script registers agents so. Agents that only a watcher registered are left
+    out: an agent that was removed from a file would otherwise still be served from here.
+    An agent that was found once stays while it is registered, even if its session is gone.
     """
 
     name = "the broker's registry"
@@ -102,7 +106,7 @@ class RegistrySource:
 
 
 def registered_pane(entry: Mapping[str, object]) -> Assignment | None:
-    """The pane that somebody registered an agent with; None where it has none, or where that was a watcher of ours."""
+    """The pane of a registration; None if it has none, or if a watcher of ours registered it."""
     metadata, agent = entry.get("metadata"), entry.get("agentId")
     if (
         not isinstance(metadata, dict)
@@ -122,17 +126,19 @@ def registered_pane(entry: Mapping[str, object]) -> Assignment | None:
 
 
 class SessionSource:
-    """Each session `dev-NAME` is agent NAME, served in its first pane. One that has gone is forgotten after a while.
+    """Each session `dev-NAME` is agent NAME, served in its first pane.
 
-    The pane that was first when the session was first seen stays the agent's, whatever is first later: a pane that moves
-    up when that one is killed is a neighbour. A session that is made anew is seen for the first time.
+    A session that is gone is forgotten after `forget_after` seconds. The pane that was first when
+    the session was first seen stays the agent's. If that pane is killed, another pane becomes
+    first, but it is a neighbour. A session that is created again starts afresh.
     """
 
     def __init__(self, pattern: str, census: Census, interval: float, forget_after: float) -> None:
         before, star, after = pattern.partition("*")
         if not star or "*" in after:
             raise UsageError(
-                f"--sessions {pattern!r} must hold one *, which stands for the agent's name: 'dev-*'"
+                f"--sessions {pattern!r} must hold one *, which stands for the agent's name: "
+                "'dev-*'"
             )
         self.name = f"sessions {pattern}"
         self.interval = interval
@@ -141,7 +147,7 @@ class SessionSource:
         self._forget_after = forget_after
         self._roster: dict[str, Assignment] = {}
         self._seen_at: dict[str, float] = {}
-        self._firsts: dict[str, Row] = {}  # by agent: the session's first pane, as it was last seen
+        self._firsts: dict[str, Row] = {}  # by agent: the session's first pane, as last seen
 
     async def look(self) -> Roster:
         listing, now = (
@@ -152,7 +158,7 @@ class SessionSource:
             match = self._pattern.fullmatch(session)
             if match and is_id(match[1]):
                 first = self._firsts[match[1]] = first_pane(panes, self._firsts.get(match[1]))
-                # Not "0": that is no name where the session has several windows.
+                # Not "0": that names no pane if the session has several windows.
                 self._roster[match[1]] = Assignment(match[1], session, first.place)
                 self._seen_at[match[1]] = now
         for agent in [
@@ -170,7 +176,7 @@ def is_id(name: str) -> bool:
 
 
 async def listing_or_none(census: Census, fresh: float) -> Listing | None:
-    """The panes; None when no server runs, which is no error here. Raises TmuxError."""
+    """The panes; None when no server runs, which is not an error here. Raises TmuxError."""
     try:
         return await census.listing(fresh)
     except PaneLost:
@@ -189,7 +195,7 @@ def panes_by_session(listing: Listing | None) -> dict[str, list[Row]]:
 
 
 def first_pane(panes: list[Row], before: Row | None) -> Row:
-    """The first pane of a session; `before`: what it was when the session was looked at last."""
+    """The first pane of a session. `before`: the first pane at the last look."""
     first = min(panes, key=lambda row: (row.window_index, row.pane_index))
     if before is None or (before.key[:2], before.session_id) != (first.key[:2], first.session_id):
         return first

@@ -1,18 +1,23 @@
-"""Keeps what is subscribed under our name what it should be.
+"""Keeps the broker's list of agents under our subscriber name equal to the agents we serve.
 
-Before each connection, when one has held for a while, and whenever the agents change, the broker is asked what the
-name has. What is missing is subscribed. What is too much is given up, but never before a connection: so a broker that
-came back with another store, or without its memory, is told anew, and what an earlier run left behind is cleared away.
+We ask the broker for the name's agents before each connection, after a connection has held
+for a while, and whenever our agents change. Missing agents are subscribed. Surplus agents are
+unsubscribed, but never before a connection. So a broker that comes back with another store,
+or without its memory, gets the list again, and the leftovers of an earlier run are removed.
 
-Rule 1: an agent that joins when the cursor has moved reads its backlog by itself, and only once it is subscribed: what
-        is sent after that comes through the connection, what was sent before lies in the backlog.
-Rule 2: somebody else may receive under the same name (a supervisor started twice). Then nothing is given up: it may be
-        his. Nor before we are counted ourselves: one who has subscribed and is about to connect looks like a run that
-        is over, and so would we to him. Who was taken for one all the same finds out when his connection has held.
-        Tickets of agents that are not ours are passed over by the intake.
-Rule 3: one agent's refusal is its own matter: it is tried again, and the others go on.
-Rule 4: what another run subscribed is subscribed again, once, so that the broker knows that it is ours too: it gives
-        up by itself what only a process had that is gone, while others receive under its name.
+Rule 1: an agent that joins after the cursor has moved reads its own backlog, and only after it
+        is subscribed. Later tickets come through the connection, earlier ones are in the
+        backlog.
+Rule 2: another process may receive under the same name (a supervisor started twice). Then
+        nothing is unsubscribed, because the agents may belong to that process. Nothing is
+        unsubscribed either before the broker counts us. A supervisor that has subscribed but
+        not yet connected cannot be told from a stale one. If it was taken for a stale one, it
+        subscribes again when its connection has held. The intake ignores tickets of agents
+        that are not ours.
+Rule 3: a refusal concerns one agent. It is tried again, and the others go on.
+Rule 4: agents that another run subscribed are subscribed again, once, so that the broker
+        records them as ours too. While other processes receive under a name, the broker
+        removes only the subscriptions that belonged to an ended process alone.
 """
 
 from __future__ import annotations
@@ -35,7 +40,10 @@ log = logging.getLogger("bridge.watcher")
 
 
 class Subscription:
-    """Made inside a running loop. `recipients` are the agents that we want; `cursor` and `receiving` are the intake's."""
+    """Made inside a running loop. `recipients` are our agents.
+
+    `cursor` and `receiving` return the intake's values.
+    """
 
     def __init__(
         self,
@@ -54,18 +62,18 @@ class Subscription:
         self._cursor = cursor
         self._receiving = receiving
         self._joined: dict[str, Arrivals] = {}
-        self._dropped: set[str] = set()  # once joined, and not wanted any more
+        self._dropped: set[str] = set()  # joined earlier, and no longer wanted
         self._turn = asyncio.Lock()
         self._has_company = False
         self._held: asyncio.TimerHandle | None = None
 
     async def before_open(self) -> None:
-        """Nothing of ours is open; nothing is given up. Raises BrokerUnreachable, Refused."""
+        """Subscribe before a connection; unsubscribe nothing. Raises BrokerUnreachable, Refused."""
         if not await self._settle():
-            self.changed.set()  # `keep` goes on trying
+            self.changed.set()  # `keep` tries again
 
     def opened(self) -> None:
-        """A connection of ours is open: look again when it has held."""
+        """A connection of ours is open: check again when it has held."""
         if self._held is not None:
             self._held.cancel()
         self._held = asyncio.get_running_loop().call_later(
@@ -73,7 +81,7 @@ class Subscription:
         )
 
     async def keep(self) -> None:
-        """Follow the changes of `recipients`, for ever."""
+        """Follow the changes of `recipients` without end."""
         delays = self._new_delays()
         while True:
             await self._wait_change()
@@ -89,8 +97,11 @@ class Subscription:
                 self.changed.set()
 
     async def _wait_change(self) -> None:
-        """Wait for a change. Who polls, plainly or long, is not counted all the time, may lose his agents to another one of his name,
-        and looks now and then."""
+        """Wait for a change. Without a stream, also return at intervals.
+
+        Between two polls or long-polls the broker does not count us. Another process with our name
+        may then unsubscribe our agents, so we check regularly.
+        """
         while not self.changed.is_set():
             try:
                 await within(self._settings.probe_interval / 1000, self.changed.wait())
@@ -99,7 +110,7 @@ class Subscription:
                     return
 
     async def _settle(self) -> bool:
-        """One pass. False: something was refused."""
+        """One pass. False: a request was refused."""
         async with self._turn:
             self.changed.clear()
             for agent in [agent for agent in self._joined if agent not in self._recipients]:
@@ -108,10 +119,8 @@ class Subscription:
             self._dropped.difference_update(self._recipients)
             connection = self._receiving(), self._held
             listed, own, receivers = await self._list()
-            is_sure = connection[0] is not None and connection == (
-                self._receiving(),
-                self._held,
-            )  # that the broker counted us, as we are
+            # True if the broker has surely counted our present connection.
+            is_sure = connection[0] is not None and connection == (self._receiving(), self._held)
             done = await self._each(
                 self._join,
                 own,
@@ -127,9 +136,9 @@ class Subscription:
                 [agent for agent in self._joined if agent in listed and agent not in own],
             )
             if is_sure and receivers is not None and not self._finds_company(receivers):
-                is_counted = (
-                    connection[0] is Tier.STREAM
-                )  # of two who poll the broker may count one: then only what was ours is given up
+                # Of two processes that poll, the broker may count only one. Then only agents
+                # that were ours are unsubscribed.
+                is_counted = connection[0] is Tier.STREAM
                 done += await self._each(
                     self._leave,
                     listed,
@@ -142,8 +151,11 @@ class Subscription:
             return all(done)
 
     async def _list(self) -> tuple[set[str], set[str], int | None]:
-        """What is subscribed, what of it by us, and how many receive; None from a broker that does not tell.
-        One that knows no owners lets all of it be ours."""
+        """The name's agents, those of them that we subscribed, and the number of receivers.
+
+        The number is None if the broker does not report it. If the broker records no owners, all
+        agents count as ours.
+        """
         try:
             answer = await self._client.subscriber(self._name)
         except Refused as error:
@@ -165,7 +177,10 @@ class Subscription:
     async def _each(
         self, step: Callable[[str, bool], Awaitable[bool]], listed: set[str], agents: Iterable[str]
     ) -> list[bool]:
-        """What the step said of each. All of them end before the first error is raised: nothing goes on behind our back."""
+        """The step's result for each agent.
+
+        All steps end before the first error is raised, so no step goes on unobserved.
+        """
         outcomes = await asyncio.gather(
             *(step(agent, agent in listed) for agent in agents), return_exceptions=True
         )
@@ -188,7 +203,7 @@ class Subscription:
                     )
                     return False
                 log.debug(
-                    "the broker knows no subscriptions: its agents are polled one by one agent=%s",
+                    "the broker has no subscriptions: its agents are polled one by one agent=%s",
                     agent,
                 )
         arrivals = self._recipients.get(agent)
@@ -208,13 +223,13 @@ class Subscription:
         return True
 
     def _finds_company(self, receivers: int) -> bool:
-        own = int(
-            self._receiving() not in (None, Tier.POLL)
-        )  # how many of them the broker counts because of us
+        # How many of the receivers are ourselves.
+        own = int(self._receiving() not in (None, Tier.POLL))
         has_company = receivers > own
         if has_company and not self._has_company:
             log.warning(
-                "another process receives under the same name: both go on, and no ticket is typed twice; give each its own --name subscriber=%s",
+                "another process receives under the same name: both go on, and no ticket is typed "
+                "twice; give each its own --name subscriber=%s",
                 self._name,
             )
         self._has_company = has_company

@@ -1,14 +1,16 @@
-"""`supervise`: many agents on one connection. Each agent has its own tasks, and its own troubles.
+"""`supervise`: many agents on one connection. Each agent has its own tasks, and its own failures.
 
-    intake         one stream (or long-poll, or poll) for all      ends only by failure of ours
-    subscription   tells the broker whose tickets we want          ends only by failure of ours
+    intake         one stream (or long-poll, or poll) for all      ends only by a fault of our own
+    subscription   subscribes our agents at the broker             ends only by a fault of our own
     members        one task for each agent                         never end the others
-    stop           waits for stop()                                ends first when all is well
+    stop           waits for stop()                                ends first in the normal case
 
-    assign({agent: pane}) ─► new: a member, subscribed · other pane: its next life · gone: finishes, unsubscribed
+    assign({agent: pane}) ─► new agent: a member, subscribed
+                             other pane: the member's next life
+                             agent gone: finishes its delivery, unsubscribed
 
-A member whose tasks crash is logged, counted, and begins anew after a pause with full jitter. What its inbox holds
-and remembers outlives the crash (agent_watch.py).
+If a member's tasks crash, the crash is logged and counted, and the member starts again after a
+pause with full jitter. Its inbox outlives the crash (agent_watch.py).
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ MakeSink = Callable[[Assignment], Sink]
 
 
 class Member:
-    """One agent that is served."""
+    """One served agent."""
 
     def __init__(self, assignment: Assignment, watch: AgentWatch) -> None:
         self.assignment = assignment
@@ -49,7 +51,7 @@ class Member:
 
 
 class Supervisor:
-    """Serves whom `assign` named, until stopped. Made inside a running loop (3.9 binds its events there)."""
+    """Serves the assigned agents until stopped. Made inside a running loop (3.9 binds events)."""
 
     def __init__(
         self,
@@ -66,9 +68,8 @@ class Supervisor:
         self._refused: set[str] = set()
         self._watcher = client.watcher = watcher_name()
         self._members: dict[str, Member] = {}
-        self._leaving: dict[
-            str, set[asyncio.Future[None]]
-        ] = {}  # tasks of dismissed members that finish a delivery
+        # Tasks of dismissed members that still finish a delivery.
+        self._leaving: dict[str, set[asyncio.Future[None]]] = {}
         self._recipients: dict[str, Arrivals] = {}
         self._subscription = Subscription(
             name,
@@ -83,7 +84,8 @@ class Supervisor:
             feed, self._recipients, settings, self._subscription.before_open, self._opened
         )
         self.on_open: Callable[[], None] = lambda: None  # called with each new connection
-        self._is_running = False  # the connection may have passed over tickets of who comes now
+        # Once true, the connection may have skipped tickets of an agent that joins now.
+        self._is_running = False
         self._stop = asyncio.Event()
         self._fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         log.info("supervising subscriber=%s broker=%s watcher=%s", name, client.url, self._watcher)
@@ -93,7 +95,7 @@ class Supervisor:
         return {agent: member.assignment for agent, member in self._members.items()}
 
     async def run(self) -> None:
-        """Return after stop(); raise what ended all of it otherwise."""
+        """Return after stop(). Raise the error that ended all agents otherwise."""
         self._is_running = True
         try:
             await run_together(
@@ -114,11 +116,14 @@ class Supervisor:
         self.on_open()
 
     def stop(self) -> None:
-        """Finish what is under way, then let run() return."""
+        """Finish the current deliveries, then let run() return."""
         self._stop.set()
 
     def assign(self, roster: Roster) -> None:
-        """Serve these, and no others; who stays as he is notices nothing. Nobody is taken on any more when we are stopping."""
+        """Serve exactly these agents. An unchanged agent is not interrupted.
+
+        After stop() no agent is added.
+        """
         if self._stop.is_set():
             return
         for agent in [agent for agent in self._members if agent not in roster]:
@@ -159,7 +164,9 @@ class Supervisor:
         )
         member = self._members[agent] = Member(assignment, watch)
         if self._is_running:
-            watch.arrivals.fall_behind()  # what waits goes before what comes; an earlier run may have subscribed it
+            # Waiting tickets go before new ones, which may arrive at once if an earlier run has
+            # subscribed this agent.
+            watch.arrivals.fall_behind()
         self._recipients[agent] = watch.arrivals
         member.task = asyncio.ensure_future(self._attend(member))
         self._subscription.changed.set()
@@ -180,9 +187,10 @@ class Supervisor:
             del self._leaving[agent]
 
     async def _attend(self, member: Member) -> None:
-        """One life after the other."""
+        """Run one life after the other."""
         before = self._leaving.get(member.assignment.agent)
-        if before:  # it was here before, and finishes a delivery: its claims bear our name, too
+        if before:
+            # An earlier member of this agent finishes a delivery. Its claims have our name too.
             await asyncio.wait(set(before))
         delays, clock = self._new_delays(), asyncio.get_running_loop().time
         while True:
@@ -195,7 +203,7 @@ class Supervisor:
                 )
                 delays = self._new_delays()
                 continue
-            except BrokenPipeError as error:  # stdout is everybody's
+            except BrokenPipeError as error:  # all agents share stdout
                 if not self._fatal.done():
                     self._fatal.set_exception(error)
                 return

@@ -119,7 +119,7 @@ def test_a_proxy_that_buffers_is_named_as_one(silent):
             "not as a broker",
         ),
         (broker.version, "/metrics", MISSING, "warn", "predecessor"),
-        (broker.version, "/metrics", (200, {}, b"process_cpu_seconds 1\n"), "warn", "does not say"),
+        (broker.version, "/metrics", (200, {}, b"process_cpu_seconds 1\n"), "warn", "not report"),
         (
             broker.version,
             "/metrics",
@@ -139,7 +139,7 @@ def test_a_proxy_that_buffers_is_named_as_one(silent):
             "/metrics",
             (200, {}, b'bridge_build_info{python_version="9.9.9"} 1\n'),
             "warn",
-            "does not say",
+            "does not report",
         ),
         (
             broker.proxy,

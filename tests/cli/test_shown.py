@@ -160,7 +160,7 @@ def test_a_command_that_cannot_tell_is_acknowledged_as_not_verified(bridge, serv
         for stage in served.ticket(ticket)["history"]
         if stage["stage"] == "injected"
     )
-    assert evidence["verified"] is False and "does not say" in evidence["note"]
+    assert evidence["verified"] is False and "does not report" in evidence["note"]
     assert (tmp_path / "log").read_text().split() == [ticket]
 
 
@@ -178,7 +178,7 @@ def test_a_look_of_another_terminal_is_no_evidence(bridge, served, tmux, tmp_pat
         BRIDGE_STUCK_MAX="600000",
     ) as watch:
         ticket = served.send(agent, "x")
-        watch.wait_said("has not said that it ran")
+        watch.wait_said("has not reported that it ran")
         tmux(
             "send-keys",
             "-t",

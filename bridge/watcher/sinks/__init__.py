@@ -1,6 +1,8 @@
 """Where a ticket goes. `base.Sink` is the protocol; each other file is one sink.
 
-pane.py      typed into a tmux pane, by bridge.tmux
-stdout.py    one JSON line on standard output
-command.py   JSON on the stdin of a command, done when it exits 0
+    pane.py      typed into a tmux pane, by bridge.tmux
+    stdout.py    one JSON line on standard output
+    command.py   JSON on the stdin of a command, done when it exits 0
+
+No sink imports another one.
 """

@@ -1,8 +1,7 @@
 """`--exec CMD`: the ticket as JSON on the stdin of a shell command; taken when it exits 0.
 
-The command runs in a session of its own: Ctrl-C on the watcher does not reach
-it, so that a ticket under way is finished, and what it leaves running when its
-time is up is killed with it.
+The command runs in its own session. Ctrl-C on the watcher does not reach it, so the current
+ticket is finished. At the timeout, the command and its children are killed together.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from bridge.ticket import Ticket
 from bridge.timestamp import rfc3339
 from bridge.turns import Turns
 
-PIPE_ENDS = 1.0  # seconds; what has left the command's session may hold the pipe open
+PIPE_ENDS = 1.0  # seconds; a process that left the command's session may hold the pipe open
 
 
 class CommandSink:
@@ -36,7 +35,7 @@ class CommandSink:
         self._timeout = timeout
 
     async def wait_ready(self, held: Callable[[], Iterable[str]]) -> None:
-        """Nothing to wait for: the command is started per ticket."""
+        """Always ready: each ticket starts the command anew."""
 
     async def deliver(self, ticket: Ticket, time_left: Callable[[], float]) -> dict[str, object]:
         child = await self._start(ticket)
@@ -65,19 +64,18 @@ class CommandSink:
         return Turns(1)  # shared with no other agent
 
     async def leave(self) -> None:
-        """Nothing was taken."""
+        """Nothing is reserved."""
 
     async def check(self) -> None:
-        """Nothing that could be lost."""
+        """Nothing can be lost."""
 
     async def reason(self) -> str:
         return ""
 
     async def _start(self, ticket: Ticket) -> asyncio.subprocess.Process:
-        environment = {
-            **os.environ,
-            "BRIDGE_TICKET_ID": ticket.ticket_id.replace("\0", ""),
-        }  # an environment holds no NUL
+        # A value in an environment cannot contain NUL.
+        ticket_id = ticket.ticket_id.replace("\0", "")
+        environment = {**os.environ, "BRIDGE_TICKET_ID": ticket_id}
         try:
             return await asyncio.create_subprocess_shell(
                 self._command,
@@ -90,16 +88,19 @@ class CommandSink:
 
 
 async def kill_group(child: asyncio.subprocess.Process) -> None:
-    """End the command and all that it started, and take note of its end."""
+    """Kill the command and its children, and reap it."""
     try:
         os.killpg(child.pid, signal.SIGKILL)
     except ProcessLookupError:
-        pass  # it ended in this very moment
+        pass  # it ended just before
     await child.wait()
 
 
 async def end_stdin(child: asyncio.subprocess.Process) -> None:
-    """A command need not read its ticket. Before Python 3.11 asyncio logs a broken pipe that it was not asked for."""
+    """Close the command's stdin. A command need not read its ticket.
+
+    Before Python 3.11 asyncio logs a broken pipe here, although it has no caller to report it to.
+    """
     assert child.stdin is not None
     child.stdin.close()
     with suppress(OSError, asyncio.TimeoutError):

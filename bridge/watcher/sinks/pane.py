@@ -1,14 +1,16 @@
-"""The sink that matters: a tmux pane. All knowledge of panes is in bridge.tmux.
+"""The main sink: a tmux pane. All knowledge of panes is in bridge.tmux.
 
-An agent's ticket is delivered when the agent has taken its text. A shell or a REPL gets a command, `show TICKET`, and
-its ticket is delivered when that `show` has told the broker that it ran in this very pane:
+A ticket for an agent program is delivered when the program has taken its text. A shell or a
+REPL gets a command, `show TICKET`. Its ticket is delivered when that `show` has reported to
+the broker that it ran in the same pane:
 
     typed ─► shown here? ──yes──► delivered, verified
                  │no, for `shown_wait`
-                 └──► Unconfirmed: told to the sender, and typed again at the next ready look, `show_tries` times at most
+                 └──► Unconfirmed: the sender sees the reason, and the command is typed again
+                      at the next ready look, `show_tries` times at most
 
-Where the command of --shell-command is none of ours, or the broker is too old, nothing can tell: such a ticket is
-acknowledged as not verified, with the reason.
+There is no such report if the command of --shell-command is not ours, or the broker is too
+old. Such a ticket is acknowledged as not verified, with the reason.
 """
 
 from __future__ import annotations
@@ -29,16 +31,17 @@ from bridge.tmux.injector import Injector
 from bridge.tmux.tenancy import Tenancy
 from bridge.turns import Turns
 
-_OURS = re.compile(
-    r"bridge[^ ]* show "
-)  # `python3 -I /opt/bridge.pyz show {id}`, `python3 -m bridge show {id}`
-CANNOT_TELL = "the command of --shell-command does not say what it has shown"
-TOO_OLD = "this broker does not know what was shown"
+# `python3 -I /opt/bridge.pyz show {id}`, `python3 -m bridge show {id}`
+_OURS = re.compile(r"bridge[^ ]* show ")
+CANNOT_TELL = "the command of --shell-command does not report what it has shown"
+TOO_OLD = "this broker does not record what was shown"
 
 
 class PaneSink:
-    """Paces injections, hands them to the injector, and asks the broker what was shown. `tenancy`: what the injector
-    finds its pane by."""
+    """Paces injections, runs the injector, and asks the broker what was shown.
+
+    `tenancy` is the record of the pane's users that the injector also uses.
+    """
 
     def __init__(
         self,
@@ -56,9 +59,8 @@ class PaneSink:
         self._tenancy = tenancy
         self._client = client
         self._settings = settings
-        self._typed: dict[
-            str, int
-        ] = {}  # how often a command was typed that has not said yet that it ran
+        # By ticket id: how often its command was typed, while `show` has not reported.
+        self._typed: dict[str, int] = {}
         now = asyncio.get_running_loop().time()
         rate = injections_per_minute
         self._bucket = TokenBucket(rate, rate / 60, now) if rate else None
@@ -71,7 +73,7 @@ class PaneSink:
         await self._pace()
         tries = self._typed.get(ticket.ticket_id, 0)
         if tries and await self._client.wait_shown(ticket.ticket_id, 0):
-            tries = 0  # it ran after all: what was typed is what is asked about
+            tries = 0  # it ran after all: only confirm the command that was typed
         may_type_again = 0 < tries < self._settings.show_tries
         evidence = await self._injector.inject(ticket, time_left, again=may_type_again)
         if evidence.form != "agent":
@@ -80,7 +82,10 @@ class PaneSink:
         return evidence.to_json()
 
     async def _confirm(self, ticket: Ticket, evidence: Evidence, tries: int) -> Evidence:
-        """The evidence, once `show` has said that it ran here. Raises Unconfirmed, Uncertain, BrokerUnreachable, Refused."""
+        """The evidence, after `show` has reported that it ran here.
+
+        Raises Unconfirmed, Uncertain, BrokerUnreachable, Refused.
+        """
         if not _OURS.search(self._injector.template):
             return replace(evidence, verified=False, note=CANNOT_TELL)
         shown = await self._client.wait_shown(ticket.ticket_id, self._settings.shown_wait / 1000)
@@ -93,13 +98,17 @@ class PaneSink:
             self._injector.note_ran()
             return replace(evidence, verified=True)
         self._typed[ticket.ticket_id] = tries
-        what = f"`{self._injector.command(ticket)}` was typed into {evidence.pane}, and has not said that it ran"
-        if (
-            tries >= self._settings.show_tries
-        ):  # what stands before the colon is another reason, for who reads it
+        what = (
+            f"`{self._injector.command(ticket)}` was typed into {evidence.pane}, "
+            "and has not reported that it ran"
+        )
+        if tries >= self._settings.show_tries:
             times = f"{tries} times" if tries > 1 else "once"
+            # The text before the colon differs from Unconfirmed's, so it is reported as a new
+            # reason (report.py, Waiting).
             raise Uncertain(
-                f"unconfirmed, and is not typed again: {what} ({times}); run it there, or `ack {ticket.ticket_id}`"
+                f"unconfirmed, and is not typed again: {what} ({times}); "
+                f"run it there, or `ack {ticket.ticket_id}`"
             )
         raise Unconfirmed(f"unconfirmed: {what}; look at the pane: did it fail there?")
 

@@ -1,8 +1,8 @@
 """`--print`: the ticket as one line of JSON on standard output, written before it is acknowledged.
 
-A thread writes, so that a slow reader of a pipe does not stop the renewal of leases. The thread is a daemon, and
-writes to the descriptor itself: a pipe that nothing reads must not hold up the end of the process, neither by a
-join nor by the lock of sys.stdout.
+A thread writes, so that a slow reader of the pipe does not delay the renewal of leases. It is
+a daemon thread, and writes directly to the file descriptor. A pipe without a reader must not
+delay the end of the process, neither by a join nor by the lock of sys.stdout.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ class _Line(NamedTuple):
 
 
 class PrintSink:
-    """Always ready. ASCII only, so that no terminal and no locale can spoil a line. One sink may serve many agents."""
+    """Always ready. One sink may serve many agents.
+
+    Lines are ASCII only, so that no terminal and no locale can garble them.
+    """
 
     session = ""
     pane = "print"
@@ -39,7 +42,7 @@ class PrintSink:
         self._thread: threading.Thread | None = None
 
     async def wait_ready(self, held: Callable[[], Iterable[str]]) -> None:
-        """A full pipe makes the write wait, not this."""
+        """Always ready: at a full pipe the write waits."""
 
     async def deliver(self, ticket: Ticket, time_left: Callable[[], float]) -> dict[str, object]:
         if self._thread is None:
@@ -60,20 +63,20 @@ class PrintSink:
         return Turns(1)  # shared with no other agent
 
     async def leave(self) -> None:
-        """Nothing was taken."""
+        """Nothing is reserved."""
 
     async def check(self) -> None:
-        """Nothing that could be lost."""
+        """Nothing can be lost."""
 
     async def reason(self) -> str:
         return ""
 
     def _write_all(self) -> None:
-        """The thread."""
+        """The thread's main loop."""
         while True:
             line = self._lines.get()
             if line.written.cancelled():
-                continue  # its delivery was stopped while it waited for its turn: the ticket stays pending
+                continue  # the delivery was stopped before the write: the ticket stays pending
             error = self._write(line.data)
             try:
                 line.loop.call_soon_threadsafe(_settle, line.written, error)

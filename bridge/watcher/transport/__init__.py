@@ -1,12 +1,13 @@
 """The three tiers: how tickets come from the broker, best first.
 
     base.py      Transport, the protocol that all three follow
-    feed.py      whose tickets: one agent's, or those of all agents subscribed under a name
+    feed.py      which tickets: one agent's, or those of all agents subscribed under a name
     sse.py       one event stream; a ticket arrives within a millisecond
     longpoll.py  one request that waits up to 25 s; for proxies that break streams
     poll.py      one request every few seconds; works with anything, the predecessor's broker too
 
-`open_transport` maps a Tier to its class; the intake knows no more than that.
+`make_transport` makes a Tier's transport for a feed. The intake opens, reads and closes it
+through the protocol alone.
 """
 
 from __future__ import annotations

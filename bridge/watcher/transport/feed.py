@@ -1,7 +1,7 @@
-"""Whose tickets a tier asks for: one agent's, or those of every agent subscribed under a name.
+"""Which tickets a tier requests: one agent's, or those of all agents subscribed under a name.
 
-The three tiers are the same for both; they differ in three questions to the broker, and in how an event names
-its ticket. So each tier is given a feed, and asks that.
+The three tiers work the same for both. Only three requests to the broker differ, and the place
+of the ticket in an event. A feed hides these differences from the tier.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from bridge.watcher.transport.base import UNFIT_STATUSES
 
 
 class Feed(Protocol):
-    """What a tier asks of the broker."""
+    """The requests of a tier to the broker."""
 
-    kind: str  # what `name` names, for logs: agent or subscriber
+    kind: str  # what `name` is, for logs: agent or subscriber
     name: str
 
     async def open_stream(self, after: int, head_within: float) -> EventStream:
@@ -29,13 +29,13 @@ class Feed(Protocol):
         """Raises Refused, BrokerUnreachable."""
 
     async def poll(self, after: int, limit: int) -> list[Ticket]:
-        """As `pending` without a wait, with whatever a broker of any age can do."""
+        """As `pending` without a wait. Works with a broker of any age."""
 
     def ticket_of(self, event: object) -> Ticket:
         """The ticket in an event's JSON. Raises PeerError."""
 
     def recipient(self, ticket: Ticket) -> str:
-        """For which agent it is."""
+        """The agent that the ticket is for."""
 
 
 class AgentFeed:
@@ -64,7 +64,10 @@ class AgentFeed:
 
 
 class SubscriberFeed:
-    """The tickets of all agents subscribed under `name`; `agents` says whom to ask for where a broker knows no subscribers."""
+    """The tickets of all agents subscribed under `name`.
+
+    `agents` returns the agents to poll one by one at a broker without subscribers.
+    """
 
     kind = "subscriber"
 
@@ -74,7 +77,7 @@ class SubscriberFeed:
         self.name = name
         self._client = client
         self._agents = agents
-        self._is_known = True  # until the broker shows that it does not know such a page
+        self._is_known = True  # until the broker proves to have no such resource
 
     async def open_stream(self, after: int, head_within: float) -> EventStream:
         return await self._client.stream_subscriber(self.name, after, head_within)
@@ -91,8 +94,9 @@ class SubscriberFeed:
                     raise
                 self._is_known = False
         found: list[Ticket] = []
-        for agent in list(self._agents()):  # one after the other: that broker is not to be stormed
-            # Without the cursor: it would step over what one agent holds beyond `limit`.
+        # One after the other, so as not to flood that broker.
+        for agent in list(self._agents()):
+            # Without the cursor: it would skip an agent's tickets beyond `limit`.
             found += await self._client.pending(agent, 0, 0, limit)
         return found
 

@@ -1,8 +1,8 @@
-"""The second tier: a request that the broker answers when there is something, or after 25 s.
+"""The second tier: a request that the broker answers when there is a ticket, or after 25 s.
 
-The predecessor's broker ignores `waitMs` and `after`: asked in a loop it would
-be hammered, and say the same again and again. So an answer that is empty too
-early, or that repeats what the cursor has passed, counts against the tier.
+The predecessor's broker ignores `waitMs` and `after`. A loop of requests would flood it, and
+get the same answer each time. So two answers count against the tier: an empty one that
+comes too early, and one that repeats tickets before the cursor.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from bridge.ticket import Ticket
 from bridge.watcher.transport.base import unfit
 from bridge.watcher.transport.feed import Feed
 
-PATIENCE = 0.5  # of the wait that was asked for; an empty answer before that came too early
-TRIAL_MS = 400  # the wait of the first request, which shows whether broker and proxies wait at all
+PATIENCE = 0.5  # share of the requested wait; an empty answer before that came too early
+TRIAL_MS = 400  # the wait of the first request, which tests whether broker and proxies wait at all
 
 
 class LongPoll:
@@ -53,13 +53,16 @@ class LongPoll:
             raise TooEarly("the long-poll came back empty at once: broker or proxy does not wait")
         newest = max([self._after, *(ticket.seq for ticket in tickets)])
         if tickets and newest == self._after:
-            raise TierUnfit("the long-poll repeats itself: the broker knows no cursor")
+            raise TierUnfit("the long-poll repeats itself: the broker ignores the cursor")
         self._after = newest
         return tickets
 
     async def aclose(self) -> None:
-        """Nothing is held between two answers."""
+        """No connection is held between two answers."""
 
 
 class TooEarly(ConnectionLost):
-    """An empty answer before the time was up: at first proof, later (a broker that stops does it too) only evidence."""
+    """An empty answer before the time was up.
+
+    At first it is proof. Later it is only evidence, because a broker that stops does the same.
+    """

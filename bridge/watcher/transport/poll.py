@@ -1,4 +1,4 @@
-"""The lowest tier: ask every few seconds. Works with anything that speaks HTTP."""
+"""The lowest tier: a request every few seconds. Works with anything that speaks HTTP."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bridge.watcher.transport.feed import Feed
 
 
 class Poll:
-    """What is pending, each interval."""
+    """The pending tickets, once per interval."""
 
     def __init__(self, feed: Feed, settings: WatcherSettings) -> None:
         self._feed = feed
@@ -29,9 +29,11 @@ class Poll:
         tickets = await self._feed.poll(self._after, self._limit)
         newest = max([self._after, *(ticket.seq for ticket in tickets)])
         if len(tickets) >= self._limit and newest > self._after:
-            self._next_at = 0.0  # there is probably more; not so without progress: the predecessor repeats itself
+            # There are probably more. Without progress there are not: the predecessor's broker
+            # repeats its answer.
+            self._next_at = 0.0
         self._after = newest
         return tickets
 
     async def aclose(self) -> None:
-        """Nothing is held between two answers."""
+        """No connection is held between two answers."""

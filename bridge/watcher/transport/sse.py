@@ -1,9 +1,9 @@
 """The first tier: an event stream held open (WIRE, Event streams).
 
-The broker sends a comment at once, so a stream that stays silent at its start
-goes through a proxy that buffers: proof that the tier cannot work here. Later,
-2.5 heartbeats of silence mean that the connection is dead, whatever TCP says. How
-long a heartbeat is the broker announces; the setting serves where it does not.
+The broker sends a comment at once. A stream without one at its start goes through a proxy
+that buffers: proof that the tier cannot work here. Later, a silence of 2.5 heartbeats means
+that the connection is dead, whatever TCP reports. The broker announces the length of a
+heartbeat. The setting is the default.
 """
 
 from __future__ import annotations
@@ -35,30 +35,33 @@ class Stream:
 
     async def open(self, after: int) -> None:
         try:
-            # Some proxies withhold the response's head, others only what follows.
+            # Some proxies withhold the response's head, others only its body.
             self._stream = await self._feed.open_stream(after, self._first_byte)
             self._silence = STALE_HEARTBEATS * (self._stream.heartbeat or self._heartbeat)
             self._first = self._tickets_of(await self._stream.read_events(self._first_byte))
         except Refused as error:
             if error.status >= 500 and not error.is_problem:
                 await self._blame(error)
-            raise unfit(
-                error, "the event stream", also=503
-            ) from None  # 503: DISABLE_SSE, or too many streams
+            # 503: DISABLE_SSE, or too many streams.
+            raise unfit(error, "the event stream", also=503) from None
         except asyncio.TimeoutError:
             raise TierUnfit(
                 f"the event stream showed nothing within {self._first_byte:g} s: a proxy buffers it"
             ) from None
 
     async def _blame(self, error: Refused) -> None:
-        """A proxy says 502, 503, 504 of a broker that is away, which proves nothing. Where plain requests get through, it is
-        evidence against the stream. Raises Refused or ConnectionLost."""
+        """Is a proxy's 5xx evidence against the stream? Raises ConnectionLost if so, else Refused.
+
+        A proxy answers 502, 503 or 504 for an absent broker, which is no evidence. If a plain
+        request gets through, the stream itself is the problem.
+        """
         try:
             await self._feed.poll(0, 1)
         except (BrokerUnreachable, Refused):
             raise error from None
         raise ConnectionLost(
-            f"the event stream is refused ({error.status} {error.detail}), and plain requests are not"
+            f"the event stream is refused ({error.status} {error.detail}), "
+            "and plain requests are not"
         )
 
     async def receive(self) -> list[Ticket]:
@@ -70,7 +73,8 @@ class Stream:
             return self._tickets_of(await self._stream.read_events(self._silence))
         except asyncio.TimeoutError:
             raise ConnectionLost(
-                f"the event stream was silent for {self._silence:g} s, {STALE_HEARTBEATS} heartbeats"
+                f"the event stream was silent for {self._silence:g} s, "
+                f"{STALE_HEARTBEATS} heartbeats"
             ) from None
 
     async def aclose(self) -> None:
@@ -78,7 +82,7 @@ class Stream:
             await self._stream.aclose()
 
     def _tickets_of(self, events: list[Event]) -> list[Ticket]:
-        """The tickets among events; other events (a heartbeat's, a later broker's) are passed over."""
+        """The tickets among the events. Other kinds (a heartbeat, a later broker's) are ignored."""
         return [self._ticket_of(event.data) for event in events if event.event == "ticket"]
 
     def _ticket_of(self, data: str) -> Ticket:
