@@ -250,9 +250,7 @@ def test_a_refused_peer_can_read_its_response_before_the_close():
         assert statuses(line, 1) == [400] and line.has_written_eof and not line.is_closing()
         line.send(b"x" * 100000)
         line.send(HEALTH)
-        assert statuses(line, 1) == [400] and not line.is_closing(), (
-            "later bytes are discarded"
-        )
+        assert statuses(line, 1) == [400] and not line.is_closing(), "later bytes are discarded"
         await asyncio.sleep(4)
         assert line.is_lost and not house.connections
 

@@ -83,10 +83,7 @@ def test_another_copy_may_begin_after_one_is_given_up(tmp_path):
 
 
 def test_a_store_that_is_closed_meanwhile_is_one_file(tmp_path):
-    """SQLite checkpoints the WAL when the last connection closes.
-
-    If the copy's connection were the last one, the WAL would remain.
-    """
+    """The copy's connection is read-only. If it closed last, the WAL file would remain."""
 
     async def scenario(journal):
         await begin(journal)
