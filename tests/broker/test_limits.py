@@ -52,7 +52,7 @@ def test_a_limit_of_zero_disables_the_check():
 
 
 def test_the_map_of_buckets_is_bounded(monkeypatch):
-    """Full buckets are removed. If none is full, a new agent gets a 429, and no other agent does."""
+    """Full buckets are removed. If none is full, a new agent gets a 429; known agents do not."""
     monkeypatch.setattr(limits, "BUCKETS_MAX", 50)
     rules = SendLimits(6)
     for number in range(50):
