@@ -1,4 +1,8 @@
-"""A broker without a socket and without a disk: real rooms, scripted journal, virtual time, byte-seam transports."""
+"""A broker without a socket and without a disk.
+
+The modules of the broker are the real ones. The journal is scripted, the time is virtual, and the
+transports pass bytes to the protocol without a socket.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +67,7 @@ def make_services(loop, journal=None, **settings: Any) -> Services:
 
 
 class SmallHouse:
-    """The server's part of a connection (fronts.http.House), with a sweep each second."""
+    """What the server provides to a connection (fronts.http.House), with a sweep each second."""
 
     def __init__(self, loop, **settings: Any) -> None:
         self.loop = loop
@@ -98,15 +102,16 @@ class SmallHouse:
 
 
 class FakeTransport:
-    """asyncio's transport at the byte seam. The peer takes everything at once, until it is `stalled`.
+    """asyncio's transport without a socket. The peer reads everything at once unless `is_stalled`.
 
-    It does what selector_events does: a full buffer pauses the protocol's writing inside `write`, a close
-    waits for the buffer to empty, and the loss of the connection is told in a later turn.
+    It behaves as asyncio's selector_events does. A full buffer pauses the protocol's writing
+    inside `write`. A close waits until the buffer is empty. `connection_lost` runs in a later
+    iteration of the loop.
     """
 
     def __init__(self, house: SmallHouse, is_stalled: bool = False) -> None:
         self.loop, self.high = house.loop, house.services.settings.sse_outbox
-        self.received = b""  # by the peer
+        self.received = b""  # what the peer has read
         self.buffer = b""
         self.is_stalled = is_stalled
         self.is_lost = self._is_closing = self.has_written_eof = self._is_reading_paused = (
@@ -119,7 +124,7 @@ class FakeTransport:
     # -- the peer ---------------------------------------------------------------
 
     def send(self, data: bytes) -> None:
-        """The peer's bytes; while reading is paused they wait in the kernel."""
+        """Send bytes from the peer. While reading is paused they wait, as in the kernel."""
         if self.is_lost or self._is_closing:
             return
         if self._is_reading_paused:
@@ -128,7 +133,7 @@ class FakeTransport:
             self._deliver(data)
 
     def _deliver(self, data: bytes) -> None:
-        """As the loop does for a BufferedProtocol: into its buffer, as much as fits."""
+        """Copy as much as fits into the buffer of the BufferedProtocol, as the loop does."""
         while data and not self._is_closing:
             buffer = self.connection.get_buffer(-1)
             size = min(len(buffer), len(data))
@@ -141,7 +146,7 @@ class FakeTransport:
             self.close()
 
     def read(self, size: int | None = None) -> None:
-        """The stalled peer takes some bytes, or all."""
+        """The stalled peer reads `size` bytes, or all."""
         size = len(self.buffer) if size is None else size
         self.received, self.buffer = self.received + self.buffer[:size], self.buffer[size:]
         if self._is_writing_paused and len(self.buffer) <= self.high // 4:

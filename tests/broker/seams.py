@@ -1,6 +1,7 @@
-"""The broker's seams, played by tests: a journal that is told when to succeed, an outbox with a bound, a clock by hand.
+"""Test doubles for the broker's seams.
 
-Nothing of the broker itself is imitated here: what stands behind a seam is disk, socket or time.
+The test decides when the journal succeeds, how much the outbox holds, and what time the clock
+shows. A seam has a disk, a socket or time behind it. No part of the broker itself is replaced.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ FULL = StoreBusy("the disk is full")
 
 
 class HandClock:
-    """Both clocks, moved by hand."""
+    """The monotonic and the wall clock. The test moves both."""
 
     def __init__(self) -> None:
         self.now = 1000.0  # monotonic seconds
@@ -36,13 +37,13 @@ class HandClock:
 
 
 class PacedHub(Hub):
-    """A hub whose loop turns when the test says so. A look at its clock takes `seconds_a_look`."""
+    """A hub whose loop the test runs. Each read of its clock takes `seconds_a_look`."""
 
     def __init__(self) -> None:
         self.now, self.seconds_a_look = 1000.0, 0.0
         self.clock = Clock(wall=lambda: WALL_MS / 1000, monotonic=self._look)
         self.called: list[Callable[[], None]] = []
-        self.rests: list[float] = []  # seconds before each of them
+        self.rests: list[float] = []  # the delay in seconds of each call
         super().__init__(Pace(self.clock, self._call_in))
 
     def _call_in(self, seconds: float, work: Callable[[], None]) -> None:
@@ -60,7 +61,7 @@ class PacedHub(Hub):
             each()
 
     def turns(self) -> None:
-        """Until nothing is left to do."""
+        """Run turns until no call is scheduled."""
         while self.called:
             self.turn()
 
@@ -70,7 +71,7 @@ def make_entry(seq: int, agent: str = "lucy", data: bytes = b"{}", **more: Any) 
 
 
 class Unwritten:
-    """A group that the test has not settled yet."""
+    """A commit group that the test has not settled yet."""
 
     def __init__(self, commit: Commit) -> None:
         self.commit = commit
@@ -80,10 +81,11 @@ class Unwritten:
 
 
 class ScriptedJournal:
-    """The Journal seam: rows join the open group until `close_group`; groups are settled in order, well or badly.
+    """The Journal seam. Rows join the open group until `close_group`.
 
-    One that fails takes all that are unwritten with it, as the seam promises (rule 2).
-    `kept` is what a disk would hold: rows of the groups that succeeded, and of no other.
+    `settle` ends the groups in order, with success or with an error. A group that fails makes all
+    unwritten groups fail, as the seam promises (rule 2). `accepted` and `states` hold what a disk
+    would hold: the rows of the groups that succeeded, and no others.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
@@ -101,11 +103,11 @@ class ScriptedJournal:
         return self.unwritten[-1]
 
     def close_group(self) -> None:
-        """What comes from now on travels with the next one."""
+        """Rows that come after this call go into the next group."""
         self._is_open = False
 
     def settle(self, error: StoreBusy | None = None) -> None:
-        """The oldest group is on disk; or it is not, and none of those behind it."""
+        """Without an error, the oldest group is on disk. With one, all unwritten groups fail."""
         settled = self.unwritten[:1] if error is None else self.unwritten[:]
         del self.unwritten[: len(settled)]
         self._is_open = self._is_open and bool(self.unwritten)
@@ -188,7 +190,7 @@ class ScriptedJournal:
 
 
 class BoundedOutbox:
-    """The Outbox seam: what was written waits until `drain`; full from `limit` events on, as a front's buffer is."""
+    """The Outbox seam. Written events wait until `read_all`; it is full at `limit` events."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -200,7 +202,7 @@ class BoundedOutbox:
         self.events: list[Any] = []
 
     def write(self, data: bytes) -> bool:
-        assert not self.is_finished, "written after the end"
+        assert not self.is_finished, "written after `finish`"
         self.waiting += 1
         self.events += self._decoder.feed(data)
         return True
@@ -218,7 +220,7 @@ class BoundedOutbox:
         self.is_finished = True
 
     def read_all(self) -> None:
-        """The peer has read what waited."""
+        """The peer reads all waiting events."""
         self.waiting = 0
 
     @property

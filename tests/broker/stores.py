@@ -1,4 +1,4 @@
-"""Stores on a real disk: rows to put into them, and what is read out of them."""
+"""Stores on a real disk: make rows, write them, and read entries back."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def looks(entry: Entry) -> tuple:
 
 
 def with_store(path, scenario):
-    """Run `scenario(journal)` on the store, closed in the end."""
+    """Run `scenario(journal)` on the store, then close the journal."""
 
     async def main():
         journal = SqliteJournal(str(path))

@@ -1,4 +1,4 @@
-"""What a peer says to a connection of the small house, and what it reads of the answers."""
+"""The requests that a peer sends to a SmallHouse, and a reader for the responses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ POLL = request("GET", "/agents/lucy/tickets/pending?waitMs=5000")
 
 
 def read_answers(data: bytes, methods) -> list:
-    """(status, body) of each answer; the bytes must be whole answers."""
+    """Return (status, body) of each response. `data` must hold whole responses."""
     parser, answers, left = ResponseParser(Limits(), methods[0]), [], list(methods[1:])
     parser.feed(data)
     event = parser.next_event()
@@ -45,7 +45,7 @@ def statuses(line, count: int) -> list[int]:
 
 
 async def settle(house, error=None) -> None:
-    """Write every group that there is, and let its answers leave."""
+    """Settle all unwritten groups, and let the responses leave."""
     for _ in range(50):
         await asyncio.sleep(0)
         if house.journal.unwritten:

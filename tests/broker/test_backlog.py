@@ -11,12 +11,12 @@ from broker.seams import make_entry
 
 
 class BacklogMachine(RuleBasedStateMachine):
-    """append, remove (known, unknown, twice), read: what a list of entries in seq order would do."""
+    """append, remove (known, unknown, twice) and read do what a list in seq order would do."""
 
     @initialize(waiting=st.integers(0, 80))
     def begin(self, waiting):
         self.backlog, self.model, self.last = Backlog("lucy"), [], 0
-        for _ in range(waiting):  # some code paths begin at 64
+        for _ in range(waiting):  # some code paths run only from 64 entries on
             self.append(1)
 
     @rule(step=st.integers(1, 3))
@@ -32,7 +32,7 @@ class BacklogMachine(RuleBasedStateMachine):
             entry = data.draw(st.sampled_from(self.model))
             self.backlog.remove(entry)
             self.model.remove(entry)
-            self.backlog.remove(entry)  # twice is once
+            self.backlog.remove(entry)  # the second removal has no effect
 
     @rule(count=st.integers(1, 70))
     def remove_oldest(self, count):
@@ -64,7 +64,7 @@ TestBacklog = BacklogMachine.TestCase
 
 
 @given(st.integers(0, 6), st.integers(0, 6), st.integers(1, 8))
-def test_the_bound_counts_what_is_on_its_way(held, reserved, queue_max):
+def test_the_bound_counts_held_and_reserved_tickets(held, reserved, queue_max):
     backlog = Backlog("lucy")
     for seq in range(1, held + 1):
         backlog.append(make_entry(seq))

@@ -1,4 +1,7 @@
-"""JSON in, within limits: what comes out is what json itself reads, or one PeerError 400, in linear time."""
+"""Decoding of JSON within limits, in linear time.
+
+The result is what the json module reads, or a PeerError with status 400.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ from bridge.broker import body
 from bridge.errors import PeerError
 
 DEPTH = 8
-texts = st.text(alphabet=st.characters(blacklist_categories=()), max_size=12)  # lone surrogates too
+# Lone surrogates are included.
+texts = st.text(alphabet=st.characters(blacklist_categories=()), max_size=12)
 values = st.recursive(
     st.none()
     | st.booleans()
@@ -26,7 +30,7 @@ values = st.recursive(
 
 
 def nesting(value: object) -> int:
-    """The naive model of depth."""
+    """Return the depth of `value`, computed naively."""
     if isinstance(value, dict):
         return 1 + max(map(nesting, value.values()), default=0)
     if isinstance(value, list):
@@ -35,12 +39,12 @@ def nesting(value: object) -> int:
 
 
 def same(left: object, right: object) -> bool:
-    """Equal as JSON: True is not 1, and 1 is not 1.0."""
+    """Whether both are equal as JSON: True is not 1, and 1 is not 1.0."""
     return json.dumps(left, sort_keys=True) == json.dumps(right, sort_keys=True)
 
 
 @given(values, st.booleans(), st.sampled_from([None, 0, 2]))
-def test_what_is_encoded_decodes_to_the_same(value, ascii_only, indent):
+def test_an_encoded_value_decodes_to_the_same_value(value, ascii_only, indent):
     assert same(body.decode(body.encode(value), 500), value)
     text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
     assert (
@@ -56,7 +60,7 @@ def has_surrogate(text: str) -> bool:
 
 @given(values)
 def test_encoded_text_is_one_line_of_utf8(value):
-    """So that it fits a `data:` line, a database column and a response."""
+    """It must fit into a `data:` line, a database column and a response."""
     data = body.encode(value)
     assert data.decode("utf-8") == body.encode_text(value)
     assert not set(b"\r\n\x00") & set(data)
@@ -65,7 +69,7 @@ def test_encoded_text_is_one_line_of_utf8(value):
 @given(values, st.integers(1, 6))
 @example([[["["]]], 3)
 @example({"]]]]": [['\\"[[[[']]}, 3)
-def test_depth_is_what_it_says(value, depth):
+def test_a_value_is_refused_if_and_only_if_it_exceeds_the_depth(value, depth):
     data = json.dumps(value).encode()
     if nesting(value) <= depth:
         assert same(body.decode(data, depth), value)
@@ -79,9 +83,10 @@ SMALL = ["[]", "{}", '""', "1", '{"a":"b"}', "[" * 7 + "]" * 7, '["\\\\",1]']
 
 
 @pytest.mark.parametrize("text", SMALL)
-def test_many_values_are_taken_up_to_a_bound(text):
-    """Some 2 ms of the loop, whatever they are."""
-    marks = sum(map(text.count, "[{,")) + 1  # each list, each object, and what follows a comma
+def test_the_number_of_values_is_bounded(text):
+    """Decoding at the bound takes about 2 ms of the event loop, for any kind of value."""
+    # The decoder counts each list, each object, and each value behind a comma.
+    marks = sum(map(text.count, "[{,")) + 1
     few, many = (body.VALUES_MAX - 2) // marks, body.VALUES_MAX // marks + 1
     assert len(body.decode(f"[{','.join([text] * few)}]".encode(), DEPTH)) == few
     with pytest.raises(PeerError) as caught:
@@ -90,7 +95,7 @@ def test_many_values_are_taken_up_to_a_bound(text):
 
 
 @pytest.mark.parametrize("text", ["a,b", "[]", '\\"', "{,", "\\", '\\",\\\\"'])
-def test_what_stands_in_a_string_is_no_value(text):
+def test_brackets_and_commas_in_a_string_are_not_counted(text):
     one, name = json.dumps(text * body.VALUES_MAX), "x,[" * body.VALUES_MAX
     assert body.decode(f'[{one},{{"{name}":{one}}}]'.encode(), DEPTH)[0] == json.loads(one)
 
@@ -99,7 +104,7 @@ lists = st.recursive(st.just([]), lambda inner: st.lists(inner, max_size=4), max
 
 
 @given(st.lists(lists, min_size=1, max_size=4), st.integers(1, 8), st.integers(0, 9))
-def test_depth_of_wide_and_long_nests(nests, depth, more):
+def test_the_depth_limit_holds_for_wide_and_deep_lists(nests, depth, more):
     value = nests
     for _ in range(more):
         value = [value, *nests]
@@ -112,8 +117,8 @@ def test_depth_of_wide_and_long_nests(nests, depth, more):
         assert body.decode(text, depth) == value
 
 
-def test_no_megabyte_becomes_many_objects():
-    """The deepest, the most and the smallest that fit: refused before anything is made of them."""
+def test_a_megabyte_of_small_values_is_refused():
+    """A request body of deep, many or tiny values is refused before any object is built."""
     for text in ("[" * 60 + "]" * 60, "[]", "{}", '""', "0", '{"":0}', '[""]'):
         data = f'{{"payload":[{",".join([text] * ((1 << 20) // (len(text) + 1)))}]}}'.encode()
         with pytest.raises(PeerError):
@@ -127,7 +132,7 @@ def test_no_megabyte_becomes_many_objects():
 @example(b'{"a":1}{')
 @example(b' {"a":1} ')
 @example(b'{"a":1}\xc2\xa0')
-def test_any_bytes_are_read_as_json_reads_them_or_refused(data):
+def test_any_bytes_decode_as_the_json_module_does_or_are_refused(data):
     try:
         wanted = json.loads(data.decode("utf-8"), parse_constant=refuse)
     except (ValueError, RecursionError):
@@ -155,37 +160,37 @@ def all_finite(value: object) -> bool:
 @pytest.mark.parametrize(
     "text", ["1e400", "-1e400", '{"a":[1e309]}', "NaN", "[Infinity]", '{"a":-Infinity}']
 )
-def test_what_is_no_number_is_refused_where_it_comes_in(text):
-    """Later would be too late: the handler has begun to change things by then."""
+def test_numbers_that_are_not_finite_are_refused_by_the_decoder(text):
+    """A later refusal is too late: the handler may have changed state by then."""
     with pytest.raises(PeerError) as caught:
         body.decode(text.encode(), DEPTH)
     assert caught.value.status == 400
 
 
 @pytest.mark.parametrize("text", ["1e308", "-1.7976931348623157e308", "1e-400", "5e-324", "0.1"])
-def test_what_a_double_can_hold_is_taken(text):
+def test_numbers_that_fit_a_double_are_accepted(text):
     assert body.decode(text.encode(), DEPTH) == float(text)
 
 
 @pytest.mark.parametrize("unit", ['\\"', '"', '"\\\n', '["', "\\", '"a":', "]}"])
-def test_the_depth_is_found_in_linear_time(unit):
-    """A megabyte of anything: with a step per byte this takes moments, with a step per pair of bytes it takes hours."""
+def test_the_depth_check_takes_linear_time(unit):
+    """Each input is a megabyte. Linear time takes milliseconds; quadratic time takes hours."""
     data = ("[" * (DEPTH + 1) + '"' + unit * ((1 << 20) // len(unit))).encode()
     with pytest.raises(PeerError):
         body.decode(data, DEPTH)
 
 
 @pytest.mark.parametrize("digits", [4300, 4301, 100000])
-def test_an_integer_of_any_length_is_taken_or_refused(digits):
+def test_an_integer_of_any_length_is_accepted_or_refused(digits):
     try:
         assert str(body.decode(b"9" * digits, 1)) == "9" * digits
     except PeerError as error:
         assert error.status == 400 and digits > 4300 and "sys." not in str(error), (
-            "advice for the sender, not for a programmer"
+            "the text must not advise to call a function of `sys`"
         )
 
 
-def test_an_object_is_an_object():
+def test_only_an_object_or_an_empty_body_decodes_to_an_object():
     assert body.decode_object(b"", 4) == {}
     assert body.decode_object(b' {"a": null}\r\n', 4) == {"a": None}
     for data in (b"[]", b"null", b'"x"', b"1", b" ", b"\xef\xbb\xbf{}"):
@@ -200,8 +205,11 @@ fields = st.dictionaries(
 
 
 @given(fields)
-def test_fields_are_what_they_should_be_or_refused(given_fields):
-    """Each `take_` gives its own kind, the default for an absent or null field, or a 400 that names the field."""
+def test_fields_have_their_type_or_are_refused(given_fields):
+    """Each `take_` returns a value of its type, or the default for an absent or null field.
+
+    Any other value raises a 400 that names the field.
+    """
     value = given_fields.get("x")
     takes = {
         body.take_object: (({},), lambda v: isinstance(v, dict), {}),
@@ -231,7 +239,7 @@ def test_fields_are_what_they_should_be_or_refused(given_fields):
 
 
 @given(values, values)
-def test_canonical_texts_are_equal_for_equal_bodies_only(left, right):
+def test_canonical_texts_are_equal_if_and_only_if_the_bodies_are(left, right):
     assert (body.canonical(left) == body.canonical(right)) == same(left, right)
     shuffled = dict(reversed(list(left.items()))) if isinstance(left, dict) else left
     assert body.canonical(shuffled) == body.canonical(left)

@@ -1,4 +1,7 @@
-"""The outcome of a group reaches everybody who asked for it, once, in order, whatever the others do with it."""
+"""A commit reports its group's outcome to each callback and awaiter, once and in order.
+
+A callback that fails or an awaiter that is cancelled does not affect the others.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from bridge.errors import StoreBusy
 
 
 @pytest.mark.parametrize("error", [None, StoreBusy("disk full")])
-def test_callbacks_run_at_once_in_the_order_in_which_they_came(error):
+def test_callbacks_run_at_once_in_the_order_of_their_registration(error):
     async def scenario():
         commit, seen = Commit(asyncio.get_running_loop()), []
         for number in range(5):
@@ -25,8 +28,8 @@ def test_callbacks_run_at_once_in_the_order_in_which_they_came(error):
     asyncio.run(scenario())
 
 
-def test_who_asks_later_is_told_in_the_next_turn_and_not_within_the_question():
-    """A peer that pipelines a thousand repeats of one send must not nest a thousand answers."""
+def test_a_callback_on_a_settled_commit_runs_in_the_next_iteration():
+    """A peer may pipeline a thousand repeats of one send. Their responses must not nest."""
 
     async def scenario():
         commit, seen = Commit(asyncio.get_running_loop()), []
@@ -39,7 +42,7 @@ def test_who_asks_later_is_told_in_the_next_turn_and_not_within_the_question():
     asyncio.run(scenario())
 
 
-def test_one_callback_that_fails_takes_no_other_with_it_and_is_heard_of():
+def test_a_callback_that_fails_is_reported_and_the_others_run():
     async def scenario():
         loop, seen, failures = asyncio.get_running_loop(), [], []
         loop.set_exception_handler(lambda _, context: failures.append(context["exception"]))
@@ -59,7 +62,7 @@ def test_one_callback_that_fails_takes_no_other_with_it_and_is_heard_of():
     asyncio.run(scenario())
 
 
-def test_many_may_await_it_and_one_of_them_may_be_cancelled():
+def test_one_of_many_awaiters_may_be_cancelled():
     async def scenario():
         commit, error = Commit(asyncio.get_running_loop()), StoreBusy("no")
 

@@ -1,4 +1,4 @@
-"""An entry: bytes that never change, a state that is a value, a memo that gives it back."""
+"""Entry: its bytes never change, its state is a value, and its memo restores that state."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def states(draw):
 
 
 @given(states(), st.booleans())
-def test_a_memo_gives_the_state_back(state, was_streamed):
+def test_a_memo_restores_the_state(state, was_streamed):
     entry = make_entry(3, data=b'{"a":1}')
     if was_streamed:
         entry.mark_streamed(WALL_MS + 7, "poll")
@@ -63,14 +63,14 @@ def test_a_memo_gives_the_state_back(state, was_streamed):
     assert again.head is again.state
 
 
-def test_no_memo_is_a_new_ticket():
+def test_without_a_memo_the_ticket_is_new():
     entry = make_entry(1)
     entry.restore("pending", 0, None, WALL_MS, NOW)
     assert entry.state == NEW and entry.history() == [{"stage": "accepted", "at": rfc3339(WALL_MS)}]
 
 
 @given(states())
-def test_what_is_shown_is_the_state(state):
+def test_the_json_form_shows_the_state(state):
     entry = Entry(
         9,
         "t9",
@@ -94,7 +94,7 @@ def test_what_is_shown_is_the_state(state):
     ] == list(state.stages)
 
 
-def test_what_is_proposed_is_the_head_and_not_yet_the_state():
+def test_a_proposed_change_is_the_head_and_not_yet_the_state():
     entry = make_entry(1)
     entry.next = expired(NEW, WALL_MS)
     assert (
@@ -105,8 +105,8 @@ def test_what_is_proposed_is_the_head_and_not_yet_the_state():
 
 
 @given(st.integers(1, 10**6), st.integers(-(10**9), 10**9))
-def test_a_restart_lengthens_no_lease_and_no_life(lease_ms, set_by_ms):
-    """Whatever the clock was set by in between."""
+def test_a_restart_never_extends_a_lease_or_a_time_to_live(lease_ms, set_by_ms):
+    """This holds for any change of the wall clock between the two runs."""
     entry = make_entry(1, ttl_ms=5000)
     memo = entry.memo(claimed(NEW, "w", lease_ms, NOW, WALL_MS))
     entry.restore("pending", 0, memo, WALL_MS + set_by_ms, NOW)
@@ -116,7 +116,7 @@ def test_a_restart_lengthens_no_lease_and_no_life(lease_ms, set_by_ms):
     assert entry.expires_at - NOW <= 5.000001 and entry.accepted_at <= NOW
 
 
-def test_a_lease_that_an_older_bridge_wrote_is_at_most_an_hour():
+def test_a_longer_lease_of_an_older_version_is_cut_to_one_hour():
     memo = json.dumps({"claim": ["w", WALL_MS + 86_400_000]})
     entry = make_entry(1)
     entry.restore("pending", 0, memo, WALL_MS, NOW)

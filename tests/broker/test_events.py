@@ -1,4 +1,7 @@
-"""Readers of the live events at the byte seam: each stage once and in order, bounded, and nothing at all without a reader."""
+"""Readers of the live events: each stage once and in order, within bounds.
+
+Without a reader, no event is made and no timer runs.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from broker.talk import request, settle
 
 
 class Scene:
-    """A broker without front; its reader as `GET /events` would open it."""
+    """A broker without a front. `open` makes a reader as `GET /events` does."""
 
     def __init__(self, loop) -> None:
         self.loop = loop
@@ -53,7 +56,7 @@ class Scene:
         return [(event.event, json.loads(event.data)) for event in outbox.events]
 
 
-def test_each_stage_is_told_once_in_order_with_its_status():
+def test_each_stage_is_sent_once_in_order_with_its_status():
     async def scenario(loop):
         scene = Scene(loop)
         reader, outbox = scene.open()
@@ -63,9 +66,10 @@ def test_each_stage_is_told_once_in_order_with_its_status():
         await scene.change(
             entry, claimed(entry.head, "w", 1000, clock.monotonic(), clock.wall_ms())
         )
+        # A renewal of the lease is no stage.
         await scene.change(
             entry, claimed(entry.head, "w", 1000, clock.monotonic(), clock.wall_ms())
-        )  # renewed: no stage
+        )
         await scene.change(
             entry,
             acknowledged(
@@ -79,8 +83,13 @@ def test_each_stage_is_told_once_in_order_with_its_status():
         told = scene.turn(outbox)
         assert [name for name, _ in told] == ["stage"] * 6
         assert [(each["stage"], each["status"]) for _, each in told] == [
-            ("accepted", "pending"), ("streamed", "pending"), ("claimed", "pending"), ("injected", "delivered"), ("acknowledged", "delivered"), ("replied", "responded"),
-        ]  # fmt: skip
+            ("accepted", "pending"),
+            ("streamed", "pending"),
+            ("claimed", "pending"),
+            ("injected", "delivered"),
+            ("acknowledged", "delivered"),
+            ("replied", "responded"),
+        ]
         for _, each in told:
             assert (
                 each["ticketId"],
@@ -93,7 +102,7 @@ def test_each_stage_is_told_once_in_order_with_its_status():
             {key: value for key, value in each.items() if key in ("stage", "at", "by", "evidence")}
             for _, each in told
         ]
-        assert history == entry.history(), "live and afterwards it is one story"
+        assert history == entry.history(), "the live events and the history are the same"
         assert {each["stage"]: each["preview"] for _, each in told if "preview" in each} == {
             "accepted": '{"a":[1]}',
             "replied": "done",
@@ -103,7 +112,7 @@ def test_each_stage_is_told_once_in_order_with_its_status():
     run(scenario)
 
 
-def test_what_was_not_kept_is_not_told():
+def test_a_ticket_whose_write_failed_makes_no_event():
     async def scenario(loop):
         scene = Scene(loop)
         reader, outbox = scene.open()
@@ -116,7 +125,7 @@ def test_what_was_not_kept_is_not_told():
     run(scenario)
 
 
-def test_a_reader_that_fails_costs_nobody_a_ticket(monkeypatch, caplog):
+def test_a_failing_event_does_not_affect_the_ticket(monkeypatch, caplog):
     async def scenario(loop):
         scene = Scene(loop)
         reader, outbox = scene.open()
@@ -132,7 +141,7 @@ def test_a_reader_that_fails_costs_nobody_a_ticket(monkeypatch, caplog):
     run(scenario)
 
 
-def test_a_reader_is_told_of_its_agent_or_its_thread_only():
+def test_a_reader_gets_events_of_its_agent_or_its_thread_only():
     async def scenario(loop):
         scene = Scene(loop)
         readers = {
@@ -162,7 +171,7 @@ def test_a_reader_is_told_of_its_agent_or_its_thread_only():
     run(scenario)
 
 
-def test_a_slow_reader_holds_nothing_and_is_told_how_much_it_missed():
+def test_a_slow_reader_holds_nothing_and_gets_the_count_of_missed_events():
     async def scenario(loop):
         scene = Scene(loop)
         slow, narrow = scene.open(limit=1)
@@ -177,13 +186,13 @@ def test_a_slow_reader_holds_nothing_and_is_told_how_much_it_missed():
         narrow.read_all()
         slow.catch_up()
         await scene.accept()
-        assert [name for name, _ in scene.turn(narrow)] == ["stage", "missed", "stage"], "told once"
+        assert [name for name, _ in scene.turn(narrow)] == ["stage", "missed", "stage"], "sent once"
         slow.close(), quick.close()
 
     run(scenario)
 
 
-def test_the_events_of_one_turn_leave_in_one_write():
+def test_the_events_of_one_iteration_leave_in_one_write():
     async def scenario(loop):
         scene = Scene(loop)
         reader, outbox = scene.open()
@@ -196,13 +205,13 @@ def test_the_events_of_one_turn_leave_in_one_write():
                 "lucy", Draft("x", {"much": "y" * events_module.HELD_MAX})
             )
         await scene.settle()
-        assert reader._held_bytes <= events_module.HELD_MAX, "however much one turn brings"
+        assert reader._held_bytes <= events_module.HELD_MAX, "for any number of events"
         reader.close()
 
     run(scenario)
 
 
-def test_without_a_reader_nobody_is_told_and_no_timer_runs():
+def test_without_a_reader_there_is_no_observer_and_no_timer():
     async def scenario(loop):
         scene = Scene(loop)
         assert scene.services.metrics.on_stage is None
@@ -221,8 +230,9 @@ def test_without_a_reader_nobody_is_told_and_no_timer_runs():
     run(scenario)
 
 
-def test_an_agent_is_told_of_when_something_in_its_state_changed_and_when_it_is_gone(monkeypatch):
-    monkeypatch.setattr(events_module, "LOOK_MAX", 3)  # so that few agents are several looks
+def test_an_agent_event_is_sent_when_its_state_changes_and_when_it_is_gone(monkeypatch):
+    # So that ten agents take several looks.
+    monkeypatch.setattr(events_module, "LOOK_MAX", 3)
 
     async def scenario(loop):
         scene = Scene(loop)
@@ -245,9 +255,9 @@ def test_an_agent_is_told_of_when_something_in_its_state_changed_and_when_it_is_
             if name == "agent"
         ][1:]
         assert sorted(rows[:2]) == [("known-1", "poll", 2), ("new", "none", 0)], (
-            "the poll, and the one that is gone"
+            "one agent polled, and the other one is gone"
         )
-        assert rows[2:] == [("known-1", "none", 2)], "a poll is presence for a while"
+        assert rows[2:] == [("known-1", "none", 2)], "a poll counts as presence for some time"
         assert "new" not in scene.services.events._seen
         reader.close()
 
@@ -262,8 +272,8 @@ def test_a_preview_is_the_beginning_of_the_text():
     )
 
 
-def test_what_is_remembered_of_tickets_is_bounded_by_bytes_and_told_all_the_same():
-    """Origin and threadId may be as long as a body allows."""
+def test_the_cache_of_origins_and_threads_is_bounded_in_bytes_and_refilled():
+    """The ledger and the events do not bound the length of an origin or a threadId."""
 
     async def scenario(loop):
         scene = Scene(loop)
@@ -284,7 +294,7 @@ def test_what_is_remembered_of_tickets_is_bounded_by_bytes_and_told_all_the_same
         await scene.change(entries[3], acknowledged(entries[3].head, "w", {}, 1))
         _, told = scene.turn(outbox)[-1]
         again = (told["stage"], told["originAgent"], told["threadId"])
-        assert again == ("acknowledged", "ann", "3"), "forgotten, and read again"
+        assert again == ("acknowledged", "ann", "3"), "evicted, then read again"
         reader.close()
         assert not events._about and not events._about_bytes
 
@@ -295,7 +305,7 @@ ENDED = b"\r\n0\r\n\r\n"
 FOLLOW = request("GET", "/events")
 
 
-def test_at_the_limit_the_oldest_reader_gives_way_when_it_has_had_its_place_for_a_while():
+def test_at_the_limit_the_oldest_reader_is_closed_after_its_minimum_time():
     async def scenario(loop):
         house = SmallHouse(loop, events_max=2)
         first, second, early, third, fourth = (house.connect() for _ in range(5))
@@ -307,7 +317,7 @@ def test_at_the_limit_the_oldest_reader_gives_way_when_it_has_had_its_place_for_
         assert b"HTTP/1.1 503" in early.received and b"Retry-After: 10" in early.received
         await asyncio.sleep(1)
         third.send(request("HEAD", "/events"))
-        assert not first.received.endswith(ENDED), "a HEAD takes no place"
+        assert not first.received.endswith(ENDED), "a HEAD does not count as a reader"
         fourth.send(FOLLOW)
         assert first.received.endswith(ENDED) and not second.received.endswith(ENDED)
         assert len(house.services.events) == 2
@@ -318,7 +328,7 @@ def test_at_the_limit_the_oldest_reader_gives_way_when_it_has_had_its_place_for_
     run(scenario)
 
 
-def test_at_the_limit_a_reader_that_lags_gives_way_before_older_ones():
+def test_at_the_limit_a_lagging_reader_is_closed_before_older_ones():
     async def scenario(loop):
         house = SmallHouse(loop, events_max=3, sse_outbox=1024, write_deadline=60000)
         old, new = house.connect(), house.connect()
@@ -335,6 +345,6 @@ def test_at_the_limit_a_reader_that_lags_gives_way_before_older_ones():
         new.send(FOLLOW)
         assert len(house.services.events) == 3 and stuck.is_closing()
         ended = [line.is_closing() for line in (old, slow, new)]
-        assert not any(ended), "one that has read again does not lag"
+        assert not any(ended), "a reader that has read again does not lag"
 
     run(scenario)

@@ -1,4 +1,7 @@
-"""Tickets with a time to live, in virtual time: at their time, not before; a running lease holds it up; a full disk only delays it."""
+"""Expiry of tickets with a time to live, in virtual time.
+
+A ticket expires at its time and not before. A running lease or a full disk delays the expiry.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ async def on_disk(services, error=None) -> None:
         max_size=8,
     )
 )
-def test_each_expires_at_its_own_time(tickets):
+def test_each_ticket_expires_at_its_own_time(tickets):
     async def scenario(loop):
         services = make_services(loop)
         ledger, begin = services.ledger, loop.time()
@@ -67,7 +70,7 @@ def test_each_expires_at_its_own_time(tickets):
     run(scenario)
 
 
-def test_a_full_disk_only_delays_it():
+def test_a_full_disk_delays_the_expiry():
     async def scenario(loop):
         services = make_services(loop)
         entry, _ = services.ledger.accept("lucy", Draft(1, {}, ttl_ms=1000))
@@ -109,7 +112,7 @@ def test_a_stray_ticket_expires_if_its_agent_stays_unknown():
     run(scenario)
 
 
-def test_a_stray_ticket_from_before_a_start_waits_for_its_watcher():
+def test_after_a_start_a_stray_ticket_waits_for_its_watcher():
     async def scenario(loop):
         services = make_services(loop, stray_ttl=2 * int(STRAY_GRACE))
         old = make_entry(1, "lcuy")
@@ -124,7 +127,7 @@ def test_a_stray_ticket_from_before_a_start_waits_for_its_watcher():
     run(scenario)
 
 
-def test_many_that_are_due_at_once_expire_in_turns():
+def test_many_tickets_due_at_once_expire_over_several_iterations():
     async def scenario(loop):
         services = make_services(loop, queue_max=10**6)
         most = 2 * RUN_MAX + 10
@@ -142,7 +145,7 @@ def test_many_that_are_due_at_once_expire_in_turns():
     run(scenario)
 
 
-def test_finished_tickets_do_not_pile_up_until_their_time():
+def test_finished_tickets_are_removed_from_the_heap_before_their_time():
     async def scenario(loop):
         services = make_services(loop, queue_max=10**6)
         watch = services.ledger.on_time_to_live

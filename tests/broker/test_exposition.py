@@ -1,4 +1,4 @@
-"""What Prometheus reads, read back by a strict reader; and who gets which of the two formats."""
+"""The Prometheus exposition, read back by a strict parser, and the choice of its format."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def exposed(filled, content_type):
         plain_families, st.dictionaries(texts, numbers, min_size=1, max_size=4), max_size=5
     )
 )
-def test_it_reads_back(content_type, groups):
+def test_an_exposition_reads_back(content_type, groups):
     filled = [
         (
             family,
@@ -68,7 +68,7 @@ def test_it_reads_back(content_type, groups):
 @given(
     values=st.lists(st.floats(0, 1e6) | st.sampled_from(LATENCY_BOUNDS), max_size=40), shown=bounds
 )
-def test_a_histogram_counts_what_does_not_exceed_each_bound(content_type, values, shown):
+def test_a_histogram_bucket_counts_values_up_to_its_bound(content_type, values, shown):
     family, counted = Family("some_seconds", HISTOGRAM, "Help.", "seconds"), Distribution()
     for value in values:
         counted.observe(value)
@@ -101,7 +101,7 @@ def test_help_is_escaped():
         )
 
 
-def test_build_info_is_an_info_where_there_is_one():
+def test_build_info_is_an_info_in_openmetrics_and_a_gauge_in_text():
     filled = [(families.BUILD, [plain(families.BUILD, 1, ("version", "1"))])]
     assert read(exposed(filled, TEXT))["bridge_build_info"].kind == GAUGE
     assert read(exposed(filled, OPENMETRICS), True)["bridge_build"].kind == INFO
@@ -130,14 +130,19 @@ def test_every_family_is_well_named():
         assert "milli" not in each.name and not each.name.endswith("_ms")
 
 
-def test_the_shown_bounds_are_bounds():
+def test_the_shown_buckets_are_among_the_bounds():
     assert set(families.LATENCY_BUCKETS) <= set(LATENCY_BOUNDS) and list(
         families.LATENCY_BUCKETS
     ) == sorted(families.LATENCY_BUCKETS)
     assert families.COMMIT_BUCKETS[-1] == 10.0 and families.LATENCY_BUCKETS[-1] == 2500.0
 
 
-PROMETHEUS = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
+PROMETHEUS = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+    "application/openmetrics-text;version=0.0.1;q=0.4,"
+    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
+    "text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
+)
 
 
 @pytest.mark.parametrize(
@@ -148,35 +153,33 @@ PROMETHEUS = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=
         ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", TEXT),  # a browser
         (PROMETHEUS, OPENMETRICS),
         (
-            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,"
-            + PROMETHEUS,
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
+            "encoding=delimited;q=0.6," + PROMETHEUS,
             OPENMETRICS,
         ),
         ("application/openmetrics-text", OPENMETRICS),
         ("Application/OpenMetrics-Text; Version=1.0.0; charset=utf-8", OPENMETRICS),
         ('application/openmetrics-text; version="1.0.0"', OPENMETRICS),
-        ("application/openmetrics-text;version=0.0.1", TEXT),  # one that we do not write
+        ("application/openmetrics-text;version=0.0.1", TEXT),  # a version that we do not write
         ("application/openmetrics-text;version=2.0.0,text/plain;q=0.1", TEXT),
         ("application/openmetrics-text;q=0.3,text/plain;q=0.4", TEXT),
         ("application/openmetrics-text;q=0.4,text/plain;q=0.3", OPENMETRICS),
-        ("application/openmetrics-text,*/*", TEXT),  # liked equally: what everybody reads
+        ("application/openmetrics-text,*/*", TEXT),  # equal quality: the older format
         ("application/openmetrics-text;q=0.8,*/*;q=0.1", OPENMETRICS),
         ("application/openmetrics-text;q=0,text/plain;q=0.1", TEXT),
         ("application/openmetrics-text;q=0", TEXT),
         ("application/openmetrics-text;q=x,text/plain;q=0.1", TEXT),
         ("application/openmetrics-text;q=7", TEXT),
-        (
-            "text/plain;q=0,application/openmetrics-text;q=0.1,*/*",
-            OPENMETRICS,
-        ),  # the exact range counts, not the wide one
+        # The exact range counts, not the wide one.
+        ("text/plain;q=0,application/openmetrics-text;q=0.1,*/*", OPENMETRICS),
         ("application/json", TEXT),
         (";;,;=,q=", TEXT),
     ],
 )
-def test_who_gets_which(accept, wanted):
+def test_the_accept_field_chooses_the_format(accept, wanted):
     assert choose(accept) == wanted
 
 
 @given(st.text(st.sampled_from('ab/*;,=q01." \t')) | st.text(max_size=60))
-def test_any_accept_gets_an_answer(accept):
+def test_any_accept_field_gets_a_format(accept):
     assert choose(accept) in (TEXT, OPENMETRICS)

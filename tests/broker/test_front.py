@@ -1,4 +1,7 @@
-"""One connection at the byte seam: requests in any slices, answers in order, and no state that it cannot leave."""
+"""One HTTP connection without a socket.
+
+Requests come in any slices, responses leave in order, and no state of the connection is final.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,23 @@ from bridge.errors import StoreBusy
 from broker.house import SmallHouse
 from broker.talk import HEALTH, POLL, SEND, read_answers, request, settle, statuses
 
+ONE_BYTE = request("POST", "/agents/lucy/send", fields="Content-Length: 1\r\n")
+CHUNKED = request("POST", "/agents/b/send", fields="Transfer-Encoding: chunked\r\n")
 PARTS = {
-    "send": (SEND, 202), "health": (HEALTH, 200), "none": (request("GET", "/nowhere"), 404), "head": (request("HEAD", "/health"), 200),
-    "bad-json": (request("POST", "/agents/lucy/send", fields="Content-Length: 1\r\n") + b"{", 400), "options": (request("OPTIONS", "/agents"), 204),
-    "wrong": (request("PUT", "/agents"), 405), "chunked": (request("POST", "/agents/b/send", fields="Transfer-Encoding: chunked\r\n") + b'd\r\n{"payload":1}\r\n0\r\n\r\n', 202),
-}  # fmt: skip
+    "send": (SEND, 202),
+    "health": (HEALTH, 200),
+    "none": (request("GET", "/nowhere"), 404),
+    "head": (request("HEAD", "/health"), 200),
+    "bad-json": (ONE_BYTE + b"{", 400),
+    "options": (request("OPTIONS", "/agents"), 204),
+    "wrong": (request("PUT", "/agents"), 405),
+    "chunked": (CHUNKED + b'd\r\n{"payload":1}\r\n0\r\n\r\n', 202),
+}
 
 
 @settings(max_examples=80)
 @given(st.lists(st.sampled_from(sorted(PARTS)), min_size=1, max_size=12), places)
-def test_pipelined_requests_are_answered_in_order_however_cut(names, cuts):
+def test_pipelined_requests_in_any_slices_are_answered_in_order(names, cuts):
     async def scenario(loop):
         house = SmallHouse(loop)
         line = house.connect()
@@ -41,7 +51,7 @@ def test_pipelined_requests_are_answered_in_order_however_cut(names, cuts):
     run(scenario)
 
 
-def test_no_answer_leaves_before_the_disk_and_none_overtakes():
+def test_no_response_leaves_before_the_commit_or_before_an_earlier_one():
     async def scenario(loop):
         house = SmallHouse(loop)
         line = house.connect()
@@ -55,7 +65,7 @@ def test_no_answer_leaves_before_the_disk_and_none_overtakes():
     run(scenario)
 
 
-def test_a_failed_write_is_a_503_and_the_connection_goes_on():
+def test_a_failed_write_is_503_and_the_connection_stays_open():
     async def scenario(loop):
         house = SmallHouse(loop)
         line = house.connect()
@@ -68,7 +78,7 @@ def test_a_failed_write_is_a_503_and_the_connection_goes_on():
     run(scenario)
 
 
-def test_continue_is_said_once_and_only_to_who_waits_for_it():
+def test_100_continue_is_sent_once_and_only_when_expected():
     async def scenario(loop):
         house = SmallHouse(loop)
         expecting = request(
@@ -95,12 +105,12 @@ def test_continue_is_said_once_and_only_to_who_waits_for_it():
     run(scenario)
 
 
-def test_a_large_body_waits_for_its_turn_and_small_requests_pass_it():
+def test_a_large_body_waits_while_small_requests_are_served():
     async def scenario(loop):
         house = SmallHouse(loop)
         large, small = house.connect(), house.connect()
         large.send(request("POST", "/agents/lucy/send", {"payload": "x" * 100_000}) + HEALTH)
-        assert house.held.total >= 100_000, "it is whole, and held until its turn"
+        assert house.held.total >= 100_000, "the body is complete, and held until its turn"
         small.send(HEALTH)
         assert statuses(small, 1) == [200] and not large.received
         await settle(house)
@@ -109,7 +119,7 @@ def test_a_large_body_waits_for_its_turn_and_small_requests_pass_it():
     run(scenario)
 
 
-def test_a_large_body_whose_peer_is_gone_is_not_held():
+def test_a_large_body_is_released_when_its_peer_is_gone():
     async def scenario(loop):
         house = SmallHouse(loop)
         line = house.connect()
@@ -127,7 +137,7 @@ def test_a_large_body_whose_peer_is_gone_is_not_held():
 @pytest.mark.parametrize(
     "part, seconds", [(b"", 75), (HEALTH[:9], 10), (SEND[:-1], 30)], ids=["idle", "head", "body"]
 )
-def test_what_does_not_arrive_in_time_is_closed(part, seconds):
+def test_a_connection_is_closed_when_a_request_part_is_late(part, seconds):
     async def scenario(loop):
         line = SmallHouse(loop).connect()
         line.send(part)
@@ -142,7 +152,7 @@ def test_what_does_not_arrive_in_time_is_closed(part, seconds):
 @pytest.mark.parametrize("first", [SEND, HEALTH, POLL], ids=["stored", "at-once", "poll"])
 @pytest.mark.parametrize("cut_at", [9, len(HEALTH) - 1])
 def test_each_request_has_its_own_deadline(first, cut_at):
-    """The first one's head came in two slices; half of the next one's came with its end, and then nothing more."""
+    """The first head comes in two slices. Half of the second head follows, and then nothing."""
 
     async def scenario(loop):
         house = SmallHouse(loop)
@@ -157,15 +167,15 @@ def test_each_request_has_its_own_deadline(first, cut_at):
         assert count
         await asyncio.sleep(8)
         assert len(line.received) == count and not line.is_closing(), (
-            "the second head has 10 s of its own"
+            "the second head has its own 10 s"
         )
         await asyncio.sleep(6)
-        assert b" 408 " in line.received[count:], "and no more than 10 s"
+        assert b" 408 " in line.received[count:], "it has no more than 10 s"
 
     run(scenario)
 
 
-# -- the peer sends no more ---------------------------------------------------------
+# -- end of the peer's input --------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -186,7 +196,7 @@ def test_eof_while_reading_ends_the_connection(part):
     run(scenario)
 
 
-def test_eof_while_a_ticket_is_stored_still_gets_the_answer():
+def test_eof_while_a_ticket_is_stored_still_gets_the_response():
     async def scenario(loop):
         house = SmallHouse(loop)
         line = house.connect()
@@ -199,7 +209,7 @@ def test_eof_while_a_ticket_is_stored_still_gets_the_answer():
     run(scenario)
 
 
-def test_eof_of_a_waiting_poll_ends_the_wait():
+def test_eof_on_a_waiting_long_poll_ends_the_wait():
     async def scenario(loop):
         house = SmallHouse(loop)
         line = house.connect()
@@ -212,7 +222,7 @@ def test_eof_of_a_waiting_poll_ends_the_wait():
     run(scenario)
 
 
-def test_eof_of_a_stream_forgets_it():
+def test_eof_on_a_stream_removes_it():
     async def scenario(loop):
         house = SmallHouse(loop)
         line = house.connect()
@@ -229,10 +239,10 @@ def test_eof_of_a_stream_forgets_it():
     run(scenario)
 
 
-# -- the end ---------------------------------------------------------------------------
+# -- end of the connection -------------------------------------------------------------
 
 
-def test_a_refused_peer_can_read_its_answer_before_the_connection_closes():
+def test_a_refused_peer_can_read_its_response_before_the_close():
     async def scenario(loop):
         house = SmallHouse(loop)
         line = house.connect()
@@ -240,16 +250,14 @@ def test_a_refused_peer_can_read_its_answer_before_the_connection_closes():
         assert statuses(line, 1) == [400] and line.has_written_eof and not line.is_closing()
         line.send(b"x" * 100000)
         line.send(HEALTH)
-        assert statuses(line, 1) == [400] and not line.is_closing(), (
-            "what still comes is thrown away"
-        )
+        assert statuses(line, 1) == [400] and not line.is_closing(), "later bytes are discarded"
         await asyncio.sleep(4)
         assert line.is_lost and not house.connections
 
     run(scenario)
 
 
-def test_draining_answers_what_waits_and_ends_what_streams():
+def test_draining_answers_waiting_requests_and_ends_streams():
     async def scenario(loop):
         house = SmallHouse(loop)
         poll, stream, idle, storing = (house.connect() for _ in range(4))
@@ -275,7 +283,7 @@ def test_draining_answers_what_waits_and_ends_what_streams():
     run(scenario)
 
 
-def test_who_has_just_connected_may_ask_when_the_broker_stops_and_who_asks_nothing_is_closed():
+def test_draining_serves_a_new_connection_and_closes_a_silent_one():
     async def scenario(loop):
         house = SmallHouse(loop)
         asking, silent = house.connect(), house.connect()
@@ -285,7 +293,7 @@ def test_who_has_just_connected_may_ask_when_the_broker_stops_and_who_asks_nothi
                 connection.drain()
             if not asking.received:
                 assert not asking.is_closing() and not silent.is_closing(), (
-                    "their requests may be on the way"
+                    "a request may be in flight"
                 )
                 asking.send(HEALTH)
             await asyncio.sleep(0.02)
@@ -295,7 +303,7 @@ def test_who_has_just_connected_may_ask_when_the_broker_stops_and_who_asks_nothi
     run(scenario)
 
 
-def test_http_1_0_gets_one_answer_unless_it_asks_for_more():
+def test_http_1_0_gets_one_response_unless_it_asks_for_keep_alive():
     async def scenario(loop):
         house = SmallHouse(loop)
         once, more, stream = (house.connect() for _ in range(3))

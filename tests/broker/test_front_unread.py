@@ -1,4 +1,8 @@
-"""A peer that does not read: it is cut in time, costs little until then, and may go on once it has read."""
+"""A peer that does not read.
+
+Until the write deadline it holds little memory; then it is disconnected. If it reads before the
+deadline, its connection continues.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from broker.house import SmallHouse
 from broker.talk import HEALTH, POLL, request, settle, statuses
 
 
-def test_a_peer_that_reads_nothing_is_cut_and_one_that_reads_slowly_is_not():
+def test_a_peer_that_reads_nothing_is_disconnected_but_a_slow_one_is_not():
     async def scenario(loop):
         house = SmallHouse(loop, write_deadline=5000, sse_outbox=1024)
         slow, dead = house.connect(is_stalled=True), house.connect(is_stalled=True)
@@ -29,7 +33,7 @@ def test_a_peer_that_reads_nothing_is_cut_and_one_that_reads_slowly_is_not():
     run(scenario)
 
 
-def test_a_stuck_peer_gets_no_further_answers():
+def test_a_stalled_peer_gets_no_further_responses():
     async def scenario(loop):
         house = SmallHouse(loop, sse_outbox=1024)
         line = house.connect(is_stalled=True)
@@ -44,8 +48,11 @@ def test_a_stuck_peer_gets_no_further_answers():
     run(scenario)
 
 
-def test_reading_goes_on_when_a_stuck_peer_has_read():
-    """Reading was paused (too much sent ahead) when the answer filled the buffer: both must be undone."""
+def test_reading_resumes_when_a_stalled_peer_has_read():
+    """Both directions are paused: the peer sent too much ahead, and the response fills the buffer.
+
+    Both must be resumed.
+    """
 
     async def scenario(loop):
         house = SmallHouse(loop, sse_outbox=1024)
@@ -57,7 +64,7 @@ def test_reading_goes_on_when_a_stuck_peer_has_read():
         assert not line.is_reading()
         house.connect().send(request("POST", "/agents/lucy/send", {"payload": "y" * 5000}))
         await settle(house)
-        assert len(line.buffer) > 5000, "the poll is answered, and fills the buffer"
+        assert len(line.buffer) > 5000, "the response to the poll fills the buffer"
         line.is_stalled = False
         line.read()
         await asyncio.sleep(1)
@@ -68,8 +75,11 @@ def test_reading_goes_on_when_a_stuck_peer_has_read():
 
 
 @pytest.mark.parametrize("ends", ["idle", "refused", "reply-stream"])
-def test_a_closed_connection_whose_peer_never_reads_is_cut_too(ends):
-    """Less than a full outbox waits, so no pause was ever told; but the transport cannot close before it is read."""
+def test_a_closed_connection_whose_peer_never_reads_is_aborted(ends):
+    """The outbox is not full, so asyncio never calls `pause_writing`.
+
+    But the transport cannot close before the peer has read the rest.
+    """
 
     async def scenario(loop):
         house = SmallHouse(loop, write_deadline=5000)
@@ -88,13 +98,13 @@ def test_a_closed_connection_whose_peer_never_reads_is_cut_too(ends):
             line.send(HEALTH if ends == "idle" else b"nonsense\r\n\r\n")
         await asyncio.sleep(75 + 10)
         assert line.is_lost and not house.connections, (
-            "its descriptor would be held for as long as the peer likes"
+            "otherwise the peer decides how long the file descriptor stays open"
         )
 
     run(scenario)
 
 
-def test_a_stream_that_ended_and_was_read_late_is_closed_once():
+def test_a_finished_stream_that_is_read_late_is_closed_once():
     async def scenario(loop):
         house = SmallHouse(loop, write_deadline=5000)
         line = house.connect(is_stalled=True)

@@ -1,4 +1,8 @@
-"""Whose Host and whose Origin may ask. A web page can point its own name at 127.0.0.1; it cannot choose what a browser says."""
+"""Which Host and which Origin fields are allowed.
+
+A web page can point its own DNS name at 127.0.0.1 (DNS rebinding). It cannot choose the Host and
+Origin fields that a browser sends.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from bridge.wire.request import Limits, RequestParser
 
 
 def ask(guard: Guard, host=None, origin=None, version="1.1") -> int:
-    """What a request with these fields is answered: 200, or the status of the refusal, the parser's included."""
+    """Return 200, or the status with which the parser or the guard refuses these fields."""
     fields = "".join(
         f"{name}: {value}\r\n"
         for name, value in (("Host", host), ("Origin", origin))
@@ -44,21 +48,42 @@ LOCAL = Guard("127.0.0.1", "", "")
         "127.0.0.1:",
     ],
 )
-def test_own_names(host):
+def test_the_brokers_own_names_are_allowed(host):
     assert ask(LOCAL, host) == 200
-    assert ask(LOCAL, host) == 200, "remembered"
+    assert ask(LOCAL, host) == 200, "from the cache"
 
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "evil.example:5050", "localhost.evil.example", "evil-localhost", "127.0.0.1.evil.example", "127.0.0.2", "2130706433", "0x7f.1", "127.1", "0.0.0.0", "[::]", "[::2]",
-     "[::ffff:127.0.0.1]", "localhost%2e", "%6cocalhost", ".", "..", "localhost..", "127.0.0.1..", "localhost..evil", "[::1].evil"],
-)  # fmt: skip
-def test_foreign_names(host):
+    [
+        "evil.example",
+        "evil.example:5050",
+        "localhost.evil.example",
+        "evil-localhost",
+        "127.0.0.1.evil.example",
+        "127.0.0.2",
+        "2130706433",
+        "0x7f.1",
+        "127.1",
+        "0.0.0.0",
+        "[::]",
+        "[::2]",
+        "[::ffff:127.0.0.1]",
+        "localhost%2e",
+        "%6cocalhost",
+        ".",
+        "..",
+        "localhost..",
+        "127.0.0.1..",
+        "localhost..evil",
+        "[::1].evil",
+    ],
+)
+def test_foreign_names_are_refused(host):
     assert ask(LOCAL, host) in (400, 421)
     assert ask(LOCAL, host, version="1.0") in (400, 421)
     assert ask(LOCAL, host, f"http://{host}") in (400, 421), (
-        "its own origin does not make a name ours"
+        "an origin equal to the Host does not make the name allowed"
     )
 
 
@@ -76,7 +101,7 @@ def test_foreign_names(host):
         "localhost?x",
     ],
 )
-def test_what_is_no_host(host):
+def test_an_invalid_host_field_is_400(host):
     assert ask(LOCAL, host) == 400
 
 
@@ -84,18 +109,30 @@ def test_http_1_0_needs_no_host():
     assert ask(LOCAL, None, version="1.0") == 200
 
 
-@pytest.mark.parametrize("host, origin, status", [
-    ("localhost:5050", "http://localhost:5050", 200), ("localhost:5050", "HTTP://LOCALHOST:5050", 200), ("localhost", "https://localhost", 200),
-    ("localhost:5050", "http://localhost", 403), ("localhost:5050", "http://localhost:3000", 403), ("localhost:5050", "http://127.0.0.1:5050", 403),
-    ("localhost:5050", "null", 403), ("localhost:5050", "", 403), ("localhost:5050", "*", 403), ("localhost:5050", "http://evil.example", 403),
-    ("localhost:5050", "http://localhost:5050.evil.example", 403), ("localhost:5050", "http://localhost:5050/", 403), ("localhost:5050", "file://", 403),
-])  # fmt: skip
-def test_origins(host, origin, status):
+@pytest.mark.parametrize(
+    "host, origin, status",
+    [
+        ("localhost:5050", "http://localhost:5050", 200),
+        ("localhost:5050", "HTTP://LOCALHOST:5050", 200),
+        ("localhost", "https://localhost", 200),
+        ("localhost:5050", "http://localhost", 403),
+        ("localhost:5050", "http://localhost:3000", 403),
+        ("localhost:5050", "http://127.0.0.1:5050", 403),
+        ("localhost:5050", "null", 403),
+        ("localhost:5050", "", 403),
+        ("localhost:5050", "*", 403),
+        ("localhost:5050", "http://evil.example", 403),
+        ("localhost:5050", "http://localhost:5050.evil.example", 403),
+        ("localhost:5050", "http://localhost:5050/", 403),
+        ("localhost:5050", "file://", 403),
+    ],
+)
+def test_only_the_origin_of_the_host_is_allowed(host, origin, status):
     assert ask(LOCAL, host, origin) == status
 
 
 def fetch(guard: Guard, **fields) -> int:
-    """What a browser's request is answered, with these Sec-Fetch fields and this Origin."""
+    """Return the status for a browser's request with these Sec-Fetch fields and this Origin."""
     given = [f"Sec-Fetch-{name}" if name != "origin" else name for name in fields]
     lines = "".join(f"{name}: {value}\r\n" for name, value in zip(given, fields.values()))
     parser = RequestParser(Limits())
@@ -115,13 +152,13 @@ def fetch(guard: Guard, **fields) -> int:
         ("navigate", "object"), ("cors", "empty"), ("websocket", "websocket"),
     ],
 )  # fmt: skip
-def test_what_another_sites_page_asks_for_is_refused(site, mode, dest):
-    """A GET without an Origin has effects here: a poll is a tier, and marks tickets as sent."""
+def test_a_request_from_another_sites_page_is_refused(site, mode, dest):
+    """A GET without an Origin has effects: a poll sets the tier and marks tickets as sent."""
     assert fetch(LOCAL, site=site, mode=mode, dest=dest) == 403
     assert fetch(LOCAL, site=site) == 403
 
 
-def test_a_link_may_be_followed_and_our_own_page_and_a_typed_address_may_ask():
+def test_a_followed_link_our_own_page_and_a_typed_address_are_allowed():
     assert fetch(LOCAL, site="cross-site", mode="navigate", dest="document") == 200
     assert fetch(LOCAL, site="same-origin", mode="cors", dest="empty") == 200
     assert fetch(LOCAL, site="none", mode="navigate", dest="document") == 200
@@ -155,8 +192,8 @@ def test_settings_add_names_and_origins():
 
 
 @pytest.mark.parametrize("bound", ["0.0.0.0", "::", ""])
-def test_bound_to_every_address_any_address_is_a_name_but_no_foreign_name_is(bound):
-    """An address cannot be rebound; a name can."""
+def test_a_broker_bound_to_all_addresses_allows_any_address_but_no_foreign_name(bound):
+    """DNS rebinding needs a name. An address literal cannot be rebound."""
     guard = Guard(bound, "", "")
     for host in ("192.0.2.1:5050", "[2001:db8::1]", "localhost"):
         assert ask(guard, host) == 200
@@ -165,14 +202,14 @@ def test_bound_to_every_address_any_address_is_a_name_but_no_foreign_name_is(bou
 
 
 @given(st.lists(st.from_regex(r"[a-z]{1,5}\.example(:[0-9]{1,4})?", fullmatch=True), max_size=5))
-def test_foreign_names_are_never_remembered(hosts):
+def test_foreign_names_are_never_cached(hosts):
     guard = Guard("127.0.0.1", "", "")
     for host in hosts * 2:
         assert ask(guard, host) == 421
     assert not guard._remembered
 
 
-def test_what_is_remembered_is_bounded():
+def test_the_cache_is_bounded():
     guard = Guard("127.0.0.1", "", "")
     for port in range(2 * REMEMBERED_MAX):
         assert ask(guard, f"localhost:{port}") == 200

@@ -1,4 +1,7 @@
-"""Heartbeats in virtual time: one per interval of silence for each stream, whatever the others do."""
+"""Heartbeats in virtual time: one for each interval of silence on each stream.
+
+Other streams have no influence on it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ BEAT = b"c\r\n:heartbeat\n\n\r\n"
 @settings(max_examples=30)
 @given(st.lists(st.floats(0.01, 4.9), max_size=6), st.lists(st.floats(0.05, 7), max_size=8))
 def test_a_heartbeat_follows_each_interval_of_silence(opened, gaps):
-    """Some streams are idle, one gets an event now and then; each is never silent for longer than the interval."""
+    """Some streams are idle and one gets events. No stream is silent for more than the interval."""
 
     async def scenario(loop):
         house = SmallHouse(loop, sse_heartbeat=5000)
@@ -46,7 +49,7 @@ def test_a_heartbeat_follows_each_interval_of_silence(opened, gaps):
     run(scenario)
 
 
-def test_as_an_event_where_it_was_asked_for():
+def test_a_heartbeat_is_an_event_if_the_request_asks_for_it():
     async def scenario(loop):
         house = SmallHouse(loop, sse_heartbeat=5000)
         line = house.connect()
@@ -59,7 +62,7 @@ def test_as_an_event_where_it_was_asked_for():
     run(scenario)
 
 
-def test_a_full_stream_gets_none_and_a_closed_one_is_forgotten():
+def test_a_full_stream_gets_no_heartbeat_and_a_closed_one_is_removed():
     async def scenario(loop):
         house = SmallHouse(loop, sse_heartbeat=5000, sse_outbox=1024, write_deadline=10**6)
         full, gone = house.connect(is_stalled=True), house.connect()
@@ -69,14 +72,14 @@ def test_a_full_stream_gets_none_and_a_closed_one_is_forgotten():
         waiting = len(full.buffer)
         gone.send_eof()
         await asyncio.sleep(21)
-        assert len(full.buffer) == waiting, "what nobody reads is not added to"
+        assert len(full.buffer) == waiting, "nothing is added to a full buffer"
         assert [each[2] for each in house.heartbeats._due] == [full.connection._outbox]
 
     run(scenario)
 
 
-def test_a_herd_is_served_in_turns():
-    """Streams that were opened at once fall due at once; the loop gets its turn in between."""
+def test_many_heartbeats_due_at_once_are_sent_over_several_iterations():
+    """Streams that were opened at once are due at once. The loop must run in between."""
 
     async def scenario(loop):
         house = SmallHouse(loop, sse_heartbeat=5000)
@@ -94,7 +97,7 @@ def test_a_herd_is_served_in_turns():
     run(scenario)
 
 
-def test_stopped_means_none():
+def test_after_stop_there_is_no_heartbeat():
     async def scenario(loop):
         house = SmallHouse(loop, sse_heartbeat=5000)
         line = house.connect()

@@ -1,4 +1,4 @@
-"""The budget of bytes of all connections, against a naive model."""
+"""The budget for the bytes that all connections hold, against a naive model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MOST = 1000
 
 
 class Peer:
-    """A connection at the seam: what it holds, and whether it was cut."""
+    """A connection: how many bytes it holds, and whether it was disconnected."""
 
     def __init__(self) -> None:
         self.held_bytes = 0
@@ -26,7 +26,7 @@ STEPS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 600), st.booleans()
 
 
 @given(STEPS)
-def test_the_sum_is_bounded_and_no_small_one_is_cut(steps):
+def test_the_sum_is_bounded_and_no_small_connection_is_cut(steps):
     peers, held = [Peer() for _ in range(8)], HeldBytes(MOST)
     for number, size, is_told in steps:
         peer = peers[number]
@@ -34,7 +34,7 @@ def test_the_sum_is_bounded_and_no_small_one_is_cut(steps):
             peers[number] = peer = Peer()
         if not is_told:
             peer.held_bytes = min(size, peer.held_bytes)
-            continue  # it has read, and nothing says so
+            continue  # the peer has read, without a call of `note`
         peer.held_bytes = size
         before = {each: each.held_bytes for each in peers}
         held.note(peer, size)
@@ -45,20 +45,20 @@ def test_the_sum_is_bounded_and_no_small_one_is_cut(steps):
 
 
 @given(st.lists(st.integers(50, 99), min_size=2, max_size=30), st.integers(100, 400))
-def test_the_one_that_has_held_for_longest_is_cut_though_a_new_one_holds_more(sizes, size):
+def test_the_longest_holder_is_cut_even_if_a_new_connection_holds_more(sizes, size):
     held, crowd, sender = HeldBytes(MOST), [Peer() for _ in sizes], Peer()
     for peer, its in zip(crowd, sizes):
         peer.held_bytes = its
         held.note(peer, its)
-    for part in (size // 4, size // 2, size):  # it comes in several reads
+    for part in (size // 4, size // 2, size):  # the body comes in several reads
         sender.held_bytes = part
         held.note(sender, part)
     cut = [peer.is_cut for peer in crowd]
     assert not sender.is_cut and held.total <= MOST
-    assert cut == sorted(cut, reverse=True), "those that came first"
+    assert cut == sorted(cut, reverse=True), "the first ones are cut"
 
 
-def test_what_has_been_read_meanwhile_is_not_held():
+def test_bytes_that_were_read_meanwhile_are_not_counted():
     held, slow, quick = HeldBytes(MOST), Peer(), Peer()
     slow.held_bytes = 900
     held.note(slow, 900)
@@ -68,7 +68,7 @@ def test_what_has_been_read_meanwhile_is_not_held():
     assert not slow.is_cut and not quick.is_cut and held.total == 610
 
 
-def test_one_that_is_gone_holds_nothing():
+def test_a_connection_that_is_gone_holds_nothing():
     held, peer = HeldBytes(MOST), Peer()
     peer.held_bytes = 5
     held.note(peer, 5)

@@ -1,4 +1,8 @@
-"""Fan-out is atomic: who subscribes between two groups sees all of it once; polls are woken once per group."""
+"""Fan-out is atomic.
+
+A subscriber that joins between two commit groups gets each ticket once. A long-poll is woken once
+per group.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ class Listening:
 
 
 @given(st.lists(st.lists(AGENTS, min_size=1, max_size=5), max_size=6), st.integers(0, 6))
-def test_read_and_subscribe_in_one_step_leave_no_gap_and_no_double(groups, joins_at):
+def test_subscribe_and_read_in_one_step_leave_no_gap_and_no_duplicate(groups, joins_at):
     hub, seq, listening, got, of_ann = PacedHub(), 0, Listening(), [], []
     for number, group in enumerate([*groups, []]):
         if number == min(joins_at, len(groups)):
@@ -38,7 +42,7 @@ def test_read_and_subscribe_in_one_step_leave_no_gap_and_no_double(groups, joins
 
 
 @given(st.lists(AGENTS, min_size=1, max_size=6))
-def test_a_poll_is_woken_once_and_reads_the_whole_group(group):
+def test_a_long_poll_is_woken_once_and_reads_the_whole_group(group):
     hub, woken = PacedHub(), []
     hub.polls.wait("ann", lambda: woken.append([entry.seq for entry in hub.read("ann", 0, 100)]))
     entries = [make_entry(seq, agent) for seq, agent in enumerate(group, 1)]
@@ -49,7 +53,7 @@ def test_a_poll_is_woken_once_and_reads_the_whole_group(group):
     assert woken == ([its] if its else [])
 
 
-def test_what_is_withdrawn_twice_counts_once():
+def test_a_ticket_that_is_withdrawn_twice_counts_once():
     hub, entry, other = PacedHub(), make_entry(1, data=b"12345"), make_entry(2)
     hub.backlog("lucy")
     hub.publish([entry, other])
@@ -60,7 +64,7 @@ def test_what_is_withdrawn_twice_counts_once():
     assert (hub.pending, hub.pending_bytes, hub.backlogs) == (0, 0, {})
 
 
-def test_a_backlog_with_tickets_on_their_way_is_kept():
+def test_a_backlog_with_reserved_places_is_kept():
     hub = PacedHub()
     hub.backlog("lucy").reserved = 1
     hub.release(hub.backlog("lucy"))
@@ -70,7 +74,7 @@ def test_a_backlog_with_tickets_on_their_way_is_kept():
     assert not hub.backlogs
 
 
-def test_who_was_never_there_can_leave():
+def test_unsubscribing_an_unknown_subscriber_has_no_effect():
     hub, listening = PacedHub(), Listening()
     hub.unsubscribe("ann", listening)
     hub.unsubscribe_everything(listening)

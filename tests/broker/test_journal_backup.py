@@ -1,4 +1,4 @@
-"""A copy of a store that is written to, and closed, while the thread copies."""
+"""A backup of a store that is written to, or closed, while the thread copies it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROWS = 40
 
 
 async def begin(journal):
-    """A copy whose thread has the snapshot, and much to copy."""
+    """Begin a copy and wait until its thread has the snapshot and still copies."""
     for number in range(1, ROWS + 1):
         journal.accept(row(number, payload=BIG))
     await journal.flush()
@@ -33,11 +33,11 @@ async def begin(journal):
             await asyncio.sleep(0)
         if not woken.is_set():
             return copy, woken, give_up
-        copy.close()  # it was quicker than we looked
+        copy.close()  # the copy was finished before we looked
 
 
 def is_copying() -> bool:
-    """The file of the copy is open. It is made after the snapshot."""
+    """Whether the copy's file is open. It is made after the snapshot."""
     for each in pathlib.Path("/proc/self/fd").iterdir():
         with suppress(FileNotFoundError):
             if ".copying" in os.readlink(each):
@@ -45,7 +45,7 @@ def is_copying() -> bool:
     return False
 
 
-def test_what_is_committed_meanwhile_is_not_in_it(tmp_path):
+def test_rows_that_are_committed_meanwhile_are_not_in_the_copy(tmp_path):
     async def scenario(journal):
         copy, woken, _ = await begin(journal)
         for number in range(ROWS + 1, ROWS + 11):
@@ -67,11 +67,11 @@ def test_what_is_committed_meanwhile_is_not_in_it(tmp_path):
     assert load(tmp_path / "a.db").last_seq == ROWS + 10
 
 
-def test_a_copy_that_is_given_up_makes_room_for_another(tmp_path):
+def test_another_copy_may_begin_after_one_is_given_up(tmp_path):
     async def scenario(journal):
         copy, woken, give_up = await begin(journal)
         give_up()
-        assert not copy.is_over, "the thread reads the store still, as far as the loop knows"
+        assert not copy.is_over, "the thread may still read the store"
         deadline = time.monotonic() + PATIENCE
         while not copy.is_over and time.monotonic() < deadline:
             await asyncio.sleep(0.001)
@@ -82,8 +82,8 @@ def test_a_copy_that_is_given_up_makes_room_for_another(tmp_path):
     assert not is_copying()
 
 
-def test_a_store_that_is_closed_meanwhile_is_all_in_one_file(tmp_path):
-    """The copy's connection, if it were the last one, would leave the WAL as it is."""
+def test_a_store_that_is_closed_meanwhile_is_one_file(tmp_path):
+    """The copy's connection is read-only. If it closed last, the WAL file would remain."""
 
     async def scenario(journal):
         await begin(journal)

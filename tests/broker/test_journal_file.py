@@ -1,4 +1,8 @@
-"""The store's file: one that cannot be used is refused in one line and left alone, one that is made is its owner's alone."""
+"""The store's file.
+
+A file that cannot be used is refused in one line and not changed. A new file is readable by its
+owner only.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +38,7 @@ def refusal(path) -> str:
     text = asyncio.run(scenario())
     assert "\n" not in text and str(path) in text
     cures = ("--db", "move it away", "remove it")
-    assert any(word in text for word in cures), "one line that says what to do"
+    assert any(word in text for word in cures), "the line must name a remedy"
     return text
 
 
@@ -54,20 +58,20 @@ def test_a_store_of_a_newer_version_is_refused(tmp_path):
     load(tmp_path / "a.db")
 
 
-def test_another_programs_database_is_refused_and_left_alone(tmp_path):
+def test_another_programs_database_is_refused_and_not_changed(tmp_path):
     edit(tmp_path / "a.db", "CREATE TABLE theirs (x)")
     before = (tmp_path / "a.db").read_bytes()
     assert "another program's" in refusal(tmp_path / "a.db")
     assert (tmp_path / "a.db").read_bytes() == before
 
 
-def test_what_is_no_database_is_refused_and_left_alone(tmp_path):
+def test_a_file_that_is_no_database_is_refused_and_not_changed(tmp_path):
     (tmp_path / "a.db").write_bytes(b"notes of mine\n" * 1000)
     assert "damaged or is no bridge store" in refusal(tmp_path / "a.db")
     assert (tmp_path / "a.db").read_bytes() == b"notes of mine\n" * 1000
 
 
-def test_a_store_in_use_names_its_holder_also_through_a_link(tmp_path):
+def test_a_store_in_use_is_refused_with_its_holders_pid_also_through_a_link(tmp_path):
     os.symlink(tmp_path / "a.db", tmp_path / "link.db")
 
     async def scenario(journal):
@@ -80,8 +84,8 @@ def test_a_store_in_use_names_its_holder_also_through_a_link(tmp_path):
     load(tmp_path / "link.db")
 
 
-def test_a_store_of_two_hard_links_is_refused(tmp_path):
-    """Each would have a lock and a WAL of its own."""
+def test_a_store_with_two_hard_links_is_refused(tmp_path):
+    """Each name would have its own lock and its own WAL."""
     load(tmp_path / "a.db")
     os.link(tmp_path / "a.db", tmp_path / "b.db")
     for name in ("a.db", "b.db"):
@@ -94,7 +98,7 @@ LETTERS = b"dear diary\n"
 
 
 @pytest.mark.parametrize("kind", ["link", "dangling link", "hard link", "file", "pipe"])
-def test_a_lock_that_is_another_file_is_refused_and_left_alone(tmp_path, kind):
+def test_a_lock_path_that_is_another_file_is_refused_and_not_changed(tmp_path, kind):
     lock, mine = tmp_path / "a.db.lock", tmp_path / "precious"
     mine.write_bytes(b"4711\n" if kind == "hard link" else LETTERS)
     if kind == "link":
@@ -113,10 +117,10 @@ def test_a_lock_that_is_another_file_is_refused_and_left_alone(tmp_path, kind):
     assert kind != "file" or lock.read_bytes() == LETTERS
     lock.unlink()
     load(tmp_path / "a.db")
-    load(tmp_path / "a.db")  # the lock that the first one left is a lock
+    load(tmp_path / "a.db")  # the lock file that the first run left is accepted
 
 
-def test_the_health_of_a_broker_whose_writer_is_dead(tmp_path):
+def test_health_is_503_when_the_writer_thread_has_ended(tmp_path):
     async def scenario(journal):
         with closing(VirtualLoop()) as loop:
             services = make_services(loop, journal)
@@ -138,7 +142,7 @@ def test_a_folder_is_refused(tmp_path):
     refusal(tmp_path)
 
 
-def test_the_store_and_its_folder_are_the_owners_alone(tmp_path):
+def test_only_the_owner_can_read_the_store_and_its_folder(tmp_path):
     load(tmp_path / "new" / "a.db")
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "new" / "a.db").stat().st_mode & 0o777 == 0o600
@@ -157,7 +161,7 @@ def test_there_is_a_migration_from_each_older_version():
     assert sorted(schema.MIGRATIONS) == list(range(1, schema.VERSION))
 
 
-# As bridge 0.2.0 made it, and what it said of one ticket that waits and of others that are gone.
+# A store of bridge 0.2.0 with one pending ticket and one pruned ticket.
 VERSION_1 = """
     CREATE TABLE tickets (
         seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, agent TEXT NOT NULL,
@@ -181,7 +185,7 @@ VERSION_1 = """
 
 
 @pytest.mark.parametrize("is_ever_used", [True, False])
-def test_a_store_of_version_1_is_taken_over(tmp_path, is_ever_used):
+def test_a_store_of_version_1_is_migrated(tmp_path, is_ever_used):
     script = (
         VERSION_1
         if is_ever_used
@@ -190,7 +194,7 @@ def test_a_store_of_version_1_is_taken_over(tmp_path, is_ever_used):
     connection = sqlite3.connect(str(tmp_path / "a.db"))
     connection.executescript(f"{script} PRAGMA application_id = {schema.APPLICATION_ID};")
     connection.close()
-    for _ in range(2):  # migrated, and then as it is
+    for _ in range(2):  # migrated, then opened again
         kept = load(tmp_path / "a.db")
         assert kept.last_seq == (9 if is_ever_used else 0)
         assert [each.seq for each in kept.pending] == ([3] if is_ever_used else [])
@@ -203,8 +207,8 @@ def test_a_store_of_version_1_is_taken_over(tmp_path, is_ever_used):
     assert load(tmp_path / "a.db").last_seq == 10
 
 
-def test_a_migration_that_is_killed_leaves_the_older_store(tmp_path):
-    """One transaction holds the script and the version that it leads to."""
+def test_a_migration_that_fails_leaves_the_older_store(tmp_path):
+    """The script and the new version are one transaction."""
     connection = sqlite3.connect(str(tmp_path / "a.db"))
     connection.executescript(f"{VERSION_1} PRAGMA application_id = {schema.APPLICATION_ID};")
     connection.execute("CREATE TABLE counters (x)")  # the migration fails at its second statement
@@ -217,8 +221,8 @@ def test_a_migration_that_is_killed_leaves_the_older_store(tmp_path):
     assert "pending" in names
 
 
-def test_a_store_whose_rows_make_no_sense_is_refused(tmp_path):
-    """quick_check finds nothing wrong with these."""
+def test_a_store_with_damaged_rows_is_refused(tmp_path):
+    """SQLite's quick_check does not find this damage."""
 
     async def scenario(journal):
         assert await journal.accept(row(1)) is None

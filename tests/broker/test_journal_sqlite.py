@@ -1,4 +1,7 @@
-"""The store on a real disk: what was answered is there after reopening, whole groups or none of them."""
+"""The SQLite store on a real disk.
+
+Rows of a successful commit are there after reopening. A commit group is kept whole or not at all.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,12 @@ import sqlite3
 import time
 
 import pytest
-from fakes import wait_for
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.broker.entry import NEW
 from bridge.broker.journal.sqlite import WAL_MAX, SqliteJournal
-from bridge.broker.journal.writer import CHUNK, PRUNE_ROWS, PRUNE_SIZE
+from bridge.broker.journal.writer import CHUNK
 from bridge.broker.transitions import acknowledged, claimed, expired, replied
 from bridge.errors import StoreBusy
 from broker.seams import WALL_MS
@@ -37,10 +39,10 @@ def test_a_group_of_any_size_is_one_commit(tmp_path, count):
     ) and kept.last_seq == count
 
 
-def test_what_comes_while_a_group_is_written_goes_into_the_next_one(tmp_path):
+def test_rows_that_come_while_a_group_is_written_join_the_next_one(tmp_path):
     async def scenario(journal):
         first = journal.accept(row(1))
-        await asyncio.sleep(0)  # it has left
+        await asyncio.sleep(0)  # the group is with the writer
         later = journal.accept(row(2))
         changed = journal.change(change_of(entry_of(row(2)), acknowledged(NEW, "w", {}, WALL_MS)))
         assert changed is later is not first
@@ -50,24 +52,27 @@ def test_what_comes_while_a_group_is_written_goes_into_the_next_one(tmp_path):
     with_store(tmp_path / "a.db", scenario)
 
 
-def test_the_first_row_that_finds_the_writer_idle_sends_what_is_open_ahead(tmp_path):
-    """A busy turn of the loop: the group before is on disk, and nobody has heard of it yet. What belongs together is not torn."""
+def test_a_row_that_finds_the_writer_idle_sends_the_open_group_first(tmp_path):
+    """In a long loop iteration, a group may be on disk before its completion callback has run.
+
+    The writer must not sit idle meanwhile. Rows that belong together stay in one group.
+    """
 
     async def scenario(journal):
         commits = [journal.accept(row(1))]
-        await asyncio.sleep(0)  # it has left
+        await asyncio.sleep(0)  # the group is with the writer
         for seq in range(2, 2000):
             commits.append(journal.accept(row(seq)))
             assert (
                 journal.change(change_of(entry_of(row(seq)), acknowledged(NEW, "w", {}, WALL_MS)))
                 is commits[-1]
             )
-            time.sleep(0.001)  # the loop does something else
+            time.sleep(0.001)  # the loop is busy with other work
             if len(dict.fromkeys(commits)) >= 4:
                 break
         groups = list(dict.fromkeys(commits))
         assert len(groups) >= 4 and commits == sorted(commits, key=groups.index), (
-            "in their order, and more than one turn would send"
+            "in order, and in more groups than one iteration would send without this"
         )
         assert [await commit for commit in commits] == [None] * len(commits)
         return len(commits)
@@ -81,8 +86,8 @@ def test_the_first_row_that_finds_the_writer_idle_sends_what_is_open_ahead(tmp_p
 
 
 @pytest.mark.parametrize("count", [2, CHUNK + 5])
-def test_a_group_that_fails_leaves_nothing_and_the_next_one_is_kept(tmp_path, count):
-    """One row too many of an id: none of the group is on disk, of whatever kind."""
+def test_a_failed_group_leaves_no_rows_and_the_next_one_is_kept(tmp_path, count):
+    """A duplicate id makes the group fail. Then no row of any table is on disk."""
 
     async def scenario(journal):
         assert await journal.accept(row(1)) is None
@@ -103,8 +108,11 @@ def test_a_group_that_fails_leaves_nothing_and_the_next_one_is_kept(tmp_path, co
     )
 
 
-def test_what_was_decided_on_top_of_a_group_that_fails_fails_with_it(tmp_path):
-    """On its way, or open when the loop hears of the failure. What comes after that is kept."""
+def test_changes_that_rest_on_a_failed_group_fail_with_it(tmp_path):
+    """Groups that are with the writer or open when the loop learns of the failure fail too.
+
+    Later groups are kept.
+    """
 
     async def scenario():
         journal = SqliteJournal(str(tmp_path / "a.db"), start=lambda writer: None)
@@ -130,7 +138,7 @@ def test_what_was_decided_on_top_of_a_group_that_fails_fails_with_it(tmp_path):
         await asyncio.sleep(0)
         assert isinstance(first.result(), StoreBusy)
         assert first.result() is second.result() is third.result()
-        assert answers == [(first.result(), True, True)], "what failed is undone before any answer"
+        assert answers == [(first.result(), True, True)], "all are undone before any response"
         assert journal.find("t1").state.status == "pending"
         assert journal.commits().failures == 3
         journal.writer.start()
@@ -159,8 +167,8 @@ histories = st.lists(
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(histories, json_values), min_size=1, max_size=6))
-def test_what_is_loaded_is_what_was_in_memory(tmp_path_factory, tickets):
-    """Any history of any payload: state, claim, stages and order are the same after a restart."""
+def test_load_restores_what_was_in_memory(tmp_path_factory, tickets):
+    """For any history and any payload: state, claim, stages and order survive a restart."""
     path = tmp_path_factory.mktemp("s") / "a.db"
     entries = []
 
@@ -203,7 +211,7 @@ def test_what_is_loaded_is_what_was_in_memory(tmp_path_factory, tickets):
     with_store(path, again)
 
 
-def test_a_time_to_live_and_a_lease_go_on_after_a_restart(tmp_path):
+def test_a_time_to_live_and_a_lease_continue_after_a_restart(tmp_path):
     async def scenario(journal):
         entry = entry_of(row(1, ttl_ms=10000))
         journal.accept(row(1, ttl_ms=10000))
@@ -222,106 +230,7 @@ def test_a_time_to_live_and_a_lease_go_on_after_a_restart(tmp_path):
     with_store(tmp_path / "a.db", later)
 
 
-def test_seqs_are_never_used_again(tmp_path):
-    """Also when the newest tickets were pruned before the restart."""
-    total = PRUNE_ROWS * 2 + 7
-
-    async def scenario(journal):
-        for seq in range(1, total + 1):
-            accepted = row(seq)
-            journal.accept(accepted)
-            if seq > 3:
-                journal.change(
-                    change_of(
-                        entry_of(accepted),
-                        acknowledged(NEW, "", {}, WALL_MS + (0 if seq < total else 10)),
-                    )
-                )
-        await journal.flush()
-        journal.prune(
-            WALL_MS + 10
-        )  # all finished before then, in steps; the last one was finished at that very time
-        await wait_for(lambda: journal.find(f"t{total - 1}") is None, "the prune")
-        assert await journal.accept(row(total + 1)) is None
-        assert journal.find(f"t{total}") is not None
-        await wait_for(lambda: journal._pruning.is_done, "the end of the prune")
-        journal.prune(WALL_MS + 11)
-        await wait_for(lambda: journal.find(f"t{total}") is None, "the last step")
-
-    with_store(tmp_path / "a.db", scenario)
-    kept = load(tmp_path / "a.db")
-    assert [each.seq for each in kept.pending] == [1, 2, 3, total + 1], (
-        "what is pending is never pruned"
-    )
-    assert kept.last_seq == total + 1
-
-
-def test_the_last_seq_is_kept_when_no_ticket_is_left(tmp_path):
-    async def scenario(journal):
-        for seq in (1, 2):
-            journal.accept(row(seq))
-            journal.change(change_of(entry_of(row(seq)), acknowledged(NEW, "", {}, WALL_MS)))
-        await journal.flush()
-        journal.prune(WALL_MS + 1)
-        await wait_for(lambda: journal.find("t2") is None, "the prune")
-
-    with_store(tmp_path / "a.db", scenario)
-    kept = load(tmp_path / "a.db")
-    assert (kept.pending, kept.last_seq) == ([], 2)
-
-
-def test_pruning_goes_in_steps_of_so_many_bytes_and_lets_the_groups_between_them(tmp_path):
-    """Each step by hand. A ticket that is larger than a step is one of its own."""
-    sizes = [10] * 40 + [PRUNE_SIZE * 2, PRUNE_SIZE * 3] + [PRUNE_SIZE // 4] * 12 + [10] * 40
-
-    async def scenario():
-        journal = SqliteJournal(str(tmp_path / "a.db"), start=lambda writer: None)
-        for seq, size in enumerate(sizes, 1):
-            journal.accept(row(seq, payload="x" * size))
-            journal.change(change_of(entry_of(row(seq)), acknowledged(NEW, "", {}, WALL_MS)))
-        await asyncio.sleep(0)
-        journal.writer.take()
-        journal.prune(WALL_MS + 1)
-        journal.prune(WALL_MS + 1)
-        assert journal.writer._jobs.qsize() == 1, "one at a time"
-        left, steps = len(sizes), []
-        while not journal.writer._jobs.empty():
-            commit = journal.accept(row(1000 + len(steps)))
-            await asyncio.sleep(0)
-            journal.writer.take()
-            journal.writer.take()
-            await asyncio.sleep(0)
-            assert commit.is_done and commit.result() is None, "a group waits for one step at most"
-            counted = journal._reader.execute("SELECT count(*) FROM tickets WHERE seq < 1000")
-            (now,) = counted.fetchone()
-            steps.append(sizes[len(sizes) - left : len(sizes) - now])
-            left = now
-        assert left == 0 and sum(map(len, steps)) == len(sizes)
-        for step in steps:
-            assert sum(step[:-1]) < PRUNE_SIZE and len(step) <= PRUNE_ROWS
-        assert len(steps) < len(sizes), "and small ones go together"
-        journal.writer.start()
-        await journal.aclose()
-
-    asyncio.run(scenario())
-
-
-def test_pruning_overtakes_no_change_that_was_decided_before(tmp_path):
-    async def scenario(journal):
-        entry = entry_of(row(1))
-        journal.accept(row(1))
-        entry.state = acknowledged(NEW, "", {}, WALL_MS)
-        await journal.change(change_of(entry, entry.state))
-        commit = journal.change(change_of(entry, replied(entry.state, "late", {}, WALL_MS + 5000)))
-        journal.prune(WALL_MS + 1000)
-        assert await commit is None
-        await wait_for(lambda: journal._pruning.is_done, "the end of the prune")
-        assert journal.find("t1").state.response["payload"] == "late"
-
-    with_store(tmp_path / "a.db", scenario)
-
-
-def test_a_change_of_a_ticket_that_is_not_there_is_no_success(tmp_path):
+def test_a_change_of_a_missing_ticket_fails(tmp_path):
     async def scenario(journal):
         assert await journal.accept(row(1)) is None
         connection = sqlite3.connect(journal.path)
@@ -350,7 +259,7 @@ def test_the_wal_is_small_again_after_a_large_group(tmp_path):
     with_store(tmp_path / "a.db", scenario)
 
 
-def test_agents_and_subscriptions_come_back(tmp_path):
+def test_agents_and_subscriptions_survive_a_restart(tmp_path):
     async def scenario(journal):
         for agent in ("ann", 'b"ob', "cyd"):
             journal.put_agent(agent, json.dumps({"agentId": agent}))

@@ -1,4 +1,4 @@
-"""The ledger case by case: what cannot be encoded, a write that failed, an id that was guessed, bounds and counters."""
+"""The ledger in single cases: encoding errors, failed writes, guessed ids, bounds and counters."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def settled(journal, error=None):
 
 @pytest.mark.parametrize("draft", [Draft(float("inf"), {}), Draft(1, {"x": float("nan")})])
 def test_a_ticket_that_cannot_be_encoded_leaves_no_backlog(draft):
-    """Agents' names are free to invent, so one that holds nothing must be forgotten, however the send failed."""
+    """A sender can make up any agent name. A name without tickets must not stay in memory."""
 
     async def scenario(ledger, journal, hub):
         with pytest.raises(PeerError):
@@ -44,7 +44,7 @@ def test_a_ticket_that_cannot_be_encoded_leaves_no_backlog(draft):
     on_disk(scenario)
 
 
-def test_a_change_that_cannot_be_encoded_never_happened():
+def test_a_change_that_cannot_be_encoded_has_no_effect():
     async def scenario(ledger, journal, hub):
         entry, _ = ledger.accept("lucy", Draft(1, {}))
         await settled(journal)
@@ -55,8 +55,8 @@ def test_a_change_that_cannot_be_encoded_never_happened():
     on_disk(scenario)
 
 
-def test_what_the_journal_did_not_take_has_left_no_trace():
-    """No memory for a row: a resend must not find a ticket that nothing will ever store."""
+def test_a_row_that_the_journal_does_not_take_leaves_no_trace():
+    """If memory runs out, a repeated send must not find a ticket that is never stored."""
 
     async def scenario(ledger, journal, hub):
         def no_memory(row):
@@ -79,8 +79,8 @@ def test_what_the_journal_did_not_take_has_left_no_trace():
     on_disk(scenario)
 
 
-def test_a_change_that_failed_long_ago_answers_nothing():
-    """The disk was full for an acknowledgement; it has room again, and a repeated send is a 202, not a 503."""
+def test_a_failed_change_does_not_decide_a_later_response():
+    """The disk was full for an acknowledgement and has room again. Then a repeated send is 202."""
 
     async def scenario(ledger, journal, hub):
         draft = Draft(1, {}, ticket_id="mine")
@@ -94,8 +94,11 @@ def test_a_change_that_failed_long_ago_answers_nothing():
     on_disk(scenario)
 
 
-def test_an_id_that_the_broker_will_make_cannot_be_taken_from_it():
-    """The broker's ids can be guessed from any of them; a sender who takes the next one must not fail others' sends."""
+def test_a_sender_cannot_take_an_id_that_the_broker_will_make():
+    """From one id of the broker, the next ones can be guessed.
+
+    A sender that takes such an id must not make the sends of others fail.
+    """
 
     async def scenario(ledger, journal, hub):
         first, _ = ledger.accept("lucy", Draft(1, {}))
@@ -113,7 +116,7 @@ def test_an_id_that_the_broker_will_make_cannot_be_taken_from_it():
     on_disk(scenario)
 
 
-def test_pending_bytes_count_what_is_on_its_way():
+def test_pending_bytes_include_tickets_that_are_not_yet_committed():
     async def scenario(ledger, journal, hub):
         taken = 0
         with pytest.raises(PeerError) as caught:
@@ -125,7 +128,7 @@ def test_pending_bytes_count_what_is_on_its_way():
     on_disk(scenario, pending_bytes=10000)
 
 
-def test_what_is_being_pruned_can_change_no_more_and_its_id_is_taken_while_its_row_is_there():
+def test_a_ticket_being_pruned_cannot_change_and_its_id_stays_taken():
     async def scenario(ledger, journal, hub):
         draft = Draft(1, {}, ticket_id="mine")
         entry, _ = ledger.accept("lucy", draft)
@@ -134,7 +137,7 @@ def test_what_is_being_pruned_can_change_no_more_and_its_id_is_taken_while_its_r
         await settled(journal)
         assert ledger.find("mine") is entry
         ledger.forget(1000)
-        assert ledger.find("mine") is entry, "not older than that"
+        assert ledger.find("mine") is entry, "it is not older than the limit"
         ledger.forget(1001)
         assert journal.find("mine") is not None and ledger.find("mine") is None
         with pytest.raises(PeerError) as caught:
@@ -146,7 +149,7 @@ def test_what_is_being_pruned_can_change_no_more_and_its_id_is_taken_while_its_r
     on_disk(scenario)
 
 
-def test_a_change_on_its_way_keeps_a_ticket_from_being_pruned():
+def test_a_ticket_with_an_uncommitted_change_is_not_pruned():
     async def scenario(ledger, journal, hub):
         entry, _ = ledger.accept("lucy", Draft(1, {}))
         await settled(journal)
@@ -161,7 +164,7 @@ def test_a_change_on_its_way_keeps_a_ticket_from_being_pruned():
     on_disk(scenario)
 
 
-def test_counters_count_what_was_kept():
+def test_the_counters_count_committed_tickets_only():
     async def main():
         journal, metrics = ScriptedJournal(), Metrics()
         ledger = Ledger(journal, PacedHub(), HandClock().clock(), metrics, Bounds())
@@ -175,8 +178,8 @@ def test_counters_count_what_was_kept():
     asyncio.run(main())
 
 
-def test_the_encoded_ticket_is_the_wires_ticket():
-    """The one template against ticket.Ticket, key by key and in order."""
+def test_the_encoded_ticket_equals_ticket_to_json():
+    """The ledger's template has the same keys in the same order as ticket.Ticket."""
     from bridge.ticket import Ticket
 
     async def scenario(ledger, journal, hub):
@@ -197,8 +200,8 @@ def test_the_encoded_ticket_is_the_wires_ticket():
     on_disk(scenario)
 
 
-def test_memory_journal_flushes_what_it_was_given():
-    """`flush` resolves after the group, not before: the server starts and stops by it."""
+def test_flush_of_the_memory_journal_waits_for_its_group():
+    """`flush` ends after the group is settled. The server relies on this at start and stop."""
 
     async def scenario():
         journal = MemoryJournal()

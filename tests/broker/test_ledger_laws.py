@@ -1,6 +1,8 @@
-"""The ledger on a scripted disk: what failed leaves no trace, what was kept is true at once, and nothing is decided twice.
+"""The ledger on a scripted journal, against a naive model.
 
-The machine settles groups well or badly, in order, as late as it likes; its model knows only which groups were kept.
+A failed group leaves no trace, a committed group is visible at once, and no decision is made
+twice. The machine settles groups in order, at any time, with success or with an error. Its model
+holds only what was committed.
 """
 
 from __future__ import annotations
@@ -36,9 +38,10 @@ class LedgerMachine(RuleBasedStateMachine):
             Bounds(QUEUE_MAX, 1 << 20, RETAINED),
         )
         self.numbers = itertools.count(1)
-        self.on_way = []  # [ticket id, agent, seq] and [ticket id, verb, ...], by group, in order
+        # By group, in order: (ticket id, "born", agent, seq) and (ticket id, verb, watcher, ms).
+        self.on_way = []
         self.forgotten_ms = 0
-        self.tickets = {}  # id -> {"agent", "seq", "status", "watcher"}: kept, and nothing else
+        self.tickets = {}  # id -> {"agent", "seq", "status", "watcher", ...}: committed only
         self.ids = []
 
     def teardown(self) -> None:
@@ -58,7 +61,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.on_way.append([])
         self.on_way[-1].append(row)
 
-    # -- what comes ---------------------------------------------------------------
+    # -- requests -----------------------------------------------------------------
 
     @rule(agent=st.sampled_from(AGENTS), own_id=st.booleans())
     def send(self, agent, own_id):
@@ -79,7 +82,10 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), other=st.sampled_from(["nothing", "payload", "agent"]))
     def send_again(self, data, other):
-        """The same id: the same ticket as long as there is one, also on its way; another body is refused."""
+        """Send an id again. It finds the same ticket, even if that is not committed yet.
+
+        Another payload or agent is refused.
+        """
         if not self.ids:
             return
         ticket_id, agent = data.draw(st.sampled_from(self.ids))
@@ -112,7 +118,7 @@ class LedgerMachine(RuleBasedStateMachine):
         ticket_id, _ = data.draw(st.sampled_from(self.ids))
         entry = self.ledger.find(ticket_id)
         is_visible = ticket_id in self.tickets and not self._is_forgotten(ticket_id)
-        assert (entry is not None) == is_visible, "when it is on disk, until it is forgotten"
+        assert (entry is not None) == is_visible, "from its commit until it is forgotten"
         if entry is None:
             return
         head = self._head(ticket_id)
@@ -141,7 +147,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self._note(ticket_id, verb, watcher, self.hand.wall_ms)
 
     def _head(self, ticket_id):
-        """The model's ticket with everything on its way applied."""
+        """Return the model's ticket with all uncommitted changes applied."""
         head = dict(self.tickets[ticket_id])
         for group in self.on_way:
             for row in group:
@@ -166,11 +172,11 @@ class LedgerMachine(RuleBasedStateMachine):
             )
 
     def _check_refusal_can_be_answered(self, ticket_id, entry) -> None:
-        """The refusal waits for a change on its way; what is settled must not turn it into a 503."""
+        """A refusal waits for uncommitted changes. A settled commit must not make it a 503."""
         in_flight = any(row[0] == ticket_id for group in self.on_way for row in group)
         if not in_flight and entry.commit is not None:
             is_kept = entry.commit.is_done and entry.commit.result() is None
-            assert is_kept, "a write that failed long ago answers nothing"
+            assert is_kept, "a failed write must not decide a later response"
 
     @rule()
     def close_group(self):

@@ -1,4 +1,4 @@
-"""Sends a minute per agent: each agent its own bucket, and a bounded number of them."""
+"""The limit of sends per minute: a token bucket for each agent, and a bounded number of buckets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bridge.errors import PeerError
     st.integers(1, 30), st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 20)), max_size=80)
 )
 def test_agents_do_not_share_and_no_minute_has_more_than_two_bursts(per_minute, sends):
-    """A burst of one full bucket, then a minute's refill: so no minute has more than 2 * per_minute."""
+    """A minute may have a full bucket and a minute's refill, so at most 2 * per_minute sends."""
     rules, now, taken, refused = SendLimits(per_minute), 0.0, {}, {}
     for agent, gap in sends:
         now += gap
@@ -44,7 +44,7 @@ def test_retry_after_is_true(per_minute, now):
     rules.check("lucy", now + int(caught.value.headers["Retry-After"]) + 1e-6)
 
 
-def test_zero_means_off():
+def test_a_limit_of_zero_disables_the_check():
     rules = SendLimits(0)
     for _ in range(10000):
         rules.check("lucy", 0.0)
@@ -52,7 +52,7 @@ def test_zero_means_off():
 
 
 def test_the_map_of_buckets_is_bounded(monkeypatch):
-    """Full ones are forgotten; when none is full the newcomer is told to wait, and nobody else suffers."""
+    """Full buckets are removed. If none is full, a new agent gets a 429; known agents do not."""
     monkeypatch.setattr(limits, "BUCKETS_MAX", 50)
     rules = SendLimits(6)
     for number in range(50):

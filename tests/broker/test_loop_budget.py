@@ -1,4 +1,4 @@
-"""The budget of one turn of the loop: spent by what came, refilled in the next, shared."""
+"""The time budget of one loop iteration: shared, spent by requests, refilled in the next one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def make(loop):
     return hand, LoopBudget(loop, hand.clock())
 
 
-def test_a_long_run_uses_the_turn_up_and_the_next_turn_is_a_new_one():
+def test_a_long_run_uses_up_the_budget_until_the_next_iteration():
     async def scenario(loop):
         hand, budget = make(loop)
         began = hand.now
@@ -30,7 +30,7 @@ def test_a_long_run_uses_the_turn_up_and_the_next_turn_is_a_new_one():
     run(scenario)
 
 
-def test_runs_of_one_turn_add_up():
+def test_runs_of_one_iteration_add_up():
     async def scenario(loop):
         hand, budget = make(loop)
         for _ in range(3):
@@ -54,7 +54,7 @@ def test_cheap_runs_are_not_counted():
     run(scenario)
 
 
-def test_the_line_is_served_in_a_circle_for_one_budget_a_turn():
+def test_the_queue_is_served_round_robin_for_one_budget_per_iteration():
     async def scenario(loop):
         hand, budget = make(loop)
         served: list[str] = []
@@ -72,7 +72,7 @@ def test_the_line_is_served_in_a_circle_for_one_budget_a_turn():
         assert served == list("abca"), "four steps are more than one budget"
         for _ in range(5):
             await asyncio.sleep(0)
-        assert served == list("abca"), "it rests as long as it ran"
+        assert served == list("abca"), "the pause is as long as the run"
         await asyncio.sleep(BUDGET * 10)
         assert served == list("abcabcabc")
 

@@ -1,4 +1,4 @@
-"""What is counted: the stages of a ticket, the hops that they measure, and the window of the failures."""
+"""The counters: stages of a ticket, latencies between them, and the window of stream failures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from broker.seams import WALL_MS, make_entry
 
 
 @given(st.lists(st.floats(0, 50), max_size=30), st.floats(0, 200))
-def test_failures_of_the_last_minute(gaps, wait):
+def test_failed_lately_counts_the_failures_of_the_window(gaps, wait):
     metrics, now, times = Metrics(), 0.0, []
     for gap in gaps:
         now += gap
@@ -26,7 +26,7 @@ def test_failures_of_the_last_minute(gaps, wait):
     assert metrics.stream_failures == len(times)
 
 
-def test_failures_are_remembered_within_a_bound():
+def test_the_number_of_remembered_failures_is_bounded():
     metrics = Metrics()
     for _ in range(FAILURES_MAX + 100):
         metrics.stream_closed(True, 1.0)
@@ -49,7 +49,7 @@ def hops(metrics):
     }
 
 
-def test_each_hop_is_measured_once():
+def test_each_latency_is_measured_once():
     metrics, entry = Metrics(), make_entry(1)
     entry.accepted_at = 10.0
     metrics.accepted([entry], 10.0)
@@ -76,10 +76,10 @@ def test_each_hop_is_measured_once():
     [
         (rfc3339(WALL_MS - 86_400_000), 0.0, 3.0),  # the watcher's clock is a day behind
         (rfc3339(WALL_MS + 86_400_000), 3.0, 0.0),  # or ahead
-        ("2023-11-14T23:13:21.500+01:00", 1.0, 2.0),  # another zone's words for the same instant
+        ("2023-11-14T23:13:21.500+01:00", 1.0, 2.0),  # the same instant in another time zone
     ],
 )
-def test_clocks_that_are_apart_make_no_nonsense(submitted_at, injected, acknowledged_after):
+def test_latencies_are_in_range_when_the_clocks_differ(submitted_at, injected, acknowledged_after):
     metrics, entry = Metrics(), make_entry(1)
     metrics.streamed(entry, "sse", WALL_MS + 500, 0.5)
     change(
@@ -106,14 +106,14 @@ def test_clocks_that_are_apart_make_no_nonsense(submitted_at, injected, acknowle
         {"submittedAt": 7},
     ],
 )
-def test_what_nobody_said_is_not_measured(evidence):
+def test_without_a_valid_injection_time_there_is_no_injection_latency(evidence):
     metrics, entry = Metrics(), make_entry(1)
     metrics.streamed(entry, "poll", WALL_MS + 500, 0.5)
     change(metrics, entry, acknowledged(entry.state, "", evidence, WALL_MS + 1000), 1.0)
     assert hops(metrics) == {STREAMED: (1, 0.5), DELIVERED: (1, 1.0)}
 
 
-def test_what_was_never_acknowledged_was_not_delivered():
+def test_an_unacknowledged_ticket_has_no_delivery_latency():
     metrics = Metrics()
     for number, make in enumerate(
         [lambda state: replied(state, 1, {}, WALL_MS), lambda state: expired(state, WALL_MS)], 1

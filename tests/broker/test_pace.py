@@ -1,4 +1,7 @@
-"""Work in pieces: each once, in order, for the turn's time; one that fails holds up no other."""
+"""Pace runs work in pieces: each once, in order, within the time of one turn.
+
+A piece that fails does not stop the others.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ WORK = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from([0.0, 0.4, 1.
 
 
 @given(WORK)
-def test_a_turn_ends_after_the_piece_in_which_its_time_ran_out(asked):
+def test_a_turn_ends_after_the_piece_that_uses_up_its_time(asked):
     hub, done, spent = PacedHub(), [], []
 
     def work(name, share):
@@ -29,13 +32,16 @@ def test_a_turn_ends_after_the_piece_in_which_its_time_ran_out(asked):
     while hub.called:
         spent.clear()
         hub.turn()
-        assert sum(spent[:-1]) < 1, "no piece was begun when the time was over"
-    assert done == list(dict.fromkeys(asked)), "each once, in the order in which it was asked for"
+        assert sum(spent[:-1]) < 1, "no piece begins when the time is over"
+    assert done == list(dict.fromkeys(asked)), "each once, in the order of the calls"
 
 
-def test_after_a_whole_turn_the_loop_rests_for_as_long():
-    """Found by tests/bench/beside.py: the thread that writes the store got no time beside streams that caught up."""
-    hub, rests = PacedHub(), []
+def test_after_a_full_turn_the_loop_rests_for_the_same_time():
+    """Without the rest, the writer thread gets no time while streams catch up.
+
+    tests/bench/beside.py found this.
+    """
+    hub = PacedHub()
 
     def work(name, share):
         hub.now += share * TURN
@@ -43,14 +49,14 @@ def test_after_a_whole_turn_the_loop_rests_for_as_long():
     for name, share in [("a", 0.2), ("b", 0.2), ("c", 1.1), ("d", 0.2), ("e", 1.1)]:
         hub.pace.later(partial(work, name, share))
     hub.turns()
-    assert hub.rests == [0, TURN], "before the first turn there is nothing to rest from"
+    assert hub.rests == [0, TURN], "there is no rest before the first turn"
     for name in "fg":
         hub.pace.later(partial(work, name, 0.2))
         hub.turns()
-    assert hub.rests[2:] == [0, 0], "and short work is done at once"
+    assert hub.rests[2:] == [0, 0], "short work runs at once"
 
 
-def test_what_is_cancelled_is_not_done_and_the_loop_is_called_once():
+def test_cancelled_work_does_not_run_and_one_call_is_scheduled():
     hub, done = PacedHub(), []
     for name in "ab":
         hub.pace.later(partial(done.append, name))
@@ -63,7 +69,7 @@ def test_what_is_cancelled_is_not_done_and_the_loop_is_called_once():
     assert done == ["a", "b"] and not hub.called
 
 
-def test_a_piece_that_fails_holds_up_no_other():
+def test_a_piece_that_fails_does_not_stop_the_others():
     hub, done = PacedHub(), []
     hub.pace.later(lambda: 1 / 0)
     hub.pace.later(partial(done.append, "b"))

@@ -1,4 +1,7 @@
-"""Who is registered and who is here: true when it is on disk, and looking changes nothing."""
+"""Which agents are registered and which are present.
+
+A registration is visible when it is on disk. Reading changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,8 @@ NAMES = ["ann", "bob"]
     st.lists(st.tuples(st.sampled_from(NAMES), st.booleans(), st.booleans()), max_size=12),
     st.data(),
 )
-def test_registrations_are_true_when_they_are_on_disk(changes, data):
-    """Against a dict: what was kept, in order; and nothing stays "on its way" in the end."""
+def test_a_registration_is_visible_when_it_is_on_disk(changes, data):
+    """The registry agrees with a dict of the committed changes. At the end none is uncommitted."""
 
     async def scenario():
         loop, registry, model = asyncio.get_running_loop(), Registry(PacedHub(), 10), {}
@@ -51,7 +54,7 @@ def test_registrations_are_true_when_they_are_on_disk(changes, data):
     asyncio.run(scenario())
 
 
-def test_the_bound_counts_what_is_on_its_way():
+def test_the_bound_counts_uncommitted_registrations():
     async def scenario():
         registry = Registry(PacedHub(), 10)
         commits = [Commit(asyncio.get_running_loop()) for _ in range(2)]
@@ -69,7 +72,7 @@ def test_the_bound_counts_what_is_on_its_way():
     asyncio.run(scenario())
 
 
-def test_names_that_somebody_invents_do_not_push_out_an_agent_that_is_here():
+def test_invented_names_do_not_evict_an_agent_that_is_present():
     registry = Registry(PacedHub(), 5)
     for number in range(100):
         registry.presence("ann").heartbeat_at = float(number)
@@ -78,8 +81,8 @@ def test_names_that_somebody_invents_do_not_push_out_an_agent_that_is_here():
         assert registry.status(Agent("ann"), number + 1.0) == "online"
 
 
-def test_to_look_at_reports_pushes_nobody_out():
-    """/metrics asks for every registered agent."""
+def test_reading_reports_evicts_no_agent():
+    """/metrics reads the report of every registered agent."""
     registry = Registry(PacedHub(), 3)
     for name in ("a", "b", "c"):
         registry.take_report(name, "", {"queued": 1})
@@ -89,24 +92,24 @@ def test_to_look_at_reports_pushes_nobody_out():
     assert not registry.is_known("x")
 
 
-def test_the_report_of_a_watcher_that_is_here_is_believed_and_the_latest_of_several():
+def test_the_latest_report_of_a_present_watcher_is_used():
     here = {"a"}
     registry = Registry(PacedHub(), 3, types.SimpleNamespace(is_here=here.__contains__))
     for watcher in ("a", "b"):
         registry.take_report("ann", watcher, {"session": watcher})
     assert registry.report("ann") == {"session": "a"}
     here.add("b")
-    assert registry.report("ann") == {"session": "b"}, "the latest"
+    assert registry.report("ann") == {"session": "b"}, "the latest of two present watchers"
     registry.take_report("ann", "a", {"session": "again"})
     assert registry.report("ann") == {"session": "again"}
     here.clear()
-    assert registry.report("ann") == {"session": "again"}, "nothing better is known"
+    assert registry.report("ann") == {"session": "again"}, "no watcher is present"
     registry.take_report("ann", "", {"session": "an older watcher's"})
     registry.drop_reports("b")
     assert registry.report("ann") == {"session": "an older watcher's"}
     for watcher in ("", "a"):
         registry.drop_reports(watcher)
-    assert registry.report("ann") == {"session": "again"}, "the last one is kept"
+    assert registry.report("ann") == {"session": "again"}, "the last report is kept"
 
 
 def test_reports_of_one_agent_are_bounded():
@@ -118,7 +121,7 @@ def test_reports_of_one_agent_are_bounded():
     }
 
 
-def test_names_that_are_only_sent_to_push_nobody_out():
+def test_names_that_are_only_sent_to_evict_no_agent():
     registry = Registry(PacedHub(), 3)
     registry.note_named("sent-1")
     for name in ("ann", "bob"):
@@ -142,7 +145,7 @@ def test_a_heartbeat_counts_for_two_and_a_half_intervals(interval_ms):
     assert registry.status(agent, 100 + 2.5 * interval_ms / 1000) == "offline"
 
 
-def test_the_tier_is_the_best_that_stands():
+def test_the_tier_is_the_best_open_connection():
     hub = PacedHub()
     registry, now = Registry(hub, 5), 100.0
     assert registry.connection("ann", now) == "none" and not registry.is_known("ann")

@@ -1,4 +1,4 @@
-"""Every row of WIRE's request table finds its handler; what is no row is 404, 405 or 501, and says so."""
+"""Each row of the table of requests has its handler. Any other request is 404, 405 or 501."""
 
 from __future__ import annotations
 
@@ -11,12 +11,27 @@ from bridge.errors import PeerError
 from bridge.wire.request import Limits, RequestParser
 
 ROWS = {
-    "POST /agents/register": "register", "GET /agents": "list_agents", "GET /agents/{id}": "show_agent", "DELETE /agents/{id}": "remove",
-    "POST /agents/{id}/heartbeat": "heartbeat", "POST /agents/{id}/send": "send", "GET /agents/{id}/tickets/pending": "pending",
-    "GET /agents/{id}/tickets/stream": "stream", "GET /tickets/stream": "shared_stream", "POST /agents/{id}/subscribe": "subscribe",
-    "DELETE /agents/{id}/subscribe": "unsubscribe", "POST /tickets/{id}/claim": "claim", "POST /tickets/{id}/acknowledge": "acknowledge",
-    "GET /tickets/{id}": "show", "POST /replies": "reply", "GET /replies/{id}": "get_reply", "GET /replies/{id}/wait": "wait_reply",
-    "GET /replies/{id}/stream": "stream_reply", "GET /health": "health", "GET /metrics": "metrics", "GET /debug/connections": "connections",
+    "POST /agents/register": "register",
+    "GET /agents": "list_agents",
+    "GET /agents/{id}": "show_agent",
+    "DELETE /agents/{id}": "remove",
+    "POST /agents/{id}/heartbeat": "heartbeat",
+    "POST /agents/{id}/send": "send",
+    "GET /agents/{id}/tickets/pending": "pending",
+    "GET /agents/{id}/tickets/stream": "stream",
+    "GET /tickets/stream": "shared_stream",
+    "POST /agents/{id}/subscribe": "subscribe",
+    "DELETE /agents/{id}/subscribe": "unsubscribe",
+    "POST /tickets/{id}/claim": "claim",
+    "POST /tickets/{id}/acknowledge": "acknowledge",
+    "GET /tickets/{id}": "show",
+    "POST /replies": "reply",
+    "GET /replies/{id}": "get_reply",
+    "GET /replies/{id}/wait": "wait_reply",
+    "GET /replies/{id}/stream": "stream_reply",
+    "GET /health": "health",
+    "GET /metrics": "metrics",
+    "GET /debug/connections": "connections",
     "POST /tickets/{id}/shown": "shown",
     "POST /tickets/{id}/aside": "aside",
     "GET /subscribers/{id}": "show_subscriber",
@@ -30,7 +45,7 @@ ROWS = {
     "DELETE /tickets/{id}": "drop",
     "GET /": "page",
     "GET /web/{id}": "part",
-}  # fmt: skip
+}
 IDS = {
     "lucy": "lucy",
     "a%2Fb": "a/b",
@@ -53,8 +68,8 @@ def request_to(method: str, path: str):
 
 @pytest.fixture
 def called(monkeypatch):
-    """Each handler says who it is and which id it was given; the table itself is the real one."""
-    for template, methods in ROUTES.items():
+    """In the real table, replace each handler by one that returns its name and the id."""
+    for methods in ROUTES.values():
         for method, handler in list(methods.items()):
             monkeypatch.setitem(
                 methods,
@@ -63,7 +78,7 @@ def called(monkeypatch):
             )
 
 
-def test_the_table_has_these_rows_and_no_other():
+def test_the_table_has_exactly_these_rows():
     assert {
         f"{method} {template.replace('{}', '{id}')}": handler.__name__
         for template, methods in ROUTES.items()
@@ -85,7 +100,7 @@ def test_each_row_finds_its_handler(called, row):
             )
 
 
-def test_words_of_the_table_are_agents_too(called):
+def test_a_word_of_the_table_may_be_an_agents_name(called):
     assert dispatch(request_to("GET", "/agents/register"), None) == ("show_agent", "register")
     assert dispatch(request_to("DELETE", "/agents/register"), None) == ("remove", "register")
     assert dispatch(request_to("GET", "/tickets/stream"), None) == ("shared_stream", "")
@@ -111,7 +126,7 @@ def test_words_of_the_table_are_agents_too(called):
         "/agents/{}/nothing".replace("{}", "%7B%7D"),
     ],
 )
-def test_nothing_lives_elsewhere(called, path):
+def test_any_other_path_is_404(called, path):
     if path == "/replies/":
         assert dispatch(request_to("GET", path), None) == ("get_reply", "")
         return
@@ -144,14 +159,14 @@ def test_another_method_is_405_with_allow_or_501(called, template, method):
 
 
 @pytest.mark.parametrize("path", ["/agents/%00/send", "/agents/%ff/send", "/agents/%C3/send"])
-def test_an_id_that_is_no_text_is_400_each_time(called, path):
+def test_an_id_that_is_not_text_is_400_each_time(called, path):
     for _ in range(2):
         with pytest.raises(PeerError) as caught:
             dispatch(request_to("POST", path), None)
         assert caught.value.status == 400
 
 
-def test_long_paths_are_not_remembered():
+def test_long_paths_are_not_cached():
     for number in range(20):
         with pytest.raises(PeerError):
             dispatch(request_to("GET", f"/{number}/" + "x" * 10000), None)
@@ -162,7 +177,7 @@ def test_long_paths_are_not_remembered():
 
 
 @given(st.text(alphabet="abc/{}%2F.registeragentstickets", max_size=30))
-def test_any_path_is_a_row_or_a_refusal(text):
+def test_any_path_is_routed_or_refused(text):
     try:
         allowed_methods("/" + text)
     except PeerError as error:

@@ -1,11 +1,11 @@
-"""Two changes of which one rests on the other, a third beside them, and one commit that fails: each interleaving.
+"""Each interleaving of two dependent changes, a send beside them, and a commit that fails.
 
-    the first is decided, then in any order:
-        the second is decided - a send comes - the loop has a turn - the writer fails - the writer writes
+    the first change is decided, then in any order:
+        the second is decided - a send comes - the loop runs - the writer fails - the writer writes
 
-A send is what lets an open group leave before the loop has heard of a failure (groups.py), so the
-second change may be with the writer already. The model is that of test_store_laws: what was
-answered 2xx is there, also after the store is opened again, and what was answered 503 is not.
+A send can make an open group leave before the loop learns of a failure (groups.py). So the second
+change may be with the writer already. The model is the one of test_store_laws. A change with a
+2xx response is there, also after the store is reopened. A change with a 503 is not there.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ PAIRS = {
 
 
 @pytest.mark.parametrize("pair", PAIRS)
-def test_nothing_is_kept_that_rests_on_what_failed(pair):
+def test_no_change_is_kept_that_rests_on_a_failed_one(pair):
     machine, (first, second) = StoreMachine(), PAIRS[pair]
     try:
         machine.register("bob", "a")  # an origin: replies become tickets to it

@@ -1,14 +1,14 @@
 """Handlers, ledger and a real store, with failures at any point, against a naive model.
 
-The model knows requests and answers only: a 2xx has its effect, in the order of the answers, and
-anything else has none. What the broker shows is the model at every moment; what the store holds is
-the model whenever nothing is on its way, and after a crash it is the model and what the writer had
-written unheard.
+The model holds requests and responses only. A 2xx response has its effect, in the order of the
+responses. Any other response has no effect. The broker shows the model's state at every moment.
+The store holds the model's state whenever all groups are settled. After a crash it also holds what
+the writer has written but not yet reported.
 
-The test takes the writer's jobs by hand, so that a group is written, fails, and is heard of in any
-interleaving. A failure is SQLite's own: its authorizer refuses the nth thing that is asked of it,
-once or from then on, which includes the commit and the rollback; or no page is left, in the middle
-of a statement. (An interrupt would not do: SQLite may tell of one after the commit.)
+The test runs the writer's jobs itself, so that a group is written, fails and is reported in any
+interleaving. Each failure is one of SQLite. Its authorizer refuses the nth action, once or from
+then on, and the commit and the rollback are actions too. Or no page is left, in the middle of a
+statement. (An interrupt is not usable: SQLite may report one after the commit.)
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ BIG = "x" * 9000  # more than a page
 
 
 class Model:
-    """What the answers have promised."""
+    """The state that the responses promise."""
 
     def __init__(self) -> None:
         self.tickets: dict[str, dict] = {}  # id -> agent, status, watcher, response
@@ -72,7 +72,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def open(self) -> None:
         self.run += 1
-        self.on_way: list = []  # (commit, effect) of what is not answered
+        self.on_way: list = []  # (commit, effect) of each request without a response
         self.written: set = set()  # commits that the writer has put on disk
 
         async def make():
@@ -97,7 +97,7 @@ class StoreMachine(RuleBasedStateMachine):
     # -- requests -----------------------------------------------------------------
 
     def ask(self, method, path, content, effect, after=()):
-        """Ask, and have the answer's effect on the model; `after` are pipelined behind it."""
+        """Send a request and apply its response to the model. `after` are pipelined behind it."""
         parser = RequestParser(Limits())
         parser.feed(request(method, path, content))
         try:
@@ -115,7 +115,7 @@ class StoreMachine(RuleBasedStateMachine):
 
         def settled(commit):
             if run != self.run:
-                return  # the peer of a broker that has crashed
+                return  # this broker has crashed, and its peer gets no response
             self.on_way.remove(coming)
             self.answered(answer.reply.status if commit.result() is None else 503, effect, content)
             self.go_on(after)
@@ -140,7 +140,7 @@ class StoreMachine(RuleBasedStateMachine):
             model.tickets.setdefault(ticket_id, new)
 
         content = {"payload": "x" * size, "ticketId": ticket_id, "metadata": {"origin": origin}}
-        self.refused.discard(ticket_id)  # asked again: until it is answered it may be there or not
+        self.refused.discard(ticket_id)  # until the next response it may be there or not
         self.ask("POST", f"/agents/{agent}/send", content, effect, after)
 
     def claim(self, ticket_id, watcher, after=()):
@@ -195,11 +195,11 @@ class StoreMachine(RuleBasedStateMachine):
             path = f"/agents/{agent}/subscribe?subscriber=sup"
             self.ask("DELETE", path, None, effect, after)
 
-    # -- what comes ---------------------------------------------------------------
+    # -- steps --------------------------------------------------------------------
 
     @rule(data=st.data(), count=st.integers(1, 4))
     def peer_asks(self, data, count):
-        """A peer pipelines so many requests: each is decided when the one before is answered."""
+        """A peer pipelines `count` requests. Each begins after the response to the one before."""
         steps = [self.draw_step(data) for _ in range(count)]
         self.go_on(steps)
 
@@ -212,7 +212,7 @@ class StoreMachine(RuleBasedStateMachine):
         if kind == "send":
             name, origin = f"mine-{next(self.numbers)}", draw(agents)
             return lambda after: self.send(agent, origin, name, size, after)
-        if kind == "again":  # the same words for the same id, in all of a run
+        if kind == "again":  # one id and one body in the whole run
             return lambda after: self.send("ann", "bob", "mine-again", 1, after)
         if kind == "claim":
             return lambda after: self.claim(ticket_id, watcher, after)
@@ -230,7 +230,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule()
     def turn(self):
-        """The loop's next turn: an open group leaves, and what the writer has said is heard."""
+        """One iteration of the loop: an open group leaves, and the writer's reports arrive."""
         self.loop.run_until_complete(asyncio.sleep(0))
 
     @precondition(lambda self: not self.journal.writer._jobs.empty())
@@ -258,7 +258,8 @@ class StoreMachine(RuleBasedStateMachine):
     def writer_finds_no_page(self):
         connection = self.journal.writer._connection
         (most,) = connection.execute("PRAGMA max_page_count").fetchone()
-        connection.execute("PRAGMA max_page_count = 1")  # SQLite takes what the store has for this
+        # SQLite uses the current size if the store is larger.
+        connection.execute("PRAGMA max_page_count = 1")
         self.journal.writer.take()
         connection.execute(f"PRAGMA max_page_count = {most}")
 
@@ -270,12 +271,12 @@ class StoreMachine(RuleBasedStateMachine):
             self.turn()
             if not self.on_way and self.journal._groups._open is None:
                 break
-        assert not self.on_way, "an answer never came"
+        assert not self.on_way, "a response is missing"
         assert self.stored() == self.model.shown()
 
     @rule()
     def crash(self):
-        """What was answered is kept, and so is what was written and not heard of; no more."""
+        """A crash keeps what was written, with or without a response, and nothing else."""
         for commit, effect in self.on_way:
             if commit in self.written and effect is not None:
                 effect(self.model)
@@ -324,7 +325,7 @@ class StoreMachine(RuleBasedStateMachine):
         return entry.agent_id, state.status, state.claim.watcher if state.claim else None, response
 
     def stored(self) -> tuple:
-        """What a broker would find that opened the store now."""
+        """Return what a broker would find if it opened the store now."""
         find, ask = self.journal.find, self.journal._reader.execute
         entries = [find(name) for (name,) in ask("SELECT id FROM tickets ORDER BY seq")]
         sent = [entry for entry in entries if entry.ticket_id.startswith("mine")]

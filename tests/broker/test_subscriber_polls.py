@@ -1,4 +1,4 @@
-"""Long-polls of subscribers with many agents: each waits under one key, and is answered once."""
+"""Long-polls of subscribers with many agents: each waits under one key and is answered once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def publish(house, *entries) -> None:
 
 
 def seqs(line, size: int) -> list:
-    """The seqs in each answer that has come; an entry's data is its seq."""
+    """Return the seqs in each response so far. An entry's data is its seq."""
     return [json.loads(body) for _, body in read_answers(line.received, ["GET"] * size)]
 
 
@@ -44,14 +44,14 @@ def numbered(seq: int, agent: str):
     return make_entry(seq, agent, b"%d" % seq)
 
 
-def test_a_long_poll_waits_once_whatever_number_of_agents_it_has():
+def test_a_long_poll_waits_once_for_any_number_of_agents():
     async def scenario(loop):
         house = supervised(loop)
         polls, lines = house.services.hub.polls, [house.connect() for _ in range(100)]
         for line in lines:
             line.send(poll("waitMs=60000&after=0"))
         assert (polls.total, len(polls._waiting), polls.by_subscriber.count("s")) == (100, 0, 100)
-        assert all(agent in polls for agent in AGENTS), "they are here: somebody waits for them"
+        assert all(agent in polls for agent in AGENTS), "a poll waits for each of them"
         publish(house, numbered(1, AGENTS[7]), numbered(2, AGENTS[3]))
         await asyncio.sleep(0.1)
         assert [seqs(line, 1) for line in lines] == [[[1, 2]]] * 100 and polls.total == 0
@@ -59,8 +59,8 @@ def test_a_long_poll_waits_once_whatever_number_of_agents_it_has():
     run(scenario)
 
 
-def test_a_long_poll_that_was_woken_for_nothing_waits_on():
-    """Its agents changed, or the ticket was acknowledged before its turn came."""
+def test_a_long_poll_that_is_woken_without_a_ticket_keeps_waiting():
+    """Its agents have changed, or the ticket was acknowledged before the poll ran."""
 
     async def scenario(loop):
         house = supervised(loop)
@@ -88,7 +88,7 @@ def test_a_long_poll_that_ends_while_it_is_woken_is_answered_once(ends):
         house = supervised(loop)
         line = house.connect()
         line.send(poll("waitMs=1000&after=0"))
-        await asyncio.sleep(1)  # its time is up in the turn in which it is woken
+        await asyncio.sleep(1)  # its timeout ends in the iteration that wakes it
         publish(house, numbered(1, AGENTS[1]))
         if ends == "peer":
             line.abort()
@@ -99,7 +99,7 @@ def test_a_long_poll_that_ends_while_it_is_woken_is_answered_once(ends):
     run(scenario)
 
 
-def test_a_poll_of_many_backlogs_reads_what_it_answers(monkeypatch):
+def test_a_poll_of_many_backlogs_reads_only_what_it_returns(monkeypatch):
     reads = []
     read_after = Backlog.read_after
 
@@ -127,7 +127,7 @@ def test_subscriptions_are_bounded_by_name_by_agent_and_together():
             subscriptions.check_room("one", f"agent-{number}")
             subscriptions.add("one", f"agent-{number}", 0)
         check_refused(subscriptions, "one", "new", "subscriber 'one' has 3 agents")
-        subscriptions.check_room("one", "agent-0")  # it is there already
+        subscriptions.check_room("one", "agent-0")  # this subscription exists already
         for number in range(63):
             subscriptions.add(f"name-{number}", "agent-0", 0)
         said = "agent 'agent-0' is subscribed under 64 names"

@@ -1,4 +1,4 @@
-"""Bins against the sorted samples, and the ring of steps against a plain list of what happened when."""
+"""The histogram against sorted samples, and the timeline's ring of steps against a plain list."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bridge.broker.timeline import DELIVERED, HOPS, STEP_SECONDS, STEPS, WINDOW_
 
 latencies = st.floats(0, 2e5) | st.sampled_from(BOUNDS)
 shares = st.sampled_from([0.01, 0.5, 0.9, 0.99, 1.0])
-# (seconds since the last one, what happened)
+# (seconds since the event before, its kind)
 happenings = st.lists(
     st.tuples(
         st.sampled_from([0.0, 0.125, 0.75, 1.0, 30.0, 119.0, 500.0]),
@@ -24,14 +24,14 @@ happenings = st.lists(
 
 
 def bin_of(seconds: float) -> tuple[float, float]:
-    """The bounds between which a latency lies, the upper one included."""
+    """Return the lower (exclusive) and the upper (inclusive) bound around a latency."""
     above = [bound for bound in BOUNDS if bound >= seconds]
     below = [bound for bound in BOUNDS if bound < seconds]
     return (below[-1] if below else 0.0), (above[0] if above else BOUNDS[-1])
 
 
 @given(st.lists(latencies, min_size=1, max_size=50), shares)
-def test_a_quantile_lies_in_the_bin_of_the_true_one(samples, share):
+def test_a_quantile_lies_in_the_bin_of_the_exact_one(samples, share):
     found = Distribution()
     for each in samples:
         found.observe(each)
@@ -43,12 +43,12 @@ def test_a_quantile_lies_in_the_bin_of_the_true_one(samples, share):
     )
 
 
-def test_of_nothing_there_is_no_quantile():
+def test_without_samples_there_is_no_quantile():
     assert Distribution().quantile(0.5) is None
 
 
 @given(happenings, st.integers(0, 10**6).map(float))  # sums that a float holds exactly
-def test_the_steps_are_what_happened_in_them(history, start):
+def test_the_steps_hold_what_happened_in_them(history, start):
     line, now, happened = Timeline(start), start, []
     for pause, what in history:
         now += pause
@@ -75,14 +75,14 @@ def test_the_steps_are_what_happened_in_them(history, start):
         )
 
 
-def test_the_step_under_way_is_the_last_one():
+def test_the_current_step_is_the_last_one():
     line = Timeline(100.0)
     line.observe(DELIVERED, 0.5, 100.2)
     assert line.steps(100.9)[-1].hops[DELIVERED].count == 1
     assert not line.steps(101.0)[-1].hops and line.steps(101.0)[-2].hops[DELIVERED].count == 1
 
 
-def test_a_clock_that_went_back_makes_no_negative_latency():
+def test_a_negative_latency_counts_as_zero():
     line = Timeline(0.0)
     line.observe(DELIVERED, -3.0, 0.5)
     assert line.total(DELIVERED).total == 0.0 and line.total(DELIVERED).bins[0] == 1

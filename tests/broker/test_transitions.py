@@ -1,4 +1,4 @@
-"""The table of transitions.py's docstring, every cell, read from the docstring itself."""
+"""Every cell of the table in the docstring of transitions.py. The test reads that docstring."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ START["expired"] = expired(NEW, WALL_MS)
 START["dropped"] = dropped(NEW, WALL_MS)
 VERBS = {
     "claim": lambda state: claimed(state, "w", 1000, NOW, WALL_MS + 1),
+    # The callers of `acknowledged` check `is_acknowledgeable` first.
     "acknowledge": lambda state: (
         acknowledged(state, "w", {}, WALL_MS + 1) if state.is_acknowledgeable else state
-    ),  # as its callers do
+    ),
     "reply": lambda state: replied(state, {"a": 1}, {}, WALL_MS + 1),
     "expire": lambda state: state if state.is_final else expired(state, WALL_MS + 1),
     "drop": lambda state: state if state.is_final else dropped(state, WALL_MS + 1),
@@ -72,7 +73,7 @@ def test_each_cell(status, verb):
         assert verb != "acknowledge" or not after.is_acknowledgeable, "once"
 
 
-def test_only_the_watcher_that_holds_a_ticket_sets_it_aside_and_says_so_once():
+def test_only_the_watcher_with_the_lease_sets_a_ticket_aside_and_only_once():
     held = claimed(NEW, "w", 1000, NOW, WALL_MS)
     with pytest.raises(PeerError) as caught:
         aside(held, "another", "it fails", WALL_MS)
@@ -96,15 +97,15 @@ PLACES = st.fixed_dictionaries(
 
 
 @given(st.sampled_from(sorted(START)), st.lists(PLACES, max_size=40))
-def test_a_terminal_is_told_once_and_many_push_out_nothing_else(status, places):
+def test_each_place_is_kept_once_and_many_places_evict_no_other_stage(status, places):
     before = state = START[status]
     for place in places:
-        told = [stage["evidence"] for stage in state.stages if stage["stage"] == "shown"]
+        kept = [stage["evidence"] for stage in state.stages if stage["stage"] == "shown"]
         after = shown(state, place, WALL_MS)
-        assert (after is state) == (place in told)
+        assert (after is state) == (place in kept)
         state = after
-    told = [stage["evidence"] for stage in state.stages if stage["stage"] == "shown"]
-    assert len(told) <= SHOWN_MAX and (not places or places[-1] in told), "the newest is kept"
+    kept = [stage["evidence"] for stage in state.stages if stage["stage"] == "shown"]
+    assert len(kept) <= SHOWN_MAX and (not places or places[-1] in kept), "the newest is kept"
     assert [stage for stage in state.stages if stage["stage"] != "shown"] == list(before.stages)
     assert (state.status, state.updated_ms, state.claim, state.response) == (
         before.status,
@@ -121,7 +122,7 @@ def test_a_terminal_is_told_once_and_many_push_out_nothing_else(status, places):
     st.floats(0, 2000),
     st.integers(1, 10**6),
 )
-def test_a_lease_keeps_others_out_until_it_runs_out(first, second, lease_ms, gap, renewal_ms):
+def test_a_lease_excludes_other_watchers_until_it_ends(first, second, lease_ms, gap, renewal_ms):
     held = claimed(NEW, first, lease_ms, NOW, WALL_MS)
     now, wall_ms = NOW + gap, WALL_MS + int(gap * 1000)
     is_running = held.claim.until > now
@@ -140,13 +141,13 @@ def test_a_lease_keeps_others_out_until_it_runs_out(first, second, lease_ms, gap
 
 
 @pytest.mark.parametrize("status", ["delivered", "responded", "expired"])
-def test_a_late_claim_is_told_which_status_was_reached(status):
+def test_a_late_claim_is_refused_with_the_status(status):
     with pytest.raises(PeerError) as caught:
         VERBS["claim"](START[status])
     assert caught.value.extra == {"status": status}
 
 
-def test_evidence_says_when_it_was_injected():
+def test_the_evidence_gives_the_time_of_the_injection():
     state = acknowledged(NEW, "w", {"submittedAt": "2023-01-01T00:00:00.000Z", "x": 1}, WALL_MS)
     injected, acked = state.stages
     assert (injected["stage"], injected["at"], injected["by"]) == (
@@ -161,12 +162,24 @@ def test_evidence_says_when_it_was_injected():
         ]
 
 
-@pytest.mark.parametrize("evidence", [
-    "seen on the screen", ["%1", 3], 0, False, {"submittedAt": "yesterday"}, {"submittedAt": 5}, {"submittedAt": "2026-01-01T00:00:00"},
-    {"submittedAt": "0001-01-01T00:00:00Z"}, {"submittedAt": "9999-12-31T23:59:59.999Z"}, {"submittedAt": "1969-12-31T23:59:59.000Z"},
-], ids=repr)  # fmt: skip
-def test_any_evidence_is_kept_and_its_moment_is_one(evidence):
-    """What stands in `at` is an instant of the past, whatever a watcher says; its own words stay in the evidence."""
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        "seen on the screen",
+        ["%1", 3],
+        0,
+        False,
+        {"submittedAt": "yesterday"},
+        {"submittedAt": 5},
+        {"submittedAt": "2026-01-01T00:00:00"},
+        {"submittedAt": "0001-01-01T00:00:00Z"},
+        {"submittedAt": "9999-12-31T23:59:59.999Z"},
+        {"submittedAt": "1969-12-31T23:59:59.000Z"},
+    ],
+    ids=repr,
+)
+def test_any_evidence_is_kept_and_at_is_always_a_valid_instant(evidence):
+    """`at` is an instant of the past for any evidence. The evidence itself is not changed."""
     injected, acked = acknowledged(NEW, "w", evidence, WALL_MS).stages
     assert injected == {
         "stage": "injected",
@@ -177,7 +190,7 @@ def test_any_evidence_is_kept_and_its_moment_is_one(evidence):
     assert acked == {**injected, "stage": "acknowledged"}
 
 
-def test_a_moment_of_another_time_zone_is_told_in_utc():
+def test_a_time_of_another_time_zone_is_converted_to_utc():
     assert (
         acknowledged(NEW, "w", {"submittedAt": "2020-01-01T02:00:00.500+02:00"}, WALL_MS).stages[0][
             "at"
@@ -187,7 +200,7 @@ def test_a_moment_of_another_time_zone_is_told_in_utc():
 
 
 @given(st.integers(0, 3 * STAGES_MAX))
-def test_a_history_is_bounded_and_keeps_its_first_and_its_latest(count):
+def test_a_history_is_bounded_and_keeps_its_first_and_latest_stages(count):
     state = State()
     for number in range(count):
         state = with_stage(state, {"stage": "claimed", "n": number})

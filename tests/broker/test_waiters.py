@@ -1,4 +1,4 @@
-"""Waiters: each is woken once, by its own key, unless it cancelled; nothing stays behind."""
+"""Waiters: each is woken once by its key unless it was cancelled, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class WaitersMachine(RuleBasedStateMachine):
 
         def wake() -> None:
             self.woken.append(token)
-            self.cancels[token]()  # as every front does, in either order
+            self.cancels[token]()  # fronts cancel before or after they are woken
             if waits_again:  # a pipelined poll for the same key
                 again = object()
                 self.model[again] = key
@@ -45,7 +45,7 @@ class WaitersMachine(RuleBasedStateMachine):
 
     @rule(key=KEYS, share=st.sampled_from([0, 0.4, 2]), data=st.data())
     def wake(self, key, share, data):
-        """For some of them the turn has no time left. Until theirs comes they can still cancel."""
+        """A turn may have no time left for some waiters. Until they run they can be cancelled."""
         due = [token for token, its in self.model.items() if its == key]
         self.woken.clear()
         for token in due:
@@ -67,7 +67,7 @@ class WaitersMachine(RuleBasedStateMachine):
         for key in "abc":
             assert (key in self.waiters) == (key in self.model.values())
         assert len(self.waiters._waiting) == len(set(self.model.values())), (
-            "a key that nobody waits for costs nothing"
+            "a key without waiters uses no memory"
         )
 
 
@@ -75,7 +75,7 @@ TestWaiters = WaitersMachine.TestCase
 
 
 @given(st.lists(st.sampled_from(["wake", "hold", "cancel"]), max_size=12))
-def test_a_wait_for_a_condition_wakes_once_when_it_holds_and_never_before(steps):
+def test_a_wait_for_a_condition_is_woken_once_when_it_holds(steps):
     hub = PacedHub()
     waiters, woken, holds, is_over = Waiters(hub.pace), [], False, False
     cancel = waiters.wait_until("a", lambda: holds, lambda: woken.append(True))
@@ -88,7 +88,7 @@ def test_a_wait_for_a_condition_wakes_once_when_it_holds_and_never_before(steps)
         elif step == "cancel":
             cancel()
             is_over = True
-        assert ("a" in waiters) == (not is_over), "a wait that is over costs nothing"
+        assert ("a" in waiters) == (not is_over), "a finished wait is removed"
     first_end = next(
         (
             step
@@ -107,7 +107,7 @@ SUBSCRIPTIONS = st.lists(st.tuples(KEYS, NAMES, st.booleans()), max_size=12)
 
 @given(SUBSCRIPTIONS, WAITS, KEYS)
 def test_an_agent_wakes_its_own_polls_and_those_of_its_subscribers(changes, waits, agent):
-    """A subscriber's poll waits under one key, also when its agents change while it waits."""
+    """A subscriber's poll waits under one key, even if its agents change while it waits."""
     hub, woken, of_agent = PacedHub(), [], {key: set() for key in "abc"}
     polls = Polls(hub.pace)
     for number, (of_subscriber, key) in enumerate(waits):
@@ -124,10 +124,10 @@ def test_an_agent_wakes_its_own_polls_and_those_of_its_subscribers(changes, wait
     polls.wake_all(agent)
     hub.turns()
     assert sorted(woken) == due and agent not in polls and polls.total == len(waits) - len(due)
-    assert all(polls._subscribers.values()), "an agent without subscribers costs nothing"
+    assert all(polls._subscribers.values()), "an agent without subscribers uses no memory"
 
 
-def test_thousands_that_wait_for_one_ticket_are_woken_in_turns():
+def test_many_waiters_for_one_ticket_are_woken_over_several_turns():
     hub, woken = PacedHub(), []
     for number in range(2000):
         hub.polls.wait("lucy", lambda number=number: woken.append(number))

@@ -1,4 +1,7 @@
-"""Which watchers are here: told once that one is gone, a grace after its last sign of life, and never before."""
+"""Which watchers are present.
+
+`on_gone` is called once for each watcher, after a grace period without a sign of life.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_one_is_gone_a_grace_after_its_last_sign_of_life(steps):
+def test_a_watcher_is_gone_a_grace_period_after_its_last_sign_of_life(steps):
     async def scenario(loop):
         watchers, gone = Watchers(loop.clock(), GRACE, 10), []
         watchers.on_gone = lambda watcher: gone.append((watcher, loop.time()))
@@ -48,12 +51,12 @@ def test_one_is_gone_a_grace_after_its_last_sign_of_life(steps):
             await asyncio.sleep(15.0 + 3 * GRACE)
         assert len(gone) == is_known, "once"
         assert not is_known or gone[0][1] >= until + GRACE
-        assert not watchers._known, "names are free to invent"
+        assert not watchers._known, "a client can make up names, so a gone one must be removed"
 
     run(scenario)
 
 
-def test_no_name_is_nobody_and_names_are_bounded():
+def test_an_empty_name_is_ignored_and_names_are_bounded():
     async def scenario(loop):
         watchers = Watchers(loop.clock(), GRACE, 3)
         for name in ("", *(f"w{number}" for number in range(10))):

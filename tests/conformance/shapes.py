@@ -1,4 +1,4 @@
-"""WIRE.md's shapes as checks: what each value looks like, to the letter."""
+"""Checks of the exact shape of each value in WIRE.md."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def check_ticket(ticket: dict, with_history: bool = False) -> None:
     assert isinstance(ticket["expectReply"], bool) and is_count(ticket["timeoutMs"])
     assert is_at(ticket["createdAt"]) and is_at(ticket["updatedAt"])
     assert ("latencyMs" in keys) == (ticket["status"] == "responded"), (
-        "latencyMs comes once it is replied"
+        "latencyMs is there if and only if the ticket has a reply"
     )
     if "latencyMs" in keys:
         assert is_count(ticket["latencyMs"])
@@ -73,7 +73,7 @@ def check_agent(agent: dict) -> None:
 
 
 def check_problem(answer, status: int) -> dict:
-    """RFC 9457, plus `error`, which the predecessor's clients read."""
+    """Check a problem of RFC 9457 with `error`, which clients of the predecessor read."""
     assert answer.status == status, answer
     assert answer.field("content-type").split(";")[0] == "application/problem+json", answer
     problem = answer.json

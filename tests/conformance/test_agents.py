@@ -1,4 +1,4 @@
-"""Agents: register, list, show, remove, heartbeat; presence."""
+"""Agents: register, list, show, remove, heartbeat, and presence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from running import new_name, wait_until
 from conformance.shapes import check_agent, check_problem, is_at
 
 
-def test_register_answers_the_agent(broker):
+def test_register_returns_the_agent(broker):
     agent = new_name()
     answer = broker.ask(
         "POST",
@@ -70,7 +70,7 @@ def test_registering_again_merges_metadata(broker):
     ],
     ids=repr,
 )
-def test_register_refuses(broker, body):
+def test_register_refuses_a_bad_body(broker, body):
     check_problem(
         broker.ask("POST", "/agents/register", body if body is not None else b"null"), 400
     )
@@ -101,15 +101,15 @@ def test_odd_ids_are_percent_decoded_once(broker, odd):
     broker.acknowledge(ticket)
 
 
-def test_list_filters(broker):
+def test_the_list_filters_by_type_and_status(broker):
     kind, one, other = new_name(), new_name(), new_name()
     broker.register(one, type=kind)
     broker.register(other, type=new_name())
-    everyone = broker.ask("GET", "/agents")
-    assert everyone.status == 200 and isinstance(everyone.json, list)
-    for agent in everyone.json:
+    whole = broker.ask("GET", "/agents")
+    assert whole.status == 200 and isinstance(whole.json, list)
+    for agent in whole.json:
         check_agent(agent)
-    assert {one, other} <= {agent["agentId"] for agent in everyone.json}
+    assert {one, other} <= {agent["agentId"] for agent in whole.json}
     assert [agent["agentId"] for agent in broker.ask("GET", f"/agents?type={kind}").json] == [one]
     assert broker.ask("GET", "/agents?type=no-such-type").json == []
     broker.ask("POST", f"/agents/{one}/heartbeat")
@@ -156,16 +156,24 @@ def test_heartbeat(broker):
 @pytest.mark.parametrize(
     "body", [{}, {"tier": "sse"}, {"from": "the predecessor", "load": [1, 2]}], ids=repr
 )
-def test_heartbeat_takes_any_object(broker, body):
+def test_heartbeat_accepts_any_object(broker, body):
     agent = new_name()
     broker.register(agent)
     assert broker.ask("POST", f"/agents/{agent}/heartbeat", body).status == 200
 
 
 REPORT = {
-    "tier": "sse", "session": "dev-lucy", "pane": "%3", "health": "busy", "queued": 2, "reconnects": 1,
-    "sessionFailures": 3, "injectionErrors": 4, "cpuPercent": 0.5, "memoryBytes": 123456789,
-}  # fmt: skip
+    "tier": "sse",
+    "session": "dev-lucy",
+    "pane": "%3",
+    "health": "busy",
+    "queued": 2,
+    "reconnects": 1,
+    "sessionFailures": 3,
+    "injectionErrors": 4,
+    "cpuPercent": 0.5,
+    "memoryBytes": 123456789,
+}
 
 
 def test_a_report_shows_on_the_debug_page_and_in_the_metrics(start):
@@ -180,7 +188,7 @@ def test_a_report_shows_on_the_debug_page_and_in_the_metrics(start):
     )
     assert broker.ask("GET", f"/debug/agent/{agent}/status").json["sessionHealth"] == "lost"
     shown = broker.metrics().values()
-    assert 987654321 in shown and 123456789 not in shown, "the latest one"
+    assert 987654321 in shown and 123456789 not in shown, "only the latest report is shown"
 
 
 def test_an_empty_heartbeat_keeps_the_latest_report(broker):
@@ -191,25 +199,25 @@ def test_an_empty_heartbeat_keeps_the_latest_report(broker):
     assert broker.ask("GET", f"/debug/agent/{agent}/status").json["tmuxSession"] == "dev-lucy"
 
 
-def test_online_while_a_stream_stands(start):
-    """Heartbeats are made short here, so that only the stream can keep the agent online."""
+def test_an_agent_is_online_while_a_stream_is_open(start):
+    """The heartbeat interval is 1 ms, so that only the stream can keep the agent online."""
     broker = start()
     agent = new_name()
     broker.register(agent, heartbeatIntervalMs=1)
     wait_until(
         lambda: broker.ask("GET", f"/agents/{agent}").json["status"] == "offline",
-        "offline when nothing stands",
+        "offline without a stream",
     )
     with broker.agent_stream(agent) as stream:
         stream.read_block()
         assert broker.ask("GET", f"/agents/{agent}").json["status"] == "online"
     wait_until(
         lambda: broker.ask("GET", f"/agents/{agent}").json["status"] == "offline",
-        "offline when the stream has gone",
+        "offline after the stream is closed",
     )
 
 
-def test_online_while_a_long_poll_stands(start):
+def test_an_agent_is_online_while_a_long_poll_waits(start):
     broker = start()
     agent = new_name()
     broker.register(agent, heartbeatIntervalMs=1)
@@ -221,7 +229,7 @@ def test_online_while_a_long_poll_stands(start):
         )
     wait_until(
         lambda: broker.ask("GET", f"/agents/{agent}").json["status"] == "offline",
-        "offline when it has gone",
+        "offline after the long-poll is closed",
     )
 
 

@@ -1,4 +1,4 @@
-"""Rule 7: every bound, what lies just inside it and just outside, and the answer that says so."""
+"""Every bound (rule 7): values just inside and just outside of it, and the refusal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_a_full_backlog_is_429_until_there_is_room(start):
     sent = [broker.send(agent, number) for number in range(3)]
     problem = check_problem(broker.ask("POST", f"/agents/{agent}/send", {"payload": 3}), 429)
     assert "3" in problem["detail"], "the reason names the bound"
-    broker.send(new_name(), "others are not concerned")
+    broker.send(new_name(), "other agents are not affected")
     broker.acknowledge(sent[0])
     broker.send(agent, 3)
     check_problem(broker.ask("POST", f"/agents/{agent}/send", {"payload": 4}), 429)
@@ -27,8 +27,8 @@ def test_a_full_backlog_is_429_until_there_is_room(start):
     assert [ticket["payload"] for ticket in broker.pending(agent)] == [2, 3, 4]
 
 
-def test_a_repeated_send_to_a_full_backlog_gets_its_old_answer(start):
-    """Rule 2: it was accepted; that the backlog is full now takes nothing back."""
+def test_a_repeated_send_to_a_full_backlog_gets_the_same_response(start):
+    """Rule 2: the ticket was accepted before the backlog was full."""
     broker = start(BRIDGE_QUEUE_MAX=1)
     body = {"payload": 1, "ticketId": "mine"}
     first = broker.ask("POST", "/agents/a/send", body)
@@ -46,7 +46,7 @@ def test_an_expired_ticket_makes_room(start):
 
 
 def test_the_bound_holds_for_sends_in_one_burst(start):
-    """All of them are in the air before the first is on disk: the bound must count those too."""
+    """All are received before the first is on disk. The bound must count those too."""
     broker = start(BRIDGE_QUEUE_MAX=10)
     with broker.line() as line:
         line.send(
@@ -60,7 +60,7 @@ def test_the_bound_holds_for_sends_in_one_burst(start):
     assert [ticket["payload"] for ticket in broker.pending("a")] == list(range(10))
 
 
-def test_the_bound_holds_over_a_restart(start):
+def test_the_bound_holds_after_a_restart(start):
     broker = start(BRIDGE_QUEUE_MAX=2)
     broker.send("a", 1), broker.send("a", 2)
     broker.kill()
@@ -68,18 +68,18 @@ def test_the_bound_holds_over_a_restart(start):
     check_problem(broker.ask("POST", "/agents/a/send", {"payload": 3}), 429)
 
 
-def test_the_rate_limit(start):
+def test_a_send_above_the_rate_limit_is_429(start):
     broker = start(BRIDGE_RATE_LIMIT=5)
     for number in range(5):
         broker.send("a", number)
     answer = broker.ask("POST", "/agents/a/send", {"payload": 5})
     check_problem(answer, 429)
     assert 1 <= int(answer.field("retry-after")) <= 60
-    broker.send("b", "another target has a bucket of its own")
+    broker.send("b", "another target has its own bucket")
     assert len(broker.pending("a")) == 5
 
 
-def test_a_full_queue_takes_nothing_from_the_rate(start):
+def test_a_refusal_by_a_full_queue_does_not_use_up_the_rate(start):
     broker = start(BRIDGE_RATE_LIMIT=5, BRIDGE_QUEUE_MAX=1)
     first = broker.send("a", 1)
     for _ in range(10):
@@ -90,7 +90,7 @@ def test_a_full_queue_takes_nothing_from_the_rate(start):
     broker.send("a", 3)
 
 
-def test_the_bucket_fills_again(start):
+def test_the_bucket_refills(start):
     broker = start(BRIDGE_RATE_LIMIT=300)  # one every 200 ms
     with broker.line() as line:
         line.send(
@@ -107,7 +107,7 @@ def test_the_bucket_fills_again(start):
     )
 
 
-def test_the_default_is_a_hundred_a_minute(start):
+def test_the_default_rate_is_a_hundred_per_minute(start):
     broker = start()
     statuses = []
     with broker.line() as line:
@@ -117,7 +117,7 @@ def test_the_default_is_a_hundred_a_minute(start):
     assert statuses.count(202) >= 100
 
 
-def test_the_rate_limit_can_be_off(start):
+def test_the_rate_limit_can_be_disabled(start):
     broker = start(BRIDGE_RATE_LIMIT=0)
     with broker.line() as line:
         line.send(
@@ -134,7 +134,7 @@ def sized(size: int) -> bytes:
     return json.dumps({"payload": "x" * (size - frame)}).encode()
 
 
-def test_a_body_of_one_mebibyte(broker):
+def test_a_body_may_have_one_mebibyte(broker):
     agent = new_name()
     assert broker.ask("POST", f"/agents/{agent}/send", sized(1 << 20)).status == 202
     check_problem(broker.ask("POST", f"/agents/{agent}/send", sized((1 << 20) + 1)), 413)
@@ -142,7 +142,7 @@ def test_a_body_of_one_mebibyte(broker):
     broker.acknowledge(ticket["ticketId"])
 
 
-def test_a_chunked_body_beyond_one_mebibyte(broker):
+def test_a_chunked_body_above_one_mebibyte_is_413(broker):
     with broker.line() as line:
         chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
         line.request(
@@ -152,13 +152,13 @@ def test_a_chunked_body_beyond_one_mebibyte(broker):
         assert line.is_closed()
 
 
-def test_a_body_limit_of_ones_own(start):
+def test_the_body_limit_is_a_setting(start):
     broker = start(BRIDGE_BODY_MAX=100)
     assert broker.ask("POST", "/agents/a/send", sized(100)).status == 202
     check_problem(broker.ask("POST", "/agents/a/send", sized(101)), 413)
 
 
-def test_a_request_line_and_a_head_of_16_kib(broker):
+def test_a_request_line_and_a_head_are_bounded(broker):
     check_problem(broker.ask("GET", "/health?x=" + "y" * 17000), 414)
     check_problem(broker.ask("GET", "/health", fields=[("X-Long", "y" * 17000)]), 431)
     check_problem(
@@ -168,7 +168,7 @@ def test_a_request_line_and_a_head_of_16_kib(broker):
     assert broker.ask("GET", "/health", fields=[("X-Long", "y" * 8000)]).status == 200
 
 
-def test_an_endless_head_is_refused_while_it_comes(broker):
+def test_an_endless_head_is_refused_before_its_end(broker):
     for begin in (b"GET /" + b"a" * 20000, b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 20000):
         with broker.line() as line:
             line.send(begin)
@@ -180,7 +180,7 @@ def test_an_endless_head_is_refused_while_it_comes(broker):
     "depth, status", [(20, 202), (60, 202), (70, 400), (5000, 400), (200000, 400)]
 )
 @pytest.mark.parametrize("pair", ["[]", '{"a":}'])
-def test_json_depth(broker, depth, status, pair):
+def test_the_depth_of_json_is_bounded(broker, depth, status, pair):
     opening, closing = pair[:-1], pair[-1]
     body = (
         b'{"payload":'
@@ -194,7 +194,7 @@ def test_json_depth(broker, depth, status, pair):
     assert broker.ask("POST", f"/agents/{new_name()}/send", body).status == status
 
 
-def test_brackets_in_strings_are_no_depth(broker):
+def test_brackets_in_strings_do_not_count_as_depth(broker):
     assert (
         broker.ask(
             "POST", f"/agents/{new_name()}/send", {"payload": "[" * 1000 + '\\"[{' * 100}
@@ -205,7 +205,7 @@ def test_brackets_in_strings_are_no_depth(broker):
 
 
 @pytest.mark.parametrize("name", ["ticketId", "agentId"])
-def test_ids_of_128_characters(broker, name):
+def test_an_id_may_have_128_characters(broker, name):
     for length, status in [(128, 202), (129, 400)]:
         odd = "".join(["é", new_name()]).ljust(length, "x")
         agent, body = (
@@ -217,7 +217,7 @@ def test_ids_of_128_characters(broker, name):
         assert broker.ask("POST", path, body).status == status
 
 
-def test_a_head_has_its_time(start):
+def test_a_head_has_a_timeout(start):
     broker = start(BRIDGE_HEAD_TIMEOUT=200)
     with broker.line() as line:
         line.send(b"GET /health HTTP/1.1\r\nHost:")
@@ -228,7 +228,7 @@ def test_a_head_has_its_time(start):
         check_closed_or_408(line)
 
 
-def test_a_body_has_its_time(start):
+def test_a_body_has_a_timeout(start):
     broker = start(BRIDGE_BODY_TIMEOUT=200)
     with broker.line() as line:
         line.request("POST", "/agents/a/send", b"{", [("Content-Length", "20")])
@@ -239,16 +239,16 @@ def test_a_body_has_its_time(start):
     assert broker.pending("a") == []
 
 
-def test_an_idle_connection_has_its_time(start):
+def test_an_idle_connection_has_a_timeout(start):
     broker = start(BRIDGE_IDLE_TIMEOUT=200, BRIDGE_HEAD_TIMEOUT=60000)
     with broker.line() as line:
         assert line.ask("GET", "/health").status == 200
         assert line.is_closed()
     with broker.line() as line:
-        assert line.is_closed(), "also one that never said anything"
+        assert line.is_closed(), "even a connection without any request"
 
 
-def test_a_wait_is_not_idleness(start):
+def test_a_waiting_request_is_not_idle(start):
     broker = start(
         BRIDGE_IDLE_TIMEOUT=100,
         BRIDGE_HEAD_TIMEOUT=100,
@@ -259,18 +259,18 @@ def test_a_wait_is_not_idleness(start):
         stream.read_block()
         line.request("GET", "/agents/a/tickets/pending?waitMs=700")
         assert line.read_answer().json == []
-        broker.send("b", "the stream is still there")
-        assert stream.read_event().json["payload"] == "the stream is still there"
+        broker.send("b", "the stream is still open")
+        assert stream.read_event().json["payload"] == "the stream is still open"
 
 
 def check_closed_or_408(line) -> None:
-    """RFC 9110 15.5.9 allows both: say 408 and close, or just close."""
+    """RFC 9110 15.5.9 allows both: a 408 and a close, or only a close."""
     if not line.is_closed():
         check_problem(line.read_answer(), 408)
         assert line.is_closed()
 
 
-def test_connections_are_counted(start):
+def test_the_number_of_connections_is_bounded(start):
     broker = start(BRIDGE_CONNECTIONS_MAX=3)
     lines = [broker.line() for _ in range(3)]
     try:
@@ -282,10 +282,12 @@ def test_connections_are_counted(start):
     finally:
         for line in lines:
             line.close()
-    wait_until(lambda: broker.ask("GET", "/health").status == 200, "room when the others have gone")
+    wait_until(
+        lambda: broker.ask("GET", "/health").status == 200, "room after the others are closed"
+    )
 
 
-def test_agents_of_one_subscriber_are_counted(start):
+def test_the_number_of_agents_of_a_subscriber_is_bounded(start):
     broker = start(BRIDGE_SUPERVISE_MAX=2)
     for agent in ("ann", "bob", "bob"):
         path = f"/agents/{agent}/subscribe"
@@ -297,8 +299,11 @@ def test_agents_of_one_subscriber_are_counted(start):
 
 
 @pytest.mark.parametrize("whose", ["agent", "subscriber"])
-def test_streams_of_one_agent_and_under_one_name_are_counted(broker, whose):
-    """The refusal is a 503, at which watchers take to long-polls; it says whose, and what to do."""
+def test_the_number_of_streams_of_an_agent_or_a_subscriber_is_bounded(broker, whose):
+    """The refusal is a 503, so that watchers change to long-polls.
+
+    It names the agent or the subscriber, and the remedy.
+    """
     name, other = new_name(), new_name()
     paths = {"agent": "/agents/{}/tickets/stream", "subscriber": "/tickets/stream?subscriber={}"}
     path = paths[whose]
@@ -314,4 +319,4 @@ def test_streams_of_one_agent_and_under_one_name_are_counted(broker, whose):
             stream.read_block()
         streams[0].close()
         asked = ("HEAD", path.format(name))
-        wait_until(lambda: broker.ask(*asked).status == 200, "room when one has gone")
+        wait_until(lambda: broker.ask(*asked).status == 200, "room after one is closed")

@@ -1,4 +1,4 @@
-"""Claims: two watchers never inject the same ticket, and a lease that runs out frees it."""
+"""Claims: two watchers never inject the same ticket, and the end of a lease frees the ticket."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def moment(text: str) -> float:
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
-def test_claim(broker):
+def test_a_claim_returns_its_lease(broker):
     agent = new_name()
     ticket_id = broker.send(agent, 1)
     answer = claim(broker, ticket_id)
@@ -29,14 +29,14 @@ def test_claim(broker):
         entry["at"] for entry in broker.ticket(ticket_id)["history"] if entry["stage"] == "claimed"
     ]
     assert 59.5 <= moment(answer.json["leaseUntilAt"]) - moment(claimed_at[0]) <= 60.5, (
-        "60 s by default"
+        "the default lease is 60 s"
     )
     assert [ticket["status"] for ticket in broker.pending(agent)] == ["pending"], (
-        "pending until acknowledged"
+        "the ticket is pending until it is acknowledged"
     )
 
 
-def test_another_watcher_is_told_until_when(broker):
+def test_another_watcher_gets_a_409_with_the_end_of_the_lease(broker):
     ticket_id = broker.send(new_name(), 1)
     held = claim(broker, ticket_id, "w-1")
     refused = claim(broker, ticket_id, "w-2")
@@ -49,7 +49,7 @@ def test_another_watcher_is_told_until_when(broker):
     assert refused.json["error"] == refused.json["detail"] != ""
 
 
-def test_the_same_watcher_renews(broker):
+def test_the_same_watcher_renews_its_lease(broker):
     ticket_id = broker.send(new_name(), 1)
     first = claim(broker, ticket_id, leaseMs=1000)
     again = claim(broker, ticket_id, leaseMs=600000)
@@ -60,7 +60,7 @@ def test_the_same_watcher_renews(broker):
     assert claim(broker, ticket_id, "w-2").json["leaseUntilAt"] == again.json["leaseUntilAt"]
 
 
-def test_the_last_claim_in_the_history_says_how_long_it_lasts(broker):
+def test_the_last_claim_in_the_history_has_the_end_of_its_lease(broker):
     ticket_id = broker.send(new_name(), 1)
     claim(broker, ticket_id, "w-1", leaseMs=1)
     wait_until(
@@ -73,15 +73,15 @@ def test_the_last_claim_in_the_history_says_how_long_it_lasts(broker):
         if entry["stage"] == "claimed"
     ]
     assert claims == [("w-1", None), ("w-2", {"leaseUntilAt": renewed.json["leaseUntilAt"]})], (
-        "renewals are no stages of their own"
+        "a renewal is not a stage"
     )
     broker.acknowledge(ticket_id)
     assert not any("evidence" in entry for entry in broker.ticket(ticket_id)["history"]), (
-        "once it is done there is no lease"
+        "a finished ticket has no lease"
     )
 
 
-def test_a_lease_that_runs_out_frees_it(broker):
+def test_the_end_of_a_lease_frees_the_ticket(broker):
     ticket_id = broker.send(new_name(), 1)
     claim(broker, ticket_id, "w-1", leaseMs=150)
     assert claim(broker, ticket_id, "w-2").status == 409
@@ -96,7 +96,7 @@ def test_a_lease_that_runs_out_frees_it(broker):
     ] == ["w-1", "w-2"]
 
 
-def test_a_claim_on_what_is_done_says_which_status_it_has_reached(broker):
+def test_a_claim_of_a_finished_ticket_is_refused_with_its_status(broker):
     delivered, responded = broker.send(new_name(), 1), broker.send(new_name(), 1)
     broker.acknowledge(delivered)
     broker.ask("POST", "/replies", {"ticketId": responded, "payload": 1})
@@ -106,7 +106,7 @@ def test_a_claim_on_what_is_done_says_which_status_it_has_reached(broker):
         assert answer.json.get("leaseUntilAt") is None
 
 
-def test_an_expired_ticket_is_dropped(broker):
+def test_a_claim_of_an_expired_ticket_is_refused(broker):
     ticket_id = broker.send(new_name(), 1, ttlMs=50)
     wait_until(lambda: broker.ticket(ticket_id)["status"] == "expired", "it expires")
     answer = claim(broker, ticket_id)
@@ -135,7 +135,7 @@ def test_bad_claims_are_400(broker, body):
     assert stages(broker.ticket(ticket_id)) == ["accepted"]
 
 
-def test_of_many_watchers_one_wins(broker):
+def test_one_of_many_claims_at_once_succeeds(broker):
     for _ in range(5):
         ticket_id = broker.send(new_name(), 1)
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -163,7 +163,7 @@ def test_claims_and_acknowledgements_survive_kill_minus_nine(start):
     assert claim(broker, held, "w-1").status == 200
     assert claim(broker, done, "w-2").json["status"] == "delivered"
     after = [broker.ticket(ticket_id) for ticket_id in (held, done, replied)]
-    assert after[1:] == before[1:], "status, response, latency and history are what they were"
+    assert after[1:] == before[1:], "status, response, latency and history are the same"
     assert [stage for stage in stages(after[0]) if stage != "streamed"][:2] == [
         "accepted",
         "claimed",

@@ -1,4 +1,4 @@
-"""An operator ends what is pending: one ticket, or all that waits for an agent."""
+"""An operator drops one pending ticket, or purges all pending tickets of an agent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def drop(broker, ticket_id: str, reason: str = ""):
     )
 
 
-def test_a_dropped_ticket_is_never_delivered_and_says_why(broker):
+def test_a_dropped_ticket_is_never_delivered_and_has_a_reason(broker):
     agent = new_name()
     ticket_id, other = broker.send(agent, 1), broker.send(agent, 2)
     answer = drop(broker, ticket_id, "a slip")
@@ -29,12 +29,12 @@ def test_a_dropped_ticket_is_never_delivered_and_says_why(broker):
     claim = broker.ask("POST", f"/tickets/{ticket_id}/claim", {"watcher": "w"})
     assert claim.status == 409 and claim.json["status"] == "dropped"
     check_problem(broker.ask("POST", "/replies", {"ticketId": ticket_id, "payload": 1}), 409)
-    assert drop(broker, ticket_id).json == {"dropped": 0, "status": "dropped"}, "once"
+    assert drop(broker, ticket_id).json == {"dropped": 0, "status": "dropped"}, "only once"
     found = broker.ask("GET", f"/search?status=dropped&agent={agent}").json["tickets"]
     assert [each["ticketId"] for each in found] == [ticket_id]
 
 
-def test_what_is_finished_stays_as_it_is(broker):
+def test_a_finished_ticket_is_not_dropped(broker):
     ticket_id = broker.send(new_name())
     broker.acknowledge(ticket_id)
     before = broker.ticket(ticket_id)
@@ -44,8 +44,11 @@ def test_what_is_finished_stays_as_it_is(broker):
     check_problem(drop(broker, ticket_id, "x" * 600), 400)
 
 
-def test_a_ticket_that_was_typed_all_the_same_says_so(broker):
-    """A running claim does not hold it up; its watcher's acknowledgement adds its stages, once."""
+def test_a_dropped_ticket_that_was_injected_shows_both_stages(broker):
+    """A running lease does not prevent the drop.
+
+    The later acknowledgement of its watcher adds stages, but only once.
+    """
     ticket_id = broker.send(new_name())
     broker.ask("POST", f"/tickets/{ticket_id}/claim", {"watcher": "w"})
     assert drop(broker, ticket_id).json["dropped"] == 1
@@ -58,7 +61,7 @@ def test_a_ticket_that_was_typed_all_the_same_says_so(broker):
 
 
 @pytest.mark.parametrize("how", ["drop", "expire"])
-def test_a_waiter_for_its_reply_is_told(broker, how):
+def test_all_waits_for_its_reply_end(broker, how):
     ttl = {"ttlMs": 1500} if how == "expire" else {}
     ticket_id = broker.send(new_name(), timeoutMs=60000, **ttl)
     status = {"drop": "dropped", "expire": "expired"}[how]
@@ -69,8 +72,8 @@ def test_a_waiter_for_its_reply_is_told(broker, how):
             wait.request("GET", f"/replies/{ticket_id}/wait")
             if how == "drop":
                 drop(broker, ticket_id)
-            told = poll.read_answer()
-            assert told.status == 200 and (told.json["status"], told.json["response"]) == (
+            polled = poll.read_answer()
+            assert polled.status == 200 and (polled.json["status"], polled.json["response"]) == (
                 status,
                 None,
             )
@@ -84,7 +87,7 @@ def test_a_waiter_for_its_reply_is_told(broker, how):
         assert late.read_event().event == "timeout"
 
 
-def test_purge_ends_all_that_is_pending_for_one_agent(start):
+def test_purge_drops_all_pending_tickets_of_one_agent(start):
     broker = start(BRIDGE_RATE_LIMIT=0, BRIDGE_QUEUE_MAX=2000)
     kept = broker.send("bob")
     with broker.line() as line:
@@ -97,7 +100,7 @@ def test_purge_ends_all_that_is_pending_for_one_agent(start):
     def purge():
         return broker.ask("DELETE", "/agents/lucy/tickets/pending?reason=a+loop").json
 
-    assert purge() == {"dropped": 1000, "left": 99}, "a bounded step"
+    assert purge() == {"dropped": 1000, "left": 99}, "one request drops at most 1000"
     assert purge() == {"dropped": 99, "left": 0}
     assert purge() == {"dropped": 0, "left": 0}
     broker.kill()
@@ -114,8 +117,8 @@ def test_purge_ends_all_that_is_pending_for_one_agent(start):
     assert broker.metrics()["bridge_messages_queued_current"] == 1
 
 
-def test_purge_opens_a_store_that_is_full(start):
-    """The way out of finding 4: what fills the bytes goes, and everything is accepted again."""
+def test_purge_makes_room_in_a_full_store(start):
+    """A purge removes the tickets that use up the bytes. Then sends are accepted again."""
     broker = start(BRIDGE_RATE_LIMIT=0, BRIDGE_PENDING_BYTES=1 << 20)
     text = "x" * 90_000
     for agent in ("lucy", "bob"):
@@ -128,7 +131,7 @@ def test_purge_opens_a_store_that_is_full(start):
     broker.send("lucy", text)
 
 
-def test_a_stream_that_is_open_goes_on(broker):
+def test_an_open_stream_continues_after_a_drop(broker):
     agent = new_name()
     with broker.agent_stream(agent) as stream:
         first = broker.send(agent, 1)
@@ -139,7 +142,7 @@ def test_a_stream_that_is_open_goes_on(broker):
         wait_until(lambda: broker.ticket(first)["status"] == "dropped", "it is dropped")
 
 
-def test_events_tell_of_it(broker):
+def test_a_drop_makes_an_event(broker):
     agent = new_name()
     with broker.stream(f"/events?agent={agent}") as events:
         events.read_block()
@@ -152,8 +155,8 @@ def test_events_tell_of_it(broker):
     assert told == [("accepted", "pending"), ("dropped", "dropped")]
 
 
-def test_an_older_client_reads_no_reply_into_a_dropped_ticket(broker):
-    """To it 200 means that there is one."""
+def test_an_older_client_does_not_take_a_dropped_ticket_for_a_reply(broker):
+    """Without `ended=1`, a 200 means that there is a reply."""
     ticket_id = broker.send(new_name())
     drop(broker, ticket_id)
     assert broker.ask("GET", f"/replies/{ticket_id}?waitMs=50").status == 204

@@ -1,4 +1,4 @@
-"""Event streams: their head, backlog then live, cursors, heartbeats, the end."""
+"""Event streams: head, backlog before live tickets, cursors, heartbeats, and end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conformance.shapes import check_problem, check_ticket
 
 
 @pytest.mark.parametrize("version", ["1.1", "1.0"])
-def test_the_head_and_the_opening(broker, version):
+def test_the_head_and_the_first_block(broker, version):
     with broker.agent_stream(new_name(), version=version) as stream:
         assert stream.head.status == 200
         assert stream.head.field("content-type") == "text/event-stream"
@@ -22,7 +22,7 @@ def test_the_head_and_the_opening(broker, version):
         assert stream.head.field("content-length") is None
         if version == "1.0":
             assert stream.head.field("transfer-encoding") is None, (
-                "nginx speaks HTTP/1.0: close-delimited, never chunked"
+                "nginx uses HTTP/1.0, which has no chunked coding"
             )
         opening = stream.read_block()
         comments = list(opening.comments)
@@ -31,7 +31,7 @@ def test_the_head_and_the_opening(broker, version):
         assert opening.retry == "1000" and comments == ["heartbeat"]
 
 
-def test_backlog_then_live_with_seq_as_id(broker):
+def test_the_backlog_comes_first_and_each_id_is_the_seq(broker):
     agent = new_name()
     old = [broker.send(agent, number) for number in range(3)]
     with broker.agent_stream(agent) as stream:
@@ -48,7 +48,7 @@ def test_backlog_then_live_with_seq_as_id(broker):
     )
 
 
-def test_the_event_is_written_as_the_contract_shows_it(broker):
+def test_an_event_has_the_lines_that_the_contract_shows(broker):
     agent = new_name()
     broker.send(agent, "a\r\nb")
     with broker.agent_stream(agent) as stream:
@@ -62,7 +62,7 @@ def test_the_event_is_written_as_the_contract_shows_it(broker):
     )
 
 
-def test_the_same_ticket_on_every_tier(broker):
+def test_a_ticket_is_the_same_on_every_tier(broker):
     agent = new_name()
     broker.send(agent, {"a": [1, "é"]}, metadata={"origin": "x"})
     with broker.agent_stream(agent) as stream:
@@ -74,7 +74,7 @@ def test_the_same_ticket_on_every_tier(broker):
 
 
 @pytest.mark.parametrize("how", ["header", "query", "both"])
-def test_a_cursor_resumes(broker, how):
+def test_a_stream_resumes_after_its_cursor(broker, how):
     agent = new_name()
     for number in range(4):
         broker.send(agent, number)
@@ -87,7 +87,7 @@ def test_a_cursor_resumes(broker, how):
         assert stream.read_event().json["payload"] == 4
 
 
-def test_what_is_acknowledged_is_not_replayed(broker):
+def test_an_acknowledged_ticket_is_not_replayed(broker):
     agent = new_name()
     sent = [broker.send(agent, number) for number in range(3)]
     broker.acknowledge(sent[1])
@@ -95,8 +95,8 @@ def test_what_is_acknowledged_is_not_replayed(broker):
         assert [event.json["payload"] for event in stream.read_events(2)] == [0, 2]
 
 
-def test_a_cursor_from_the_future_still_gets_what_is_new(broker):
-    """A client may come with the cursor of a store that is gone; its live tickets must not be swallowed."""
+def test_a_cursor_from_another_store_gets_live_tickets(broker):
+    """The cursor of a lost store may be beyond all seqs. It must not hide live tickets."""
     agent = new_name()
     with broker.stream(f"/agents/{agent}/tickets/stream?after=999999999") as stream:
         stream.read_block()
@@ -105,12 +105,12 @@ def test_a_cursor_from_the_future_still_gets_what_is_new(broker):
 
 
 @pytest.mark.parametrize("value", ["abc", "-1", "1.5", "0x10", "1e3"])
-def test_a_bad_after_is_400(broker, value):
+def test_an_invalid_after_is_400(broker, value):
     check_problem(broker.ask("GET", f"/agents/{new_name()}/tickets/stream?after={value}"), 400)
 
 
 @pytest.mark.parametrize("value", ["abc", "-5", "9" * 400, "\u00e9"])
-def test_a_strange_last_event_id_is_refused_or_ignored(broker, value):
+def test_an_invalid_last_event_id_is_refused_or_ignored(broker, value):
     agent = new_name()
     broker.send(agent, 1)
     with broker.agent_stream(agent, [("Last-Event-ID", value)]) as stream:
@@ -119,34 +119,34 @@ def test_a_strange_last_event_id_is_refused_or_ignored(broker, value):
             assert stream.read_event().json["payload"] == 1
 
 
-def test_an_empty_last_event_id_is_none(broker):
-    """WHATWG clients without an id send no header; proxies and others send an empty one."""
+def test_an_empty_last_event_id_counts_as_none(broker):
+    """WHATWG clients without an id send no field. Proxies and others send an empty one."""
     agent = new_name()
     broker.send(agent, 1)
     with broker.agent_stream(agent, [("Last-Event-ID", "")]) as stream:
         assert stream.read_event().json["payload"] == 1
 
 
-def test_two_streams_of_one_agent_both_get_it(broker):
+def test_two_streams_of_one_agent_both_get_each_ticket(broker):
     agent = new_name()
     with broker.agent_stream(agent) as one, broker.agent_stream(agent) as other:
         one.read_block(), other.read_block()
         ticket_id = broker.send(agent, 1)
         assert one.read_event().json["ticketId"] == other.read_event().json["ticketId"] == ticket_id
-    assert broker.pending(agent), "streamed is not delivered"
+    assert broker.pending(agent), "a streamed ticket is not delivered yet"
 
 
-def test_agents_do_not_hear_each_other(broker):
+def test_a_stream_has_tickets_of_its_agent_only(broker):
     one, other = new_name(), new_name()
     with broker.agent_stream(one) as stream:
         stream.read_block()
-        broker.send(other, "not yours")
-        broker.send(one, "yours")
-        assert stream.read_event().json["payload"] == "yours"
+        broker.send(other, "for the other agent")
+        broker.send(one, "for this agent")
+        assert stream.read_event().json["payload"] == "for this agent"
 
 
-def test_within_a_connection_a_ticket_is_sent_once(broker):
-    """Also when its lease has run out, and when it has been claimed and freed."""
+def test_a_ticket_is_sent_once_on_a_connection(broker):
+    """This holds even when the ticket was claimed and its lease has ended."""
     agent = new_name()
     ticket_id = broker.send(agent, 1)
     with broker.agent_stream(agent) as stream:
@@ -165,8 +165,8 @@ def test_within_a_connection_a_ticket_is_sent_once(broker):
         assert stream.read_event().json["payload"] == 2
 
 
-def test_no_gap_and_no_double_while_senders_and_reconnects_race(broker):
-    """Four senders, one reader that drops its stream again and again and resumes by cursor."""
+def test_no_gap_and_no_duplicate_while_senders_and_reconnects_race(broker):
+    """Four senders run while one reader closes its stream often and resumes after its cursor."""
     agent, each, chance = new_name(), 24, random.Random(7)
 
     def publish(sender):
@@ -197,14 +197,14 @@ def test_no_gap_and_no_double_while_senders_and_reconnects_race(broker):
         ] == list(range(each))
 
 
-def test_many_streams_hear_the_same_order(broker):
+def test_many_streams_get_the_same_order(broker):
     agent = new_name()
     streams = [broker.agent_stream(agent) for _ in range(5)]
     try:
         with broker.line() as line:
             for number in range(40):
                 line.request("POST", f"/agents/{agent}/send", {"payload": number})
-            for number in range(40):
+            for _ in range(40):
                 assert line.read_answer().status == 202
         for stream in streams:
             assert [event.json["payload"] for event in stream.read_events(40)] == list(range(40))
@@ -215,7 +215,7 @@ def test_many_streams_hear_the_same_order(broker):
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    """A broker whose heart beats ten times a second."""
+    """A broker that sends ten heartbeats per second."""
     from running import Broker, package_launcher
 
     with Broker(
@@ -237,8 +237,11 @@ def test_heartbeats_are_comments(quick, path):
 @pytest.mark.parametrize(
     "path", ["/agents/quiet/tickets/stream?heartbeat=event", "/tickets/stream?heartbeat=event"]
 )
-def test_heartbeats_as_events_can_be_seen_in_a_browser(quick, path):
-    """An event without data is never dispatched (WHATWG HTML 9.2.6), so it has data; it has no id, or the cursor would move."""
+def test_heartbeats_as_events_have_data_and_no_id(quick, path):
+    """Browsers do not dispatch an event without data (WHATWG HTML 9.2.6).
+
+    An id would move the cursor.
+    """
     with quick.stream(path) as stream:
         beats = [stream.read_event() for _ in range(3)]
     assert [beat.event for beat in beats] == ["heartbeat"] * 3
@@ -256,7 +259,7 @@ def test_a_reply_stream_has_heartbeats_too(quick):
         )
 
 
-def test_the_stream_ends_cleanly_on_shutdown(start):
+def test_streams_end_cleanly_when_the_broker_stops(start):
     broker = start()
     agent, ticket_id = new_name(), broker.send(new_name(), 1, timeoutMs=60000)
     paths = [f"/agents/{agent}/tickets/stream", "/tickets/stream", f"/replies/{ticket_id}/stream"]
@@ -270,7 +273,7 @@ def test_the_stream_ends_cleanly_on_shutdown(start):
         stream.close()
 
 
-def test_disable_sse(start):
+def test_with_sse_disabled_each_stream_is_503(start):
     broker = start(DISABLE_SSE="true")
     ticket_id = broker.send(new_name(), 1)
     for path in ("/agents/a/tickets/stream", "/tickets/stream", f"/replies/{ticket_id}/stream"):
@@ -278,13 +281,13 @@ def test_disable_sse(start):
     assert broker.ask("GET", "/health").status == 200
 
 
-def test_head_of_a_stream_does_not_hang(broker):
+def test_a_head_request_of_a_stream_ends(broker):
     with broker.line() as line:
         answer = line.ask("HEAD", f"/agents/{new_name()}/tickets/stream")
         assert answer.status == 200 and answer.field("content-type") == "text/event-stream"
 
 
-def test_streams_resume_over_a_kill_minus_nine(start):
+def test_a_stream_resumes_after_kill_minus_nine(start):
     broker = start()
     agent = new_name()
     for number in range(3):

@@ -1,4 +1,4 @@
-"""HTTP itself: methods, keep-alive, pipelining, 100-continue, chunked bodies, HTTP/1.0, errors."""
+"""HTTP: methods, keep-alive, pipelining, 100-continue, chunked bodies, HTTP/1.0 and errors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ROUTES = [
 
 
 @pytest.mark.parametrize("path, methods", ROUTES)
-def test_405_names_what_is_allowed(broker, path, methods):
+def test_a_405_lists_the_allowed_methods(broker, path, methods):
     path = path.format(a=new_name())
     for method in {"GET", "POST", "PUT", "DELETE", "PATCH"} - methods:
         answer = broker.ask(method, path, b"{}" if method in ("POST", "PUT", "PATCH") else None)
@@ -72,7 +72,7 @@ def test_unknown_paths_are_404(broker, path):
     answer = broker.ask("GET", path)
     if path == "/" and answer.status == 200:
         assert answer.field("content-type").startswith("text/html"), (
-            "only a page for people may stand there"
+            "only an HTML page may be there"
         )
         return
     assert answer.status in (404, 400, 405), answer
@@ -96,10 +96,10 @@ def test_head_is_get_without_the_body(broker, path):
         assert (head.status, head.body) == (got.status, b"") and head.field(
             "content-type"
         ) == got.field("content-type")
-        assert line.ask("GET", "/health").status == 200, "and the connection goes on in step"
+        assert line.ask("GET", "/health").status == 200, "the connection is still in step"
 
 
-def test_keep_alive_and_close(broker):
+def test_a_connection_stays_open_until_close_is_asked_for(broker):
     with broker.line() as line:
         for _ in range(3):
             assert line.ask("GET", "/health").status == 200
@@ -109,13 +109,13 @@ def test_keep_alive_and_close(broker):
 
 
 @pytest.mark.parametrize("value", ["close", "Close", "keep-alive, close", "foo , CLOSE"])
-def test_connection_is_a_list_of_tokens(broker, value):
+def test_the_connection_field_is_a_list_of_tokens(broker, value):
     with broker.line() as line:
         assert line.ask("GET", "/health", fields=[("Connection", value)]).status == 200
         assert line.is_closed()
 
 
-def test_errors_keep_the_connection_when_the_request_was_well_formed(broker):
+def test_a_refusal_of_a_well_formed_request_keeps_the_connection(broker):
     with broker.line() as line:
         assert line.ask("GET", "/nothing").status == 404
         assert line.ask("POST", "/agents/a/send", b"{").status == 400
@@ -123,8 +123,8 @@ def test_errors_keep_the_connection_when_the_request_was_well_formed(broker):
         assert line.ask("GET", "/health").status == 200
 
 
-def test_every_answer_has_a_framing(broker):
-    """An answer without length on a kept-alive connection would hang its reader."""
+def test_every_response_has_a_framing(broker):
+    """Without a length, a response on a connection that stays open would never end."""
     agent = new_name()
     with broker.line() as line:
         broker.register(agent)
@@ -148,7 +148,7 @@ def test_every_answer_has_a_framing(broker):
                 ), "RFC 9110 8.6"
 
 
-def test_json_answers_say_what_they_are(broker):
+def test_a_json_response_has_its_content_type(broker):
     answer = broker.ask("GET", "/health")
     assert answer.field("content-type").split(";")[0] == "application/json"
 
@@ -172,8 +172,8 @@ def test_pipelined_requests_are_answered_in_order(broker):
         assert line.read_answer().json["status"] == "ok"
 
 
-def test_a_waiting_request_holds_those_behind_it(broker):
-    """RFC 9112 9.3.2: answers go out in the order of the requests, also when the first one waits."""
+def test_a_waiting_request_delays_those_behind_it(broker):
+    """Responses leave in the order of the requests, even if the first waits (RFC 9112 9.3.2)."""
     agent = new_name()
     with broker.line() as line:
         line.request("GET", f"/agents/{agent}/tickets/pending?waitMs=150")
@@ -210,7 +210,7 @@ def test_a_request_may_come_in_any_slices(broker, size):
         assert line.read_answer().status == line.read_answer().status == 202
 
 
-def test_expect_100_continue(broker):
+def test_100_continue_is_sent_before_the_body(broker):
     body = json.dumps({"payload": "later"}).encode()
     with broker.line() as line:
         line.request(
@@ -225,7 +225,7 @@ def test_expect_100_continue(broker):
         assert line.ask("GET", "/health").status == 200
 
 
-def test_expect_with_the_body_at_once(broker):
+def test_expect_with_an_immediate_body_is_accepted(broker):
     with broker.line() as line:
         line.request(
             "POST", f"/agents/{new_name()}/send", {"payload": 1}, [("Expect", "100-continue")]
@@ -234,7 +234,7 @@ def test_expect_with_the_body_at_once(broker):
         assert line.ask("GET", "/health").status == 200
 
 
-def test_expect_of_a_body_too_large_is_refused_before_it_is_sent(broker):
+def test_expect_of_a_too_large_body_is_refused_before_the_body(broker):
     with broker.line() as line:
         line.request(
             "POST",
@@ -254,7 +254,7 @@ def test_an_unknown_expectation_is_417(broker):
 
 
 @pytest.mark.parametrize("cut", [1, 5, 1000])
-def test_chunked_request_bodies(broker, cut):
+def test_chunked_request_bodies_are_decoded(broker, cut):
     agent = new_name()
     content = json.dumps({"payload": "é" * 300}, ensure_ascii=False).encode()
     chunks = b"".join(
@@ -280,7 +280,7 @@ def test_chunked_request_bodies(broker, cut):
     assert [ticket["payload"] for ticket in broker.pending(agent)] == ["é" * 300, 2]
 
 
-def test_http_10(broker):
+def test_http_10_closes_unless_keep_alive_is_asked_for(broker):
     with broker.line() as line:
         line.send(b"GET /health HTTP/1.0\r\n\r\n")
         answer = line.read_answer()
@@ -298,7 +298,7 @@ def test_http_10(broker):
             assert answer.status == 200 and answer.field("connection", "").lower() == "keep-alive"
 
 
-def test_http_10_never_gets_100(broker):
+def test_http_10_never_gets_100_continue(broker):
     with broker.line() as line:
         line.request(
             "POST",
@@ -310,14 +310,14 @@ def test_http_10_never_gets_100(broker):
         assert line.read_head().status == 202
 
 
-def test_absolute_form(broker):
+def test_the_absolute_form_is_accepted(broker):
     with broker.line() as line:
         assert line.ask("GET", f"http://127.0.0.1:{broker.port}/health").status == 200
         assert line.ask("GET", f"http://127.0.0.1:{broker.port}/agents?type=none").json == []
 
 
-def test_http_client_of_the_standard_library(broker):
-    """A second opinion on the framing, and what many clients are made of."""
+def test_the_http_client_of_the_standard_library_can_talk_to_it(broker):
+    """It checks the framing independently of our own parser. Many clients use it."""
     connection = http.client.HTTPConnection("127.0.0.1", broker.port, timeout=20)
     try:
         for _ in range(2):

@@ -1,4 +1,7 @@
-"""GET /metrics as a strict Prometheus and a strict OpenMetrics reader take it, under hostile names and while things happen."""
+"""GET /metrics, read by a strict Prometheus parser and a strict OpenMetrics parser.
+
+Also with hostile names and while counters change.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,18 @@ from running import ROOT, new_name, wait_until
 
 OPEN = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
-DESIGN = [  # what the push design asks for
-    "bridge_sse_connections_active", "bridge_sse_reconnects_total", "bridge_message_delivery_latency_seconds_bucket", "bridge_messages_sent_total",
-    "bridge_messages_queued_current", "bridge_tmux_session_failures_total", "bridge_tmux_injection_errors_total", "bridge_watcher_cpu_percent",
+# The push design requires these names.
+DESIGN = [
+    "bridge_sse_connections_active",
+    "bridge_sse_reconnects_total",
+    "bridge_message_delivery_latency_seconds_bucket",
+    "bridge_messages_sent_total",
+    "bridge_messages_queued_current",
+    "bridge_tmux_session_failures_total",
+    "bridge_tmux_injection_errors_total",
+    "bridge_watcher_cpu_percent",
     "bridge_watcher_memory_bytes",
-]  # fmt: skip
+]
 HOSTILE = [
     'quote"} 1',
     "back\\slash",
@@ -82,11 +92,11 @@ def test_hostile_names_stay_labels(start, is_open):
     assert (
         sum(found["bridge_tmux_session_failures" + ("" if is_open else "_total")].samples.values())
         == 0
-    ), "True is no number"
+    ), "True is not a number"
     assert (
         sum(found["bridge_tmux_injection_errors" + ("" if is_open else "_total")].samples.values())
         == 0
-    ), "nor is what no double holds"
+    ), "10**30 is above the bound of a counter"
 
 
 def test_a_fresh_broker_has_every_name(start):
@@ -97,7 +107,7 @@ def test_a_fresh_broker_has_every_name(start):
 
 
 @BOTH
-def test_counters_go_up_by_what_happened(start, is_open):
+def test_counters_increase_by_what_happened(start, is_open):
     broker = start(BRIDGE_QUEUE_MAX=3)
     before = scrape(broker, is_open)
     with broker.agent_stream("lucy") as stream:
@@ -116,7 +126,7 @@ def test_counters_go_up_by_what_happened(start, is_open):
     assert broker.ask("GET", "/nothing").status == 404
     wait_until(
         lambda: value(scrape(broker, is_open), "bridge_sse_connections_active") == 0,
-        "the stream that went",
+        "the end of the stream",
     )
     after = scrape(broker, is_open)
     check_monotone(before, middle), check_monotone(middle, after)
@@ -156,7 +166,7 @@ def test_counters_go_up_by_what_happened(start, is_open):
     assert gained["bridge_commit_seconds_total", ()] > 0
 
 
-def test_a_series_of_its_own_for_few_and_one_for_the_others(start):
+def test_a_few_agents_have_a_series_and_the_others_share_one(start):
     broker = start(BRIDGE_METRICS_AGENTS=2)
     for number, agent in enumerate(["ann", "bob", "cyd", "dan"], 1):
         broker.register(agent)
@@ -180,12 +190,12 @@ def test_a_series_of_its_own_for_few_and_one_for_the_others(start):
         for (_, labels), count in after["bridge_sse_reconnects_total"].samples.items()
     }["bob"] == 3
     assert value(after, "bridge_watcher_queued", agent="other") <= 5, (
-        "who is registered no more holds nothing"
+        "an agent that is no longer registered does not count"
     )
 
 
 def test_a_full_disk_is_counted(start, tmp_path):
-    """The store's limit is the file size that the broker may write (setrlimit(2)): sends get 503, and the counter says so."""
+    """A limit of the file size (setrlimit(2)) makes sends fail with 503. The counter shows it."""
     broker = start(limits={resource.RLIMIT_FSIZE: 256 * 1024})
     answers = [
         broker.ask("POST", f"/agents/{new_name()}/send", {"payload": "x" * 50_000}).status
@@ -200,7 +210,7 @@ def test_a_full_disk_is_counted(start, tmp_path):
 
 
 def test_every_reason_of_a_refusal_is_known(broker):
-    """The label has these values and no others: each reason in the source is among those that a scrape shows from the start."""
+    """Each reason in the source is a label value that a scrape shows from the start."""
     shown = {
         dict(labels)["reason"] for _, labels in scrape(broker)["bridge_refusals_total"].samples
     }
@@ -214,8 +224,11 @@ def test_every_reason_of_a_refusal_is_known(broker):
     assert "rate_limit" in given and given <= shown
 
 
-def test_the_examples_name_what_there_is(broker):
-    """Each metric, hop and reason that the alert rules name is one that a broker shows; the config loads the rules that are there."""
+def test_the_alert_rules_name_existing_metrics(broker):
+    """A broker shows each metric and each label value that the example alert rules name.
+
+    The example configuration loads these rules.
+    """
     agent = new_name()
     broker.register(agent)
     found = series(scrape(broker))

@@ -1,4 +1,7 @@
-"""Names that look like another one: outer white space and characters of no width are refused where a name is made."""
+"""Names that look like other names.
+
+Outer white space and characters without width are refused where a name is made.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ LOOK_ALIKES = [
 
 
 @pytest.mark.parametrize("name", LOOK_ALIKES, ids=ascii)
-def test_a_look_alike_is_refused_and_the_refusal_says_what_is_wrong(broker, name):
+def test_a_look_alike_is_refused_with_the_reason(broker, name):
     path = f"/agents/{quote(name)}"
     for answer in (
         broker.ask("POST", f"{path}/send", {"payload": 1}),
@@ -39,13 +42,13 @@ def test_a_look_alike_is_refused_and_the_refusal_says_what_is_wrong(broker, name
     ["a b", "Lucy", "\u00fcmit", "u\u0308mit", "\u0627\u0644", "\U0001f600", "a\u00a0b"],
     ids=ascii,
 )
-def test_what_can_be_seen_is_a_name(broker, name):
+def test_a_name_of_visible_characters_is_accepted(broker, name):
     name += new_name()
     assert broker.ask("POST", f"/agents/{quote(name)}/send", {"payload": 1}).status == 202
 
 
-def test_what_a_store_holds_already_is_still_received_and_ended(broker):
-    """An older broker let such names in: their tickets are polled, and can be purged."""
+def test_tickets_to_an_older_look_alike_can_be_polled_and_purged(broker):
+    """An older broker accepted such names, and its store may hold tickets to them."""
     for method, path in (("GET", "tickets/pending"), ("DELETE", "tickets/pending")):
         assert broker.ask(method, f"/agents/lucy%20/{path}").status == 200
     check_problem(broker.ask("DELETE", "/agents/lucy%20"), 404)

@@ -1,4 +1,4 @@
-"""What people and their monitors read: health, debug pages."""
+"""The health page and the debug pages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from running import new_name, wait_until
 from conformance.shapes import check_problem, is_count
 
 
-def test_health(broker):
+def test_health_has_its_shape(broker):
     answer = broker.ask("GET", "/health")
     assert answer.status == 200 and set(answer.json) == {"status", "agents", "tickets", "uptime"}
     assert (
@@ -18,7 +18,7 @@ def test_health(broker):
     assert isinstance(answer.json["uptime"], (int, float)) and answer.json["uptime"] >= 0
 
 
-def test_health_counts_agents(start):
+def test_health_counts_agents_and_tickets(start):
     broker = start()
     assert broker.ask("GET", "/health").json["agents"] == 0
     broker.register("a"), broker.register("b"), broker.register("a")
@@ -28,7 +28,7 @@ def test_health_counts_agents(start):
     assert broker.ask("GET", "/health").json["tickets"] == 1
 
 
-def test_debug_connections(start):
+def test_the_connections_page_counts_streams_and_polls(start):
     broker = start()
     shape = broker.ask("GET", "/debug/connections").json
     assert set(shape) == {"sse", "longpoll", "polling"}
@@ -54,16 +54,16 @@ def test_debug_connections(start):
         shape = broker.ask("GET", "/debug/connections").json
         assert shape["sse"]["active"] == 4 and shape["sse"]["pending"] == 0
         assert shape["longpoll"]["active"] >= 1
-        assert shape["polling"]["active"] == 2, "agents, not polls"
+        assert shape["polling"]["active"] == 2, "it counts agents, not polls"
     for stream in streams:
         stream.close()
     wait_until(
         lambda: broker.ask("GET", "/debug/connections").json["sse"]["active"] == 0,
-        "streams that went are forgotten",
+        "closed streams are removed",
     )
 
 
-def test_debug_agent_status(broker):
+def test_the_agents_page_shows_its_connection_and_tickets(broker):
     agent = new_name()
     check_problem(broker.ask("GET", f"/debug/agent/{agent}/status"), 404)
     broker.register(agent)
@@ -86,11 +86,11 @@ def test_debug_agent_status(broker):
         wait_until(lambda: broker.ask("GET", path).json["connection"] == "longpoll", "longpoll")
         with broker.agent_stream(agent) as stream:
             stream.read_block()
-            assert broker.ask("GET", path).json["connection"] == "sse", "the best one counts"
+            assert broker.ask("GET", path).json["connection"] == "sse", "the best tier counts"
 
 
-def test_an_agent_that_was_only_sent_to_has_been_named(start):
-    """Also when it has nothing pending any more, and by a broker that was started anew meanwhile."""
+def test_an_agent_that_was_only_sent_to_has_a_page(start):
+    """This holds even without pending tickets, and after a restart of the broker."""
     broker = start()
     first, second = broker.send("ann", 1), broker.send("bob", 1)
     for agent, ticket, restarts in (("ann", first, False), ("bob", second, True)):

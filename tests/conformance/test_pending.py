@@ -1,4 +1,4 @@
-"""Polling: plain and long, with cursor and limit; acknowledging; the ticket's own page; ttl."""
+"""Polls and long-polls, with cursor and limit; acknowledgement; the page of a ticket; ttl."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from running import new_name, stages, wait_until
 from conformance.shapes import check_problem, check_ticket, is_at
 
 
-def test_pending_is_oldest_first_and_whole(broker):
+def test_a_poll_returns_whole_tickets_oldest_first(broker):
     agent = new_name()
     sent = [broker.send(agent, number) for number in range(5)]
     tickets = broker.pending(agent)
@@ -22,17 +22,17 @@ def test_pending_is_oldest_first_and_whole(broker):
         assert ticket["status"] == "pending"
 
 
-def test_nobody_knows_this_agent_and_it_has_nothing(broker):
+def test_an_unknown_agent_has_no_pending_tickets(broker):
     assert broker.pending(new_name()) == []
 
 
-def test_polling_takes_nothing_away(broker):
+def test_a_poll_removes_nothing(broker):
     agent = new_name()
     broker.send(agent, 1)
     assert broker.pending(agent) == broker.pending(agent) != []
 
 
-def test_after_and_limit(broker):
+def test_a_poll_has_a_cursor_and_a_limit(broker):
     agent = new_name()
     for number in range(6):
         broker.send(agent, number)
@@ -52,7 +52,7 @@ def test_after_and_limit(broker):
     assert broker.pending(agent, "?after=0") == everything
     broker.acknowledge(everything[3]["ticketId"])
     assert [ticket["payload"] for ticket in broker.pending(agent, f"?after={middle}")] == [4, 5], (
-        "a cursor may stand on any number"
+        "a cursor may be the seq of a finished ticket"
     )
 
 
@@ -79,18 +79,18 @@ def test_bad_queries_are_400(broker, query):
     check_problem(broker.ask("GET", f"/agents/{new_name()}/tickets/pending?{query}"), 400)
 
 
-def test_wait_zero_is_a_plain_poll(broker):
+def test_a_wait_of_zero_is_a_plain_poll(broker):
     assert broker.pending(new_name(), "?waitMs=0") == []
 
 
-def test_a_long_poll_ends_with_nothing_when_the_time_is_up(broker):
+def test_a_long_poll_returns_nothing_at_its_timeout(broker):
     began = time.monotonic()
     answer = broker.ask("GET", f"/agents/{new_name()}/tickets/pending?waitMs=300")
     assert answer.status == 200 and answer.json == []
-    assert time.monotonic() - began >= 0.29, "it must wait as long as it was asked to"
+    assert time.monotonic() - began >= 0.29, "it must wait for the whole time"
 
 
-def test_a_long_poll_answers_at_once_when_something_is_pending(broker):
+def test_a_long_poll_returns_pending_tickets_at_once(broker):
     agent = new_name()
     broker.send(agent, 1)
     assert len(broker.pending(agent, "?waitMs=60000")) == 1
@@ -110,7 +110,7 @@ def test_a_long_poll_is_woken_by_a_ticket(broker):
         assert [ticket["ticketId"] for ticket in line.read_answer().json] == [ticket_id]
 
 
-def test_a_long_poll_waits_for_what_is_after_its_cursor(broker):
+def test_a_long_poll_waits_for_tickets_after_its_cursor(broker):
     agent = new_name()
     broker.send(agent, "old")
     before, seq = waiting_long_polls(broker), broker.pending(agent)[0]["seq"]
@@ -132,16 +132,16 @@ def test_two_long_polls_of_one_agent_both_wake(broker):
         assert [line.read_answer().json[0]["payload"] for line in (one, other)] == ["for both"] * 2
 
 
-def test_a_long_poll_whose_client_left_is_forgotten(broker):
+def test_a_long_poll_whose_client_is_gone_is_removed(broker):
     before = waiting_long_polls(broker)
     with broker.line() as line:
         line.request("GET", f"/agents/{new_name()}/tickets/pending?waitMs=60000")
         wait_until(lambda: waiting_long_polls(broker) == before + 1, "the long-poll waits")
-    wait_until(lambda: waiting_long_polls(broker) == before, "the long-poll is forgotten")
+    wait_until(lambda: waiting_long_polls(broker) == before, "the long-poll is removed")
 
 
-def test_polling_with_a_cursor_loses_and_repeats_nothing(broker):
-    """A sender and a long-poller race; the poller never acknowledges, and moves by cursor only."""
+def test_polls_with_a_cursor_lose_and_repeat_nothing(broker):
+    """A sender and a long-poller run at the same time. The poller only moves its cursor."""
     agent, total, seen, after = new_name(), 90, [], 0
 
     def publish():
@@ -153,7 +153,7 @@ def test_polling_with_a_cursor_loses_and_repeats_nothing(broker):
     sender.start()
     while len(seen) < total:
         tickets = broker.pending(agent, f"?waitMs=10000&after={after}&limit=7")
-        assert tickets, "nothing came, though not all has come"
+        assert tickets, "a poll was empty before all tickets had come"
         seen += [ticket["payload"] for ticket in tickets]
         after = tickets[-1]["seq"]
     sender.join()
@@ -168,7 +168,7 @@ def now() -> str:
     )
 
 
-def test_acknowledge(broker):
+def test_an_acknowledged_ticket_is_delivered(broker):
     agent = new_name()
     ticket_id = broker.send(agent, 1)
     answer = broker.acknowledge(ticket_id)
@@ -182,7 +182,7 @@ def test_acknowledge(broker):
     assert stages(broker.ticket(ticket_id)).count("acknowledged") == 1, "idempotent"
 
 
-def test_acknowledge_with_evidence_is_in_the_history(broker):
+def test_the_evidence_of_an_acknowledgement_is_in_the_history(broker):
     agent = new_name()
     ticket_id = broker.send(agent, 1)
     evidence = {"pane": "%3", "form": "agent", "submittedAt": now(), "verified": True}
@@ -197,7 +197,7 @@ def test_acknowledge_with_evidence_is_in_the_history(broker):
 @pytest.mark.parametrize(
     "evidence", ["seen on the screen", ["%1"], {"submittedAt": "garbage"}, 7], ids=repr
 )
-def test_evidence_is_any_json_value(broker, evidence):
+def test_evidence_may_be_any_json_value(broker, evidence):
     ticket_id = broker.send(new_name(), 1)
     assert broker.acknowledge(ticket_id, {"watcher": "w-1", "evidence": evidence}).status == 200
     ticket = broker.ticket(ticket_id)
@@ -210,7 +210,7 @@ def test_evidence_is_any_json_value(broker, evidence):
 @pytest.mark.parametrize(
     "body", [b"{", b"[]", b"5", {"watcher": 5}, {"watcher": "a\nb"}, {"watcher": ""}], ids=repr
 )
-def test_acknowledge_refuses_a_bad_body(broker, body):
+def test_an_acknowledgement_with_a_bad_body_is_400(broker, body):
     agent = new_name()
     ticket_id = broker.send(agent, 1)
     check_problem(broker.acknowledge(ticket_id, body), 400)
@@ -223,7 +223,7 @@ def test_unknown_tickets_are_404(broker):
         check_problem(broker.ask(method, f"/tickets/no-such-ticket{path}", body), 404)
 
 
-def test_a_ticket_out_of_turn_may_be_acknowledged(broker):
+def test_tickets_may_be_acknowledged_in_any_order(broker):
     agent = new_name()
     sent = [broker.send(agent, number) for number in range(4)]
     broker.acknowledge(sent[2])
@@ -231,7 +231,7 @@ def test_a_ticket_out_of_turn_may_be_acknowledged(broker):
     assert [ticket["payload"] for ticket in broker.pending(agent)] == [1, 3]
 
 
-def test_history_in_order(broker):
+def test_the_history_is_in_order(broker):
     agent = new_name()
     ticket_id = broker.send(agent, 1)
     with broker.agent_stream(agent) as stream:
@@ -284,14 +284,12 @@ def test_without_a_ttl_no_timeout_removes_a_ticket(broker):
     assert broker.ticket(ticket_id)["status"] == "pending"
 
 
-def test_an_expired_ticket_stays_expired_over_a_restart(start):
+def test_a_ticket_expires_while_no_broker_runs(start):
     broker = start()
     agent = new_name()
     short, long = broker.send(agent, 1, ttlMs=50), broker.send(agent, 2, ttlMs=600000)
     broker.kill()
-    time.sleep(
-        0.06
-    )  # the ttl runs out while nobody watches: a length of time, not a wait for an event
+    time.sleep(0.06)  # the ttl ends while no broker runs, so there is no event to wait for
     broker.start()
     assert [ticket["ticketId"] for ticket in broker.pending(agent)] == [long]
     assert broker.ticket(short)["status"] == "expired"

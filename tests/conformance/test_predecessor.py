@@ -1,4 +1,7 @@
-"""The predecessor's three clients, as they call, unchanged: tool server, polling watcher, registration script."""
+"""The unchanged requests of the predecessor's three clients.
+
+These are the tool server, the polling watcher and the registration script.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from migration.old_deployment import call
 from running import new_name
 
 
-def test_the_registration_script(broker):
+def test_the_requests_of_the_registration_script(broker):
     agent = new_name()
     status, shown = call(
         broker.url,
@@ -29,7 +32,7 @@ def test_the_registration_script(broker):
     assert call(broker.url, "POST", f"/agents/{agent}/heartbeat")[1]["status"] == "ok"
 
 
-def test_the_tool_server_and_the_watcher(broker):
+def test_the_requests_of_the_tool_server_and_the_watcher(broker):
     agent, ticket_id = new_name(), str(uuid.uuid4())
     call(broker.url, "POST", "/agents/register", {"agentId": agent})
     body = {
@@ -42,7 +45,7 @@ def test_the_tool_server_and_the_watcher(broker):
     status, accepted = call(broker.url, "POST", f"/agents/{agent}/send", body)
     assert status == 202 and accepted["ticketId"] == ticket_id
     assert call(broker.url, "GET", f"/replies/{ticket_id}?waitMs=100") == (204, None), (
-        "204 reads as: none yet"
+        "these clients take a 204 for no reply yet"
     )
 
     answers = []
@@ -90,6 +93,6 @@ def test_errors_have_the_key_that_those_clients_read(broker, method, path, body,
     assert code == status and isinstance(error, str) and error
 
 
-def test_nobody_need_be_registered(broker):
-    """Its own broker said 500 here; store and forward says 202."""
+def test_a_send_to_an_unregistered_agent_is_accepted(broker):
+    """The predecessor's broker returned 500. Store and forward returns 202."""
     assert call(broker.url, "POST", f"/agents/{new_name()}/send", {"payload": 1})[0] == 202

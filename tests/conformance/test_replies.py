@@ -1,4 +1,4 @@
-"""Replies: who waits is woken, the ticket keeps the answer, and the origin gets a ticket."""
+"""Replies: they wake all waiting requests, are kept in the ticket, and go to the origin."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def reply(broker, ticket_id, payload="done", **more):
     return broker.ask("POST", "/replies", {"ticketId": ticket_id, "payload": payload, **more})
 
 
-def test_reply(broker):
+def test_a_reply_is_kept_in_the_ticket(broker):
     agent = new_name()
     ticket_id = broker.send(agent, "question")
     answer = reply(broker, ticket_id, {"text": "42"}, metadata={"model": "x"})
@@ -26,10 +26,10 @@ def test_reply(broker):
     assert ticket.json["response"]["payload"] == {"text": "42"} and ticket.json["response"][
         "metadata"
     ] == {"model": "x"}
-    assert broker.pending(agent) == [], "pending -> responded"
+    assert broker.pending(agent) == [], "a ticket with a reply is not pending"
 
 
-def test_reply_after_acknowledge(broker):
+def test_a_reply_may_follow_the_acknowledgement(broker):
     ticket_id = broker.send(new_name(), 1)
     broker.acknowledge(ticket_id)
     assert reply(broker, ticket_id).status == 204
@@ -38,8 +38,8 @@ def test_reply_after_acknowledge(broker):
     assert late.status == 200 and late.json == {"ticketId": ticket_id, "status": "responded"}
 
 
-def test_a_reply_that_comes_before_the_acknowledgement_takes_nothing_from_it(broker):
-    """A quick agent's. The watcher's evidence is kept, once; the status stays."""
+def test_the_evidence_of_an_acknowledgement_after_the_reply_is_kept(broker):
+    """A fast agent may reply first. Then the evidence is kept once and the status stays."""
     ticket_id = broker.send(new_name(), 1)
     assert reply(broker, ticket_id, "done").status == 204
     for _ in range(2):
@@ -64,17 +64,17 @@ def test_an_empty_reply_is_a_reply(broker, payload):
     assert broker.ask("GET", f"/replies/{ticket_id}?waitMs=10").status == 200
 
 
-def test_a_second_reply_replaces_nothing(broker):
+def test_a_second_reply_is_409_and_a_repeated_one_is_accepted(broker):
     ticket_id = broker.send(new_name(), 1)
     reply(broker, ticket_id, "first")
     check_problem(reply(broker, ticket_id, "second"), 409)
     assert reply(broker, ticket_id, "first").status == 204, (
-        "the answer of the first may have been lost"
+        "the response to the first one may be lost"
     )
     assert broker.ticket(ticket_id)["response"]["payload"] == "first"
 
 
-def test_bad_replies(broker):
+def test_a_bad_reply_is_refused(broker):
     ticket_id = broker.send(new_name(), 1)
     check_problem(reply(broker, "no-such-ticket"), 404)
     for body in (
@@ -96,7 +96,7 @@ def test_unknown_tickets_are_404(broker):
         check_problem(broker.ask("GET", f"/replies/no-such-ticket{path}"), 404)
 
 
-def test_without_wait_the_ticket_as_it_stands(broker):
+def test_without_a_wait_the_ticket_is_returned_as_it_is(broker):
     ticket_id = broker.send(new_name(), 1)
     answer = broker.ask("GET", f"/replies/{ticket_id}")
     assert (
@@ -106,7 +106,7 @@ def test_without_wait_the_ticket_as_it_stands(broker):
     )
 
 
-def test_204_when_no_reply_comes_in_time(broker):
+def test_a_wait_without_a_reply_in_time_is_204(broker):
     ticket_id = broker.send(new_name(), 1)
     began = time.monotonic()
     answer = broker.ask("GET", f"/replies/{ticket_id}?waitMs=200")
@@ -125,7 +125,7 @@ def waiting(broker, path, fields=()):
     return line
 
 
-def test_a_reply_wakes_everybody_who_waits(broker):
+def test_a_reply_wakes_all_waiting_requests(broker):
     ticket_id = broker.send(new_name(), 1, timeoutMs=60000)
     with (
         waiting(broker, f"/replies/{ticket_id}?waitMs=60000") as one,
@@ -143,10 +143,10 @@ def test_a_reply_wakes_everybody_who_waits(broker):
                 event.json["ticketId"] == ticket_id
                 and event.json["response"]["payload"] == "answer"
             )
-            assert stream.read_event() is None, "one event, then the end"
+            assert stream.read_event() is None, "the stream ends after one event"
 
 
-def test_wait_waits_the_tickets_own_time(broker):
+def test_a_wait_lasts_for_the_timeout_of_the_ticket(broker):
     ticket_id = broker.send(new_name(), 1, timeoutMs=200)
     began = time.monotonic()
     check_problem(broker.ask("GET", f"/replies/{ticket_id}/wait"), 408)
@@ -154,7 +154,7 @@ def test_wait_waits_the_tickets_own_time(broker):
     assert broker.ticket(ticket_id)["status"] == "pending"
 
 
-def test_whoever_asks_after_the_reply_gets_it_at_once(broker):
+def test_a_request_after_the_reply_gets_it_at_once(broker):
     ticket_id = broker.send(new_name(), 1)
     reply(broker, ticket_id, "early")
     assert broker.ask("GET", f"/replies/{ticket_id}/wait").json["response"]["payload"] == "early"
@@ -212,7 +212,7 @@ def test_a_reply_becomes_a_ticket_to_a_registered_origin(broker):
     assert len(broker.pending(boss)) == 1, "a second reply makes no second ticket"
 
 
-def test_the_brokers_members_win_over_the_replys(broker):
+def test_the_brokers_metadata_overrides_that_of_the_reply(broker):
     boss = new_name()
     broker.register(boss)
     ticket_id = broker.send(new_name(), 1, metadata={"origin": boss, "threadId": "true"})
@@ -225,7 +225,7 @@ def test_the_brokers_members_win_over_the_replys(broker):
     )
 
 
-def test_no_ticket_for_an_origin_that_nobody_registered(broker):
+def test_a_reply_to_an_unregistered_origin_makes_no_ticket(broker):
     boss = new_name()
     ticket_id = broker.send(new_name(), 1, metadata={"origin": boss})
     assert reply(broker, ticket_id).status == 204
@@ -233,8 +233,8 @@ def test_no_ticket_for_an_origin_that_nobody_registered(broker):
 
 
 @pytest.mark.parametrize("origin", [5, None, ["a"], {"a": 1}, "", "a\nb", "x" * 200], ids=repr)
-def test_an_odd_origin_breaks_nothing(broker, origin):
-    """metadata is anybody's: an origin that can be no agent is refused, or never answered to; never a 500."""
+def test_an_invalid_origin_is_refused_or_ignored(broker, origin):
+    """Any client can set the metadata. An origin that cannot be an agent must not cause a 500."""
     answer = broker.ask(
         "POST", f"/agents/{new_name()}/send", {"payload": 1, "metadata": {"origin": origin}}
     )
@@ -244,7 +244,7 @@ def test_an_odd_origin_breaks_nothing(broker, origin):
         assert isinstance(broker.ticket(answer.json["ticketId"])["originAgent"], str)
 
 
-def test_a_reply_and_its_ticket_survive_kill_minus_nine_together(start):
+def test_a_reply_and_its_ticket_are_kept_together_after_kill_minus_nine(start):
     broker = start()
     boss, worker = new_name(), new_name()
     broker.register(boss)
@@ -256,7 +256,7 @@ def test_a_reply_and_its_ticket_survive_kill_minus_nine_together(start):
     assert [ticket["metadata"]["replyTo"] for ticket in broker.pending(boss)] == [ticket_id]
 
 
-def test_latency_is_from_sending_to_reply(broker):
+def test_the_latency_is_from_the_send_to_the_reply(broker):
     ticket_id = broker.send(new_name(), 1)
     assert "latencyMs" not in broker.ticket(ticket_id)
     reply(broker, ticket_id)

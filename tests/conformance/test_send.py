@@ -1,4 +1,4 @@
-"""Sending: what is accepted, what is refused, and a ticketId as an idempotency key."""
+"""Sends: which are accepted, which are refused, and the ticketId as an idempotency key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from running import new_name, stages
 from conformance.shapes import check_problem, check_ticket
 
 
-def test_send_answers_202_with_three_keys(broker):
+def test_a_send_returns_202_with_three_keys(broker):
     agent = new_name()
     broker.register(agent)
     answer = broker.ask("POST", f"/agents/{agent}/send", {"payload": "hello"})
@@ -24,8 +24,11 @@ def test_send_answers_202_with_three_keys(broker):
     assert isinstance(ticket_id, str) and 0 < len(ticket_id) <= 128
 
 
-def test_a_name_that_is_not_known_is_said_so(broker):
-    """`known: false`: neither registered nor received for. It says nothing once the name is."""
+def test_a_send_to_an_unknown_name_returns_known_false(broker):
+    """A name is unknown while it is not registered and has no receiver.
+
+    For a known name, the response has no member `known`.
+    """
     for register in (
         lambda agent: broker.register(agent),
         lambda agent: broker.pending(agent),
@@ -35,17 +38,17 @@ def test_a_name_that_is_not_known_is_said_so(broker):
         first = broker.ask("POST", f"/agents/{agent}/send", body)
         assert first.status == 202 and first.json["known"] is False
         assert broker.ask("POST", f"/agents/{agent}/send", body).json == first.json
-        assert broker.ask("GET", f"/agents/{agent}/tickets/pending?observe=1").json, "a look"
+        assert broker.ask("GET", f"/agents/{agent}/tickets/pending?observe=1").json
         assert broker.ask("POST", f"/agents/{agent}/send", body).json["known"] is False
         register(agent)
         assert "known" not in broker.ask("POST", f"/agents/{agent}/send", {"payload": 2}).json
     broker.register(agent)
     broker.ask("DELETE", f"/agents/{agent}")
     answer = broker.ask("POST", f"/agents/{agent}/send", {"payload": 3})
-    assert answer.json["known"] is False, "removed, and nothing receives for it"
+    assert answer.json["known"] is False, "it was removed and has no receiver"
 
 
-def test_defaults(broker):
+def test_a_ticket_has_default_values(broker):
     agent = new_name()
     ticket = broker.ticket(broker.send(agent, "hello"))
     check_ticket(ticket, with_history=True)
@@ -81,13 +84,15 @@ def test_every_field_is_kept(broker):
 
 
 PAYLOADS = [
-    None, True, False, 0, -1, 2**53, 2**63, 10**30, 1.5, -0.0, 1e300, "", "a\r\nb\nc\rd\x00e", "\u2028\u2029\u0085", "\U0001f600 ☃ é", "data: x\n\nid: 7\nevent: forged\n\n",
+    None, True, False, 0, -1, 2**53, 2**63, 10**30, 1.5, -0.0, 1e300,
+    "", "a\r\nb\nc\rd\x00e", "\u2028\u2029\u0085", "\U0001f600 ☃ é",
+    "data: x\n\nid: 7\nevent: forged\n\n",
     [], {}, [[[]]], {"": {"": ""}}, {"a": [1, {"b": None}]}, "x" * 100_000,
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("payload", PAYLOADS, ids=lambda value: repr(value)[:30])
-def test_any_json_is_a_payload_on_every_tier(broker, payload):
+def test_any_json_payload_is_the_same_on_every_tier(broker, payload):
     agent = new_name()
     ticket_id = broker.send(agent, payload)
     expected = json.dumps(payload)
@@ -101,7 +106,7 @@ def test_any_json_is_a_payload_on_every_tier(broker, payload):
 
 
 def test_unknown_members_are_tolerated(broker):
-    """The predecessor's clients send more than the table has."""
+    """Clients of the predecessor send more members than the table has."""
     assert (
         broker.ask(
             "POST", f"/agents/{new_name()}/send", {"payload": 1, "from": "x", "priority": 3}
@@ -113,14 +118,43 @@ def test_unknown_members_are_tolerated(broker):
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"{", b"null", b"[]", b'"text"', b"5", b"{}", b'{"metadata":{}}', b"{'payload':1}", b'{"payload":1,}', b'{"payload":1} x', b'{"payload":NaN}', b'{"payload":-Infinity}',
-        b'{"payload":"\xff"}', b'{"payload":"\xed\xa0\x80"}', b'{"payload":"\x01"}', b'{"payload":01}', b'{"payload":1,"ticketId":""}', b'{"payload":1,"ticketId":5}',
-        b'{"payload":1,"ticketId":"a\\u0000"}', b'{"payload":1,"ticketId":"a\\n"}', b'{"payload":1,"ticketId":"\\ud800"}', b'{"payload":1,"ticketId":"' + b"x" * 129 + b'"}',
-        b'{"payload":1,"metadata":[]}', b'{"payload":1,"metadata":"m"}', b'{"payload":1,"expectReply":"no"}', b'{"payload":1,"expectReply":0}', b'{"payload":1,"timeoutMs":"1"}',
-        b'{"payload":1,"timeoutMs":-1}', b'{"payload":1,"timeoutMs":true}', b'{"payload":1,"ttlMs":-5}', b'{"payload":1,"ttlMs":"1"}', b'{"payload":1,"ttlMs":true}', b'{"payload":1,"ttlMs":[]}',
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b'"text"',
+        b"5",
+        b"{}",
+        b'{"metadata":{}}',
+        b"{'payload':1}",
+        b'{"payload":1,}',
+        b'{"payload":1} x',
+        b'{"payload":NaN}',
+        b'{"payload":-Infinity}',
+        b'{"payload":"\xff"}',
+        b'{"payload":"\xed\xa0\x80"}',
+        b'{"payload":"\x01"}',
+        b'{"payload":01}',
+        b'{"payload":1,"ticketId":""}',
+        b'{"payload":1,"ticketId":5}',
+        b'{"payload":1,"ticketId":"a\\u0000"}',
+        b'{"payload":1,"ticketId":"a\\n"}',
+        b'{"payload":1,"ticketId":"\\ud800"}',
+        b'{"payload":1,"ticketId":"' + b"x" * 129 + b'"}',
+        b'{"payload":1,"metadata":[]}',
+        b'{"payload":1,"metadata":"m"}',
+        b'{"payload":1,"expectReply":"no"}',
+        b'{"payload":1,"expectReply":0}',
+        b'{"payload":1,"timeoutMs":"1"}',
+        b'{"payload":1,"timeoutMs":-1}',
+        b'{"payload":1,"timeoutMs":true}',
+        b'{"payload":1,"ttlMs":-5}',
+        b'{"payload":1,"ttlMs":"1"}',
+        b'{"payload":1,"ttlMs":true}',
+        b'{"payload":1,"ttlMs":[]}',
     ],
     ids=lambda body: body[:40].decode("latin-1"),
-)  # fmt: skip
+)
 def test_a_bad_body_is_400_and_stores_nothing(broker, body):
     agent = new_name()
     check_problem(broker.ask("POST", f"/agents/{agent}/send", body), 400)
@@ -128,14 +162,14 @@ def test_a_bad_body_is_400_and_stores_nothing(broker, body):
 
 
 @pytest.mark.parametrize("name", ["origin", "threadId"])
-def test_a_name_in_metadata_has_a_bound_of_its_own(broker, name):
+def test_a_name_in_metadata_has_its_own_bound(broker, name):
     agent = new_name()
     broker.send(agent, metadata={name: "x" * 8192})
     answer = broker.ask(
         "POST", f"/agents/{agent}/send", {"payload": 1, "metadata": {name: "x" * 8193}}
     )
     assert f"metadata.{name} is 8193 characters long" in check_problem(answer, 400)["detail"]
-    broker.send(agent, metadata={name: ["x" * 600]})  # which is no name
+    broker.send(agent, metadata={name: ["x" * 600]})  # a list is not a name
     assert len(broker.pending(agent)) == 2
 
 
@@ -144,7 +178,7 @@ def test_bad_agent_ids_are_400(broker):
         check_problem(broker.ask("POST", f"/agents/{agent}/send", {"payload": 1}), 400)
 
 
-def test_the_wait_endpoint_can_be_followed_whatever_the_id(broker):
+def test_the_wait_endpoint_works_for_any_id(broker):
     for odd in ("a/b", "a b", "é☃", "a%41", "?q#f"):
         ticket_id = odd + new_name()
         agent = new_name()
@@ -206,7 +240,7 @@ def test_the_same_id_for_another_agent_is_409(broker):
 
 
 def test_simultaneous_sends_of_one_id_make_one_ticket(broker):
-    """All of them are in the air while the first is on its way to the disk."""
+    """All sends are received before the first one is on disk."""
     for _ in range(5):
         agent, ticket_id = new_name(), "race-" + new_name()
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -223,7 +257,7 @@ def test_simultaneous_sends_of_one_id_make_one_ticket(broker):
         assert len(broker.pending(agent)) == 1
 
 
-def test_simultaneous_sends_of_one_id_with_other_bodies_have_one_winner(broker):
+def test_one_of_simultaneous_sends_of_an_id_with_different_bodies_succeeds(broker):
     for _ in range(5):
         agent, ticket_id = new_name(), "race-" + new_name()
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -239,7 +273,7 @@ def test_simultaneous_sends_of_one_id_with_other_bodies_have_one_winner(broker):
             statuses = [send.result().status for send in sends]
         assert sorted(statuses) == [202] + [409] * 7
         assert broker.pending(agent)[0]["payload"] == statuses.index(202), (
-            "the one that was told 202 is the one that is kept"
+            "the ticket of the send with a 202 is kept"
         )
 
 
@@ -258,8 +292,8 @@ def test_an_idempotency_key_survives_a_restart(start):
     assert broker.pending(agent) == []
 
 
-def test_many_senders_get_increasing_seq_in_order(broker):
-    """Order per agent is seq order; the order of one connection's answers is the order of its tickets."""
+def test_the_sends_of_one_connection_get_increasing_seqs(broker):
+    """The order per agent is the order of seq. It is also the order of the responses."""
     agent = new_name()
     with broker.line() as line:
         for number in range(50):

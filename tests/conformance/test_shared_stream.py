@@ -1,4 +1,4 @@
-"""The shared stream: every agent on one connection, or those subscribed under a name."""
+"""The shared stream: all agents on one connection, or those that a subscriber's name has."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def payloads(events):
 
 @pytest.fixture
 def own(start):
-    """A broker of its own: the shared stream hears everybody."""
+    """A broker for this test only, because the shared stream has the tickets of all tests."""
     return start()
 
 
-def test_every_agents_tickets_on_one_connection(own):
+def test_the_shared_stream_has_the_tickets_of_all_agents(own):
     own.send("a", 0)
     own.send("b", 1)
     with own.stream("/tickets/stream") as stream:
@@ -58,7 +58,7 @@ def test_one_cursor_serves_all_agents(own, how):
         assert payloads(stream.read_events(3)) == [3, 4, 5]
 
 
-def test_a_named_stream_hears_only_those_subscribed(broker):
+def test_a_named_stream_has_the_subscribed_agents_only(broker):
     name, mine, strange = new_name(), new_name(), new_name()
     subscribe(broker, mine, name)
     with broker.stream(f"/tickets/stream?subscriber={name}") as stream:
@@ -68,7 +68,7 @@ def test_a_named_stream_hears_only_those_subscribed(broker):
         assert payloads(stream.read_events(1)) == ["mine"]
 
 
-def test_two_names_have_subscriptions_of_their_own(broker):
+def test_two_names_have_separate_subscriptions(broker):
     one, other, agent_one, agent_other = (new_name() for _ in range(4))
     subscribe(broker, agent_one, one)
     subscribe(broker, agent_other, other)
@@ -83,7 +83,7 @@ def test_two_names_have_subscriptions_of_their_own(broker):
         assert payloads(stream_other.read_events(1)) == ["for the other"]
 
 
-def test_subscribing_takes_effect_on_an_open_stream_backlog_first(broker):
+def test_a_subscription_adds_the_backlog_to_an_open_stream_first(broker):
     name, agent = new_name(), new_name()
     with broker.stream(f"/tickets/stream?subscriber={name}") as stream:
         stream.read_block()
@@ -94,7 +94,7 @@ def test_subscribing_takes_effect_on_an_open_stream_backlog_first(broker):
         assert payloads(stream.read_events(4)) == [0, 1, 2, 3]
 
 
-def test_subscribing_twice_sends_nothing_twice(broker):
+def test_a_repeated_subscription_sends_nothing_twice(broker):
     name, agent = new_name(), new_name()
     broker.send(agent, 0)
     with broker.stream(f"/tickets/stream?subscriber={name}") as stream:
@@ -106,11 +106,11 @@ def test_subscribing_twice_sends_nothing_twice(broker):
         broker.ask("DELETE", f"/agents/{agent}/subscribe?subscriber={name}")
         subscribe(broker, agent, name)
         broker.send(agent, 2)
-        assert payloads(stream.read_events(1)) == [2], "within one connection a ticket is sent once"
+        assert payloads(stream.read_events(1)) == [2], "a ticket is sent once on a connection"
 
 
-def test_an_agent_subscribed_while_the_stream_was_away_is_owed_its_backlog(broker):
-    """Its tickets are older than the cursor, so the cursor alone would skip them: lost without a word."""
+def test_the_backlog_of_a_subscription_made_without_a_stream_is_sent(broker):
+    """Its tickets are older than the cursor. The cursor alone would skip them silently."""
     name, first, second = new_name(), new_name(), new_name()
     broker.send(first, "old and owed")
     subscribe(broker, second, name)
@@ -128,7 +128,7 @@ def test_an_agent_subscribed_while_the_stream_was_away_is_owed_its_backlog(broke
         assert payloads(stream.read_events(1)) == ["live"]
 
 
-def test_what_is_owed_is_owed_in_order_for_each_agent(broker):
+def test_owed_tickets_are_in_order_for_each_agent(broker):
     name, first, second = new_name(), new_name(), new_name()
     for number in range(3):
         broker.send(first, [1, number])
@@ -139,10 +139,10 @@ def test_what_is_owed_is_owed_in_order_for_each_agent(broker):
     with broker.stream(f"/tickets/stream?subscriber={name}&after={cursor}") as stream:
         seen = payloads(stream.read_events(6))
     for sender in (1, 2):
-        assert [number for who, number in seen if who == sender] == [0, 1, 2]
+        assert [number for source, number in seen if source == sender] == [0, 1, 2]
 
 
-def test_unsubscribing(broker):
+def test_an_unsubscribed_agent_is_no_longer_on_the_stream(broker):
     name, agent, other = new_name(), new_name(), new_name()
     subscribe(broker, agent, name)
     subscribe(broker, other, name)
@@ -156,7 +156,7 @@ def test_unsubscribing(broker):
     assert len(broker.pending(agent)) == 1
 
 
-def test_subscribe_may_be_empty(broker):
+def test_the_body_of_a_subscription_may_be_empty(broker):
     assert broker.ask("POST", f"/agents/{new_name()}/subscribe").status == 204
     assert broker.ask("POST", f"/agents/{new_name()}/subscribe", {}).status == 204
     assert broker.ask("DELETE", f"/agents/{new_name()}/subscribe").status == 204

@@ -1,4 +1,7 @@
-"""Stages that change no status: a terminal has the ticket, its watcher lets others pass it. And waiting for a stage."""
+"""Stages that do not change the status, and waits for a stage.
+
+`shown`: a terminal has shown the ticket. `aside`: its watcher delivers other tickets first.
+"""
 
 from __future__ import annotations
 
@@ -27,21 +30,23 @@ def test_shown_is_a_stage_and_changes_nothing_else(broker):
         {"pane": "%3", "tty": "/dev/pts/7", "terminal": "tmux-256color"},
     )
     assert moment["at"].endswith("Z")
-    assert {**ticket, "history": before["history"]} == before, "no status, no time, no order"
+    assert {**ticket, "history": before["history"]} == before, "only the history changes"
 
 
-def test_the_same_terminal_is_one_stage_another_is_its_own(broker):
+def test_each_terminal_is_one_stage(broker):
     ticket_id = broker.send(new_name(), 1)
     for _ in range(3):
         assert say(broker, ticket_id, pane="%3", tty="/dev/pts/7").status == 200
     assert say(broker, ticket_id, tty="/dev/pts/8").status == 200
     assert say(broker, ticket_id).status == 200
     assert [moment.get("evidence") for moment in broker.ticket(ticket_id)["history"][1:]] == [
-        {"pane": "%3", "tty": "/dev/pts/7"}, {"tty": "/dev/pts/8"}, {},
-    ]  # fmt: skip
+        {"pane": "%3", "tty": "/dev/pts/7"},
+        {"tty": "/dev/pts/8"},
+        {},
+    ]
 
 
-def test_it_is_recorded_whatever_the_status(broker):
+def test_shown_is_recorded_in_any_status(broker):
     ticket_id = broker.send(new_name(), 1)
     broker.acknowledge(ticket_id, {"watcher": "w"})
     assert say(broker, ticket_id, pane="%1").json["status"] == "delivered"
@@ -56,7 +61,7 @@ def test_it_is_recorded_whatever_the_status(broker):
     ]
 
 
-def test_wrong_bodies_and_unknown_tickets(broker):
+def test_a_bad_body_is_400_and_an_unknown_ticket_is_404(broker):
     ticket_id = broker.send(new_name(), 1)
     check_problem(say(broker, "no-such-ticket", pane="%1"), 404)
     for body in (b"[]", b"{", {"pane": 3}, {"tty": []}, {"terminal": "x" * 257}):
@@ -66,7 +71,7 @@ def test_wrong_bodies_and_unknown_tickets(broker):
     assert stages(broker.ticket(ticket_id)) == ["accepted"]
 
 
-def test_it_survives_a_kill(start):
+def test_shown_is_kept_after_kill_minus_nine(start):
     broker = start()
     ticket_id = broker.send("lucy", 1)
     assert say(broker, ticket_id, pane="%3").status == 200
@@ -76,7 +81,7 @@ def test_it_survives_a_kill(start):
 
 
 def waiting(broker, path):
-    """A request that waits, on a connection of its own; what it was answered comes with `join`."""
+    """Start a request that waits, in a thread. The result joins it and returns the response."""
     found = []
     thread = threading.Thread(
         target=lambda: found.append(broker.ask("GET", path, timeout=2 * PATIENCE))
@@ -90,7 +95,7 @@ def waiting(broker, path):
     return join
 
 
-def test_a_wait_ends_with_its_stage_and_with_no_other(broker):
+def test_a_wait_ends_at_its_stage_and_at_no_other(broker):
     ticket_id = broker.send(new_name(), 1)
     join = waiting(broker, f"/tickets/{ticket_id}?stage=shown&waitMs=60000")
     later = waiting(broker, f"/tickets/{ticket_id}?stage=replied&waitMs=60000")
@@ -106,7 +111,7 @@ def test_a_wait_ends_with_its_stage_and_with_no_other(broker):
     assert stages(later().json)[-1] == "replied"
 
 
-def test_a_stage_that_is_there_is_not_waited_for(broker):
+def test_a_wait_for_an_existing_stage_returns_at_once(broker):
     ticket_id = broker.send(new_name(), 1)
     say(broker, ticket_id, pane="%3")
     assert stages(broker.ask("GET", f"/tickets/{ticket_id}?stage=shown&waitMs=60000").json) == [
@@ -115,7 +120,7 @@ def test_a_stage_that_is_there_is_not_waited_for(broker):
     ]
 
 
-def test_when_the_time_is_up_the_ticket_as_it_stands(broker):
+def test_a_wait_returns_the_ticket_at_its_timeout(broker):
     ticket_id = broker.send(new_name(), 1)
     for wait in ("", "&waitMs=0", "&waitMs=20"):
         answer = broker.ask("GET", f"/tickets/{ticket_id}?stage=shown{wait}")
@@ -126,20 +131,21 @@ def test_when_the_time_is_up_the_ticket_as_it_stands(broker):
     "query",
     ["stage=read", "stage=", "stage=shown&waitMs=60001", "stage=shown&waitMs=x", "waitMs=5"],
 )
-def test_wrong_questions(broker, query):
+def test_a_bad_wait_is_400(broker, query):
     ticket_id = broker.send(new_name(), 1)
     check_problem(broker.ask("GET", f"/tickets/{ticket_id}?{query}"), 400)
     check_problem(broker.ask("GET", f"/tickets/no-such-ticket?{query}"), 404)
 
 
-def test_a_wait_whose_client_has_gone_ends(start):
-    """Its connection is the broker's again, and the stage that comes later finds nothing to wake."""
+def test_a_wait_ends_when_its_client_is_gone(start):
+    """The broker frees the connection. The later stage must not wake the wait."""
     broker = start()
     ticket_id = broker.send("lucy", 1)
     open_before = broker.metrics()["bridge_connections_open"]
     waiter = socket.create_connection(("127.0.0.1", broker.port))
     waiter.sendall(
-        f"GET /tickets/{ticket_id}?stage=shown&waitMs=60000 HTTP/1.1\r\nHost: 127.0.0.1:{broker.port}\r\n\r\n".encode()
+        f"GET /tickets/{ticket_id}?stage=shown&waitMs=60000 HTTP/1.1\r\n"
+        f"Host: 127.0.0.1:{broker.port}\r\n\r\n".encode()
     )
     wait_until(
         lambda: broker.metrics()["bridge_connections_open"] > open_before, "the waiter's connection"
@@ -149,7 +155,7 @@ def test_a_wait_whose_client_has_gone_ends(start):
     assert say(broker, ticket_id, pane="%3").status == 200
 
 
-def test_a_broker_that_stops_answers_what_waits(start):
+def test_a_broker_that_stops_answers_a_waiting_request(start):
     broker = start()
     ticket_id = broker.send("lucy", 1)
     with broker.line() as line:
@@ -166,7 +172,7 @@ def set_aside(broker, ticket_id, watcher="w", **more):
     return broker.ask("POST", f"/tickets/{ticket_id}/aside", {"watcher": watcher, **more})
 
 
-def test_a_watcher_sets_a_ticket_aside_says_why_and_lets_go_of_it(broker):
+def test_a_ticket_set_aside_has_a_reason_and_no_lease(broker):
     agent = new_name()
     ticket_id = broker.send(agent, 1)
     broker.ask("POST", f"/tickets/{ticket_id}/claim", {"watcher": "w"})
@@ -183,7 +189,7 @@ def test_a_watcher_sets_a_ticket_aside_says_why_and_lets_go_of_it(broker):
     assert broker.ask("POST", f"/tickets/{ticket_id}/claim", {"watcher": "another"}).status == 200
 
 
-def test_nothing_is_set_aside_that_another_watcher_has_or_that_is_finished(broker):
+def test_a_ticket_that_is_leased_to_another_or_finished_is_not_set_aside(broker):
     ticket_id = broker.send(new_name(), 1)
     broker.ask("POST", f"/tickets/{ticket_id}/claim", {"watcher": "w"})
     assert set_aside(broker, ticket_id, "another").json["leaseUntilAt"]

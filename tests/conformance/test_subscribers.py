@@ -1,4 +1,7 @@
-"""What is subscribed under a name, and polling all of it: the tiers below the shared stream."""
+"""The subscriptions of a name, and polls of all its agents.
+
+Polls and long-polls are the tiers below the shared stream.
+"""
 
 from __future__ import annotations
 
@@ -37,13 +40,13 @@ def show(broker, name):
 
 @pytest.fixture
 def three(broker):
-    """A subscriber's name, two agents of its, and one that is not."""
+    """A subscriber's name, its two agents, and an agent without a subscription."""
     name, one, other, strange = (new_name() for _ in range(4))
     subscribe(broker, name, one, other)
     return name, one, other, strange
 
 
-def test_a_name_that_nobody_used_has_nothing(broker):
+def test_an_unused_name_has_no_agents(broker):
     name = new_name()
     assert (
         show(broker, name) == {"subscriber": name, "agents": [], "receivers": 0}
@@ -51,29 +54,29 @@ def test_a_name_that_nobody_used_has_nothing(broker):
     )
 
 
-def test_a_name_has_what_was_subscribed_and_loses_what_was_given_up(broker, three):
+def test_a_name_has_its_subscribed_agents_until_they_are_unsubscribed(broker, three):
     name, one, other, _ = three
     assert show(broker, name)["agents"] == sorted([one, other])
     broker.ask("DELETE", f"/agents/{one}/subscribe?subscriber={name}")
     assert show(broker, name)["agents"] == [other]
 
 
-def test_streams_and_long_polls_under_the_name_are_counted(broker, three):
+def test_the_receivers_of_a_name_are_its_streams_and_long_polls(broker, three):
     name = three[0]
     with broker.stream(f"/tickets/stream?subscriber={name}") as stream, broker.line() as line:
         stream.read_block()
         line.request("GET", f"/subscribers/{name}/tickets/pending?waitMs=60000")
-        wait_until(lambda: show(broker, name)["receivers"] == 2, "both")
-    wait_until(lambda: show(broker, name)["receivers"] == 0, "none")
+        wait_until(lambda: show(broker, name)["receivers"] == 2, "both are counted")
+    wait_until(lambda: show(broker, name)["receivers"] == 0, "none is counted")
 
 
-def test_all_agents_of_the_name_in_the_order_of_seq(broker, three):
+def test_a_poll_returns_the_tickets_of_all_agents_in_the_order_of_seq(broker, three):
     name, one, other, strange = three
     for number in range(6):
         broker.send((one, other, strange)[number % 3], number)
     tickets = poll(broker, name)
     assert payloads(tickets) == [0, 1, 3, 4] and tickets == poll(broker, name), (
-        "polling takes nothing away"
+        "a poll removes nothing"
     )
     for ticket in tickets:
         check_ticket(ticket)
@@ -82,11 +85,11 @@ def test_all_agents_of_the_name_in_the_order_of_seq(broker, three):
     assert payloads(poll(broker, name, f"?after={cursor}&limit=1")) == [3]
     assert payloads(poll(broker, name, f"?after={cursor}&limit=1&waitMs=1000")) == [3]
     assert payloads(poll(broker, name, "?after=9007199254740991")) == [0, 1, 3, 4], (
-        "a cursor of another store"
+        "a cursor beyond all seqs is from another store"
     )
 
 
-def test_a_long_poll_is_woken_by_any_of_its_agents_and_by_no_other(broker, three):
+def test_a_long_poll_is_woken_by_each_of_its_agents_and_by_no_other(broker, three):
     name, one, other, strange = three
     for agent in (one, other):
         cursor = max([0, *(ticket["seq"] for ticket in poll(broker, name))])
@@ -98,12 +101,12 @@ def test_a_long_poll_is_woken_by_any_of_its_agents_and_by_no_other(broker, three
             assert payloads(line.read_answer().json) == [agent]
 
 
-def test_a_long_poll_waits_as_long_as_it_was_asked_to(broker, three):
+def test_a_long_poll_returns_nothing_at_its_timeout(broker, three):
     assert poll(broker, three[0], "?waitMs=200") == []
 
 
-def test_an_agent_that_joins_wakes_the_long_poll_that_waits(broker, three):
-    """Its backlog has a seq beyond the cursor, or its tickets come later: both are heard by the poll that stands."""
+def test_an_agent_that_is_subscribed_later_wakes_the_long_poll(broker, three):
+    """The waiting poll returns its later tickets, and its backlog after the cursor."""
     name, later = three[0], [new_name(), new_name()]
     with broker.line() as line:
         line.request("GET", f"/subscribers/{name}/tickets/pending?waitMs=60000")
@@ -120,7 +123,7 @@ def test_an_agent_that_joins_wakes_the_long_poll_that_waits(broker, three):
         assert payloads(line.read_answer().json) == ["sent before"]
 
 
-def test_an_agent_that_was_given_up_no_longer_wakes(broker, three):
+def test_an_unsubscribed_agent_does_not_wake_the_long_poll(broker, three):
     name, one, other, _ = three
     with broker.line() as line:
         line.request("GET", f"/subscribers/{name}/tickets/pending?waitMs=60000")
@@ -131,8 +134,11 @@ def test_an_agent_that_was_given_up_no_longer_wakes(broker, three):
         assert payloads(line.read_answer().json) == ["heard"]
 
 
-def test_what_is_owed_beyond_the_cursor_is_no_busy_loop(broker):
-    """A stream repeats what an agent is owed until it is acknowledged; a long-poll after the cursor waits."""
+def test_an_owed_ticket_does_not_end_a_long_poll_after_the_cursor(broker):
+    """A stream repeats owed tickets until they are acknowledged.
+
+    A long-poll after the cursor must wait, or it would become a busy loop.
+    """
     name, agent = new_name(), new_name()
     broker.send(agent, "owed")
     subscribe(broker, name, agent)
@@ -140,7 +146,7 @@ def test_what_is_owed_beyond_the_cursor_is_no_busy_loop(broker):
     assert poll(broker, name, f"?after={cursor}&waitMs=200") == []
 
 
-def test_the_agents_are_online_by_long_poll_and_it_counts_once(broker, three):
+def test_a_long_poll_connects_all_its_agents_and_counts_once(broker, three):
     name, one, other, _ = three
     before = broker.ask("GET", "/debug/connections").json["longpoll"]["waiting"]
     with broker.line() as line:
@@ -157,8 +163,8 @@ def test_the_agents_are_online_by_long_poll_and_it_counts_once(broker, three):
             )
 
 
-def test_polling_by_cursor_loses_and_repeats_nothing(broker, three):
-    """Two senders and a poller race; the poller never acknowledges, and moves by cursor only."""
+def test_polls_with_a_cursor_lose_and_repeat_nothing(broker, three):
+    """Two senders and a poller run at the same time. The poller only moves its cursor."""
     name, one, other, _ = three
     total, seen, after = 60, [], 0
 
@@ -175,13 +181,13 @@ def test_polling_by_cursor_loses_and_repeats_nothing(broker, three):
         sender.start()
     while len(seen) < total:
         tickets = poll(broker, name, f"?waitMs=10000&after={after}&limit=7")
-        assert tickets, "nothing came, though not all has come"
+        assert tickets, "a poll was empty before all tickets had come"
         seen += payloads(tickets)
         after = tickets[-1]["seq"]
     for sender in senders:
         sender.join()
     for agent in (one, other):
-        assert [number for who, number in seen if who == agent] == list(range(total // 2))
+        assert [number for target, number in seen if target == agent] == list(range(total // 2))
 
 
 @pytest.mark.parametrize(

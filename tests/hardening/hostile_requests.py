@@ -1,4 +1,4 @@
-"""Requests meant to harm: those that two parsers could read in two ways, and good ones with a few bytes changed."""
+"""Hostile requests: ambiguous ones that two parsers read differently, and mutated valid ones."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def head(*lines: str, start: str = "POST /agents/a/send HTTP/1.1", host: bool = 
     )
 
 
-# Each is the beginning of a request that two parsers could read in two ways. What follows it
-# is a whole request; a broker that answers it has been smuggled.
+# Each is the beginning of a request that two parsers may read differently. The tests send a whole
+# request behind it. A broker that answers this second request is open to request smuggling.
 AMBIGUOUS = {
     "CL.TE": head("Content-Length: 4", "Transfer-Encoding: chunked") + b"0\r\n\r\n",
     "TE.CL": head("Transfer-Encoding: chunked", "Content-Length: 4") + b"0\r\n\r\n",
@@ -101,9 +101,12 @@ AMBIGUOUS = {
 }
 
 VALID = [
-    b'POST /agents/fuzz/send HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{"payload":1}',
-    b'POST /agents/fuzz/send HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nd\r\n{"payload":1}\r\n0\r\n\r\n',
-    b"GET /agents/fuzz/tickets/pending?waitMs=5&after=3 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    b"POST /agents/fuzz/send HTTP/1.1\r\nHost: localhost\r\n"
+    b'Content-Type: application/json\r\nContent-Length: 13\r\n\r\n{"payload":1}',
+    b"POST /agents/fuzz/send HTTP/1.1\r\nHost: localhost\r\n"
+    b'Transfer-Encoding: chunked\r\n\r\nd\r\n{"payload":1}\r\n0\r\n\r\n',
+    b"GET /agents/fuzz/tickets/pending?waitMs=5&after=3 HTTP/1.1\r\nHost: localhost\r\n"
+    b"Connection: close\r\n\r\n",
     b"GET /agents/fuzz/tickets/stream HTTP/1.0\r\nHost: localhost\r\nLast-Event-ID: 4\r\n\r\n",
     b"GET http://localhost/tickets/abc HTTP/1.1\r\nHost: localhost\r\n\r\n",
 ]

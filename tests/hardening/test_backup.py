@@ -1,4 +1,4 @@
-"""GET /backup and `backup FILE`: the store at one instant, whole, while the broker goes on."""
+"""GET /backup and `backup FILE` copy the whole store at one instant while the broker runs."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from running import environment, package_launcher, wait_until
 
 KIND = "application/vnd.sqlite3"
 END = 60.0  # seconds for a command on a loaded machine
-MANY = 24  # MB, much beyond what the kernel holds for a connection
+MANY = 24  # MB, much more than the kernel buffers for a connection
 SLOW = {"strict": False, "BRIDGE_RATE_LIMIT": 0, "BRIDGE_SSE_OUTBOX": 65536}
 
 
 def store_files(broker) -> set[str]:
-    """What stands in the store's folder, after the store's own name."""
+    """Return the suffixes, after the store's own name, of the files in its folder."""
     path = pathlib.Path(broker.db)
     return {each.name[len(path.name) :] for each in path.parent.iterdir()}
 
 
 def copies(broker) -> int:
-    """Files of copies that the broker has open; they have no name any more."""
+    """Count the copies that the broker has open. Their files have no name any more."""
     found = 0
     for each in pathlib.Path(f"/proc/{broker.process.pid}/fd").iterdir():
         with suppress(FileNotFoundError):
@@ -38,7 +38,7 @@ def copies(broker) -> int:
 
 
 def fill(broker, tickets: int) -> None:
-    """A MB each."""
+    """Send tickets of 1 MB each."""
     for number in range(tickets):
         broker.send(f"big-{number % 8}", "x" * 1_000_000)
 
@@ -50,21 +50,24 @@ def command(broker, name, cwd):
 
 
 def calm(said: str) -> str:
-    """One line or none, without what asyncio's debug mode says of a loaded machine."""
+    """Return the one line of stderr, or "".
+
+    Ignore the lines about slow callbacks, which asyncio's debug mode logs on a loaded machine.
+    """
     lines = [line for line in said.splitlines(True) if not line.startswith("Executing")]
     assert len(lines) <= 1 and "Warning" not in said, said
     return "".join(lines)
 
 
 def run(broker, name, cwd):
-    """(status, stdout, the one line of stderr) of the command."""
+    """Run the command. Return its status, its stdout, and the one line of its stderr."""
     process = command(broker, name, cwd)
     out, said = process.communicate(timeout=END)
     return process.returncode, out, calm(said)
 
 
 def read_away(line, size: int) -> int:
-    """Read so many bytes, or to the end; how many came."""
+    """Read `size` bytes, or to the end. Return how many bytes came."""
     left, line.held = size - len(line.held), b""
     while left > 0:
         try:
@@ -78,14 +81,14 @@ def read_away(line, size: int) -> int:
 
 
 def open_download(broker):
-    """A reader that has read no more than the head."""
+    """Open a download that has read only the head."""
     line = broker.line(receive_buffer=4096)
     line.request("GET", "/backup")
     assert line.read_head().status == 200
     return line
 
 
-def test_a_copy_taken_under_load_is_a_store_with_all_that_was_answered_before(start, tmp_path):
+def test_a_backup_under_load_holds_all_tickets_that_were_accepted_before(start, tmp_path):
     broker = start(BRIDGE_RATE_LIMIT=0, BRIDGE_QUEUE_MAX=100000)
     broker.register("a", metadata={"k": 1})
     before = [broker.send("a", "x" * 2000) for _ in range(100)]
@@ -114,7 +117,7 @@ def test_a_copy_taken_under_load_is_a_store_with_all_that_was_answered_before(st
     assert copy.ask("GET", "/agents/a").json["metadata"] == {"k": 1}
 
 
-def test_the_command_makes_a_private_file_that_a_broker_starts_on(start, tmp_path):
+def test_the_command_makes_a_private_file_that_a_broker_can_use(start, tmp_path):
     broker = start()
     ticket = broker.send("a", 1)
     folder = tmp_path / "copies"
@@ -140,9 +143,11 @@ def test_the_command_replaces_no_file_and_leaves_none_behind(start, tmp_path):
     (folder / "link").symlink_to(folder / "nowhere")
     (folder / "other.part").write_text("precious too")
     for name, word in [
-        ("mine", "mine is there already"), ("link", "link is there already"),
-        ("other", "other.part is there already"), ("none/copy.db", "No such file"),
-    ]:  # fmt: skip
+        ("mine", "mine is there already"),
+        ("link", "link is there already"),
+        ("other", "other.part is there already"),
+        ("none/copy.db", "No such file"),
+    ]:
         status, _, said = run(broker, name, folder)
         assert status == 2 and word in said, said
     assert sorted(os.listdir(folder)) == ["link", "mine", "other.part"]
@@ -156,7 +161,7 @@ def test_the_command_replaces_no_file_and_leaves_none_behind(start, tmp_path):
     assert sorted(os.listdir(folder)) == ["link", "mine", "other.part"]
 
 
-def test_two_at_once_are_409_until_the_first_is_read(start):
+def test_a_second_backup_is_409_while_the_first_is_open(start):
     broker = start(**SLOW)
     fill(broker, 8)
     with open_download(broker) as first:
@@ -166,14 +171,14 @@ def test_two_at_once_are_409_until_the_first_is_read(start):
     wait_until(lambda: broker.ask("HEAD", "/backup").status == 200, "the first is given up")
 
 
-def test_a_broker_that_keeps_nothing_says_so(start):
+def test_a_backup_of_a_memory_store_is_409(start):
     broker = start(db=":memory:")
     answer = broker.ask("GET", "/backup")
     check_problem(answer, 409)
     assert "--db :memory:" in answer.json["detail"]
 
 
-def test_head_says_what_would_come(start):
+def test_head_has_the_fields_of_get(start):
     broker = start()
     with broker.line() as line:
         head = line.ask("HEAD", "/backup")
@@ -190,14 +195,14 @@ def test_head_says_what_would_come(start):
         {"Origin": "https://evil.example"},
     ],
 )
-def test_a_page_of_another_site_gets_nothing(broker, fields):
+def test_a_page_of_another_site_is_refused(broker, fields):
     check_problem(broker.ask("GET", "/backup", fields=list(fields.items())), 403)
 
 
-def test_a_reader_that_stops_delays_nothing_holds_no_memory_and_is_cut(start):
+def test_a_stalled_download_delays_nothing_holds_no_memory_and_is_disconnected(start):
     broker = start(**SLOW, BRIDGE_WRITE_DEADLINE=1000)
     fill(broker, MANY)
-    with open_download(broker) as line:  # what the first costs is no leak
+    with open_download(broker) as line:  # memory that the first download takes is no leak
         assert read_away(line, MANY * 1_000_000) == MANY * 1_000_000
     wait_until(lambda: broker.ask("HEAD", "/backup").status == 200, "the first is given up")
     before = broker.memory_kib()
@@ -211,7 +216,7 @@ def test_a_reader_that_stops_delays_nothing_holds_no_memory_and_is_cut(start):
     assert broker.ask("HEAD", "/backup").status == 200
 
 
-def test_a_slow_reader_gets_all_of_it(start):
+def test_a_slow_reader_gets_the_whole_backup(start):
     broker = start(**SLOW, BRIDGE_WRITE_DEADLINE=1000)
     fill(broker, 4)
     with broker.line(receive_buffer=4096) as line:
@@ -221,7 +226,7 @@ def test_a_slow_reader_gets_all_of_it(start):
         assert read_away(line, size) == size and line.is_closed()
 
 
-def test_a_client_that_is_killed_leaves_no_whole_name_and_nothing_at_the_broker(start, tmp_path):
+def test_a_killed_client_leaves_no_finished_file_and_no_copy_at_the_broker(start, tmp_path):
     broker = start(**SLOW)
     fill(broker, MANY)
     before = store_files(broker)
@@ -235,7 +240,7 @@ def test_a_client_that_is_killed_leaves_no_whole_name_and_nothing_at_the_broker(
         process = command(broker, "a.db", folder)
         part = folder / "a.db.part"
         wait_until(lambda: part.exists() and part.stat().st_size, "some of it has come")
-        process.send_signal(signal.SIGSTOP)  # so that it cannot be through before
+        process.send_signal(signal.SIGSTOP)  # so that it cannot finish first
         process.send_signal(number)
         process.send_signal(signal.SIGCONT)
         _, said = process.communicate(timeout=END)
@@ -248,7 +253,7 @@ def test_a_client_that_is_killed_leaves_no_whole_name_and_nothing_at_the_broker(
     assert run(broker, "a.db", folder)[0] == 0
 
 
-def test_a_broker_that_is_killed_in_a_copy_leaves_nothing_and_a_leftover_goes(start):
+def test_a_broker_that_is_killed_during_a_copy_leaves_no_file(start):
     broker = start(**SLOW)
     fill(broker, 8)
     with open_download(broker):
@@ -260,7 +265,7 @@ def test_a_broker_that_is_killed_in_a_copy_leaves_nothing_and_a_leftover_goes(st
     assert broker.ask("HEAD", "/backup").status == 200
 
 
-def test_a_disk_without_room_is_503_and_nothing_stays(start):
+def test_a_full_disk_is_503_and_no_file_remains(start):
     broker = start(**SLOW)
     fill(broker, 8)
     before = store_files(broker)
@@ -274,8 +279,8 @@ def test_a_disk_without_room_is_503_and_nothing_stays(start):
     assert broker.ask("HEAD", "/backup").status == 200
 
 
-def test_a_stop_in_a_download_is_clean(start):
-    """The copy's connection must not keep the WAL from being emptied into the store."""
+def test_a_stop_during_a_download_is_clean(start):
+    """The copy's connection must not prevent the checkpoint of the WAL into the store."""
     broker = start(**SLOW, BRIDGE_DRAIN_TIMEOUT=300)
     fill(broker, 8)
     with open_download(broker):
@@ -285,7 +290,7 @@ def test_a_stop_in_a_download_is_clean(start):
     assert store_files(broker) == {"", ".lock"}
 
 
-def test_a_store_that_is_gone_is_not_copied(start):
+def test_a_store_that_was_replaced_is_not_copied(start):
     broker = start(BRIDGE_DRAIN_TIMEOUT=20000)
     with broker.line() as line:
         line.request("POST", "/agents/a/send", b"{", [("Content-Length", "13")])

@@ -1,8 +1,10 @@
-"""A broker with small bounds stays under its documented ceiling, whatever is said to it: prlimit(1) holds it there.
+"""A broker with small bounds stays under its documented memory ceiling for any requests.
 
-The ceiling (RUNBOOK, *Memory*) is 64 MiB and what the bounds allow: twice BRIDGE_PENDING_BYTES, since a short ticket
-takes as much again beside its text, BRIDGE_FINISHED_BYTES, and 4 MiB for each connection that reads nothing.
-An allocation beyond it fails, so a broker that needs more answers 500 or dies, and the test sees it.
+The ceiling (RUNBOOK, *Memory*) is 64 MiB and what the bounds allow. These are twice
+BRIDGE_PENDING_BYTES, BRIDGE_FINISHED_BYTES, and 4 MiB for each connection that reads nothing.
+BRIDGE_PENDING_BYTES counts twice because a short ticket takes as much again beside its text.
+prlimit(1) makes an allocation beyond the ceiling fail. So a broker that needs more responds with
+500 or dies, and the test fails.
 """
 
 from __future__ import annotations
@@ -43,17 +45,17 @@ def send(line, agent: str, payload: object, origin: str = "ui"):
     )
 
 
-def test_no_kind_of_saying_passes_the_ceiling(broker):
+def test_no_kind_of_request_exceeds_the_ceiling(broker):
     with broker.line() as line:
         statuses = [register(line, number, {"a": NESTED}) for number in range(60)]
         assert statuses == [200] * 40 + [429] * 20
-        for _ in range(2):  # rounds: what is finished makes room for more
+        for _ in range(2):  # finished tickets make room for the second round
             for number in range(120):
                 ticket_id = send(
                     line, f"agent-{10 + number % 30}", number, f"agent-{number % 10}"
                 ).json["ticketId"]
-                said = {"watcher": "w", "evidence": NESTED}
-                assert line.ask("POST", f"/tickets/{ticket_id}/acknowledge", said).status == 200
+                body = {"watcher": "w", "evidence": NESTED}
+                assert line.ask("POST", f"/tickets/{ticket_id}/acknowledge", body).status == 200
                 reply = {
                     "ticketId": ticket_id,
                     "payload": [NESTED] * (4 if number % 20 == 0 else 1),
@@ -72,7 +74,7 @@ def test_no_kind_of_saying_passes_the_ceiling(broker):
             assert line.ask("GET", path).status == 200
 
 
-def test_unread_lists_do_not_either(broker):
+def test_unread_lists_do_not_exceed_the_ceiling(broker):
     with broker.line() as line:
         for number in range(40):
             assert register(line, number, {"a": "x" * 15_000}) == 200

@@ -1,4 +1,4 @@
-"""A wall clock that is wrong: no lease outlives its length, and nothing is removed for it."""
+"""A wrong wall clock extends no lease and makes the broker prune nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ sys.exit(main())
 
 @pytest.fixture
 def clocked(tmp_path):
-    """Start a broker whose clock is so many seconds ahead; SIGUSR1 sets it another 8 days ahead."""
+    """Start a broker whose clock is `ahead` seconds fast. SIGUSR1 adds 8 days."""
     running = []
 
     def starter(ahead: float, **settings) -> Broker:
@@ -46,13 +46,13 @@ def finish_one(broker) -> None:
 
 
 def is_kept(broker) -> None:
-    wait_until(lambda: "pruning waits" in broker.said(), "the broker has looked")
+    wait_until(lambda: "pruning waits" in broker.said(), "the broker has seen the jump")
     assert broker.ticket("mine")["status"] == "delivered"
     broker.send("a", 1, ticketId="mine")
-    assert broker.pending("a") == [], "an idempotency key was forgotten"
+    assert broker.pending("a") == [], "an idempotency key was lost"
 
 
-def test_nothing_is_pruned_when_the_clock_is_set_under_a_running_broker(clocked):
+def test_nothing_is_pruned_when_the_clock_is_set_while_the_broker_runs(clocked):
     broker = clocked(0)
     finish_one(broker)
     broker.signal(signal.SIGUSR1)
@@ -69,7 +69,7 @@ def test_nothing_is_pruned_when_the_clock_was_set_between_two_runs(clocked):
     broker.stop()
 
 
-def test_a_lease_that_was_taken_on_a_wrong_clock_runs_out(clocked):
+def test_a_lease_that_was_taken_with_a_wrong_clock_ends(clocked):
     broker = clocked(DAY)
     ticket_id = broker.send("a", 1, ttlMs=10**9)
     claim = ("POST", f"/tickets/{ticket_id}/claim")

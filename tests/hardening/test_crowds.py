@@ -1,4 +1,4 @@
-"""More connections than may be, and more bytes than may be held: new and small peers are served."""
+"""Above the limits of connections and of held bytes, new and small peers are still served."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def is_served(broker) -> bool:
 
 
 def is_cut(line: Line) -> bool:
-    """Whether the broker has closed it; nothing is waited for."""
+    """Whether the broker has closed the connection. Does not wait."""
     line.socket.setblocking(False)
     try:
         return not line.receive()
@@ -29,7 +29,7 @@ def is_cut(line: Line) -> bool:
         line.socket.settimeout(20)
 
 
-def test_the_connection_that_was_idle_longest_gives_way(start):
+def test_the_connection_that_is_idle_for_longest_is_closed(start):
     broker = start(BRIDGE_CONNECTIONS_MAX=3)
     busy, stream, idle = broker.line(), broker.agent_stream("a"), broker.line()
     try:
@@ -38,7 +38,7 @@ def test_the_connection_that_was_idle_longest_gives_way(start):
             assert line.ask("GET", "/health").status == 200
         wait_until(lambda: is_served(broker), "a place for a new one")
         assert idle.is_closed()
-        assert busy.ask("GET", "/health").status == 200, "it came first, and was idle for less"
+        assert busy.ask("GET", "/health").status == 200, "it is older, but was idle for less time"
         broker.send("a", "streams are not idle")
         assert stream.read_event().json["payload"] == "streams are not idle"
     finally:
@@ -46,7 +46,7 @@ def test_the_connection_that_was_idle_longest_gives_way(start):
             each.close()
 
 
-def test_a_crowd_of_idle_connections_takes_no_descriptor_from_others(start):
+def test_many_idle_connections_do_not_use_up_the_file_descriptors(start):
     broker = start(strict=False)
     resource.prlimit(broker.process.pid, resource.RLIMIT_NOFILE, (256, 4096))
     crowd = [socket.create_connection(("127.0.0.1", broker.port), 20) for _ in range(400)]
@@ -61,7 +61,7 @@ def test_a_crowd_of_idle_connections_takes_no_descriptor_from_others(start):
             one.close()
 
 
-def test_bodies_on_their_way_are_bounded_together(start):
+def test_the_bytes_of_all_partial_bodies_are_bounded(start):
     broker = start(BRIDGE_CONNECTION_BYTES=8 * MIB, BRIDGE_RATE_LIMIT=0)
     body = b'{"payload":"' + b"x" * 10000 + b'"}'
     small = broker.line()
@@ -75,15 +75,15 @@ def test_bodies_on_their_way_are_bounded_together(start):
             line.send(head + b"x" * (MIB - 1))
         wait_until(lambda: sum(map(is_cut, crowd)) >= 12, "the fullest are cut")
         small.send(body[-1:])
-        assert small.read_answer().status == 202, "who holds little is served"
-        assert sum(map(is_cut, crowd)) <= 14, "and no more are cut than must be"
+        assert small.read_answer().status == 202, "a connection that holds little is served"
+        assert sum(map(is_cut, crowd)) <= 14, "no more are cut than necessary"
     finally:
         for line in [small, *crowd]:
             line.close()
 
 
-def test_a_sender_is_safe_from_a_crowd_that_sends_half_bodies(start):
-    """Each of the crowd holds less than the sender does for a moment, and has held it for longer."""
+def test_a_sender_is_not_cut_because_of_many_half_bodies(start):
+    """Each other connection holds less than the sender does, but has held it for longer."""
     broker = start(BRIDGE_CONNECTION_BYTES=8 * MIB, BRIDGE_RATE_LIMIT=0)
     head = request_bytes(
         "POST", "/agents/a/send", None, [("Content-Length", str(MIB))], port=broker.port
@@ -105,9 +105,9 @@ def test_a_sender_is_safe_from_a_crowd_that_sends_half_bodies(start):
             line.close()
 
 
-def test_answers_that_are_not_read_are_bounded_together(start):
+def test_the_bytes_of_all_unread_responses_are_bounded(start):
     broker = start(BRIDGE_CONNECTION_BYTES=8 * MIB, BRIDGE_RATE_LIMIT=0)
-    for number in range(8):
+    for _ in range(8):
         broker.send("a", "x" * (MIB - 100))
     crowd = [broker.line(receive_buffer=4096) for _ in range(10)]
     try:
@@ -123,11 +123,11 @@ def test_answers_that_are_not_read_are_bounded_together(start):
             line.close()
 
 
-def test_streams_that_are_not_read_are_bounded_together(start):
+def test_the_bytes_of_all_unread_streams_are_bounded(start):
     broker = start(BRIDGE_CONNECTION_BYTES=4 * MIB, BRIDGE_SSE_OUTBOX=16 * MIB, BRIDGE_RATE_LIMIT=0)
     crowd = [broker.agent_stream("a", receive_buffer=4096) for _ in range(6)]
     try:
-        for number in range(8):
+        for _ in range(8):
             broker.send("a", "x" * (MIB - 100))
         wait_until(
             lambda: broker.metrics()["bridge_connections_open"] <= 3,

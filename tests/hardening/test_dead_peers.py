@@ -1,4 +1,4 @@
-"""A peer that resets its connection: nothing is written to it, and nothing counts as sent to it."""
+"""A peer that resets its connection. Nothing is written to it or counts as sent to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LINGER_RESET = struct.pack("ii", 1, 0)  # close sends RST, socket(7) SO_LINGER
 
 
 def vanish_after(broker, data: bytes) -> None:
-    """The broker finds the request and the reset at once."""
+    """Make the broker find the request and the reset at the same time."""
     line = broker.line()
     assert line.ask("GET", "/health").status == 200
     broker.signal(signal.SIGSTOP)
@@ -34,7 +34,7 @@ def test_a_stream_that_is_reset_before_its_catch_up(start):
     sent = [broker.send("a", number) for number in range(70)]
     vanish_after(broker, request_bytes("GET", "/agents/a/tickets/stream", port=broker.port))
     assert "socket.send" not in broker.said()
-    # What was written before the first error may have been read; the rest was sent to nothing.
+    # Tickets that were written before the first error may have been read. Others were not sent.
     assert sum("streamed" in stages(broker.ticket(ticket_id)) for ticket_id in sent) <= 2
     with broker.agent_stream("a") as stream:
         assert [event.json["ticketId"] for event in stream.read_events(70)] == sent

@@ -1,7 +1,8 @@
-"""The debug pages, the metrics and the overview say what is true while streams and polls come and go in any order.
+"""The debug pages, the metrics and the overview are correct while streams and polls come and go.
 
-A model keeps what the clients have open. What is opened is seen in the very next answer; what a client has closed or
-reset is seen as soon as the broker has been told by the kernel, so for that we wait.
+A model holds what the clients have open. The very next response shows a new stream or poll. A
+close or a reset is visible only after the kernel has reported it to the broker, so the test waits
+for it.
 """
 
 from __future__ import annotations
@@ -29,13 +30,18 @@ class Scene:
         self.opened = self.closed = self.failed = 0
         self.pending: dict[str, list[str]] = {agent: [] for agent in AGENTS}
 
-    # -- what clients do ----------------------------------------------------------
+    # -- steps of the clients -----------------------------------------------------
 
     def open(self, chance) -> None:
         agent = chance.choice(AGENTS)
-        path, carried = chance.choice([
-            (f"/agents/{agent}/tickets/stream", {agent}), ("/tickets/stream", set()), ("/tickets/stream?subscriber=some", {"ann", "bob"}), ("/events", set()),
-        ])  # fmt: skip
+        path, carried = chance.choice(
+            [
+                (f"/agents/{agent}/tickets/stream", {agent}),
+                ("/tickets/stream", set()),
+                ("/tickets/stream?subscriber=some", {"ann", "bob"}),
+                ("/events", set()),
+            ]
+        )
         stream = self.broker.stream(f"{path}{'&' if '?' in path else '?'}after={NOWHERE}")
         stream.read_block()
         self.streams.append((stream, carried))
@@ -45,13 +51,13 @@ class Scene:
         return self.streams.pop(chance.randrange(len(self.streams)))[0]
 
     def close(self, chance) -> None:
-        """With something unread the kernel makes a reset of it (RFC 2525 section 2.17)."""
+        """Close a stream. If bytes are unread, the kernel sends a RST (RFC 2525 section 2.17)."""
         if self.streams:
             self.take_stream(chance).close()
             self.closed += 1
 
     def half_close(self, chance) -> None:
-        """The client sends no more; that ends a stream, and is no failure."""
+        """Shut down the sending side. This ends the stream and does not count as a failure."""
         if self.streams:
             stream = self.take_stream(chance)
             stream.line.socket.shutdown(socket.SHUT_WR)
@@ -88,7 +94,7 @@ class Scene:
         self.polled.add(agent)
 
     def send(self, chance) -> None:
-        """Wakes the agent's long-polls; its streams get it."""
+        """Send a ticket. It ends the agent's long-polls and goes to its streams."""
         agent = chance.choice(AGENTS)
         self.pending[agent].append(self.broker.send(agent, "x"))
         self.broker.last += 1
@@ -108,7 +114,7 @@ class Scene:
         self.closed += len(self.streams)
         self.streams, self.polls = [], []
 
-    # -- what is true ---------------------------------------------------------------
+    # -- the model's view -----------------------------------------------------------
 
     def carried(self, agent) -> bool:
         return any(agent in carried for _, carried in self.streams)
@@ -134,7 +140,7 @@ class Scene:
         return page == self.truth() and self.failed <= failed <= self.failed + self.closed
 
     def refresh(self) -> None:
-        """Poll again as each agent was polled: a poll is presence for 15 s only, and a machine may be slow."""
+        """Poll again for each polled agent. A poll counts for 15 s only, and tests may be slow."""
         for agents, wait in ((self.polled, ""), (self.longpolled, "?waitMs=1")):
             for agent in agents:
                 self.broker.pending(agent, wait)
@@ -155,13 +161,15 @@ class Scene:
         )
         assert seen["bridge_longpoll_waiting"] == len(self.polls)
         assert seen["bridge_messages_queued_current"] == sum(map(len, self.pending.values()))
-        assert [seen[f'bridge_agents_connected{{tier="{tier}"}}'] for tier in ("sse", "longpoll", "poll")] == [
-            sum(self.tier(agent) == tier for agent in AGENTS) for tier in ("sse", "longpoll", "poll")
-        ]  # fmt: skip
+        for tier in ("sse", "longpoll", "poll"):
+            connected = sum(self.tier(agent) == tier for agent in AGENTS)
+            assert seen[f'bridge_agents_connected{{tier="{tier}"}}'] == connected, tier
         found = self.broker.ask("GET", "/overview").json
         assert {row["agentId"]: (row["connection"], row["pending"]) for row in found["agents"]} == {
-            agent: (self.tier(agent), len(self.pending[agent])) for agent in AGENTS if self.pending[agent] or self.carried(agent)
-        }  # fmt: skip
+            agent: (self.tier(agent), len(self.pending[agent]))
+            for agent in AGENTS
+            if self.pending[agent] or self.carried(agent)
+        }
         assert (found["totals"]["streams"], found["totals"]["longpolls"]) == (
             len(self.streams),
             len(self.polls),
@@ -175,7 +183,7 @@ def reset(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_the_pages_are_true_under_churn(start, seed):
+def test_the_pages_are_correct_under_churn(start, seed):
     broker, chance = start(BRIDGE_RATE_LIMIT=0, BRIDGE_SSE_HEARTBEAT=600_000), random.Random(seed)
     broker.last = 0  # the newest seq
     for agent in ("ann", "bob"):
@@ -186,7 +194,7 @@ def test_the_pages_are_true_under_churn(start, seed):
     for agent in AGENTS:
         broker.ask("GET", f"/debug/agent/{agent}/status")
     scene = Scene(broker)
-    for agent in AGENTS:  # named once, so that each has a page from the start
+    for agent in AGENTS:  # a first ticket, so that each agent has a page from the start
         scene.pending[agent].append(broker.send(agent, "x"))
         broker.last += 1
     acts = (

@@ -1,6 +1,7 @@
-"""202 means durable, seen from below: between a request's last byte in and its answer's first byte out there is a sync of the store.
+"""A 202 means that the ticket is durable.
 
-kill -9 cannot show this (the kernel still has the pages); only the system calls can. strace(1) shows them.
+The broker syncs the store between the last byte of a request and the first byte of its response.
+kill -9 cannot show this, because the kernel still has the pages. strace(1) shows the system calls.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ TRACED = "trace=fsync,fdatasync,recvfrom,read,sendto,write,sendmsg,writev"
 
 @pytest.fixture
 def traced(tmp_path):
-    """A broker under strace; `calls()` gives (name, rest of the line) in order, once the broker has ended."""
+    """A broker under strace. `calls()` ends it and returns (name, rest of the line) in order."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed: nothing else shows a sync")
     out = tmp_path / "calls"
@@ -49,7 +50,7 @@ def traced(tmp_path):
         assert broker.port, broker.said()
 
         def calls():
-            # SIGTERM is for the broker: strace keeps it to itself, and ends with its child.
+            # Signal the child: strace does not pass SIGTERM on. It ends when its child ends.
             child = int(
                 subprocess.run(
                     ["ps", "-o", "pid=", "--ppid", str(broker.process.pid)],
@@ -73,7 +74,7 @@ def traced(tmp_path):
             broker.wait()
 
 
-def test_every_answer_that_promises_something_leaves_after_a_sync(traced):
+def test_every_response_to_a_change_leaves_after_a_sync(traced):
     broker, calls = traced
     ticket_id = broker.send("a", 1, ticketId="t1")
     broker.register("a")
@@ -100,11 +101,11 @@ def test_every_answer_that_promises_something_leaves_after_a_sync(traced):
         "DELETE /agents/a",
     ]
     assert {request: seen[request] for request in promised} == dict.fromkeys(promised, True)
-    assert seen["GET /health"] is False, "and this test can tell the difference"
+    assert seen["GET /health"] is False, "the test must see a response without a sync"
 
 
 def test_an_event_leaves_after_the_sync_of_its_ticket(traced):
-    """Pushing first would show a subscriber what a power cut takes back."""
+    """Otherwise a subscriber could see a ticket that is lost in a power cut."""
     broker, calls = traced
     with broker.agent_stream("a") as stream:
         stream.read_block()
@@ -121,8 +122,8 @@ def test_an_event_leaves_after_the_sync_of_its_ticket(traced):
     assert pushed is True
 
 
-def test_a_burst_shares_its_syncs(traced):
-    """Group commit: what arrives while one commit syncs goes into the next one together."""
+def test_the_sends_of_a_burst_share_syncs(traced):
+    """Group commit: all sends that arrive during one sync share the next one."""
     broker, calls = traced
     lines = [broker.line() for _ in range(40)]
     for number in range(5):

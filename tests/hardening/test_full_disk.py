@@ -1,4 +1,7 @@
-"""A disk that fills while the broker runs: writing is refused, reading goes on, what was refused leaves no trace, and it heals."""
+"""A disk that fills while the broker runs.
+
+Writes are refused and leave no trace, reads continue, and writes work again when there is room.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from running import Broker, wait_until
 
 
 def fill_disk(broker) -> None:
-    """From now on no file may grow beyond what the largest has (EFBIG, setrlimit(2)); Python ignores SIGXFSZ."""
+    """Let no file grow beyond the size of the largest (EFBIG, setrlimit(2)).
+
+    Python ignores SIGXFSZ.
+    """
     folder = pathlib.Path(broker.db).parent
     largest = max(path.stat().st_size for path in folder.iterdir() if path.is_file())
     resource.prlimit(broker.process.pid, resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
@@ -30,7 +36,7 @@ def send(broker, ticket_id, agent="a"):
 
 
 def fill_until_refused(broker) -> tuple[list[str], str]:
-    """Send until the first 503; returns the ids accepted on the way, and the one refused."""
+    """Send until the first 503. Return the accepted ids and the refused one."""
     accepted = []
     for number in range(2000):
         answer = send(broker, f"fill-{number}")
@@ -42,7 +48,7 @@ def fill_until_refused(broker) -> tuple[list[str], str]:
     raise AssertionError("the disk never filled")
 
 
-def test_a_disk_that_fills_and_heals(start):
+def test_a_disk_that_fills_and_has_room_again(start):
     broker = start(BRIDGE_RATE_LIMIT=0, BRIDGE_QUEUE_MAX=100000)
     broker.register("a", metadata={"before": 1})
     kept = [broker.send("a", number) for number in range(10)]
@@ -51,7 +57,7 @@ def test_a_disk_that_fills_and_heals(start):
         fill_disk(broker)
         accepted, refused = fill_until_refused(broker)
         kept += accepted
-        # Reading goes on, writing is refused, and what was refused has left no trace.
+        # Reads continue, writes are refused, and refused writes leave no trace.
         assert broker.ask("GET", "/health").status == 200
         assert [ticket["ticketId"] for ticket in broker.pending("a")] == kept
         assert broker.ask("GET", f"/tickets/{refused}").status == 404
@@ -70,7 +76,7 @@ def test_a_disk_that_fills_and_heals(start):
                 check_problem(answer, 503)
             else:
                 assert path.endswith("/claim") and answer.status == 200, (
-                    "only what is small may still find room"
+                    "only a small write may still find room"
                 )
         assert broker.ask("GET", "/agents/new").status == 404
         assert (
@@ -82,7 +88,7 @@ def test_a_disk_that_fills_and_heals(start):
         wait_until(lambda: send(broker, refused).status == 202, "it heals")
         kept.append(refused)
         streamed += [event.json["ticketId"] for event in stream.read_events(len(kept) - 10)]
-    assert streamed == kept, "the stream saw what was accepted, once and in order, and nothing else"
+    assert streamed == kept, "the stream sent each accepted ticket once, in order, and no other"
     assert broker.acknowledge(kept[0]).status == 200
     broker.kill()
     broker.start()
@@ -91,7 +97,7 @@ def test_a_disk_that_fills_and_heals(start):
 
 
 def test_a_full_disk_and_a_kill(start):
-    """Power fails while the disk is full: what was answered 202 is there, what was answered 503 is not."""
+    """After a kill on a full disk, tickets with a 202 are there and those with a 503 are not."""
     broker = start(BRIDGE_RATE_LIMIT=0, BRIDGE_QUEUE_MAX=100000)
     kept = [broker.send("a", 1)]
     fill_disk(broker)
@@ -103,7 +109,7 @@ def test_a_full_disk_and_a_kill(start):
     assert [ticket["ticketId"] for ticket in broker.pending("a")] == kept
 
 
-def test_a_refused_acknowledgement_can_be_said_again(start):
+def test_a_refused_acknowledgement_can_be_repeated(start):
     broker = start(BRIDGE_RATE_LIMIT=0, BRIDGE_QUEUE_MAX=100000)
     ticket_id = broker.send("a", 1)
     fill_disk(broker)
@@ -112,13 +118,13 @@ def test_a_refused_acknowledgement_can_be_said_again(start):
         broker.acknowledge(ticket_id, {"watcher": "w", "evidence": {"big": "x" * 50_000}}).status
         for _ in range(3)
     ]
-    assert statuses == [503] * 3, "a refused change must not look done the second time"
+    assert statuses == [503] * 3, "a repeat of a refused change must be refused too"
     free_disk(broker)
     wait_until(lambda: broker.acknowledge(ticket_id, {"watcher": "w"}).status == 200, "it heals")
     assert broker.ticket(ticket_id)["status"] == "delivered"
 
 
-# A disk that has, so it says, less room than a copy needs.
+# A disk that reports less room than a copy needs.
 LITTLE_ROOM = """
 import collections, shutil, sys
 Usage = collections.namedtuple("usage", "total used free")
@@ -128,8 +134,8 @@ sys.exit(main())
 """
 
 
-def test_a_copy_that_would_fill_the_disk_is_not_begun(tmp_path):
-    """A backup. Every send would be refused meanwhile."""
+def test_a_backup_that_would_fill_the_disk_is_not_begun(tmp_path):
+    """On a full disk every send would be refused."""
     with Broker([sys.executable, "-c", LITTLE_ROOM], tmp_path / "bridge.db") as broker:
         answer = broker.ask("GET", "/backup")
         check_problem(answer, 503)

@@ -1,4 +1,7 @@
-"""Bytes meant to harm: smuggled requests, trickles, floods, garbage. The broker stays up and serves the others."""
+"""Hostile bytes: smuggled requests, trickles, floods and garbage.
+
+The broker stays up and serves other clients.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ LINGER_RESET = struct.pack("ii", 1, 0)  # close sends RST, socket(7) SO_LINGER
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory):
-    """One victim for the whole file; its deadlines are short, its limits as they come."""
+    """One broker for the whole module, with short deadlines and default limits."""
     with Broker(
         package_launcher(),
         tmp_path_factory.mktemp("hostile") / "bridge.db",
@@ -33,20 +36,20 @@ def broker(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", AMBIGUOUS)
-def test_no_second_request_is_ever_read_out_of_an_ambiguous_one(broker, name):
+def test_an_ambiguous_request_never_yields_a_second_one(broker, name):
     victim = new_name()
     with broker.line() as line:
         line.send(AMBIGUOUS[name] + smuggled(victim))
         answer = line.read_answer()
         assert 400 <= answer.status < 600, answer
         check_problem(answer, answer.status)
-        assert line.is_closed(), "a connection whose framing is in doubt must not go on"
+        assert line.is_closed(), "a connection with ambiguous framing must be closed"
     assert broker.pending(victim) == []
 
 
 @pytest.mark.parametrize("name", AMBIGUOUS)
-def test_nor_when_it_comes_byte_by_byte(broker, name):
-    """Another path through the parser, the slow one, must say the same."""
+def test_an_ambiguous_request_byte_by_byte_never_yields_a_second_one(broker, name):
+    """The slow path through the parser must have the same result."""
     victim = new_name()
     with broker.line() as line:
         line.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -54,7 +57,7 @@ def test_nor_when_it_comes_byte_by_byte(broker, name):
             for byte in AMBIGUOUS[name] + smuggled(victim):
                 line.send(bytes([byte]))
         except OSError:
-            pass  # it closed on us while we were talking: all the better
+            pass  # the broker closed the connection, which is right
         data = line.read_to_end()
     assert data == b"" or data.split(b" ", 2)[1][:1] in b"45", data
     assert len(re.findall(rb"(?:^|[}\n])HTTP/1\.[01] \d\d\d ", data)) <= 1, data
@@ -62,7 +65,7 @@ def test_nor_when_it_comes_byte_by_byte(broker, name):
 
 
 def test_a_body_is_never_read_as_a_request(broker):
-    """Well-formed framing with a request inside: it is content, whatever it looks like."""
+    """A request inside a well-formed body is content."""
     victim = new_name()
     inside = smuggled(victim)
     with broker.line() as line:
@@ -87,7 +90,7 @@ def test_a_body_is_never_read_as_a_request(broker):
 
 
 def test_a_refused_body_is_not_read_as_requests(broker):
-    """413 leaves bytes on the connection that nobody has read; it must be closed, not gone on with."""
+    """After a 413, unread bytes of the body remain. So the connection must be closed."""
     victim = new_name()
     with broker.line() as line:
         line.request("POST", "/agents/a/send", None, [("Content-Length", str(2 << 20))])
@@ -95,7 +98,7 @@ def test_a_refused_body_is_not_read_as_requests(broker):
             for _ in range(200):
                 line.send(smuggled(victim))
         except OSError:
-            pass  # closed while we were talking
+            pass  # the broker has closed the connection
         line.read_to_end()
     assert broker.pending(victim) == []
 
@@ -111,16 +114,16 @@ def test_a_body_refused_by_host_or_origin_is_not_read_as_requests(broker):
         assert broker.pending(victim) == []
 
 
-def test_a_head_that_trickles_has_its_deadline_all_the_same(broker):
-    """One byte now and then must not renew the 10 seconds (slowloris)."""
+def test_a_trickling_head_does_not_extend_its_deadline(broker):
+    """A byte from time to time must not renew the 10 seconds (slowloris attack)."""
     trickle(broker, b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", b"a")
 
 
-def test_a_body_that_trickles_has_its_deadline_all_the_same(broker):
+def test_a_trickling_body_does_not_extend_its_deadline(broker):
     trickle(broker, head("Content-Length: 100000"), b"a")
 
 
-def test_a_chunked_body_that_trickles_has_its_deadline_all_the_same(broker):
+def test_a_trickling_chunked_body_does_not_extend_its_deadline(broker):
     trickle(broker, head("Transfer-Encoding: chunked"), b"1\r\na\r\n")
 
 
@@ -139,14 +142,14 @@ def trickle(broker, begin, piece):
         feeder = threading.Thread(target=feed)
         feeder.start()
         try:
-            data = line.read_to_end()  # its patience is 20 s, the deadline 1.5 s
+            data = line.read_to_end()  # it times out after 20 s; the deadline is 1.5 s
         finally:
             gone.set()
             feeder.join()
     assert data == b"" or b" 408 " in data.split(b"\r\n")[0]
 
 
-def test_a_crowd_of_slow_heads_keeps_nobody_out(broker):
+def test_many_slow_heads_do_not_keep_others_out(broker):
     lines = [broker.line() for _ in range(300)]
     try:
         for line in lines:
@@ -175,7 +178,7 @@ def test_floods_of_fields(broker):
                     + f"{name}: {value}\r\n".encode() * 20000
                 )
             except OSError:
-                pass  # closed while we were talking
+                pass  # the broker has closed the connection
             data = line.read_to_end()
         assert data == b"" or data.startswith(b"HTTP/1.1 431 "), data[:100]
     assert broker.ask("GET", "/health").status == 200
@@ -191,14 +194,14 @@ def test_floods_of_empty_lines_and_chunk_extensions(broker):
             try:
                 line.send(flood)
             except OSError:
-                pass  # closed while we were talking
+                pass  # the broker has closed the connection
             data = line.read_to_end()
         assert data == b"" or data.split(b" ")[1] in (b"400", b"408", b"413", b"431"), data[:100]
     assert broker.ask("GET", "/health").status == 200
 
 
-def test_one_byte_chunks_cost_no_more_than_their_bytes(broker):
-    """A body of 1 MiB in chunks of one byte is 6 MB on the wire: allowed or refused, but soon."""
+def test_chunks_of_one_byte_are_handled_soon(broker):
+    """A body in chunks of one byte is six times as long on the wire. It may not take long."""
     with broker.line() as line:
         try:
             line.send(
@@ -207,13 +210,16 @@ def test_one_byte_chunks_cost_no_more_than_their_bytes(broker):
                 + b"0\r\n\r\n"
             )
         except OSError:
-            pass  # closed while we were talking
+            pass  # the broker has closed the connection
         assert line.read_answer().status in (400, 408, 413)
     assert broker.ask("GET", "/health", timeout=5).status == 200
 
 
 def test_a_pipeline_without_a_reader_is_bounded(broker):
-    """Thousands of requests and nobody reads the answers: the broker must stop reading, not collect."""
+    """The client sends thousands of requests and reads no response.
+
+    The broker must stop reading instead of collecting them.
+    """
     before = broker.memory_kib()
     with broker.line(receive_buffer=4096, timeout=2) as line:
         sent = 0
@@ -222,13 +228,13 @@ def test_a_pipeline_without_a_reader_is_bounded(broker):
                 line.send(request_bytes("GET", "/metrics", port=broker.port) * 200)
                 sent += 200
         except (socket.timeout, TimeoutError, OSError):
-            pass  # the broker has stopped reading, as it should
+            pass  # the broker has stopped reading, which is right
         assert broker.memory_kib() - before < 50_000
         assert broker.ask("GET", "/health").status == 200
 
 
 @pytest.mark.parametrize("cut", [1, 20, 60, 100])
-def test_clients_that_vanish_anywhere(broker, cut):
+def test_clients_that_disconnect_anywhere_in_a_request(broker, cut):
     data = request_bytes("POST", "/agents/a/send", {"payload": "x" * 50}, port=broker.port)
     for reset in (True, False):
         for _ in range(10):
@@ -240,7 +246,7 @@ def test_clients_that_vanish_anywhere(broker, cut):
     assert broker.ask("GET", "/health").status == 200
 
 
-def test_clients_that_vanish_before_their_answer(broker):
+def test_clients_that_disconnect_before_the_response(broker):
     agent = new_name()
     for number in range(20):
         line = broker.line()
@@ -249,13 +255,13 @@ def test_clients_that_vanish_before_their_answer(broker):
         )
         line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
         line.close()
-    for number in range(20):  # whoever got no answer may send again with the same ticketId
+    for number in range(20):  # a sender without a response may repeat the same ticketId
         broker.send(agent, number, ticketId=f"{agent}-{number}")
     assert sorted(ticket["payload"] for ticket in broker.pending(agent)) == list(range(20))
 
 
-def test_a_half_closed_client_still_gets_its_answer(broker):
-    """`printf ... | nc` closes its sending side at once; RFC 9112 9.6 wants the answer to come all the same."""
+def test_a_half_closed_client_still_gets_its_response(broker):
+    """`printf ... | nc` closes its sending side at once. RFC 9112 9.6 requires a response."""
     with broker.line() as line:
         line.request("GET", "/health")
         line.socket.shutdown(socket.SHUT_WR)
@@ -272,18 +278,18 @@ def test_half_a_request_and_a_half_close(broker):
     assert broker.pending("half") == []
 
 
-# -- bytes that nobody chose ---------------------------------------------------
+# -- random bytes --------------------------------------------------------------
 
 
 @settings(max_examples=150)
 @given(st.binary(max_size=300) | mutated() | st.lists(mutated(), max_size=3).map(b"".join))
-def test_random_bytes_never_cost_more_than_their_connection(broker, data):
+def test_random_bytes_affect_only_their_connection(broker, data):
     with Line(broker.port) as line:
         try:
             line.send(data)
             line.socket.shutdown(socket.SHUT_WR)
         except OSError:
-            pass  # closed while we were talking
+            pass  # the broker has closed the connection
         answer = line.read_to_end()
     assert b"Traceback" not in answer and not answer.startswith(
         (b"HTTP/1.1 500", b"HTTP/1.0 500")
@@ -292,8 +298,11 @@ def test_random_bytes_never_cost_more_than_their_connection(broker, data):
     assert b" 500 " not in answer.split(b"\r\n")[0]
 
 
-def test_after_all_that_nothing_is_left(broker):
-    """Connections, streams and long-polls of the tests above are gone, and stderr (see stop) holds no traceback."""
+def test_after_the_tests_above_nothing_is_left_open(broker):
+    """All connections, streams and long-polls of the tests above are gone.
+
+    `stop` checks that stderr holds no traceback.
+    """
     wait_until(
         lambda: broker.ask("GET", "/debug/connections").json["sse"]["active"] == 0,
         "no stream is left",

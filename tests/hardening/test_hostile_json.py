@@ -1,4 +1,4 @@
-"""JSON meant to harm: whatever comes, the answer is 2xx or 4xx, and what was taken comes back as it was."""
+"""Hostile JSON: each response is 2xx or 4xx, and an accepted value comes back unchanged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def broker(tmp_path_factory):
 
 
 def no_constants(name):
-    raise AssertionError(f"{name} is no JSON (RFC 8259 6)")
+    raise AssertionError(f"{name} is not JSON (RFC 8259 6)")
 
 
 def strict(text: bytes):
@@ -31,16 +31,21 @@ def strict(text: bytes):
 
 
 RAW_PAYLOADS = [
-    "1e400", "-1e400", "1e-400", "9" * 5000, "-" + "9" * 5000, "1." + "0" * 5000, "0." + "1" * 5000 + "e-5000", "1" + "0" * 400, "NaN", "Infinity", "-Infinity", "nan", "0x10", "1_000", "+1", ".5", "5.", "1e", "--1",
-    '"\\ud800"', '"\\udc00\\ud800"', '"\\ud83d\\ude00"', '"\\u0000"', '"\\u2028\\r\\n"', '"\\x41"', '"unterminated', '"\\', '"\\u12"', "'single'", "tru", "nul", "[1,]", "[,1]", '{"a":1,}', '{"a" 1}', "{1:2}", "[1 2]", "/**/1", "1//",
-    '{"a":1,"a":2}', '{"__proto__":1}', '{"\\ud800":1}', '{"":{"":{"":0}}}', '["' + '\\"' * 1000 + '"]', " \t\r\n1 \n", "\u00a01", "\ufeff1",
+    "1e400", "-1e400", "1e-400", "9" * 5000, "-" + "9" * 5000, "1." + "0" * 5000,
+    "0." + "1" * 5000 + "e-5000", "1" + "0" * 400, "NaN", "Infinity", "-Infinity", "nan",
+    "0x10", "1_000", "+1", ".5", "5.", "1e", "--1",
+    '"\\ud800"', '"\\udc00\\ud800"', '"\\ud83d\\ude00"', '"\\u0000"', '"\\u2028\\r\\n"',
+    '"\\x41"', '"unterminated', '"\\', '"\\u12"', "'single'", "tru", "nul",
+    "[1,]", "[,1]", '{"a":1,}', '{"a" 1}', "{1:2}", "[1 2]", "/**/1", "1//",
+    '{"a":1,"a":2}', '{"__proto__":1}', '{"\\ud800":1}', '{"":{"":{"":0}}}',
+    '["' + '\\"' * 1000 + '"]', " \t\r\n1 \n", "\u00a01", "\ufeff1",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "raw", RAW_PAYLOADS, ids=lambda raw: raw[:24].encode("unicode_escape").decode()
 )
-def test_raw_payloads(broker, raw):
+def test_any_raw_payload_is_refused_or_comes_back_unchanged(broker, raw):
     agent = new_name()
     body = b'{"payload":' + raw.encode("utf-8", "surrogatepass") + b"}"
     answer = broker.ask("POST", f"/agents/{agent}/send", body)
@@ -51,7 +56,7 @@ def test_raw_payloads(broker, raw):
         assert polled == []
     else:
         assert json.dumps(polled[0]["payload"]) == json.dumps(strict(body)["payload"]), (
-            "what was taken comes back as it was"
+            "an accepted payload comes back unchanged"
         )
         with broker.agent_stream(agent) as stream:
             strict(stream.read_event().data.encode())
@@ -76,7 +81,7 @@ def test_a_surrogate_in_metadata_or_id(broker):
     strict(broker.ask("GET", "/agents").body)
 
 
-def test_two_bodies_or_none(broker):
+def test_a_body_that_is_not_one_json_text_is_400(broker):
     for body in (
         b'{"payload":1}{"payload":2}',
         b'{"payload":1}\n\n{"payload":2}',
@@ -155,22 +160,25 @@ def test_any_json_to_any_endpoint_is_2xx_or_4xx(broker, endpoint, body):
         check_problem(answer, answer.status)
 
 
-def test_no_page_of_another_site_can_use_an_answer(broker):
-    """As a script, a style or an image, by guessing what it is; a refusal says as little."""
+def test_no_page_of_another_site_can_use_a_response(broker):
+    """A browser must not use it as a script, a style or an image by guessing its type.
+
+    This holds for refusals too.
+    """
     for path, status in (("/agents", 200), ("/overview", 200), ("/tickets/none", 404)):
         answer = broker.ask("GET", path)
         assert answer.status == status and answer.field("x-content-type-options") == "nosniff"
         assert answer.field("cross-origin-resource-policy") == "same-origin"
-    said = {"Site": "cross-site", "Mode": "no-cors", "Dest": "image"}
-    cross = [(f"Sec-Fetch-{name}", value) for name, value in said.items()]
+    fetched = {"Site": "cross-site", "Mode": "no-cors", "Dest": "image"}
+    cross = [(f"Sec-Fetch-{name}", value) for name, value in fetched.items()]
     agent = new_name()
     ticket = broker.send(agent, 1)
     check_problem(broker.ask("GET", f"/agents/{agent}/tickets/pending", fields=cross), 403)
     assert [stage["stage"] for stage in broker.ticket(ticket)["history"]] == ["accepted"]
 
 
-def test_and_all_pages_still_parse(broker):
-    """What the bodies above left behind must not break a page that lists it."""
+def test_after_the_bodies_above_all_pages_still_parse(broker):
+    """Values that the tests above stored must not break a page that lists them."""
     for path in (
         "/agents",
         "/agents/json-agent/tickets/pending",
@@ -201,8 +209,8 @@ def test_every_payload_and_metadata_round_trips(broker, payload, metadata):
         )
 
 
-def test_the_restarted_store_reads_the_same(start, tmp_path):
-    """Everything odd that was accepted must be readable again from the disk."""
+def test_accepted_payloads_are_the_same_after_a_restart(start, tmp_path):
+    """All unusual payloads that were accepted must be readable from the disk."""
     broker = start()
     kept = {}
     for number, raw in enumerate(RAW_PAYLOADS):

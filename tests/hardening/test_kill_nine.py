@@ -1,4 +1,7 @@
-"""kill -9 in the middle of load: every 202 is accounted for, every acknowledgement and claim is kept, no seq is used twice."""
+"""kill -9 under load.
+
+Every ticket with a 202, every acknowledgement and every claim is kept. No seq is used twice.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,19 @@ from running import counted, wait_until
 
 
 class Load:
-    """Senders, acknowledgers and claimers that go on until the broker dies, and know what they were told."""
+    """Clients that send, acknowledge, claim and reply until the broker dies.
+
+    They record the responses.
+    """
 
     def __init__(self, broker, tag: str) -> None:
         self.broker, self.tag = broker, tag
-        self.accepted: dict[
-            str, tuple[str, object]
-        ] = {}  # ticketId -> (agent, payload), 202 received
-        self.unanswered: dict[str, tuple[str, object]] = {}  # sent, no answer seen
+        # ticketId -> (agent, payload): sends with a 202, and sends without a response so far.
+        self.accepted: dict[str, tuple[str, object]] = {}
+        self.unanswered: dict[str, tuple[str, object]] = {}
         self.acknowledged: set[str] = set()
-        self.asked: set[str] = (
-            set()
-        )  # an acknowledge, a claim or a reply was sent; its answer may be lost
+        # An acknowledge, a claim or a reply was sent. Its response may be lost.
+        self.asked: set[str] = set()
         self.claimed: dict[str, str] = {}
         self.replied: set[str] = set()
         self.threads = [
@@ -39,7 +43,7 @@ class Load:
             thread.join()
 
     def send_many(self, sender: int) -> None:
-        """Windows of pipelined sends: many are on their way to the disk at once."""
+        """Send in pipelined windows, so that many tickets are uncommitted at once."""
         number = 0
         try:
             with Line(self.broker.port) as line:
@@ -63,7 +67,7 @@ class Load:
                             for ticket_id, agent, payload in window
                         )
                     )
-                    for ticket_id, agent, payload in window:
+                    for ticket_id, _, _ in window:
                         answer = line.read_answer()
                         assert answer.status == 202, answer
                         self.accepted[ticket_id] = self.unanswered.pop(ticket_id)
@@ -107,7 +111,7 @@ class Load:
             return  # the broker is dead
 
 
-def test_every_202_is_accounted_for(start):
+def test_every_accepted_ticket_is_kept(start):
     settings = {"BRIDGE_RATE_LIMIT": 0, "BRIDGE_QUEUE_MAX": 10**6}
     broker = start(strict=False, **settings)
     seqs: dict[str, int] = {}
@@ -143,7 +147,7 @@ def check(broker, loads, seqs) -> None:
         for load in loads:
             for ticket_id, (agent, payload) in load.accepted.items():
                 ticket = line.ask("GET", f"/tickets/{ticket_id}")
-                assert ticket.status == 200, f"{ticket_id} was accepted, and is gone"
+                assert ticket.status == 200, f"{ticket_id} was accepted and is lost"
                 shown = ticket.json
                 assert (shown["agentId"], shown["payload"]) == (agent, payload)
                 assert seqs.setdefault(ticket_id, shown["seq"]) == shown["seq"]
@@ -159,7 +163,8 @@ def check(broker, loads, seqs) -> None:
             for ticket_id, lease in load.claimed.items():
                 answer = line.ask("POST", f"/tickets/{ticket_id}/claim", {"watcher": "another"})
                 assert answer.status == 409 and answer.json["leaseUntilAt"] == lease
-            # Whoever got no answer sends again, and there is one ticket of it, whether the first had arrived or not.
+            # A send without a response is repeated. Then there is one ticket, whether the first
+            # send had arrived or not.
             for ticket_id, (agent, payload) in list(load.unanswered.items()):
                 assert (
                     line.ask(
@@ -172,8 +177,8 @@ def check(broker, loads, seqs) -> None:
     assert not counted(seqs.values()), "no seq is ever used twice"
 
 
-def test_a_stream_never_shows_what_a_crash_could_take_back(start):
-    """A subscriber that saw a ticket must find it after the crash: nothing is pushed before it is on disk."""
+def test_a_stream_never_shows_a_ticket_that_a_crash_can_lose(start):
+    """No ticket is pushed before it is on disk. So a subscriber finds it after the crash."""
     broker = start(strict=False, BRIDGE_RATE_LIMIT=0, BRIDGE_QUEUE_MAX=10**6)
     for _ in range(3):
         load = Load(broker, f"s{broker.port}")
@@ -209,8 +214,8 @@ def test_a_stream_never_shows_what_a_crash_could_take_back(start):
         assert not missing, f"{len(missing)} of {len(seen)} were pushed before they were durable"
 
 
-def test_no_seq_is_reused_when_everything_has_been_pruned(start):
-    """The trap of `max(seq) + 1`: with an empty table it begins again, and every cursor in the world is wrong."""
+def test_no_seq_is_used_again_when_all_tickets_are_pruned(start):
+    """With `max(seq) + 1`, an empty table would begin at 1 again and make all cursors wrong."""
     broker = start(BRIDGE_RETENTION=0)
     last = 0
     for number in range(3):
@@ -221,29 +226,29 @@ def test_no_seq_is_reused_when_everything_has_been_pruned(start):
     broker.start()
     wait_until(lambda: broker.ask("GET", f"/tickets/{ticket_id}").status == 404, "it is pruned")
     broker.kill()
-    broker.start()  # and now the table is empty
+    broker.start()  # now the table is empty
     broker.send("a", "after")
     assert broker.pending("a")[0]["seq"] > last
     with broker.stream(f"/agents/a/tickets/stream?after={last}") as stream:
         assert stream.read_event().json["payload"] == "after"
 
 
-def test_kill_while_starting(start, tmp_path):
-    """The store is read and mended at the start; a kill there must leave it as good as before."""
+def test_a_kill_during_the_start_does_not_damage_the_store(start, tmp_path):
+    """The start reads and recovers the store. A kill at that time must not damage it."""
     broker = start(BRIDGE_RATE_LIMIT=0)
     for number in range(100):
         broker.send("a", number)
     broker.kill()
     for delay in (0.05, 0.15, 0.25, 0.35, 0.5):
         broker.spawn()
-        time.sleep(delay)  # where in its start it dies is the point
+        time.sleep(delay)  # kill it at different points of its start
         broker.kill()
     broker.start()
     assert [ticket["payload"] for ticket in broker.pending("a")] == list(range(100))
 
 
 def test_the_port_can_be_bound_again_at_once(start, tmp_path):
-    """Connections in TIME_WAIT must not keep a restarted broker from its own port (SO_REUSEADDR)."""
+    """With connections in TIME_WAIT, a restarted broker can bind its port (SO_REUSEADDR)."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -1,4 +1,7 @@
-"""What a broker logs: what an operator needs, the id that is in the answer too, a bounded number of lines, and nobody's text."""
+"""The broker's log: what an operator needs, in a bounded number of lines.
+
+A line about a response has the X-Request-Id of the response. No line has text of a ticket.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,11 @@ def refusals(broker):
 def refused(broker, request_id):
     return wait_until(
         lambda: [each for each in refusals(broker) if each[0] == request_id],
-        f"a line about {request_id}",
+        f"a log line of {request_id}",
     )
 
 
-def test_a_line_is_short_whatever_was_asked_for(start):
+def test_a_log_line_is_short_for_any_request(start):
     broker = start()
     answer = broker.ask("PUT", "/agents/" + "x" * 15000)
     wait_until(lambda: answer.field("x-request-id") in broker.said(), "the line of the refusal")
@@ -38,20 +41,21 @@ def test_a_line_is_short_whatever_was_asked_for(start):
     assert max(map(len, broker.stderr)) < 600 and "x…(15008)" in broker.said()
 
 
-def test_start_and_stop_are_events(start):
+def test_start_and_stop_are_logged(start):
     broker = start()
     broker.send("lucy", 1)
     broker.signal(signal.SIGTERM)
     assert broker.wait() == 0
     said = broker.said()
     assert re.search(
-        rf"info started version=\S+ pid={broker.process.pid} url={broker.url} db=\S+ pending=0 agents=0",
+        rf"info started version=\S+ pid={broker.process.pid} url={broker.url} "
+        r"db=\S+ pending=0 agents=0",
         said,
     )
     assert "info draining connections=" in said and "info stopped pending=1 cut=0" in said
 
 
-def test_a_refusal_is_a_line_with_the_answers_id(start):
+def test_a_refusal_is_logged_with_the_id_of_its_response(start):
     broker = start(BRIDGE_RATE_LIMIT=1)
     broker.send("lucy", 1)
     answer = broker.ask("POST", "/agents/lucy/send?q=1", {"payload": SECRET})
@@ -70,15 +74,16 @@ def test_a_refusal_is_a_line_with_the_answers_id(start):
     assert refused(broker, answer.field("x-request-id"))[0][1:3] == ("-", "-")
 
 
-def test_ids_are_given_back_when_they_are_sane(broker):
-    ask = lambda given: broker.ask("GET", "/health", fields=[("X-Request-Id", given)]).field(
-        "x-request-id"
-    )
+def test_a_valid_request_id_is_returned(broker):
+    def ask(request_id):
+        answer = broker.ask("GET", "/health", fields=[("X-Request-Id", request_id)])
+        return answer.field("x-request-id")
+
     assert ask("abc-123") == "abc-123"
-    for insane in ("x" * 129, "a b", 'quo"te', "é", "a,b", "", "<b>"):
-        assert re.fullmatch("[0-9a-f]{8}", ask(insane)), insane
+    for invalid in ("x" * 129, "a b", 'quo"te', "é", "a,b", "", "<b>"):
+        assert re.fullmatch("[0-9a-f]{8}", ask(invalid)), invalid
     assert broker.ask("GET", "/health").field("x-request-id") is None, (
-        "who asks for nothing pays for nothing"
+        "a request without the field gets none"
     )
     with broker.stream("/agents/logs/tickets/stream", [("X-Request-Id", "stream-1")]) as stream:
         assert stream.head.field("x-request-id") == "stream-1"
@@ -88,7 +93,7 @@ def test_ids_are_given_back_when_they_are_sane(broker):
     )
 
 
-def test_who_makes_refusals_does_not_fill_the_log(start):
+def test_many_refusals_do_not_fill_the_log(start):
     broker = start(BRIDGE_LOG_REFUSALS=3)
     with broker.line() as line:
         for _ in range(200):
@@ -110,7 +115,7 @@ def test_who_makes_refusals_does_not_fill_the_log(start):
     assert many[0] > 3 and len(refusals(broker)) < 100
 
 
-def test_ordinary_refusals_and_streams_are_for_debug_only(start, tmp_path):
+def test_common_refusals_and_streams_are_logged_at_debug_only(start, tmp_path):
     quiet, loud = start(), start(db=tmp_path / "loud.db", flags=["--log-level", "debug"])
     for broker in (quiet, loud):
         assert broker.ask("GET", "/tickets/none").status == 404
@@ -134,7 +139,7 @@ def test_ordinary_refusals_and_streams_are_for_debug_only(start, tmp_path):
 
 
 def exchange(broker, secret):
-    """Requests of all kinds that carry the secret where people's text goes."""
+    """Send requests of all kinds with the secret in each field that may hold a user's text."""
     ticket = broker.send("lucy", {"text": secret}, metadata={"origin": "ann", "note": secret})
     with broker.agent_stream("lucy") as stream:
         stream.read_event()
@@ -154,14 +159,14 @@ def exchange(broker, secret):
     broker.ask("POST", "/agents/lucy/send", b'{"payload":"' + secret.encode() * 100_000 + b'"}')
 
 
-def test_nobodys_text_is_logged(start):
+def test_no_text_of_a_request_is_logged(start):
     broker = start(flags=["--log-level", "debug"])
     exchange(broker, SECRET)
     broker.stop()
     assert "refused" in broker.said() and SECRET not in broker.said()
 
 
-def test_json_is_json_line_by_line(start):
+def test_with_format_json_each_line_is_json(start):
     broker = start(flags=["--log-level", "debug", "--log-format", "json"])
     exchange(broker, SECRET)
     broker.stop()
@@ -176,12 +181,15 @@ def test_json_is_json_line_by_line(start):
     )
 
 
-def test_a_store_that_fails_is_told_in_few_lines_and_so_is_its_end(start):
+def test_a_failing_store_and_its_recovery_are_logged_in_few_lines(start):
     broker = start()
     resource.prlimit(
         broker.process.pid, resource.RLIMIT_FSIZE, (128 * 1024, resource.RLIM_INFINITY)
     )
-    send = lambda: broker.ask("POST", "/agents/lucy/send", {"payload": "x" * 30_000})  # noqa: E731
+
+    def send():
+        return broker.ask("POST", "/agents/lucy/send", {"payload": "x" * 30_000})
+
     wait_until(lambda: send().status == 503, "a full store")
     assert [send().status for _ in range(20)] == [503] * 20
     assert len(re.findall("error commit failed rows=1 failures=", broker.said())) < 5
@@ -191,13 +199,16 @@ def test_a_store_that_fails_is_told_in_few_lines_and_so_is_its_end(start):
     assert send().status == 202
     wait_until(
         lambda: re.search(r"warning commits succeed again failures=\d+ seconds=", broker.said()),
-        "the end of it",
+        "the recovery",
     )
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_what_goes_wrong_inside_is_one_line_too(start, log_format):
-    """A store whose file is gone under the reader's feet makes a handler fail: the 500's id finds its line, and no body is in it."""
+def test_an_internal_error_is_one_line_with_its_id(start, log_format):
+    """The test destroys the store's file, so that a handler fails.
+
+    The id in the 500 response is in the log line. The line has no text of a request.
+    """
     broker = start(flags=["--log-format", log_format])
     broker.send("lucy", 1)
     wal = broker.db + "-wal"
@@ -223,8 +234,8 @@ def test_what_goes_wrong_inside_is_one_line_too(start, log_format):
     broker.kill()
 
 
-def test_a_log_that_nobody_reads_holds_up_nobody():
-    """The pipe takes 64 KiB; what comes then is dropped and counted, and the broker goes on."""
+def test_an_unread_log_does_not_block_the_broker():
+    """The pipe takes 64 KiB. Later lines are dropped and counted, and the broker continues."""
     words = [
         *package_launcher(),
         "broker",
@@ -241,7 +252,7 @@ def test_a_log_that_nobody_reads_holds_up_nobody():
     try:
         port = int(process.stderr.readline().rpartition(":")[2])
         with Line(port) as line:
-            for _ in range(4000):  # some 500 KB of lines
+            for _ in range(4000):  # about 500 KB of lines
                 assert line.ask("GET", "/tickets/none").status == 404
         said = process.stderr.read(100_000)
         assert said.count("refused id=") > 300
@@ -258,7 +269,7 @@ def test_a_log_that_nobody_reads_holds_up_nobody():
         process.stderr.close()
 
 
-def test_a_log_whose_reader_is_gone_holds_up_nobody():
+def test_a_log_whose_reader_is_gone_does_not_block_the_broker():
     words = [
         *package_launcher(),
         "broker",

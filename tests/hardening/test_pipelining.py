@@ -1,4 +1,4 @@
-"""Requests sent ahead of their answers: all are answered, and no other connection waits."""
+"""Pipelined requests: all get a response, and other connections do not wait for them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROUNDS = 8  # the kernel decides which of two connections the broker finds first
 
 
 def in_one_turn(broker, *said: tuple[Line, bytes]) -> None:
-    """Have the broker find all of it at once, in this order, at its next look."""
+    """Make the broker find all these bytes at once, in this order."""
     broker.signal(signal.SIGSTOP)
     try:
         for line, data in said:
@@ -31,9 +31,9 @@ def sample(body: bytes, name: str) -> float:
     )
 
 
-def test_a_thousand_requests_in_one_write_let_others_pass(start):
+def test_a_thousand_pipelined_requests_do_not_delay_others(start):
     broker = start(db=":memory:")
-    many = request_bytes("GET", "/health", port=broker.port) * 1300  # one read of the broker's
+    many = request_bytes("GET", "/health", port=broker.port) * 1300  # the broker reads it at once
     ask = request_bytes("GET", "/metrics", port=broker.port)
     with broker.line() as greedy, broker.line() as other:
         for _ in range(ROUNDS):
@@ -41,12 +41,12 @@ def test_a_thousand_requests_in_one_write_let_others_pass(start):
             before = sample(other.ask("GET", "/metrics").body, OK)
             in_one_turn(broker, (greedy, many), (other, ask))
             answered = sample(other.read_answer().body, OK) - before
-            assert answered < 1300, "the other was asked after all of the many were answered"
+            assert answered < 1300, "the other request waited for all pipelined ones"
             assert [greedy.read_answer().status for _ in range(1300)] == [200] * 1300
 
 
-def test_an_honest_pipeline_is_answered_whole(start):
-    """More than the broker reads ahead: it must stop reading in time, and refuse nothing."""
+def test_a_long_pipeline_is_fully_answered(start):
+    """The pipeline exceeds what the broker reads ahead. It must pause reading, not refuse."""
     broker = start(db=":memory:", BRIDGE_RATE_LIMIT=0, BRIDGE_QUEUE_MAX=2000)
     many = b"".join(
         request_bytes("POST", "/agents/a/send", {"payload": [number, "x" * 1100]}, port=broker.port)
@@ -63,7 +63,7 @@ def test_an_honest_pipeline_is_answered_whole(start):
     )
 
 
-def test_what_was_sent_before_a_half_close_is_answered(start):
+def test_requests_before_a_half_close_are_answered(start):
     broker = start()
     with broker.line() as line:
         line.send(
@@ -78,19 +78,19 @@ def test_what_was_sent_before_a_half_close_is_answered(start):
     assert [ticket["payload"] for ticket in broker.pending("a")] == list(range(20))
 
 
-def test_ten_thousand_chunks_in_one_write_let_others_pass(start):
+def test_ten_thousand_chunks_in_one_write_do_not_delay_others(start):
     broker = start(db=":memory:")
     chunks = [("Transfer-Encoding", "chunked")]
-    small = b"1\r\nx\r\n" * 10000 + b"0\r\n\r\n"  # no JSON: refused as soon as it is read
+    small = b"1\r\nx\r\n" * 10000 + b"0\r\n\r\n"  # not JSON: refused as soon as it is read
     many = request_bytes("POST", "/agents/a/send", small, chunks, port=broker.port)
     ask = request_bytes("GET", "/metrics", port=broker.port)
     with broker.line() as greedy, broker.line() as other:
         for number in range(ROUNDS):
             assert greedy.ask("GET", "/health").status == other.ask("GET", "/health").status == 200
             in_one_turn(broker, (greedy, many), (other, ask))
-            said = other.read_answer().body
-            refused = sample(said, REFUSED) if number else 0
-            assert refused == number, "the other was asked after the last chunk was read"
+            body = other.read_answer().body
+            refused = sample(body, REFUSED) if number else 0
+            assert refused == number, "the other request waited for the last chunk"
             assert greedy.read_answer().status == 400
         body = (
             b"".join(b"1\r\n%c\r\n" % byte for byte in b'{"payload":"' + b"x" * 9000 + b'"}')

@@ -1,4 +1,7 @@
-"""A reply that becomes a ticket is under the bounds of a send: queue, bytes, rate. Nothing is lost by a refusal."""
+"""A reply that becomes a ticket has the bounds of a send: queue, bytes and rate.
+
+A refused reply can be repeated, so nothing is lost.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from conformance.shapes import check_problem
 
 
 def asked(broker, count: int, origin: str = "boss", to: str = "worker") -> list[str]:
-    """Tickets from the origin that are to be replied to."""
+    """Send `count` tickets from the origin. Return their ids."""
     broker.register(origin)
     return [broker.send(to, number, metadata={"origin": origin}) for number in range(count)]
 
@@ -15,7 +18,7 @@ def reply(broker, ticket_id: str, payload: object = "done"):
     return broker.ask("POST", "/replies", {"ticketId": ticket_id, "payload": payload})
 
 
-def test_replies_are_under_the_origins_queue(start):
+def test_replies_count_toward_the_origins_queue(start):
     broker = start(BRIDGE_QUEUE_MAX=3)
     tickets = asked(broker, 3) + asked(broker, 2, to="other")
     for ticket_id in tickets[:3]:
@@ -23,22 +26,22 @@ def test_replies_are_under_the_origins_queue(start):
     problem = check_problem(reply(broker, tickets[3]), 429)
     assert "boss" in problem["detail"] and "say it again" in problem["detail"]
     assert broker.ticket(tickets[3])["status"] == "pending" and len(broker.pending("boss")) == 3
-    assert reply(broker, tickets[0]).status == 204, "what was said before is no new ticket"
+    assert reply(broker, tickets[0]).status == 204, "a repeated reply makes no new ticket"
     broker.acknowledge(broker.pending("boss")[0]["ticketId"])
     assert reply(broker, tickets[3]).status == 204
     assert [each["metadata"]["replyTo"] for each in broker.pending("boss")] == tickets[1:4]
 
 
-def test_replies_are_under_the_origins_share_of_the_bytes(start):
-    """A ticket of 200 bytes bought a reply of 1 MiB, and 300 of them closed the broker to everybody."""
+def test_replies_count_toward_the_origins_share_of_the_bytes(start):
+    """Without this bound, 300 replies of 1 MiB to tickets of 200 bytes fill the broker."""
     broker = start(BRIDGE_RATE_LIMIT=0, BRIDGE_PENDING_BYTES=4 << 20)
     statuses = [reply(broker, ticket_id, "x" * 200_000).status for ticket_id in asked(broker, 12)]
     assert statuses == [204, 204] + [429] * 10, "a sixteenth of 4 MiB"
     broker.register("lucy")
-    broker.send("lucy", "others are not concerned")
+    broker.send("lucy", "other agents are not affected")
 
 
-def test_replies_are_under_the_repliers_rate(start):
+def test_replies_are_limited_by_the_repliers_rate(start):
     broker = start(BRIDGE_RATE_LIMIT=0)
     tickets, other = asked(broker, 6), asked(broker, 1, to="other")
     stray = broker.send("worker", metadata={"origin": "not-registered"})
@@ -52,6 +55,6 @@ def test_replies_are_under_the_repliers_rate(start):
         and int(answers[-1].field("retry-after")) >= 1
     )
     assert broker.ticket(tickets[-1])["response"] is None
-    assert reply(broker, other[0]).status == 204, "another replier has a bucket of its own"
-    assert reply(broker, stray).status == 204, "what becomes no ticket takes nothing from it"
-    broker.send("worker", "nor do replies take from what it is sent")
+    assert reply(broker, other[0]).status == 204, "another replier has its own bucket"
+    assert reply(broker, stray).status == 204, "a reply that becomes no ticket is not limited"
+    broker.send("worker", "replies do not use up the rate of sends to the replier")

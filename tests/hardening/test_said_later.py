@@ -1,4 +1,4 @@
-"""What is said after a ticket was sent is bounded too: evidence, replies, registrations, and the answers that list them."""
+"""Bounds beyond those of a send: evidence, replies, registrations, and responses that list them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NESTED = [[]] * 5000  # 15 kB of JSON, 350 kB of memory
 
 
 def kept_of(broker, evidence: object) -> object:
-    """What the history has of it."""
+    """Acknowledge a ticket with this evidence. Return the evidence in the history."""
     ticket_id = broker.send(new_name())
     answer = broker.acknowledge(ticket_id, {"watcher": "w" * 100, "evidence": evidence})
     assert answer.status == 200 and answer.json["status"] == "delivered"
@@ -26,7 +26,7 @@ def kept_of(broker, evidence: object) -> object:
 
 
 def test_evidence_is_cut_to_its_bound_and_the_ticket_is_acknowledged(broker):
-    """What was typed must not be typed again because too much was said of it."""
+    """A refusal of long evidence would make a watcher type the ticket's text again."""
     fits = {"pane": "%1", "screen": "é" * 8_000, "nested": [[]] * 100}
     assert kept_of(broker, fits) == fits
     at = "2026-01-01T00:00:00.000Z"
@@ -40,7 +40,7 @@ def test_evidence_is_cut_to_its_bound_and_the_ticket_is_acknowledged(broker):
     assert kept_of(broker, [[]] * 9_000) == {"cutFrom": 27_001}
 
 
-def test_a_registration_has_a_bound_also_when_it_is_merged(broker):
+def test_a_registration_is_bounded_also_when_it_is_merged(broker):
     agent = new_name()
     problem = check_problem(
         broker.ask("POST", "/agents/register", {"agentId": agent, "metadata": {"a": "x" * 17_000}}),
@@ -56,8 +56,8 @@ def test_a_registration_has_a_bound_also_when_it_is_merged(broker):
     broker.ask("DELETE", f"/agents/{agent}")
 
 
-def test_a_registration_from_before_the_bound_goes_on(start, tmp_path):
-    """A store may hold a longer one: its watcher registers it again, with the same metadata."""
+def test_a_longer_registration_of_an_older_version_is_kept(start, tmp_path):
+    """A store may hold a longer one. Its watcher registers again with the same metadata."""
     broker = start()
     broker.register("lucy", metadata={"a": "x"})
     broker.stop()
@@ -74,16 +74,16 @@ def test_a_registration_from_before_the_bound_goes_on(start, tmp_path):
     )
 
 
-def test_finished_tickets_count_with_their_replies_and_evidence(start):
-    """Each takes 350 kB of memory and 15 kB of wire: without that in the count 300 of them are 100 MiB."""
+def test_the_bytes_of_finished_tickets_include_replies_and_evidence(start):
+    """Each takes 350 kB of memory for 15 kB of JSON. If not counted, 300 of them take 100 MiB."""
     broker = start(strict=False, BRIDGE_RATE_LIMIT=0, BRIDGE_FINISHED_BYTES=4 << 20)
     broker.register("lucy")
     with broker.line() as line:
 
         def finish(number: int) -> None:
             ticket_id = line.ask("POST", "/agents/lucy/send", {"payload": number}).json["ticketId"]
-            said = {"evidence": NESTED, "watcher": "w"}
-            assert line.ask("POST", f"/tickets/{ticket_id}/acknowledge", said).status == 200
+            body = {"evidence": NESTED, "watcher": "w"}
+            assert line.ask("POST", f"/tickets/{ticket_id}/acknowledge", body).status == 200
             reply = {"ticketId": ticket_id, "payload": NESTED}
             assert line.ask("POST", "/replies", reply).status == 204
 
@@ -96,7 +96,7 @@ def test_finished_tickets_count_with_their_replies_and_evidence(start):
     assert broker.ask("GET", "/search?limit=1").json["tickets"][0]["response"]["payload"] == NESTED
 
 
-def test_the_latest_finished_ticket_is_remembered_whatever_its_weight(start):
+def test_the_latest_finished_ticket_of_any_size_is_kept(start):
     broker = start(db=":memory:", BRIDGE_FINISHED_BYTES=1)
     ticket_id = broker.send("lucy", timeoutMs=60000)
     with broker.line() as line:
@@ -107,7 +107,7 @@ def test_the_latest_finished_ticket_is_remembered_whatever_its_weight(start):
 
 @pytest.fixture
 def crowd(start):
-    """A broker with 320 agents whose registrations together exceed one answer."""
+    """A broker with 320 agents. All their registrations exceed the bound of one response."""
     broker = start(strict=False, BRIDGE_RATE_LIMIT=0)
     names = [f"agent {number * 7 % 320:03}/é" for number in range(320)]
     with broker.line() as line:
@@ -141,22 +141,22 @@ def test_the_list_of_agents_comes_in_pages(crowd):
     path = first.field("link")[1:].partition(">")[0]
     broker.ask("DELETE", f"/agents/{quote(first.json[-1]['agentId'], safe='')}")
     assert [each["agentId"] for each in broker.ask("GET", path).json] == odd[2:4], (
-        "removed meanwhile"
+        "the last agent of the page was removed meanwhile"
     )
     check_problem(broker.ask("GET", "/agents?limit=0"), 400)
 
 
-def test_the_command_lists_all_of_them(crowd):
+def test_the_command_lists_all_agents(crowd):
     broker, names = crowd
     words = [*package_launcher(), "agents", "--json", "--broker-url", broker.url]
-    settings = environment(BRIDGE_ANSWER_MAX=5 * KIB * KIB)  # less than all, more than a page
+    settings = environment(BRIDGE_ANSWER_MAX=5 * KIB * KIB)  # more than a page, less than all
     ended = subprocess.run(
         words, env=settings, cwd=ROOT, capture_output=True, timeout=60, check=True
     )
     assert [agent["agentId"] for agent in json.loads(ended.stdout)] == names
 
 
-def test_ten_unread_lists_of_agents_cost_little(crowd):
+def test_ten_unread_lists_of_agents_take_little_memory(crowd):
     broker, _ = crowd
     before = broker.memory_kib()
     lines = [broker.line() for _ in range(10)]
@@ -170,8 +170,8 @@ def test_ten_unread_lists_of_agents_cost_little(crowd):
             line.close()
 
 
-def test_all_registrations_together_have_a_bound(start):
-    """16 KiB of nested lists are 1 MiB of memory."""
+def test_the_bytes_of_all_registrations_are_bounded(start):
+    """16 KiB of nested lists take 1 MiB of memory."""
     broker = start(strict=False)
     with broker.line() as line:
         for number in range(200):

@@ -1,4 +1,7 @@
-"""No agent takes the memory of all: shares of BRIDGE_PENDING_BYTES, and less for names that nothing receives for."""
+"""Shares of BRIDGE_PENDING_BYTES, so that no agent uses up the memory of all.
+
+Names without a receiver have a smaller share.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ TEXT = "x" * 100_000
 
 
 def fill(broker, agent: str, most: int = 500) -> int:
-    """Send to the agent until it is refused; how many were accepted."""
+    """Send to the agent until a send is refused. Return how many were accepted."""
     with broker.line() as line:
         for count in range(most):
             answer = line.ask("POST", f"/agents/{agent}/send", {"payload": TEXT})
@@ -28,7 +31,7 @@ def broker(start):
     return start(BRIDGE_RATE_LIMIT=0, BRIDGE_PENDING_BYTES=32 * MIB)
 
 
-def test_one_agent_has_its_share_and_no_more(broker):
+def test_an_agent_gets_at_most_its_share(broker):
     broker.register("lucy"), broker.register("bob")
     taken = fill(broker, "lucy")
     assert 2 * MIB <= taken * 100_000 <= 2.3 * MIB, "a sixteenth of 32 MiB"
@@ -38,7 +41,7 @@ def test_one_agent_has_its_share_and_no_more(broker):
     broker.send("lucy", TEXT)
 
 
-def test_what_is_acknowledged_makes_room_and_a_restart_forgets_no_share(broker):
+def test_an_acknowledgement_makes_room_and_a_restart_keeps_the_shares(broker):
     broker.register("lucy")
     sent = fill(broker, "lucy")
     broker.kill()
@@ -49,8 +52,8 @@ def test_what_is_acknowledged_makes_room_and_a_restart_forgets_no_share(broker):
     assert fill(broker, "lucy") == sent
 
 
-def test_invented_names_leave_room_for_those_that_are_received_for(broker):
-    """Each has a 64th, all together a quarter. What has an agent behind it goes on."""
+def test_invented_names_leave_room_for_real_agents(broker):
+    """Each invented name has a 64th, and all together have a quarter. Real agents continue."""
     broker.register("lucy")
     assert fill(broker, "typo") == 6, "a 64th of 32 MiB is 512 KiB"
     accepted = 0
@@ -70,12 +73,12 @@ def test_invented_names_leave_room_for_those_that_are_received_for(broker):
     assert broker.metrics()["bridge_messages_stray_bytes"] >= 8 * MIB
 
 
-def test_one_ticket_fits_whatever_the_share(start):
+def test_one_ticket_fits_into_any_share(start):
     broker = start(BRIDGE_PENDING_BYTES=1024)
     broker.send("typo", TEXT)
 
 
-def test_a_stray_ticket_expires_and_its_story_says_why(start):
+def test_a_stray_ticket_expires_with_a_reason_in_its_history(start):
     broker = start(BRIDGE_STRAY_TTL=1)
     broker.register("lucy")
     lost, kept = broker.send("lcuy"), broker.send("lucy")
@@ -86,8 +89,8 @@ def test_a_stray_ticket_expires_and_its_story_says_why(start):
     assert broker.ticket(kept)["status"] == "pending"
 
 
-def test_the_alerts_age_is_of_agents_that_are_there(start):
-    """One slip of the pen must not raise an alert for ever; the counter of such tickets tells of it once."""
+def test_the_waiting_age_ignores_unknown_agents(start):
+    """A misspelled name must not raise an alert for ever. The counter of stray tickets shows it."""
     broker = start()
     broker.register("lucy")
     broker.send("lcuy")

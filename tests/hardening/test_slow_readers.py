@@ -1,4 +1,7 @@
-"""Readers that are slow, stalled, gone or many: they lose nothing, hold no memory, and delay nobody."""
+"""Readers that are slow, stalled, gone or many.
+
+They lose no ticket, use little memory, and do not delay others.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ import struct
 from raw_http import EventStream
 from running import new_name, wait_until
 
-TCP_REPAIR = 19  # linux/tcp.h: a socket closed in repair mode sends neither FIN nor RST, as a host that lost power
+# linux/tcp.h. A socket that is closed in repair mode sends neither FIN nor RST, like a host that
+# lost power.
+TCP_REPAIR = 19
 BIG = "x" * 100_000
 
 
@@ -18,7 +23,7 @@ def open_streams(broker) -> int:
     return broker.ask("GET", "/debug/connections").json["sse"]["active"]
 
 
-def test_a_slow_reader_loses_nothing_and_delays_nobody(start):
+def test_a_slow_reader_loses_nothing_and_does_not_delay_others(start):
     broker = start(strict=False, BRIDGE_RATE_LIMIT=0, BRIDGE_SSE_OUTBOX=65536)
     agent = new_name()
     slow = broker.agent_stream(agent, receive_buffer=4096)
@@ -27,10 +32,10 @@ def test_a_slow_reader_loses_nothing_and_delays_nobody(start):
         for number in range(80):
             broker.send(agent, [number, BIG])
             assert quick.read_event().json["payload"][0] == number, (
-                "the quick one hears each at once"
+                "the quick reader gets each ticket at once"
             )
         assert [event.json["payload"][0] for event in slow.read_events(80)] == list(range(80)), (
-            "the slow one hears all of it, in order"
+            "the slow reader gets all tickets in order"
         )
         broker.send(agent, ["live", ""])
         assert (
@@ -39,8 +44,8 @@ def test_a_slow_reader_loses_nothing_and_delays_nobody(start):
     slow.close()
 
 
-def test_many_stalled_readers_hold_no_memory(start):
-    """60 readers that read nothing, 8 MB for each: unbounded outboxes would be 480 MB."""
+def test_many_stalled_readers_take_little_memory(start):
+    """60 readers read none of their 8 MB. Unbounded outboxes would take 480 MB."""
     broker = start(strict=False, BRIDGE_RATE_LIMIT=0, BRIDGE_SSE_OUTBOX=65536)
     agent = new_name()
     streams = [broker.agent_stream(agent, receive_buffer=4096) for _ in range(60)]
@@ -58,7 +63,7 @@ def test_many_stalled_readers_hold_no_memory(start):
     wait_until(lambda: open_streams(broker) == 0, "all are forgotten")
 
 
-def test_a_big_backlog_to_a_slow_reader_is_not_copied(start):
+def test_the_backlog_is_not_copied_for_each_slow_reader(start):
     broker = start(strict=False, BRIDGE_RATE_LIMIT=0, BRIDGE_SSE_OUTBOX=65536)
     agent = new_name()
     for number in range(100):
@@ -74,8 +79,8 @@ def test_a_big_backlog_to_a_slow_reader_is_not_copied(start):
         stream.close()
 
 
-def test_what_is_acknowledged_while_a_reader_is_behind_is_not_sent_late(start):
-    """The reader catches up from the backlog; what another has finished meanwhile is not in it any more."""
+def test_an_acknowledged_ticket_is_not_sent_to_a_reader_that_is_behind(start):
+    """The reader catches up from the backlog, which no longer holds acknowledged tickets."""
     broker = start(strict=False, BRIDGE_RATE_LIMIT=0, BRIDGE_SSE_OUTBOX=65536)
     agent = new_name()
     slow = broker.agent_stream(agent, receive_buffer=4096)
@@ -88,11 +93,11 @@ def test_what_is_acknowledged_while_a_reader_is_behind_is_not_sent_late(start):
         seen.append(slow.read_event().json["payload"][0])
     slow.close()
     assert seen == sorted(set(seen)) and len(seen) < 79, (
-        "in order, once, and without what was done long ago"
+        "in order, once, and without most of the acknowledged tickets"
     )
 
 
-def test_a_stalled_connection_is_cut_by_the_write_deadline(start):
+def test_a_stalled_connection_is_closed_at_the_write_deadline(start):
     broker = start(
         strict=False, BRIDGE_RATE_LIMIT=0, BRIDGE_WRITE_DEADLINE=500, BRIDGE_SSE_HEARTBEAT=100
     )
@@ -102,15 +107,15 @@ def test_a_stalled_connection_is_cut_by_the_write_deadline(start):
         idle.read_block()
         for number in range(80):
             broker.send(agent, [number, BIG])
-        wait_until(lambda: open_streams(broker) == 1, "the stalled one is cut, the idle one is not")
+        wait_until(lambda: open_streams(broker) == 1, "only the stalled stream is closed")
         assert broker.ask("GET", "/debug/connections").json["sse"]["failed"] >= 1
         for _ in range(10):
             idle.read_block()
     stalled.close()
 
 
-def test_a_peer_that_vanished_without_a_word_is_found(start):
-    """A host that lost power sends nothing; the next heartbeat finds out, because its kernel answers RST."""
+def test_a_peer_that_lost_power_is_detected(start):
+    """The host sends no FIN and no RST. The next heartbeat gets a RST from its kernel."""
     broker = start(strict=False, BRIDGE_SSE_HEARTBEAT=100)
     stream = broker.agent_stream(new_name())
     stream.read_block()
@@ -118,15 +123,14 @@ def test_a_peer_that_vanished_without_a_word_is_found(start):
     try:
         stream.line.socket.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
     except PermissionError:
-        stream.line.socket.setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-        )  # without CAP_NET_ADMIN: at least a reset
+        # Without CAP_NET_ADMIN, test at least a reset.
+        stream.line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     stream.close()
     wait_until(lambda: open_streams(broker) == 0, "the dead one is forgotten")
 
 
-def test_connections_carry_keep_alive_probes(start):
-    """/proc/net/tcp: timer 02 is the keep-alive timer, armed on the broker's side of an idle stream."""
+def test_connections_have_keep_alive_probes(start):
+    """In /proc/net/tcp, timer 02 is the keep-alive timer. The broker's socket must have it."""
     broker = start()
     with broker.agent_stream(new_name()) as stream:
         stream.read_block()
@@ -144,7 +148,7 @@ def test_connections_carry_keep_alive_probes(start):
         wait_until(lambda: timer() == "02", "the keep-alive timer")
 
 
-def test_a_thousand_streams_come_and_go(start):
+def test_a_thousand_streams_leave_no_memory_and_no_descriptor(start):
     resource.setrlimit(
         resource.RLIMIT_NOFILE,
         (
@@ -154,7 +158,7 @@ def test_a_thousand_streams_come_and_go(start):
     )
     broker = start(strict=False, BRIDGE_RATE_LIMIT=0)
     broker.send("warm", 1)
-    churn(broker, 2)  # what the first ones cost is no leak
+    churn(broker, 2)  # memory that the first streams take is no leak
     before, files = broker.memory_kib(), broker.descriptors()
     churn(broker, 8)
     wait_until(lambda: open_streams(broker) == 0, "all are forgotten")
@@ -170,7 +174,7 @@ def churn(broker, rounds: int) -> None:
             for number in range(125)
         ]
         for number in range(0, 125, 2):
-            streams[number].close()  # half of them go before they have read a byte
+            streams[number].close()  # half of them close before they have read a byte
         ticket_id = broker.send("churn1", round_number)
         for number in (1, 21, 41, 61, 81, 101, 121):
             assert streams[number].read_event().json["ticketId"] == ticket_id
@@ -179,8 +183,8 @@ def churn(broker, rounds: int) -> None:
         broker.acknowledge(ticket_id)
 
 
-def test_out_of_descriptors(start):
-    """accept(2) fails with EMFILE: those who are in are served, and the others when there is room."""
+def test_a_broker_without_free_descriptors_serves_its_connections(start):
+    """accept(2) fails with EMFILE. Open connections are served; others when there is room."""
     broker = start(strict=False)
     resource.prlimit(broker.process.pid, resource.RLIMIT_NOFILE, (broker.descriptors() + 20, 4096))
     with broker.line() as inside:
@@ -194,9 +198,12 @@ def test_out_of_descriptors(start):
     assert len(broker.pending("a")) == 5
 
 
-def test_what_is_owed_survives_streams_that_break(start):
-    """The backlog owed for a late subscription is longer than an outbox, live tickets come meanwhile, and the
-    stream breaks again and again, resuming by the id that it saw last: nothing may be skipped for ever."""
+def test_owed_tickets_are_sent_although_the_stream_breaks(start):
+    """No ticket may be skipped for ever.
+
+    The backlog that a late subscription owes exceeds an outbox, and live tickets come meanwhile.
+    The stream breaks again and again and resumes with the last id that it got.
+    """
     broker = start(strict=False, BRIDGE_RATE_LIMIT=0, BRIDGE_SSE_OUTBOX=65536)
     for number in range(40):
         broker.send("old", ["old", number, BIG])
@@ -218,13 +225,13 @@ def test_what_is_owed_survives_streams_that_break(start):
             for _ in range(reads):
                 if expected <= seen:
                     break
-                event = stream.read_event()  # its patience is the deadline of this test
+                event = stream.read_event()  # its timeout is the deadline of this test
                 cursor = event.id
                 seen.add(tuple(event.json["ticket"]["payload"][:2]))
     assert expected <= seen
 
 
-def test_what_is_owed_survives_kill_minus_nine(start):
+def test_owed_tickets_are_sent_after_kill_minus_nine(start):
     broker = start()
     broker.send("old", "owed")
     broker.ask("POST", "/agents/live/subscribe", {"subscriber": "s"})
@@ -238,12 +245,15 @@ def test_what_is_owed_survives_kill_minus_nine(start):
         assert stream.read_event().json["ticket"]["payload"] == "owed"
 
 
-def test_readers_that_reset_in_the_middle_of_their_catch_up(start):
-    """The reset is met by a write that the transport's own `resume_writing` began: no callback may fail (see stop)."""
+def test_a_reset_during_a_catch_up_fails_no_callback(start):
+    """A write begun by the transport's `resume_writing` finds the reset.
+
+    No callback may fail; `stop` checks it.
+    """
     broker = start(strict=False, BRIDGE_RATE_LIMIT=0, BRIDGE_SSE_OUTBOX=65536)
     for number in range(40):
         broker.send("a", [number, BIG])
-    for number in range(200):  # a race: each has its chance
+    for number in range(200):  # this is a race, so try often
         with broker.agent_stream("a", receive_buffer=4096 * (1 + number % 5)) as stream:
             stream.read_events(number % 12)
             stream.line.socket.setsockopt(

@@ -1,4 +1,7 @@
-"""SIGTERM and SIGINT: finish what is in flight, end streams, exit 0; a second signal exits at once."""
+"""SIGTERM and SIGINT: finish requests in flight, end streams, exit with status 0.
+
+A second signal exits at once.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +36,8 @@ def test_an_idle_broker_stops_with_status_0(start, number):
     assert refuses(broker.port)
 
 
-def test_every_send_that_was_answered_is_kept_and_counted_once(start):
-    """SIGTERM falls into a pipeline; what was answered 202 is there afterwards, nothing is there twice."""
+def test_every_accepted_send_is_kept_once(start):
+    """SIGTERM comes during a pipeline. Each send with a 202 is kept, and none is kept twice."""
     broker = start(BRIDGE_RATE_LIMIT=0)
     with broker.line() as line:
         line.send(
@@ -55,7 +58,7 @@ def test_every_send_that_was_answered_is_kept_and_counted_once(start):
             while line.read_answer().status == 202:
                 answered += 1
         except Closed as cut:
-            assert not cut.args[0], "an answer was cut in the middle"
+            assert not cut.args[0], "a response was cut in the middle"
     assert broker.wait() == 0
     broker.check_calm()
     broker.start()
@@ -63,13 +66,13 @@ def test_every_send_that_was_answered_is_kept_and_counted_once(start):
     assert payloads == list(range(len(payloads))) and len(payloads) >= answered
 
 
-def test_a_body_on_its_way_may_arrive(start):
+def test_a_partial_body_may_arrive_during_the_drain(start):
     broker = start(BRIDGE_DRAIN_TIMEOUT=20000)
     with broker.line() as line:
         line.request("POST", "/agents/a/send", b'{"payload":', [("Content-Length", "13")])
         wait_until(
             lambda: broker.ask("GET", "/health").status == 200,
-            "the broker has turned to the first half",
+            "the broker has read the first half",
         )
         broker.signal(signal.SIGTERM)
         wait_until(lambda: refuses(broker.port), "it stops accepting")
@@ -95,8 +98,8 @@ def test_a_long_poll_is_answered_when_the_broker_stops(start):
     assert broker.wait() == 0
 
 
-def test_whoever_waits_for_a_reply_is_not_told_that_the_time_is_up(start):
-    """408 is final to who reads it."""
+def test_a_wait_for_a_reply_ends_with_503_and_not_with_408(start):
+    """A client does not repeat the request after a 408."""
     broker = start(BRIDGE_DRAIN_TIMEOUT=20000)
     ticket_id = broker.send("a", timeoutMs=60000)
     with broker.line() as line:
@@ -112,7 +115,7 @@ def test_whoever_waits_for_a_reply_is_not_told_that_the_time_is_up(start):
     assert broker.wait() == 0
 
 
-def test_what_never_ends_is_cut_at_the_deadline(start):
+def test_an_unfinished_request_is_cut_at_the_drain_timeout(start):
     broker = start(BRIDGE_DRAIN_TIMEOUT=300, BRIDGE_BODY_TIMEOUT=600000)
     with broker.line() as line:
         line.request("POST", "/agents/a/send", b"{", [("Content-Length", "20")])
@@ -132,7 +135,10 @@ def test_what_never_ends_is_cut_at_the_deadline(start):
     ],
 )
 def test_a_second_signal_exits_at_once(start, numbers):
-    """A reader that reads nothing holds up the drain, whose deadline is far away: only the second signal ends it."""
+    """A reader that reads nothing delays the drain, whose timeout is long.
+
+    Only the second signal ends it.
+    """
     broker = start(BRIDGE_DRAIN_TIMEOUT=600000, BRIDGE_WRITE_DEADLINE=600000, BRIDGE_RATE_LIMIT=0)
     with broker.agent_stream("a", receive_buffer=4096):
         for number in range(60):
@@ -148,23 +154,23 @@ def test_a_second_signal_exits_at_once(start, numbers):
     assert [ticket["payload"][0] for ticket in broker.pending("a")] == list(range(60))
 
 
-def test_a_stalled_stream_does_not_hold_up_the_stop(start):
-    """A reader that reads nothing cannot be ended cleanly; the deadline ends it."""
+def test_a_stalled_stream_is_cut_at_the_drain_timeout(start):
+    """The stream of a reader that reads nothing cannot end cleanly, so the timeout ends it."""
     broker = start(BRIDGE_DRAIN_TIMEOUT=500, BRIDGE_RATE_LIMIT=0)
     stream = broker.agent_stream("a", receive_buffer=4096)
-    for number in range(60):
+    for _ in range(60):
         broker.send("a", "x" * 100_000)
     broker.signal(signal.SIGTERM)
     assert broker.wait() == 0
     stream.close()
 
 
-def test_a_signal_during_the_start_is_no_traceback(start):
+def test_a_signal_during_the_start_makes_no_traceback(start):
     broker = start()
     broker.stop()
     for _ in range(3):
         broker.spawn()
-        wait_until(lambda: broker.said() or broker.process.poll() is not None, "a sign of life")
+        wait_until(lambda: broker.said() or broker.process.poll() is not None, "a line or the end")
         broker.signal(signal.SIGTERM)
         broker.wait()
         assert "Traceback" not in broker.said()

@@ -1,4 +1,7 @@
-"""Stores that cannot be used: one line that says what to do, a stable exit status, nothing destroyed; and what is pruned."""
+"""Stores that cannot be used: one line with a remedy, a stable exit status, nothing destroyed.
+
+Also the pruning of tickets, and the store in memory.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ STORE_STATUS = 6  # README's list of exit statuses: the store cannot be used
 
 
 def fails(db, prefix=(), flags=()) -> str:
-    """Start a broker that must refuse; returns what it said: one line, no traceback."""
+    """Start a broker that must refuse. Return its one line of stderr."""
     arguments = [*prefix, *package_launcher(), "broker", "--port", "0", "--db", str(db), *flags]
     ended = subprocess.run(arguments, env=environment(), capture_output=True, text=True, timeout=15)
     assert ended.returncode == STORE_STATUS, (ended.returncode, ended.stderr)
@@ -32,7 +35,7 @@ def fails(db, prefix=(), flags=()) -> str:
 
 @pytest.fixture
 def filled(start, tmp_path):
-    """A store with tickets in it, and nobody who holds it."""
+    """A store with tickets that no broker uses."""
     broker = start()
     for number in range(50):
         broker.send("a", ["x" * 500, number])
@@ -40,17 +43,17 @@ def filled(start, tmp_path):
     return tmp_path / "bridge.db"
 
 
-def test_a_store_that_another_broker_holds(start, tmp_path):
+def test_a_store_that_another_broker_uses_is_refused(start, tmp_path):
     broker = start()
     said = fails(broker.db)
     assert any(word in said for word in ("another", "in use", "held", "holds")), said
-    broker.send("a", "the first one goes on")
+    broker.send("a", "the first broker continues")
     broker.kill()
-    broker.start()  # the dead one's hold is gone with it
+    broker.start()  # the lock of a dead process is released
     assert len(broker.pending("a")) == 1
 
 
-def test_the_same_store_by_another_name(start, tmp_path):
+def test_a_store_in_use_is_refused_under_another_name(start, tmp_path):
     broker = start()
     link = tmp_path / "other-name.db"
     link.symlink_to(broker.db)
@@ -68,11 +71,11 @@ def test_the_same_store_by_another_name(start, tmp_path):
     ],
     ids=["text", "zeros", "noise", "header"],
 )
-def test_a_store_that_is_no_store(tmp_path, content):
+def test_a_file_that_is_no_store_is_refused_and_not_changed(tmp_path, content):
     path = tmp_path / "bridge.db"
     path.write_bytes(content)
     fails(path)
-    assert path.read_bytes() == content, "what it cannot read it must not touch"
+    assert path.read_bytes() == content, "a file that it cannot read must not change"
 
 
 def test_an_empty_file_is_a_new_store(start, tmp_path):
@@ -82,7 +85,7 @@ def test_an_empty_file_is_a_new_store(start, tmp_path):
 
 
 @pytest.mark.parametrize("part", ["cut", "middle"])
-def test_a_corrupt_store(filled, part):
+def test_a_corrupt_store_is_refused(filled, part):
     content = bytearray(filled.read_bytes())
     assert len(content) > 3 * 4096
     if part == "cut":
@@ -97,7 +100,7 @@ def test_a_corrupt_store(filled, part):
     ), said
 
 
-def test_a_store_of_a_newer_version(filled):
+def test_a_store_of_a_newer_version_is_refused(filled):
     with sqlite3.connect(filled) as store:
         version = store.execute("PRAGMA user_version").fetchone()[0]
         store.execute(f"PRAGMA user_version = {version + 1}")
@@ -108,7 +111,7 @@ def test_a_store_of_a_newer_version(filled):
     assert filled.read_bytes() == before
 
 
-def test_a_store_of_another_program_is_left_alone(tmp_path):
+def test_a_store_of_another_program_is_refused_and_not_changed(tmp_path):
     path = tmp_path / "cookies.sqlite"
     with sqlite3.connect(path) as store:
         store.execute("CREATE TABLE cookies (name TEXT)")
@@ -119,18 +122,21 @@ def test_a_store_of_another_program_is_left_alone(tmp_path):
     assert path.read_bytes() == before
 
 
-def test_a_folder_in_place_of_a_store(tmp_path):
+def test_a_folder_in_place_of_a_store_is_refused(tmp_path):
     fails(tmp_path)
 
 
-def test_a_place_that_cannot_be(tmp_path):
+def test_an_impossible_path_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     fails(tmp_path / "file" / "bridge.db")
     fails("/proc/no-such-place/bridge.db")
 
 
 def without_root_powers() -> list[str]:
-    """Root writes where the mode forbids it; without CAP_DAC_OVERRIDE (capabilities(7)) it does not."""
+    """Return a prefix without CAP_DAC_OVERRIDE (capabilities(7)).
+
+    With it, root can write where the mode forbids it.
+    """
     if os.getuid() != 0:
         return []
     assert shutil.which("setpriv"), "util-linux is needed to test a read-only folder as root"
@@ -140,7 +146,7 @@ def without_root_powers() -> list[str]:
 @pytest.mark.parametrize(
     "what", ["new store in a read-only folder", "read-only store", "store in a read-only folder"]
 )
-def test_read_only(tmp_path, filled, what):
+def test_a_read_only_store_or_folder_is_refused(tmp_path, filled, what):
     folder = tmp_path / "folder"
     folder.mkdir()
     path = folder / "bridge.db"
@@ -156,7 +162,7 @@ def test_read_only(tmp_path, filled, what):
         folder.chmod(0o700)
 
 
-def test_the_store_is_for_its_owner_only(start, tmp_path):
+def test_only_the_owner_can_read_the_stores_files(start, tmp_path):
     before = os.umask(0)
     try:
         broker = start(db=tmp_path / "new" / "deep" / "bridge.db")
@@ -169,8 +175,8 @@ def test_the_store_is_for_its_owner_only(start, tmp_path):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, f"{path.name} can be read by others"
 
 
-def test_the_default_place(tmp_path):
-    """$XDG_STATE_HOME/bridge/bridge.db, folders made on the way."""
+def test_the_default_path_is_in_the_state_folder(tmp_path):
+    """It is $XDG_STATE_HOME/bridge/bridge.db. The broker makes missing folders."""
 
     arguments = [*package_launcher(), "broker", "--port", "0"]
     process = subprocess.Popen(
@@ -184,7 +190,7 @@ def test_the_default_place(tmp_path):
         process.communicate(timeout=20)
 
 
-def test_a_port_in_use(tmp_path):
+def test_a_port_in_use_is_one_line_that_names_it(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -219,7 +225,7 @@ def test_a_port_in_use(tmp_path):
         ["--no-such-flag"],
     ],
 )
-def test_bad_flags(tmp_path, flags):
+def test_a_bad_flag_is_refused_without_a_traceback(tmp_path, flags):
     arguments = [
         *package_launcher(),
         "broker",
@@ -236,8 +242,8 @@ def test_bad_flags(tmp_path, flags):
     ), ended
 
 
-def test_starting_on_a_full_disk(tmp_path):
-    """Not even the schema fits: one line, and the same store works when there is room."""
+def test_a_start_on_a_full_disk_is_refused(tmp_path):
+    """Not even the schema fits. The refusal is one line, and later the same store works."""
     path = tmp_path / "bridge.db"
     broker = Broker(package_launcher(), path)
     arguments = [
@@ -266,10 +272,10 @@ def test_starting_on_a_full_disk(tmp_path):
         broker.send("a", 1)
 
 
-# -- pruning, and the store that keeps nothing ---------------------------------
+# -- pruning, and the store in memory ------------------------------------------
 
 
-def test_what_is_done_is_pruned_and_what_waits_is_not(start):
+def test_finished_tickets_are_pruned_and_pending_ones_are_not(start):
     broker = start(BRIDGE_RETENTION=1)
     waits, delivered, replied = (broker.send("a", number) for number in range(3))
     expired = broker.send("a", 3, ttlMs=1)
@@ -278,7 +284,7 @@ def test_what_is_done_is_pruned_and_what_waits_is_not(start):
     wait_until(lambda: broker.ticket(expired)["status"] == "expired", "it expires")
     time.sleep(1.1)  # the retention time, a length of time
     broker.kill()
-    broker.start()  # what the memory remembers is gone with the process; the store prunes at its start
+    broker.start()  # the memory of the first process is gone, and the start prunes the store
     for ticket_id in (delivered, replied, expired):
         wait_until(
             lambda ticket_id=ticket_id: broker.ask("GET", f"/tickets/{ticket_id}").status == 404,
@@ -287,7 +293,7 @@ def test_what_is_done_is_pruned_and_what_waits_is_not(start):
     assert [ticket["ticketId"] for ticket in broker.pending("a")] == [waits]
 
 
-def test_memory_keeps_nothing_and_does_everything_else(start):
+def test_a_store_in_memory_works_but_keeps_nothing(start):
     broker = start(db=":memory:", BRIDGE_FINISHED_MAX=5, BRIDGE_RATE_LIMIT=0)
     sent = [broker.send("a", number) for number in range(20)]
     with broker.agent_stream("a") as stream:
@@ -297,7 +303,7 @@ def test_memory_keeps_nothing_and_does_everything_else(start):
         assert broker.acknowledge(ticket_id).status == 200
     wait_until(
         lambda: broker.ask("GET", f"/tickets/{sent[0]}").status == 404,
-        "the oldest finished one is forgotten",
+        "the oldest finished ticket is removed",
     )
     assert broker.ask("GET", f"/tickets/{sent[18]}").status == 200
     assert [ticket["ticketId"] for ticket in broker.pending("a")] == sent[19:]

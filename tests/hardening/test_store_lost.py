@@ -1,4 +1,4 @@
-"""A store that is lost under a running broker: no promise any more, and an end that says why."""
+"""A store that is lost while the broker runs: no more 2xx, and an exit that gives the reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from running import Broker, wait_until
 STORE_STATUS, WRITER_STATUS = 6, 9  # README's list of exit statuses
 MAIN = "from bridge.cli.main import main; sys.exit(main())"
 
-# SQLite's own bound of the memory of a process, sqlite3_hard_heap_limit64.
+# SQLite's own bound of its memory in a process, sqlite3_hard_heap_limit64.
 LITTLE_MEMORY = f"""
 import sqlite3, sys
 any_store = sqlite3.connect(":memory:")
@@ -26,7 +26,7 @@ any_store.close()
 {MAIN}
 """
 
-# SIGUSR1 ends the writing thread, at its next step, by an exception that is none of its own.
+# SIGUSR1 raises an exception in the writer thread, which ends it at its next step.
 MORTAL_WRITER = f"""
 import ctypes, signal, sys, threading
 
@@ -42,7 +42,7 @@ signal.signal(signal.SIGUSR1, end_writer)
 
 @pytest.fixture
 def run(tmp_path):
-    """A broker in a process with a program of its own around it."""
+    """Start a broker whose process runs the given program around it."""
     running = []
 
     def starter(program: str, **settings) -> Broker:
@@ -57,16 +57,16 @@ def run(tmp_path):
 
 
 def ended(broker, status) -> str:
-    """The broker has ended by itself; the line that says why."""
+    """Check that the broker has ended by itself. Return the line with the reason."""
     assert broker.wait() == status, broker.said()
     broker.check_calm()
     critical = [line for line in broker.stderr if "critical" in line]
     assert len(critical) == 1 and "the store is lost" in critical[0], broker.said()
     (why,) = [line for line in broker.stderr if line.startswith("bridge: ")]
-    return why  # not always the last one: another thread writes the log
+    return why  # it may not be the last line, because another thread writes the log
 
 
-def test_a_store_that_finds_no_memory_fails_the_group_and_lives(run):
+def test_a_store_without_memory_fails_the_group_and_continues(run):
     broker = run(LITTLE_MEMORY)
     lines = [broker.line() for _ in range(16)]
     for number, line in enumerate(lines):
@@ -84,7 +84,7 @@ def test_a_store_that_finds_no_memory_fails_the_group_and_lives(run):
     broker.stop()
 
 
-def test_a_writer_that_dies_ends_the_broker(run):
+def test_the_death_of_the_writer_thread_ends_the_broker(run):
     broker = run(MORTAL_WRITER)
     kept = broker.send("a", 1)
     with broker.line() as line:
@@ -95,7 +95,7 @@ def test_a_writer_that_dies_ends_the_broker(run):
             answer = line.read_answer()
             check_problem(answer, 503)
         except Closed as cut:
-            assert not cut.args[0], "no answer, or a whole one"
+            assert not cut.args[0], "either no response or a whole one"
     last = ended(broker, WRITER_STATUS)
     assert "start the broker again" in last, last
     broker.start()
@@ -103,8 +103,8 @@ def test_a_writer_that_dies_ends_the_broker(run):
     broker.stop()
 
 
-def test_a_writer_that_dies_in_the_last_moment_holds_up_no_stop(run):
-    """No sweep sees it any more: its own end has to be heard of."""
+def test_the_death_of_the_writer_thread_during_a_stop_does_not_block_it(run):
+    """No sweep runs any more, so the thread itself must report its end."""
     broker = run(MORTAL_WRITER, BRIDGE_DRAIN_TIMEOUT=100)
     with broker.line() as line:
         line.request("POST", "/agents/a/send", b"{", [("Content-Length", "13")])
@@ -112,7 +112,7 @@ def test_a_writer_that_dies_in_the_last_moment_holds_up_no_stop(run):
         broker.signal(signal.SIGUSR1)
         broker.signal(signal.SIGTERM)
         line.send(b'"payload":1}')
-        assert broker.wait() in (0, WRITER_STATUS), "it ends"
+        assert broker.wait() in (0, WRITER_STATUS)
     broker.check_calm()
 
 
@@ -120,7 +120,7 @@ FILES = ["", "-wal", "-shm", ".lock"]
 
 
 @pytest.mark.parametrize("suffix", FILES)
-def test_a_file_that_is_removed_ends_the_broker(start, suffix):
+def test_the_removal_of_a_store_file_ends_the_broker(start, suffix):
     broker = start()
     broker.send("a", 1)
     os.unlink(broker.db + suffix)
@@ -129,8 +129,11 @@ def test_a_file_that_is_removed_ends_the_broker(start, suffix):
 
 
 @pytest.mark.parametrize("restored", [["-wal", ""], ["-wal"]])
-def test_a_store_that_is_restored_ends_the_broker_and_is_not_touched(start, tmp_path, restored):
-    """With a WAL of its own, which SQLite removes by its name when it closes the old store."""
+def test_a_restored_store_ends_the_broker_and_is_not_changed(start, tmp_path, restored):
+    """The restored store has its own WAL.
+
+    SQLite removes a WAL by its name when it closes the old store. This must not happen.
+    """
     broker = start()
     broker.send("a", "old")
     copy = tmp_path / "copy"
@@ -149,8 +152,8 @@ def test_a_store_that_is_restored_ends_the_broker_and_is_not_touched(start, tmp_
     assert [ticket["payload"] for ticket in broker.pending("a")] == ["old"]
 
 
-def test_what_is_asked_of_a_lost_store_is_refused(start):
-    """A request under way holds up the drain, and its answer is that nothing was kept."""
+def test_a_request_on_a_lost_store_is_503(start):
+    """A request in flight delays the drain. Its response is a 503, because nothing is kept."""
     broker = start(BRIDGE_DRAIN_TIMEOUT=20000)
     with broker.line() as line:
         line.request("POST", "/agents/a/send", b"{", [("Content-Length", "13")])
@@ -164,8 +167,8 @@ def test_what_is_asked_of_a_lost_store_is_refused(start):
     ended(broker, STORE_STATUS)
 
 
-def test_a_copy_that_is_taken_under_a_running_broker_is_no_loss(start, tmp_path):
-    """SQLite's own backup, and a reader that comes and goes, leave the files where they are."""
+def test_a_copy_with_sqlite_while_the_broker_runs_is_no_loss(start, tmp_path):
+    """SQLite's own backup and a short-lived reader do not replace the files."""
     broker = start(BRIDGE_IDLE_TIMEOUT=400)
     broker.send("a", 1)
     for _ in range(3):
@@ -173,7 +176,7 @@ def test_a_copy_that_is_taken_under_a_running_broker_is_no_loss(start, tmp_path)
         source.backup(target)
         source.close()
         target.close()
-    with broker.line() as line:  # closed by a sweep, so one has looked
+    with broker.line() as line:  # a sweep closes it, so a sweep has checked the files
         line.ask("GET", "/health")
         assert line.is_closed()
     broker.send("a", 2)
