@@ -9,7 +9,7 @@ the same figures of that project, to compare with.
     comments     lines that hold a comment and no code, of all lines
     identifiers  characters of a name, at each place where it is used
     classes      names that stand for a class in more than one place, of all such names
-    people       "nobody", "somebody" and "everybody" in 1,000 words of docstrings and comments
+    people       words of PEOPLE, below, in 1,000 words of docstrings and comments
     sentences    words of a sentence of docstrings and comments
 
 What prose and a sentence are is said in test_english.py, and taken from there. Nothing but the
