@@ -29,7 +29,7 @@ from bridge.errors import UsageError
 SHEBANG = b"#!/usr/bin/env python3\n"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip file can name
 MODE_FILE = 0o100644 << 16
-SKIPPED = ("__pycache__", ".pyc", ".pyo")
+SKIPPED = ("__pycache__", ".pyc", ".pyo", ".md")  # the program reads no document
 
 MAIN = b"""# The first code that runs, on any Python: only 3.9 or later may read the rest.
 import sys
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def read_sources() -> dict[str, bytes]:
-    """Every file of the package by its name in the archive, wherever the package was loaded from."""
+    """Each file that the program needs, by its name in the archive, wherever it was loaded from."""
     return dict(walk(importlib.resources.files("bridge"), "bridge"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import importlib.util
 import os
 import pathlib
 import shutil
@@ -20,17 +21,41 @@ def run(*words, cwd=ROOT, **settings):
     )
 
 
-def test_it_holds_every_file_and_nothing_else(tmp_path):
-    sources = [
+def test_it_holds_every_file_but_documents_and_nothing_else(tmp_path):
+    files = [
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "bridge").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     ]
+    sources = [name for name in files if not name.endswith(".md")]
+    assert sources != files, "there are documents to leave out"
     assert run(sys.executable, "-m", "bridge", "pack", tmp_path / "bridge.pyz").returncode == 0
     with zipfile.ZipFile(tmp_path / "bridge.pyz") as archive:
         assert archive.namelist() == sorted(["__main__.py", *sources])
         for name in sources:
             assert archive.read(name) == (ROOT / name).read_bytes()
+
+
+def test_an_installed_package_holds_the_same_files(program, tmp_path):
+    """What setuptools would put into a wheel; the documents stay in the repository."""
+    if importlib.util.find_spec("setuptools") is None:
+        pytest.skip("no setuptools here")
+    copied = tmp_path / "copied"
+    shutil.copytree(
+        ROOT / "bridge", copied / "bridge", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, copied)
+    build = "from setuptools import setup; setup()"
+    built = run(sys.executable, "-c", build, "build_py", "--build-lib", "built", cwd=copied)
+    assert built.returncode == 0, built
+    with zipfile.ZipFile(program) as archive:
+        packed = set(archive.namelist()) - {"__main__.py"}
+    assert packed == {
+        path.relative_to(copied / "built").as_posix()
+        for path in (copied / "built").rglob("*")
+        if path.is_file()
+    }
 
 
 def test_the_same_source_gives_the_same_bytes(program, tmp_path):
