@@ -20,6 +20,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import IO
 
 import own_home  # noqa: F401  before any process is started
 from raw_http import PATIENCE, Answer, EventStream, Line
@@ -60,6 +61,14 @@ def without_slowness(said: str) -> str:
     asyncio writes one for each callback over 0.1 s. On a loaded machine that is no fault.
     """
     return "".join(line for line in said.splitlines(keepends=True) if "Executing <" not in line)
+
+
+def read_line(stderr: IO[str]) -> str:
+    """The next line of a process that is not of the kind above; "" at the end."""
+    line = stderr.readline()
+    while "Executing <" in line:
+        line = stderr.readline()
+    return line
 
 
 def wait_until(condition, what: str, patience: float = PATIENCE):

@@ -13,7 +13,7 @@ import subprocess
 
 import pytest
 from raw_http import Line
-from running import environment, package_launcher, wait_until
+from running import environment, package_launcher, read_line, wait_until
 
 SECRET = "the-secret-text"
 REFUSED = re.compile(
@@ -250,7 +250,7 @@ def test_an_unread_log_does_not_block_the_broker():
     ]
     process = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True)
     try:
-        port = int(process.stderr.readline().rpartition(":")[2])
+        port = int(read_line(process.stderr).rpartition(":")[2])
         with Line(port) as line:
             for _ in range(4000):  # about 500 KB of lines
                 assert line.ask("GET", "/tickets/none").status == 404
@@ -284,7 +284,7 @@ def test_a_log_whose_reader_is_gone_does_not_block_the_broker():
     ]
     process = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True)
     try:
-        port = int(process.stderr.readline().rpartition(":")[2])
+        port = int(read_line(process.stderr).rpartition(":")[2])
         process.stderr.close()
         with Line(port) as line:
             for _ in range(50):

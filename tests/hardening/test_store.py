@@ -15,7 +15,7 @@ import subprocess
 import time
 
 import pytest
-from running import Broker, environment, package_launcher, wait_until
+from running import Broker, environment, package_launcher, read_line, wait_until, without_slowness
 
 STORE_STATUS = 6  # README's list of exit statuses: the store cannot be used
 
@@ -25,7 +25,7 @@ def fails(db, prefix=(), flags=()) -> str:
     arguments = [*prefix, *package_launcher(), "broker", "--port", "0", "--db", str(db), *flags]
     ended = subprocess.run(arguments, env=environment(), capture_output=True, text=True, timeout=15)
     assert ended.returncode == STORE_STATUS, (ended.returncode, ended.stderr)
-    said = ended.stderr.strip()
+    said = without_slowness(ended.stderr).strip()
     assert said and "\n" not in said and "Traceback" not in said and ended.stdout == "", (
         ended.stderr
     )
@@ -183,7 +183,7 @@ def test_the_default_path_is_in_the_state_folder(tmp_path):
         arguments, env=environment(XDG_STATE_HOME=tmp_path), stderr=subprocess.PIPE, text=True
     )
     try:
-        assert process.stderr.readline().startswith("bridge broker ready on ")
+        assert read_line(process.stderr).startswith("bridge broker ready on ")
         assert (tmp_path / "bridge" / "bridge.db").exists()
     finally:
         process.terminate()
@@ -206,7 +206,7 @@ def test_a_port_in_use_is_one_line_that_names_it(tmp_path):
         ended = subprocess.run(
             arguments, env=environment(), capture_output=True, text=True, timeout=60
         )
-    said = ended.stderr.strip()
+    said = without_slowness(ended.stderr).strip()
     assert (
         ended.returncode not in (0, STORE_STATUS)
         and "\n" not in said
