@@ -21,7 +21,10 @@ RECENT = 0.5
 
 
 class Census:
-    """Used inside one event loop. `fresh`: seconds for which a listing proves a pane's existence."""
+    """Used inside one event loop.
+
+    `fresh`: the age in seconds up to which a listing proves that a pane exists.
+    """
 
     def __init__(self, tmux: Tmux, fresh: float = RECENT) -> None:
         self._tmux = tmux

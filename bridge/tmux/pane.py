@@ -4,8 +4,8 @@ tmux's own target parsing is never used. `-t dev` finds dev-lucy when that is th
 and `display-message -t` takes another pane without an error. So this module lists all panes and
 compares the names exactly. From then on only the pane's id is used.
 
-An id is unique within one server's life: after a restart %0 is another pane. So the server's pid and
-start time belong to a pane's identity. identity.py decides which pane a name means.
+An id is unique within one server's life: after a restart %0 is another pane. So the server's pid
+and start time belong to a pane's identity. identity.py decides which pane a name means.
 """
 
 from __future__ import annotations
