@@ -34,7 +34,7 @@ Armed = Optional["asyncio.Future[None]"]
 
 
 class Activity:
-    """One inotify instance for any number of terminals, inside one event loop; ends with `close`."""
+    """One inotify instance for any number of terminals, in one event loop; ends with `close`."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -44,7 +44,7 @@ class Activity:
         self._armed: dict[int, asyncio.Future[None]] = {}
 
     def arm(self, tty: str) -> Armed:
-        """A future that is done when a program has written to `tty` from now on; None: not known."""
+        """A future that is done after the next write of a program to `tty`; None: not known."""
         if not self._open() or self._libc is None or self._loop is None:
             return None
         watch = self._libc.inotify_add_watch(

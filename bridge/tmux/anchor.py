@@ -17,8 +17,8 @@ experiment (tmux 3.3a):
 The last one cannot be avoided. So no client is attached unless the user asks for it. The first is
 never accepted. The policy "auto" accepts none of the others. For display-message our client
 connects early and attaches late (gate.py). It attaches where a person has typed most recently after
-it connected, and leaves when no person has typed there since. The policy "on" is for users who have
-none of these in their sessions.
+it connected, and leaves when no person has typed there since. The policy "on" is for sessions to
+which none of these applies.
 """
 
 from __future__ import annotations
@@ -75,12 +75,15 @@ class Grounds:
         if self.counts_clients:
             return "the status line counts clients"
         if came_at and self.typed_at <= came_at:
-            return "nobody has typed since our client came: tmux would show it what a script has to say"
+            return (
+                "nobody has typed since our client came: "
+                "tmux would show it what a script has to say"
+            )
         return None
 
 
 def read_grounds(lines: Iterable[str]) -> list[Grounds]:
-    """Parse the output of SESSIONS and CLIENTS. The session with the latest activity comes first."""
+    """Parse the output of SESSIONS and CLIENTS. The session with the latest key comes first."""
     rows = [line.split(" ") for line in lines]
     typed: dict[str, int] = {}
     for row in rows:
@@ -121,7 +124,7 @@ def choose_anchor(
 
 
 def hook_among(lines: Iterable[str]) -> str:
-    """The name of the first hook that would run when our client attaches or detaches; "" for none."""
+    """The name of the first hook that our client would trigger; "" for none."""
     return next((match[1] for match in map(_HOOK.fullmatch, lines) if match), "")
 
 

@@ -29,7 +29,7 @@ LOST = re.compile(
 
 
 class Tmux:
-    """One tmux server, selected as with `tmux -L` or `-S`; with neither, the user's default server."""
+    """One tmux server, selected as with `tmux -L` or `-S`; with neither, the default server."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class Tmux:
                 # A Ctrl-C in our terminal is for us: we may have to finish an injection first.
                 start_new_session=True,
             )
-        except ValueError as error:  # an argument with a NUL byte
+        except ValueError as error:  # an argument that cannot be passed, such as a NUL byte
             raise TmuxError(_subcommand(argv), str(error)) from error
         except OSError as error:
             raise TmuxError(
@@ -121,8 +121,8 @@ async def end_process(process: asyncio.subprocess.Process) -> None:
     """Leave no child process, whatever ended the wait: a timeout, or a cancelled caller.
 
     From Python 3.11 on `wait` also waits for the pipes, and a wrapper may have started processes
-    that hold them. So its whole session is killed. Processes that have left the session are not
-    waited for.
+    that hold them. So its whole process group is killed. Processes that have left the group are
+    not waited for.
     """
     if process.returncode is not None:
         return

@@ -47,5 +47,5 @@ def sanitise(text: str | bytes, cap_bytes: int) -> Sanitised:
 
 
 def one_line(text: str, cap_bytes: int) -> str:
-    """The same for a name in a header: newlines and tabs become blanks, runs of blanks become one."""
+    """The same for a name in a header: newlines, tabs and runs of blanks become one blank."""
     return " ".join(sanitise(text.replace("\n", " ").replace("\r", " "), cap_bytes).text.split())
