@@ -64,20 +64,20 @@ class Grounds:
         if self.exits_unattached or self.destroys_unattached:
             return (
                 "exit-unattached or destroy-unattached is on: "
-                "being attached would keep alive what a person has let go"
+                "an attached client would keep a session that a person has left"
             )
         if policy == "on":
             return None
         if not self.typed_at:
             return "nobody is attached: bells would no longer mark the window"
         if self.tells_focus:
-            return "focus-events is on: the program in the pane would be told that it has the focus"
+            return "focus-events is on: the program in the pane would get a focus event"
         if self.counts_clients:
             return "the status line counts clients"
         if came_at and self.typed_at <= came_at:
             return (
-                "nobody has typed since our client came: "
-                "tmux would show it what a script has to say"
+                "nobody has typed since our client connected: "
+                "tmux would show the messages of scripts in our client"
             )
         return None
 

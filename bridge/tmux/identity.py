@@ -141,8 +141,8 @@ class Held:
         if row.key == self.pane.key:
             return ""
         if row.key[:2] != self.pane.key[:2]:
-            anew = f"tmux was started anew, and gave {self.name} to another pane"
-            return anew if self.name.startswith("%") else ""
+            restarted = f"tmux was restarted, and gave {self.name} to another pane"
+            return restarted if self.name.startswith("%") else ""
         number, lost = number_of(row.pane_id), f"{self.pane.pane_id}, which is gone"
         if number <= self.seen[0]:
             return f"it stood beside {lost}"

@@ -126,7 +126,7 @@ def _program(sight: Sight) -> str | None:
     if sight.kind is Kind.UNKNOWN:
         return (
             f"{sight.name} is no agent that is known here, and may execute what it reads "
-            "(if it is an agent, say so: --form agent)"
+            "(if it is an agent, use --form agent)"
         )
     if not sight.rules.allow_opaque and (
         not sight.state.terminal.known or not sight.state.terminal.argv
@@ -256,7 +256,7 @@ def _dialog(sight: Sight) -> str | None:
     if sight.state.session == "waiting":
         return (
             f"{sight.name} asks a question that only a person may answer "
-            "(its own session file says so)"
+            "(status in its own session file)"
         )
     if _TITLE_ASKS.match(sight.state.title) and not sight.state.session:
         return (
@@ -289,7 +289,7 @@ def _working(sight: Sight) -> str | None:
     if sight.kind is not Kind.AGENT or state.session == "idle":
         return None
     if state.session == "busy":
-        return f"{sight.name} is working (its own session file says so)"
+        return f"{sight.name} is working (status in its own session file)"
     if _TITLE_WORKS.match(state.title):
         return f"{sight.name} is working: {_short(state.title)}"
     if sight.profile is not profiles.GENERIC and sight.learned.still >= SPINS:

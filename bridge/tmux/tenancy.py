@@ -134,7 +134,7 @@ class Tenancy:
             if is_registered or await self._replace(pane, text, [*others, self._tenant]):
                 self._pane = pane
                 return
-        raise PaneUnfit(f"pane {pane.label} changes its watchers again and again")
+        raise PaneUnfit(f"pane {pane.label} changes its watchers repeatedly")
 
     async def leave(self) -> None:
         """Remove all our entries. A pane that is gone has no option any more."""

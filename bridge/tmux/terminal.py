@@ -33,7 +33,7 @@ TASKS_MAX = (
 )
 FDS_MAX = 64  # file descriptors of one process to check: a terminal is opened early
 READ_MAX = 4096  # bytes of a file that are read; in a command line, names and flags come first
-UNKNOWN = "a program that cannot be told here"
+UNKNOWN = "a program that cannot be identified here"
 
 
 def read_terminal(tty: str, pane_pid: int) -> Terminal:
