@@ -118,7 +118,8 @@ def wrapped_rows(rows: Sequence[str], joined: Sequence[str]) -> frozenset[int] |
     capture-pane -J joins these rows. None where the two outputs do not agree, as before tmux 3.2,
     where -J removes blanks.
     """
-    wrapped, index = set(), 0
+    wrapped: set[int] = set()
+    index = 0
     for line in joined:
         start, rest = index, line
         while index < len(rows) and rest.startswith(rows[index]):
