@@ -1,8 +1,8 @@
 """Runs tmux: an argument list, a timeout, a locale that keeps bytes unchanged.
 
-Never through a shell, and never with a ticket's text in an argument (the text goes through stdin
-into a buffer). `-u` and LC_ALL are necessary: without them tmux prints every non-ASCII character,
-and every TAB, as '_'.
+It never runs a shell. A ticket's text goes through stdin into a buffer. Only short printable ASCII
+may be an argument (buffers.is_argument). `-u` and LC_ALL are necessary: without them tmux prints
+every non-ASCII character, and every TAB, as '_'.
 
 Only this module and the control-mode client, which has the same `run`, start tmux.
 """

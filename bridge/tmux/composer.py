@@ -110,7 +110,10 @@ class Composer:
         )
 
     def _inner(self, index: int, text: str) -> str:
-        """`text` without the prompt and the sides. It is row `index`, or its parts not in faint."""
+        """`text` without the prompt and the sides.
+
+        `text` is row `index`, or only the text in it that is not faint.
+        """
         row = self.state.rows[index]
         match = self.style.opening.match(row)
         if match and (index == self.top or self.style.edge in (Edge.PROMPTS, Edge.BORDER)):
