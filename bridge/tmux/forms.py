@@ -22,9 +22,8 @@ from bridge.tmux.marks import SAFE_ID, encode_id
 from bridge.tmux.profiles import Repl
 from bridge.tmux.sanitise import one_line, sanitise
 
-LINE_MAX = (
-    4000  # bytes: a terminal in canonical mode drops bytes of a line beyond 4095 (termios(3))
-)
+# Bytes. A terminal in canonical mode drops the bytes of a line beyond 4095 (termios(3)).
+LINE_MAX = 4000
 INERT = "| "  # a line with this beginning is a syntax error in every shell
 LINE_BREAK = " ⏎ "  # replaces a line break where one would act as Enter
 _NAME_BYTES = 64  # of a name in the header, so that it cannot hold a message

@@ -14,8 +14,8 @@ The same guard prevents a paste into a dead pane, which kills the whole server b
 (tmux issue 3830).
 
 The command string contains only ids, numbers and marks, so nothing in it needs quoting. The body is
-in a buffer that an earlier call has loaded. In the same call, a writer that dies would leave half
-of the body, pasted.
+in a buffer. If it comes through stdin, an earlier call has loaded it: in the same call, a writer
+that dies would leave half of the body, pasted.
 
 The claim's deadline is in the condition, too (tmux 3.2 or later). A machine may sleep between our
 look and the paste, and another watcher may type the ticket meanwhile. tmux reads the wall clock at

@@ -4,7 +4,7 @@ A prompt is the text left of the cursor when a command has ended and no person h
 learned
 
     immediately   after a command of ours that was seen to run: the shell is then at its prompt
-    later         when two commands of a person have ended with the same text
+    later         when two commands that are not ours have ended with the same text
 
 Questions and continuation prompts are never learned (prompts.py). Nothing is learned while a person
 may have typed ahead. Prompts are dropped when another process reads the keys, and everything when
