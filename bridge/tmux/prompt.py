@@ -269,8 +269,8 @@ def _dialog(sight: Sight) -> str | None:
     is_open = input_is_empty(sight) or sight.state.session == "idle"
     if is_open and is_known:
         return None
-    # A dialog stands in place of a composer. An unknown agent may show it above its composer.
-    # There only a pointer before a number is certain (`menu_rows`).
+    # A known agent shows a dialog in place of its composer. An unknown one may show it above its
+    # composer. There only a pointer before a number is certain (`menu_rows`).
     questions = (
         [] if is_open else [row for row in block(sight.state) if sight.profile.question.search(row)]
     )

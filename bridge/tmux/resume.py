@@ -6,6 +6,7 @@ The watcher may have crashed, or the text may not have appeared in time. Then th
     Enter was pressed, the program runs      was the text taken? never typed again
     Enter was pressed, the program has       not taken, and seen there until shortly before:
       ended with the text in its input         may be typed again. Else Uncertain
+    pasted, the program has ended            may be typed again: the text has ended with it
     pasted, the text is in the input         press Enter
     pasted, a command, its line is empty     may be typed again
     pasted, an agent's text, and it is       taken, if the transcript shows it: a person pressed
