@@ -112,6 +112,7 @@ FLOORS = {
     "bridge.tmux.lookout": 4,
     "bridge.tmux.pane": 4,
     "bridge.tmux.ps": 4,
+    "bridge.tmux.resume": 4,
     "bridge.tmux.submitter": 4,
     "bridge.tmux.tenancy": 4,
     "bridge.tmux.terminal": 4,

@@ -1,16 +1,18 @@
-"""Has something been written to this terminal? Told by the kernel, at no cost while nothing happens (inotify(7), Linux).
+"""Has a program written to this terminal? From inotify(7) on Linux, without polling.
 
-Every write(2) of a program to its terminal is an IN_MODIFY of /dev/pts/N; our own typing is not, because tmux writes on
-the other side. So whoever waits for a pane looks once, and then only when the program has said something. No tmux
-command, no client that a person could notice, any session, attached or not.
+Every write(2) of a program to its terminal is an IN_MODIFY of /dev/pts/N. Our own typing is not,
+because tmux writes to the other side. So a caller that waits for a pane looks once, and then only
+after the program has written something. This needs no tmux command and no client that a person
+could notice, and works in any session, attached or not.
 
     arm(tty) ─► look ─► not ready ─► wait_stir(armed) ─► look again
 
-Armed BEFORE the look: what is written after the look has begun wakes us. Each watch fires once (IN_ONESHOT), so a program
-that floods its screen costs one event for each look, and the look decides how soon it wants the next.
+Arm BEFORE the look: a write after the beginning of the look then wakes us. Each watch fires once
+(IN_ONESHOT). So a program that floods its screen costs one event for each look, and the look
+decides how soon the next one follows.
 
-Where there is no inotify (macOS, some sandboxes) `arm` gives None and the caller polls. BRIDGE_TEST_NO_INOTIFY=1
-switches that on where there is one: it is for tests, and read once.
+Where there is no inotify (macOS, some sandboxes) `arm` returns None and the caller polls.
+BRIDGE_TEST_NO_INOTIFY=1 switches inotify off, for tests. It is read once.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from typing import Optional
 
 log = logging.getLogger("bridge.tmux")
 IN_MODIFY, IN_ONESHOT, IN_Q_OVERFLOW = 0x2, 0x80000000, 0x4000
-_EVENT = struct.Struct("iIII")  # wd, mask, cookie, length of the name that follows
+_EVENT = struct.Struct("iIII")  # wd, mask, cookie, length of the following name
 HAS_INOTIFY = not os.environ.get("BRIDGE_TEST_NO_INOTIFY")
 _READ = 65536  # bytes of events at a time; one event has 16
 
@@ -32,18 +34,17 @@ Armed = Optional["asyncio.Future[None]"]
 
 
 class Activity:
-    """One inotify instance; used inside one event loop, for any number of terminals; ended with `close`."""
+    """One inotify instance for any number of terminals, in one event loop; ends with `close`."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._libc: ctypes.CDLL | None = None
         self._descriptor = -1
-        self._armed: dict[
-            int, asyncio.Future[None]
-        ] = {}  # watch descriptor -> resolved when it fires; one for each terminal
+        # Watch descriptor -> a future that is done when the watch fires; one for each terminal.
+        self._armed: dict[int, asyncio.Future[None]] = {}
 
     def arm(self, tty: str) -> Armed:
-        """A future that is done when something has been written to `tty` from now on; None where that cannot be known."""
+        """A future that is done after the next write of a program to `tty`; None: not known."""
         if not self._open() or self._libc is None or self._loop is None:
             return None
         watch = self._libc.inotify_add_watch(
@@ -57,14 +58,15 @@ class Activity:
         return armed
 
     def has_stirred(self, armed: asyncio.Future[None]) -> bool:
-        """Has it fired by now? What the kernel has told meanwhile is read first."""
+        """Has it fired by now? Pending inotify events are read first."""
         self._hear()
         return armed.done()
 
     async def wait_stir(self, armed: Armed, tty: str, timeout: float, quiet: float) -> bool:
-        """Wait until it fires, and then until nothing is written for `quiet` seconds; at most `timeout` in all.
+        """Wait until it fires, then until nothing is written for `quiet` seconds.
 
-        False: nothing was written. The pause lets tmux draw what was written, and gathers what a program writes piecemeal.
+        It waits `timeout` seconds at most, in all. False: nothing was written. The pause lets tmux
+        draw what was written, and joins the pieces of a program that writes in several steps.
         """
         clock = asyncio.get_running_loop().time
         deadline = clock() + timeout
@@ -72,9 +74,8 @@ class Activity:
             return False
         while clock() < deadline:
             again = self.arm(tty)
-            await asyncio.sleep(
-                min(quiet, max(0.0, deadline - clock()))
-            )  # not until it fires: a flood would keep us busy
+            # A fixed pause, not until it fires: a flood of writes would keep us busy.
+            await asyncio.sleep(min(quiet, max(0.0, deadline - clock())))
             if again is None or not again.done():
                 break
         return True
@@ -86,7 +87,7 @@ class Activity:
         self._descriptor, self._armed = -1, {}
 
     def _open(self) -> bool:
-        """Lazily, inside the loop; tried once."""
+        """Open inotify on first use, inside the loop. Tried once."""
         if self._loop is not None:
             return self._descriptor >= 0
         self._loop = asyncio.get_running_loop()
@@ -98,7 +99,7 @@ class Activity:
         except (OSError, AttributeError):  # no such library, no such function
             self._descriptor = -1
         if self._descriptor < 0:
-            log.debug("no inotify here: panes are looked at now and then")
+            log.debug("no inotify here: panes are polled")
             return False
         self._loop.add_reader(self._descriptor, self._hear)
         return True
@@ -120,7 +121,7 @@ class Activity:
 
 
 async def _is_done(armed: Armed, timeout: float) -> bool:
-    """Has it fired within `timeout`? Waits that long where it never can."""
+    """Has it fired within `timeout`? Without a watch, wait that long and return False."""
     if armed is None or timeout <= 0:
         await asyncio.sleep(max(0.0, timeout))
         return False

@@ -1,7 +1,8 @@
-"""Paste buffers of our own: how they are named, and who sweeps up after a crash.
+"""Our paste buffers: their names, and their removal after a crash.
 
-`bridge-<pid>-<n>`: a name for each injector, for as long as it lives. A watcher that is killed between load and
-paste leaves one behind, with a ticket's text in it; the next watcher that finds its pane removes it.
+`bridge-<pid>-<n>`: one name for each injector, for its whole life. A watcher that is killed between
+load and paste leaves a buffer with a ticket's text in it. The next watcher that finds its pane
+removes that buffer.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ from bridge.errors import TmuxError
 from bridge.tmux.command import Tmux
 
 _NUMBERS = itertools.count()
-_ARGUMENT = re.compile(
-    r"[ -~]{0,3999}[ -:<-\[\]-~]"
-)  # printable ASCII, the last one no semicolon and no backslash
+# Printable ASCII that does not end in a semicolon or a backslash.
+_ARGUMENT = re.compile(r"[ -~]{0,3999}[ -:<-\[\]-~]")
 _OURS = re.compile(r"bridge-(\d+)-\d+")
 
 
 def is_argument(text: str) -> bool:
-    """May it be given to set-buffer as an argument, whole? tmux takes a semicolon at the end for its own, and 16 KiB at most."""
+    """May it be given to set-buffer as one argument?
+
+    tmux takes a semicolon at the end as a command separator, and at most 16 KiB in all.
+    """
     return _ARGUMENT.fullmatch(text) is not None
 
 
@@ -30,7 +33,7 @@ def new_name() -> str:
 
 
 async def sweep(tmux: Tmux) -> None:
-    """Delete the buffers of processes that are gone. Raises TmuxError only where nothing works at all."""
+    """Delete the buffers of processes that have ended. Raises TmuxError when tmux itself fails."""
     for name in (await tmux.run("list-buffers", "-F", "#{buffer_name}")).split("\n"):
         match = _OURS.fullmatch(name)
         if match and not _is_alive(int(match[1])):
@@ -46,5 +49,5 @@ def _is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except (PermissionError, OverflowError):
-        return True  # somebody's; not ours to judge
+        return True  # another user's process, or no pid of this machine
     return True

@@ -1,18 +1,24 @@
-"""A screen as cells: which columns a character takes, and which characters are faint.
+"""A screen as cells: how many columns a character takes, and which characters are faint.
 
-    capture-pane -e ─► read_rows ─► Row(text, solid)          solid: the same columns, faint text blanked out
+    capture-pane -e ─► read_rows ─► Row(text, solid)
+                                      solid: the same columns, with blanks for faint text
     a string        ─► clusters  ─► (cluster, columns)
 
-A program draws a placeholder or a suggestion faint, and what a person wrote in the normal colours. So what
-is faint says nothing about a draft. Faint is SGR 2 (ECMA-48 8.3.117), "bright black" (SGR 90, colour 8), the
-greys of the 256 colours, and a grey in direct colour that is neither near black nor near white.
+A program draws a placeholder or a suggestion faint, and a person's text in the normal colours. So
+faint text is no draft. Faint is one of these:
 
-A program may draw a cursor of its own: one cell in inverse video (SGR 7), or underlined (SGR 4). On a
-placeholder that cell stands on its first letter, which is then not faint. It counts as faint where faint
-text follows right behind it.
+- SGR 2 (ECMA-48 8.3.117)
+- "bright black" (SGR 90, colour 8)
+- the greys of the 256 colours
+- a grey in direct colour that is neither near black nor near white
 
-Columns are counted for each grapheme cluster (UAX #29, as far as terminals follow it): a sequence with
-ZERO WIDTH JOINER, a flag, and an emoji with a skin tone take two columns, as tmux and the agents count them.
+A program may draw a cursor of its own: one cell in inverse video (SGR 7), or underlined (SGR 4). On
+a placeholder this cell is on the first letter, which is then not faint. It counts as faint if faint
+text follows directly.
+
+Columns are counted for each grapheme cluster (UAX #29, as far as terminals follow it). A sequence
+with ZERO WIDTH JOINER, a flag, and an emoji with a skin tone take two columns. tmux and the agents
+count them in the same way.
 """
 
 from __future__ import annotations
@@ -23,11 +29,12 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-# SGR; any other CSI; OSC up to its end (tmux 3.4 writes hyperlinks so); SO and SI (a line-drawing charset).
+# SGR; any other CSI; OSC up to its end (hyperlinks since tmux 3.4); SO and SI (the line-drawing
+# character set).
 _SEQUENCE = re.compile(
     r"\x1b\[([0-9;:]*)m|\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|([\x0e\x0f])"
 )
-# VT100's line drawing, as capture-pane -e has it between SO and SI.
+# VT100's line-drawing characters, as capture-pane -e prints them between SO and SI.
 _LINES = str.maketrans("jklmnqtuvwxa~", "┘┐┌└┼─├┤┴┬│▒·")
 _GREY_LOW, _GREY_HIGH = 60, 190  # of 255: darker may be text on white, lighter is text on black
 _GREY_SPREAD = 44  # between the channels of what still looks grey: Qwen Code uses colour 103
@@ -39,13 +46,12 @@ class Row:
 
     text: str
     solid: str
-    carets: tuple[
-        int, ...
-    ] = ()  # columns of single cells in inverse video, or underlined: cursors that a program draws
+    # Columns of single cells in inverse video, or underlined: cursors that the program draws.
+    carets: tuple[int, ...] = ()
 
 
 class _Pen:
-    """The attributes that the next character gets; they last from one row into the next."""
+    """The attributes of the next character; they continue from one row to the next."""
 
     def __init__(self) -> None:
         self.dim = self.grey = self.inverse = self.underlined = self.lines = False
@@ -72,7 +78,7 @@ class _Pen:
 
     @property
     def marked(self) -> bool:
-        """As a cursor that the program draws itself."""
+        """Is it drawn like a cursor?"""
         return self.inverse or self.underlined
 
     @property
@@ -81,7 +87,7 @@ class _Pen:
 
 
 def _take_colour(codes: list[int]) -> bool:
-    """Take the rest of an extended colour (ISO 8613-6) from `codes`; is it a grey?"""
+    """Take the rest of an extended colour (ISO 8613-6) from `codes`. Is it a grey?"""
     kind = codes.pop(0) if codes else 0
     if kind == 5:
         index = codes.pop(0) if codes else 0
@@ -94,7 +100,7 @@ def _take_colour(codes: list[int]) -> bool:
 
 
 def _indexed(index: int) -> tuple[int, ...]:
-    """Red, green and blue of a colour from 16 on, as xterm has them: a cube of 6 x 6 x 6, then 24 greys."""
+    """Red, green and blue of a colour from 16 on, as in xterm: a 6 x 6 x 6 cube, then 24 greys."""
     if index >= 232:
         return (8 + 10 * (index - 232),) * 3
     steps = (index - 16) // 36, (index - 16) // 6 % 6, (index - 16) % 6
@@ -107,9 +113,13 @@ def _is_grey(channels: tuple[int, ...]) -> bool:
 
 
 def wrapped_rows(rows: Sequence[str], joined: Sequence[str]) -> frozenset[int] | None:
-    """The indices of `rows` that go on in the next one because the terminal broke them at its edge: capture-pane -J
-    puts these together. None where the two do not agree, as before tmux 3.2, whose -J cuts blanks."""
-    wrapped, index = set(), 0
+    """The indices of the `rows` that continue in the next one because the terminal broke them.
+
+    capture-pane -J joins these rows. None where the two outputs do not agree, as before tmux 3.2,
+    where -J removes blanks.
+    """
+    wrapped: set[int] = set()
+    index = 0
     for line in joined:
         start, rest = index, line
         while index < len(rows) and rest.startswith(rows[index]):
@@ -124,7 +134,7 @@ def wrapped_rows(rows: Sequence[str], joined: Sequence[str]) -> frozenset[int] |
 
 
 def read_rows(lines: Iterable[str]) -> tuple[Row, ...]:
-    """Rows of `capture-pane -e -p`, in their order from the top."""
+    """The rows of `capture-pane -e -p`, from the top."""
     pen = _Pen()
     return tuple(_read_row(line, pen) for line in lines)
 
@@ -163,12 +173,12 @@ def _blank(text: str) -> str:
 
 
 def text_width(text: str) -> int:
-    """Columns that `text` takes."""
+    """The number of columns that `text` takes."""
     return len(text) if text.isascii() else sum(width for _, width in clusters(text))
 
 
 def split_at_column(row: str, column: int) -> tuple[str, str]:
-    """Cut `row` where the cursor stands; a row that tmux trimmed gets back the blanks that it had."""
+    """Cut `row` at the cursor. A row that tmux has trimmed gets its blanks back."""
     used = start = 0
     for cluster, width in clusters(row):
         if used + width > column and width:
@@ -178,7 +188,7 @@ def split_at_column(row: str, column: int) -> tuple[str, str]:
 
 
 def clusters(text: str) -> Iterator[tuple[str, int]]:
-    """Grapheme clusters with their columns, 0, 1 or 2 each."""
+    """Grapheme clusters with their columns: 0, 1 or 2 each."""
     start, size = 0, len(text)
     while start < size:
         end = start + 1
@@ -199,7 +209,7 @@ def _is_regional(char: str) -> bool:
 
 
 def _extends(char: str) -> bool:
-    """Does it belong to the character before it?"""
+    """Does the character belong to the one before it?"""
     if char < "\u0300":
         return False
     return "\U0001f3fb" <= char <= "\U0001f3ff" or char_width(char) == 0
@@ -207,7 +217,7 @@ def _extends(char: str) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def char_width(char: str) -> int:
-    """0, 1 or 2 columns (UAX #11, as tmux's wcwidth)."""
+    """0, 1 or 2 columns (UAX #11, like tmux's wcwidth)."""
     if unicodedata.combining(char) or unicodedata.category(char) in ("Mn", "Me", "Cf"):
         return 0
     return 2 if unicodedata.east_asian_width(char) in ("W", "F") else 1

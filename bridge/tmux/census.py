@@ -1,7 +1,7 @@
-"""All panes of one tmux server, counted once for everybody who asks.
+"""The list of all panes of one tmux server, shared by all callers.
 
-A hundred agents that each look whether their pane is still there would run tmux a hundred times. So one listing answers
-whoever asks while it is fresh, and while one is under way those who come wait for it.
+A hundred agents that each check whether their pane still exists would run tmux a hundred times. So
+one listing answers all callers while it is fresh. While one is being made, new callers wait for it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,16 @@ from bridge.tmux.command import Tmux
 from bridge.tmux.identity import Listing, Pane
 from bridge.tmux.pane import list_panes
 
-RECENT = 0.5  # seconds: as old a listing may be by which a name becomes a pane; whoever types looks at the pane itself
+# Seconds: the greatest age of a listing that resolves a name. Before typing, the pane itself is
+# looked at.
+RECENT = 0.5
 
 
 class Census:
-    """Used inside one event loop. `fresh`: seconds for which a listing says that a pane is there."""
+    """Used inside one event loop.
+
+    `fresh`: the age in seconds up to which a listing proves that a pane exists.
+    """
 
     def __init__(self, tmux: Tmux, fresh: float = RECENT) -> None:
         self._tmux = tmux
@@ -30,33 +35,37 @@ class Census:
         self._counting: asyncio.Future[Listing] | None = None
 
     async def recent(self) -> Listing:
-        """A listing by which a name may become a pane. Raises PaneLost, TmuxError."""
+        """A listing that is fresh enough to resolve a name. Raises PaneLost, TmuxError."""
         return await self.listing(min(self._fresh, RECENT))
 
     async def confirm(self, pane: Pane) -> Listing:
-        """A listing with that pane in it. Raises PaneLost when the pane is gone, TmuxError."""
+        """A listing that contains the pane. Raises PaneLost when the pane is gone, TmuxError."""
         listing = await self.listing(self._fresh)
         if pane.key not in self._ids:
             raise PaneLost(f"pane {pane.label} is gone")
         return listing
 
     async def take(self, pane: Pane) -> None:
-        """Whoever only looks takes nothing: that is tenancy.py's."""
+        """Nothing to do: only tenancy.py registers at a pane."""
 
     def held(self) -> set[str]:
-        """Nor does it hold a ticket."""
+        """No tickets: only tenancy.py has their ids."""
         return set()
 
     async def listing(self, fresh: float) -> Listing:
-        """A listing that is not older than that. Raises PaneLost when there is no server, TmuxError."""
+        """A listing that is at most `fresh` seconds old.
+
+        Raises PaneLost when there is no server, TmuxError.
+        """
         clock = asyncio.get_running_loop().time
         if self._latest is not None and clock() - self._counted_at <= fresh:
             return self._latest
         if self._counting is None or self._counting.done():
             self._counting = asyncio.ensure_future(self._count())
+            # Retrieve the exception: all callers may have been cancelled.
             self._counting.add_done_callback(
                 lambda counted: counted.cancelled() or counted.exception()
-            )  # whoever asked may have been told to stop
+            )
         return await asyncio.shield(self._counting)
 
     def forget(self) -> None:
@@ -72,8 +81,7 @@ class Census:
         began = asyncio.get_running_loop().time()
         listing = await list_panes(self._tmux)
         if not self._ids.issuperset(ids := frozenset(row.key for row in listing.rows)):
-            await sweep(
-                self._tmux
-            )  # panes that we did not know: somebody may have left a buffer behind for one of them
+            # There are new panes: a watcher that died may have left a buffer for one of them.
+            await sweep(self._tmux)
         self._latest, self._ids, self._counted_at = listing, ids, began
         return listing

@@ -1,11 +1,13 @@
-"""What Claude Code says of its own session: idle, busy, or waiting for an answer.
+"""The status that Claude Code records for its session: idle, busy, or waiting for an answer.
 
-Each session keeps a file `sessions/PID.json` in its configuration folder ($CLAUDE_CONFIG_DIR, else ~/.claude):
+Each session has a file `sessions/PID.json` in its configuration folder ($CLAUDE_CONFIG_DIR, else
+~/.claude):
 
-    {"pid": 4711, "procStart": "139902", "status": "idle" | "busy" | "waiting", "waitingFor": "dialog open", ...}
+    {"pid": 4711, "procStart": "139902", "status": "idle" | "busy" | "waiting",
+     "waitingFor": "dialog open", ...}
 
-The file is not documented; seen with 2.1.197 and 2.1.332. It stays behind when a session is killed, so the
-process's start time must be the same. What is missing or cannot be read says nothing.
+The file is not documented; seen with 2.1.197 and 2.1.332. A session that is killed leaves its file.
+So the process's start time must be the same. A missing or unreadable file gives no status.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ STATUSES = frozenset({"idle", "busy", "waiting"})
 
 
 def claude_status(process: str) -> str:
-    """ "idle", "busy", "waiting", or "" where nothing is known. `process` is Terminal.process: "PID-START"."""
+    """The status: "idle", "busy", "waiting", or "" for unknown.
+
+    `process` is Terminal.process: "PID-START".
+    """
     pid, _, start = process.partition("-")
     if not pid.isdigit():
         return ""
@@ -34,7 +39,7 @@ def claude_status(process: str) -> str:
 
 
 def _folder(pid: str) -> str:
-    """The configuration folder, by the environment that the process was started with (proc(5), environ)."""
+    """The configuration folder, from the environment at the process's start (proc(5), environ)."""
     with open(f"/proc/{pid}/environ", "rb") as file:
         pairs = (pair.partition(b"=") for pair in file.read(1 << 20).split(b"\0"))
         environment = {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}

@@ -1,8 +1,10 @@
-"""Runs tmux: an argument list, a deadline, a locale that keeps bytes whole.
+"""Runs tmux: an argument list, a timeout, a locale that keeps bytes unchanged.
 
-Never a shell, never text of a ticket in an argument (it goes through stdin into a buffer). `-u` and
-LC_ALL: without them tmux prints every non-ASCII character, and every TAB, as '_'. A control-mode client
-with the same `run` may take this one's place: nobody else starts tmux.
+It never runs a shell. A ticket's text goes through stdin into a buffer. Only short printable ASCII
+may be an argument (buffers.is_argument). `-u` and LC_ALL are necessary: without them tmux prints
+every non-ASCII character, and every TAB, as '_'.
+
+Only this module and the control-mode client, which has the same `run`, start tmux.
 """
 
 from __future__ import annotations
@@ -18,17 +20,16 @@ from bridge.tmux.gathering import Gathering, only_looks
 from bridge.tmux.guard import is_guarded
 from bridge.turns import Turns
 
-LEAVE = 0.5  # seconds that a killed tmux has to end; more only where somebody else holds its pipes
-PROCESSES = (
-    6  # at a time: a hundred at once would only be in one another's way, and miss their deadlines
-)
+LEAVE = 0.5  # seconds for a killed tmux to end; it takes longer if another process holds its pipes
+PROCESSES = 6  # at a time: a hundred would only slow one another down until they time out
 LOST = re.compile(
-    r"no server running|error connecting|lost server|server exited|can't find (pane|window|session)|no current (session|target)|no sessions"
+    r"no server running|error connecting|lost server|server exited"
+    r"|can't find (pane|window|session)|no current (session|target)|no sessions"
 )
 
 
 class Tmux:
-    """One tmux server, named as `tmux -L` or `-S` name it; neither: the user's own."""
+    """One tmux server, selected as with `tmux -L` or `-S`; with neither, the default server."""
 
     def __init__(
         self,
@@ -44,19 +45,18 @@ class Tmux:
             self._prefix += ["-L", socket_name]
         self._deadline = deadline  # seconds for one call
         self._looks = Gathering(self._run_process)
-        self._changes = Gathering(
-            self._run_process
-        )  # apart: between a look and what it permits no other look may come
+        # Separate: a change follows the look that permits it, without other looks in between.
+        self._changes = Gathering(self._run_process)
         self._turns = Turns(PROCESSES)
         self._version: tuple[int, int] | None = None
 
     @property
     def server(self) -> str:
-        """How a person would name this server on tmux's command line."""
+        """The server, as on tmux's command line."""
         return " ".join(["tmux", *self._prefix[2:]])
 
     async def run(self, *argv: str, stdin: bytes | None = None) -> str:
-        """Run one tmux invocation and return what it printed. Raises TmuxError that names the subcommand."""
+        """Run one tmux invocation and return its output. Raises TmuxError with the subcommand."""
         if is_guarded(argv):
             return await self._changes.ask(argv, tells=True)
         if stdin is None and argv and only_looks(argv):
@@ -67,13 +67,15 @@ class Tmux:
         return out
 
     async def _run_process(self, argv: list[str], stdin: bytes | None = None) -> tuple[str, str]:
-        """(what it printed, its complaint); a complaint that is not empty is a failure. Raises TmuxError when there is no outcome."""
+        """(output, error text). An error text that is not empty means failure.
+
+        Raises TmuxError when the outcome is unknown.
+        """
         async with self._turns:
             process = await self._start(argv, stdin)
             try:
-                out, err = await within(
-                    self._deadline, process.communicate(stdin)
-                )  # wait_for may lose a cancellation, see tasks.py
+                # Not wait_for: it may lose a cancellation, see tasks.py.
+                out, err = await within(self._deadline, process.communicate(stdin))
             except asyncio.TimeoutError:
                 raise TmuxError(
                     _subcommand(argv), f"no answer from {self.server} in {self._deadline:g} s"
@@ -92,9 +94,10 @@ class Tmux:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 env=dict(os.environ, LC_ALL="C.UTF-8"),
-                start_new_session=True,  # a Ctrl-C in our terminal is for us, and we may still have an injection to finish
+                # A Ctrl-C in our terminal is for us: we may have to finish an injection first.
+                start_new_session=True,
             )
-        except ValueError as error:  # an argument that no process can have
+        except ValueError as error:  # an argument that cannot be passed, such as a NUL byte
             raise TmuxError(_subcommand(argv), str(error)) from error
         except OSError as error:
             raise TmuxError(
@@ -103,7 +106,7 @@ class Tmux:
             ) from error
 
     async def version(self) -> tuple[int, int]:
-        """(3, 3) for "tmux 3.3a", (3, 6) for "tmux next-3.6"; (99, 0) for one that does not say (master)."""
+        """(3, 3) for "tmux 3.3a", (3, 6) for "tmux next-3.6", (99, 0) without a number (master)."""
         if self._version is None:
             match = re.search(r"(\d+)\.(\d+)", await self.run("-V"))
             self._version = (int(match[1]), int(match[2])) if match else (99, 0)
@@ -115,18 +118,20 @@ def _subcommand(argv: list[str]) -> str:
 
 
 async def end_process(process: asyncio.subprocess.Process) -> None:
-    """Leave no child behind, whatever ended the wait: a deadline, or a cancelled caller.
+    """Leave no child process, whatever ended the wait: a timeout, or a cancelled caller.
 
-    From Python 3.11 on `wait` waits for the pipes, too, and a wrapper may have started what holds them: all of its session is
-    ended with it, and what has left that session is not waited for.
+    From Python 3.11 on `wait` also waits for the pipes, and a wrapper may have started processes
+    that hold them. So its whole process group is killed. Processes that have left the group are
+    not waited for.
     """
     if process.returncode is not None:
         return
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
-        pass  # it ended in this very moment
-    transport: asyncio.SubprocessTransport = process._transport  # type: ignore[attr-defined]  # no public way to let go of the pipes
+        pass  # it ended in this moment
+    # asyncio has no public way to close the pipes.
+    transport: asyncio.SubprocessTransport = process._transport  # type: ignore[attr-defined]
     ended = asyncio.ensure_future(process.wait())
     await asyncio.wait({ended}, timeout=LEAVE)
     transport.close()

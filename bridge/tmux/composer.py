@@ -1,19 +1,21 @@
-"""Where is an agent's composer, and what stands in it?
+"""Where is an agent's composer, and what is in it?
 
-    caret ─► its rows: between two rules, within a border, under a prompt ─► the text in them ─► empty?
+    caret ─► its rows: between two rules, within a border, under a prompt ─► their text ─► empty?
 
-A composer is what its edges enclose, not the last row that begins with a glyph: a person's draft may hold any
-glyph. Each agent has one way to draw its composer (Edge); an agent that we do not know gets the most careful one.
+A composer is the area inside its edges, not the last row that begins with a prompt glyph: a
+person's draft may hold any glyph. Each agent has one way to draw its composer (Edge). An unknown
+agent gets the most careful one.
 
-The caret is the terminal's cursor. A program that hides it draws one of its own (cells.py), and most leave the
-hidden one in the same place.
+The caret is the terminal's cursor. A program that hides it draws one of its own (cells.py), and
+most programs leave the hidden one in the same place.
 
-Empty means all of this:
-  - the row begins with the prompt, and the caret stands right behind it;
-  - nothing but faint text stands right of the caret, and in the other rows;
-  - there is no other row, unless a long placeholder wraps into it;
-  - where an empty composer always shows a placeholder, one is shown.
-So a blank, a line break and a draft with the caret at its start are drafts, whatever words they hold.
+A composer is empty if all of this is true:
+  - The row begins with the prompt, and the caret is right behind it.
+  - Only faint text is right of the caret, and in the other rows.
+  - There is no other row, unless a long placeholder wraps into it.
+  - If an empty composer of this agent always shows a placeholder, there is one.
+
+So a blank, a line break, and a draft with the caret at its start are drafts, whatever they contain.
 """
 
 from __future__ import annotations
@@ -26,37 +28,35 @@ from re import Pattern
 from bridge.tmux.cells import split_at_column, text_width
 from bridge.tmux.state import PaneState
 
-BORDER = re.compile(
-    "[\u2500-\u258b\u258d-\u259f|]"
-)  # box drawing and blocks, but not ▌, a prompt of Codex
+# Box drawing and blocks, but not ▌, a prompt of Codex.
+BORDER = re.compile("[\u2500-\u258b\u258d-\u259f|]")
 _RULES = "─━═╌┄▀▄▁▔"
 _CORNERS = "╭╮╰╯┌┐└┘┏┓┗┛╔╗╚╝"
 _SIDES = "│┃║|"
 
 
 class Edge(enum.Enum):
-    """How the rows of a composer are told from the rest of the screen."""
+    """What separates the rows of a composer from the rest of the screen."""
 
     RULES = "rules"  # a rule above and one below; further rows are indented
     BORDER = "border"  # a line at the left of each row; the last two rows are the composer's own
     PROMPTS = "prompts"  # each row begins with the prompt
     INDENT = "indent"  # nothing around it; further rows are indented
     BOX = "box"  # a frame all around it
-    LINE = (
-        "line"  # one line of a line editor, or of the kernel's: it goes on below a row that is full
-    )
-    ANY = "any"  # of an agent that we do not know: a box, rules, or blank rows
+    LINE = "line"  # one line of a line editor or of the kernel; it continues below a full row
+    ANY = "any"  # of an unknown agent: a box, rules, or blank rows
 
 
 @dataclass(frozen=True)
 class Style:
     """How one agent draws its composer."""
 
-    opening: Pattern[str]  # its first row, up to where the text begins
+    opening: Pattern[str]  # its first row, up to the beginning of the text
     edge: Edge
     has_placeholder: bool = False  # an empty one always shows a placeholder
-    foot: Pattern[str] = re.compile("")  # BORDER: the last row, when it is open for text
-    has_cursor: bool = False  # the terminal's cursor is in it; hidden, something else has the keys
+    foot: Pattern[str] = re.compile("")  # BORDER: the last row, when the composer is open
+    # The terminal's cursor is in it. If that is hidden, something else gets the keys.
+    has_cursor: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Composer:
     style: Style
     top: int
     bottom: int
-    opening: str  # the prompt as it stands there; "" where the first row is above what is shown
+    opening: str  # the prompt as it is drawn; "": the first row is above the screen
 
     @property
     def rows(self) -> list[str]:
@@ -97,9 +97,8 @@ class Composer:
         if self.style.has_placeholder and not self.rows[0].strip():
             return False
         if row < 0:
-            return (
-                not self.state.cursor_shown
-            )  # only an agent that we do not know hides it elsewhere
+            # There is no caret in it: only an unknown agent hides the cursor elsewhere.
+            return not self.state.cursor_shown
         left = split_at_column(self.state.rows[self.top], column)[0]
         return row == self.top and self.style.opening.fullmatch(left) is not None
 
@@ -111,7 +110,10 @@ class Composer:
         )
 
     def _inner(self, index: int, text: str) -> str:
-        """`text`, the row `index` or what is not faint of it, without the prompt and the sides."""
+        """`text` without the prompt and the sides.
+
+        `text` is row `index`, or only the text in it that is not faint.
+        """
         row = self.state.rows[index]
         match = self.style.opening.match(row)
         if match and (index == self.top or self.style.edge in (Edge.PROMPTS, Edge.BORDER)):
@@ -119,14 +121,14 @@ class Composer:
         else:
             left = text_width(row) - text_width(row.lstrip()) + 1 if self._is_boxed else 0
         line = row.rstrip()
-        # By its column: a draft may hold any such character.
+        # Cut by column: a draft may hold any of these characters.
         if self._is_boxed and line[-1:] in tuple(_SIDES):
             text = split_at_column(text, text_width(line) - 1)[0]
         return split_at_column(text, left)[1]
 
 
 def find_composer(state: PaneState, styles: tuple[Style, ...]) -> Composer | None:
-    """The composer that the caret is in, drawn in one of these styles; None where none is open."""
+    """The composer that holds the caret, drawn in one of these styles; None where none is open."""
     return next(
         (found for found in (_find(state, style) for style in styles) if found is not None), None
     )
@@ -139,29 +141,27 @@ def _find(state: PaneState, style: Style) -> Composer | None:
         if found is not None:
             top, bottom = found
             match = style.opening.match(state.rows[top])
-            # The prompt is always drawn in the first row that is in sight, also when the text scrolls.
+            # The prompt is always in the first visible row, also when the text scrolls.
             if match or top == 0 or style.edge is Edge.ANY:
                 return Composer(state, style, top, bottom, match[0] if match else "")
     return None
 
 
 def _start_rows(state: PaneState, style: Style) -> list[int]:
-    """Rows to begin at, the likeliest first."""
+    """Rows to begin at, the most probable first."""
     if state.cursor_shown or style.has_cursor:
         return [state.cursor_y, *_below_a_frame(state, style)] if state.cursor_shown else []
     drawn = [row for _, row in reversed(state.carets)]
     openings = [
         row for row in range(len(state.rows) - 1, -1, -1) if style.opening.match(state.rows[row])
     ]
-    is_unknown = style.edge in (
-        Edge.ANY,
-        Edge.BOX,
-    )  # of the others the hidden cursor tells where it is
+    # The other styles leave the hidden cursor in the composer.
+    is_unknown = style.edge in (Edge.ANY, Edge.BOX)
     return [*drawn, *openings[:1]] if is_unknown else [*drawn, state.cursor_y]
 
 
 def _below_a_frame(state: PaneState, style: Style) -> list[int]:
-    """A window that is resized may leave the cursor below the frame until the program draws again."""
+    """After a resize the cursor may be below the frame until the program draws again."""
     if style.edge not in (Edge.ANY, Edge.BOX):
         return []
     row, passed = state.cursor_y, False
@@ -181,7 +181,7 @@ def _caret(state: PaneState, top: int, bottom: int) -> tuple[int, int] | None:
 
 
 def is_rule(row: str, width: int) -> bool:
-    """A line across the pane, perhaps with a word in it. A draft cannot draw one: its rows are indented."""
+    """A line across the pane, perhaps with a word in it. A draft is indented, so it draws none."""
     line = row.rstrip()
     edge = line.lstrip()[:1]
     if len(line) - len(line.lstrip()) > 1 or edge == "" or edge not in _RULES + _CORNERS:
@@ -201,7 +201,7 @@ def _between_rules(state: PaneState, style: Style, row: int) -> tuple[int, int] 
     while bottom + 1 < len(rows) and not is_rule(rows[bottom + 1], width):
         bottom += 1
     if bottom + 1 >= len(rows):
-        return None  # what has no rule below it is a dialog, or something else
+        return None  # without a rule below it, it is a dialog, or something else
     return (top, bottom) if top > 0 or not style.opening.match(rows[top]) else None
 
 
@@ -217,10 +217,8 @@ def _within_border(state: PaneState, style: Style, row: int) -> tuple[int, int] 
         bottom += 1
     end = state.rows[bottom + 1] if bottom + 1 < len(state.rows) else ""
     is_open = end.startswith(side[:-1] + "╹") and style.foot.match(state.rows[bottom][len(side) :])
-    top, bottom = (
-        top + 1,
-        bottom - 2,
-    )  # a blank row above the text; a blank one and the foot below it
+    # A blank row is above the text; a blank one and the foot are below it.
+    top, bottom = top + 1, bottom - 2
     return (top, bottom) if is_open and top <= row <= bottom else None
 
 
@@ -255,7 +253,10 @@ def _is_indented(row: str) -> bool:
 
 
 def _in_a_box(state: PaneState, style: Style, row: int) -> tuple[int, int] | None:
-    """Rows with a side at their left, and a frame above and below; of an unknown agent, half as wide as the pane at least."""
+    """Rows with a side at their left, and a frame above and below.
+
+    For an unknown agent the frame must be at least half as wide as the pane.
+    """
     rows = state.rows
     side = rows[row].lstrip()[:1]
     if side == "" or side not in _SIDES:
@@ -267,16 +268,15 @@ def _in_a_box(state: PaneState, style: Style, row: int) -> tuple[int, int] | Non
         bottom += 1
     if top == 0:
         return None
-    frames = (
-        rows[top - 1 : top] + rows[bottom + 1 : bottom + 2]
-    )  # a window that is resized may cut off the lower one
+    # A resized window may cut off the lower frame.
+    frames = rows[top - 1 : top] + rows[bottom + 1 : bottom + 2]
     narrow = state.width // 2 if style.edge is Edge.ANY else 0  # a draft may draw a small one
     is_framed = all(_is_edge(frame) and text_width(frame.rstrip()) >= narrow for frame in frames)
     return (top, bottom) if is_framed else None
 
 
 def _anywhere(state: PaneState, style: Style, row: int) -> tuple[int, int] | None:
-    """A box; between two rules, if that begins with the prompt; else up to a blank row."""
+    """A box; or the area between two rules that begins with the prompt; else up to a blank row."""
     boxed = _in_a_box(state, style, row)
     if boxed:
         return boxed

@@ -4,14 +4,22 @@
                │no                               │broken, and the command only looks
                └──────────► a process ◄──────────┘
 
-One connection for one tmux server. It is opened when it is first useful, only where `anchor` allows it and behind a
-`gate` until a person has typed (policy "auto"), and given up at once when that changes (a keeper task asks after every
-notification that matters, and every RECHECK seconds), when an answer is late, or when tmux says what control mode does not
-say. Then processes take its place, and another connection is tried with growing pauses. Every such change is one log line.
+There is one connection for one tmux server. It is opened when it is first useful, and only where
+`anchor` allows it. With the policy "auto" it waits behind a `gate` until a person has typed.
 
-What has a body (stdin), a control character or a version switch is always a process. A command that CHANGES something and
-whose answer was lost is not asked again by a process: it may be done. Its caller gets ControlBroken, a TmuxError, and
-looks at the pane's marks, as after any crash.
+It is closed immediately when one of these happens:
+
+- `anchor` no longer allows it: a keeper task checks after every relevant notification, and every
+  RECHECK seconds
+- an answer is late
+- tmux sends a line that is no control mode
+
+Then processes take its place, and a new connection is tried after growing pauses. Every such change
+is one log line.
+
+A command with a body (stdin), a control character or a version switch always runs in a process. If
+the answer of a command that CHANGES something is lost, no process repeats it: the change may be
+done. Its caller gets ControlBroken, a TmuxError, and reads the pane's marks, as after any crash.
 """
 
 from __future__ import annotations
@@ -33,8 +41,10 @@ from bridge.tmux.gate import Gate
 from bridge.tmux.gathering import only_looks
 
 log = logging.getLogger("bridge.tmux")
-TYPED_STEP = 2.0  # seconds between two looks whether somebody has typed
-RECHECK = 10.0  # seconds between two looks whether we may stay, or may come: options change without a notification
+TYPED_STEP = 2.0  # seconds between two checks whether a person has typed
+# Seconds between two checks whether our client may stay attached, or may attach: options change
+# without a notification.
+RECHECK = 10.0
 BACKOFF_BASE, BACKOFF_CAP = 1.0, 60.0  # seconds between two connections that broke
 LINE_MAX = 16384  # characters of a line: a guarded sequence has 1500
 
@@ -42,7 +52,10 @@ Run = Callable[..., Awaitable[str]]
 
 
 class ControlClient(Tmux):
-    """One tmux server, through a control client where that is possible. Used inside one event loop; ended with `aclose`."""
+    """One tmux server, through a control client where that is possible.
+
+    Used inside one event loop; ends with `aclose`.
+    """
 
     def __init__(
         self,
@@ -56,18 +69,19 @@ class ControlClient(Tmux):
         self._policy = policy
         self._connection: ControlConnection | None = None
         self._keeper: asyncio.Future[None] | None = None
-        self._comer: tuple[ControlConnection, Gate] | None = None  # the one that waits at its gate
+        # The connection that waits at its gate.
+        self._comer: tuple[ControlConnection, Gate] | None = None
         self._is_opening = False
         self._not_before = 0.0  # monotonic seconds; no connection is tried earlier
         self._delays = self._new_delays()
-        self._said = ""  # why there is no connection, as it was logged last
+        self._said = ""  # the last logged reason why there is no connection
 
     @property
     def is_connected(self) -> bool:
         return self._connection is not None and not self._connection.broken
 
     async def run(self, *argv: str, stdin: bytes | None = None) -> str:
-        """Run one tmux invocation and return what it printed. Raises TmuxError that names the subcommand."""
+        """Run one tmux invocation and return its output. Raises TmuxError with the subcommand."""
         line = (
             control_line(argv) if stdin is None and argv and not argv[0].startswith("-") else None
         )
@@ -90,7 +104,7 @@ class ControlClient(Tmux):
         await self._turn_away()
 
     async def _reach(self) -> ControlConnection | None:
-        """The connection; None when there is none and none can be had now."""
+        """The connection; None when there is none and none can be opened now."""
         if self.is_connected:
             return self._connection
         if self._policy == "off" or self._is_opening or time.monotonic() < self._not_before:
@@ -106,14 +120,14 @@ class ControlClient(Tmux):
 
     async def _open(self) -> ControlConnection | None:
         if self._keeper is not None and not self._keeper.done():
-            return None  # the one before is still leaving
+            return None  # the previous connection is still closing
         anchor, objection = await self._anchor(super().run, "")
         if anchor is None:
             await self._turn_away()
             self._wait(objection, RECHECK)
             return None
         connection = await self._attach(anchor)
-        if self._policy == "off":  # closed meanwhile
+        if self._policy == "off":  # `aclose` was called meanwhile
             await self._turn_away()
             if connection is not None:
                 await connection.aclose()
@@ -126,7 +140,7 @@ class ControlClient(Tmux):
         return connection
 
     async def _attach(self, anchor: Grounds) -> ControlConnection | None:
-        """None: ours stands at the gate, until a person has typed. Raises ControlBroken."""
+        """None: our client waits at the gate until a person has typed. Raises ControlBroken."""
         session_id = anchor.session_id
         if self._policy == "on":
             return await ControlConnection.open(self._prefix, session_id, self._deadline)
@@ -155,7 +169,7 @@ class ControlClient(Tmux):
         return connection
 
     async def _turn_away(self) -> None:
-        """Whoever waits at a gate goes."""
+        """Close the connection that waits at a gate."""
         comer, self._comer = self._comer, None
         if comer is None:
             return
@@ -169,14 +183,14 @@ class ControlClient(Tmux):
             await connection.aclose()
 
     async def _keep(self, connection: ControlConnection) -> None:
-        """Own the connection: leave when we may not stay, and clean up when it has broken."""
+        """Own the connection: close it when it may not stay, and clean up when it has broken."""
         since = time.monotonic()
         try:
             while not connection.broken:
                 try:
                     await within(RECHECK, connection.news.wait())
                 except asyncio.TimeoutError:
-                    self._delays = self._new_delays()  # it has held
+                    self._delays = self._new_delays()  # it works: start the backoff again
                 connection.news.clear()
                 objection = connection.broken or await self._objection_to_stay(connection)
                 if objection:
@@ -198,7 +212,7 @@ class ControlClient(Tmux):
             return str(error)
 
     async def _anchor(self, run: Run, only: str, came_at: int = 0) -> tuple[Grounds | None, str]:
-        """(where to attach, why not); `only` that session when it is given."""
+        """(where to attach, or why not); only in the session `only`, if that is given."""
         lines = (
             await run("list-sessions", "-F", SESSIONS, ";", "list-clients", "-F", CLIENTS)
         ).split("\n")

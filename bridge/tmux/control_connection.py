@@ -1,13 +1,14 @@
-"""One control client of one tmux server: asks, and matches the answers.
+"""One control client of one tmux server: sends requests, and matches the answers.
 
-A command list prints one block for each of its commands, and `if-shell` adds those that it runs, so blocks cannot be
-counted. Every question is therefore followed by a second line that prints a word nobody can guess:
+A command list prints one block for each of its commands, and `if-shell` adds blocks for those that
+it runs. So blocks cannot be counted. Every request is therefore followed by a second line that
+prints a random word:
 
     'list-panes' '-a'                     blocks ... these are the answer
-    display-message -p '5f1c...-17'       a block with nothing but that word: the answer is whole
+    display-message -p '5f1c...-17'       a block with only that word: the answer is complete
 
-A question that got no answer in time leaves its outcome unknown, and everything after it in doubt: the connection is
-broken then, for good, and its owner makes another.
+If an answer does not come in time, the outcome of that request is unknown, and all later answers
+are in doubt. The connection is then broken for ever, and its owner opens another.
 """
 
 from __future__ import annotations
@@ -28,13 +29,11 @@ from bridge.tmux.control_wire import Block, ControlParser, Notification, Said
 from bridge.tmux.gate import ATTACH, Gate
 
 READ = 1 << 16  # bytes at a time
-LEAVE = 0.4  # seconds that a client has to end when its input does; tmux needs some ms, and who waits for us is patient for 0.5 s
-NEWS = {
-    "client-detached",
-    "client-session-changed",
-    "sessions-changed",
-    "session-changed",
-}  # after which the anchor must be judged anew
+# Seconds for a client to end after its input has ended. tmux needs some ms, and our caller waits
+# for 0.5 s.
+LEAVE = 0.4
+# Notifications after which the anchor must be checked again.
+NEWS = {"client-detached", "client-session-changed", "sessions-changed", "session-changed"}
 
 
 @dataclass(eq=False)
@@ -45,7 +44,7 @@ class _Question:
 
 
 class ControlConnection:
-    """A running `tmux -C`; broken once, broken for ever."""
+    """A running `tmux -C`. Once it is broken, it stays broken."""
 
     def __init__(
         self,
@@ -56,23 +55,22 @@ class ControlConnection:
         deadline: float,
     ) -> None:
         self.session_id = session_id
-        self.came_at = 0  # seconds of the clock; 0: attached without a gate
+        self.came_at = 0  # when it connected, in seconds since 1970; 0: attached without a gate
         self.broken = ""  # why it cannot be used any more
-        self.news = (
-            asyncio.Event()
-        )  # something happened that may forbid us to stay; set when broken, too
+        # Set after a notification that may forbid it to stay; set when broken, too.
+        self.news = asyncio.Event()
         self._process, self._words, self._pipe = process, words, pipe
         self._deadline = deadline
         self._questions: deque[_Question] = deque()
         self._nonce, self._asked = secrets.token_hex(16), 0
-        self._greeted = asyncio.Event()  # tmux has said something; set when broken, too
+        self._greeted = asyncio.Event()  # tmux has sent its first block; set when broken, too
         self._reader = asyncio.ensure_future(self._read())
 
     @classmethod
     async def open(
         cls, prefix: Sequence[str], session_id: str, deadline: float
     ) -> ControlConnection:
-        """Attach at once. Raises ControlBroken."""
+        """Attach immediately. Raises ControlBroken."""
         connection = await cls._start(prefix, session_id, deadline, [*ATTACH, session_id])
         await connection.confirm()
         return connection
@@ -81,7 +79,7 @@ class ControlConnection:
     async def come(
         cls, prefix: Sequence[str], gate: Gate, session_id: str, deadline: float
     ) -> ControlConnection:
-        """Come to the gate, and wait there. Raises ControlBroken."""
+        """Connect, and wait at the gate. Raises ControlBroken."""
         connection = await cls._start(prefix, session_id, deadline, gate.wait)
         try:
             await within(deadline, connection._greeted.wait())
@@ -100,7 +98,10 @@ class ControlConnection:
     async def _start(
         cls, prefix: Sequence[str], session_id: str, deadline: float, argv: Sequence[str]
     ) -> ControlConnection:
-        """The client itself holds the other end of its stdout, too: one whose words nobody can read any more never leaves (tmux 3.5a)."""
+        """Start the client. It holds the read end of its own stdout, too.
+
+        A client with a closed output never ends (tmux 3.5a).
+        """
         ours, theirs = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -112,7 +113,8 @@ class ControlConnection:
                 stderr=asyncio.subprocess.DEVNULL,
                 pass_fds=(ours,),
                 env=dict(os.environ, LC_ALL="C.UTF-8"),
-                start_new_session=True,  # a Ctrl-C in our terminal is for us, and we may still have an injection to finish
+                # A Ctrl-C in our terminal is for us: we may have to finish an injection first.
+                start_new_session=True,
             )
         except BaseException as error:
             os.close(ours)
@@ -132,7 +134,7 @@ class ControlConnection:
         return cls(process, words, pipe, session_id, deadline)
 
     async def confirm(self) -> None:
-        """See that it is attached; closed when it is not. Raises ControlBroken."""
+        """Check that it is attached, and close it if it is not. Raises ControlBroken."""
         try:
             await self.ask("display-message", "display-message -p ok")
         except TmuxError as error:
@@ -143,7 +145,10 @@ class ControlConnection:
             raise
 
     async def ask(self, subcommand: str, line: str) -> str:
-        """What the commands of `line` print. Raises TmuxError as tmux says it, ControlBroken when the outcome is unknown."""
+        """The output of the commands of `line`.
+
+        Raises TmuxError with tmux's error text, and ControlBroken when the outcome is unknown.
+        """
         if self.broken:
             raise ControlBroken(self.broken)
         self._asked += 1
@@ -164,7 +169,7 @@ class ControlConnection:
         return "".join(line + "\n" for block in blocks for line in block.lines)
 
     async def aclose(self) -> None:
-        """Leave: a control client ends when its input does."""
+        """Close the connection: a control client ends when its input does."""
         self._break("closed")
         assert self._process.stdin is not None
         self._process.stdin.close()
@@ -181,7 +186,7 @@ class ControlConnection:
             await stop_all(self._reader)
 
     def _kill(self) -> None:
-        """The client, and whatever it may have started: it leads a session of its own."""
+        """Kill the client and all that it has started: it leads a session of its own."""
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -200,7 +205,7 @@ class ControlConnection:
         except ControlBroken as error:
             self._break(str(error))
         while await self._words.read(READ):
-            continue  # nobody wants it; but it can end only when it has said it all
+            continue  # not used, but the client ends only when its output has been read
 
     def _hear(self, said: Said) -> None:
         if isinstance(said, Block):
@@ -218,17 +223,17 @@ class ControlConnection:
             self._break(f"tmux refused the gate: {' '.join(block.lines)}")
         self._greeted.set()
         if not self._questions:
-            return  # a block of the command line itself, when nothing was asked yet
+            return  # a block of the client's own command line, before the first request
         question = self._questions[0]
         if block.lines != (question.word,):
             question.blocks.append(block)
             return
         self._questions.popleft()
-        if not question.answer.done():  # done: its asker was cancelled
+        if not question.answer.done():  # done: its caller was cancelled
             question.answer.set_result(question.blocks)
 
     def _break(self, reason: str) -> None:
-        """Everybody who waits learns that his answer will not come."""
+        """Fail all pending requests."""
         self.broken = self.broken or reason
         self.news.set()
         self._greeted.set()

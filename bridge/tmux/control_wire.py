@@ -1,4 +1,4 @@
-"""What tmux's control mode says, as values; and how a command is said to it (tmux(1), CONTROL MODE).
+"""A parser for tmux's control mode, and the encoding of a command for it (tmux(1), CONTROL MODE).
 
     %begin 1795338158 279 1         time, number, flags
     one line of a command's output
@@ -6,11 +6,12 @@
     %output %5 text\\015\\012         octal for bytes below space and for the backslash
     %session-renamed $0 lucy        every other line that begins with '%'
 
-A command prints what a pane shows, so a line of its output may look like any of these: inside a block only the
-very three words of its %begin end it. Whoever draws those on his screen fools nobody but the reader of his own pane.
+A command prints what a pane shows, so a line of its output may look like any of these. Inside a
+block, only the same three words as in its %begin end it. A program that guesses them can only fake
+the picture of its own pane.
 
-A command is ONE line: what follows a line feed would run as a tmux command, even inside quotes. So an argument with
-any control character is not said here at all.
+A command is ONE line: text after a line feed would run as a tmux command, even inside quotes. So an
+argument with any control character is not sent in control mode at all.
 """
 
 from __future__ import annotations
@@ -22,12 +23,9 @@ from typing import Union
 
 from bridge.errors import ControlBroken
 
-HELD_MAX = (
-    8 << 20
-)  # bytes of one line, and of one block: a screen of 1000 columns, 500 rows, 16 bytes a cell
-_LINE_COST = (
-    64  # bytes that a held line costs beside its text, so that empty lines are bounded, too
-)
+# Bytes of one line, and of one block: a screen of 1000 columns, 500 rows, 16 bytes a cell.
+HELD_MAX = 8 << 20
+_LINE_COST = 64  # bytes of a held line beside its text, so that empty lines are bounded, too
 _GUARD = re.compile(rb"%begin (\d{1,20} \d{1,20} \d{1,20})")
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
 _NAME = re.compile(r"%([a-z][a-z0-9-]{0,63})(?: (.*))?", re.S)
@@ -36,7 +34,7 @@ _UNSPEAKABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Block:
-    """What one command printed; with `is_error` why it failed."""
+    """The output of one command; with `is_error` the reason of its failure."""
 
     lines: tuple[str, ...]
     is_error: bool = False
@@ -44,7 +42,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Output:
-    """What a program wrote to its pane."""
+    """The bytes that a program wrote to its pane."""
 
     pane_id: str
     data: bytes
@@ -52,7 +50,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Notification:
-    """Something happened: ("session-renamed", "$0 lucy")."""
+    """An event: ("session-renamed", "$0 lucy")."""
 
     name: str
     text: str = ""
@@ -62,12 +60,15 @@ Said = Union[Block, Output, Notification]
 
 
 class ControlParser:
-    """Eats bytes in any slices, gives what they complete. Raises ControlBroken at what is no control mode, from then on always."""
+    """Takes bytes in any slices, and returns the values that they complete.
+
+    Raises ControlBroken at bytes that are no control mode, and from then on at every call.
+    """
 
     def __init__(self, held_max: int = HELD_MAX) -> None:
         self._held_max = held_max
         self._partial = bytearray()
-        self._guard: bytes | None = None  # the three words of the block that is open
+        self._guard: bytes | None = None  # the three words of the open block
         self._lines: list[bytes] = []
         self._block_bytes = 0
         self._failure = ""
@@ -77,7 +78,10 @@ class ControlParser:
         return len(self._partial) + self._block_bytes
 
     def feed(self, data: bytes) -> list[Said]:
-        """Take bytes. What was complete before a failure is handed out first; then the next call raises."""
+        """Take bytes. Values that were complete before an error are returned first.
+
+        The next call then raises.
+        """
         said: list[Said] = []
         if not self._failure:
             self._take(data, said)
@@ -149,10 +153,11 @@ def _text(raw: bytes) -> str:
 
 
 def control_line(argv: Sequence[str]) -> str | None:
-    """`argv` as one line that means the same; None when that cannot be, and a process of its own must say it.
+    """`argv` as one line with the same meaning; None when that is impossible.
 
-    ";" alone parts commands, as it does on tmux's command line; there a word that merely ends in ";" parts them, too, which
-    quotes would undo. Everything else stands in single quotes, in which tmux knows no escape but their end.
+    The caller then needs a process. Only ";" separates commands, as on tmux's command line. There
+    a word that ends in ";" separates them, too, and quotes would prevent that: such an `argv` gives
+    None. All other words are in single quotes, where tmux has no escape except the closing quote.
     """
     if any(_UNSPEAKABLE.search(word) or (word.endswith(";") and word != ";") for word in argv):
         return None

@@ -1,18 +1,20 @@
-"""Does the text that we pasted stand in the agent's composer, whole?
+"""Is the text that we pasted in the agent's composer, completely?
 
-Asked between paste and Enter, after Enter, and after a crash. The answer is one of five:
+We ask this between paste and Enter, after Enter, and after a crash. The answer is one of five:
 
-    EMPTY      the composer is open, and nothing stands in it
-    WHOLE      the text stands there, and nothing else
-    FOREIGN    something stands there, and none of it is the text
-    TOUCHED    part of the text stands there, or more than it
+    EMPTY      the composer is open, and nothing is in it
+    WHOLE      it holds the text, and nothing else
+    FOREIGN    it holds something, but no part of the text
+    TOUCHED    it holds a part of the text, or more than the text
     UNSEEN     no composer is open: a dialog, another screen, an agent at work
 
-A screen shows text wrapped, framed, indented and without its odd characters, so both sides are reduced to
-letters, digits and punctuation ("squashed"), after NFC: macOS decomposes accents, and agents compose them again.
-Symbols go, with emoji and their modifiers: no two programs draw them alike. So does a control character's
-picture (aider draws a tab as ^I). A composer that is lower than the text shows its end. One that folds long
-pastes shows a mark instead, "[Pasted text #1 +12 lines]", and perhaps the last line behind it.
+A screen shows text wrapped, framed, indented and without some characters. So both sides are reduced
+to letters, digits and punctuation ("squashed"), after NFC: macOS decomposes accents, and agents
+compose them again. Symbols are removed, with emoji and their modifiers, because each program draws
+them in its own way. So is the picture of a control character (aider draws a tab as ^I).
+
+A composer with fewer rows than the text shows its end. One that folds long pastes shows a mark
+instead, "[Pasted text #1 +12 lines]", and perhaps the last line behind it.
 """
 
 from __future__ import annotations
@@ -28,11 +30,11 @@ from bridge.tmux.program import Sight
 from bridge.tmux.prompt import menu_rows, tmux_objection
 from bridge.tmux.state import PaneState
 
-GLYPHS = ">❯›»▌●"  # of prompts, in composers: an unknown agent may begin each row with one
+GLYPHS = ">❯›»▌●"  # of prompts in composers: an unknown agent may begin each row with one
 IGNORED = "|\ufffd\\" + GLYPHS
-TAIL = 24  # characters: enough to be no accident, few enough for a narrow or scrolling composer
+TAIL = 24  # characters: too many for an accident, few enough for a narrow or scrolling composer
 SCROLLS_AT = 4  # rows that every composer shows before it begins to scroll
-HEAD = 120  # characters of the header, which names the ticket: what a transcript is searched for
+HEAD = 120  # characters of the header, which has the ticket's id; searched in a transcript
 
 
 class Standing(enum.Enum):
@@ -49,13 +51,12 @@ class Draft:
 
     whole: str  # squashed
     last: str  # its last line, squashed
-    said: frozenset[str] = (
-        frozenset()
-    )  # squashed rows that stood on the screen before the paste: words, no dialog
+    # Squashed rows that were on the screen before the paste: output, so they are no dialog.
+    said: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, text: str, before: tuple[str, ...] = ()) -> Draft:
-        """`before`: the rows of the screen when nothing was pasted yet."""
+        """`before`: the rows of the screen before the paste."""
         return cls(
             squash(text), squash(text.rstrip().rpartition("\n")[2]), frozenset(map(squash, before))
         )
@@ -84,7 +85,7 @@ class Draft:
         return Standing.TOUCHED if mark or not seen or self._shares(seen) else Standing.FOREIGN
 
     def _may_scroll(self, composer: Composer) -> bool:
-        """Has it no more rows to show the text's beginning? Else a person has taken that away."""
+        """Is it too low for the text's beginning? If not, a person has removed that part."""
         return not composer.opening or composer.bottom - composer.top + 1 >= SCROLLS_AT
 
     def _shares(self, seen: str) -> bool:
@@ -100,7 +101,10 @@ class Draft:
         return self.whole[:HEAD] in squash("\n".join(state.rows))
 
     def objection(self, sight: Sight) -> str | None:
-        """Why Enter must not be pressed now, whatever stands in the composer. Rows of the text itself are no dialog."""
+        """Why Enter must not be pressed now, whatever is in the composer.
+
+        Rows of the text itself are no dialog.
+        """
         objection = tmux_objection(sight)
         if objection is not None:
             return objection
@@ -113,7 +117,7 @@ class Draft:
 
 
 def squash(text: str) -> str:
-    """Letters, digits and punctuation only: what survives wrapping, framing, prompting and any idea of emoji."""
+    """Letters, digits and punctuation only: independent of wrapping, frames, prompts and emoji."""
     joined = "".join(unicodedata.normalize("NFC", text).split())
     plain = re.sub(r"\^[@-_?]", "", joined)
     return "".join(

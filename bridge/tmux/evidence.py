@@ -1,4 +1,4 @@
-"""Evidence that a ticket's text was submitted; what an acknowledgement carries."""
+"""The evidence that a ticket's text was submitted. An acknowledgement carries it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Evidence:
-    """That the text was submitted; travels in the acknowledgement and is printed by `show`."""
+    """Proof that the text was submitted. The acknowledgement carries it, and `show` prints it."""
 
-    pane: str  # for people
+    pane: str  # its label, for a person
     form: str  # agent, shell, repl
     submitted_at: str
-    # Of an agent: the screen showed the text before Enter, and that Enter was taken; no person's key fell in between.
-    # Of a command: `show` said that it ran.
+    # For an agent: the screen showed the text before Enter, and that Enter was taken; no person
+    # pressed a key in between. For a command: `show` reported that it ran.
     verified: bool
     pane_id: str = ""
     tty: str = ""
     is_opaque: bool = False  # the command ran in another terminal within the pane
-    note: str = ""  # why it is not verified, where that is the command's own doing
+    note: str = ""  # why it is not verified, if the command itself is the reason
 
     def to_json(self) -> dict[str, object]:
         said = {
@@ -30,5 +30,5 @@ class Evidence:
         return {**said, "note": self.note} if self.note else said
 
     def is_from_here(self, pane: str, tty: str) -> bool:
-        """Did a `show` that named its pane and its terminal so run where the command was typed?"""
+        """Did the `show` that reported this pane and terminal run where the command was typed?"""
         return self.is_opaque or (tty == self.tty if tty else pane == self.pane_id)

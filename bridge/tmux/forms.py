@@ -1,11 +1,13 @@
-"""The very text that is typed into a pane.
+"""The exact text that is typed into a pane.
 
-A shell executes what it reads, and every quoting that is safe in one of them executes in another
-(fish ends '...' at \\', zsh runs $(...) in a comment, a heredoc ends where the sender says). So a shell gets ONE
-constant command, in which nothing but an id of [A-Za-z0-9_-] varies; a REPL gets the same command, wrapped
-in its language. Only an agent, which reads text as text, gets the body: under a line that says
-whose words these are, because an agent must not take a peer's message for its user's. All that a sender
-chooses in that line goes through one filter (`plain_name`).
+A shell executes what it reads. Every quoting that is safe in one shell executes in another: fish
+ends '...' at \\', zsh runs $(...) in a comment, the sender can end a heredoc. So a shell gets ONE
+constant command, and only an id of [A-Za-z0-9_-] varies in it. A REPL gets the same command,
+wrapped in its language.
+
+Only an agent, which reads text as text, gets the body. A header line above it names the sender,
+because an agent must not take a peer's message for its user's. Everything in that line that a
+sender can choose goes through one filter (`plain_name`).
 """
 
 from __future__ import annotations
@@ -20,12 +22,11 @@ from bridge.tmux.marks import SAFE_ID, encode_id
 from bridge.tmux.profiles import Repl
 from bridge.tmux.sanitise import one_line, sanitise
 
-LINE_MAX = (
-    4000  # bytes: a terminal in canonical mode loses what a line has beyond 4095 (termios(3))
-)
-INERT = "| "  # a line that begins so is a syntax error in every shell
-LINE_BREAK = " ⏎ "  # stands for a line break where one would be an Enter
-_NAME_BYTES = 64  # of a name in the header: a name, not a message
+# Bytes. A terminal in canonical mode drops the bytes of a line beyond 4095 (termios(3)).
+LINE_MAX = 4000
+INERT = "| "  # a line with this beginning is a syntax error in every shell
+LINE_BREAK = " ⏎ "  # replaces a line break where one would act as Enter
+_NAME_BYTES = 64  # of a name in the header, so that it cannot hold a message
 _OPEN_END = re.compile(r"\\$|(^|\s)[@/#](?!#)\S*$")
 _SPECIAL = re.compile(r"[\"\\`$;&|<>(){}!*?#~\[\]]")
 
@@ -34,13 +35,14 @@ def check_command(template: str) -> str:
     """Return `template` if it is one printable line with one {id}. Raises UsageError."""
     if template.count("{id}") != 1 or not template.isprintable():
         raise UsageError(
-            f"--shell-command is {template!r}; it must be one line with {{id}} where the ticket's id goes"
+            f"--shell-command is {template!r}; "
+            "it must be one line with {id} where the ticket's id goes"
         )
     return template
 
 
 def id_words(ticket_id: str) -> str:
-    """The id as it may stand in a shell's command line: itself, or --id64 and base64url."""
+    """The id for a shell's command line: itself, or --id64 and its base64url."""
     return ticket_id if SAFE_ID.fullmatch(ticket_id) else "--id64 " + encode_id(ticket_id)
 
 
@@ -49,7 +51,7 @@ def shell_command(ticket_id: str, template: str) -> str:
 
 
 def repl_command(ticket_id: str, template: str, repl: Repl) -> str:
-    """The shell's command as a string literal: JSON's are also Python's and JavaScript's."""
+    """The shell's command as a string literal. JSON strings are valid in Python and JavaScript."""
     return repl.template.format(command=json.dumps(shell_command(ticket_id, template)))
 
 
@@ -62,16 +64,20 @@ def body_of(ticket: Ticket) -> str:
 
 
 def spoken(template: str, words: str) -> str:
-    """A command of ours that an agent is told: with the program and the broker of the shells' command, if that is one of ours, too."""
+    """A bridge command in a text for an agent.
+
+    It has the program and the broker of the shells' command, if that is a bridge command, too.
+    """
     program, is_ours, flags = template.partition(" show {id}")
     return f"{program} {words}{flags}" if is_ours else f"{one_line(own_words(), LINE_MAX)} {words}"
 
 
 def agent_text(ticket: Ticket, cap_bytes: int, template: str, shell_below: bool = False) -> str:
-    """A header line, then the body; of a long body the head, and how to read the rest.
+    """A header line, then the body. Of a long body only the beginning, and how to read the rest.
 
-    Where a shell reads next when the agent ends, it may get what the agent has not read yet. So each line then begins with
-    `| `, which no shell takes as the beginning of a command: bash, zsh and dash refuse the line, and fish keeps it.
+    If a shell reads next when the agent ends, it may get text that the agent has not read yet. So
+    each line then begins with `| `, and no shell accepts that as the beginning of a command. bash,
+    zsh and dash refuse the line, and fish keeps it.
     """
     body = sanitise(body_of(ticket), cap_bytes)
     parts = [header(ticket, template), body.text]
@@ -85,7 +91,10 @@ def agent_text(ticket: Ticket, cap_bytes: int, template: str, shell_below: bool 
 
 
 def line_text(ticket: Ticket, template: str, shell_below: bool = False) -> str:
-    """For an agent that takes a line break as Enter: all of it in one line, or the header and how to read the body."""
+    """For an agent that takes a line break as Enter: the whole text in one line.
+
+    If that is too long: the header, and how to read the body.
+    """
     body = sanitise(body_of(ticket), LINE_MAX)
     prefix = INERT if shell_below else ""
     line = prefix + f"{header(ticket, template)} {body.text}".rstrip().replace("\n", LINE_BREAK)
@@ -96,13 +105,16 @@ def line_text(ticket: Ticket, template: str, shell_below: bool = False) -> str:
 
 
 def closed(text: str) -> str:
-    """With a blank behind it, where Enter would not submit what stands there: several agents take a backslash before it as
-    "go on in a new line", and let it choose from the list that an @, a / or a # in the last word opens."""
+    """The text, with a blank behind it if Enter would not submit it.
+
+    Several agents take a backslash before Enter as "continue in a new line". An @, a / or a # in
+    the last word opens a list, and Enter chooses from that list.
+    """
     return text + " " if _OPEN_END.search(text) else text
 
 
 def header(ticket: Ticket, template: str) -> str:
-    """One line: from whom, that it is a peer's message, which ticket, how to reply."""
+    """One line: the sender, that it is a peer's message, the ticket's id, and how to reply."""
     answers = ticket.metadata.get("replyTo") if ticket.metadata.get("isReply") else None
     about = f" in reply to your ticket {plain_name(answers)}" if isinstance(answers, str) else ""
     words = id_words(ticket.ticket_id)
@@ -115,5 +127,5 @@ def header(ticket: Ticket, template: str) -> str:
 
 
 def plain_name(text: str) -> str:
-    """A sender's word in the header: one short line, in which no character means anything to a shell."""
+    """A sender's text in the header: one short line without special characters of any shell."""
     return _SPECIAL.sub("'", one_line(text, _NAME_BYTES)) or "unknown"

@@ -1,13 +1,16 @@
-"""A control client that comes early and attaches late, so that tmux never takes it for the person.
+"""A control client that connects early and attaches late, so that tmux never takes it for a person.
 
-What a script shows (`tmux display-message`, `display-popup`, ...) tmux gives to the client that came, or typed, last. A
-client's time is that of its connection, not of its attaching. So ours connects, waits at a gate, and is let through when a
-person has typed after it came: from then on he is the later one.
+tmux shows the output of a script (`tmux display-message`, `display-popup`, ...) in the client that
+connected, or typed, last. A client's time is that of its connection, not of its attaching. So our
+client connects, and waits at a gate. The gate opens when a person has typed after our client
+connected: from then on the person's client is the later one.
 
-    tmux -C run-shell -b -d 120 -C "wait-for -S NAME" ; wait-for NAME ; if-shell -F "#{@NAME}" "set-option -su @NAME ; attach-session ..."
+    tmux -C run-shell -b -d 120 -C "wait-for -S NAME" ; wait-for NAME ;
+            if-shell -F "#{@NAME}" "set-option -su @NAME ; attach-session ..."
 
-Let through, it attaches. Turned away (the option is not set), it has nothing more to do, and ends; so it does after two
-minutes: a client at a gate hears nothing else, not even that we were killed, and keeps its server alive.
+When the gate opens and the option is set, the client attaches. If the option is not set, the client
+has nothing more to do and ends. It also ends after two minutes. A client at a gate cannot notice
+anything else, not even that our process was killed, and it keeps its server alive.
 """
 
 from __future__ import annotations
@@ -15,13 +18,8 @@ from __future__ import annotations
 import secrets
 
 STAY = 120  # seconds at the gate
-ATTACH = (
-    "attach-session",
-    "-E",
-    "-f",
-    "ignore-size,no-output",
-    "-t",
-)  # -E: else our environment would become the session's (update-environment)
+# -E: without it our environment would become the session's (update-environment).
+ATTACH = ("attach-session", "-E", "-f", "ignore-size,no-output", "-t")
 
 
 class Gate:

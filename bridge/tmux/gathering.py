@@ -1,13 +1,16 @@
-"""Many looks, few processes: what is asked while tmux is running goes into its next run together.
+"""Many looks, few processes: requests that arrive while tmux runs go into its next run together.
 
-    look ─► a process is free? ─► runs at once, alone
+    look ─► a process is free? ─► runs immediately, alone
                   │no
-                  └─► waits with the others ─► one process for all of them ─► each gets its part
+                  └─► waits with the others ─► one process for all ─► each gets its part
 
-A process costs 4 ms of CPU whatever it is asked. With one pane nothing is ever gathered; with a hundred busy ones twenty
-looks share a process, and the more there is to do the more do. An error ends a command list: those behind the one that
-failed were not run, and are asked again. A command that changes something may be gathered if its output says that it
-was done (guard.py): whether an error inside an if-shell ends the list around it, too, is then of no importance.
+A process costs 4 ms of CPU for any request. With one pane, requests are never gathered. With a
+hundred busy panes, twenty looks share a process, and the more requests there are, the more share
+one.
+
+An error ends a command list. The commands behind the failed one were not run, and are requested
+again. A command that changes something may be gathered if its output proves that it was done
+(guard.py). Then it does not matter whether an error inside an if-shell ends the list around it.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from typing import Callable
 
 from bridge.errors import TmuxError
 
-AT_A_TIME = 2  # processes that look; more would only take the CPU from one another
+AT_A_TIME = 2  # processes that look; more of them would only compete for the CPU
 LIST_MAX = 12000  # characters of one command list: tmux takes 16 KiB
 SERVER_GONE = re.compile(r"no server running|error connecting|lost server|server exited")
 LOOKS = {
@@ -38,13 +41,12 @@ LOOKS = {
     "has-session",
 }
 
-RunList = Callable[
-    ["list[str]"], Awaitable["tuple[str, str]"]
-]  # argv -> (what it printed, what it complained of; "" = it went well)
+# argv -> (output, error text); no error text means success.
+RunList = Callable[["list[str]"], Awaitable["tuple[str, str]"]]
 
 
 def only_looks(argv: tuple[str, ...]) -> bool:
-    """Does none of these commands change anything? Then it may be asked twice."""
+    """Is none of these commands a change? Then they may be requested twice."""
     starts = [argv[0], *(argv[index + 1] for index, word in enumerate(argv[:-1]) if word == ";")]
     return all(word in LOOKS for word in starts)
 
@@ -53,11 +55,14 @@ def only_looks(argv: tuple[str, ...]) -> bool:
 class _Look:
     argv: tuple[str, ...]
     answer: asyncio.Future[str]
-    tells: bool  # must it print something to have succeeded?
+    tells: bool  # does an empty output mean failure?
 
 
 class Gathering:
-    """Used inside one event loop. `run_list` starts a process; raises TmuxError when there is no outcome at all."""
+    """Used inside one event loop.
+
+    `run_list` starts a process. It raises TmuxError when there is no outcome at all.
+    """
 
     def __init__(self, run_list: RunList) -> None:
         self._run_list = run_list
@@ -65,7 +70,7 @@ class Gathering:
         self._running: set[asyncio.Future[None]] = set()
 
     async def ask(self, argv: tuple[str, ...], tells: bool = False) -> str:
-        """What the command prints; `tells`: to print nothing is to have failed. Raises TmuxError."""
+        """The command's output. If `tells` is set, no output means failure. Raises TmuxError."""
         look = _Look(argv, asyncio.get_running_loop().create_future(), tells)
         self._waiting.append(look)
         self._start()
@@ -88,7 +93,7 @@ class Gathering:
             if taken and length > LIST_MAX:
                 break
             self._waiting.popleft()
-            if not look.answer.done():  # done: its asker was cancelled
+            if not look.answer.done():  # done: its caller was cancelled
                 taken.append(look)
         return taken
 
@@ -128,7 +133,7 @@ class Gathering:
             )
 
     def _fail(self, looks: list[_Look], complaint: str) -> None:
-        """The first of these failed; the others were not asked, and are the next."""
+        """The first of these failed. The others were not run, and go into the next list."""
         hopeless = len(looks) if SERVER_GONE.search(complaint) else 1
         for look in looks[:hopeless]:
             settle(look.answer, TmuxError(look.argv[0], complaint))

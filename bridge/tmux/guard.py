@@ -1,21 +1,25 @@
-"""Test and type in one step, inside the tmux server.
+"""Check and type in one step, inside the tmux server.
 
-Between our look at a pane and our typing a person may press a key, open copy-mode, or the program
-may die. A tmux command queue runs to its end without going back to its event loop, so
+Between our look at a pane and our typing, a person may press a key or open copy-mode, or the
+program may die. tmux runs a command queue to its end without returning to its event loop, so
 
-    if-shell -F '<nothing changed>' 'paste ; mark ; say OK' 'say NO'
+    if-shell -F '<nothing changed>' 'paste ; mark ; print OK' 'print NO'
 
-cannot be interrupted by any of these. A person's key moves session_activity to the present second, whether the program has
-shown it or not, and whoever is typed for has not touched a key for longer. NO is no error: look again later. The same guard keeps us from
-pasting into a dead pane, which kills the whole server before tmux 3.4 (tmux issue 3830).
+cannot be interrupted by any of these. NO is no error: look again later.
 
-Nothing but ids, numbers and marks enters the command string, so nothing in it needs quoting; the
-body is in a buffer, loaded by an earlier call (in the same call a writer that dies would leave half
-of it, pasted).
+A person's key sets session_activity to the present second, whether or not the program has shown
+the key. We type only after a longer time without keys, so a new key always changes this field.
 
-The claim's deadline stands in the condition, too (tmux 3.2 or later): a machine that slept between our look and
-the paste wakes up in the middle of it, and another watcher may have typed the ticket meanwhile. tmux reads the wall
-clock then, through strftime(3)'s %s in an option of ours.
+The same guard prevents a paste into a dead pane, which kills the whole server before tmux 3.4
+(tmux issue 3830).
+
+The command string contains only ids, numbers and marks, so nothing in it needs quoting. The body is
+in a buffer. If it comes through stdin, an earlier call has loaded it: in the same call, a writer
+that dies would leave half of the body, pasted.
+
+The claim's deadline is in the condition, too (tmux 3.2 or later). A machine may sleep between our
+look and the paste, and another watcher may type the ticket meanwhile. tmux reads the wall clock at
+that moment, through strftime(3)'s %s in an option of ours.
 """
 
 from __future__ import annotations
@@ -44,19 +48,18 @@ _FIELDS = [
     "session_activity",
 ]
 DONE, NOT_DONE = "display-message -p OK", "display-message -p NO"
-FIELD_COUNT = (
-    len(_FIELDS) + 3
-)  # and the two marks, and the command, last: its name may hold anything
+# The fields, the two marks, and the command. It comes last because its name may hold any character.
+FIELD_COUNT = len(_FIELDS) + 3
 
 
 def snapshot_format(pane_id: str, per_pane: bool) -> str:
-    """The format whose value is the pane's state; SNAPSHOT is what tmux prints for it."""
+    """The tmux format of the pane's state. PaneState.snapshot is its value at one look."""
     pasted, sent = option_names(pane_id, per_pane)
     return "/".join("#{%s}" % name for name in [*_FIELDS, pasted, sent, "pane_current_command"])
 
 
 def is_guarded(argv: Sequence[str]) -> bool:
-    """Is it one of our sequences, perhaps with its buffer set before it? Its output says what became of it."""
+    """Is it one of our sequences, perhaps with its buffer set before it? Its output is OK or NO."""
     return (
         len(argv) >= 7
         and tuple(argv[-7:-5]) == ("if-shell", "-F")
@@ -67,17 +70,16 @@ def is_guarded(argv: Sequence[str]) -> bool:
 
 @dataclass(frozen=True)
 class Guard:
-    """Builds the guarded sequences for one pane as it was seen."""
+    """Builds the guarded sequences for one pane, for the state that one look has returned."""
 
     pane_id: str
     per_pane: bool  # tmux 3.0 or later
     snapshot: str
-    deadline: int = 0  # seconds since 1970 at which the claim ends; 0: none, or tmux cannot tell
+    deadline: int = 0  # the claim's end, in seconds since 1970; 0: none, or tmux cannot compare
 
     def _condition(self) -> str:
-        escaped = re.sub(
-            r"([#,}])", r"#\1", self.snapshot
-        )  # the three characters that end a format's argument
+        # The three characters that end a format's argument.
+        escaped = re.sub(r"([#,}])", r"#\1", self.snapshot)
         same = "#{==:%s,%s}" % (snapshot_format(self.pane_id, self.per_pane), escaped)
         return "#{&&:%s,#{e|<:#{T:%s},%d}}" % (same, NOW, self.deadline) if self.deadline else same
 
@@ -94,15 +96,15 @@ class Guard:
         return [*clock, "if-shell", "-F", "-t", self.pane_id, self._condition(), yes, no]
 
     def paste(self, buffer: str, pasted: str) -> list[str]:
-        """Paste and remember; Enter comes later, when the text has been seen on the screen.
+        """Paste and set the mark. Enter comes later, when the text has been seen on the screen.
 
-        -p brackets if the program asked for it, -r keeps LF what it is.
+        -p adds paste brackets if the program asked for them, -r keeps LF as LF.
         """
         steps = [f"paste-buffer -d -p -r -b {buffer} -t {self.pane_id}", self._set(0, pasted)]
         return self._sequence(steps, [f"delete-buffer -b {buffer}"])
 
     def reprint(self) -> list[str]:
-        """^R: the kernel shows what stands in its line buffer (typed_ahead.py)."""
+        """^R: the kernel prints its line buffer again (typed_ahead.py)."""
         return self._sequence([f"send-keys -t {self.pane_id} C-r"], [])
 
     def enter(self, sent: str) -> list[str]:
@@ -110,5 +112,5 @@ class Guard:
         return self._sequence([f"send-keys -t {self.pane_id} Enter", self._set(1, sent)], [])
 
     def note(self, sent: str) -> list[str]:
-        """Remember, whatever has changed meanwhile."""
+        """Set the mark, whatever has changed meanwhile."""
         return [*self._option(1), sent]

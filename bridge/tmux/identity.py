@@ -1,24 +1,27 @@
-"""Which pane does a name mean, and may this one be taken for the one that was lost?
+"""Which pane does a name mean, and may it replace the pane that was lost?
 
-A name is `%3` (an id), `1.0` (window.pane), or `0` (an index), which is a name only where the session has
-one window. With several of them it could be any window's pane, and is an error that lists the panes.
+A name is `%3` (an id), `1.0` (window.pane), or `0` (an index). An index is a name only where the
+session has one window. With several windows it could be a pane of any of them, and is an error that
+lists the panes.
 
-After a loss a pane that bears the name may be a neighbour: tmux closes the gap that a killed pane leaves (and
-renumber-windows that of a window), and what stood beside it has its name now, and another agent in it.
-tmux counts panes, windows and sessions upwards and never gives a number again in one server's life. So:
+After a loss, the pane with that name may be a neighbour. tmux closes the gap that a killed pane
+leaves (and renumber-windows that of a window). Then the pane beside it gets the name, with another
+agent in it. But tmux counts panes, windows and sessions upwards, and never uses a number again in
+one server's life. So:
 
-    the pane that was lost itself        taken: only the way to it was lost
-    a pane of another server             taken; but `%3` is an error: the number means another pane there
+    the lost pane itself                 taken: only the path to it was lost
+    a pane of another server             taken; but `%3` is an error: there it is another pane
     a pane that we saw beside ours       a neighbour, never taken
-    a newer one, in a session that is    taken: it was made after the last look that found ours there,
-      newer than all that we saw           and no two sessions have one name
-    a newer one, in an older session     taken if it came after we had found ours gone. One that stood there
-                                           already may have come while ours lived, and moved up when ours went
-    an index, in an older session that   an error: the name was unclear while ours lived
+    a newer one, in a session that is    taken: it was created after the last look that found ours,
+      newer than all that we saw           and no two sessions have the same name
+    a newer one, in an older session     taken if it was created after we had found ours gone;
+                                           else it may be a neighbour that moved up since
+    an index, in an older session that   an error: the name was ambiguous while ours existed
       has had several windows
 
-`Held` is that rule. What we saw is what the listings said, so it is as fine as they are frequent: in the fifth
-row a pane that its owner made anew before we noticed is refused, too. The error says how to go on.
+`Held` implements this table. "What we saw" is what the listings contained, so the rule is only as
+precise as they are frequent. A pane that its owner created again before we noticed the loss is
+refused, too (fifth row). The error text contains the way out.
 """
 
 from __future__ import annotations
@@ -29,9 +32,9 @@ from dataclasses import dataclass, replace
 
 from bridge.errors import PaneLost, PaneUnfit
 
-PANE_NAME = re.compile(r"%\d+|\d+\.\d+|\d+")  # what a person may write for one
+PANE_NAME = re.compile(r"%\d+|\d+\.\d+|\d+")  # what a user may write
 HOW_TO_NAME = "window.pane (1.0), an id (%3), or an index (0) where the session has one window"
-_CANDIDATES_SHOWN = 8  # in an error: enough to spot the right one, short enough for one line
+_CANDIDATES_SHOWN = 8  # in an error text: it must fit in one line
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Pane:
 
     @property
     def key(self) -> tuple[int, int, str]:
-        """The pane among all panes of all servers of this machine."""
+        """The pane's identity among all tmux servers of this machine."""
         return (self.server_pid, self.start_time, self.pane_id)
 
     @property
@@ -62,7 +65,7 @@ class Pane:
 
 @dataclass(frozen=True)
 class Row:
-    """One pane as one session shows it."""
+    """One pane, in one session's part of the list."""
 
     server_pid: int
     start_time: int
@@ -89,7 +92,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Listing:
-    """All panes of one server, as they were at one moment."""
+    """All panes of one server at one moment."""
 
     socket: str
     per_pane: bool
@@ -107,23 +110,24 @@ class Listing:
 
 @dataclass(frozen=True)
 class Held:
-    """A pane that was found by its name, and what listings have said since. The rule that is told above."""
+    """A pane that was found by its name, and what later listings have shown of it.
+
+    Implements the table at the head of this file.
+    """
 
     pane: Pane
-    name: str  # as a person wrote it: 0, 1.0, %3
+    name: str  # as the user wrote it: 0, 1.0, %3
     session_id: str
-    seen: tuple[int, int]  # newest pane and session of the last listing that had it
-    gone: int = -1  # newest pane of the first listing that had it no more; -1: it is there
-    unclear: bool = (
-        False  # an index for a name, in a session that has had several windows meanwhile
-    )
+    seen: tuple[int, int]  # newest pane and session of the last listing with this pane
+    gone: int = -1  # newest pane of the first listing without it; -1: the pane exists
+    unclear: bool = False  # the name is an index, and its session has had several windows since
 
     @classmethod
     def found(cls, name: str, row: Row, listing: Listing) -> Held:
         return cls(_pane(row, listing), name, row.session_id, listing.newest).seen_in(listing)
 
     def seen_in(self, listing: Listing) -> Held:
-        """What is known with one more listing."""
+        """The same, updated with one more listing."""
         if all(row.key[:2] != self.pane.key[:2] for row in listing.rows):
             return self
         mine = [row.session_id for row in listing.rows if row.key == self.pane.key]
@@ -133,12 +137,12 @@ class Held:
         return replace(self, seen=listing.newest, gone=-1, unclear=self.unclear or several)
 
     def objection(self, row: Row) -> str:
-        """Why this pane, which bears the name now, must not be taken; "" if it may be."""
+        """Why this pane, which has the name now, must not be taken; "" if it may be."""
         if row.key == self.pane.key:
             return ""
         if row.key[:2] != self.pane.key[:2]:
-            anew = f"tmux was started anew, and gave {self.name} to another pane"
-            return anew if self.name.startswith("%") else ""
+            restarted = f"tmux was restarted, and gave {self.name} to another pane"
+            return restarted if self.name.startswith("%") else ""
         number, lost = number_of(row.pane_id), f"{self.pane.pane_id}, which is gone"
         if number <= self.seen[0]:
             return f"it stood beside {lost}"
@@ -151,10 +155,11 @@ class Held:
 
 
 def pick(listing: Listing, session: str, pane: str, held: Held | None = None) -> Held:
-    """The one pane that `session` and `pane` name: "N", "window.pane" or "%N", which needs no session.
+    """The one pane that `session` and `pane` name: "N", "window.pane" or "%N".
 
-    `held`: what bore this name before, and has seen this listing. Raises PaneLost, with the panes
-    that there are, when none or several fit, and PaneUnfit when the one that fits must not be taken.
+    "%N" needs no session. `held`: the pane that had this name before, updated with this listing.
+    Raises PaneLost with a list of the panes when none or several fit, and PaneUnfit when the one
+    that fits must not be taken.
     """
     if held is not None:
         same = [row for row in listing.rows if row.key == held.pane.key]
@@ -177,7 +182,7 @@ def _pane(row: Row, listing: Listing) -> Pane:
 
 
 def choose(rows: Iterable[Row], session: str, pane: str) -> Row:
-    """The row that is meant. Raises PaneLost, PaneUnfit."""
+    """The row that the name means. Raises PaneLost, PaneUnfit."""
     is_anywhere = not session and pane.startswith("%")
     inside = [row for row in rows if row.session == session or is_anywhere]
     if not inside and not is_anywhere:
@@ -207,7 +212,7 @@ def choose(rows: Iterable[Row], session: str, pane: str) -> Row:
 
 
 def _windows(rows: Iterable[Row]) -> int:
-    """One that is linked twice counts once."""
+    """The number of windows. A window that is linked twice counts once."""
     return len({row.window_index for row in {row.pane_id: row for row in rows}.values()})
 
 

@@ -1,29 +1,36 @@
-"""One ticket into one pane: typed once, whole, and only when the pane is ready.
+"""One ticket into one pane: typed once, completely, and only when the pane is ready.
 
-    look ─► ready? ─► load ─► claim holds? ─► guarded paste ─► seen on the screen? ─► guarded Enter ─► taken?
-              │no                 │no              │NO                │no                    │NO             │no
-              ▼                   ▼                ▼                  ▼                      ▼               ▼
-         PaneNotReady        PaneNotReady     PaneNotReady       PaneNotReady           PaneNotReady    Enter again
+    look ─► ready? ─► load ─► claim valid? ─► guarded paste ─► pasted
+              │no                │no             │NO
+              ▼                  ▼               ▼
+         PaneNotReady       PaneNotReady    PaneNotReady
 
-What follows the paste is submitter.py's. Whatever happens after it, an agent's text is never typed a second time: the
-pane's marks say that it was pasted, and a later call goes on from there (`_resume`). Only Enter is repeated.
-The command that a shell or a REPL gets is typed again where no Enter followed the first one, and where the caller says
-so, because `show` never said that it ran: to run it twice shows a ticket twice, and no more.
+    pasted ─► on the screen? ─► guarded Enter ─► taken?
+                 │no               │NO             │no
+                 ▼                 ▼               ▼
+            PaneNotReady      PaneNotReady    Enter again
 
-`inject` tries once, now. It must not be cancelled half-way (the caller shields it); if it is all the same, or the
-process dies, the marks make the next call right.
+submitter.py does all that follows the paste. An agent's text is never typed a second time,
+whatever happens after the paste. The pane's marks record that it was pasted, and a later call
+continues from there (resume.py). Only Enter is repeated.
+
+A shell or a REPL gets a command, and that may be typed again in two cases. Either no Enter
+followed the first one, or the caller asks for it because `show` never reported that it ran.
+A command that runs twice shows a ticket twice, and does nothing else.
+
+`inject` tries once, now. It must not be cancelled half-way, so the caller shields it. If it is
+cancelled, or the process dies, the marks make the next call correct.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-import re
 import time
 from collections.abc import Iterable
 from typing import Callable
 
-from bridge.errors import HalfDelivered, PaneNotReady, Uncertain
+from bridge.errors import PaneNotReady
 from bridge.self_command import show_template
 from bridge.settings import TmuxSettings
 from bridge.ticket import Ticket
@@ -32,27 +39,26 @@ from bridge.tmux import forms
 from bridge.tmux.activity import Activity
 from bridge.tmux.buffers import is_argument, new_name
 from bridge.tmux.command import Tmux
-from bridge.tmux.draft import Draft, Standing
+from bridge.tmux.draft import Draft
 from bridge.tmux.evidence import Evidence
 from bridge.tmux.identity import Pane
 from bridge.tmux.lookout import Lister, Lookout
 from bridge.tmux.marks import Pasted, Sent, last_unsent, mark_of
 from bridge.tmux.program import Kind, Sight
 from bridge.tmux.prompt import Verdict
-from bridge.tmux.prompts import is_alike, looks_like_prompt
+from bridge.tmux.prompts import is_alike
+from bridge.tmux.resume import LATE_MS, Resumption, has_ended
 from bridge.tmux.state import PaneState
 from bridge.tmux.submitter import SHELL_STEP, Submitter, now_ms
-from bridge.tmux.terminal import is_alive
 from bridge.tmux.typed_ahead import reprint
-from bridge.tmux.typed_line import holds_command
 from bridge.tmux.waiting import Waiting
-
-_SEEN_MS = 5000  # beyond enter_wait: a watcher that goes on looking sees a text that stands there more often
-_LATE_MS = 2000  # beyond verify_timeout, in which a pasted text may still come to the screen
 
 
 class Injector:
-    """Types tickets into the pane that `session` and `pane` name; finds it again by name when it was lost."""
+    """Types tickets into the pane that `session` and `pane` name.
+
+    A lost pane is found again by its name.
+    """
 
     def __init__(
         self,
@@ -70,10 +76,12 @@ class Injector:
         self._settings = settings
         self._template = forms.check_command(show_template(settings.shell_command))
         self._buffer = new_name()
-        self._owed = ""  # mark of the ticket whose text keeps the pane from being ready
-        self._turn: asyncio.Lock | None = (
-            None  # made inside the loop: Python 3.9 binds it to the loop that it finds
+        self._resumption = Resumption(
+            self._lookout, self._submitter, settings, self._template, self._text
         )
+        self._owed = ""  # mark of the ticket whose text keeps the pane from being ready
+        # Created inside the loop: Python 3.9 binds a lock to the loop that is current then.
+        self._turn: asyncio.Lock | None = None
 
     @property
     def template(self) -> str:
@@ -81,7 +89,7 @@ class Injector:
         return self._template
 
     def command(self, ticket: Ticket) -> str:
-        """The very command that a shell gets for it."""
+        """The exact command that a shell gets for this ticket."""
         return forms.shell_command(ticket.ticket_id, self._template)
 
     @property
@@ -90,7 +98,7 @@ class Injector:
         return self._lookout.pane
 
     async def look(self) -> tuple[Pane, PaneState, Verdict]:
-        """Find the pane if need be, look at it, judge it. Raises PaneLost, TmuxError."""
+        """Find the pane if necessary, look at it, judge it. Raises PaneLost, TmuxError."""
         state = await self._lookout.observe()
         assert self._lookout.pane is not None
         return self._lookout.pane, state, self._lookout.judge(state)
@@ -100,22 +108,28 @@ class Injector:
         return (await self.look())[2]
 
     async def check(self) -> None:
-        """An idle look: is the pane there? Raises PaneLost, TmuxError.
+        """An idle look: does the pane exist? Raises PaneLost, TmuxError.
 
-        Only when its program has written something since the last one, the screen is looked at, too: a screen that is
-        known to stand still need not be watched for that when a ticket comes.
+        The screen is read only if the program has written something since the last look. Then the
+        screen's stillness is already known when a ticket arrives.
         """
         await self._lookout.confirm()
         if not self._lookout.is_still:
             await self.look()
 
     def preview(self, ticket: Ticket, state: PaneState) -> tuple[Sight, str]:
-        """What the program was taken for, and the very text that `inject` would type; "" where nothing may be."""
+        """The classified program, and the exact text that `inject` would type.
+
+        The text is "" where nothing may be typed.
+        """
         sight = self._lookout.sight(state)
         return sight, self._text(ticket, sight) if sight.form else ""
 
     async def wait_ready(self, held: Callable[[], Iterable[str]] = lambda: ()) -> None:
-        """Return when the pane may be typed into, or when it has one of the tickets `held` half delivered. Raises PaneLost, TmuxError."""
+        """Return when the pane may be typed into, or when a ticket of `held` is half delivered.
+
+        `held` returns the ids of the caller's tickets. Raises PaneLost, TmuxError.
+        """
         waiting, current = Waiting(self._settings, self._activity), self._lookout.current()
         if current is not None and self._lookout.judge(current).ready and self._cooling() <= 0:
             self._owed = ""
@@ -128,19 +142,22 @@ class Injector:
             self._owed = pasted if pasted in map(mark_of, held()) else ""
             if verdict.ready:
                 return
-            if (
-                self._owed and self._owed != before
-            ):  # the pane may not become ready before `inject` has resumed that ticket
+            # The pane may not become ready before `inject` has resumed that ticket.
+            if self._owed and self._owed != before:
                 await asyncio.sleep(self._settings.poll_min / 1000)
                 return
             await waiting.pause(
                 pane, state, verdict, armed, self._lookout.rules.still - self._lookout.still
             )
-            if self._owed:  # it could not be resumed yet: again after a pause
+            if self._owed:  # `inject` could not resume it yet: try again after a pause
                 return
 
     def owes(self, ticket_id: str) -> bool:
-        """Did `wait_ready` return because this ticket was typed here, the last of all, and is not acknowledged? No other can go before it."""
+        """Did `wait_ready` return because of this ticket?
+
+        It is then the ticket that was typed here last, and it is not acknowledged. No other ticket
+        can be typed before it.
+        """
         return self._owed == mark_of(ticket_id)
 
     async def inject(
@@ -148,9 +165,11 @@ class Injector:
     ) -> Evidence:
         """Type `ticket`, once, now. Raises PaneNotReady, PaneLost, Uncertain, TmuxError.
 
-        `time_left`: seconds for which the claim surely holds. It is asked right before the guarded paste. What another
-        watcher had typed before our look, the marks tell; what came after the look fails the guard, which knows the
-        marks, and the claim's end, too. `again`: type a command again although its Enter was pressed.
+        `time_left`: seconds for which the claim is certainly valid, read right before the guarded
+        paste. The marks show what another watcher typed before our look. The guard fails on what
+        it typed later, because its condition contains the marks and the claim's end.
+
+        `again`: type a command again although its Enter was pressed.
         """
         self._turn = self._turn or asyncio.Lock()
         async with self._turn:
@@ -158,42 +177,37 @@ class Injector:
             mark = mark_of(ticket.ticket_id)
             sent = Sent.read(state.sent, mark)
             is_command = sent is not None and sent.form != "agent"
-            if sent is not None and not (again and is_command) and not self._went_with(sent, state):
+            past = self._resumption
+            if sent is not None and not (again and is_command) and not past.went_with(sent, state):
                 # Enter was pressed before a crash, or by another watcher, or was not taken at once.
-                taken = False if is_command else await self._is_taken(ticket, state)
+                taken = False if is_command else await past.is_taken(ticket, state)
                 return self._evidence(sent.form, sent.at_ms, taken, state)
             pasted = Pasted.read(state.pasted, mark)
             if (
                 pasted is not None
                 and (sent is None or pasted.at_ms > sent.at_ms)
-                and not _has_ended(pasted.process, state)
+                and not has_ended(pasted.process, state)
             ):
-                resumed = await self._resume(ticket, state, pasted, time_left)
+                resumed = await past.resume(ticket, state, pasted, time_left)
                 if resumed is not None:
-                    return resumed
+                    return self._evidence(*resumed, state)
             state = await self._ready_state(state, mark)
             return await self._type(ticket, state, time_left)
 
-    def _went_with(self, sent: Sent, state: PaneState) -> bool:
-        """Has the program ended that never took the text? Where it was not seen to stand there to the last, the program may have
-        taken it while nothing looked: that is not known, and the text is not typed again. Raises Uncertain."""
-        if not _has_ended(sent.stands_in, state):
-            return False
-        if now_ms() - sent.seen_ms > self._settings.enter_wait + _SEEN_MS:
-            reason = f"the program in {self._lookout.label} has ended, and may have taken the text before"
-            raise Uncertain(f"{reason}; it is not typed again")
-        return True
-
     async def _ready_state(self, state: PaneState, mark: str) -> PaneState:
-        """The state, or a later one, in which the pane is ready; waits only for the screen to have stood still."""
+        """This state or a later one, in which the pane is ready.
+
+        Waits for nothing but a screen that stands still. Raises PaneNotReady.
+        """
         if self._cooling() > 0:
             raise PaneNotReady(
-                f"cooling down: the last ticket was typed less than {self._settings.cool_down} ms ago"
+                "cooling down: "
+                f"the last ticket was typed less than {self._settings.cool_down} ms ago"
             )
         other, pasted_ms = last_unsent(state.pasted, state.sent, state.process)
         if (
             other not in ("", mark)
-            and now_ms() - pasted_ms < self._settings.verify_timeout + _LATE_MS
+            and now_ms() - pasted_ms < self._settings.verify_timeout + LATE_MS
         ):
             raise PaneNotReady("the text of another ticket is on its way into this pane")
         verdict = self._lookout.judge(state)
@@ -214,14 +228,17 @@ class Injector:
         if sight.is_command and state.terminal.canonical:
             state = await reprint(self._lookout, state, self._settings.verify_timeout / 1000)
         if is_argument(text):
-            load = ["set-buffer", "-b", self._buffer, "--", text, ";"]  # one process for both
+            # One process loads the buffer and pastes it.
+            load = ["set-buffer", "-b", self._buffer, "--", text, ";"]
         else:
             load = []
             await self._lookout.run(
                 "load-buffer", "-b", self._buffer, "-", stdin=text.encode("utf-8")
             )
         left = time_left()
-        if left <= 0:  # and the marks may have forgotten it by now
+        # After the claim's end another watcher may have typed the ticket, and the ring of marks
+        # may have dropped its mark since.
+        if left <= 0:
             if not load:
                 await self._lookout.run("delete-buffer", "-b", self._buffer)
             raise PaneNotReady(
@@ -253,66 +270,8 @@ class Injector:
             return forms.repl_command(ticket.ticket_id, template, sight.repl)
         return forms.shell_command(ticket.ticket_id, template)
 
-    async def _resume(
-        self, ticket: Ticket, state: PaneState, pasted: Pasted, time_left: Callable[[], float]
-    ) -> Evidence | None:
-        """The text was pasted, and no Enter of ours followed: by a crash, or because it did not show in time. None: it is a
-        command, and the line is empty, so that it may be typed again."""
-        sight, mark = self._lookout.sight(state), mark_of(ticket.ticket_id)
-        if pasted.process != state.process:
-            raise self._in_background(ticket)
-        text, verdict = self._text(ticket, sight), self._lookout.judge(state)
-        if sight.is_command:
-            is_start = _is_nothing if state.terminal.canonical else looks_like_line_start
-            if holds_command(state, text, is_start):
-                return self._evidence(
-                    *await self._submitter.submit_command(state, text, is_start, mark, time_left),
-                    state,
-                )
-            return None  # the pane must be ready, as for a new one
-        draft = Draft.of(text)
-        standing = draft.standing(sight)
-        if standing is Standing.WHOLE:
-            return self._evidence(
-                *await self._submitter.submit(draft, mark, time_left, is_new=False), state
-            )
-        is_late = now_ms() - pasted.at_ms < self._settings.verify_timeout + _LATE_MS
-        is_free = verdict.ready and not is_late
-        if is_free and draft.is_told(state):  # a person has pressed Enter
-            return self._evidence(sight.form or "agent", now_ms(), False, state)
-        if is_free:
-            raise Uncertain(
-                f"ticket {ticket.ticket_id} was pasted into {self._lookout.label} and is no longer in its input; it is not typed again"
-            )
-        raise HalfDelivered(
-            f"ticket {ticket.ticket_id} was pasted and waits for its Enter: {verdict.reason}"
-        )
-
-    async def _is_taken(self, ticket: Ticket, state: PaneState) -> bool:
-        """Enter was pressed in an agent before. Raises HalfDelivered, Uncertain, PaneLost."""
-        sight, mark = self._lookout.sight(state), mark_of(ticket.ticket_id)
-        pasted = Pasted.read(state.pasted, mark)
-        if sight.form == "agent" and (pasted is None or pasted.process == state.process):
-            return await self._submitter.wait_taken(
-                Draft.of(self._text(ticket, sight)), mark, state
-            )
-        if pasted is not None and is_alive(pasted.process):
-            raise self._in_background(ticket)
-        if Draft.of(forms.agent_text(ticket, self._settings.body_cap, self._template)).is_told(
-            state
-        ):
-            return False  # it stands in what the agent has left on the screen
-        raise Uncertain(
-            f"the program in {self._lookout.label} that got ticket {ticket.ticket_id} has ended, and was not seen to take it"
-        )
-
-    def _in_background(self, ticket: Ticket) -> HalfDelivered:
-        return HalfDelivered(
-            f"ticket {ticket.ticket_id} stands in a program of {self._lookout.label} that is in the background now"
-        )
-
     def note_ran(self) -> None:
-        """A command that was typed here has said that it ran."""
+        """A command that was typed here has reported that it ran."""
         self._lookout.note_ran(self._submitter.submitted)
 
     def _cooling(self) -> float:
@@ -332,29 +291,12 @@ class Injector:
         )
 
 
-def _has_ended(process: str, state: PaneState) -> bool:
-    """Has the program ended that got the text? "" names none."""
-    if process in ("", state.process):
-        return False
-    return not is_alive(process)
-
-
 def _prompt_like(prompt: str) -> Callable[[str], bool]:
-    """Is it that prompt, perhaps drawn anew?"""
+    """A test for this prompt, also when the shell has drawn it again."""
     return lambda head: head.rstrip() == prompt.rstrip() or is_alike(head, prompt)
 
 
-def _is_nothing(head: str) -> bool:
-    """What our command stands behind in a shell without a line editor (typed_ahead.py)."""
-    return head == ""
-
-
-def looks_like_line_start(head: str) -> bool:
-    """After a crash the prompt of then is not known."""
-    return looks_like_prompt(head) or re.fullmatch(r">>> ?|> ?", head) is not None
-
-
 def _last_pasted(state: PaneState) -> str:
-    """The mark of what was pasted last into the program that runs here; "" when nothing was."""
+    """The mark of what was pasted last into the program that runs here; "" for none."""
     mark, _, value = (state.pasted.split()[-1:] or [""])[0].rpartition("=")
     return mark if value.partition("-")[0] == state.process else ""

@@ -1,8 +1,8 @@
-"""Keeps an eye on one pane: finds it by name, looks, judges, remembers, and speaks to its tmux server.
+"""Observes one pane: finds it by name, looks at it, judges it, and runs commands on it.
 
-The one place that holds what changes: the pane's identity and what looks at it have taught. When the pane is
-lost what it taught is forgotten, and the next look finds it again by name: the same one, or one that was made
-anew, never a neighbour (identity.py).
+This is the only place with changing state: the pane's identity, and what was learned from looks
+at it. A lost pane's learned state is dropped. The next look finds the pane again by its name: the
+same one or a newly created one, never a neighbour (identity.py).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ log = logging.getLogger("bridge.tmux")
 
 
 class Lister(Protocol):
-    """Says which panes there are, and whether one may be ours: the census, or one agent's part in it."""
+    """Lists the panes, and checks whether one may be ours: the census, or an agent's view of it."""
 
     async def recent(self) -> Listing:
         """Raises PaneLost, TmuxError."""
@@ -47,10 +47,13 @@ class Lister(Protocol):
         """Raises PaneLost when the pane is gone, TmuxError."""
 
     async def take(self, pane: Pane) -> None:
-        """The pane is to be typed into. Raises PaneUnfit when it is another agent's, PaneLost, TmuxError."""
+        """The pane will be typed into.
+
+        Raises PaneUnfit when another agent has it, PaneLost, TmuxError.
+        """
 
     def forget(self) -> None:
-        """What was listed is known to be wrong."""
+        """The latest listing is known to be wrong."""
 
     def held(self) -> set[str]:
         """Ids of tickets that are held for the pane."""
@@ -71,7 +74,7 @@ class Lookout:
             raise UsageError(f"--form is {form!r}; it must be one of auto, agent, shell")
         self._tmux = tmux
         self._census: Lister = census or Census(tmux)
-        self._held: Held | None = None  # what the name was found to be; kept when that is lost
+        self._held: Held | None = None  # the pane that the name meant; kept when it is lost
         self._names = (session, pane)
         self.rules = Rules(
             form,
@@ -83,11 +86,10 @@ class Lookout:
         self.pane: Pane | None = None
         self.looked_at = 0.0  # monotonic seconds at which the last look began
         self._memory = Memory()
-        self._last: PaneState | None = None  # nothing of ours was typed since
+        self._last: PaneState | None = None  # the last look; None: we have typed since
         self._activity = activity  # None: no events
-        self._stirred: Armed = (
-            None  # done when the program has written something since that look began
-        )
+        # Done when the program has written something since the last look began.
+        self._stirred: Armed = None
 
     @property
     def label(self) -> str:
@@ -95,19 +97,22 @@ class Lookout:
 
     @property
     def still(self) -> float:
-        """Seconds that the last looks have been equal."""
+        """Seconds for which the last looks have been equal."""
         return self._memory.still
 
     @property
     def is_still(self) -> bool:
-        """Has the program written nothing since the last look? False where that cannot be known."""
+        """Has the program written nothing since the last look? False where that is not known."""
         if self._activity is None or self._stirred is None or self._last is None:
             return False
         return not self._activity.has_stirred(self._stirred)
 
     def current(self) -> PaneState | None:
-        """The last look, where another would see the same: nothing was written since, nobody was there, and the
-        terminal is as it was. All else (a key, a mode, who comes) is in the guard. None: look again."""
+        """The last look, if another one would return the same; None: look again.
+
+        The program has written nothing since, no person was at the pane, and the terminal's mode
+        is the same. The guard covers the rest: keys, tmux modes, newly attached clients.
+        """
         last = self._last if self.is_still else None
         if last is None or last.human_idle is not None or last.unseen_person:
             return None
@@ -124,15 +129,15 @@ class Lookout:
             self._stirred = self._activity.arm(self.pane.tty) if self._activity else None
             state = await observe(self._tmux, self.pane)
         except PaneLost:
-            self._census.forget()  # it may have said where the pane was, not where it is
+            self._census.forget()  # its listing may be older than a move of the pane
             self._lose()
             raise
         return self._remember(self.pane, state)
 
     def _remember(self, pane: Pane, state: PaneState) -> PaneState:
-        if state.pane_pid != pane.pane_pid:  # respawned: another program, another prompt
+        if state.pane_pid != pane.pane_pid:  # respawned: another program, prompt and terminal
             self.pane = replace(pane, pane_pid=state.pane_pid, tty=state.tty)
-            self._memory, self._stirred = Memory(), None  # it has another terminal, too
+            self._memory, self._stirred = Memory(), None
         self._see_now(state, self.looked_at)
         self._last = state
         return state
@@ -142,7 +147,10 @@ class Lookout:
         self._memory.see(state, is_shell, asked, time.monotonic())
 
     async def confirm(self) -> None:
-        """Is the pane there? Cheaper than a look, where many share the census. Raises PaneLost, TmuxError."""
+        """Does the pane exist? Cheaper than a look, where many agents share the census.
+
+        Raises PaneLost, TmuxError.
+        """
         try:
             if self.pane is None:
                 self.pane = await self._find()
@@ -165,7 +173,10 @@ class Lookout:
             return
         was_unclear, self._held = self._held.unclear, self._held.seen_in(listing)
         if self._held.unclear and not was_unclear:
-            text = "the session has several windows now, so %r names no pane: ours stays, but is not found again when it is gone; write window.pane pane=%s"
+            text = (
+                "the session has several windows now, so %r names no pane: ours stays, "
+                "but is not found again when it is gone; write window.pane pane=%s"
+            )
             log.warning(text, self._names[1], self._held.pane.label)
 
     def _lose(self) -> None:
@@ -173,7 +184,7 @@ class Lookout:
         self._memory = Memory()
 
     def mark(self, ring: str, mark: str, value: str) -> str:
-        """The ring of marks with one more; those of tickets that are held stay."""
+        """The ring of marks with one more; marks of held tickets stay in it."""
         return add_mark(ring, mark, value, set(map(mark_of, self._census.held())))
 
     def judge(self, state: PaneState) -> Verdict:
@@ -188,16 +199,15 @@ class Lookout:
         )
 
     async def guard_within(self, state: PaneState, left: float) -> Guard:
-        """A guard that says no when `left` seconds are over, where tmux can compare."""
+        """A guard that fails `left` seconds from now, if this tmux can compare numbers."""
         if math.isinf(left) or await self._tmux.version() < COMPARES:
             return self.guard(state)
-        end = (
-            time.time() + left
-        )  # tmux knows whole seconds only: a short claim may end up to one later
+        # tmux compares whole seconds. A claim of less than 2 s may get up to one second more.
+        end = time.time() + left
         return self.guard(state, int(end) if left >= 2 else math.ceil(end))
 
     def note_ran(self, submitted: float) -> None:
-        """A command of ours, entered at that monotonic second, was seen to run."""
+        """Our command, submitted at that monotonic second, was seen to run."""
         self._memory.note_ran(submitted)
 
     async def run(self, *argv: str, stdin: bytes | None = None) -> str:
@@ -212,11 +222,14 @@ class Lookout:
             self._last = None
 
     async def guarded(self, argv: list[str]) -> None:
-        """Run one guarded sequence; NO from tmux means that something moved since we looked."""
+        """Run one guarded sequence. Raises PaneNotReady on NO: something changed since the look."""
         self._check_done(await self.run(*argv))
 
     async def guarded_look(self, argv: list[str], seconds: float) -> PaneState:
-        """The same, and a look `seconds` later: in one process, where tmux can wait. A process costs more than the wait."""
+        """The same, and a look `seconds` later.
+
+        Both run in one process, where tmux can wait: a process costs more than the wait.
+        """
         pane = self.pane
         if pane is None or await self._tmux.version() < WAITS:
             await self.guarded(argv)

@@ -1,21 +1,26 @@
-"""What a pane remembers of the tickets that were typed into it.
+"""What a pane stores about the tickets that were typed into it.
 
-Two user options of the pane, written in the very command sequence that types:
+Two user options of the pane, written by the same command sequence that types:
 
-    @bridge_pasted   ' T-1=4711.8812-1763800000100 '     ticket = process that got the text, and when (ms since 1970)
-    @bridge_sent     ' T-1=agent-1763800000123 T-2=... ' ticket = form, and when Enter followed;
-                                                         '-4711.8812-1763800002000' behind it: that process
-                                                         had not taken it then
+    @bridge_pasted   ' T-1=4711.8812-1763800000100 '
+                       ticket = process that got the text - when (ms since 1970)
+    @bridge_sent     ' T-1=agent-1763800000123 T-2=... '
+                       ticket = form - when Enter followed
+                       with '-4711.8812-1763800002000' behind it: at that time
+                       that process had not taken the text yet
 
-A process is its pid and its start time, because a respawned pane keeps its options and a pid comes again.
+A process is its pid and its start time. A respawned pane keeps its options, and the system uses a
+pid again.
 
-They survive a crash of the watcher, `clear`, a move of the pane; they end with the pane, as the
-text does. A ring of several, because a watcher that dies after T-2 may still owe the ack of T-1. What a watcher
-still holds stays in it, however many pass: a ticket that stands unconfirmed is never taken for a new one.
-Before tmux 3.0 panes have no options of their own: a global one carries the pane's number.
+The marks survive a crash of the watcher, `clear`, and a move of the pane. They end with the pane,
+as the text does. A ring holds several, because a watcher that dies after T-2 may still owe the
+acknowledgement of T-1. Tickets that a watcher still holds stay in it, however many others follow:
+an unconfirmed ticket is never taken for a new one.
 
-A ticket's name in a mark is its id, or '+' and base64url where the id holds other characters than
-[A-Za-z0-9_-]: marks are written inside a tmux command and must not need quoting there.
+Before tmux 3.0 panes have no options of their own. A global option carries the pane's number.
+
+A ticket's name in a mark is its id. If the id holds other characters than [A-Za-z0-9_-], the name
+is '+' and its base64url. Marks are written inside a tmux command and must not need quoting there.
 """
 
 from __future__ import annotations
@@ -25,15 +30,15 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-SAFE_ID = re.compile(
-    r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}"
-)  # no leading '-': it would read as an option
-RING = 8  # tickets remembered: a pane has one turn at a time, so that one acknowledgement is owed at most
-KEPT_MAX = 8  # beyond them, of tickets that stand unconfirmed: as many may be set aside (inbox.py)
+SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")  # a leading '-' would be an option
+# Tickets in a ring. A pane has one turn at a time, so at most one acknowledgement is owed.
+RING = 8
+# More of them that are unconfirmed. The inbox may set as many aside (inbox.py).
+KEPT_MAX = 8
 
 
 def encode_id(ticket_id: str) -> str:
-    """base64url without padding (RFC 4648 section 5), as `show --id64` reads it."""
+    """base64url without padding (RFC 4648 section 5). `show --id64` decodes it."""
     return (
         base64.urlsafe_b64encode(ticket_id.encode("utf-8", "surrogatepass"))
         .decode("ascii")
@@ -46,7 +51,7 @@ def mark_of(ticket_id: str) -> str:
 
 
 def read_mark(ring: str, mark: str) -> str | None:
-    """What stands beside `mark`, or None when the ring does not hold it."""
+    """The value of `mark`, or None when the ring does not hold it."""
     for entry in ring.split():
         name, _, value = entry.rpartition("=")
         if name == mark:
@@ -55,8 +60,11 @@ def read_mark(ring: str, mark: str) -> str | None:
 
 
 def add_mark(ring: str, mark: str, value: str, kept: Collection[str] = ()) -> str:
-    """The ring with one more entry, the last. It holds RING of them, and those whose marks are `kept`, KEPT_MAX at most; the
-    oldest ones are forgotten."""
+    """The ring with one more entry, as the last one.
+
+    It holds RING entries, and at most KEPT_MAX more whose marks are in `kept`. The oldest ones
+    are dropped.
+    """
     entries = [entry for entry in ring.split() if entry.rpartition("=")[0] != mark]
     others = [entry for entry in entries if entry.rpartition("=")[0] not in kept]
     stay = [entry for entry in entries if entry not in others[: max(0, len(others) + 1 - RING)]]
@@ -65,9 +73,9 @@ def add_mark(ring: str, mark: str, value: str, kept: Collection[str] = ()) -> st
 
 @dataclass(frozen=True)
 class Pasted:
-    """What the pane knows of a ticket whose text was pasted."""
+    """The mark of a ticket whose text was pasted."""
 
-    process: str  # PaneState.process: who read it
+    process: str  # PaneState.process: the process that got it
     at_ms: int  # since 1970
 
     @classmethod
@@ -85,7 +93,10 @@ class Pasted:
 
 
 def last_unsent(pasted: str, sent: str, process: str) -> tuple[str, int]:
-    """(mark, when) of the text that `process` got last, if no Enter of ours followed it; else ("", 0)."""
+    """(mark, when) of the text that `process` got last, if we pressed no Enter after it.
+
+    Otherwise ("", 0).
+    """
     mark, _, value = (pasted.split() or ["=0"])[-1].rpartition("=")
     last = Pasted._parse(value)
     return (
@@ -97,12 +108,12 @@ def last_unsent(pasted: str, sent: str, process: str) -> tuple[str, int]:
 
 @dataclass(frozen=True)
 class Sent:
-    """What the pane knows of a ticket whose Enter was pressed."""
+    """The mark of a ticket after which Enter was pressed."""
 
     form: str
     at_ms: int  # since 1970
-    stands_in: str = ""  # the process in whose input the text was still seen after that Enter
-    seen_ms: int = 0  # when it was seen there last
+    stands_in: str = ""  # the process that still had the text in its input after that Enter
+    seen_ms: int = 0  # when the text was last seen there
 
     @classmethod
     def read(cls, ring: str, mark: str) -> Sent | None:

@@ -1,13 +1,14 @@
-"""What consecutive looks at one process teach: how long its screen has stood still, and its prompts.
+"""What is learned from consecutive looks at one process: its prompts, and for how long it is still.
 
-A prompt is what stands left of the cursor when a command has ended and nobody has typed. It is learned
+A prompt is the text left of the cursor when a command has ended and no person has typed. It is
+learned
 
-    at once     after a command of ours that was seen to run: the shell must be at its prompt again
-    in the end  when two commands of others have ended with the same text
+    immediately   after a command of ours that was seen to run: the shell is then at its prompt
+    later         when two commands that are not ours have ended with the same text
 
-and never from a question or a continuation (prompts.py), or while a person might have typed ahead. Prompts are
-forgotten when another process reads the keys, all of it when the pane is respawned or lost. No clock here: each
-look brings its time.
+Questions and continuation prompts are never learned (prompts.py). Nothing is learned while a person
+may have typed ahead. Prompts are dropped when another process reads the keys, and everything when
+the pane is respawned or lost. This module has no clock: each look carries its time.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from bridge.tmux.program import Learned
 from bridge.tmux.prompts import is_learnable
 from bridge.tmux.state import PaneState
 
-_PROMPTS_LEARNED = 8  # prompts remembered of one shell: it shows its directory in them
-_PROMPT_STILL = (
-    0.3  # seconds a prompt must stand before it is learned: readline is raw before it has drawn
-)
+_PROMPTS_LEARNED = 8  # prompts of one shell: they differ, because they contain its directory
+# Seconds for which a prompt must be still before it is learned: readline enters raw mode before it
+# has drawn the prompt.
+_PROMPT_STILL = 0.3
 
 
 class Memory:
@@ -31,18 +32,20 @@ class Memory:
         self.still = 0.0  # seconds between the first and the last of the equal looks
         self._line: tuple[object, ...] | None = None
         self._line_since = 0.0
-        self._line_still = 0.0  # the same of the cursor and its row alone
+        self._line_still = 0.0  # the same for the cursor and its row only
         self._busy_since: float | None = None
-        self._ours_ran_at: float | None = (
-            None  # when a command of ours was entered that was seen to run
-        )
+        # When our last command was submitted, if it was seen to run.
+        self._ours_ran_at: float | None = None
         self._process = ""
         self._seen: tuple[str, ...] = ()  # text left of the cursor after each of the last commands
         self._prompts: tuple[str, ...] = ()
 
     def see(self, state: PaneState, is_shell: bool, asked: float, now: float) -> None:
-        """One look: when it was asked for, and when its answer came. The screen was seen somewhere in between, and on a
-        busy machine these are far apart; so that a stillness is never too long it runs from an answer to a question."""
+        """Add one look: when it was requested, and when its answer came.
+
+        The screen was read at some moment in between. On a busy machine the two times are far
+        apart. So stillness is measured from one answer to a later request, and is never too long.
+        """
         if state.picture != self._picture:
             self._picture, self._since = state.picture, now
         self.still = max(0.0, asked - self._since)
@@ -55,8 +58,11 @@ class Memory:
         self._learn(state, is_shell, now)
 
     def note_ran(self, submitted: float) -> None:
-        """A command of ours, entered then, was seen to run: what the shell shows next is its prompt, unless a person
-        has typed since. The word that it ran may come late, and the person was quicker."""
+        """Our command, submitted at that time, was seen to run.
+
+        What the shell shows next is its prompt, unless a person has typed since. The report that
+        it ran may arrive late, after the person's keys.
+        """
         self._ours_ran_at = submitted
 
     def _learn(self, state: PaneState, is_shell: bool, now: float) -> None:

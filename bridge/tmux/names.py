@@ -1,9 +1,13 @@
-"""What the names of programs say: shells, pagers, editors, pickers, interpreters, agents.
+"""Tables of program names: shells, pagers, editors, pickers, interpreters, agents.
 
-Names decide what a program IS. A process has several: the one it was called by (argv), the one of
-its executable (`/proc/PID/exe`: Debian's `editor` is nano), and that of the script which an
-interpreter runs (aider is Python, gemini is Node, `python3 /usr/bin/xonsh` is a shell).
-`plain_name` makes one name of their spellings; every table below is read through it.
+Names decide what a program IS. A process has several names:
+
+- the one by which it was called (argv)
+- the one of its executable (`/proc/PID/exe`): Debian's `editor` is nano
+- the one of the script that an interpreter runs: aider is Python, gemini is Node, and
+  `python3 /usr/bin/xonsh` is a shell
+
+`plain_name` reduces their spellings to one name; every table below is read through it.
 
 An interpreter's options end where its script begins: `qwen -i` is no REPL, `python3 -i` is.
 """
@@ -18,7 +22,7 @@ from re import Pattern
 
 from bridge.tmux.state import Process
 
-# What a spelling adds to a name: a platform, how it was built, a version.
+# Additions to a name: a platform, a build variant, a version.
 _SPELLINGS = (
     re.compile(r" \(deleted\)$"),  # readlink of an executable that was replaced while it runs
     re.compile(r"[-_](linux|darwin|macos|freebsd|x86_64|amd64|x64|arm64|aarch64|musl|gnu)\b.*$"),
@@ -42,7 +46,7 @@ def _table(words: str) -> frozenset[str]:
 SHELLS = _table(
     "bash zsh fish dash ash sh ksh mksh pdksh yash tcsh csh nu xonsh elvish pwsh osh rbash oksh"
 )
-# These read their prompt in canonical mode: the flags cannot tell "at the prompt" from "busy".
+# These read at their prompt in canonical mode: the flags are the same at the prompt and when busy.
 WITHOUT_EDITOR = _table("dash ash sh")
 OPAQUE = _table(
     # another machine
@@ -76,7 +80,7 @@ FULL_SCREEN = _table(
 )
 # Every key is a command to these.
 NO_KEYS = PAGERS | EDITORS | PICKERS | FULL_SCREEN
-# What is typed here is executed, and we know no constant command in their language.
+# These execute their input, and we have no constant command in their language.
 INTERPRETERS = _table(
     "perl php R radian lua luajit tclsh wish ghci mysql mariadb psql sqlite3 duckdb clickhouse "
     "clickhouse-client sqlplus isql tsql sqlcmd usql cqlsh influx redis-cli valkey-cli iredis "
@@ -87,12 +91,12 @@ INTERPRETERS = _table(
     "bluetoothctl virsh wpa_cli ch qjs rc es murex ipython ptpython ptipython bpython pyspark "
     "ts-node coffee mongosh irb pry psysh pgcli mycli litecli"
 )
-REPLS = _table("python pypy node nodejs")  # the ones that we know a constant command for
-# One executable for many programs: its own name says nothing, its first word does (`busybox sh`).
+REPLS = _table("python pypy node nodejs")  # we have a constant command for these
+# One executable for many programs: its first argument is the program's name (`busybox sh`).
 MULTI_CALL = _table("busybox toybox coreutils")
-# Helpers that live in a shell's process group. Needed only where their descriptors cannot be seen.
+# Helpers in a shell's process group. Needed only where file descriptors cannot be read.
 HELPERS = _table("gitstatusd ssh-agent gpg-agent direnv starship oh-my-posh")
-# Known agents: name of the process or the script (also of the pip package), and npm packages.
+# Known agents: the name of the process or the script (also of the pip package), and npm packages.
 AGENTS = {
     "claude": ("@anthropic-ai/claude-code",),
     "codex": ("@openai/codex",),
@@ -104,29 +108,28 @@ AGENTS = {
     "cn": ("@continuedev/cli",),
 }
 _PACKAGES = {package: agent for agent, packages in AGENTS.items() for package in packages}
-_IN_PACKAGE = re.compile(
-    r".*\bnode_modules/((?:@[\w.-]+/)?[\w.-]+)/"
-)  # greedy: the innermost package
+# Greedy: the innermost package.
+_IN_PACKAGE = re.compile(r".*\bnode_modules/((?:@[\w.-]+/)?[\w.-]+)/")
 
 
 def package_of(path: str) -> str:
-    """The agent whose npm package a script belongs to, "" when none."""
+    """The agent that owns the npm package of a script; "" for none."""
     match = _IN_PACKAGE.match(path)
     return _PACKAGES.get(match[1], "") if match else ""
 
 
-# Command lines of what runs scripts
+# Command lines of programs that run scripts
 
 
 @dataclass(frozen=True)
 class Runner:
-    """How one kind of interpreter reads its command line."""
+    """How one kind of interpreter parses its command line."""
 
     names: frozenset[str]
-    takes_word: frozenset[str]  # options whose next word is no script
-    code: Pattern[str]  # options that give it work: code in the next word
-    talks: Pattern[str]  # options before the script that make it a REPL all the same
-    module: str = ""  # the option whose next word names what it runs
+    takes_word: frozenset[str]  # options with a value: the next word is no script
+    code: Pattern[str]  # options after which the next word is code to run
+    talks: Pattern[str]  # options before the script that make it a REPL in spite of it
+    module: str = ""  # the option before the name of a module to run
 
 
 def _runner(
@@ -174,16 +177,16 @@ _SUBCOMMANDS = frozenset({"run", "x"})  # of bun and deno: the script comes afte
 class Call:
     """A command line, taken apart."""
 
-    name: str  # of what was called, plain
-    script: str = ""  # what it was given to run: a path, a module, or the option that gives it code
-    talks: bool = (
-        True  # it reads statements from the terminal: nothing to run, or told to go on after it
-    )
+    name: str  # of the program, plain
+    script: str = ""  # what it runs: a path, a module, or the option before its code
+    # It reads statements from the terminal: it has nothing to run, or an option makes it read
+    # after that.
+    talks: bool = True
     rest: tuple[str, ...] = ()  # the script and its own arguments
 
 
 def read_call(argv: tuple[str, ...]) -> Call:
-    """What was called, and what an interpreter or a shell was given to run."""
+    """The program that was called, and what an interpreter or a shell was given to run."""
     if len(argv) > 1 and plain_name(argv[0]) in MULTI_CALL:
         argv = argv[1:]
     name = plain_name(argv[0]) if argv else ""
@@ -212,16 +215,16 @@ def read_call(argv: tuple[str, ...]) -> Call:
 
 @dataclass(frozen=True)
 class Names:
-    """All that the names of one process say."""
+    """All names of one process."""
 
-    shown: str  # as a person calls it
-    own: tuple[str, ...]  # how it was called, and its executable
+    shown: str  # for a person
+    own: tuple[str, ...]  # the name by which it was called, and that of its executable
     script: tuple[str, ...]  # of the script that it runs
     agent: str  # one of AGENTS, "" when it is none
     talks: bool  # reads statements, or runs a script
 
     def find(self, table: frozenset[str], scripts_only: bool = False) -> str:
-        """Its first name that stands in `table`, "" when none does."""
+        """The first of its names that is in `table`; "" for none."""
         own = () if scripts_only else self.own
         return next((name for name in (*own, *self.script) if name in table), "")
 
@@ -234,7 +237,7 @@ def names_of(process: Process) -> Names:
     return _names(process.argv, process.executable)
 
 
-@lru_cache(maxsize=512)  # a look asks for the same few processes, again and again
+@lru_cache(maxsize=512)  # each look needs the names of the same few processes again
 def _names(argv: tuple[str, ...], path: str) -> Names:
     call, executable = read_call(argv), plain_name(path)
     own = tuple(
@@ -246,7 +249,7 @@ def _names(argv: tuple[str, ...], path: str) -> Names:
     )
     script = plain_name(call.script) if call.script else ""
     shell = any(name in SHELLS for name in own)
-    # A shell only carries the agent that its script is named after.
+    # A shell with a script that is named after an agent only starts that agent.
     agent = (
         ""
         if shell
@@ -261,12 +264,12 @@ def _names(argv: tuple[str, ...], path: str) -> Names:
 
 
 def is_carrier(process: Process) -> bool:
-    """A shell with a script: its child reads, if it has one (`sh -c 'claude; exec bash'`)."""
+    """A shell with a script: if it has a child, the child reads (`sh -c 'claude; exec bash'`)."""
     names = names_of(process)
     return names.is_shell and not names.talks
 
 
 def executes(process: Process) -> bool:
-    """Would it execute what it reads, if it got the terminal back?"""
+    """Would it execute its input if it got the terminal back?"""
     names = names_of(process)
     return names.is_shell or (names.talks and bool(names.find(INTERPRETERS | REPLS)))

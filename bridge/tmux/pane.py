@@ -1,10 +1,11 @@
-"""Finds a pane by name, holds its identity, looks at it.
+"""Lists panes, and looks at one.
 
-tmux's own target parsing is never used: `-t dev` finds dev-lucy when it is the only prefix match,
-and `display-message -t` falls back to another pane without an error. So all panes are
-listed and compared here, exactly, and from then on only the pane's id is used. An id is unique within one
-server's life, so the server's pid and start time belong to the identity: after a restart %0 is
-another pane. Which pane a name means is identity.py's.
+tmux's own target parsing is never used. `-t dev` finds dev-lucy when that is the only prefix match,
+and `display-message -t` takes another pane without an error. So this module lists all panes and
+compares the names exactly. From then on only the pane's id is used.
+
+An id is unique within one server's life: after a restart %0 is another pane. So the server's pid
+and start time belong to a pane's identity. identity.py decides which pane a name means.
 """
 
 from __future__ import annotations
@@ -22,15 +23,22 @@ from bridge.tmux.identity import Listing, Pane, Row, pick
 from bridge.tmux.state import PaneState
 from bridge.tmux.terminal import read_terminal
 
-# Free text last: a session's name may hold blanks.
-KEEPS_BLANKS = (3, 1)  # capture-pane -N
-_LIST = "#{pid} #{start_time} #{pane_id} #{pane_pid} #{pane_tty} #{session_id} #{window_index} #{pane_index} #{session_name}"
-# Who is there: a terminal shows one pane; a control client (iTerm2's `tmux -CC`) all of its session's, in windows of its own.
-_CLIENTS = "#{client_activity} #{client_control_mode} .#{client_flags} #{?client_control_mode,#{W:#{P:#{pane_id} }},#{pane_id}}"
+KEEPS_BLANKS = (3, 1)  # tmux: capture-pane -N
+# Free text comes last: a session's name may hold blanks.
+_LIST = (
+    "#{pid} #{start_time} #{pane_id} #{pane_pid} #{pane_tty} "
+    "#{session_id} #{window_index} #{pane_index} #{session_name}"
+)
+# The clients, with the panes that each one shows. A terminal shows one pane. A control client
+# (iTerm2's `tmux -CC`) shows all panes of its session, in windows of its own.
+_CLIENTS = (
+    "#{client_activity} #{client_control_mode} .#{client_flags} "
+    "#{?client_control_mode,#{W:#{P:#{pane_id} }},#{pane_id}}"
+)
 
 
 async def list_panes(tmux: Tmux) -> Listing:
-    """Raises PaneLost when there is no server, TmuxError."""
+    """All panes of the server. Raises PaneLost when there is no server, TmuxError."""
     try:
         output = await tmux.run(
             "list-panes", "-a", "-F", _LIST, ";", "display-message", "-p", "#{socket_path}"
@@ -43,7 +51,7 @@ async def list_panes(tmux: Tmux) -> Listing:
 
 
 async def resolve(tmux: Tmux, session: str, pane: str) -> Pane:
-    """Look, and pick."""
+    """List the panes, and pick the one that the name means."""
     return pick(await list_panes(tmux), session, pane).pane
 
 
@@ -63,15 +71,18 @@ def _row(line: str) -> Row:
 
 
 def _lost(error: TmuxError, what: str) -> Exception:
-    """PaneLost where tmux says that the server or the target is gone; else the error itself."""
+    """PaneLost where tmux reports that the server or the target is gone; else the error itself."""
     return PaneLost(f"{what} is gone ({error})") if LOST.search(str(error)) else error
 
 
 async def observe(tmux: Tmux, pane: Pane, now: Callable[[], float] = time.time) -> PaneState:
-    """Look at the pane: one tmux call, one termios read. Raises PaneLost when it, or its server, is gone."""
-    asked = (
-        now()
-    )  # a key that is pressed while tmux answers may be missing in the answer: count from before
+    """Look at the pane: one tmux call, one termios read.
+
+    Raises PaneLost when the pane or its server is gone.
+    """
+    # The time before the call: a key that is pressed while tmux answers may be missing in the
+    # answer.
+    asked = now()
     try:
         output = await tmux.run(*await look_words(tmux, pane))
     except TmuxError as error:
@@ -81,7 +92,8 @@ async def observe(tmux: Tmux, pane: Pane, now: Callable[[], float] = time.time) 
 
 async def look_words(tmux: Tmux, pane: Pane) -> list[str]:
     """The commands of a look, for `tmux.run`."""
-    # A row that a line editor has filled with blanks up to the edge goes on in the next one.
+    # Keep blanks: a row that a line editor has filled with them up to the edge continues in the
+    # next row.
     keep_blanks = ["-N"] if await tmux.version() >= KEEPS_BLANKS else []
     target = ["-t", pane.pane_id]
     return [
@@ -101,7 +113,10 @@ async def look_words(tmux: Tmux, pane: Pane) -> list[str]:
 
 
 def read_look(output: str, pane: Pane, asked: float) -> PaneState:
-    """What those commands printed, and the terminal; `asked`: the clock before that. Raises PaneLost."""
+    """Parse what those commands printed, and read the terminal. Raises PaneLost.
+
+    `asked`: the clock before the commands ran.
+    """
     snapshot, *lines = output.split("\n")
     end_of_clients = next(index for index, line in enumerate(lines) if line.startswith("."))
     tty, _, said = lines[end_of_clients][1:].partition(" ")
@@ -130,38 +145,38 @@ def read_look(output: str, pane: Pane, asked: float) -> PaneState:
 
 def _read_snapshot(snapshot: str, pane: Pane) -> dict[str, object]:
     parts = snapshot.split("/", FIELD_COUNT - 1)
-    # display-message never fails: for a pane that is gone it prints another one's state.
+    # display-message never fails: if the pane is gone, it prints the state of another one.
     if len(parts) != FIELD_COUNT or parts[1] != pane.pane_id:
         raise PaneLost(f"pane {pane.label} is gone")
     if int(parts[0]) != pane.server_pid:
         raise PaneLost(f"pane {pane.label} is gone: its tmux server was restarted")
     number = [int(part) if part.isdigit() else 0 for part in parts]
-    return dict(
-        snapshot=snapshot,
-        server_pid=number[0],
-        pane_id=parts[1],
-        pane_pid=number[2],
-        dead=bool(number[3]),
-        in_mode=bool(number[4]),
-        input_off=bool(number[5]),
-        synchronized=bool(number[6]),
-        cursor_x=number[7],
-        cursor_y=number[8],
-        cursor_shown=bool(number[9]),
-        alternate=bool(number[10]),
-        width=number[11],
-        height=number[12],
-        pasted=parts[14],
-        sent=parts[15],
-        command=parts[16],
-    )
+    return {
+        "snapshot": snapshot,
+        "server_pid": number[0],
+        "pane_id": parts[1],
+        "pane_pid": number[2],
+        "dead": bool(number[3]),
+        "in_mode": bool(number[4]),
+        "input_off": bool(number[5]),
+        "synchronized": bool(number[6]),
+        "cursor_x": number[7],
+        "cursor_y": number[8],
+        "cursor_shown": bool(number[9]),
+        "alternate": bool(number[10]),
+        "width": number[11],
+        "height": number[12],
+        "pasted": parts[14],
+        "sent": parts[15],
+        "command": parts[16],
+    }
 
 
 def human_idle(clients: Iterable[str], pane_id: str, now: float) -> float | None:
-    """Seconds since a person's last key in this pane; None when nobody has it in front of them.
+    """Seconds since a person's last key in this pane; None when no client shows the pane.
 
     client_activity moves on a person's keys only, never on ours. It counts whole seconds, so
-    the key may have come up to one second later than it says.
+    the key may have been pressed up to one second later than that.
     """
     idle: float | None = None
     for client in clients:
@@ -173,10 +188,11 @@ def human_idle(clients: Iterable[str], pane_id: str, now: float) -> float | None
 
 
 def has_unseen_person(clients: Iterable[str], pane_id: str) -> bool:
-    """May a person be typing here whose keys tmux does not tell?
+    """May a person be typing here, with keys that tmux does not report?
 
-    A control client's keys come as send-keys, which move neither client_activity nor session_activity. One that
-    is shown no output is no person's, but a watcher's (gate.py).
+    A control client's keys arrive as send-keys, which move neither client_activity nor
+    session_activity. A control client without output belongs to a watcher, not to a person
+    (gate.py).
     """
     for client in clients:
         _, control, flags, panes = client.split(" ", 3)

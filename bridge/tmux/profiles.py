@@ -1,10 +1,10 @@
-"""The table of programs that live in panes, and what their prompts look like.
+"""The table of programs that run in panes, and the appearance of their prompts.
 
-Names decide what a program IS (names.py), patterns decide whether it is READY. A new
-agent needs a row in both tables; `ready_pattern` (a setting) adds one more input pattern at run time.
+Names decide what a program IS (names.py), patterns decide whether it is READY. A new agent needs a
+row in both tables. The setting `ready_pattern` adds one more input pattern at run time.
 
-Input patterns must match ALL of the text left of the cursor, with box-drawing
-borders removed. They match an empty input only: a draft must not match.
+Input patterns must match ALL of the text left of the cursor, without box-drawing borders. They
+match an empty input only: a draft must not match.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from re import Pattern
 
 from bridge.tmux.composer import Edge, Style
 
-MARKER = "##BRIDGE-READY##"  # the push design's explicit "I am ready"
+MARKER = "##BRIDGE-READY##"  # the explicit sign of readiness in the push design
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Repl:
     name: str
     command: Pattern[str]
     prompt: Pattern[str]  # the whole text left of the cursor when the input is empty
-    template: str  # {command} is the shell command as a JSON string, which these languages read as their own
+    # {command} is the shell command as a JSON string. It is a valid string in these languages.
+    template: str
 
 
 REPLS = (
@@ -46,38 +47,46 @@ REPLS = (
 
 @dataclass(frozen=True)
 class Profile:
-    """A full-screen agent: how its composer looks, and how the rest of its screen reads."""
+    """A full-screen agent: how its composer looks, and patterns for the rest of its screen."""
 
     name: str
     commands: frozenset[str]  # names of its process, of its script or of its package
     composers: tuple[Style, ...]  # how its composer is drawn, now and in older versions
-    busy: Pattern[str]  # searched in the rows around the composer, as they stand on the screen
+    busy: Pattern[str]  # searched in the rows around the composer, as they are on the screen
     menu: Pattern[str]
     question: Pattern[str]
-    keeps_brackets: bool = True  # bracketed paste stays on, whatever editor it has run
+    keeps_brackets: bool = True  # bracketed paste stays on after any editor that it has run
 
 
 _BUSY = re.compile(
     r"\b(esc|ctrl[+-]c|\^c)\b[^│]{0,12}\b(to (interrupt|stop)|interrupt)\b"
-    r"|\(((?!enter)[^)])*\b(esc|ctrl[+-]c|\^c) to cancel\b"  # bare, it stands below a dialog, too
-    r"|^\W{0,4}[⠁-⣿]\s"  # a braille spinner
-    r"|^\W{0,4}[◐◓◑◒✢✳✶✻✽]\s.*(…|\.\.\.)"  # these also stand before finished work, then without an ellipsis
+    # Without parentheses this is below a dialog, too.
+    r"|\(((?!enter)[^)])*\b(esc|ctrl[+-]c|\^c) to cancel\b"
+    # A braille spinner.
+    r"|^\W{0,4}[⠁-⣿]\s"
+    # These are also before finished work, but then without an ellipsis.
+    r"|^\W{0,4}[◐◓◑◒✢✳✶✻✽]\s.*(…|\.\.\.)"
     r"|^\W{0,4}(thinking|working|running|generating|processing|loading)\b.{0,20}(…|\.\.\.)",
     re.I,
 )
-# A menu cannot be mistaken: its pointer stands before a number or it says which keys it takes.
-_POINTED = r"^\W{0,6}[❯›>▶●]\s*\d+[.)]\s|\b(enter|return) (to )?(confirm|select|continue|submit|accept|use)\b"
+# A menu is certain: it has a pointer before a number, or it lists the keys that it takes.
+_POINTED = (
+    r"^\W{0,6}[❯›>▶●]\s*\d+[.)]\s"
+    r"|\b(enter|return) (to )?(confirm|select|continue|submit|accept|use)\b"
+)
 _YES_NO = r"[\[(]y(es)?\s*/\s*n(o)?\b|\(y\)es"
 POINTED = re.compile(_POINTED, re.I)
 _MENU = re.compile(f"{_POINTED}|{_YES_NO}", re.I)
-# A question is a dialog only in the rows that touch the input; elsewhere it is what an idle agent last said.
+# A question is a dialog only in the rows that touch the input. Elsewhere it is the last output of
+# an idle agent.
 _QUESTION = re.compile(
     r"\b(do|would) you (want|trust|like)\b|\bare you sure\b|\ballow\b.{0,60}\?"
     r"|\bproceed\b.{0,20}\?|\bpress (enter|any key|return)\b",
     re.I,
 )
-# What a composer shows in place of a long paste: "[Pasted text #1 +12 lines]", "[Paste #1 - 45 lines]", "[Pasted Text: 46 lines]",
-# "[Pasted Content 1153 chars]", "[Pasted ~4 lines]".
+# A composer's mark in place of a long paste. Seen: "[Pasted text #1 +12 lines]",
+# "[Paste #1 - 45 lines]", "[Pasted Text: 46 lines]", "[Pasted Content 1153 chars]",
+# "[Pasted ~4 lines]".
 FOLDED = re.compile(r"\[\s*paste[d]?\b[^\]]*\]", re.I)
 
 
@@ -95,10 +104,12 @@ def _profile(name: str, *composers: Style, keeps_brackets: bool = True) -> Profi
     return Profile(name, frozenset({name}), composers, _BUSY, _MENU, _QUESTION, keeps_brackets)
 
 
-_BOXED = _style(
-    r"\s?[│|] [>❯][ \u00a0]?", Edge.BOX
-)  # Claude Code 1, Gemini CLI and Qwen Code of 2025
-_AIDER = r"((ask|architect|code|help|context|diff|udiff|whole|editor|patch)[\w-]*( multi)?|multi)?>(?: |$)"
+# Claude Code 1, Gemini CLI and Qwen Code of 2025.
+_BOXED = _style(r"\s?[│|] [>❯][ \u00a0]?", Edge.BOX)
+_AIDER = (
+    r"((ask|architect|code|help|context|diff|udiff|whole|editor|patch)[\w-]*( multi)?|multi)?"
+    r">(?: |$)"
+)
 PROFILES = (
     _profile("claude", _style("[>❯](?:[ \u00a0]|$)", Edge.RULES), _BOXED),
     _profile("codex", _style("›(?: |$)", Edge.INDENT, has_placeholder=True, has_cursor=True)),
@@ -109,7 +120,8 @@ PROFILES = (
     _profile("qwen", _style(">(?: |$)", Edge.RULES, has_placeholder=True), _BOXED),
     _profile("cn", _style(r"\s?[│|] ● ?", Edge.BOX, has_placeholder=True)),
 )
-# A prompt stands at the left edge, or in a box; the further rows of a draft are indented, whatever glyph is in them.
+# A prompt is at the left edge, or in a box. The further rows of a draft are indented, whatever
+# glyph they contain.
 _PROMPT = r"([│┃║|]\s{0,3}|\s?)(>>>|[>❯›»➜λ▌])[ \u00a0]{0,2}"
 GENERIC = _profile("", _style(_PROMPT, Edge.ANY))
 LINE = (_style(_PROMPT, Edge.LINE),)

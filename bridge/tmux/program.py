@@ -1,9 +1,9 @@
-"""What is the program in the foreground, and what may be typed into it?
+"""Which program is in the foreground, and what may be typed into it?
 
-Its names decide (names.py), not its screen: a screen can be made to say anything, also by the text
-of a ticket. The whole foreground group is looked at: a pager below git, fzf in a shell's widget or
-ssh below a wrapper gets the keys, whoever leads. Text is for known agents, and for programs that a
-person said are agents.
+Its names decide (names.py), not its screen: a screen can show anything, even the text of a ticket.
+The check covers the whole foreground group. A pager below git, fzf in a shell's widget, or ssh
+below a wrapper gets the keys, whichever process leads the group. Text is for known agents, and for
+programs that the user has declared to be agents.
 """
 
 from __future__ import annotations
@@ -28,16 +28,14 @@ class Kind(enum.Enum):
     AGENT = "agent"
     NEVER = "never"  # a pager, an editor, a menu: every key is a command
     OPAQUE = "opaque"  # another terminal within this one; what happens inside cannot be seen
-    INTERPRETER = "interpreter"  # executes what it reads, in a language that we have no command for
-    UNKNOWN = (
-        "unknown"  # takes keys one by one, and no table names it: it may execute what it reads
-    )
+    INTERPRETER = "interpreter"  # executes its input, in a language that we have no command for
+    UNKNOWN = "unknown"  # reads single keys, and is in no table: it may execute its input
     PROGRAM = "program"  # anything else: a command that is running
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What the person who started the watcher decided."""
+    """The decisions of the person who started the watcher."""
 
     form: str = "auto"  # auto, agent, shell
     quiet: float = 2.0  # seconds without a person's key
@@ -48,7 +46,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Learned:
-    """What earlier looks at the same process have taught."""
+    """What earlier looks at the same process have shown."""
 
     prompts: tuple[str, ...] = ()  # text left of the cursor when the line was known to be empty
     still: float = 0.0  # seconds that the picture has been the same
@@ -57,7 +55,7 @@ class Learned:
 
 @dataclass(frozen=True)
 class Sight:
-    """All that a check may look at."""
+    """All input of a check."""
 
     state: PaneState
     learned: Learned
@@ -69,7 +67,7 @@ class Sight:
 
     @property
     def form(self) -> str:
-        """Kind and the person's choice together: who gets text, who a constant command."""
+        """What may be typed, from the kind and the user's choice: text, a command, nothing ("")."""
         if self.kind in (Kind.NEVER, Kind.UNKNOWN, Kind.PROGRAM) or (
             self.kind is Kind.INTERPRETER and self.rules.form != "shell"
         ):
@@ -82,12 +80,12 @@ class Sight:
 
     @property
     def is_command(self) -> bool:
-        """Does it get one constant command, for a line editor that we know?"""
+        """Does it get one constant command, for a line editor that is in our tables?"""
         return self.form in ("shell", "repl") and self.kind is not Kind.AGENT
 
     @property
     def composers(self) -> tuple[Style, ...]:
-        """How its composer is drawn. What reads lines, and is not known, has one line."""
+        """How its composer is drawn. An unknown program that reads lines has one line."""
         is_unknown = self.profile is GENERIC and (
             self.state.terminal.canonical or self.state.terminal.signals
         )
@@ -95,7 +93,10 @@ class Sight:
 
     @property
     def takes_lines(self) -> bool:
-        """Would a line break in a paste be an Enter? Unless bracketed paste is known to be on."""
+        """Would a line break in a paste act as Enter?
+
+        Yes, unless bracketed paste is known to be on.
+        """
         terminal, brackets = self.state.terminal, self.state.brackets
         if brackets is not None:
             return not brackets
@@ -110,7 +111,7 @@ def sight_of(state: PaneState, learned: Learned, rules: Rules) -> Sight:
 
 @dataclass(frozen=True)
 class Found:
-    """What a process is, and the name that said so."""
+    """What a process is, and the name that decided it."""
 
     kind: Kind
     name: str
@@ -118,7 +119,7 @@ class Found:
 
 
 def classify(state: PaneState, rules: Rules) -> Found:
-    """What is in the foreground: what else in its group gets the keys, then the reader."""
+    """What is in the foreground: another process of the group that gets the keys, or the reader."""
     reader = _reader(state)
     found = identify(reader)
     if found.kind is Kind.NEVER:
@@ -127,9 +128,9 @@ def classify(state: PaneState, rules: Rules) -> Found:
     beside = [other for other in others if other is not None]
     if beside:
         return next((other for other in beside if other.kind is Kind.NEVER), beside[0])
-    if (
-        found.kind is not Kind.PROGRAM or names_of(reader).is_shell
-    ):  # a shell's script may read for a shell
+    # A shell that runs a script stays a running command, also with --form: what the script reads,
+    # a shell may execute.
+    if found.kind is not Kind.PROGRAM or names_of(reader).is_shell:
         return found
     is_full_screen = rules.form == "auto" and state.alternate
     return replace(
@@ -138,7 +139,7 @@ def classify(state: PaneState, rules: Rules) -> Found:
 
 
 def identify(process: Process) -> Found:
-    """What one process is by its names."""
+    """What one process is, by its names."""
     names = names_of(process)
     for kind, find in _BY_NAME:
         name = find(names)
@@ -148,7 +149,8 @@ def identify(process: Process) -> Found:
     return Found(Kind.REPL if repl else Kind.PROGRAM, names.shown or "the program", repl)
 
 
-# The first row that finds a name decides. A shell's script says nothing about what is inside it.
+# The first row that finds a name decides. The name of a shell's script is no evidence of what
+# runs inside it.
 _BY_NAME: tuple[tuple[Kind, Callable[[Names], str]], ...] = (
     (Kind.NEVER, lambda names: names.find(NO_KEYS)),
     (Kind.OPAQUE, lambda names: "" if names.is_shell else names.find(OPAQUE)),
@@ -157,8 +159,8 @@ _BY_NAME: tuple[tuple[Kind, Callable[[Names], str]], ...] = (
     (Kind.INTERPRETER, lambda names: names.find(INTERPRETERS, scripts_only=not names.talks)),
 )
 
-# A program that no table names, by the person's word and by whether it takes the keys one by one.
-# Many such programs execute what they read: it gets text only if a person says that it is an agent.
+# A program that is in no table, by the user's --form and by whether it reads single keys. Many such
+# programs execute their input, so they get text only if the user declares them to be agents.
 _UNKNOWN = {
     ("auto", False): Kind.PROGRAM,
     ("auto", True): Kind.UNKNOWN,
@@ -193,14 +195,15 @@ def _does_read(reads: bool | None) -> bool:
     return reads is True
 
 
-# When is another process of the group an objection? By what the reader is, then the other one.
+# When is another process of the group an objection? By the kind of the reader, then of the other.
 _EXECUTING = (Kind.OPAQUE, Kind.SHELL, Kind.INTERPRETER, Kind.REPL)
 _HINDERS: dict[Kind, dict[Kind, Callable[[bool | None], bool]]] = {
-    # An agent's tools and servers (`bash -c`, `docker run -i`, `deno`) have pipes. What it gave its
-    # terminal to does read it. Where that cannot be told, only an editor is worth a guess.
+    # An agent's tools and servers (`bash -c`, `docker run -i`, `deno`) have pipes. A process to
+    # which it has given its terminal does read it. Where that is not known, assume it only of a
+    # program for which every key is a command, such as an editor.
     Kind.AGENT: {Kind.NEVER: _may_read, **dict.fromkeys(_EXECUTING, _does_read)},
-    # An idle shell's group holds nothing else but what its widgets run (fzf), and helpers without
-    # the terminal. A forked shell that still has it may read from it.
+    # An idle shell's group holds only programs of its widgets (fzf), and helpers without the
+    # terminal. A forked shell that still has the terminal may read from it.
     Kind.SHELL: {
         Kind.NEVER: _always,
         **dict.fromkeys((*_EXECUTING, Kind.AGENT, Kind.PROGRAM), _may_read),
@@ -214,7 +217,7 @@ def _beside(kind: Kind, reader: Process, process: Process, state: PaneState) -> 
     """The objection that `process` is, beside a reader of this kind; None when it is none."""
     other = identify(process)
     if process is reader or (other.kind is Kind.PROGRAM and _descends(reader, process, state)):
-        return None  # what carries the reader waits for it
+        return None  # an ancestor that only waits for the reader
     hinders = _HINDERS.get(kind, _HINDERS[Kind.PROGRAM]).get(other.kind)
     if kind is Kind.SHELL and (_is_fork(process, reader) or names_of(process).find(HELPERS)):
         hinders = _does_read  # `$(...)` in a prompt; gitstatusd

@@ -1,7 +1,7 @@
 """May this pane be typed into now? If not, why?
 
-Checks run from the certain to the likely; the first that has an objection ends it, and its
-sentence is what a person reads in `explain`:
+The checks run from the certain to the likely. The first one with an objection decides, and
+`explain` prints its sentence:
 
     tmux      dead? in a mode? input off? synchronized?
     person    a key within the last seconds?
@@ -10,9 +10,10 @@ sentence is what a person reads in `explain`:
     screen    is the input empty, and is nothing else going on?
     time      has the screen stood still?            (REPLs and agents)
 
-Screens can lie, so what a program IS comes from its name, and only then does its screen say whether it
-is ready. Text is for agents only: a shell, a REPL, and all that executes what it reads, gets a constant command.
-Wrong towards "not ready" costs a delay; wrong the other way types into somebody's line.
+A screen can show anything. So the program's name decides what it IS, and only then its screen
+decides whether it is READY. Only agents get text: a shell, a REPL, and every program that executes
+its input, gets a constant command. A wrong "not ready" costs a delay. A wrong "ready" types into a
+person's line.
 """
 
 from __future__ import annotations
@@ -31,18 +32,18 @@ from bridge.tmux.screen import block, unframed, vicinity
 from bridge.tmux.state import NEAR_ROWS, PaneState
 
 SPINS = 20.0  # seconds: a spinner, or the clock beside it, moves more often
-# Titles of the pane, as Codex, Claude Code and Gemini CLI set them. They say when not; a stale one never says when.
+# Titles of the pane, as Codex, Claude Code and Gemini CLI set them. A title can be an objection.
+# It is never evidence of readiness, because it may be stale.
 _TITLE_WORKS = re.compile("[\u2801-\u28ff◐◓◑◒] |✦ +Working")
-_OVERLAY = re.compile(
-    r"\bany key (to )?close\b"
-)  # Copilot CLI's help lies over its transcript, under an open composer
+# Copilot CLI shows its help over its transcript, while its composer stays open below.
+_OVERLAY = re.compile(r"\bany key (to )?close\b")
 _TITLE_ASKS = re.compile(r"\[ [.!] \] |✋ ")
 
 
 @dataclass(frozen=True)
 class Verdict:
     ready: bool
-    reason: str  # a sentence for people
+    reason: str  # a sentence for a person
     form: str  # what would be typed: "shell", "repl", "agent", or "" when nothing may be
     rule: str  # name of the check that decided
 
@@ -51,7 +52,7 @@ class Verdict:
 
 
 def judge(state: PaneState, learned: Learned = Learned(), rules: Rules = Rules()) -> Verdict:
-    """Say whether the pane may be typed into now, and why or why not."""
+    """May the pane be typed into now, and why or why not?"""
     sight = sight_of(state, learned, rules)
     for check in CHECKS:
         objection = check(sight)
@@ -85,7 +86,10 @@ def person_objection(sight: Sight) -> str | None:
     if idle is not None and idle < sight.rules.quiet:
         return f"a person typed here {idle:.1f} s ago"
     if sight.state.unseen_person and sight.learned.line_still < sight.rules.quiet:
-        return f"a person may be typing here through a control client (tmux -CC): the line has stood still for {sight.learned.line_still:.1f} s only"
+        return (
+            "a person may be typing here through a control client (tmux -CC): "
+            f"the line has stood still for {sight.learned.line_still:.1f} s only"
+        )
     if sight.state.terminal.unread:
         return f"{sight.name} has not read all keys that were typed, and so does not show them"
     return None
@@ -110,15 +114,27 @@ def _program(sight: Sight) -> str | None:
     if sight.kind is Kind.NEVER:
         return f"{sight.name} is open: every key would be a command to it"
     if sight.kind is Kind.OPAQUE and not sight.rules.allow_opaque:
-        return f"{sight.name} is in the foreground and hides what runs inside it (allow it with --allow-opaque)"
+        return (
+            f"{sight.name} is in the foreground and hides what runs inside it "
+            "(allow it with --allow-opaque)"
+        )
     if sight.kind is Kind.INTERPRETER and sight.rules.form != "shell":
-        return f"{sight.name} would execute the text, and no constant command is known for it (--form shell and --shell-command give one)"
+        return (
+            f"{sight.name} would execute the text, and no constant command is known for it "
+            "(--form shell and --shell-command give one)"
+        )
     if sight.kind is Kind.UNKNOWN:
-        return f"{sight.name} is no agent that is known here, and may execute what it reads (if it is an agent, say so: --form agent)"
+        return (
+            f"{sight.name} is no agent that is known here, and may execute what it reads "
+            "(if it is an agent, use --form agent)"
+        )
     if not sight.rules.allow_opaque and (
         not sight.state.terminal.known or not sight.state.terminal.argv
     ):
-        return f"{sight.name} is in the foreground, and its terminal cannot be read here (another user's?): allow it with --allow-opaque"
+        return (
+            f"{sight.name} is in the foreground, and its terminal cannot be read here "
+            "(another user's?): allow it with --allow-opaque"
+        )
     if sight.rules.form == "agent" and sight.kind in (Kind.SHELL, Kind.REPL):
         return f"{sight.name} is in the foreground, not the agent, and would execute the text"
     return None
@@ -143,11 +159,11 @@ def _busy(sight: Sight) -> str | None:
 
 
 def _reads_lines(sight: Sight) -> bool:
-    """Canonical mode, and yet at its prompt?
+    """Is it at its prompt although the terminal is in canonical mode?
 
-    A shell without a line editor is; then its prompt is all the evidence that there is. An agent that reads
-    plain lines is accepted only where the person said that it is an agent AND no shell is below it that
-    could get the text if it ended now.
+    This holds for a shell without a line editor; its prompt is then the only evidence. An agent
+    that reads plain lines is accepted under two conditions. The user has declared it an agent
+    (--form agent), and no shell is below it that would get the text if the agent ended now.
     """
     if sight.kind is Kind.SHELL:
         return sight.name in WITHOUT_EDITOR
@@ -183,7 +199,7 @@ def _shell_prompt(sight: Sight) -> str | None:
 
 
 def _is_marked(state: PaneState) -> bool:
-    """Does the push design's marker stand right before the cursor, and nothing behind it?"""
+    """Is the push design's marker right before the cursor, and nothing behind it?"""
     above = state.rows[: state.cursor_y]
     if state.right.strip():
         return False
@@ -193,11 +209,10 @@ def _is_marked(state: PaneState) -> bool:
 
 
 def input_is_empty(sight: Sight) -> bool:
-    """Does nothing stand in the agent's composer? (composer.py)"""
+    """Is the agent's composer empty (composer.py)?"""
     state = sight.state
-    if (
-        sight.profile is profiles.GENERIC and not state.right.strip()
-    ):  # the user's pattern is for what we do not know
+    # The user's pattern (--ready-pattern) is for agents that no table contains.
+    if sight.profile is profiles.GENERIC and not state.right.strip():
         pattern = sight.rules.ready_pattern
         if _is_marked(state) or (
             pattern is not None
@@ -211,13 +226,22 @@ def input_is_empty(sight: Sight) -> bool:
 def _draft(sight: Sight) -> str:
     composer = find_composer(sight.state, sight.composers)
     if composer is None or not composer.opening:
-        return f"no open composer of {sight.name} is in sight (if its prompt is an unusual one, see --ready-pattern)"
-    return "the input is not empty: somebody has written a draft, or the prompt is an unusual one (see --ready-pattern)"
+        return (
+            f"no open composer of {sight.name} is in sight "
+            "(if its prompt is an unusual one, see --ready-pattern)"
+        )
+    return (
+        "the input is not empty: somebody has written a draft, "
+        "or the prompt is an unusual one (see --ready-pattern)"
+    )
 
 
 def menu_rows(sight: Sight) -> list[str]:
-    """Rows of a menu that waits for a choice. Where a composer is open, words are words: a pointed menu of an agent that we
-    do not know is the exception, since it may keep its composer."""
+    """Rows of a menu that waits for a choice.
+
+    Where a composer is open, such rows are ordinary output. An unknown agent is the exception:
+    it may keep its composer open beside a menu, so a pointer before a number counts.
+    """
     is_open = find_composer(sight.state, sight.composers) is not None
     if is_open and sight.profile is not profiles.GENERIC:
         return []
@@ -226,20 +250,27 @@ def menu_rows(sight: Sight) -> list[str]:
 
 
 def _dialog(sight: Sight) -> str | None:
-    """A question that only a person may answer. A known agent asks it in place of its composer."""
+    """A question that only a person may answer. A known agent shows it in place of its composer."""
     if sight.kind is not Kind.AGENT and sight.kind is not Kind.OPAQUE:
         return None
     if sight.state.session == "waiting":
-        return f"{sight.name} asks a question that only a person may answer (its own session file says so)"
+        return (
+            f"{sight.name} asks a question that only a person may answer "
+            "(status in its own session file)"
+        )
     if _TITLE_ASKS.match(sight.state.title) and not sight.state.session:
-        return f"{sight.name} asks a question that only a person may answer: {_short(sight.state.title)}"
+        return (
+            f"{sight.name} asks a question that only a person may answer: "
+            f"{_short(sight.state.title)}"
+        )
     is_known = sight.profile is not profiles.GENERIC
     if is_known and any(_OVERLAY.search(row) for row in vicinity(sight.state)[-NEAR_ROWS:]):
         return f"{sight.name} shows something that any key would close"
     is_open = input_is_empty(sight) or sight.state.session == "idle"
     if is_open and is_known:
         return None
-    # In place of a composer; or, of an agent that we do not know, above it, where only a pointer before a number cannot be mistaken.
+    # A known agent shows a dialog in place of its composer. An unknown one may show it above its
+    # composer. There only a pointer before a number is certain (`menu_rows`).
     questions = (
         [] if is_open else [row for row in block(sight.state) if sight.profile.question.search(row)]
     )
@@ -253,16 +284,16 @@ def is_working(sight: Sight) -> bool:
 
 
 def _working(sight: Sight) -> str | None:
-    """Told by the agent's own session file, by the spinner in the pane's title, or by the rows around the composer."""
+    """Evidence: its session file, a spinner in the pane's title, or the rows near its composer."""
     state = sight.state
     if sight.kind is not Kind.AGENT or state.session == "idle":
         return None
     if state.session == "busy":
-        return f"{sight.name} is working (its own session file says so)"
+        return f"{sight.name} is working (status in its own session file)"
     if _TITLE_WORKS.match(state.title):
         return f"{sight.name} is working: {_short(state.title)}"
     if sight.profile is not profiles.GENERIC and sight.learned.still >= SPINS:
-        return None  # a spinner that does not turn is what somebody said
+        return None  # a spinner that does not turn is text of the conversation
     for row in vicinity(state):
         if sight.profile.busy.search(unframed(row).strip()):
             return f"{sight.name} is working: {_short(row)}"

@@ -1,12 +1,15 @@
-"""Is the line of a shell or a REPL empty? Told from its prompt, and from the rows around it.
+"""Is the line of a shell or a REPL empty? Decided from its prompt, and from the rows around it.
 
-Rule 1: the row goes on in the next one where it is full to the right edge. So a row below a full one is part of a
-        line, whatever it looks like; `capture-pane -J` does not know that of zsh.
-Rule 2: nothing stands right of the cursor, and nothing right below it: a line may have more rows.
-Rule 3: a prompt's FIRST prompt character is its last. In `root@vm:~# cat foo > ` that is '#', so there is a line.
-Rule 4: where a prompt has been learned (memory.py), only what looks like it is one. A question that a program asks,
-        and the output of a background job over a half-typed line, look like prompts, too.
-Rule 5: where none has been learned, plain words before the prompt character are somebody's words.
+Rule 1: A row continues in the next one if it is full to the right edge. So a row below a full one
+        is part of a line, whatever it looks like. `capture-pane -J` does not join rows that zsh
+        wrapped.
+Rule 2: Nothing is right of the cursor, and nothing directly below its row: a line may have more
+        rows.
+Rule 3: A prompt's FIRST prompt character is its last. In `root@vm:~# cat foo > ` it is '#', so
+        the line is not empty.
+Rule 4: If a prompt has been learned (memory.py), only a similar text is a prompt. A program's
+        question looks like a prompt, and so does a background job's output over a half-typed line.
+Rule 5: If none has been learned, plain words before the prompt character are a person's words.
 """
 
 from __future__ import annotations
@@ -20,38 +23,35 @@ from bridge.tmux.state import PaneState
 
 _ENDS = "$#%>❯›»➜λ"
 SHELL_PROMPT = re.compile(rf"[^{_ENDS}]*(>>>|[{_ENDS}]) ?")
-# Prompts that rule 3 cannot see, because a prompt character opens them: oh-my-zsh's robbyrussell.
+# Prompts that rule 3 rejects, because they begin with a prompt character: oh-my-zsh's robbyrussell.
 SHELL_THEMES = (re.compile(r"➜ {1,2}\S+ (git:\(\S+\) (✗ )?)?"),)
 _ZSH_WORDS = (
-    "quote|dquote|bquote|heredocd?|for|foreach|repeat|select|while|until|if|then|else|elif|math|cond|mathsubst"
-    "|cmdsubst|cmdand|cmdor|pipe|errpipe|function|subsh|cursh|array|case|braceparam|always"
+    "quote|dquote|bquote|heredocd?|for|foreach|repeat|select|while|until|if|then|else|elif|math"
+    "|cond|mathsubst|cmdsubst|cmdand|cmdor|pipe|errpipe|function|subsh|cursh|array|case|braceparam"
+    "|always"
 )
 # PS2 of sh, bash and dash; of csh; PS3 of zsh and bash; of REPLs; of zsh.
 CONTINUATION = re.compile(rf"(> ?|\? ?|\?# ?|#\? ?|\.\.\. ?|(({_ZSH_WORDS}) ?)+> ?)")
-_ASKED = re.compile(r".*[?:\]] ?|\s*read> ?")  # a question, whoever asks it; fish's `read`
+_ASKED = re.compile(r".*[?:\]] ?|\s*read> ?")  # a question of any program; fish's `read`
 _WORD = r"[\w.,;:'\"!-]+"
-_WORDS = re.compile(
-    rf"\s*({_WORD}\s+)+{_WORD}\s*[%>] ?|(.*[^\w-])?\d+% ?"
-)  # `server ready > `, `Progress: 45%`
+# `server ready > `, `Progress: 45%`
+_WORDS = re.compile(rf"\s*({_WORD}\s+)+{_WORD}\s*[%>] ?|(.*[^\w-])?\d+% ?")
 _REDIRECTED = re.compile(rf"\s*{_WORD}(\s.*)?\s> ?")  # `echo x > `
-_UNBROKEN = {"bash"}  # what writes on at the edge, as readline does; zsh breaks its rows itself
-_FRAMES = (
-    "╭╰",
-    "┌└",
-    "┏┗",
-    "╔╚",
-)  # how the two rows of a prompt begin, where the upper one may be full
+# Shells that let the terminal break a row, as readline does; zsh breaks its rows itself.
+_UNBROKEN = {"bash"}
+# First characters of the two rows of a framed prompt. Its upper row may be full.
+_FRAMES = ("╭╰", "┌└", "┏┗", "╔╚")
 
 
 def looks_like_prompt(left: str) -> bool:
-    """Could this be a shell's prompt, and nothing but one?"""
+    """Could this be a shell's prompt, with nothing behind it?"""
     return SHELL_PROMPT.fullmatch(left) is not None or any(
         theme.fullmatch(left) for theme in SHELL_THEMES
     )
 
 
 def is_learnable(left: str) -> bool:
-    """May a program's reading from here have been a shell's? Questions and continuations are not learned."""
+    """Can this be a shell's prompt? Questions and continuation prompts are not learned."""
     is_prompt = re.search(r"[^\w\s'\"]\s*$|λ\s*$", left) is not None
     return is_prompt and not CONTINUATION.fullmatch(left) and not _ASKED.fullmatch(left)
 
@@ -59,7 +59,7 @@ def is_learnable(left: str) -> bool:
 def shell_line_objection(
     state: PaneState, name: str, learned: tuple[str, ...], extra: Pattern[str] | None
 ) -> str | None:
-    """Why the line is not empty, or None. `learned`: prompts; `extra`: the user's own pattern."""
+    """Why the line is not empty, or None. `learned`: prompts; `extra`: the user's pattern."""
     left = state.left
     if _ink_right(state) and not _is_right_prompt(state):
         return "there is text right of the cursor: somebody is editing the line"
@@ -85,8 +85,14 @@ def shell_line_objection(
     if looks_like_prompt(left) and is_known:
         return None
     if looks_like_prompt(left) and learned:
-        return f"the line does not begin with the prompt that this shell has had ({learned[-1].strip()!r})"
-    return "the line is not empty: somebody has typed, or the prompt is an unusual one (see --ready-pattern)"
+        return (
+            "the line does not begin with the prompt that this shell has had "
+            f"({learned[-1].strip()!r})"
+        )
+    return (
+        "the line is not empty: somebody has typed, "
+        "or the prompt is an unusual one (see --ready-pattern)"
+    )
 
 
 def is_reprinted(state: PaneState) -> bool:
@@ -101,7 +107,7 @@ def row_above(state: PaneState) -> str:
 def repl_line_objection(
     state: PaneState, name: str, prompt: Pattern[str], extra: Pattern[str] | None
 ) -> str | None:
-    """The same for a REPL, whose prompt is known."""
+    """The same for a REPL, which has a known prompt."""
     left = state.left
     if _ink_right(state):
         return "there is text right of the cursor: somebody is editing the line"
@@ -119,7 +125,10 @@ def _is_words(left: str) -> bool:
 
 
 def is_alike(left: str, prompt: str) -> bool:
-    """Does it begin and end as the prompt does? In between a prompt shows a folder, a branch, the time."""
+    """Does it begin and end like the prompt?
+
+    In between a prompt shows a folder, a branch, the time.
+    """
     return _shape(left) == _shape(prompt)
 
 
@@ -130,14 +139,17 @@ def _shape(prompt: str) -> tuple[str, str]:
 
 
 def _is_right_prompt(state: PaneState) -> bool:
-    """zsh's RPROMPT and fish's right prompt: ONE piece, set off by blanks and ending at the right edge. Where two pieces
-    are, the first one is a line that begins with blanks."""
+    """zsh's RPROMPT and fish's right prompt: ONE piece of text, up to the right edge.
+
+    Blanks separate it from the line. If there are two pieces, the first one is a line that begins
+    with blanks.
+    """
     is_one = re.fullmatch(r"\s\s+\S+(\s\S+)*\s*", state.right) is not None
     return is_one and text_width(state.cursor_row.rstrip()) >= state.width - 2
 
 
 def _ink_right(state: PaneState) -> bool:
-    """Does anything but a faint suggestion stand right of the cursor?"""
+    """Is there any text right of the cursor, except a faint suggestion?"""
     return bool(split_at_column(_ink_row(state, state.cursor_y), state.cursor_x)[1].strip())
 
 
@@ -146,7 +158,10 @@ def _ink_row(state: PaneState, index: int) -> str:
 
 
 def _is_continued(state: PaneState, name: str) -> bool:
-    """Is the row above full to the right edge? A prompt of two rows, framed at its left, may have such an upper row."""
+    """Is the row above full to the right edge?
+
+    A prompt of two rows with a frame at its left is an exception: its upper row may be full.
+    """
     above = state.cursor_y - 1
     if above < 0 or not _is_full(state, above, name):
         return False
@@ -155,10 +170,12 @@ def _is_continued(state: PaneState, name: str) -> bool:
 
 
 def _is_full(state: PaneState, index: int, name: str) -> bool:
-    """A wide cluster that did not fit leaves the last column free. Terminals that do not join a cluster count more.
+    """Is the row full? A wide cluster that did not fit leaves the last column free.
 
-    Blanks at the edge may be what was wiped. Where tmux has to break the row, they are a line's if it did; where the
-    kernel has the line, it is asked for it (typed_ahead.py)."""
+    A terminal that does not join a cluster counts more columns for it. Blanks at the edge may be
+    cleared cells. Where tmux itself breaks rows, they belong to a line if tmux broke this row.
+    Where the kernel holds the line, it is printed again (typed_ahead.py).
+    """
     if state.rows[index].endswith(" "):
         if name in WITHOUT_EDITOR:
             return False

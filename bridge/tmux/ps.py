@@ -1,9 +1,11 @@
 """The foreground group of a terminal from ps(1), where there is no /proc: macOS, and tests.
 
-The columns are those that macOS' ps and procps share, each with its own -o, because POSIX lets a
-header run to the end of its argument. One call takes some ms, so it is made once for each look, and
-never while a command's end is awaited. Neither executables nor descriptors are told here; a command
-line is cut at its blanks.
+The columns are common to macOS' ps and procps. Each has its own -o, because POSIX lets a header
+extend to the end of its argument. One call takes some ms. So it is made once for each look, and
+never while waiting for the end of a command.
+
+ps reports neither executables nor file descriptors, and a command line can only be split at its
+blanks.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import subprocess
 
 from bridge.tmux.state import Process
 
-PS_TIMEOUT = 2.0  # seconds; a ps that hangs must not hold up every pane
+PS_TIMEOUT = 2.0  # seconds; a ps that hangs must not block every pane
 COLUMNS = ("pid", "ppid", "pgid", "tpgid", "stat", "lstart", "command")
 _OPTIONS = tuple(word for column in COLUMNS for word in ("-o", f"{column}="))
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
@@ -28,7 +30,7 @@ def read_foreground(tty: str, pane_pid: int) -> tuple[tuple[Process, ...], tuple
 
 
 def _run(*options: str) -> str:
-    """What ps prints; "" where it cannot be run, or finds nothing."""
+    """The output of ps; "" where it cannot run, or finds nothing."""
     try:
         done = subprocess.run(
             ["ps", "-ww", *options],
@@ -43,13 +45,13 @@ def _run(*options: str) -> str:
 
 
 def started(pid: int) -> str:
-    """When that process started, as in Process.started; "" where none has that number."""
+    """When that process started, as in Process.started; "" where there is no such process."""
     found = _rows(_run(*_OPTIONS, "-p", str(pid)))
     return _process(found[0]).started if found else ""
 
 
 def parse(table: str, pane_pid: int) -> tuple[tuple[Process, ...], tuple[Process, ...]]:
-    """The same from the rows that ps printed."""
+    """The same, from the rows that ps printed."""
     rows = _rows(table)
     foreground = next((int(row[4]) for row in rows if int(row[1]) == pane_pid), 0)
     members = [row for row in rows if int(row[3]) == foreground]

@@ -1,4 +1,7 @@
-"""Which rows of a full-screen program matter beside its composer: what touches its input, what is near it."""
+"""The rows of a full-screen program that matter beside its composer.
+
+Some of them touch its input, some are near it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ def unframed(text: str) -> str:
 
 
 def input_row(state: PaneState) -> int:
-    """The cursor's row; where it is hidden, that of the cursor which the program draws, else the hidden one's."""
+    """The cursor's row. If the cursor is hidden, that of the one which the program draws."""
     if state.cursor_shown or not state.carets:
         return state.cursor_y
     return state.carets[-1][1]
@@ -30,7 +33,10 @@ def block(state: PaneState) -> list[str]:
 
 
 def vicinity(state: PaneState) -> tuple[str, ...]:
-    """Rows where a dialog or a spinner shows: around the cursor, or the last ones where it is hidden."""
+    """Rows that may show a dialog or a spinner.
+
+    They are around the cursor, or the last ones of the screen if it is hidden.
+    """
     if state.cursor_shown:
         return state.near
     last = max((index for index, row in enumerate(state.rows) if row.strip()), default=0)

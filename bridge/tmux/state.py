@@ -1,8 +1,8 @@
-"""What one look at a pane saw: values, no judgement.
+"""What one look at a pane returned: values, no judgement.
 
-`Terminal` is the kernel's view (termios(3), proc(5)), `PaneState` is tmux's view
-of the pane, its screen and the people at it. Both are frozen, so that two looks
-can be compared with `==`, and `prompt.judge` can be tested from tables.
+`Terminal` is the kernel's view (termios(3), proc(5)). `PaneState` is tmux's view of the pane, its
+screen and the people at it. Both are frozen, so that two looks can be compared with `==`, and
+`prompt.judge` can be tested from tables.
 
 The cursor splits its row at a DISPLAY column, not at a character (cells.py).
 """
@@ -19,38 +19,33 @@ class Process:
     """One process of the foreground process group (proc(5); ps(1) where there is no /proc)."""
 
     argv: tuple[str, ...] = ()  # its command line; empty: it cannot be read
-    executable: str = ""  # path that /proc/PID/exe links to; "" where that cannot be told
+    executable: str = ""  # target of /proc/PID/exe; "": it cannot be read
     pid: int = 0
     parent: int = 0
-    started: str = ""  # clock ticks since boot (stat, field 22), or the time of day from ps; digits
-    reads: bool | None = (
-        None  # the terminal is its standard input, or it opened it to read; None: not known
-    )
+    started: str = ""  # digits: clock ticks since boot (stat, field 22), or ps's date and time
+    # Is the terminal its standard input, or did it open the terminal to read? None: not known.
+    reads: bool | None = None
 
 
 @dataclass(frozen=True)
 class Terminal:
-    """Who reads the pane's terminal, and in which mode (termios(3), c_lflag).
+    """Which process reads the pane's terminal, and in which mode (termios(3), c_lflag).
 
-    `group` is the whole foreground process group, its leader first. All of it gets the same keys. The
-    process that reads is the leader, or the known agent that a launcher started, or the child of a shell
-    that only carries it; `argv`, `own` and `process` are of that one.
+    `group` is the whole foreground process group, its leader first. Every key goes to the whole
+    group. One process reads: the leader, the known agent that a launcher started, or the child of
+    a shell that waits for it. `argv`, `own` and `process` describe that process.
     """
 
-    known: bool = False  # False: the tty could not be opened; the flags below say nothing
+    known: bool = False  # False: the tty could not be opened; the flags below mean nothing
     canonical: bool = False  # ICANON: the kernel edits lines; no line editor is at work
     echo: bool = False  # ECHO
     signals: bool = True  # ISIG: off in full-screen programs, on in most line editors
-    own: bool | None = None  # is it the pane's own process that reads? None: cannot be told here
-    argv: tuple[str, ...] = ()  # command line of the process that reads; empty: cannot be told here
+    own: bool | None = None  # is it the pane's own process that reads? None: not known
+    argv: tuple[str, ...] = ()  # command line of the process that reads; empty: not known
     group: tuple[Process, ...] = ()
-    process: str = (
-        ""  # "PID-STARTTIME" of the process that reads, [0-9-] only; "" where it cannot be told
-    )
-    below: str = (
-        ""  # a shell or REPL that gets the terminal when that process ends; "" when there is none
-    )
-    unread: bool = False  # keys have come that nothing has read yet: what they are, no screen shows
+    process: str = ""  # "PID-STARTTIME" of the process that reads, [0-9-] only; "": not known
+    below: str = ""  # a shell or REPL that gets the terminal when that process ends; "": none
+    unread: bool = False  # there are keys that no process has read, so no screen shows them
 
     @property
     def reader(self) -> Process:
@@ -61,7 +56,10 @@ class Terminal:
 
 @dataclass(frozen=True)
 class PaneState:
-    """One look. `snapshot` is what tmux printed for guard.SNAPSHOT, kept verbatim to be compared with."""
+    """One look. `snapshot` is what tmux printed for guard.snapshot_format.
+
+    It is kept byte for byte, because the guard compares it.
+    """
 
     snapshot: str
     server_pid: int
@@ -81,29 +79,20 @@ class PaneState:
     pasted: str = ""  # marks, see marks.py
     sent: str = ""
     rows: tuple[str, ...] = ()
-    solid: tuple[
-        str, ...
-    ] = ()  # the same rows without faint text (cells.py); () where it cannot be told
-    wrapped: frozenset[int] | None = (
-        None  # rows that tmux itself broke at the edge; None where it cannot be told
-    )
-    carets: tuple[
-        tuple[int, int], ...
-    ] = ()  # (column, row) of each cursor that the program draws itself
+    solid: tuple[str, ...] = ()  # the same rows without faint text (cells.py); (): not known
+    wrapped: frozenset[int] | None = None  # rows that tmux broke at the edge; None: not known
+    carets: tuple[tuple[int, int], ...] = ()  # (column, row) of cursors that the program draws
     title: str = ""  # of the pane, as the program set it
-    brackets: bool | None = (
-        None  # has the program asked for bracketed paste? None: tmux cannot tell (before 3.7)
-    )
-    session: str = (
-        ""  # what the agent says of itself: "idle", "busy", "waiting", or "" (claude_registry.py)
-    )
+    # Has the program asked for bracketed paste? None: tmux does not report it (before 3.7).
+    brackets: bool | None = None
+    # The agent's status in its own session file: "idle", "busy", "waiting", or "" for unknown
+    # (claude_registry.py).
+    session: str = ""
     tty: str = ""  # of the process that is in the pane now
-    human_idle: float | None = (
-        None  # seconds since a person's last key here; None: nobody looks at this pane
-    )
-    unseen_person: bool = (
-        False  # somebody has it in front of them whose keys tmux does not tell (tmux -CC)
-    )
+    # Seconds since a person's last key here. None: no person has this pane on a screen.
+    human_idle: float | None = None
+    # A person has this pane on a screen through a client that hides the keys (tmux -CC).
+    unseen_person: bool = False
     terminal: Terminal = field(default_factory=Terminal)
 
     @property
@@ -122,17 +111,17 @@ class PaneState:
 
     @property
     def process(self) -> str:
-        """Who reads here: the foreground process with its start, else the pane's own process. [0-9.] only."""
+        """The process that reads here, with its start; otherwise the pane's pid. [0-9.] only."""
         return (self.terminal.process or str(self.pane_pid)).replace("-", ".")
 
     @property
     def ink(self) -> tuple[str, ...]:
-        """The rows without placeholders and suggestions, where the screen's attributes are known."""
+        """The rows without placeholders and suggestions, if the attributes are known."""
         return self.solid or self.rows
 
     @property
     def line(self) -> tuple[object, ...]:
-        """What a person who types changes first: the cursor, and its row."""
+        """What changes first when a person types: the cursor, and its row."""
         return (self.cursor_row, self.cursor_x, self.cursor_y, self.pane_pid)
 
     @property
@@ -142,7 +131,10 @@ class PaneState:
 
     @property
     def picture(self) -> tuple[object, ...]:
-        """All that a person would see, and the terminal's mode, which changes before the screen does; equal pictures mean that nothing moved."""
+        """All that a person would see, and the terminal's mode. Equal pictures: nothing has moved.
+
+        The mode is in it because it changes before the screen does.
+        """
         mode = (self.terminal.canonical, self.terminal.echo, self.terminal.signals)
         return (
             self.rows,

@@ -1,20 +1,21 @@
-"""One pane, one agent: whose is a pane, and may another agent have it?
+"""One pane, one agent: which agent has a pane, and may another one have it, too?
 
 A user option of the pane names the agents that are typed for, each with its process:
 
-    @bridge_watcher   'lucy=4711.88612'            agent = process id . its start (proc(5) stat, field 22)
+    @bridge_watcher   'lucy=4711.88612'    agent = process id . its start (proc(5) stat, field 22)
 
-It is read and replaced in one step inside tmux ("set it if it is still what I read"), so two watchers that
-come at once cannot both believe that the pane is free. It outlives nothing: a process that has ended is known
-by its id and start, and its entry is ignored and replaced. It is taken out at the end.
+It is read, and then replaced in one step inside tmux ("set it if it is still what I read"). So two
+watchers that start at once cannot both find the pane free. An entry of a process that has ended is
+recognised by its id and start; it is ignored and replaced. At the end a watcher removes its entry.
 
     the same agent, another process    allowed: claims keep two watchers of one agent apart
     another agent, another process     refused, always: two processes have no common turn
     another agent, this process        refused, unless the agents share their panes (--share-pane)
 
-Agents that share a pane share one turn: it is held from the claim of a ticket until its acknowledgement is
-through, so that one pane never owes more than one, and its marks (marks.py) remember enough. Turns are given
-in the order in which they were asked for. A delivery that fails gives its turn back.
+Agents that share a pane share one turn. A delivery holds it from the claim of a ticket until its
+acknowledgement is complete. So one pane never owes more than one acknowledgement, and its marks
+(marks.py) hold enough tickets. Turns are granted in the order of the requests. A delivery that
+fails gives its turn back.
 """
 
 from __future__ import annotations
@@ -37,13 +38,15 @@ from bridge.tmux.terminal import is_alive, process_name
 from bridge.turns import Turns
 
 OPTION = "@bridge_watcher"
-TRIES = 10  # times that another watcher may be quicker; each one that is has settled its own part
+# How often another watcher may be quicker. Each of them has then registered itself, so the number
+# of further conflicts falls.
+TRIES = 10
 _ENTRY = re.compile(r"([\w+-]+)=([1-9]\d*)\.(\d+)", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Tenant:
-    """One agent that is typed for, and the process that does it."""
+    """One agent that is typed for, and the process that types."""
 
     mark: str  # of the agent's name, as marks.py writes it
     process: str  # "4711.88612"
@@ -53,7 +56,7 @@ class Tenant:
 
     @property
     def agent(self) -> str:
-        """Its name, for people."""
+        """Its name, for error texts."""
         if not self.mark.startswith("+"):
             return self.mark
         padded = self.mark[1:] + "=" * (-len(self.mark[1:]) % 4)
@@ -65,7 +68,7 @@ class Tenant:
 
 
 def read_tenants(text: str) -> list[Tenant]:
-    """Those of the option's value; whatever else stands there is passed over."""
+    """The tenants in the option's value; other words in it are skipped."""
     matches = [_ENTRY.fullmatch(word) for word in text.split()]
     return [Tenant(match[1], f"{match[2]}.{match[3]}") for match in matches if match]
 
@@ -74,19 +77,19 @@ Held = Callable[[], Iterable[str]]  # the tickets that a watcher holds, by id
 
 
 class PaneTurns:
-    """One turn for each pane that is shared; forgotten while no agent holds it or waits for it."""
+    """One turn for each shared pane; dropped while no agent holds it or waits for it."""
 
     def __init__(self) -> None:
         self._turns: WeakValueDictionary[tuple[int, int, str], Turns] = WeakValueDictionary()
-        self.holders: dict[str, Held] = {}  # agent -> what it holds
+        self.holders: dict[str, Held] = {}  # agent -> the tickets that it holds
 
     def of(self, pane: Pane | None) -> Turns:
-        """To be held with `async with`. Without a pane it is a turn of one's own."""
+        """Held with `async with`. Without a pane it is a turn that no other agent shares."""
         return Turns(1) if pane is None else self._turns.setdefault(pane.key, Turns(1))
 
 
 class Tenancy:
-    """What one agent has of the census: it takes the pane that it finds, and gives it back."""
+    """One agent's view of the census. It registers at the pane that it finds, and unregisters."""
 
     def __init__(
         self, agent: str, tmux: Tmux, census: Lister, turns: PaneTurns | None = None
@@ -109,15 +112,15 @@ class Tenancy:
         self._census.forget()
 
     def hold(self, held: Held) -> None:
-        """The tickets that the agent holds: a pane must not forget that one of them was typed."""
+        """Set the source of the tickets that the agent holds. The pane must keep their marks."""
         self._holders[self._tenant.mark] = held
 
     def held(self) -> set[str]:
-        """Those, and of the agents that share its pane."""
+        """The ids of these tickets, and of those of the agents that share its pane."""
         return {ticket for held in self._holders.values() for ticket in held()}
 
     def turn(self) -> Turns:
-        """Held from a claim to its acknowledgement."""
+        """A delivery holds it from a claim to its acknowledgement."""
         return self._turns.of(self._pane) if self._turns is not None else Turns(1)
 
     async def take(self, pane: Pane) -> None:
@@ -126,15 +129,15 @@ class Tenancy:
             text = await self._read(pane)
             others = [one for one in self._living(text) if one != self._tenant]
             self._check(pane, others)
-            self._taken[pane.key] = pane  # before it is said: what is said must be taken back
-            is_said = self._tenant in read_tenants(text)
-            if is_said or await self._replace(pane, text, [*others, self._tenant]):
+            self._taken[pane.key] = pane  # first, so that every entry is removed in the end
+            is_registered = self._tenant in read_tenants(text)
+            if is_registered or await self._replace(pane, text, [*others, self._tenant]):
                 self._pane = pane
                 return
-        raise PaneUnfit(f"pane {pane.label} changes its watchers again and again")
+        raise PaneUnfit(f"pane {pane.label} changes its watchers repeatedly")
 
     async def leave(self) -> None:
-        """Give back all that was taken; a pane that is gone has taken its option along."""
+        """Remove all our entries. A pane that is gone has no option any more."""
         self._holders.pop(self._tenant.mark, None)
         while self._taken:
             _, pane = self._taken.popitem()
@@ -170,19 +173,18 @@ class Tenancy:
         said = await self._run(pane, "display-message", "-p", "-t", pane.pane_id, where)
         *key, text = said.rstrip("\n").split(" ", 3)
         if key != [str(pane.server_pid), str(pane.start_time), pane.pane_id]:
-            raise PaneLost(f"pane {pane.label} is gone")  # display-message shows another one then
+            # The pane is gone: display-message then prints the state of another one.
+            raise PaneLost(f"pane {pane.label} is gone")
         return text
 
     async def _replace(self, pane: Pane, old: str, tenants: list[Tenant]) -> bool:
-        """Set the option, if it is still what it was; False when it is not."""
+        """Set the option, if its value is still `old`; False when it is not."""
         value, scope = (
             " ".join(map(str, tenants)),
             f"-p -t {pane.pane_id}" if pane.per_pane else "-g",
         )
         change = f'{scope} {_option(pane)} "{value}"' if value else f"{scope} -u {_option(pane)}"
-        escaped = re.sub(
-            r"([#,}])", r"#\1", old
-        )  # the three characters that end a format's argument
+        escaped = re.sub(r"([#,}])", r"#\1", old)  # these end a format's argument
         condition = f"#{{==:#{{{_option(pane)}}},{escaped}}}"
         steps = [f"set-option {change} ; {DONE}", NOT_DONE]
         return (
@@ -202,5 +204,5 @@ class Tenancy:
 
 
 def _option(pane: Pane) -> str:
-    """Before tmux 3.0 panes have no options of their own: a global one carries the pane's number."""
+    """The option's name. Before tmux 3.0 it is a global one that carries the pane's number."""
     return OPTION if pane.per_pane else f"{OPTION}_{pane.pane_id.lstrip('%')}"

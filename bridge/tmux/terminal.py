@@ -1,14 +1,14 @@
-"""Who reads a pane's terminal, and how: termios(3) and the foreground process group, proc(5).
+"""Which process reads a pane's terminal, and how? From termios(3) and proc(5).
 
-This is the strongest sign of readiness and costs no tmux call: a line editor turns ICANON and
-ECHO off while it waits for a line; a running command leaves both on; a password prompt turns ECHO
-alone off. tcgetpgrp(3) answers only for one's own terminal, so the foreground group comes from
+This is the strongest evidence of readiness and costs no tmux call. A line editor turns ICANON and
+ECHO off while it waits for a line. A running command leaves both on. A password prompt turns only
+ECHO off. tcgetpgrp(3) works only for one's own terminal, so the foreground group comes from
 /proc/<pid>/stat.
 
     pane's process ─► its session ─► the foreground group ─► the process that reads
 
-Where there is no /proc (macOS) ps(1) tells the same, without executables and descriptors (ps.py).
-BRIDGE_TEST_NO_PROC=1 switches that on where there is one: it is for tests, and read once.
+Where there is no /proc (macOS) ps(1) gives the same, without executables and file descriptors
+(ps.py). BRIDGE_TEST_NO_PROC=1 switches /proc off, for tests. It is read once.
 """
 
 from __future__ import annotations
@@ -22,20 +22,22 @@ from bridge.tmux import ps
 from bridge.tmux.names import executes, is_carrier, names_of
 from bridge.tmux.state import Process, Terminal
 
-# Some kernels do not tell a process' children.
+# Some kernels do not list the children of a process.
 HAS_PROC = os.path.exists(
     f"/proc/{os.getpid()}/task/{os.getpid()}/children"
 ) and not os.environ.get("BRIDGE_TEST_NO_PROC")
-VISITED_MAX = 256  # processes of a session looked at; beyond them the group may be unknown
+VISITED_MAX = 256  # processes of a session; beyond them the group may be unknown
 GROUP_MAX = 64  # processes of the foreground group; no shell at its prompt has as many
-TASKS_MAX = 64  # threads whose children are asked for: Go and Node start them from any thread
-FDS_MAX = 64  # descriptors of one process looked at: a terminal is opened early
+TASKS_MAX = (
+    64  # threads of a process to search for children: Go and Node start them from any thread
+)
+FDS_MAX = 64  # file descriptors of one process to check: a terminal is opened early
 READ_MAX = 4096  # bytes of a file that are read; in a command line, names and flags come first
-UNKNOWN = "a program that cannot be told here"
+UNKNOWN = "a program that cannot be identified here"
 
 
 def read_terminal(tty: str, pane_pid: int) -> Terminal:
-    """Read the flags of `tty` and its foreground group; what cannot be read stays unknown."""
+    """Read the flags of `tty` and its foreground group. What cannot be read stays unknown."""
     flags = _flags(tty)
     known, canonical, echo, signals = flags or (False, False, False, True)
     group, ancestry = _foreground(tty, pane_pid)
@@ -58,7 +60,7 @@ def read_terminal(tty: str, pane_pid: int) -> Terminal:
 
 
 def has_changed(tty: str, seen: Terminal) -> bool:
-    """Is another process in the foreground than was seen, or another mode on? For polling."""
+    """Is another process in the foreground than in `seen`, or another mode on? For polling."""
     flags = _flags(tty)
     if (flags or (False, False, False, True)) != (
         seen.known,
@@ -68,7 +70,7 @@ def has_changed(tty: str, seen: Terminal) -> bool:
     ):
         return True
     if not HAS_PROC or not seen.process:
-        return False  # a look will tell
+        return False  # not known without a look
     stat = _stat(seen.reader.pid)
     if (
         stat is None
@@ -81,14 +83,20 @@ def has_changed(tty: str, seen: Terminal) -> bool:
 
 
 def process_name(pid: int) -> str:
-    """The process, told from a later one with the same id: "PID.START"; the start is 0 where it cannot be read."""
+    """The process as "PID.START", which differs from a later one with the same pid.
+
+    The start is 0 where it cannot be read.
+    """
     stat = _stat(pid) if HAS_PROC else None
     started = stat.started if stat else ps.started(pid) if not HAS_PROC else ""
     return f"{pid}.{started or 0}"
 
 
 def is_alive(process: str) -> bool:
-    """Does that process still run? `process` is "PID.START"; a start that is not known says nothing of a successor."""
+    """Does that process still run? `process` is "PID.START".
+
+    Without a known start, a successor with the same pid counts as the process.
+    """
     pid, _, started = process.partition(".")
     try:
         os.kill(int(pid), 0)
@@ -104,7 +112,10 @@ def is_alive(process: str) -> bool:
 
 
 def has_unread(tty: str) -> bool:
-    """Does the program still have to read what was typed? False where that cannot be told (ioctl_tty(2), FIONREAD)."""
+    """Are there typed bytes that the program has not read yet (ioctl_tty(2), FIONREAD)?
+
+    False where that cannot be read.
+    """
     count = array.array("i", [0])
     try:
         descriptor = os.open(tty, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
@@ -138,11 +149,11 @@ def _flags(tty: str) -> tuple[bool, bool, bool, bool] | None:
     )
 
 
-# Who reads?
+# The process that reads
 
 
 def _reader(group: tuple[Process, ...]) -> Process:
-    """The known agent, also below a launcher (npx, uv); else the leader, or what it carries."""
+    """The known agent, also below a launcher (npx, uv); else the leader, or a carrier's child."""
     for process in group:
         if process.reads is not False and names_of(process).agent:
             return process
@@ -156,7 +167,7 @@ def _reader(group: tuple[Process, ...]) -> Process:
 
 
 def _above(reader: Process, known: tuple[Process, ...], pane_pid: int) -> list[Process]:
-    """Its ancestors, and the pane's own process: one of them gets the terminal next."""
+    """Its ancestors, and the pane's own process. One of them gets the terminal next."""
     by_pid = {process.pid: process for process in known}
     found: dict[int, Process] = {}
     parent = reader.parent
@@ -172,7 +183,7 @@ def _above(reader: Process, known: tuple[Process, ...], pane_pid: int) -> list[P
 
 
 def _foreground(tty: str, pane_pid: int) -> tuple[tuple[Process, ...], tuple[Process, ...]]:
-    """(the foreground group with its leader first, other processes from which it descends)."""
+    """(the foreground group with its leader first, the other processes from which it descends)."""
     if not HAS_PROC:
         return ps.read_foreground(tty, pane_pid)
     own = _stat(pane_pid)
@@ -191,19 +202,19 @@ def _foreground(tty: str, pane_pid: int) -> tuple[tuple[Process, ...], tuple[Pro
 
 
 class Stat:
-    """What proc(5) stat tells of one process."""
+    """The fields of proc(5) stat for one process."""
 
     __slots__ = ("pid", "state", "parent", "group", "session", "foreground", "started")
 
     def __init__(self, pid: int, fields: list[bytes]) -> None:
-        """`fields` begin with the third of proc(5)."""
+        """`fields` begins with the third one of proc(5)."""
         self.pid, self.state = pid, fields[0].decode()
         self.parent, self.group, self.session = int(fields[1]), int(fields[2]), int(fields[3])
         self.foreground, self.started = int(fields[5]), fields[19].decode()
 
 
 def _read(path: str) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY)  # a third of what open() costs, and there are many
+    descriptor = os.open(path, os.O_RDONLY)  # costs a third of open(), and there are many files
     try:
         return os.read(descriptor, READ_MAX)
     finally:
@@ -220,7 +231,8 @@ def _stat(pid: int) -> Stat | None:
 def _session(own: Stat) -> dict[int, Stat]:
     """The pane's process and its descendants in the same session; others cannot read this terminal.
 
-    From the leader of the group, too: one whose parent has ended is no descendant any more.
+    The search also starts at the leader of the group: if its parent has ended, it is no descendant
+    any more.
     """
     waiting = [own.pid] + ([own.foreground] if own.foreground != own.pid else [])
     found: dict[int, Stat] = {}
@@ -274,8 +286,9 @@ def _argv(pid: int) -> tuple[str, ...]:
 def _reads(stat: Stat, tty: str) -> bool | None:
     """Is the terminal its standard input, or did it open it to read, as pickers and pagers do?
 
-    What it holds under the same number as its parent it has inherited: a forked zsh keeps the
-    descriptor on which its parent reads keys, and gitstatusd's does not read them.
+    A descriptor with the same number as in its parent is inherited, and is no evidence. A forked
+    zsh keeps the descriptor from which its parent reads keys, and gitstatusd holds one that it
+    never reads.
     """
     names = (tty, "/dev/tty")
     try:

@@ -1,15 +1,15 @@
 """What a person typed ahead into a shell without a line editor: make the terminal show it.
 
-dash reads whole lines. What is typed while a command runs stays in the kernel's line buffer, unseen behind the next
-prompt, and would be run with our command behind it. The kernel itself prints that buffer again on ^R (termios(3),
-VREPRINT), and passes nothing on to the shell:
+dash reads whole lines. What a person types while a command runs stays in the kernel's line buffer.
+The next prompt does not show it, and the shell would run it with our command behind it. On ^R the
+kernel itself prints that buffer again (termios(3), VREPRINT), and passes nothing on to the shell:
 
     dev$ ^R          dev$ ^R
     |                rm old-file|
-    nothing          somebody's words: the ticket waits
+    empty            a person's text: the ticket waits
 
-So the command is typed in the empty row below `^R`, and only there. Bytes that wait cannot be counted: FIONREAD tells
-of whole lines only.
+So the command is typed in the empty row below `^R`, and only there. Counting the waiting bytes is
+no alternative: FIONREAD counts only whole lines.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from bridge.tmux.lookout import Lookout
 from bridge.tmux.prompts import is_reprinted, row_above
 from bridge.tmux.state import PaneState
 
-STEP = 0.004  # seconds between looks: the kernel echoes at once
+STEP = 0.004  # seconds between looks: the kernel echoes immediately
 
 
 async def reprint(lookout: Lookout, state: PaneState, timeout_seconds: float) -> PaneState:
-    """The state in which nothing stands in the line. Raises PaneNotReady, PaneLost, TmuxError."""
+    """The state in which the line is empty. Raises PaneNotReady, PaneLost, TmuxError."""
     await lookout.guarded(lookout.guard(state).reprint())
     deadline = time.monotonic() + timeout_seconds
     while True:
@@ -40,6 +40,7 @@ async def reprint(lookout: Lookout, state: PaneState, timeout_seconds: float) ->
         await asyncio.sleep(STEP)
     if not is_reprinted(later):
         raise PaneNotReady(
-            f"somebody typed ahead in {lookout.label}, where the shell has no line editor that shows it"
+            f"somebody typed ahead in {lookout.label}, "
+            "where the shell has no line editor that shows it"
         )
     return later

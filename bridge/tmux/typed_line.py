@@ -1,8 +1,8 @@
-"""Does a shell's or a REPL's line hold exactly the command that was pasted?
+"""Does the line of a shell or a REPL hold exactly the pasted command?
 
-The line begins with a prompt, and goes on in the rows below where it is longer than the pane is wide. A row that
-goes on is full to the right edge; Python's newer REPL ends such a row with a backslash. Blanks are not compared:
-an older tmux does not tell those at the end of a row.
+The line begins with a prompt. It continues in the rows below if it is longer than the pane is wide.
+A row that continues is full to the right edge; Python's newer REPL ends such a row with a
+backslash. Blanks are not compared, because an older tmux drops those at the end of a row.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ROWS_MAX = 64  # rows that one command may take in a pane of a few columns
 
 
 def holds_command(state: PaneState, command: str, is_prompt: Callable[[str], bool]) -> bool:
-    """True: a prompt and the command stand left of the cursor, nothing between them, and nothing behind."""
+    """Are a prompt and the command left of the cursor, with nothing between or behind them?"""
     for top in range(state.cursor_y, max(0, state.cursor_y - ROWS_MAX) - 1, -1):
         rows = [*state.rows[top : state.cursor_y], state.left]
         if not all(text_width(row) >= state.width - 2 for row in rows[:-1]):
@@ -36,11 +36,14 @@ def _without_mark(row: str) -> str:
 
 
 def _head(rows: list[str], command: str) -> str | None:
-    """What stands before the command in the first row, with the blanks that follow it; None: the rows do not end with it."""
+    """The text before the command in the first row, with the blanks that follow it.
+
+    None: the rows do not end with the command.
+    """
     shown, wanted = "".join("".join(rows).split()), "".join(command.split())
     if not shown.endswith(wanted):
         return None
-    left = len(shown) - len(wanted)  # characters of the prompt that are no blanks
+    left = len(shown) - len(wanted)  # characters of the prompt, without blanks
     end = 0
     while end < len(rows[0]) and (left or rows[0][end].isspace()):
         left -= not rows[0][end].isspace()
@@ -49,7 +52,10 @@ def _head(rows: list[str], command: str) -> str | None:
 
 
 def _ink_behind(state: PaneState) -> bool:
-    """A right prompt ends at the right edge, and a suggestion is faint; all else was typed by somebody."""
+    """Is there text behind the cursor that a person typed?
+
+    A right prompt ends at the right edge, and a suggestion is faint. All other text is typed.
+    """
     ink = state.ink[state.cursor_y] if state.cursor_y < len(state.ink) else ""
     behind = split_at_column(ink, state.cursor_x)[1]
     is_right_prompt = behind.startswith("  ") and text_width(ink.rstrip()) >= state.width - 2

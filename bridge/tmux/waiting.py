@@ -1,12 +1,12 @@
 """When to look again at a pane that is not ready?
 
-    settling   when the screen has stood still long enough; sooner looks teach nothing
-    busy       when the terminal's flags change (0.06 ms a look), which the end of a command does
+    settling   when the screen has been still long enough; an earlier look has no use
+    busy       when the terminal's flags change (0.06 ms a look); the end of a command changes them
     person     when the last key is old enough, which can be computed
-    else       when the program writes something (activity.py), a moment later, so that tmux has drawn it
+    else       soon after the program writes something (activity.py), when tmux has drawn it
 
-What no event announces (a key, copy-mode, input switched off) is found by a poll that slows down. With events the poll is
-only a safety net and may be slower; without them it is all there is.
+Some changes cause no event: a key, copy-mode, disabled input. A poll finds them, and slows down.
+With events the poll is only a safety net and may be slower. Without events it is the only source.
 """
 
 from __future__ import annotations
@@ -22,13 +22,12 @@ from bridge.tmux.terminal import has_changed
 
 _TERMINAL_STEP = 0.02  # seconds between looks at the terminal's flags
 _TERMINAL_NET = 0.05  # the same where events wake us: a safety net, 0.1 % of a core
-_FULL_LOOK = (
-    1.0  # seconds between tmux calls while only the program's own doing can make the pane ready
-)
-_DRAWN = 0.005  # seconds of silence after which tmux has drawn what was written; doubled each time that it taught nothing
-_FRAME = (
-    0.12  # the most of it, and the least for a program that turns a spinner: longer than one frame
-)
+_FULL_LOOK = 1.0  # seconds between tmux calls while only the program can make the pane ready
+# Seconds without a write after which tmux has drawn what was written. Doubled after each look
+# that finds the pane not ready.
+_DRAWN = 0.005
+# The maximum of that, and the minimum for a program with a spinner: longer than one frame.
+_FRAME = 0.12
 _GROWTH = 1.25  # of the poll's pause
 _UNANNOUNCED = {"tmux_objection", "person"}  # objections that end without a byte from the program
 
@@ -43,13 +42,16 @@ class Waiting:
         self._quiet = _DRAWN
 
     def arm(self, pane: Pane | None) -> Armed:
-        """To be called before the look: what is written from now on will wake `pause`."""
+        """Call this before the look: a later write then wakes `pause`."""
         return self._activity.arm(pane.tty) if self._activity and pane else None
 
     async def pause(
         self, pane: Pane, state: PaneState, verdict: Verdict, armed: Armed, still_left: float
     ) -> None:
-        """Return when another look may find the pane ready; `still_left`: seconds its screen has yet to stand still."""
+        """Return when another look may find the pane ready.
+
+        `still_left`: seconds for which its screen must still be still.
+        """
         if verdict.rule == "settling":
             await self._stir(
                 pane,
@@ -66,9 +68,8 @@ class Waiting:
             self._next_poll(state, verdict, armed),
             _FRAME if verdict.rule == "working" else 0.0,
         ):
-            self._poll = (
-                self._settings.poll_min / 1000
-            )  # something goes on: the next looks come soon, whatever the events say
+            # The program is active: the next looks come soon, with or without events.
+            self._poll = self._settings.poll_min / 1000
         else:
             self._poll = self._poll * _GROWTH
 
@@ -77,12 +78,13 @@ class Waiting:
         unannounced = verdict.rule in _UNANNOUNCED or armed is None
         self._poll = min(self._poll, self._settings.poll_max / 1000 if unannounced else _FULL_LOOK)
         if verdict.rule == "person" and state.human_idle is not None:
-            # A key is known to the second only, and so is its age; the look must not come before it is over.
+            # A key's time is in whole seconds, and so is its age. Do not look before the quiet time
+            # is over.
             return min(self._poll, max(0.0, self._settings.quiet / 1000 - state.human_idle) + 0.005)
         return self._poll
 
     async def _terminal(self, pane: Pane, state: PaneState, armed: Armed) -> None:
-        """A command runs. Its end shows in the terminal's flags, and in what the shell writes next."""
+        """A command runs. Its end changes the terminal's flags, and then the shell writes."""
         clock = asyncio.get_running_loop().time
         deadline = clock() + _FULL_LOOK
         while clock() < deadline:
@@ -92,7 +94,10 @@ class Waiting:
                 return
 
     async def _stir(self, pane: Pane, armed: Armed, timeout: float, quiet: float = 0.0) -> bool:
-        """Was something written, and then nothing for at least `quiet`? A program that goes on and on is looked at less and less."""
+        """Was something written, and then nothing for at least `quiet` seconds?
+
+        A program that writes again and again is looked at less and less often.
+        """
         if self._activity is None or armed is None:
             await asyncio.sleep(timeout)
             return False

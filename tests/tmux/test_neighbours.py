@@ -351,7 +351,7 @@ def test_an_id_is_not_looked_for_on_another_server(own):
         with pytest.raises(PaneLost):
             await injector.check()
         bash(own, "new-session", "-d", "-s", pane.session)  # %0 again
-        await wait_lost(injector, "tmux was started anew, and gave %0 to another pane")
+        await wait_lost(injector, "tmux was restarted, and gave %0 to another pane")
 
     run(scenario())
     assert "T-1" not in screens(own)
