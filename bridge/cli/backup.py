@@ -31,8 +31,8 @@ ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    told = "the new file, on this machine; it is named FILE.part until it is complete"
-    parser.add_argument("file", metavar="FILE", help=told)
+    text = "the new file, on this machine; it is named FILE.part until it is complete"
+    parser.add_argument("file", metavar="FILE", help=text)
     add_broker_flags(parser)
 
 
@@ -106,8 +106,8 @@ async def fetch(client: BrokerClient, file: BinaryIO, ends: list[signal.Signals]
         if error.status not in ABSENT:
             raise
         cure = "stop it and copy its store, or run a newer one"
-        told = f"the broker at {client.url} is too old to give a backup; {cure}"
-        raise Refused(error.status, told, error.fields) from None
+        text = f"the broker at {client.url} is too old to give a backup; {cure}"
+        raise Refused(error.status, text, error.fields) from None
 
 
 def check(part: str) -> None:

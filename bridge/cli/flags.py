@@ -38,7 +38,7 @@ def add_flags(
                 action="store_const",
                 const="false",
                 default=None,
-                help="the opposite",
+                help=f"the opposite of {flag}",
             )
         else:
             group.add_argument(

@@ -122,7 +122,7 @@ COMMANDS = {
     ),
     "doctor": Command(
         "bridge.cli.doctor",
-        "check that everything that bridge needs is there, and show how to repair what is not",
+        "check everything that bridge needs, and show how to repair what is wrong",
         "doctor",
     ),
     "bench": Command(
@@ -131,7 +131,7 @@ COMMANDS = {
         "bench --agents 10",
     ),
     "demo": Command(
-        "bridge.cli.demo", "deliver one ticket into a pane, and leave nothing behind", "demo"
+        "bridge.cli.demo", "deliver a few tickets into a pane, and leave nothing behind", "demo"
     ),
     "pack": Command("bridge.cli.pack", "write the whole program into one file", "pack bridge.pyz"),
 }

@@ -77,7 +77,7 @@ def describe(look: Look, page: Page, width: int) -> list[str]:
             1,
             (
                 "note",
-                "a running watcher may have learned this prompt; a first look cannot know it",
+                "a running watcher may have learned this prompt; this first look has not",
             ),
         )
     lines += [hanging(name.ljust(LABEL), one_line(text), width) for name, text in rows if text]

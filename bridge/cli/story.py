@@ -206,7 +206,8 @@ def _held(facts: Facts, now: float) -> Standing | None:
         return None
     held = f"holds it until {local(claim.lease_until, now)}"
     waiting = facts.own_waiting
-    if waiting is not None:  # its last try failed, or another watcher holds the claim
+    # The last try failed, or another watcher has the claim. The claim alone does not show that.
+    if waiting is not None:
         text = f"{_says(facts.name, waiting, now)}; the watcher {claim.by} {held}"
         return Standing("pane", text, waiting.since_at, _look(facts.agent))
     return Standing("held", f"the watcher {claim.by} is about to type it, and {held}", claim.at)

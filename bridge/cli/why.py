@@ -3,7 +3,8 @@
     GET /tickets/{id} ─► history ─┐
     GET /overview?agent= ─────────┼─► Facts ─► stand (story.py) ─► lines
     GET /search?agent=&status= ──┘
-         the last two only for a pending ticket; an older broker has GET /agents/... instead
+         the last two only for a pending ticket; an older broker is asked for the status of
+         the agent instead
 
 Reading is not receiving: no request here makes an agent seem to have a watcher.
 """

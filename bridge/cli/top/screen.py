@@ -60,7 +60,7 @@ def why_unusable() -> str:
     try:
         curses.setupterm(os.environ.get("TERM") or "unknown", sys.stdout.fileno())
     except curses.error:
-        return f"this machine does not know the terminal {os.environ.get('TERM', '')!r} ($TERM)"
+        return f"this machine has no terminal type {os.environ.get('TERM', '')!r} ($TERM)"
     return (
         ""
         if curses.tigetstr("cup")

@@ -272,7 +272,7 @@ def test_an_older_broker_is_an_error_that_says_so(program_for):
 def test_a_terminal_without_cursor_movement_gets_one_table(server, broker):
     for term, words in (
         ("dumb", "cannot move its cursor"),
-        ("no-such-terminal", "does not know the terminal"),
+        ("no-such-terminal", "has no terminal type"),
     ):
         settings = f"TERM={term} PYTHONPATH={ROOT} BRIDGE_BROKER_URL={broker.url}"
         pane = server.open(f"sh -c '{settings} {shlex.join(package_launcher())} top; cat'", 120)
