@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""From the polling deployment's broker to bridge's, and back (MIGRATION.md). OLD and NEW are URLs; needs nothing of bridge's.
+"""Move agents and tickets from the old polling broker to bridge's, or back (MIGRATION.md).
 
-    migrate.py agents OLD NEW    register at NEW every agent that OLD knows
-    migrate.py left OLD          print each agent's number of pending tickets; exit status 0 when none is left, else 1
-    migrate.py forward NEW       send one ticket, JSON on stdin, to NEW; for `watch AGENT --broker-url OLD --exec`
+OLD and NEW are the URLs of the two brokers. This file needs only the standard library.
 
-The tickets of an agent whose poller is not running, from OLD to NEW (AGENT's poller at OLD must be off meanwhile):
+    migrate.py agents OLD NEW    register at NEW every agent that is registered at OLD
+    migrate.py left OLD          print the number of pending tickets of each agent;
+                                 exit status 0 when none is left, else 1
+    migrate.py forward NEW       send one ticket, JSON on stdin, to NEW
+
+This moves the tickets of AGENT from OLD to NEW. AGENT's poller must not run meanwhile:
 
     python3 -m bridge watch AGENT --broker-url OLD --exec 'python3 examples/migrate.py forward NEW'
 """
@@ -16,14 +19,13 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-PATIENCE = 30  # seconds for one answer
-DIRECT = urllib.request.build_opener(
-    urllib.request.ProxyHandler({})
-)  # brokers are near; a web proxy of the environment's is not on the way
+PATIENCE = 30  # seconds for one response
+# Without the web proxy of the environment: it does not lead to a broker.
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def ask(broker, method, path, body=None):
-    """The answer's JSON, None when it has none; None too for a page that this broker does not have."""
+    """The response's JSON; None when it is empty, or when a GET finds nothing (404)."""
     data = json.dumps(body).encode() if body is not None else None
     request = urllib.request.Request(
         broker.rstrip("/") + path, data, {"Content-Type": "application/json"}, method=method
@@ -43,7 +45,7 @@ def ask(broker, method, path, body=None):
 
 
 def pending_of(broker):
-    """{agent: number of pending tickets}. Our broker also knows backlogs of agents that nobody registered."""
+    """{agent: number of pending tickets}. bridge's broker includes agents without registration."""
     overview = ask(broker, "GET", "/overview?limit=10000")
     if overview is not None:
         return {agent["agentId"]: agent["pending"] for agent in overview["agents"]}
@@ -68,7 +70,11 @@ def copy_agents(old, new):
 
 
 def forward(ticket, new):
-    """As it was sent. The ticketId makes a second try the same ticket, at our broker; the old one makes ids of its own."""
+    """Send the ticket with its own fields.
+
+    At bridge's broker the ticketId is an idempotency key: a second try creates no second
+    ticket. The old broker assigns ids itself.
+    """
     body = {
         key: ticket[key]
         for key in ("ticketId", "payload", "metadata", "expectReply", "timeoutMs")

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Send a ticket and wait for its reply, with nothing but the standard library.
+"""Send a ticket and wait for its reply, with only the standard library.
 
     python3 examples/send_and_wait.py lucy "are the tests green?"
 
-Any language that speaks HTTP does the same: one POST, one GET. The broker is
-found at BRIDGE_BROKER_URL (http://127.0.0.1:5050).
+Any language with an HTTP client can do the same: one POST, then GETs. BRIDGE_BROKER_URL is
+the broker's URL (default: http://127.0.0.1:5050).
 """
 
 import json
@@ -28,7 +28,7 @@ def ask(method, path, body=None, timeout=30):
 
 
 def main(agent, text):
-    # An id of our own makes the send safe to repeat: same id and body, one ticket.
+    # Our own id is an idempotency key: the same id and body again create no second ticket.
     ticket_id = "example-" + uuid.uuid4().hex
     ask(
         "POST",
@@ -38,7 +38,7 @@ def main(agent, text):
     print("sent", ticket_id, file=sys.stderr)
     while True:
         ticket = ask("GET", "/replies/" + ticket_id + "?waitMs=25000")
-        if ticket is not None:  # 204: none yet
+        if ticket is not None:  # 204 has no body: there is no reply yet
             print(ticket["response"]["payload"])
             return
 

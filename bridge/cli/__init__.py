@@ -1,19 +1,25 @@
 """The command line: the only place that prints, exits and configures logging.
 
-    main.py     the table of commands, errors to exit statuses
-    flags.py    flags from settings classes
-    text.py     what is printed: safe in a terminal, coloured only on one
-    asking.py   what the commands that ask a broker share
-    one file per command or family: broker, watch, send, reply, show, tickets (pending, tail, search), agents (agents,
-    register, unregister), drop, purge, ack, status, explain, doctor, bench (load.py: `bench load`; progress.py: how far it is), demo, pack
-    backup.py   a copy of the store, as a new file
-    why.py      a ticket's story as `why` and `top` tell it; story.py says where it stands
-    top/        agents and tickets live, in a terminal
-    moment.py   times on the local clock; cells.py: text in a terminal's cells
-    interleaved.py  tail's two streams in one order
-    patient.py  log lines that wait for nobody
-    panes.py    what the commands that look at a pane share
-    width.py    long lines folded for a person's terminal, never for a program
+A command module has `configure(parser)` and `run(args) -> int`. Most commands have the
+module of their own name; these have more:
 
-A command module has `configure(parser)` and `run(args) -> int`.
+    bench       load.py: `bench load`; progress.py: the progress line
+    explain     pane_report.py: one look at a pane, as text and as JSON
+    why, top    why.py: a ticket's history and state in words; story.py: its state
+    tail        interleaved.py: its two streams in one order
+    top         top/: agents and tickets live, in a terminal
+
+The other modules are shared:
+
+    main.py     the table of commands; errors to exit statuses
+    flags.py    flags from settings classes
+    asking.py   for the commands that ask a broker
+    panes.py    for the commands that look at a pane
+    naming.py   how a command that we print names the broker and an agent
+    streams.py  stdin, stdout and stderr, also when they are closed
+    text.py     output: safe in a terminal, and coloured only in one
+    cells.py    text measured in the cells of a terminal
+    width.py    long lines folded for a terminal, never for a program
+    moment.py   times on the local clock
+    logs.py     the format of log lines; patient.py: log lines that never block
 """

@@ -1,4 +1,7 @@
-"""`ack TICKET`: acknowledges a ticket by hand, for example one that a watcher reports as uncertain."""
+"""`ack TICKET`: acknowledge a ticket by hand.
+
+For example a ticket that a watcher reports as uncertain.
+"""
 
 from __future__ import annotations
 

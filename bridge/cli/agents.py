@@ -1,4 +1,4 @@
-"""`agents`: who is registered, and who is there."""
+"""`agents`: list the registered agents, and which of them are online."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from bridge.cli.text import Page
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--type", help="only of this type")
-    parser.add_argument("--status", choices=("online", "offline"), help="only these")
+    parser.add_argument("--type", help="only agents of this type")
+    parser.add_argument(
+        "--status", choices=("online", "offline"), help="only agents with this status"
+    )
     add_json_flag(parser)
     add_broker_flags(parser)
 

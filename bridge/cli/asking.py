@@ -1,4 +1,4 @@
-"""What the commands that ask a broker share: --broker-url, texts from stdin, key=value pairs."""
+"""Shared by the commands that ask a broker: --broker-url, texts from stdin, key=value pairs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def add_ticket_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--id64",
         metavar="B64URL",
-        help="the id as base64url without padding, in place of TICKET (for ids that a shell would read)",
+        help="the id as base64url without padding, in place of TICKET "
+        "(for ids with characters that are special in a shell)",
     )
 
 
@@ -40,7 +41,7 @@ def add_reason_flag(parser: argparse.ArgumentParser, default: str) -> None:
         "--reason",
         default=default,
         metavar="TEXT",
-        help=f"kept in the history (default: {default})",
+        help=f"the reason in the ticket's history (default: {default})",
     )
 
 
@@ -55,12 +56,12 @@ def ticket_argument(args: argparse.Namespace) -> str:
         return checked_id(
             base64.b64decode(padded, altchars=b"-_", validate=True).decode("utf-8"), "--id64"
         )
-    except ValueError:  # binascii.Error and UnicodeDecodeError are both
+    except ValueError:  # also binascii.Error and UnicodeDecodeError
         raise UsageError(f"--id64 {args.id64!r} is not base64url of a ticket id") from None
 
 
 def ask(args: argparse.Namespace, question: Callable[[BrokerClient], Awaitable[T]]) -> T:
-    """Run one question to the broker that the flags name."""
+    """Ask the broker that the flags name, with one client."""
     client_settings = load(ClientSettings, args)
 
     async def conversation() -> T:
@@ -71,12 +72,12 @@ def ask(args: argparse.Namespace, question: Callable[[BrokerClient], Awaitable[T
 
 
 def checked_id(value: str, name: str) -> str:
-    """An id that the broker would refuse is refused here, as a wrong argument."""
+    """The id. Raises UsageError for one that the broker would refuse."""
     return _checked(check_id, value, name)
 
 
 def checked_name(value: str, name: str) -> str:
-    """The same for the name of an agent that is sent to or registered."""
+    """The same for the name of an agent to send to or to register."""
     return _checked(check_name, value, name)
 
 
@@ -88,7 +89,10 @@ def _checked(check: Callable[[object, str], str], value: str, name: str) -> str:
 
 
 def whole(least: int) -> Callable[[str], int]:
-    """A `type` for argparse: a whole number that is not smaller. What the broker would refuse is refused here, by the flag's name."""
+    """A `type` for argparse: a whole number, at least `least`.
+
+    The broker would refuse it too, but argparse's error names the flag.
+    """
 
     def read(text: str) -> int:
         try:
@@ -105,29 +109,29 @@ def whole(least: int) -> Callable[[str], int]:
 
 
 def read_text(words: str | None) -> str:
-    """The TEXT argument; `-`, or nothing with something piped in, is standard input."""
+    """The TEXT argument; `-` is standard input. So is no TEXT, unless stdin is a terminal."""
     if words is not None and words != "-":
         return words
     if words is None and sys.stdin.isatty():
         raise UsageError(
-            "no text given; say it as an argument, or - to read it from standard input"
+            "no text given; give it as an argument, or - to read it from standard input"
         )
     read = sys.stdin.buffer.read()
     if not read:
         raise UsageError(
-            "no text given: standard input was empty; an empty text is sent by saying it, ''"
+            "no text given: standard input was empty; to send an empty text, give it as ''"
         )
     text = read.decode("utf-8", "replace")
     if text.encode("utf-8") != read:
         print(
-            "bridge: standard input is not all UTF-8; what is not was replaced by \ufffd",
+            "bridge: standard input is not valid UTF-8; each wrong byte was replaced by \ufffd",
             file=sys.stderr,
         )
-    return text.removesuffix("\n")  # the line end that echo adds is not meant
+    return text.removesuffix("\n")  # echo(1) adds it
 
 
 def pairs(given: Sequence[str] | None) -> dict[str, str]:
-    """--metadata k=v, any number of times."""
+    """The dict of `--metadata k=v`, which may be repeated."""
     found = {}
     for text in given or ():
         key, equals, value = text.partition("=")

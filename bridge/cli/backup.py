@@ -1,9 +1,9 @@
-"""`backup FILE`: a copy of the store of a broker that runs, wherever that is; this side writes it.
+"""`backup FILE`: copy the store of a running broker, on any machine, into a file here.
 
-    broker ──bytes──► FILE.part ──whole, on disk, a sound store──► link ──► FILE
+    broker ──bytes──► FILE.part ──complete, synced, checked──► link ──► FILE
 
-Rule 1: FILE is there when it is whole. It never replaces another file, as link(2) does not.
-Rule 2: FILE.part goes in every end but kill -9, also by a signal.
+Rule 1: FILE exists only when it is complete. It never replaces a file: link(2) fails then.
+Rule 2: FILE.part is removed however the command ends, by a signal too, except by SIGKILL.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    told = "a new file, on this machine; its name is FILE.part until it is whole"
-    parser.add_argument("file", metavar="FILE", help=told)
+    text = "the new file, on this machine; it is named FILE.part until it is complete"
+    parser.add_argument("file", metavar="FILE", help=text)
     add_broker_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     path = os.path.abspath(args.file)
-    if os.path.lexists(path):  # before a copy is made for nothing
+    if os.path.lexists(path):  # checked early, to save a useless copy
         raise taken(path)
     try:
         size = back_up(args, path)
@@ -53,17 +53,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def taken(path: str) -> UsageError:
-    return UsageError(f"{path} is there already; name another file, or move that one away")
+    return UsageError(f"{path} exists already; name another file, or move that one away")
 
 
 def back_up(args: argparse.Namespace, path: str) -> int:
-    """The size of what then stands at `path`. Raises OSError, StoreError, what the broker says."""
+    """Make the copy; return its size. Raises OSError, StoreError, or the broker's refusal."""
     part, ends = path + ".part", ends_heard()
     descriptor = os.open(part, NEW, 0o600)
     try:
         with open(descriptor, "wb") as file:
             size = ask(args, lambda client: fetch(client, file, ends))
-            for number in ends:  # the event loop has given them back
+            for number in ends:  # the event loop has removed its own handlers
                 signal.signal(number, leave)
             file.flush()
             os.fsync(descriptor)
@@ -78,7 +78,7 @@ def back_up(args: argparse.Namespace, path: str) -> int:
 
 
 def ends_heard() -> list[signal.Signals]:
-    """Those that end us: nohup(1) ignores SIGHUP, and means it."""
+    """The signals that end this command. One that is ignored stays ignored, as under nohup(1)."""
     return [number for number in ENDS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
@@ -106,13 +106,13 @@ async def fetch(client: BrokerClient, file: BinaryIO, ends: list[signal.Signals]
         if error.status not in ABSENT:
             raise
         cure = "stop it and copy its store, or run a newer one"
-        told = f"the broker at {client.url} is too old to give a backup; {cure}"
-        raise Refused(error.status, told, error.fields) from None
+        text = f"the broker at {client.url} is too old to give a backup; {cure}"
+        raise Refused(error.status, text, error.fields) from None
 
 
 def check(part: str) -> None:
-    """Raises StoreError when it is no store of ours, or is damaged."""
-    # Immutable: else SQLite would make a -wal and a -shm file beside it.
+    """Raises StoreError when the file is not a store of bridge, or is damaged."""
+    # Immutable: otherwise SQLite creates a -wal and a -shm file beside it.
     name = f"file:{quote(part)}?mode=ro&immutable=1"
     try:
         with closing(sqlite3.connect(name, uri=True)) as copy:
@@ -121,14 +121,14 @@ def check(part: str) -> None:
     except sqlite3.Error as error:
         owner, finding = APPLICATION_ID, str(error)
     if owner != APPLICATION_ID:
-        raise StoreError("what the broker sent is no store of bridge's; nothing was kept")
+        raise StoreError("the broker sent a file that is not a store of bridge; nothing was kept")
     if finding != "ok":
-        cure = "look at the broker's own store with `doctor`"
-        raise StoreError(f"what the broker sent is damaged ({finding}); nothing was kept; {cure}")
+        cure = "check the broker's own store with `doctor`"
+        raise StoreError(f"the broker sent a damaged store ({finding}); nothing was kept; {cure}")
 
 
 def sync_folder(path: str) -> None:
-    """The name is on disk, too."""
+    """Sync the folder, so that the new name is on disk too."""
     descriptor = os.open(os.path.dirname(path), os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,9 +1,9 @@
-"""`bench`: the push design's Before / After table, measured here and now; `bench load`: a load on a running broker.
+"""`bench`: the push design's Before / After table, measured; `bench load`: a load on a broker.
 
-    bench        way after way (bridge/bench/measuring.py) ─► table ─► claims, each with what was measured
+    bench        each way to receive (bridge/bench/measuring.py) ─► table ─► claims, judged
     bench load   streams and publishers (bridge/bench/load.py) ─► latency, lost, doubled, errors
 
-Exit status 1: a claim was not met; a ticket was lost or doubled, or something was refused.
+Exit status 1: a claim was not met, or a ticket was lost or doubled, or a request was refused.
 """
 
 from __future__ import annotations
@@ -32,16 +32,19 @@ from bridge.timestamp import rfc3339
 
 HEADS = ("way", "req/min", "avg ms", "p50 ms", "p99 ms", "broker %", "watchers %", "bytes/min")
 IDLE = (
-    "Requests and bytes of TCP payload (both ways) through a counting proxy, CPU of the broker and of all watchers together in percent of a core: "
-    "while nothing is sent, for whole periods of each way, so that each heartbeat counts once."
+    "Requests and bytes of TCP payload (in both directions) through a counting proxy; CPU of the "
+    "broker, and of all watchers together, in percent of a core. Measured while nothing is sent, "
+    "for whole periods of each way, so that each heartbeat counts once."
 )
 EPILOG = """
   python3 -m bridge bench --json > bench.json
   python3 -m bridge bench load --broker-url http://127.0.0.1:5050 --streams 100 --rate 200
 
-`bench` starts brokers and watchers of its own, one way to receive after the other, and takes about three minutes.
-`bench load` sends to a broker that runs, to agents that nobody else has; what it sent is acknowledged, and stays in
-the store as finished tickets do. BRIDGE_RATE_LIMIT of that broker bounds it: start it with BRIDGE_RATE_LIMIT=0."""
+`bench` starts its own brokers and watchers, for one way to receive after the other. It takes
+about three minutes.
+`bench load` sends to a running broker, to agents with names of its own. Its tickets are
+acknowledged, and stay in the store like other finished tickets. The broker's rate limit also
+limits `bench load`: start that broker with BRIDGE_RATE_LIMIT=0."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -51,17 +54,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="load",
         nargs="?",
         choices=("load",),
-        help="drive a running broker; without it: compare the ways to receive",
+        help="put a load on a running broker; without it: compare the ways to receive",
     )
     parser.add_argument(
         "--ways",
         metavar="LIST",
-        help=f"of bench: only these, comma separated ({', '.join(way.value for way in Way)})",
+        help="of bench: only these ways to receive, separated by commas "
+        f"({', '.join(way.value for way in Way)})",
     )
     parser.add_argument(
         "--quick",
         action="store_true",
-        help=f"of bench: every interval {QUICK} times shorter, for a first look; nothing is judged by it",
+        help=f"of bench: make every interval {QUICK} times shorter, for a first look; "
+        "the claims are not judged then",
     )
     add_json_flag(parser)
     add_flags(parser, BenchSettings, "bench")
@@ -81,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def refuse_flags(args: argparse.Namespace, cls: type[Any], mode: str) -> None:
-    """A flag of the other mode would be ignored in silence."""
+    """Raises UsageError for a flag of the other mode, which would have no effect."""
     for entry in fields(cls):
         if getattr(args, entry.name) is not None:
             raise UsageError(f"--{entry.name.replace('_', '-')} belongs to `{mode}`")
@@ -105,7 +110,7 @@ def compare(args: argparse.Namespace) -> int:
 
 
 def ways_of(text: str | None) -> Sequence[Way]:
-    """In the order of the table, whatever order they were named in."""
+    """The named ways, in the order of the table."""
     known = {way.value: way for way in Way}
     named = [part.strip() for part in text.split(",")] if text is not None else list(known)
     unknown = [name for name in named if name not in known]
@@ -115,8 +120,9 @@ def ways_of(text: str | None) -> Sequence[Way]:
 
 
 def describe(progress: Progress, ways: Sequence[Way]) -> tuple[str, str]:
-    """What is going on, and how far it is."""
-    head = f"bench {list(ways).index(progress.way) + 1}/{len(ways)} {progress.way.value}: {progress.phase}"
+    """The current step, and its progress."""
+    number = f"{list(ways).index(progress.way) + 1}/{len(ways)}"
+    head = f"bench {number} {progress.way.value}: {progress.phase}"
     return head, f"{progress.done:.0f} of {progress.total:.0f}" if progress.total >= 1 else ""
 
 
@@ -138,7 +144,7 @@ def show(page: Page, plan: Plan, measured: Sequence[Measured], verdicts: Sequenc
     page.table(HEADS, aligned([row(each, plan) for each in measured], HEADS))
     page.line()
     windows = ", ".join(f"{each.way.value} {each.idle_seconds:.4g} s" for each in measured)
-    page.line(hanging("idle     ", f"{IDLE} Looked at for {windows}.", page_width()))
+    page.line(hanging("idle     ", f"{IDLE} Measured for {windows}.", page_width()))
     page.line(
         hanging("latency  ", "From the POST to the watcher's line with the ticket.", page_width())
     )
@@ -146,7 +152,7 @@ def show(page: Page, plan: Plan, measured: Sequence[Measured], verdicts: Sequenc
         page.line(
             hanging(
                 "quick    ",
-                f"Every interval is {QUICK} times shorter than in use, so nothing is judged.",
+                f"Every interval is {QUICK} times shorter than in use, so no claim is judged.",
                 page_width(),
             )
         )
@@ -176,9 +182,9 @@ def show_verdicts(page: Page, plan: Plan, verdicts: Sequence[Verdict]) -> None:
     for verdict in verdicts:
         said = page.paint("met", "green") if verdict.is_met else page.paint("NOT met", "red")
         measured = shown(verdict.value, verdict.claim.unit)
-        page.line(
-            f"claim: {verdict.claim.text.ljust(32)} {title(verdict.way, plan).ljust(10)}  {measured.rjust(9)}  ({verdict.claim.aim_text}): {said}"
-        )
+        claim, way = verdict.claim.text.ljust(32), title(verdict.way, plan).ljust(10)
+        aim = verdict.claim.aim_text
+        page.line(f"claim: {claim} {way}  {measured.rjust(9)}  ({aim}): {said}")
 
 
 def to_json(

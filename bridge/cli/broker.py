@@ -1,4 +1,7 @@
-"""`broker`: runs the broker until SIGTERM or SIGINT; a service manager may pass it its sockets and be told how it is."""
+"""`broker`: run the broker until SIGTERM or SIGINT.
+
+A service manager may pass its listening sockets, and gets its state (bridge/systemd.py).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_flags(
         parser,
         BrokerSettings,
-        "settings (sizes in bytes, times in milliseconds unless they say otherwise)",
+        "settings (sizes in bytes and times in milliseconds, unless the text names another unit)",
     )
     add_log_flags(parser)
 
@@ -36,6 +39,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def say_ready(url: str) -> None:
-    """The line that scripts wait for. In one write: `print` makes two, and the log's thread got between them."""
+    """Write the line that scripts wait for.
+
+    In one write: `print` makes two, and a line of the log thread came between them.
+    """
     sys.stderr.write(f"bridge broker ready on {url}\n")
     sys.stderr.flush()

@@ -1,7 +1,7 @@
-"""Text in a terminal's cells: a wide character takes two, a combining one none.
+"""Text measured in a terminal's cells: a wide character takes two, a combining one none.
 
-Cut and padded by cells, columns stay columns whatever language an agent's name
-is in. What goes in has been made visible already (text.py).
+Text is cut and padded by cells, so that columns align for a name in any language. The
+text was made visible already (text.py).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ ELLIPSIS = "…"
 
 
 def cut(text: str, width: int, ellipsis: str = ELLIPSIS) -> str:
-    """The beginning of `text`, at most `width` cells; the ellipsis says that there was more."""
+    """The beginning of `text`, at most `width` cells; an ellipsis replaces the rest."""
     if text_width(text) <= width:
         return text
     room = width - text_width(ellipsis)
@@ -34,11 +34,14 @@ def fit(text: str, width: int, ellipsis: str = ELLIPSIS, is_right: bool = False)
 
 
 def fold(text: str, width: int, indent: int = 0) -> list[str]:
-    """One line as several of at most `width` cells, at blanks where there are any; the later ones indented."""
+    """One line as several of at most `width` cells, all but the first indented.
+
+    It is folded at blanks where it has some.
+    """
     lines, rest, room = [], text, width
     indent = max(0, min(indent, width // 2, width - 2))
     while text_width(rest) > room:
-        head = cut(rest, room, "") or rest[:1]  # a wide character where there is one cell
+        head = cut(rest, room, "") or rest[:1]  # a wide character, but room for one cell
         blank = (
             head.rfind(" ", len(head) // 2) if rest[len(head) : len(head) + 1] != " " else len(head)
         )

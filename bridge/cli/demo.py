@@ -1,13 +1,13 @@
-"""`demo`: the main job in one command, on a fresh machine, with nothing left behind.
+"""`demo`: deliver tickets into a pane, in one command, and leave nothing behind.
 
     send ──► broker (temporary store) ──► watcher ──► a pane of a private tmux server
       └──────── show TICKET --json ◄── history: accepted … injected ──► the table
 
-Rule 1: everything is done by the program's own commands, as processes, the way a
-person would: what the demo shows is what the commands do.
-Rule 2: nobody's settings, store, panes or tmux server are touched (bridge/scene.py).
+Rule 1: the demo runs the program's own commands, as processes, as a person would. What it
+shows is what the commands do.
+Rule 2: the user's settings, store, panes and tmux server are not touched (bridge/scene.py).
 
-Without tmux it says so, and a watcher that prints takes the pane's place.
+Without tmux the demo prints a note, and a watcher that prints takes the pane's place.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from bridge.self_command import own_command
 
 AGENT = "demo"
 ARRIVAL_DEADLINE = 30.0  # seconds for one ticket to arrive
-LINES_SHOWN = 80  # of the pane; what scrolled away is left out
+LINES_SHOWN = 80  # of the pane: its last lines
 
 PAYLOADS: Sequence[object] = (
     "hello from the other terminal",
@@ -47,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--print",
         dest="is_print",
         action="store_true",
-        help="no tmux: show it through a watcher that prints",
+        help="do not use tmux: deliver to a watcher that prints",
     )
 
 
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def play(scene: Scene, page: Page, stage: Stage) -> None:
-    """Start everything, send the tickets one by one, show what became of each."""
+    """Start everything, send the tickets one by one, and show how each arrived."""
     _, url = start_broker(scene)
     scene.variables["BRIDGE_BROKER_URL"] = url
     page.line(f"broker   {url} with a temporary store")
@@ -80,21 +80,19 @@ def play(scene: Scene, page: Page, stage: Stage) -> None:
     for number, payload in enumerate(PAYLOADS, 1):
         ticket = send_and_wait(scene, payload)
         latencies.append(latency_ms(ticket))
-        page.line(
-            f"{number}  {ticket['ticketId']}  accepted → injected {latencies[-1]:5d} ms  {one_line(payload_text(payload))}"
-        )
+        took = f"accepted → injected {latencies[-1]:5d} ms"
+        page.line(f"{number}  {ticket['ticketId']}  {took}  {one_line(payload_text(payload))}")
     page.line("")
     page.line(stage.title)
     for line in stage.shown():
         page.line("  │ " + one_line(line))
     page.line("")
-    page.line(
-        f"{len(latencies)} of {len(PAYLOADS)} tickets arrived, median {statistics.median(latencies):.0f} ms."
-    )
+    arrived = f"{len(latencies)} of {len(PAYLOADS)} tickets arrived"
+    page.line(f"{arrived}, median {statistics.median(latencies):.0f} ms.")
 
 
 def ask(scene: Scene, *words: str) -> Any:
-    """Run one of our commands to its end and read the JSON that it prints."""
+    """Run one of our commands to its end, and parse the JSON that it prints."""
     status, out, err = scene.run([*own_command(), *words])
     if status:
         raise BridgeError(f"`{words[0]}` failed: {err.strip() or status}")
@@ -122,13 +120,17 @@ def send_and_wait(scene: Scene, payload: object) -> Mapping[str, Any]:
     found: Mapping[str, Any] | None = wait_for(delivered, ARRIVAL_DEADLINE)
     if found is None:
         raise BridgeError(
-            f"ticket {ticket_id} did not arrive within {ARRIVAL_DEADLINE:.0f} s; the watcher said: {scene.last_words('watch')}"
+            f"ticket {ticket_id} did not arrive within {ARRIVAL_DEADLINE:.0f} s; "
+            f"the watcher's last lines: {scene.last_words('watch')}"
         )
     return found
 
 
 def latency_ms(ticket: Mapping[str, Any]) -> int:
-    """From accepted to injected (acknowledged, where a watcher reports no injection), by the ticket's own history."""
+    """From accepted to injected, by the ticket's history.
+
+    A watcher without a pane reports no injection; then until acknowledged.
+    """
     moments = {
         entry["stage"]: datetime.fromisoformat(entry["at"].replace("Z", "+00:00"))
         for entry in ticket["history"]
@@ -151,7 +153,7 @@ class Stage(abc.ABC):
 
     @abc.abstractmethod
     def shown(self) -> list[str]:
-        """What arrived there, as lines to print."""
+        """The output of the stage, as lines to print."""
 
 
 class PrintStage(Stage):
@@ -166,7 +168,10 @@ class PrintStage(Stage):
 
 
 class PaneStage(Stage):
-    """A shell in a pane of a tmux server that nobody else knows. The shell gets one constant command, `bridge show ID`."""
+    """A shell in a pane of a private tmux server.
+
+    The watcher types one constant command into it, `bridge show ID`.
+    """
 
     description = "types into a shell in a pane of a private tmux server"
     title = "what the pane shows:"
@@ -177,9 +182,8 @@ class PaneStage(Stage):
         scene.variables["LC_ALL"] = "C.UTF-8"
         self._write_bridge_script()
         shell = "bash --norc --noprofile -i" if shutil.which("bash") else "sh -i"
-        with (
-            scene.making()
-        ):  # the server is no child of ours, and while it begins it cannot be told to end
+        # The tmux server is not a child process, and cannot be stopped while it starts.
+        with scene.making():
             scene.on_end(lambda: self._tmux("kill-server", is_checked=False))
             self._tmux(
                 "-f",
@@ -207,7 +211,7 @@ class PaneStage(Stage):
         return scene.start("watch", [*own_command(), "watch", AGENT, *place])
 
     def _write_bridge_script(self) -> None:
-        """`bridge` in the pane is this program, whatever else has that name."""
+        """Make `bridge` in the pane this program, even if another one has that name."""
         with open(self._scene.path("bridge"), "w", encoding="utf-8") as file:
             file.write(f'#!/bin/sh\nexec {" ".join(map(shlex.quote, own_command()))} "$@"\n')
             os.fchmod(file.fileno(), 0o700)
@@ -221,7 +225,7 @@ class PaneStage(Stage):
         return out
 
     def shown(self) -> list[str]:
-        # A ticket is acknowledged when its command is submitted; what the command prints comes a moment later.
+        # A ticket is acknowledged when its command is submitted. Its output comes a moment later.
         wait_for(lambda: self._lines()[-1:] == ["$"], START_DEADLINE)
         return self._lines()[-LINES_SHOWN:]
 

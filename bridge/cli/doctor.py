@@ -1,10 +1,10 @@
-"""`doctor`: one line for each check, as it is made, and how to mend what is not well.
+"""`doctor`: run checks, print one line for each, and how to repair what failed.
 
     ok    tmux      tmux 3.4
     fail  broker    no broker answers at http://127.0.0.1:5050 (connection refused)
           mend:     start one (python3 -m bridge broker), or ...
 
-Exit status 0 when nothing failed (a warning is no failure), else 1.
+The exit status is 1 when a check failed, else 0; a warning is not a failure.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_server_flags(parser)
     add_json_flag(parser)
     add_flags(parser, BrokerSettings, "the store", only=frozenset({"db"}))
-    add_flags(parser, DoctorSettings, "what is good enough")
+    add_flags(parser, DoctorSettings, "limits of the checks")
     add_flags(parser, TmuxSettings, "the panes", only=frozenset({"shell_command", "tmux_deadline"}))
     add_flags(
         parser, WatcherSettings, "the stream", only=frozenset({"first_byte", "sse_heartbeat"})
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def setup_of(args: argparse.Namespace) -> Setup:
-    """What the other commands would use, given the same flags and environment."""
+    """The settings that the other commands would have with the same flags and environment."""
     panes, db = load(TmuxSettings, args), load(BrokerSettings, args).db
     return Setup(
         doctor=load(DoctorSettings, args),
@@ -90,7 +90,9 @@ def summary(findings: list[Finding]) -> str:
         f"{sum(finding.grade is grade for finding in findings)} {grade.value}" for grade in Grade
     )
     left_out = len(CHECKS) - len(findings)
-    return counts + (f"; {left_out} not made, because what they look at failed" if left_out else "")
+    return counts + (
+        f"; {left_out} skipped, because a check before them failed" if left_out else ""
+    )
 
 
 def to_json(check: Check, finding: Finding) -> dict[str, object]:

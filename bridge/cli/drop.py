@@ -1,4 +1,7 @@
-"""`drop TICKET`: ends a ticket that is pending. It stays in the store, and a waiter for its reply is told."""
+"""`drop TICKET`: end a pending ticket.
+
+It stays in the store. A request that waits for its reply ends.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Flags from settings: `--sse-heartbeat` is WatcherSettings.sse_heartbeat; nothing is described twice.
+"""Flags from settings: `--sse-heartbeat` sets WatcherSettings.sse_heartbeat.
 
-A flag that is not given is None, which `settings.load` takes as "look in the
-environment, then at the default"; therefore no default appears here.
+A flag that is not given is None. `settings.load` then takes the environment variable, or
+else the default. Therefore no default and no description stands here a second time.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def add_flags(
                 action="store_const",
                 const="false",
                 default=None,
-                help="the opposite",
+                help=f"the opposite of {flag}",
             )
         else:
             group.add_argument(
@@ -53,7 +53,7 @@ def metavar_of(entry: Any) -> str:
 
 
 def describe(entry: Any) -> str:
-    """The help line: meaning, default, variables. A % would be read by argparse."""
+    """The help line: meaning, default, variables. argparse would expand a plain `%`."""
     default = str(entry.default).lower() if isinstance(entry.default, bool) else str(entry.default)
     parts = ([f"default {default}"] if default else []) + list(entry.metadata["env"])
     return f"{entry.metadata['doc']} ({', '.join(parts)})".replace("%", "%%")

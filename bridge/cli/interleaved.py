@@ -1,13 +1,15 @@
 """Two streams in one order: a ticket's own line first, its stages after it.
 
-    stage of a ticket whose line was printed, or that is older than we are   -> at once
-    stage "accepted", its line not printed yet                               -> held, and what follows it
-    the ticket's line                                                        -> printed; what is held follows, without "accepted"
-    the line does not come in time (a reader that catches up is not sent
-    what was acknowledged meanwhile)                                         -> all that is held, "accepted" too
+    the line was printed, or the ticket is older than this command
+                                 -> print a stage at once
+    stage "accepted", and the line was not printed yet
+                                 -> hold it, and the stages that follow
+    the ticket's line comes      -> print it, then the held stages without "accepted"
+    the line does not come in time (the broker does not replay a ticket that was
+    acknowledged meanwhile)      -> print the held stages, "accepted" too
 
-What is printed is a function to call: nothing here knows what a line looks like.
-Bounded: beyond `stages_held` tickets the one held longest is let go at once.
+A line to print is a function to call, so this file holds no format.
+Bound: beyond `stages_held` tickets, the one held longest is released at once.
 """
 
 from __future__ import annotations
@@ -38,7 +40,10 @@ class Interleaved:
         self._has_held = asyncio.Event()
 
     async def run(self) -> None:
-        """Let go in time what no line came for. A job of its own, so that whoever owns it hears when nobody reads us any more."""
+        """Release in time the stages whose line did not come.
+
+        A task, so that its owner gets the BrokenPipeError when stdout has no reader.
+        """
         while True:
             await self._has_held.wait()
             await asyncio.sleep(self._hold)
@@ -69,7 +74,7 @@ class Interleaved:
             self._has_held.clear()
 
     def _give_up(self, ticket_id: str) -> None:
-        """Its line did not come: the stages tell it all."""
+        """Print the stages without the line, which did not come in time."""
         held = self._held[ticket_id]
         self.ticket(ticket_id, held.accepted)
 

@@ -1,7 +1,7 @@
-"""`bench load`: what a running broker bears (bridge/bench/load.py), as lines or JSON.
+"""`bench load`: how much load a running broker can take (bridge/bench/load.py).
 
-The first Ctrl-C ends the sending, and what was measured until then is shown, as ping(8) does; exit
-status 130 then, 1 when a ticket was lost or doubled or anything was refused.
+The first Ctrl-C ends the sending and prints the figures until then, like ping(8). The exit
+status is then 130. It is 1 when a ticket was lost or doubled, or a request was refused.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bridge.cli.text import Page, one_line
 from bridge.settings import ClientSettings, LoadSettings
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-BUSY = 80  # percent of a core from which on a load measures itself
+BUSY = 80  # percent of a core; above it, this process may be slower than the broker
 
 
 def drive_broker(client: ClientSettings, settings: LoadSettings, is_json: bool) -> int:
@@ -40,7 +40,7 @@ def drive_broker(client: ClientSettings, settings: LoadSettings, is_json: bool) 
 async def drive(
     client: ClientSettings, settings: LoadSettings, line: ProgressLine
 ) -> tuple[Result, bool]:
-    """The result, and whether it was cut short."""
+    """The result, and whether a signal interrupted it."""
     loop, load = (
         asyncio.get_running_loop(),
         Load(client, settings, lambda what, how_far: line.tell(f"bench load: {what}", how_far)),
@@ -50,7 +50,7 @@ async def drive(
     def on_signal() -> None:
         interrupted.set()
         load.stop()
-        for number in SIGNALS:  # whoever asks twice does not want to wait
+        for number in SIGNALS:  # a second signal ends the process at once
             loop.add_signal_handler(number, os._exit, 128 + number)
 
     for number in SIGNALS:
@@ -60,28 +60,30 @@ async def drive(
 
 def show(page: Page, result: Result) -> None:
     settings, arrived = result.settings, shown(result.received_per_second)
-    rate = f"{settings.rate} tickets a second" if settings.rate else "flat out"
+    rate = f"{settings.rate} tickets a second" if settings.rate else "at full speed"
     page.line(
-        f"{result.url}: {settings.streams} streams, {rate} over {settings.publishers} connections; {here_and_now()}"
+        f"{result.url}: {settings.streams} streams, {rate} over {settings.publishers} connections; "
+        f"{here_and_now()}"
     )
     page.line()
     behind = f" (asked for: {settings.rate})" if result.is_behind else ""
     page.line(
-        f"sent            {result.sent} in {result.seconds:.1f} s, {result.accepted} accepted, {result.received} arrived, {arrived} a second{behind}"
+        f"sent            {result.sent} in {result.seconds:.1f} s, {result.accepted} accepted, "
+        f"{result.received} arrived, {arrived} a second{behind}"
     )
     page.line(f"POST → stream   {latency_line(result.latency)}")
     page.line(f"POST → 202      {latency_line(result.answers)}")
     held = f" ({result.lost_pending} of them still with the broker)" if result.lost_pending else ""
     page.line(
-        f"lost            {result.lost}{held}, doubled {result.doubled}, repeated after a reconnect {result.repeated}, not ours {result.strangers}"
+        f"lost            {result.lost}{held}, doubled {result.doubled}, "
+        f"repeated after a reconnect {result.repeated}, not ours {result.strangers}"
     )
     for name, count in result.errors.items():
         page.line(page.paint(f"error           {one_line(name)}: {count}", "red"))
     if result.refusal:
-        page.line(f"the first no    {one_line(result.refusal)}{advice(result.refusal)}")
-    page.line(
-        f"the load's own  {result.cpu_percent:.0f} % of a core{'; it, and not the broker, may be the limit' if result.cpu_percent > BUSY else ''}"
-    )
+        page.line(f"first refusal   {one_line(result.refusal)}{advice(result.refusal)}")
+    limit = "; bench, not the broker, may be the limit" if result.cpu_percent > BUSY else ""
+    page.line(f"CPU of bench    {result.cpu_percent:.0f} % of a core{limit}")
 
 
 def latency_line(latency: Latency) -> str:
@@ -96,7 +98,7 @@ def latency_line(latency: Latency) -> str:
 
 
 def advice(refusal: str) -> str:
-    """What would lift the limit, where the broker's words name its setting."""
+    """How to raise the limit, when the broker's text names its setting."""
     named = re.search(r"BRIDGE_[A-Z_]+", refusal)
     if named is None:
         return ""

@@ -1,9 +1,8 @@
-"""Where log lines go: standard error, one line an event, as text or as a JSON object.
+"""Log lines on standard error: one line an event, as text or as a JSON object.
 
-Everything that logs in this process ends here, asyncio too. An event is a
-phrase and `key=value` pairs; as JSON the pairs are fields of their own, with
-numbers as numbers. (The broker's ready line is no event: scripts wait for it,
-and it looks the same in both formats.)
+Every logger of this process ends here, asyncio's too. An event is a phrase and
+`key=value` pairs. In JSON the pairs are fields, and numbers stay numbers. The broker's
+ready line is not an event: scripts wait for it, and it is the same in both formats.
 """
 
 from __future__ import annotations
@@ -29,18 +28,18 @@ def add_log_flags(parser: argparse.ArgumentParser) -> None:
         "--log-level",
         choices=LEVELS,
         default="info",
-        help="how much is said on standard error (default info)",
+        help="the lowest level that is logged on standard error (default info)",
     )
     group.add_argument(
         "--log-format",
         choices=("text", "json"),
         default="text",
-        help="lines for people or for programs (default text)",
+        help="text for people, or a JSON object a line for programs (default text)",
     )
 
 
 def configure_logs(args: argparse.Namespace, is_patient: bool = False) -> None:
-    """`is_patient`: nobody who does not read the log may hold up who writes it."""
+    """Set up logging. With `is_patient`, a blocked stderr cannot stall the event loop."""
     handler = (
         PatientHandler(sys.stderr.fileno()) if is_patient else logging.StreamHandler(sys.stderr)
     )
@@ -50,12 +49,13 @@ def configure_logs(args: argparse.Namespace, is_patient: bool = False) -> None:
 
 
 class TextLines(logging.Formatter):
-    """`12:34:56.789 info text`; what peers put into it cannot break the line or the terminal."""
+    """`12:34:56.789 info text`; a peer's text in it cannot break the line or the terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
         moment = time.strftime("%H:%M:%S", time.localtime(record.created))
-        line = f"{moment}.{int(record.msecs):03d} {record.levelname.lower()} {one_line(record.getMessage())}"
-        # One line all the same: what collects lines would make twenty events of a traceback.
+        level, message = record.levelname.lower(), one_line(record.getMessage())
+        line = f"{moment}.{int(record.msecs):03d} {level} {message}"
+        # A traceback stays in the line: a log collector would make an event of each line.
         return (
             f"{line} | {one_line(' | '.join(self.formatException(record.exc_info).splitlines()))}"
             if record.exc_info
@@ -64,7 +64,7 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """One object per line: at, level, logger, message, and as far as there are any fields and traceback."""
+    """One object a line: at, level, logger, message; fields and traceback only where they exist."""
 
     def format(self, record: logging.LogRecord) -> str:
         said: dict[str, Any] = {
@@ -85,7 +85,10 @@ _SPECIFIER = re.compile(r"(?:(\w+)=)?%(?:%|[-#0 +]*[0-9]*(?:\.[0-9]+)?[a-zA-Z])"
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """The pairs of `log.info("refused status=%d reason=%s", 429, "rate_limit")`: {"status": 429, "reason": "rate_limit"}."""
+    """The pairs of a log call.
+
+    `log.info("refused status=%d reason=%s", 429, "rate")` -> {"status": 429, "reason": "rate"}
+    """
     if not isinstance(record.msg, str) or not isinstance(record.args, tuple):
         return {}
     names = [match[1] for match in _SPECIFIER.finditer(record.msg) if not match[0].endswith("%%")]

@@ -1,11 +1,11 @@
 """The table of commands, and the one seam where errors become exit statuses.
 
-    0 ok · 1 unexpected error · 2 usage · 3 broker not reachable · 4 not found · 5 refused by the broker
-    6 store cannot be used · 7 no reply in time · 8 tmux or pane · 9 the broker's writer died
-    130 interrupted · 141 stdout was closed
+    0 ok · 1 unexpected error · 2 usage · 3 broker not reachable · 4 not found
+    5 refused by the broker · 6 store cannot be used · 7 no reply in time · 8 tmux or pane
+    9 the broker's writer thread died · 130 interrupted · 141 stdout was closed
 
-Only the module of the command that was asked for is imported: `show` is typed
-into panes, and should be there at once.
+Only the module of the given command is imported: `show` is typed into panes, and must
+start fast.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ COMMANDS = {
     ),
     "supervise": Command(
         "bridge.cli.supervise",
-        "the same for many agents, on one connection to the broker",
+        "do what watch does, for many agents, on one connection to the broker",
         "supervise lucy=dev-lucy:0 bob=%7",
     ),
     "send": Command(
@@ -73,21 +73,25 @@ COMMANDS = {
         "bridge.cli.show", "print a whole ticket, safe to read in a terminal", "show T42"
     ),
     "pending": Command(
-        "bridge.cli.pending", "list what an agent has not received yet", "pending lucy --json"
+        "bridge.cli.pending",
+        "list the tickets that an agent has not received yet",
+        "pending lucy --json",
     ),
     "tail": Command(
-        "bridge.cli.tail", "print tickets and what becomes of them, one line each", "tail lucy"
+        "bridge.cli.tail", "print tickets and what happens to them, one line each", "tail lucy"
     ),
     "why": Command(
-        "bridge.cli.why", "a ticket's story: where it stands, and what it waits for", "why T42"
+        "bridge.cli.why", "show a ticket's history, its state, and what it waits for", "why T42"
     ),
     "search": Command(
         "bridge.cli.search",
-        "find tickets by a piece of text, newest first",
+        "find tickets that contain a text, newest first",
         'search "the tests" --agent lucy',
     ),
     "top": Command(
-        "bridge.cli.top.command", "watch agents and tickets live, with what waits and why", "top"
+        "bridge.cli.top.command",
+        "show agents and tickets live, with the tickets that wait, and why",
+        "top",
     ),
     "agents": Command("bridge.cli.agents", "list the registered agents", "agents --status online"),
     "register": Command(
@@ -101,33 +105,33 @@ COMMANDS = {
         "unregister lucy",
     ),
     "drop": Command(
-        "bridge.cli.drop", "end a ticket that is pending, so that it is never delivered", "drop T42"
+        "bridge.cli.drop", "end a pending ticket, so that it is never delivered", "drop T42"
     ),
-    "purge": Command(
-        "bridge.cli.purge", "end every ticket that is pending for an agent", "purge lucy"
-    ),
+    "purge": Command("bridge.cli.purge", "end all pending tickets of an agent", "purge lucy"),
     "backup": Command(
         "bridge.cli.backup", "copy the store of a running broker", "backup ~/copy.db"
     ),
     "ack": Command("bridge.cli.ack", "acknowledge a ticket by hand", "ack T42"),
-    "status": Command("bridge.cli.status", "how the broker, or one agent, is doing", "status lucy"),
+    "status": Command(
+        "bridge.cli.status", "show the state of the broker, or of one agent", "status lucy"
+    ),
     "explain": Command(
         "bridge.cli.explain",
-        "say what a watcher sees in a pane, and why a ticket waits",
+        "show what a watcher sees in a pane, and why a ticket waits",
         "explain dev-lucy 0 --follow",
     ),
     "doctor": Command(
         "bridge.cli.doctor",
-        "look whether everything that bridge needs is there, and say how to mend what is not",
+        "check everything that bridge needs, and show how to repair what is wrong",
         "doctor",
     ),
     "bench": Command(
         "bridge.cli.bench",
-        "measure what pushing saves against polling; `bench load`: what a running broker bears",
+        "measure push against polling; `bench load`: how much load a running broker can take",
         "bench --agents 10",
     ),
     "demo": Command(
-        "bridge.cli.demo", "the main job in one command, leaves nothing behind", "demo"
+        "bridge.cli.demo", "deliver a few tickets into a pane, and leave nothing behind", "demo"
     ),
     "pack": Command("bridge.cli.pack", "write the whole program into one file", "pack bridge.pyz"),
 }
@@ -138,16 +142,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     open_streams()
     try:
         status = outcome(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()  # whatever was printed, --help too
+        sys.stdout.flush()  # the output of every command, and of --help
         return status
     except BrokenPipeError:
         leave_stdout()
         return PIPE_CLOSED
     except KeyboardInterrupt:
         return INTERRUPTED
-    except (
-        OSError
-    ) as error:  # a full disk behind stdout, no more processes: the system's words say enough
+    except OSError as error:
+        # For example a full disk behind stdout, or no more processes. The system's own
+        # message is enough.
         leave_stdout()
         print(f"bridge: {error}", file=sys.stderr)
         return UNEXPECTED
@@ -160,28 +164,30 @@ def outcome(words: Sequence[str]) -> int:
     except SystemExit as leaving:  # argparse has printed help, version, or what is wrong
         return int(leaving.code or OK)
     except BridgeError as error:
-        logging.shutdown()  # what is logged comes first: a thread may write it (patient.py)
+        # Log lines come first: a thread may still have some to write (patient.py).
+        logging.shutdown()
         print(f"bridge: {one_sentence(error)}", file=sys.stderr)
         return status_of(error)
 
 
 def run_command(words: Sequence[str]) -> int:
-    """The first word names the command; what follows is its own."""
+    """The first word names the command; the other words are its arguments."""
     if not words or words[0] not in COMMANDS:
         parser = make_parser()
-        parser.parse_args(words)  # leaves for --help, --version and for what is no command
+        parser.parse_args(words)  # exits for --help, --version and an unknown command
         parser.print_help()
         return USAGE
     module = importlib.import_module(COMMANDS[words[0]].module)
     parser = make_command_parser(words[0])
     module.configure(parser)
-    # Intermixed: in `send lucy --wait "text"` argparse would else find AGENT, no TEXT, and an argument too many.
+    # Intermixed: in `send lucy --wait "text"`, plain parse_args finds AGENT, no TEXT, and
+    # one argument too many.
     args = parser.parse_intermixed_args(words[1:])
     return int(module.run(args))
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """All commands by name; for --help, --version and wrong words."""
+    """All commands by name; for --help, --version and wrong arguments."""
     parser = Parser(
         prog="bridge",
         description="Delivers messages between coding agents that live in tmux panes.",
@@ -211,21 +217,21 @@ def make_command_parser(name: str) -> argparse.ArgumentParser:
 EPILOG = """Start with `python3 -m bridge demo`. Each command has its own --help.
 
 exit statuses:
-  0 ok · 1 unexpected error · 2 usage · 3 broker not reachable · 4 not found · 5 refused by the broker
-  6 store cannot be used · 7 no reply in time (--wait) · 8 tmux or pane
-  9 the broker's writing thread died; start it again · 130 interrupted
-  141 stdout is closed: a command that changes something has done it, and only its words are lost
+  0 ok · 1 unexpected error · 2 usage · 3 broker not reachable · 4 not found
+  5 refused by the broker · 6 store cannot be used · 7 no reply in time (--wait)
+  8 tmux or pane · 9 the broker's writer thread died; start the broker again · 130 interrupted
+  141 stdout is closed: only the output is lost; the command has done its work
 """
 
 
 class Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong with the words; argparse would print the whole usage, twenty flags long, before it."""
+    """Reports a wrong argument in one line. argparse would print the whole usage before it."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(USAGE, f"{self.prog}: {one_sentence(message)}; see --help\n")
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        """As argparse's own, which since 3.11 swallows that stdout takes nothing."""
+        """As argparse's own, which since 3.11 hides an OSError of stdout."""
         (file or sys.stderr).write(message)
 
 
@@ -242,7 +248,7 @@ def status_of(error: BridgeError) -> int:
         return USAGE
     if isinstance(error, Refused):
         if not error.fields:
-            return UNREACHABLE  # somebody else answers there
+            return UNREACHABLE  # another server answers there, not a broker
         return NOT_FOUND if error.status == 404 else REFUSED
     if isinstance(error, (BrokerUnreachable, PeerError)):
         return UNREACHABLE
@@ -254,6 +260,6 @@ def status_of(error: BridgeError) -> int:
 
 
 def one_sentence(error: object) -> str:
-    """One line, whatever a peer put into it; the texts come from brokers and terminals."""
+    """The text as one printable line: parts of it come from brokers and terminals."""
     text = " ".join(str(error).split()) or type(error).__name__
     return "".join(letter if letter.isprintable() else "?" for letter in text)

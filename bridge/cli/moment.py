@@ -1,4 +1,4 @@
-"""Times for people: the wire's RFC 3339 instants on the local clock, and how long ago that was.
+"""Times for display: the RFC 3339 instants of the wire on the local clock, and spans.
 
 12:04:11              today
 2026-11-21 12:04:11   another day
@@ -15,19 +15,22 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 def read_at(text: str) -> float | None:
-    """Seconds since the epoch; None for what is no instant."""
+    """Seconds since the epoch; None when `text` is not an instant."""
     wall_ms = parse_rfc3339(text)
     return None if wall_ms is None else wall_ms / 1000
 
 
 def local(at: str, now: float, milliseconds: bool = False) -> str:
-    """An instant on the local clock, with its date where that is not today's; what is no instant is given as it is."""
+    """An instant on the local clock, with its date unless it is today.
+
+    A text that is not an instant is returned as it is.
+    """
     seconds = read_at(at)
     if seconds is None:
         return at
     try:
         return clock(seconds, now, milliseconds)
-    except (OverflowError, ValueError, OSError):  # a year that the C library cannot tell
+    except (OverflowError, ValueError, OSError):  # a year that the C library does not support
         return at
 
 
@@ -44,7 +47,7 @@ def clock(seconds: float, now: float, milliseconds: bool = False) -> str:
 
 
 def span(seconds: float) -> str:
-    """The two greatest units: 3 m 20 s. Less than ten seconds with a decimal, less than one in ms."""
+    """The two greatest units: 3 m 20 s. Below ten seconds with a decimal, below one in ms."""
     if seconds < 1:
         return f"{max(0, round(seconds * 1000))} ms"
     if seconds < 10:
@@ -68,6 +71,6 @@ def short_span(seconds: float) -> str:
 
 
 def since(at: str, now: float) -> str:
-    """`since 12:04:11 (3 m 20 s)`; nothing where the instant is not known."""
+    """`since 12:04:11 (3 m 20 s)`; "" when the instant is not known."""
     seconds = read_at(at)
     return "" if seconds is None else f"since {local(at, now)} ({span(now - seconds)})"

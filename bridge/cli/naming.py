@@ -1,4 +1,4 @@
-"""How a command of ours names the broker, agents, and the settings of what is typed into a pane."""
+"""Names in the commands that we print or type: the broker, the program, an agent."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from bridge.settings import ClientSettings, TmuxSettings
 
 
 def broker_words(url: str) -> str:
-    """The flag that names the broker; "" for the default one."""
+    """The flag that names the broker; "" for the default broker."""
     return (
         f" --broker-url {quoted(url)}" if url != ClientSettings.broker_url and quoted(url) else ""
     )
 
 
 def name_program(settings: TmuxSettings, broker: str) -> TmuxSettings:
-    """Settings with the command that a shell gets: the chosen one, or this program's own.
+    """Settings with the command that is typed into a shell: the configured one, or ours.
 
-    A shell in the pane does not know how this program was started: our own command names our
-    path, and a broker that is not the default one.
+    The shell in the pane may have another PATH and another environment. So our own command
+    names the path of this program, and the broker unless it is the default one.
     """
     return replace(
         settings, shell_command=show_template(settings.shell_command, broker_words(broker))
@@ -29,6 +29,6 @@ def name_program(settings: TmuxSettings, broker: str) -> TmuxSettings:
 
 
 def alike(name: str, names: Iterable[str]) -> list[str]:
-    """At most three of the names that may have been meant; upper and lower case count as one."""
+    """At most three names that are similar to `name`, without regard to case."""
     folded = {other.casefold(): other for other in names if other != name}
     return [folded[found] for found in difflib.get_close_matches(name.casefold(), folded, 3)]

@@ -1,17 +1,17 @@
-"""`bridge pack`: the whole program as one file, byte-identical for the same source.
+"""`pack`: write the whole program into one file, byte-identical for the same source.
 
-Rule 1: the same source gives the same bytes, whichever Python packs it: names
-are sorted, times and modes are fixed, and nothing is compressed (deflate differs
-between zlib builds, and stored modules load faster).
-Rule 2: the source is read through importlib.resources, never from a path, so a
+Rule 1: the same source gives the same bytes with any Python. Names are sorted, and times
+and modes are fixed. Nothing is compressed: deflate differs between zlib builds, and
+stored modules load faster.
+Rule 2: the source is read through importlib.resources, never from a path. So a
 `bridge.pyz` can pack itself again.
-Rule 3: the archive's own `__main__.py` is understood by any Python, down to 2.7,
-because an old one must be told in one line what it lacks.
+Rule 3: any Python from 2.7 on parses the archive's own `__main__.py`. An old Python
+prints one line that names the version it needs.
 
     package bridge ──► read_sources ──► build_archive ──► OUT.tmp ──► OUT (rename)
 
-`zipapp` is not used: run inside the repository it leaves the package out on
-3.13.0, it keeps the files' times, and its `main=` drops the exit status.
+`zipapp` is not used. On 3.13.0, run inside the repository, it leaves the package out. It
+keeps the files' times. Its `main=` drops the exit status.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any
 from bridge.errors import UsageError
 
 SHEBANG = b"#!/usr/bin/env python3\n"
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip file can name
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time in a zip file
 MODE_FILE = 0o100644 << 16
 SKIPPED = ("__pycache__", ".pyc", ".pyo", ".md")  # the program reads no document
 
@@ -35,7 +35,8 @@ MAIN = b"""# The first code that runs, on any Python: only 3.9 or later may read
 import sys
 
 if sys.version_info < (3, 9):
-    sys.stderr.write("bridge: Python 3.9 or later is needed, this is %d.%d\\n" % tuple(sys.version_info[:2]))
+    this = tuple(sys.version_info[:2])
+    sys.stderr.write("bridge: Python 3.9 or later is needed, this is %d.%d\\n" % this)
     sys.exit(1)
 
 from bridge.__main__ import run
@@ -67,12 +68,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def read_sources() -> dict[str, bytes]:
-    """Each file that the program needs, by its name in the archive, wherever it was loaded from."""
+    """Every file of the package by its name in the archive, from a folder or from a zip."""
     return dict(walk(importlib.resources.files("bridge"), "bridge"))
 
 
 def walk(folder: Any, prefix: str) -> Iterator[tuple[str, bytes]]:
-    """Yield (name, content) of every file under `folder`, a Traversable (a path or a place in a zip)."""
+    """Yield (name, content) of every file under `folder`, a Traversable: a path, or in a zip."""
     for entry in folder.iterdir():
         name = f"{prefix}/{entry.name}"
         if entry.name.startswith(".") or entry.name.endswith(SKIPPED):
@@ -84,7 +85,7 @@ def walk(folder: Any, prefix: str) -> Iterator[tuple[str, bytes]]:
 
 
 def build_archive(sources: dict[str, bytes]) -> bytes:
-    """A zip file behind a shebang line; Python finds the zip from its end."""
+    """A zip file after a shebang line. Python reads a zip file from its end."""
     buffer = io.BytesIO()
     buffer.write(SHEBANG)
     with zipfile.ZipFile(buffer, "a", zipfile.ZIP_STORED) as archive:
@@ -97,7 +98,7 @@ def build_archive(sources: dict[str, bytes]) -> bytes:
 
 
 def write_program(path: str, archive: bytes) -> None:
-    """Put the archive in place in one step, so that a running bridge.pyz never sees half of it."""
+    """Replace the file in one step, so that a running bridge.pyz never reads half of it."""
     draft = f"{path}.{os.getpid()}.tmp"
     try:
         with open(draft, "wb") as file:

@@ -1,9 +1,9 @@
-"""Log lines that wait for nobody: a thread writes them, and a full queue drops them and counts.
+"""Log through a queue and a thread, so that a blocked stderr cannot stall the event loop.
 
-A terminal that somebody paused with Ctrl-S, or a pipe that nobody reads, takes
-64 KiB and then blocks whoever writes; that must not be the loop that delivers
-tickets. The thread writes to the descriptor itself: at the interpreter's end it
-may still be blocked there, and must not hold the lock of sys.stderr then.
+A terminal that is paused with Ctrl-S, or a pipe without a reader, takes 64 KiB; the next
+write blocks. When the queue is full, lines are dropped and counted. The thread writes to
+the file descriptor itself: it may still be blocked there when the interpreter exits, and
+must not hold the lock of sys.stderr then.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import os
 import queue
 import threading
 
-LINES_MAX = 2000  # that may wait: some hundred kilobytes
-LAST_WORDS = 1.0  # seconds that the end of the process waits for what is still to be written
+LINES_MAX = 2000  # lines in the queue: some hundred kilobytes
+LAST_WORDS = 1.0  # seconds; how long the end of the process waits for queued lines
 
 
 class PatientHandler(logging.Handler):
@@ -51,7 +51,7 @@ class PatientHandler(logging.Handler):
                     logging.WARNING,
                     __file__,
                     0,
-                    "log lines lost, nobody read them count=%d",
+                    "log lines lost, stderr was blocked count=%d",
                     (lost,),
                     None,
                 )
@@ -64,13 +64,13 @@ class PatientHandler(logging.Handler):
             while data:
                 data = data[os.write(self._descriptor, data) :]
         except OSError:
-            self._lost += 1  # nobody is there to be told
+            self._lost += 1  # stderr is closed, so there is no place to report it
 
     def close(self) -> None:
-        """Write what waits, for a moment; called by logging at the process' end."""
+        """Write the queued lines, for at most LAST_WORDS. Called by logging at the process' end."""
         try:
             self._lines.put_nowait(None)
             self._thread.join(LAST_WORDS)
         except queue.Full:
-            self._lost += 1  # blocked: there is nobody to wait for
+            self._lost += 1  # blocked: waiting would not help
         super().close()

@@ -1,4 +1,4 @@
-"""`pending AGENT`: what an agent has not received yet, oldest first."""
+"""`pending AGENT`: list the tickets that an agent has not received yet, oldest first."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ EXCERPT = 60  # characters of a body in a list
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("agent", metavar="AGENT", help="whose tickets")
+    parser.add_argument("agent", metavar="AGENT", help="the agent's id")
     parser.add_argument(
-        "--after", type=whole(0), default=0, metavar="SEQ", help="only those after this cursor"
+        "--after",
+        type=whole(0),
+        default=0,
+        metavar="SEQ",
+        help="only tickets with a higher seq than this",
     )
-    parser.add_argument("--limit", type=whole(1), metavar="N", help="at most so many")
+    parser.add_argument("--limit", type=whole(1), metavar="N", help="at most N tickets")
     add_json_flag(parser)
     add_broker_flags(parser)
 

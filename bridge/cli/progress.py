@@ -1,4 +1,4 @@
-"""What the benchmarks share: how far is it, and where and when was it?"""
+"""Shared by the benchmarks: the progress line, and on which machine and when they ran."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from bridge import __version__
 
 
 class ProgressLine:
-    """One line that is written over on a terminal and wiped away in the end; elsewhere a plain line when something new begins."""
+    """In a terminal, one line that is overwritten, and erased at the end.
+
+    Elsewhere, a plain line for each new step.
+    """
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -26,7 +29,7 @@ class ProgressLine:
             self._write("\r\x1b[K")
 
     def tell(self, what: str, how_far: str = "") -> None:
-        """`how_far` changes often, and is for a terminal only."""
+        """`how_far` changes often, and is shown in a terminal only."""
         text = f"{what} {how_far}".rstrip() if self._is_terminal else what
         if text != self._shown:
             self._shown = text
@@ -38,8 +41,11 @@ class ProgressLine:
 
 
 def machine() -> str:
-    """What a figure depends on."""
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, bridge {__version__}"
+    """The properties of the machine that a figure depends on."""
+    return (
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}, bridge {__version__}"
+    )
 
 
 def here_and_now() -> str:

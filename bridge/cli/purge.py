@@ -1,4 +1,7 @@
-"""`purge AGENT`: ends every ticket that is pending for an agent, after a question on a terminal, or with --yes."""
+"""`purge AGENT`: end all pending tickets of an agent.
+
+The command asks first in a terminal; elsewhere it needs --yes.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ from bridge.errors import UsageError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("agent", metavar="AGENT", help="whose tickets")
+    parser.add_argument("agent", metavar="AGENT", help="the agent's id")
     parser.add_argument(
-        "--yes", action="store_true", help="do not ask first; needed without a terminal"
+        "--yes", action="store_true", help="do not ask first; required without a terminal"
     )
     add_reason_flag(parser, "purged by hand")
     add_json_flag(parser)
@@ -24,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     agent, page = checked_id(args.agent, "AGENT"), Page()
     if not args.yes and not sys.stdin.isatty():
-        raise UsageError("purge ends tickets for good; say --yes where no terminal can be asked")
+        raise UsageError("purge ends tickets for good; without a terminal to ask it needs --yes")
     status = ask(args, lambda client: client.agent_status(agent))
     count = int(status.get("pendingMessages") or 0)
     if count and not args.yes and not confirms(f"End {tickets(count)} of {one_line(agent)}?"):
@@ -45,6 +48,6 @@ def tickets(count: int) -> str:
 
 
 def confirms(question: str) -> bool:
-    """The question on standard error, since standard output may be a file; anything but y or yes is no."""
+    """Ask on stderr, since stdout may be a file. Any answer but `y` or `yes` means no."""
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -1,4 +1,4 @@
-"""`register AGENT`: makes the agent known, so that replies to its tickets come back to it as tickets."""
+"""`register AGENT`: register an agent, so that replies to its tickets come to it as tickets."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from bridge.cli.text import Page, one_line
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("agent", metavar="AGENT", help="its id")
-    parser.add_argument("--type", help="what it is, for example claude")
-    parser.add_argument("--session", help="its tmux session (metadata.session)")
-    parser.add_argument("--pane", help="its tmux pane (metadata.paneId)")
+    parser.add_argument("agent", metavar="AGENT", help="the agent's id")
+    parser.add_argument("--type", help="the kind of agent, for example claude")
+    parser.add_argument("--session", help="the agent's tmux session (metadata.session)")
+    parser.add_argument("--pane", help="the agent's tmux pane (metadata.paneId)")
     parser.add_argument(
         "--metadata",
         metavar="KEY=VALUE",
         action="append",
-        help="added to its metadata; may be repeated",
+        help="add this to the agent's metadata; may be repeated",
     )
     parser.add_argument(
         "--heartbeat-interval-ms",
         type=whole(1),
         metavar="N",
-        help="ms between its heartbeats; offline when they stay away (default: the broker's)",
+        help="ms between the agent's heartbeats; without them the agent becomes offline "
+        "(default: the broker's setting)",
     )
     add_json_flag(parser)
     add_broker_flags(parser)
@@ -52,7 +53,6 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         page.json(agent)
     else:
-        page.line(
-            f"{one_line(str(agent.get('agentId')))} is registered ({one_line(str(agent.get('type')))}, {one_line(str(agent.get('status')))})"
-        )
+        name, kind, status = (one_line(str(agent.get(f))) for f in ("agentId", "type", "status"))
+        page.line(f"{name} is registered ({kind}, {status})")
     return 0

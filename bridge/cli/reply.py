@@ -1,4 +1,4 @@
-"""`reply TICKET [TEXT | -]`: answers a ticket; whoever waits for it is woken."""
+"""`reply TICKET [TEXT | -]`: answer a ticket. A request that waits for the reply gets it."""
 
 from __future__ import annotations
 
@@ -12,31 +12,29 @@ from bridge.cli.send import payload_of
 def configure(parser: argparse.ArgumentParser) -> None:
     add_ticket_argument(parser)
     parser.add_argument(
-        "text", metavar="TEXT", nargs="?", help="the answer; - or nothing reads standard input"
+        "text", metavar="TEXT", nargs="?", help="the answer; with - or none, standard input"
     )
     parser.add_argument(
         "--payload-json",
         action="store_true",
-        help="TEXT is JSON and is sent as such, not as a string",
+        help="TEXT is JSON: send its value instead of a string",
     )
     parser.add_argument(
-        "--from", dest="origin", metavar="ORIGIN", help="who answers (default: $BRIDGE_AGENT)"
+        "--from", dest="origin", metavar="ORIGIN", help="your name (default: $BRIDGE_AGENT)"
     )
     parser.add_argument(
         "--metadata",
         metavar="KEY=VALUE",
         action="append",
-        help="added to the reply's metadata; may be repeated",
+        help="add this to the reply's metadata; may be repeated",
     )
     add_broker_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     if args.id64 is not None and args.ticket is not None and args.text is None:
-        args.ticket, args.text = (
-            None,
-            args.ticket,
-        )  # `reply --id64 X TEXT`: the only word is the text
+        # In `reply --id64 X TEXT` the only positional argument is the text.
+        args.ticket, args.text = None, args.ticket
     metadata = pairs(args.metadata)
     origin = args.origin or os.environ.get("BRIDGE_AGENT")
     if origin:

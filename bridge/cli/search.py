@@ -1,7 +1,7 @@
-"""`search [TEXT]`: tickets in which a piece of text occurs, newest first.
+"""`search [TEXT]`: list tickets that contain a text, newest first.
 
-The broker looks at a bounded number of rows at a time and says where to go on;
-this goes on until there is as much as was asked for, or nothing is left.
+The broker reads a bounded number of rows for each request, and returns where to continue.
+This command continues until it has `--limit` tickets, or until no rows are left.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from bridge.client.broker import BrokerClient
 from bridge.ticket import DELIVERED, DROPPED, EXPIRED, PENDING, RESPONDED, Ticket
 
 EXCERPT = 60  # characters of a body in a list
-PAGE = 200  # tickets of one answer, the broker's maximum
-LIMIT = 50  # tickets that are listed
+PAGE = 200  # tickets in one response; the broker's maximum
+LIMIT = 50  # tickets in the list
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "text",
         metavar="TEXT",
         nargs="?",
-        help="a piece of the ticket's JSON, upper or lower case (without it: every ticket)",
+        help="a text in the ticket's JSON, in upper or lower case (without it: all tickets)",
     )
     parser.add_argument("--agent", metavar="AGENT", help="only tickets to this agent")
     parser.add_argument("--origin", metavar="ORIGIN", help="only tickets from this sender")
@@ -33,17 +33,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--thread", metavar="ID", help="only tickets of this thread (metadata.threadId)"
     )
     parser.add_argument(
-        "--status", choices=(PENDING, DELIVERED, RESPONDED, EXPIRED, DROPPED), help="only these"
+        "--status",
+        choices=(PENDING, DELIVERED, RESPONDED, EXPIRED, DROPPED),
+        help="only tickets with this status",
     )
     parser.add_argument(
-        "--before", type=whole(0), metavar="SEQ", help="only tickets older than this seq"
+        "--before", type=whole(0), metavar="SEQ", help="only tickets with a lower seq than this"
     )
     parser.add_argument(
         "--limit",
         type=whole(1),
         default=LIMIT,
         metavar="N",
-        help=f"at most so many (default {LIMIT})",
+        help=f"at most N tickets (default {LIMIT})",
     )
     add_json_flag(parser)
     add_broker_flags(parser)

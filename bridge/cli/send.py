@@ -1,7 +1,8 @@
-"""`send AGENT [TEXT | -]`: one ticket; prints its id, or with --wait the reply.
+"""`send AGENT [TEXT | -]`: send one ticket; print its id, or with --wait the reply.
 
-A script must know whether the ticket was accepted, also where stdout does not take its id.
-All that may fail comes before the first word on stdout: status 141 (stdout closed) means accepted.
+A script must know whether the ticket was accepted, even if stdout cannot be written.
+Everything that may fail comes before the first write to stdout. So exit status 141 (stdout
+closed) means accepted.
 """
 
 from __future__ import annotations
@@ -32,62 +33,65 @@ from bridge.ticket import DROPPED, EXPIRED
 
 NO_REPLY = 7  # exit status
 ENDED = (EXPIRED, DROPPED)  # no reply will come
-TIMEOUT_MS = 30000  # WIRE: timeoutMs of a ticket that names none
+TIMEOUT_MS = 30000  # WIRE: the default of a ticket's timeoutMs
 ACCEPTED = """accepted or not:
-  The ticket was accepted with status 0, 7 (no reply in time) and 141 (stdout is closed).
-  Where you cannot tell, send again with the same --ticket-id: that makes no second ticket."""
-ONE_WAIT_MS = (
-    25000  # of each question while waiting; below common proxy limits, as the watcher's long-poll
-)
+  Exit status 0, 7 (no reply in time) and 141 (stdout is closed) mean: the ticket was accepted.
+  In doubt, send again with the same --ticket-id: that creates no second ticket."""
+# Of each request while waiting. Below common proxy limits, like the watcher's long-poll.
+ONE_WAIT_MS = 25000
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("agent", metavar="AGENT", help="who receives it; need not be registered")
     parser.add_argument(
-        "text", metavar="TEXT", nargs="?", help="the message; - or nothing reads standard input"
+        "agent", metavar="AGENT", help="the agent to send to; it need not be registered"
+    )
+    parser.add_argument(
+        "text", metavar="TEXT", nargs="?", help="the message; with - or none, standard input"
     )
     parser.add_argument(
         "--wait",
         action="store_true",
-        help="wait for the reply, at most --timeout-ms, and print it (exit status 7: none came)",
+        help="wait for the reply, at most --timeout-ms, and print it (exit status 7: no reply)",
     )
     parser.add_argument(
         "--payload-json",
         action="store_true",
-        help="TEXT is JSON and is sent as such, not as a string",
+        help="TEXT is JSON: send its value instead of a string",
     )
     parser.add_argument(
         "--from",
         dest="origin",
         metavar="ORIGIN",
-        help="who sends it, and so who gets the reply (default: $BRIDGE_AGENT, else ui)",
+        help="the sender, which gets the reply (default: $BRIDGE_AGENT, else ui)",
     )
     parser.add_argument(
         "--metadata",
         metavar="KEY=VALUE",
         action="append",
-        help="added to the ticket's metadata; may be repeated",
+        help="add this to the ticket's metadata; may be repeated",
     )
     parser.add_argument(
-        "--urgent", action="store_true", help="goes before what waits (metadata.priority)"
+        "--urgent",
+        action="store_true",
+        help="deliver it before the tickets that wait (metadata.priority)",
     )
-    parser.add_argument("--no-reply", action="store_true", help="no reply is expected")
+    parser.add_argument("--no-reply", action="store_true", help="expect no reply")
     parser.add_argument(
         "--timeout-ms",
         type=whole(0),
         metavar="N",
-        help=f"ms that whoever waits for the reply waits (default {TIMEOUT_MS})",
+        help=f"how long to wait for the reply, in ms (default {TIMEOUT_MS})",
     )
     parser.add_argument(
         "--ttl-ms",
         type=whole(1),
         metavar="N",
-        help="ms after which it expires undelivered (default: never)",
+        help="ms until the ticket expires, if it is not delivered before (default: never)",
     )
     parser.add_argument(
         "--ticket-id",
         metavar="ID",
-        help="an id of your own; sending it again makes no second ticket",
+        help="the ticket's id, chosen by you; sending it again creates no second ticket",
     )
     add_json_flag(parser)
     add_broker_flags(parser)
@@ -112,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
         client: BrokerClient,
     ) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
         accepted = await client.send(agent, payload, **options)
-        if accepted.get("known") is False:  # said at once: --wait may wait for long
+        if accepted.get("known") is False:  # reported before --wait, which may take long
             Page().complain(await unknown(client, agent, str(accepted.get("ticketId"))))
         waited = (
             await wait_reply(client, str(accepted.get("ticketId")), args.timeout_ms or TIMEOUT_MS)
@@ -124,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
     accepted, replied = ask(args, conversation)
     try:
         return print_outcome(args, accepted, replied)
-    except OSError as error:  # its number decides the exit status; a full disk's line is printed
+    except OSError as error:  # errno decides the exit status
         ticket_id = one_line(str(accepted.get("ticketId")))
         raise OSError(
             error.errno, f"{error.strerror}; the ticket {ticket_id} was accepted"
@@ -132,16 +136,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def unknown(client: BrokerClient, agent: str, ticket_id: str) -> str:
-    """What to say of a ticket for an agent that the broker does not know."""
+    """The warning about a ticket to an agent that the broker does not know."""
     try:
         names = [str(each.get("agentId")) for each in await client.agents()]
     except BridgeError:
-        names = []  # the ticket was accepted; a guess is not worth an error
+        names = []  # the ticket was accepted; a suggestion is not worth an error
     guess = "".join(f", {one_line(name)}" for name in alike(agent, names))[2:]
-    meant = f"; is one of these meant: {guess}?" if guess else ""
+    meant = f"; did you mean {guess}?" if guess else ""
     return (
-        f"no agent {one_line(agent)} is registered or received for; the ticket waits for it"
-        f"{meant} (`drop {one_line(ticket_id)}` takes it back)"
+        f"no agent {one_line(agent)} is registered or watched; the ticket waits for it"
+        f"{meant} (`drop {one_line(ticket_id)}` withdraws the ticket)"
     )
 
 
@@ -167,7 +171,10 @@ def payload_of(args: argparse.Namespace) -> object:
 async def wait_reply(
     client: BrokerClient, ticket_id: str, timeout_ms: int
 ) -> Mapping[str, Any] | None:
-    """The replied ticket, or the one that ended without, or None in time. A broker that restarts meanwhile is waited for as well."""
+    """The ticket with its reply, or the ticket that ended without one; None after the timeout.
+
+    A broker that restarts in the meantime is asked again.
+    """
     clock, delays = asyncio.get_running_loop().time, full_jitter(0.25, 2.0)
     deadline = clock() + timeout_ms / 1000
     while clock() < deadline:
@@ -193,15 +200,13 @@ def print_outcome(
     if args.json:
         page.json(replied or accepted)
     elif replied is not None and replied.get("response") is None:
-        page.complain(
-            f"{one_line(str(replied.get('ticketId')))} is {one_line(str(replied.get('status')))}; no reply to it will come"
-        )
+        ticket_id, status = str(replied.get("ticketId")), str(replied.get("status"))
+        page.complain(f"{one_line(ticket_id)} is {one_line(status)}; no reply to it will come")
     elif replied is not None:
         page.line(visible(payload_text(replied["response"].get("payload"))))
     elif not args.wait:
         page.line(one_line(str(accepted.get("ticketId"))))
     if args.wait and replied is None:
-        page.complain(
-            f"no reply to {one_line(str(accepted.get('ticketId')))} in time; it is still on its way, see `show`"
-        )
+        ticket_id = one_line(str(accepted.get("ticketId")))
+        page.complain(f"no reply to {ticket_id} in time; a reply may still come, see `show`")
     return NO_REPLY if args.wait and (replied is None or replied.get("response") is None) else 0

@@ -1,12 +1,12 @@
-"""`show TICKET`: the whole ticket, safe to read in a terminal; what a shell pane is told to run.
+"""`show TICKET`: print a ticket, safe to read in a terminal. Watchers type it into shells.
 
-Everything that the broker vouches for comes first, the body last and to the
-end: so no line of a body can pass for a line of ours. A line of the head is cut
-to a bound, and there are few of metadata: a long one would scroll the head away.
+The broker's own fields come first, and the body comes last. So no line of a body can be
+mistaken for a line of the head. The head's lines are cut, and lines of metadata are few: a
+long head would scroll its beginning away.
 
-Once a terminal has the whole ticket, the broker is told (stage `shown`): what was
-typed into a shell is delivered only then. A pipe, a file or a broker that knows no
-such stage gets nothing of that.
+Once a terminal has the whole ticket, this command reports the stage `shown` to the broker.
+Only then is a ticket delivered whose command was typed into a shell. Nothing is reported
+when stdout is a pipe or a file, or when the broker has no such stage.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ from bridge.settings import ClientSettings, ShowSettings
 from bridge.tmux.forms import id_words
 
 T = TypeVar("T")
-RETRY = 0.25  # seconds between two questions to a broker that is away
+RETRY = 0.25  # seconds between two requests to a broker that does not answer
 LINE_MAX = 1000  # characters of one line of the head: some rows of a terminal
 METADATA_MAX = 20  # lines of metadata
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_ticket_argument(parser)
-    parser.add_argument("--body", action="store_true", help="print the body alone")
+    parser.add_argument("--body", action="store_true", help="print only the body")
     add_json_flag(parser)
     add_broker_flags(parser)
-    add_flags(parser, ShowSettings, "a broker that is away")
+    add_flags(parser, ShowSettings, "a broker that does not answer")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,7 +59,10 @@ def run(args: argparse.Namespace) -> int:
 async def show(
     client: BrokerClient, ticket_id: str, patience: float, args: argparse.Namespace
 ) -> None:
-    """Print the ticket, then tell the broker. Raises BrokerUnreachable, Refused while nothing is printed."""
+    """Print the ticket, then report `shown`.
+
+    Raises BrokerUnreachable, Refused, as long as nothing was printed.
+    """
     page = Page()
 
     def complain(error: Exception) -> None:
@@ -74,16 +77,16 @@ async def show(
             )
         except (BrokerUnreachable, Refused) as error:
             if not (isinstance(error, Refused) and error.status in ABSENT):
-                page.complain(f"the broker could not be told that this was shown: {error}")
+                page.complain(f"could not report to the broker that this was shown: {error}")
 
 
 def place(out: TextIO) -> dict[str, str]:
-    """Which terminal this is: tmux's pane, as its shell knows it, and the device."""
+    """This terminal: the tmux pane from the environment, and the device."""
     found = {"pane": os.environ.get("TMUX_PANE", "")}
     try:
         found["tty"] = os.ttyname(out.fileno())
     except OSError:
-        pass  # a terminal without a name in our /dev: of another mount namespace
+        pass  # the terminal has no name in our /dev: it is of another mount namespace
     return found
 
 
@@ -118,10 +121,9 @@ def print_head(page: Page, ticket: Mapping[str, Any], broker: str) -> None:
         page.line(f"{page.paint(name.ljust(9), 'dim')} {one_line(value)}")
     told: object = None
     for moment in ticket.get("history") or ():
-        # An acknowledgement repeats the evidence of the injection: once is enough.
-        page.line(
-            f"{page.paint('history'.ljust(9), 'dim')} {one_line(describe_moment(moment, moment.get('evidence') != told))}"
-        )
+        # An acknowledgement repeats the evidence of the injection; print it once.
+        text = one_line(describe_moment(moment, moment.get("evidence") != told))
+        page.line(f"{page.paint('history'.ljust(9), 'dim')} {text}")
         told = moment.get("evidence")
     response = ticket.get("response")
     if isinstance(response, dict):
@@ -129,12 +131,8 @@ def print_head(page: Page, ticket: Mapping[str, Any], broker: str) -> None:
         for line in visible(payload_text(response.get("payload"))).split("\n"):
             page.line("    " + line)
     size = visible(payload_text(ticket.get("payload"))).count("\n") + 1
-    page.line(
-        page.paint(
-            f"---- the message, {size} line{'s' if size > 1 else ''}, to the end of this output ----",
-            "dim",
-        )
-    )
+    lines = f"{size} line{'s' if size > 1 else ''}"
+    page.line(page.paint(f"---- the message, {lines}, to the end of this output ----", "dim"))
 
 
 def head_lines(ticket: Mapping[str, Any], broker: str) -> list[tuple[str, str]]:
@@ -160,7 +158,7 @@ def head_lines(ticket: Mapping[str, Any], broker: str) -> list[tuple[str, str]]:
 
 
 def bounded(text: str) -> str:
-    """The text, or its beginning and how much there is: what a peer wrote must not scroll the head away."""
+    """The text, or its beginning and its length: a peer's text must not scroll the head away."""
     return (
         text
         if len(text) <= LINE_MAX

@@ -1,4 +1,4 @@
-"""`status [AGENT]`: how the broker, or one agent, is doing."""
+"""`status [AGENT]`: show the state of the broker, or of one agent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bridge.errors import Refused
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "agent", metavar="AGENT", nargs="?", help="one agent; without it the broker itself"
+        "agent", metavar="AGENT", nargs="?", help="show this agent instead of the broker"
     )
     add_json_flag(parser)
     add_broker_flags(parser)
@@ -44,7 +44,7 @@ async def broker_status(client: BrokerClient) -> Mapping[str, Any]:
 
 
 async def agent_status(client: BrokerClient, agent: str) -> Mapping[str, Any]:
-    """The push design's page, and what the agent waits for where the broker tells that."""
+    """The agent's status, and `waiting`: why its next ticket waits. An old broker has no such."""
     found = dict(await client.agent_status(agent))
     try:
         rows = (await client.overview_json(agent)).get("agents") or [{}]
@@ -56,7 +56,7 @@ async def agent_status(client: BrokerClient, agent: str) -> Mapping[str, Any]:
 
 
 def flatten(fields: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """{"sse": {"active": 1}} -> sse.active 1; nothing is said as a dash."""
+    """{"sse": {"active": 1}} -> sse.active 1; None becomes a dash."""
     lines: list[tuple[str, Any]] = []
     for name, value in fields.items():
         if isinstance(value, dict) and value:

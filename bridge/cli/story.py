@@ -1,17 +1,17 @@
-"""A ticket's story: the stages behind it, where it stands now, and what it waits for.
+"""The state of a ticket: where it is now, and what it waits for.
 
-Rule 1: nothing is guessed. A ticket's history, its agent's row of the overview and the tickets before it are
-        the facts; each answer below is a check of them, from the certain to the likely, and the first that
-        applies is given.
-Rule 2: what the broker only has from the agent's watcher is told as the watcher's word.
+Rule 1: nothing is guessed. The facts are the ticket's history, its agent's row of the
+overview, and the tickets before it. Each answer below is a check of the facts, from the
+certain to the likely. The first answer that applies is given.
+Rule 2: a fact that the broker only has from the agent's watcher is reported as the watcher's.
 
-    responded? expired? dropped? delivered?       the end of its way; whether a terminal has shown it
-    set aside by its watcher?            it says why
-    typed right now (under a lease)?     nothing to wait for; or what the last try met
-    is anybody there to receive it?      no watcher, or nobody ever
-    does the watcher see its pane?       lost
-    is it this one's turn?               tickets before it
-    is the pane ready?                   what the watcher says, since when
+    responded? expired? dropped? delivered?   finished; and whether a terminal has shown it
+    set aside by its watcher?                 the watcher's reason
+    claimed, under a lease?                   typed now; or why the last try failed
+    is a watcher connected?                   no watcher, or never one
+    does the watcher see its pane?            the pane is lost
+    is it this ticket's turn?                 the tickets before it
+    is the pane ready?                        the watcher's reason, and since when
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Moment:
     stage: str
     at: str
     by: str
-    evidence: object  # any JSON value; None = none
+    evidence: object  # any JSON value; None = no evidence
 
     @classmethod
     def from_json(cls, fields: Mapping[str, object]) -> Moment:
@@ -50,14 +50,14 @@ class Moment:
 
     @property
     def place(self) -> str:
-        """Of `shown`: which terminal has the ticket's text, as `show` there said."""
+        """Of the stage `shown`: the terminal, as `show` reported it."""
         said = self.evidence if isinstance(self.evidence, dict) else {}
         pane, tty = said.get("pane"), said.get("tty")
         return f"in pane {pane}" if pane else f"on {tty}" if tty else "on a terminal"
 
     @property
     def lease_until(self) -> str:
-        """Of the last claim: when its lease ends."""
+        """Of the stage `claimed`: when its lease ends."""
         return (
             str(self.evidence.get("leaseUntilAt") or "") if isinstance(self.evidence, dict) else ""
         )
@@ -68,23 +68,21 @@ class Before:
     """The tickets that are delivered before this one."""
 
     count: int = 0
-    first: str = ""  # the id of the one whose turn it is
+    first: str = ""  # the id of the ticket whose turn it is
     is_complete: bool = True  # False: there may be more
 
 
 @dataclass(frozen=True)
 class Facts:
-    """All that there is to know about a ticket."""
+    """All facts about a ticket."""
 
     ticket: Ticket
     moments: tuple[Moment, ...]
-    agent: AgentView | None = None  # None = the broker says that nobody ever named it
-    before: Before | None = None  # None = the broker cannot be asked that
-    names: tuple[str, ...] = ()  # of the registered agents; asked for when nobody receives for ours
-    up_since: str = ""  # presence is not kept longer than the broker runs
-    tells_waiting: bool = (
-        True  # False: a broker that is too old to pass on what its watchers wait for
-    )
+    agent: AgentView | None = None  # None = the broker has no such agent
+    before: Before | None = None  # None = the broker cannot search
+    names: tuple[str, ...] = ()  # of the registered agents; only when no watcher is connected
+    up_since: str = ""  # the broker's start; a restart forgets which watchers were connected
+    tells_waiting: bool = True  # False: the broker is too old to report why a watcher waits
 
     def last(self, stage: str) -> Moment | None:
         return next((moment for moment in reversed(self.moments) if moment.stage == stage), None)
@@ -95,7 +93,7 @@ class Facts:
 
     @property
     def own_waiting(self) -> Waiting | None:
-        """What the watcher says of this very ticket."""
+        """Why the watcher waits, if it is with this very ticket."""
         waiting = self.agent.waiting if self.agent is not None else None
         return (
             waiting if waiting is not None and waiting.ticket_id == self.ticket.ticket_id else None
@@ -103,7 +101,7 @@ class Facts:
 
 
 def find_aside(moments: Sequence[Moment]) -> Moment | None:
-    """The stage by which a pending ticket was set aside, unless it was claimed again since."""
+    """The stage at which a pending ticket was set aside, unless it was claimed again since."""
     last = next(
         (moment for moment in reversed(moments) if moment.stage in ("aside", "claimed")), None
     )
@@ -114,10 +112,10 @@ def find_aside(moments: Sequence[Moment]) -> Moment | None:
 class Standing:
     """Where a ticket is now."""
 
-    state: str  # one word for programs
-    text: str  # a sentence for people; not yet made visible
+    state: str  # one word, for programs
+    text: str  # one sentence, for people; not yet made visible
     since_at: str = ""
-    mend: str = ""  # what a person may do about it
+    mend: str = ""  # a command that helps
 
 
 def stand(facts: Facts, now: float) -> Standing:
@@ -130,14 +128,14 @@ def stand(facts: Facts, now: float) -> Standing:
 
 
 def _shown(facts: Facts, now: float) -> str:
-    """Which terminal showed it last; once it is answered, that is an old story."""
+    """The terminal that showed it last. Of no interest once the ticket has ended."""
     shown = facts.last("shown")
     if shown is None or facts.ticket.status in (RESPONDED, EXPIRED, DROPPED):
         return ""
     return f"; it was shown {shown.place} at {local(shown.at, now)}"
 
 
-# Checks: each returns the answer, or None where it does not apply. `now` is the wall clock.
+# Checks: each returns its answer, or None when it does not apply. `now` is the wall clock.
 
 
 def _responded(facts: Facts, now: float) -> Standing | None:
@@ -156,7 +154,7 @@ def _expired(facts: Facts, now: float) -> Standing | None:
     if facts.ticket.status != EXPIRED:
         return None
     at = facts.ticket.updated_at
-    why = _reason(facts, "expired") or "its sender gave it only so long to live (ttlMs)"
+    why = _reason(facts, "expired") or "its sender limited its time to live (ttlMs)"
     return Standing("expired", f"it expired undelivered at {local(at, now)}: {why}", at)
 
 
@@ -170,7 +168,7 @@ def _dropped(facts: Facts, now: float) -> Standing | None:
 
 
 def _reason(facts: Facts, stage: str) -> str:
-    """Why its way ended with that stage, as the broker wrote it down."""
+    """The reason in the evidence of the ticket's last such stage."""
     last = facts.last(stage)
     evidence = last.evidence if last is not None else None
     reason = evidence.get("reason") if isinstance(evidence, dict) else None
@@ -196,7 +194,8 @@ def _aside(facts: Facts, now: float) -> Standing | None:
     if aside is None:
         return None
     said = aside.evidence.get("reason") if isinstance(aside.evidence, dict) else ""
-    text = f"{facts.name}'s watcher lets other tickets pass it, {since(aside.at, now)}{f': {said}' if said else ''}"
+    why = f": {said}" if said else ""
+    text = f"{facts.name}'s watcher has set it aside, {since(aside.at, now)}{why}"
     return Standing("aside", text, aside.at)
 
 
@@ -207,15 +206,14 @@ def _held(facts: Facts, now: float) -> Standing | None:
         return None
     held = f"holds it until {local(claim.lease_until, now)}"
     waiting = facts.own_waiting
-    if (
-        waiting is not None
-    ):  # tried already, or somebody else's: the claim alone says nothing of that
+    # The last try failed, or another watcher has the claim. The claim alone does not show that.
+    if waiting is not None:
         text = f"{_says(facts.name, waiting, now)}; the watcher {claim.by} {held}"
         return Standing("pane", text, waiting.since_at, _look(facts.agent))
     return Standing("held", f"the watcher {claim.by} is about to type it, and {held}", claim.at)
 
 
-def _nobody(facts: Facts, now: float) -> Standing | None:
+def _no_watcher(facts: Facts, now: float) -> Standing | None:
     if facts.agent is not None and facts.agent.is_connected:
         return None
     name, streamed = facts.name, facts.last("streamed")
@@ -227,10 +225,10 @@ def _nobody(facts: Facts, now: float) -> Standing | None:
             "no-watcher", f"no watcher is connected for {name} ({said})", seen or streamed.at, mend
         )
     if name in facts.names:
-        last = f"last seen {local(seen, now)}" if seen else "it is registered, and was not seen yet"
+        last = f"last seen {local(seen, now)}" if seen else "it is registered, but was never seen"
         return Standing("no-watcher", f"no watcher is connected for {name} ({last})", seen, mend)
     meant = alike(name, facts.names)
-    guess = f"; is one of these meant: {', '.join(meant)}?" if meant else ""
+    guess = f"; did you mean {', '.join(meant)}?" if meant else ""
     ever = (
         f"since the broker started at {local(facts.up_since, now)}"
         if facts.up_since
@@ -238,7 +236,7 @@ def _nobody(facts: Facts, now: float) -> Standing | None:
     )
     return Standing(
         "never-asked",
-        f"nobody by the name of {name} ever asked for tickets, {ever}{guess}",
+        f"no watcher has ever asked for the tickets of {name}, {ever}{guess}",
         facts.ticket.created_at,
         mend,
     )
@@ -260,7 +258,10 @@ def _lost(facts: Facts, now: float) -> Standing | None:
     )
     ago = f" {since(agent.waiting.since_at, now)}" if agent.waiting else ""
     why = f": {agent.waiting.reason}" if agent.waiting else ""
-    text = f"{facts.name}'s watcher is connected, but has lost its pane ({where}){ago}{why}; it looks for it again and again"
+    text = (
+        f"{facts.name}'s watcher is connected, but has lost its pane ({where}){ago}{why}; "
+        "it keeps looking for the pane"
+    )
     return Standing(
         "pane-lost", text, agent.waiting.since_at if agent.waiting else "", "tmux list-panes -a"
     )
@@ -270,7 +271,8 @@ def _behind(facts: Facts, now: float) -> Standing | None:
     before, agent = facts.before, facts.agent
     if before is None or not before.count:
         return None
-    count = f"{before.count}{'' if before.is_complete else ' or more'} ticket{'s are' if before.count > 1 else ' is'} before it"
+    number = f"{before.count}{'' if before.is_complete else ' or more'}"
+    count = f"{number} ticket{'s are' if before.count > 1 else ' is'} before it"
     reason = f"; {before.first} is first" if before.first else ""
     if agent is not None and agent.waiting is not None:
         reason += f" and waits: {_says(facts.name, agent.waiting, now)}"
@@ -297,16 +299,16 @@ def _under_way(facts: Facts, now: float) -> Standing:
     if streamed is None:
         return Standing(
             "not-received",
-            f"{facts.name} is connected by {TIERS.get(tier, tier)} and has not been given it yet",
+            f"{facts.name} is connected by {TIERS.get(tier, tier)}, but has not received it yet",
             facts.ticket.created_at,
         )
     unknown = (
-        "has not said what it waits for"
+        "has not reported what it waits for"
         if facts.tells_waiting
-        else "waits for its pane, or for its turn; this broker is too old to say which"
+        else "waits for its pane, or for its turn; this broker is too old to report which"
     )
     if agent is not None and agent.health == "busy":
-        unknown = "says that its pane is busy"
+        unknown = "reports that its pane is busy"
     return Standing(
         "received",
         f"{facts.name}'s watcher has had it {since(streamed.at, now)} and {unknown}",
@@ -316,12 +318,16 @@ def _under_way(facts: Facts, now: float) -> Standing:
 
 
 CHECKS: Sequence[Callable[[Facts, float], Standing | None]] = (
-    _responded, _expired, _dropped, _delivered, _aside, _held, _nobody, _lost, _behind, _pane, _under_way,
+    _responded, _expired, _dropped, _delivered, _aside, _held,
+    _no_watcher, _lost, _behind, _pane, _under_way,
 )  # fmt: skip
 
 
 def _says(name: str, waiting: Waiting, now: float) -> str:
-    """The watcher's sentence with its agent's name in it: "lucy's pane is at a password prompt since 12:04:11 (3 m)"."""
+    """The watcher's reason with its agent's name in it.
+
+    For example: "lucy's pane is at a password prompt since 12:04:11 (3 m)".
+    """
     subject, ago = "the pane ", since(waiting.since_at, now)
     text = (
         f"{name}'s pane {waiting.reason[len(subject) :]}"

@@ -1,14 +1,14 @@
-"""Standard input, output and error: always open, and left without a complaint.
+"""Standard input, output and error: always open, and closed without an error message.
 
 A program may be started with one of them closed (`>&-`, cron, a service manager).
-Python then has None in its place, and the next file or socket that is opened gets
-the free descriptor: a stray print would go into it.
+Python then holds None in its place. The next file or socket that is opened gets the free
+file descriptor, so a stray print would go into it.
 
     stdin closed   reads as empty
-    stdout closed  is a pipe that nothing reads: a write is a BrokenPipeError, as for `| true`
-    stderr closed  goes nowhere
+    stdout closed  is a pipe without a reader: a write is a BrokenPipeError, as for `| true`
+    stderr closed  is /dev/null
 
-So there is one way in which stdout fails, and one place (`main`) that handles it.
+So stdout fails in one way, and one place (`main`) handles it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ IN, OUT, ERR = 0, 1, 2  # stdin(3): the descriptors' numbers
 
 
 def open_streams() -> None:
-    """Put something in the place of each stream that is closed, lowest descriptor first."""
+    """Replace each closed stream, lowest descriptor first."""
     if sys.stdin is None:
         place(os.open(os.devnull, os.O_RDONLY), IN)
         sys.stdin = open(IN, encoding="utf-8", closefd=False)
@@ -45,9 +45,9 @@ def place(descriptor: int, number: int) -> None:
 
 
 def leave_stdout() -> None:
-    """If stdout takes nothing more (no reader, a full disk), drop what is held for it.
+    """If stdout cannot be written (no reader, a full disk), drop its buffered output.
 
-    The interpreter flushes stdout at its end, and would complain.
+    The interpreter flushes stdout when it exits, and would print an error.
     """
     try:
         sys.stdout.flush()

@@ -1,7 +1,8 @@
-"""`supervise`: receives the tickets of many agents, on one connection, until told to stop.
+"""`supervise`: receive the tickets of many agents, on one connection, until a signal.
 
-SIGTERM and SIGINT let the tickets under way be finished (bounded), then it leaves with status 0; a second one leaves at
-once. SIGHUP has it look at once whether the agents have changed: file, registry, sessions.
+After SIGTERM or SIGINT it finishes the current tickets, within a bound. Then it exits with
+status 0. After a second signal it exits at once. SIGHUP makes it read its agents again: the
+file, the registry, the sessions.
 """
 
 from __future__ import annotations
@@ -44,9 +45,8 @@ from bridge.watcher.sources import FileSource, RegistrySource, SessionSource, So
 from bridge.watcher.supervisor import Supervisor
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-RECEIVING = frozenset(entry.name for entry in fields(WatcherSettings)) - {
-    "exit_on_loss"
-}  # one pane's loss ends nothing here
+# Without exit_on_loss: the other agents go on when one pane is lost.
+RECEIVING = frozenset(entry.name for entry in fields(WatcherSettings)) - {"exit_on_loss"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -54,26 +54,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "agents",
         metavar="AGENT=SESSION:PANE",
         nargs="*",
-        help="whose tickets, and where they go: PANE is window.pane (lucy=work:1.0), an index where the session has one window (lucy=dev-lucy:0), or a pane's id (AGENT=%%7); just AGENT with --print and --exec",
+        help="an agent and its pane. PANE is window.pane (lucy=work:1.0), or the pane's index if "
+        "the session has one window (lucy=dev-lucy:0); a pane's id needs no session (lucy=%%7). "
+        "With --print and --exec give only AGENT",
     )
     parser.add_argument(
         "--file",
         metavar="PATH",
-        help='further agents, as JSON: {"lucy": "dev-lucy:0", "bob": {"session": "dev-bob", "pane": "0", "form": "agent"}}; read again when it changes',
+        help='more agents, from a JSON file: {"lucy": "dev-lucy:0", "bob": {"session": "dev-bob", '
+        '"pane": "0", "form": "agent"}}; it is read again when it changes',
     )
     parser.add_argument(
         "--discover",
         action="store_true",
-        help="further agents: those registered at the broker with a session of this tmux server and a pane",
+        help="more agents: those registered at the broker with a pane and a session of this tmux "
+        "server",
     )
     parser.add_argument(
         "--sessions",
         metavar="PATTERN",
-        help="further agents: with 'dev-*' each tmux session dev-NAME is agent NAME, in its first pane",
+        help="more agents: with 'dev-*', each tmux session dev-NAME is the agent NAME, in the "
+        "session's first pane",
     )
     parser.add_argument(
         "--name",
-        help="the name under which the broker knows what we receive (default: made of host, user and tmux server, so that a restart finds it again)",
+        help="the name of this supervisor at the broker; it must be the same after a restart "
+        "(default: made from the host, the user and the tmux server)",
     )
     add_server_flags(parser)
     add_form_flag(parser)
@@ -105,7 +111,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("name an agent (lucy=dev-lucy:0), or use --file, --discover or --sessions")
     if not args.has_panes and (args.discover or args.sessions):
         raise UsageError(
-            "--discover and --sessions find panes; with --print and --exec name the agents, or use --file"
+            "--discover and --sessions find panes; with --print and --exec name the agents, "
+            "or use --file"
         )
     args.name = checked_id(args.name, "--name") if args.name is not None else default_name(args)
     configure_logs(args)
@@ -130,9 +137,8 @@ async def supervise(args: argparse.Namespace) -> None:
             if args.file
             else None
         )
-        known = (
-            {file.name: file.read()} if file else {}
-        )  # a mistake in it is an error now, and a line in the log later
+        # A mistake in the file is an error at the start, and a line in the log later.
+        known = {file.name: file.read()} if file else {}
         sources = [*([file] if file else []), *other_sources(args, client, panes, limits)]
         supervisor = Supervisor(
             args.name,
@@ -153,7 +159,7 @@ async def supervise(args: argparse.Namespace) -> None:
 
 @dataclass(frozen=True)
 class Panes:
-    """What all agents of one tmux server share."""
+    """Shared by all agents of one tmux server."""
 
     tmux: Tmux
     census: Census
@@ -167,7 +173,7 @@ def open_panes(
     client: BrokerClient,
     owned: AsyncExitStack,
 ) -> Panes:
-    """What is opened here is closed with `owned`."""
+    """`owned` closes what is opened here."""
     tmux_settings = load(TmuxSettings, args)
     tmux, activity = control_of(args, tmux_settings), Activity()
     census = Census(tmux, settings.pane_check / 2000)
@@ -200,16 +206,15 @@ def open_panes(
             tmux_settings,
         )
 
-    make_sink(
-        Assignment("")
-    )  # a pattern or a command that is wrong is an error now, not the trouble of each agent
+    # A wrong pattern or command is one error at the start, instead of one for each agent.
+    make_sink(Assignment(""))
     return Panes(tmux, census, make_sink)
 
 
 def shared_sink(
     args: argparse.Namespace, settings: WatcherSettings
 ) -> Callable[[Assignment], Sink]:
-    """One for all of them: stdout is one, and a command is started per ticket."""
+    """One sink for all agents: there is one stdout, and each ticket starts its own command."""
     shared: Sink = (
         PrintSink(sys.stdout)
         if args.is_print
@@ -240,7 +245,7 @@ def other_sources(
 
 
 def default_name(args: argparse.Namespace) -> str:
-    """The same after a restart, another one for another user, host, or tmux server."""
+    """A name that stays the same after a restart. Each user, host and tmux server has its own."""
     where = (
         "print"
         if args.is_print

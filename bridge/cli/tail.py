@@ -1,12 +1,13 @@
-"""`tail [AGENT]`: tickets and their stages as they happen, one line each, until interrupted.
+"""`tail [AGENT]`: print tickets and their stages as they happen, until interrupted.
 
-    GET /tickets/stream ─► tickets, whole, by cursor: what is pending is never missed ─────┐
-                                                                                           ├─► Interleaved ─► lines
-    GET /events ─► stages, agents: live only; what happens while we are away is missed ────┘
+    GET /tickets/stream ─► whole tickets, by cursor: no pending one is missed ──┐
+                                                                                ├─► Interleaved
+    GET /events ─► stages, agents: live only, missed while not connected ───────┘      └─► lines
 
-Rule 1: the ticket's own line stands for its stage "accepted"; the stages that follow come after it.
-Rule 2: to look is not to receive: an agent's own stream would make that agent look as if somebody received for it.
-Rule 3: a broker without /events gets the old tail, tickets alone; `--no-stages` asks for that.
+Rule 1: the ticket's own line stands for its stage "accepted"; its other stages follow it.
+Rule 2: reading is not receiving. So `tail` never opens an agent's own stream: the agent
+would then seem to have a watcher.
+Rule 3: without /events at the broker, or with `--no-stages`, only tickets are printed.
 """
 
 from __future__ import annotations
@@ -47,10 +48,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=whole(0),
         default=0,
         metavar="SEQ",
-        help="begin after this cursor (default: with what is pending)",
+        help="begin after the ticket with this seq (default: with the pending tickets)",
     )
     parser.add_argument(
-        "--no-stages", action="store_true", help="tickets only, not what becomes of them"
+        "--no-stages", action="store_true", help="print only tickets, not their stages"
     )
     add_json_flag(parser)
     add_flags(
@@ -73,15 +74,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def cancel_on_interrupt() -> None:
-    """Ctrl-C cancels the task that runs. Before Python 3.11 it would strike anywhere, also between a coroutine's making and
-    its awaiting, and asyncio would say so on the way out."""
+    """Let Ctrl-C cancel the current task.
+
+    Before Python 3.11, KeyboardInterrupt may be raised anywhere, even between the creation
+    of a coroutine and its await; asyncio then prints a warning at the end.
+    """
     task = asyncio.current_task()
     if task is not None and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)
 
 
 async def tail(client: BrokerClient, args: argparse.Namespace, agent: str | None) -> None:
-    """Until cancelled. The first connection must succeed. Raises Refused, BrokerUnreachable."""
+    """Run until cancelled. Raises Refused, BrokerUnreachable, if the first connection fails."""
     cancel_on_interrupt()
     settings, printer = load(WatcherSettings, args), Printer(Page(), args.json, agent, args.thread)
     order = Interleaved(load(TailSettings, args))
@@ -90,7 +94,7 @@ async def tail(client: BrokerClient, args: argparse.Namespace, agent: str | None
     stages = StageLines(order, printer, lambda: client.stream_events(agent, args.thread))
     try:
         if not args.no_stages:
-            await stages.open()  # before a ticket is read: then none of its stages is missed
+            await stages.open()  # before the first ticket is read, so that no stage is missed
     except BaseException:
         await first.aclose()
         raise
@@ -105,14 +109,14 @@ async def tail(client: BrokerClient, args: argparse.Namespace, agent: str | None
 
 
 class TicketLines:
-    """Hears the shared stream; keeps its cursor."""
+    """Reads the shared stream; keeps its cursor."""
 
     def __init__(self, order: Interleaved, printer: Printer, after: int) -> None:
         self.cursor = after
         self._order, self._printer = order, printer
 
     def opened(self) -> None:
-        """By its cursor the stream has missed nothing."""
+        """Nothing to do: with its cursor, the stream has missed nothing."""
 
     def heard(self, event: Event) -> None:
         if event.event != "ticket":
@@ -128,7 +132,7 @@ class TicketLines:
 
 
 class StageLines:
-    """Hears /events, as long as the broker has them; where it has not (rule 3) the tickets go on alone."""
+    """Reads /events, unless the broker has none (rule 3)."""
 
     def __init__(
         self,
@@ -148,7 +152,7 @@ class StageLines:
             self._end(error)
             return
         except BrokerUnreachable:
-            pass  # gone in this moment; `follow` tries again
+            pass  # `follow` tries again
         self.is_told = True
 
     async def follow(self, settings: WatcherSettings) -> None:
@@ -159,12 +163,12 @@ class StageLines:
             await asyncio.Event().wait()
 
     def _end(self, error: Refused) -> None:
-        self._printer.complain(f"tickets only: the broker tells no stages ({error})")
+        self._printer.complain(f"tickets only: the broker sends no stages ({error})")
 
     def opened(self) -> None:
         if self._was_lost:
             self._printer.missed(
-                "connected again; stages may have been missed meanwhile, and tickets that are finished already",
+                "connected again; stages and tickets that are finished already may be missing",
                 None,
             )
 
@@ -181,7 +185,8 @@ class StageLines:
             self._printer.agent(told, event.data)
         elif isinstance(told, Missed):
             self._printer.missed(
-                f"{told.events} events were not sent to us, because we read too slowly", told.events
+                f"the broker dropped {told.events} events, because they were read too slowly",
+                told.events,
             )
 
     def lost(self, reason: str) -> None:
@@ -189,7 +194,7 @@ class StageLines:
 
 
 class Printer:
-    """What is wanted, as lines for people or for programs."""
+    """Selects tickets and stages, and prints them as text or as JSON."""
 
     def __init__(self, page: Page, is_json: bool, agent: str | None, thread: str | None) -> None:
         self._page, self._is_json, self._agent, self._thread = page, is_json, agent, thread
@@ -227,7 +232,7 @@ class Printer:
 
     def agent(self, agent: AgentView, data: str) -> None:
         if self._thread is not None:
-            return  # an agent is in no thread
+            return  # an agent belongs to no thread
         if self._is_json:
             self._page.json({"event": "agent", **json.loads(data)}, is_compact=True)
             return
@@ -242,9 +247,8 @@ class Printer:
             if agent.waiting
             else ""
         )
-        self._page.line(
-            f"{self._page.paint(clock(now, now, milliseconds=True), 'dim')} {one_line(agent.agent_id + ' is ' + ', '.join(filter(None, facts)) + waits)}"
-        )
+        text = one_line(agent.agent_id + " is " + ", ".join(filter(None, facts)) + waits)
+        self._page.line(f"{self._page.paint(clock(now, now, milliseconds=True), 'dim')} {text}")
 
     def missed(self, text: str, events: int | None) -> None:
         self.complain(text)
@@ -252,9 +256,8 @@ class Printer:
             self._page.json({"event": "missed", "events": events}, is_compact=True)
 
     def _line(self, at: str, head: str, text: str) -> None:
-        self._page.line(
-            f"{self._page.paint(one_line(f'{local(at, time.time(), milliseconds=True)} {head}'), 'dim')} {text}"
-        )
+        dim = one_line(f"{local(at, time.time(), milliseconds=True)} {head}")
+        self._page.line(f"{self._page.paint(dim, 'dim')} {text}")
 
 
 def decode(data: str) -> dict[str, Any]:
@@ -262,7 +265,7 @@ def decode(data: str) -> dict[str, Any]:
     try:
         fields = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise StreamError(f"an event holds no JSON: {error}") from None
+        raise StreamError(f"an event is not JSON: {error}") from None
     if not isinstance(fields, dict) or not isinstance(fields.get("ticket"), dict):
-        raise StreamError("an event holds no ticket")
+        raise StreamError("an event has no ticket")
     return {**fields["ticket"], "agentId": fields["ticket"].get("agentId", fields.get("agentId"))}

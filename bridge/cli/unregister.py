@@ -1,4 +1,7 @@
-"""`unregister AGENT`: removes a registration. Its tickets stay, and go on to whatever receives for it."""
+"""`unregister AGENT`: remove a registration.
+
+The agent's tickets stay, and are still delivered to a watcher that receives them.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from bridge.cli.text import Page, one_line
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("agent", metavar="AGENT", help="its id")
+    parser.add_argument("agent", metavar="AGENT", help="the agent's id")
     parser.epilog = f"{parser.epilog}\n\n{WATCHED}"
     add_broker_flags(parser)
 
@@ -21,5 +24,5 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-WATCHED = """A watcher of the agent registers it again with its next report: stop the watcher first.
-What is pending for it is ended with `purge AGENT`."""
+WATCHED = """A running watcher registers its agent again: stop the watcher first.
+`purge AGENT` ends the agent's pending tickets."""

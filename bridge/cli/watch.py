@@ -1,7 +1,7 @@
-"""`watch AGENT SESSION PANE`: receives an agent's tickets until told to stop.
+"""`watch AGENT SESSION PANE`: receive an agent's tickets until a signal.
 
-SIGTERM, SIGINT and SIGHUP let the ticket under way be finished (bounded), then
-it leaves with status 0; a second one leaves at once.
+After SIGTERM, SIGINT or SIGHUP it finishes the current ticket, within a bound, and exits
+with status 0. After a second signal it exits at once.
 """
 
 from __future__ import annotations
@@ -38,14 +38,15 @@ from bridge.watcher.sinks.stdout import PrintSink
 
 log = logging.getLogger("bridge.watcher")
 EXEC_HELP = (
-    "no pane: run CMD with the ticket as JSON on its stdin; done when it exits 0. At least once: after a crash of the "
-    "watcher CMD may run again for the same ticket, BRIDGE_TICKET_ID tells"
+    "no pane: run CMD with the ticket as JSON on its stdin; exit status 0 means delivered. "
+    "At least once: after a crash of the watcher, CMD may run again for the same ticket, with the "
+    "same BRIDGE_TICKET_ID"
 )
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("agent", metavar="AGENT", help="whose tickets")
+    parser.add_argument("agent", metavar="AGENT", help="the agent whose tickets to receive")
     parser.add_argument(
         "session", metavar="SESSION", nargs="?", help="the tmux session, by its exact name"
     )
@@ -53,7 +54,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "pane",
         metavar="PANE",
         nargs="?",
-        help="window.pane (1.0), %%N (tmux's pane id), or an index (0) where the session has one window",
+        help="window.pane (1.0), tmux's pane id (%%7), or the pane's index (0) if the session has "
+        "one window",
     )
     add_server_flags(parser)
     add_form_flag(parser)
@@ -109,7 +111,10 @@ async def watch(args: argparse.Namespace) -> None:
 
 
 async def check_at_start(sink: Sink) -> None:
-    """A name that is unclear, or a pane that is another agent's, is an error now, not a wait. Raises PaneUnfit."""
+    """Fail at the start for an ambiguous name or another agent's pane. Raises PaneUnfit.
+
+    A pane that does not exist yet is not an error: the watcher waits for it.
+    """
     try:
         await sink.check()
     except PaneUnfit:
@@ -121,7 +126,7 @@ async def check_at_start(sink: Sink) -> None:
 def make_sink(
     args: argparse.Namespace, settings: WatcherSettings, client: BrokerClient, owned: AsyncExitStack
 ) -> Sink:
-    """The sink that the flags name; what it opens is closed with `owned`."""
+    """The sink that the flags name. `owned` closes what it opens."""
     if args.is_print:
         return PrintSink(sys.stdout)
     if args.exec_command is not None:
@@ -148,13 +153,16 @@ def make_sink(
 
 
 def stop_on(signals: Sequence[int], *steps: Callable[[], None]) -> None:
-    """The first of these signals, unless our starter ignores it, takes the steps of a stop; the second ends the process."""
+    """The first of these signals takes the steps of a stop; the second ends the process.
+
+    A signal that is ignored at the start stays ignored.
+    """
     loop = asyncio.get_running_loop()
 
     def on_signal(number: int) -> None:
         for step in steps:
             step()
-        for each in heard:  # whoever asks twice does not want to wait
+        for each in heard:
             loop.add_signal_handler(each, os._exit, 128 + number)
 
     heard = [number for number in signals if is_heard(number)]
@@ -163,4 +171,4 @@ def stop_on(signals: Sequence[int], *steps: Callable[[], None]) -> None:
 
 
 def is_heard(number: int) -> bool:
-    return signal.getsignal(number) is not signal.SIG_IGN  # nohup(1) ignores SIGHUP, and means it
+    return signal.getsignal(number) is not signal.SIG_IGN  # for example SIGHUP under nohup(1)

@@ -1,12 +1,12 @@
-"""`why TICKET`: the stages behind a ticket, where it stands now, and what it waits for.
+"""`why TICKET`: show a ticket's history, its state, and what it waits for.
 
     GET /tickets/{id} ─► history ─┐
     GET /overview?agent= ─────────┼─► Facts ─► stand (story.py) ─► lines
     GET /search?agent=&status= ──┘
-         only where it is pending; an older broker is asked its page of one agent instead
+         the last two only for a pending ticket; an older broker is asked for the status of
+         the agent instead
 
-To look is not to receive: nothing that is asked here makes an agent look as if
-somebody polled for it.
+Reading is not receiving: no request here makes an agent seem to have a watcher.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from bridge.errors import Refused
 from bridge.ticket import PENDING, Ticket
 from bridge.timestamp import rfc3339
 
-BEFORE_PAGES = 8  # of a search for the tickets before this one; beyond it they are "or more"
-PAGE = 200  # tickets of a page, the broker's maximum
-ASIDE_LOOKS = 50  # at the oldest of them, whether they were set aside
+BEFORE_PAGES = 8  # pages of the search for the tickets before this one; then "or more"
+PAGE = 200  # tickets of a page; the broker's maximum
+ASIDE_LOOKS = 50  # how many of the oldest are checked for having been set aside
 NOTE_COLUMN = 12  # where notes begin, after the name of a stage
-TEXT_SHOWN = 60  # characters of the body, to know which ticket this is
+TEXT_SHOWN = 60  # characters of the body, to recognise the ticket
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def gather(client: BrokerClient, ticket_id: str) -> Facts:
-    """Everything about one ticket. Raises Refused (404: no such ticket), BrokerUnreachable."""
+    """All facts about one ticket. Raises Refused (404: no such ticket), BrokerUnreachable."""
     fields = await client.ticket(ticket_id)
     ticket = Ticket.from_json(fields)
     moments = read_moments(fields)
@@ -88,7 +88,10 @@ async def gather(client: BrokerClient, ticket_id: str) -> Facts:
 
 
 async def _overview(client: BrokerClient, agent: str) -> Overview | None:
-    """The overview of one agent, with no agent in it when nobody ever named that; None from a broker that has none."""
+    """The overview of one agent; without agents when the broker has no such agent.
+
+    None from a broker that has no overview.
+    """
     try:
         return await client.overview(agent)
     except Refused as error:
@@ -112,8 +115,11 @@ async def _old_view(client: BrokerClient, agent: str) -> AgentView | None:
 
 
 async def count_before(client: BrokerClient, ticket: Ticket) -> Before | None:
-    """The pending tickets of the same agent that its watcher types first; None from a broker that cannot search.
-    Those that it has set aside are not before this one: they are looked for from the first on."""
+    """The pending tickets of the same agent that its watcher types first.
+
+    The oldest ones are checked, and left out if the watcher has set them aside. None from a
+    broker that cannot search.
+    """
     found: list[Ticket] = []
     cursor: int | None = None if not ticket.is_urgent else ticket.seq
     try:
@@ -156,11 +162,14 @@ def turn(ticket: Ticket) -> tuple[bool, int]:
     return (not ticket.is_urgent, ticket.seq)
 
 
-# Telling
+# In words
 
 
 def tell(facts: Facts, standing: Standing, now: float, width: int) -> list[tuple[str, str]]:
-    """(style, line): who wrote to whom, each stage with its time and evidence, and where it stands. Safe to print."""
+    """(style, line): sender and receiver, each stage with its time and evidence, and the state.
+
+    Safe to print.
+    """
     ticket = facts.ticket
     head = f"{ticket.ticket_id}: {ticket.origin} > {ticket.agent_id}"
     lines = [
@@ -185,7 +194,7 @@ def tell(facts: Facts, standing: Standing, now: float, width: int) -> list[tuple
 
 
 def notes(moment: Moment, before: Moment | None) -> str:
-    """How long it took, who did it, and the evidence, which an acknowledgement repeats: once is enough."""
+    """How long the stage took, its `by`, and its evidence, unless it repeats the stage before."""
     words = []
     here, there = read_at(moment.at), read_at(before.at) if before else None
     if here is not None and there is not None:
@@ -218,7 +227,7 @@ def to_json(facts: Facts, standing: Standing) -> Mapping[str, Any]:
 
 
 def _moment_json(moment: Moment) -> Mapping[str, Any]:
-    """As the wire has it (WIRE, history)."""
+    """As an entry of the wire's `history` (WIRE)."""
     said = {"by": moment.by or None, "evidence": moment.evidence}
     return {
         "stage": moment.stage,

@@ -1,4 +1,4 @@
-"""How wide is the page? Long lines are folded for a person's terminal, and never for a program.
+"""The width of the output. Long lines are folded in a terminal only.
 
 A line that goes into a pipe stays one line, so that grep finds all of it.
 """
@@ -10,16 +10,16 @@ import sys
 import textwrap
 from typing import TextIO
 
-NARROWEST = 40  # columns; below this a folded line helps nobody
+NARROWEST = 40  # columns; a narrower folded line is hard to read
 
 
 def page_width(out: TextIO | None = None) -> int:
-    """Columns of the terminal that `out`, else standard output, is; 0 when it is none (`COLUMNS` wins, as everywhere)."""
+    """Columns of `out` (default: stdout) when it is a terminal, else 0. `COLUMNS` comes first."""
     return max(NARROWEST, shutil.get_terminal_size().columns) if (out or sys.stdout).isatty() else 0
 
 
 def hanging(label: str, text: str, width: int) -> str:
-    """`label` and then `text`, folded at blanks with its lines under one another; `width` 0 folds nothing."""
+    """`label`, then `text`: folded at blanks, its lines aligned. With `width` 0, never folded."""
     if not width:
         return label + text
     indent = " " * len(label)
@@ -30,7 +30,10 @@ def hanging(label: str, text: str, width: int) -> str:
 
 
 def around(left: str, mark: str, right: str, width: int) -> str:
-    """One row with `mark` between its halves; where it is too long, what is far from the mark gives way to an ellipsis."""
+    """One row with `mark` between its halves.
+
+    When the row is too long, an ellipsis replaces the text that is farthest from the mark.
+    """
     room = width - len(mark)
     if not width or len(left) + len(right) <= room:
         return left + mark + right

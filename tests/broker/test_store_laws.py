@@ -54,6 +54,11 @@ class Model:
         return tickets, sorted(self.answered), self.agents, self.subscriptions
 
 
+def _sent_id(content) -> str:
+    """The ticket's id if the request is a send, else ""."""
+    return content.get("ticketId", "") if content and "metadata" in content else ""
+
+
 class StoreMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
@@ -72,7 +77,8 @@ class StoreMachine(RuleBasedStateMachine):
 
     def open(self) -> None:
         self.run += 1
-        self.on_way: list = []  # (commit, effect) of each request without a response
+        # (commit, effect, id if it is a send) of each request without a response
+        self.on_way: list = []
         self.written: set = set()  # commits that the writer has put on disk
 
         async def make():
@@ -109,7 +115,8 @@ class StoreMachine(RuleBasedStateMachine):
             self.answered(reply.status, effect, content)
             self.go_on(after)
             return
-        coming = (answer.commit, effect if answer.reply.status < 300 else None)
+        effect_if_kept = effect if answer.reply.status < 300 else None
+        coming = (answer.commit, effect_if_kept, _sent_id(content))
         self.on_way.append(coming)
         run = self.run
 
@@ -128,11 +135,12 @@ class StoreMachine(RuleBasedStateMachine):
 
     def answered(self, status, effect, content):
         assert status in (200, 202, 204, 404, 409, 503), status
-        mine = content and content.get("ticketId", "").startswith("mine")
         if status < 300:
             effect(self.model)
-        if mine and "watcher" not in content:
-            (self.refused.add if status == 503 else self.refused.discard)(content["ticketId"])
+        ticket_id = _sent_id(content)
+        # Another send of the id may be on its way: then its response decides.
+        if ticket_id and not any(sent == ticket_id for *_, sent in self.on_way):
+            (self.refused.add if status == 503 else self.refused.discard)(ticket_id)
 
     def send(self, agent, origin, ticket_id, size, after=()):
         def effect(model):
@@ -277,7 +285,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule()
     def crash(self):
         """A crash keeps what was written, with or without a response, and nothing else."""
-        for commit, effect in self.on_way:
+        for commit, effect, _ in self.on_way:
             if commit in self.written and effect is not None:
                 effect(self.model)
         stored = self.stored()

@@ -1,4 +1,4 @@
-"""A broker for the folder, and the command line as a person uses it: processes, their output, their exit status."""
+"""A broker for the folder, and the command line as processes: output and exit status."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ class Program:
         self.environment = environment(BRIDGE_BROKER_URL=url, **settings)
 
     def run(self, *words: str, stdin: bytes = b"", status: int = 0) -> str:
-        """Run a command to its end; its stdout. Its exit status must be `status`, its stderr a line of ours or nothing."""
+        """Run a command to its end, and return its stdout.
+
+        Its exit status must be `status`. Its stderr must be empty, or one line of an error.
+        """
         done = subprocess.run(
             [*package_launcher(), *words],
             input=stdin,
@@ -58,7 +61,7 @@ class Program:
 
     @contextlib.contextmanager
     def running(self, *words: str, launcher=(), **settings: str):
-        """A command that goes on, for the length of the block; then SIGTERM, status 0, and a calm stderr."""
+        """Run a command during the block. SIGTERM must end it with status 0, without errors."""
         with Running(self, [*launcher, *package_launcher(), *words], settings) as process:
             yield process
 
@@ -116,7 +119,7 @@ class Running:
         self.process.wait()
 
     def complaints(self) -> list[str]:
-        """What it said, without what asyncio's debug mode says of a loaded machine."""
+        """The lines of stderr, without asyncio's debug lines about a loaded machine."""
         return [line for line in self.said if not line.startswith("Executing")]
 
     def wait_said(self, text: str) -> None:
@@ -136,7 +139,7 @@ def program_for():
 
 
 class Play:
-    """A command that starts others, whose every descendant can be told by a variable in its environment."""
+    """A command that starts others. A variable in the environment marks all its descendants."""
 
     def __init__(self, words, launcher, folder, path=None) -> None:
         self.mark, self.folder = f"play-{uuid.uuid4()}", folder
@@ -185,7 +188,7 @@ class Play:
                         )
                     )
             except OSError:
-                continue  # it has ended while we looked
+                continue  # the process has ended in the meantime
         return [(pid, words) for pid, words in found if pid != self.process.pid]
 
     def wait_for(self, word: str) -> int:
@@ -198,7 +201,7 @@ class Play:
 
 @pytest.fixture
 def play(tmp_path):
-    """play("demo", ...): start it; whatever it is, it is ended with the test."""
+    """play("demo", ...): start a command. The end of the test kills it."""
     started = []
 
     def start(*words, launcher=package_launcher(), path=None) -> Play:

@@ -1,4 +1,4 @@
-"""What the doctor is given to examine: its setup, and nobody at the URL unless one is named."""
+"""The setup for a check of `doctor`. Without a URL, no server listens at its broker URL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`backup FILE` against what is no broker, or an old one, or one that sends what is no store."""
+"""`backup FILE` against a server that is not a broker, an old broker, and a wrong store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def database(tmp_path, owner: int = 0) -> bytes:
 
 
 def run(answer: bytes, path, meanwhile=lambda: None) -> tuple[int, str]:
-    """The status and stderr of the command, when a broker answers so and hangs up."""
+    """The exit status and stderr, when a broker sends `answer` and closes the connection."""
 
     async def play():
         async def handler(asked, writer):
@@ -42,7 +42,8 @@ def run(answer: bytes, path, meanwhile=lambda: None) -> tuple[int, str]:
                 cwd=ROOT, env=environment(), stderr=asyncio.subprocess.PIPE,
             )  # fmt: skip
             _, said = await asyncio.wait_for(process.communicate(), END)
-            lines = said.decode().splitlines(True)  # some are asyncio's, of a loaded machine
+            # asyncio's debug mode writes some lines on a loaded machine.
+            lines = said.decode().splitlines(True)
             own = [line for line in lines if not line.startswith("Executing")]
             return process.returncode, "".join(own)
 
@@ -58,12 +59,12 @@ def run(answer: bytes, path, meanwhile=lambda: None) -> tuple[int, str]:
         ("another answer", 3, "application/vnd.sqlite3"),
         ("cut", 3, "in the middle"),
         ("no length", 3, "announced no number of bytes"),
-        ("empty", 6, "no store of bridge's"),
+        ("empty", 6, "not a store of bridge"),
         ("noise", 6, "damaged"),
-        ("another database", 6, "no store of bridge's"),
+        ("another database", 6, "not a store of bridge"),
     ],
 )
-def test_what_is_no_backup_is_one_line_and_no_file(tmp_path, kind, status, word):
+def test_a_wrong_answer_is_one_line_and_no_file(tmp_path, kind, status, word):
     whole = encode(200, database(tmp_path), KIND)
     answer = {
         "older": problem(404, "nothing lives at '/backup'"),
@@ -85,11 +86,11 @@ def test_what_is_no_backup_is_one_line_and_no_file(tmp_path, kind, status, word)
     assert os.listdir(folder) == []
 
 
-def test_a_file_that_came_meanwhile_is_not_replaced(tmp_path):
+def test_a_file_that_appears_in_the_meantime_is_not_replaced(tmp_path):
     path = tmp_path / "copy.db"
     whole = encode(200, database(tmp_path, APPLICATION_ID), KIND)
     ended, said = run(whole, path, lambda: path.write_text("precious"))
-    assert ended == 2 and f"{path} is there already" in said, (ended, said)
+    assert ended == 2 and f"{path} exists already" in said, (ended, said)
     assert path.read_text() == "precious" and not list(tmp_path.glob("*.part"))
     path.unlink()
     assert run(whole, path) == (0, "") and path.read_bytes() == whole.partition(b"\r\n\r\n")[2]

@@ -1,4 +1,4 @@
-"""`bench` measures real processes and leaves none; `bench load` counts exactly what a real broker counted."""
+"""`bench` measures real processes and leaves none behind; `bench load` counts like the broker."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_all_ways_as_json(play):
 
 
 def progress(err: str) -> list[str]:
-    """What it said but for what -X dev says of a busy machine."""
+    """The lines of stderr, without the debug lines of -X dev about a busy machine."""
     return [line for line in err.splitlines() if not line.startswith("Executing <")]
 
 
@@ -62,7 +62,7 @@ def test_one_way_as_a_table_from_the_one_file_program(play, program):
         "req/min",
     ]
     assert lines[3].startswith("SSE ") and len(lines[3].split()) == 8
-    assert "nothing is judged" in out
+    assert "no claim is judged" in out
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_interrupted(play, number, moment):
 
 
 @pytest.mark.parametrize("victim", [" broker ", " watch "])
-def test_a_process_that_dies_under_it_is_one_line(play, victim):
+def test_the_death_of_a_child_process_is_one_line(play, victim):
     running = play(*QUICK, "--ways", "sse", "--idle", "60")
     pid = running.wait_for(victim)
     running.wait_for(" watch ")
@@ -102,13 +102,13 @@ def test_a_process_that_dies_under_it_is_one_line(play, victim):
         (["load", "--broker-url", "ftp://x"], "must look like"),
     ],
 )
-def test_wrong_words_are_one_line(capsys, words, said):
+def test_wrong_arguments_are_one_line(capsys, words, said):
     assert main(["bench", *words]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("bridge: ") and said in err and err.count("\n") == 1
 
 
-def test_nobody_there(program_for):
+def test_load_without_a_broker_is_status_3(program_for):
     program = program_for("http://127.0.0.1:1")
     assert program.run("bench", "load", "--json", status=3) == ""
 
@@ -134,12 +134,11 @@ def test_load_counts_what_the_broker_counts(bridge, served, rate):
         name = f"bridge_messages_{counter}_total"
         assert after[name] - before[name] == said["sent"]
     assert after["bridge_messages_queued_current"] == before["bridge_messages_queued_current"]
-    assert (
-        said["sent"] <= 50 * said["seconds"] + 6 if rate else True
-    )  # the schedule, and what its debt allows
+    # The schedule, and 6 tickets that may be sent late.
+    assert said["sent"] <= 50 * said["seconds"] + 6 if rate else True
 
 
-def test_on_a_terminal_progress_is_one_line_and_no_part_of_what_is_said(bridge):
+def test_progress_is_one_line_on_a_terminal_and_not_on_stdout(bridge):
     ours, theirs = pty.openpty()
     try:
         words, variables = (
@@ -183,16 +182,16 @@ def test_load_against_a_rate_limit_names_the_setting(start, program_for):
         said["accepted"] == said["received"] == broker.metrics()["bridge_messages_sent_total"]
         and said["lost"] == 0
     )
-    out = program.run(*LOAD, "--rate", "0", status=1)  # with agents of its own again
+    out = program.run(*LOAD, "--rate", "0", status=1)  # with new agents
     assert "start the broker with BRIDGE_RATE_LIMIT=0" in out and "send: 429" in out
 
 
-def test_load_without_streams_says_why(start, program_for):
+def test_load_against_a_broker_without_streams_is_refused(start, program_for):
     program = program_for(start(DISABLE_SSE="true").url)
     assert program.run(*LOAD, status=5) == ""
 
 
-def test_load_interrupted_shows_what_there_is(bridge, served):
+def test_load_interrupted_shows_the_figures_until_then(bridge, served):
     words = [*package_launcher(), *LOAD, "--seconds", "600", "--json"]
     with subprocess.Popen(
         words,

@@ -1,4 +1,4 @@
-"""Cells: what is cut fits, what is fitted fills, what is folded is all there."""
+"""Cells: a cut text fits, a fitted text fills its width, and a folded text is complete."""
 
 from __future__ import annotations
 

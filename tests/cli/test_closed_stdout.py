@@ -1,6 +1,6 @@
-"""Each command with a stdout that takes nothing: closed, a pipe that nothing reads, a full disk.
+"""Each command with a stdout that cannot be written: closed, a pipe without a reader, a full disk.
 
-Never a traceback, always the right status.
+There is never a traceback, and the exit status is always the right one.
 """
 
 from __future__ import annotations
@@ -22,12 +22,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
 from panes import Server
 
 END = 60.0  # seconds for a command on a loaded machine
-SILENT = {
-    "broker",
-    "reply",
-    "supervise",
-}  # they print nothing; `supervise --print` is `watch --print`
-SLOW = {"bench", "demo"}  # they start others: seen once, closed
+# They print nothing. `supervise --print` prints as `watch --print` does.
+SILENT = {"broker", "reply", "supervise"}
+SLOW = {"bench", "demo"}  # they start other processes, so they are tested with one stdout only
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +37,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def words(served, server, tmp_path):
-    """words(command): the words of a command that prints something; there is a ticket to print."""
+    """words(command): the arguments of a command that prints something, for example a ticket."""
 
     def make(name: str) -> list[str]:
         agent = new_name()
@@ -78,7 +75,7 @@ def words(served, server, tmp_path):
 
 @contextlib.contextmanager
 def broken_pipe():
-    """The writing end of a pipe that nothing reads: `| true`, without the race."""
+    """The write end of a pipe without a reader: as `| true`, but without its race."""
     unread, written = os.pipe()
     os.close(unread)
     yield written
@@ -132,7 +129,7 @@ def test_a_broken_pipe_is_the_same(bridge, words, name):
     assert (ended.returncode, said(ended)) == (141, [])
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no disk here that is always full")
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this machine has no /dev/full")
 @pytest.mark.parametrize(
     "name", [name for name in COMMANDS if name not in SILENT | SLOW | {"watch"}]
 )
@@ -143,11 +140,11 @@ def test_a_full_disk_is_one_line(bridge, words, name):
     assert ended.returncode == 1 and line.startswith("bridge: ") and "No space left" in line
 
 
-# The last one is longer than a buffer of 8 KiB.
+# The last help text is longer than a buffer of 8 KiB.
 HELPS = [["--help"], ["--version"], [], ["send", "--help"], ["supervise", "--help"]]
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no disk here that is always full")
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this machine has no /dev/full")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("words", HELPS, ids=" ".join)
 def test_help_and_version_too(bridge, words, unbuffered):
@@ -162,8 +159,8 @@ def test_help_and_version_too(bridge, words, unbuffered):
     )
 
 
-def test_a_sender_knows_whether_its_ticket_was_accepted(bridge, served):
-    """Status 141 means accepted; what is refused has its own status, with stdout closed, too."""
+def test_the_exit_status_of_send_tells_whether_its_ticket_was_accepted(bridge, served):
+    """Status 141 means accepted. A refusal has its own status, also with stdout closed."""
     agent = new_name()
     assert (
         run(bridge, ["send", agent, "hello", "--ticket-id", f"T-{agent}"], "closed").returncode
@@ -185,11 +182,11 @@ def test_a_sender_knows_whether_its_ticket_was_accepted(bridge, served):
         == 7
     )
     told = bridge.run("send", "--help")
-    assert "accepted with status 0, 7 (no reply in time) and 141" in told
+    assert "Exit status 0, 7 (no reply in time) and 141" in told
 
 
-def test_what_prints_nothing_minds_nothing(bridge, served, server):
-    """A watcher of a pane without stdin and stdout: its sockets do not get the number of stdout."""
+def test_a_watcher_of_a_pane_runs_without_stdin_and_stdout(bridge, served, server):
+    """Its sockets do not get the file descriptor of stdout."""
     agent, pane = new_name(), server.open("env 'PS1=$ ' bash --norc --noprofile", width=150)
     words = [*package_launcher(), "watch", agent, pane.session, "0", "-L", server.name]
     with Running(bridge, ["sh", "-c", 'exec "$@" <&- >&-', "sh", *words], {}) as watch:
@@ -204,8 +201,8 @@ def test_what_prints_nothing_minds_nothing(bridge, served, server):
 @pytest.mark.parametrize(
     "words, status", [(["send", "lucy"], 2), (["agents"], 0), (["agents", "--nonsense"], 2)]
 )
-def test_other_streams_may_be_closed_as_well(bridge, words, status, closed):
-    """What is meant for stderr never comes out on stdout."""
+def test_other_streams_may_be_closed_too(bridge, words, status, closed):
+    """Output for stderr never appears on stdout."""
     command = ["sh", "-c", f'exec "$@" {closed}', "sh", *package_launcher(strict=False), *words]
     ended = subprocess.run(
         command,

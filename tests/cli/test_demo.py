@@ -1,4 +1,4 @@
-"""`demo` shows the main job and leaves nothing behind, however it ends."""
+"""`demo` delivers its tickets, and leaves nothing behind, however it ends."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_demo_interrupted_twice(demo, moment):
 
 
 def test_demo_interrupted_until_it_has_ended(demo):
-    """By somebody who leans on Ctrl-C: its end is not cut short, and its status is the same."""
+    """Ctrl-C again and again. The cleanup is complete, and the status is the same."""
     running = demo()
     running.wait_for(" broker ")
     while running.process.poll() is None:
@@ -84,20 +84,19 @@ def test_demo_interrupted_until_it_has_ended(demo):
 
 @pytest.mark.parametrize("victim", [" broker ", " watch ", "tmux"])
 def test_demo_that_fails(demo, victim):
-    """Whatever dies under it: one line, a status that is not 0, and nothing left."""
+    """One of its processes dies. The status is not 0, and nothing is left behind."""
     running = demo()
     running.wait_for(" watch ")
     os.kill(running.wait_for(victim), signal.SIGKILL)
     if victim != " broker ":
-        running.process.send_signal(
-            signal.SIGTERM
-        )  # its deadline for a ticket is 30 s: too long for a test
+        # Its deadline for a ticket is 30 s, which is too long for a test.
+        running.process.send_signal(signal.SIGTERM)
     status, _, err = running.finish()
     assert status != 0 and "Traceback" not in err
 
 
-def test_a_persons_settings_do_not_reach_it(tmp_path):
-    """Their broker, their store and their limits are none of the demo's business."""
+def test_the_users_settings_have_no_effect(tmp_path):
+    """The demo uses neither the user's broker nor store nor limits."""
     mine = {
         "BRIDGE_BROKER_URL": "http://127.0.0.1:1",
         "BRIDGE_DB": tmp_path / "mine.db",

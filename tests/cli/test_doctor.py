@@ -1,4 +1,4 @@
-"""`doctor` against what it is for: real brokers, stores and tmux servers, and what is wrong with others."""
+"""`doctor` against real brokers, stores and tmux servers, and against broken ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def server(tmp_path_factory):
 # The command
 
 
-def test_all_is_well_with_a_real_broker_a_real_store_and_a_real_tmux(bridge, served, server):
+def test_a_real_broker_a_real_store_and_a_real_tmux_pass_every_check(bridge, served, server):
     printed = bridge.run("doctor", "-L", server.name, "--db", served.db)
     lines = printed.splitlines()
     found = {line.split()[1]: line for line in lines if line.startswith(("ok", "warn", "fail"))}
@@ -60,12 +60,12 @@ def test_all_is_well_with_a_real_broker_a_real_store_and_a_real_tmux(bridge, ser
         and "1 session, 1 pane" in found["server"]
     )
     assert "sound, version 2" in found["store"] and "0600" in found["mode"]
-    # Only what is not well has a second line, and that line says how to mend it.
+    # Only a warning or a failure has a second line: how to repair it.
     for line, after in zip(lines, lines[1:]):
         assert line.startswith("warn") == after.startswith("      mend:")
 
 
-def test_nobody_home_is_one_failure_and_status_1(program_for, tmp_path):
+def test_no_broker_is_one_failure_and_status_1(program_for, tmp_path):
     program = program_for(DEAD, HOME=tmp_path, XDG_STATE_HOME=tmp_path / "state")
     found = {
         each["check"]: each
@@ -79,21 +79,21 @@ def test_nobody_home_is_one_failure_and_status_1(program_for, tmp_path):
         and "python3 -m bridge broker" in found["broker"]["mend"]
     )
     assert set(found) == {check.name for check in CHECKS if check.needs != "broker"}, (
-        "what needs a broker was left out"
+        "checks that need a broker are skipped"
     )
     assert found["server"]["grade"] == "warn" and "tmux new" in found["server"]["mend"]
     assert (
         found["store"]["grade"] == "ok"
         and str(tmp_path) in found["store"]["text"]
         and os.listdir(tmp_path) == []
-    ), "it made no file"
+    ), "it creates no file"
     assert (
-        "4 not made"
+        "4 skipped"
         in program.run("doctor", "-S", str(tmp_path / "none"), status=1).splitlines()[-1]
     )
 
 
-def test_a_setting_that_is_wrong_is_a_finding_or_a_usage_error(program_for, tmp_path):
+def test_a_wrong_setting_is_a_finding_or_a_usage_error(program_for, tmp_path):
     found = {
         each["check"]: each
         for each in json.loads(
@@ -106,8 +106,8 @@ def test_a_setting_that_is_wrong_is_a_finding_or_a_usage_error(program_for, tmp_
     program_for(DEAD).run("doctor", "--check-deadline", "soon", status=2)
 
 
-def test_the_locale_that_it_was_started_with_counts(program_for, tmp_path):
-    """Python itself coerces the C locale to UTF-8 (PEP 538): the check must not be taken in by that."""
+def test_the_locale_of_the_environment_is_checked(program_for, tmp_path):
+    """Python itself coerces the C locale to UTF-8 (PEP 538). The check must not use that one."""
     program = program_for(DEAD)
     for name in ("LC_ALL", "LC_CTYPE", "LANG"):
         program.environment.pop(name, None)
@@ -186,7 +186,7 @@ def script(folder: pathlib.Path, text: str, name: str = "tmux") -> str:
 
 
 def test_an_old_tmux_in_the_path(program_for, tmp_path):
-    """A program that only ever says its version: what it lacks is listed, and its nonsense is no traceback."""
+    """This `tmux` only prints its version. The finding lists what it lacks; no traceback."""
     script(tmp_path, "echo tmux 2.7\n")
     program = program_for(DEAD, PATH=f"{tmp_path}:{os.environ['PATH']}")
     found = {each["check"]: each for each in json.loads(program.run("doctor", "--json", status=1))}
@@ -224,7 +224,7 @@ def test_no_tmux_at_all_and_one_that_hangs(tmp_path):
         ("echo ' $0'", "ok", "1 session, 1 pane"),
     ],
 )
-def test_what_a_tmux_server_may_say(tmp_path, said, grade, words):
+def test_answers_of_a_tmux_server(tmp_path, said, grade, words):
     program = script(tmp_path, f'case "$*" in *-V*) echo tmux 3.4;; *) {said};; esac\n')
     finding = tmux.server(setup(program=program))
     assert finding.grade.value == grade and words in finding.text
@@ -261,7 +261,7 @@ def test_the_command_of_a_pane_s_shell_is_tried_in_another_folder(monkeypatch):
         and "--shell-command" in finding.mend
     )
     assert machine.command(setup(shell_command="read-ticket {id}")).grade is Grade.OK, (
-        "one's own command is not run"
+        "the user's own command is not run"
     )
     own = machine.command(setup(shell_command=""))
     assert own.grade is Grade.OK and f"{own_words()} --version" in own.text
@@ -297,5 +297,5 @@ def test_descriptors_are_judged_by_the_hard_limit():
         (3 << 40, "3.0 TiB"),
     ],
 )
-def test_sizes_as_people_read_them(number, text):
+def test_sizes_for_people(number, text):
     assert size(number) == text

@@ -1,4 +1,4 @@
-"""What `doctor` finds at the URL: a broker, another version, a proxy that buffers, a clock that is off, or none of these."""
+"""`doctor` and the broker: another version, a proxy that buffers, a wrong clock, no broker."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ MISSING = (404, {"Content-Type": "text/html"}, b"Cannot GET")
 
 @contextlib.contextmanager
 def peer(answers, hold: bytes = b"", silent: bool = False):
-    """A peer at the byte seam: canned answers by path; a body that equals `hold` is kept back, `silent` also its head."""
+    """A server with fixed answers by path.
+
+    It does not send a body that equals `hold`; with `silent`, nor the head before it.
+    """
     released = threading.Event()
 
     class Handler(socketserver.StreamRequestHandler):
@@ -89,7 +92,7 @@ def judged(check, answers, **options) -> tuple[str, str]:
     return finding.grade.value, finding.text
 
 
-def test_a_peer_that_does_all_that_is_asked_is_well():
+def test_a_correct_broker_passes_every_check():
     assert (
         judged(broker.reachable, {})[0]
         == judged(broker.stream, {})[0]
@@ -101,7 +104,7 @@ def test_a_peer_that_does_all_that_is_asked_is_well():
 
 @pytest.mark.parametrize("silent", [False, True])
 def test_a_proxy_that_buffers_is_named_as_one(silent):
-    """It passes the head and keeps the body, or it keeps both."""
+    """It forwards the head and buffers the body, or it buffers both."""
     grade, text = judged(broker.stream, {}, hold=STREAM[2], silent=silent)
     assert grade == "warn" and "buffers" in text and "300 ms" in text
 
@@ -182,15 +185,15 @@ def test_a_proxy_that_buffers_is_named_as_one(silent):
         (broker.clock, "/health", (200, {"Date": "yesterday"}, b"{}"), "warn", "Date"),
     ],
 )
-def test_what_is_wrong_with_the_other_side(check, path, answer, grade, words):
+def test_faults_of_the_server_are_found(check, path, answer, grade, words):
     found = judged(check, {path: answer})
     assert found[0] == grade and words in found[1]
 
 
-def test_the_stream_that_is_tried_makes_no_agent_and_gets_no_ticket(served):
+def test_the_stream_of_the_check_registers_no_agent_and_receives_no_ticket(served):
     ticket = served.send("somebody")
     before = served.ask("GET", "/agents").json
     assert broker.stream(setup(served.url)).grade is Grade.OK
     assert served.ask("GET", "/agents").json == before
     assert served.ask("GET", "/debug/agent/bridge-doctor/status").status == 404
-    assert stages(served.ticket(ticket)) == ["accepted"], "it was not even streamed"
+    assert stages(served.ticket(ticket)) == ["accepted"], "it was not streamed"

@@ -1,4 +1,4 @@
-"""What `doctor` finds in a store: in use, damaged, another's, open to others, too large; and it leaves no trace."""
+"""`doctor` and a store: in use, damaged, of another program, readable by others, too large."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def stopped(tmp_path):
 def test_a_sound_store_is_read_and_no_file_is_left_beside_it(stopped):
     before = sorted(os.listdir(stopped.parent))
     assert not any(name.endswith(("-wal", "-shm")) for name in before), (
-        "a stopped broker tidies up; else this test would prove nothing"
+        "a stopped broker removes these files; else this test would prove nothing"
     )
     finding = store.sound(setup(db=stopped))
     assert (
@@ -41,7 +41,7 @@ def test_a_sound_store_is_read_and_no_file_is_left_beside_it(stopped):
     assert sorted(os.listdir(stopped.parent)) == before
 
 
-def test_a_store_in_use_is_read_with_what_is_only_in_its_log(start, tmp_path):
+def test_a_store_in_use_is_read_with_its_wal(start, tmp_path):
     running = start(db=tmp_path / "live.db")
     for _ in range(3):
         running.send("lucy")
@@ -51,7 +51,7 @@ def test_a_store_in_use_is_read_with_what_is_only_in_its_log(start, tmp_path):
     assert "4 pending" in store.sound(setup(db=running.db)).text
 
 
-def test_a_corrupt_store_is_a_failure_that_says_what_to_do(program_for, stopped, tmp_path):
+def test_a_corrupt_store_is_a_failure_with_a_repair(program_for, stopped, tmp_path):
     raw = bytearray(stopped.read_bytes())
     raw[8192:-4096] = b"\xa5" * len(raw[8192:-4096])
     stopped.write_bytes(raw)
@@ -111,7 +111,8 @@ def test_a_check_of_a_large_store_ends_in_time(stopped):
         connection.set_progress_handler(None, 0)
     with contextlib.closing(sqlite3.connect(stopped)) as connection:
         connection.execute(
-            "CREATE TABLE filler AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 20000) SELECT x FROM n"
+            "CREATE TABLE filler AS WITH RECURSIVE n(x) AS "
+            "(SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 20000) SELECT x FROM n"
         )
         connection.commit()
         assert (

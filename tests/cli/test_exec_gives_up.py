@@ -1,4 +1,4 @@
-"""A command of --exec that fails: `why` says so, and after some tries the ticket steps aside, lost to nobody."""
+"""A command of --exec that fails: `why` shows it, and after some tries the ticket is set aside."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def why(bridge, ticket_id: str) -> dict:
 
 
 def poison(tmp_path, ticket_id: str) -> str:
-    """A command that fails for one ticket, and writes down whom it was run for."""
+    """A command that fails for one ticket, and writes the id of every ticket to a file."""
     return (
         f"echo $BRIDGE_TICKET_ID >> {tmp_path}/ran; test $BRIDGE_TICKET_ID != {ticket_id} || exit 3"
     )
@@ -43,11 +43,11 @@ def test_why_gives_the_reason_between_the_tries(bridge, served, tmp_path):
             and "` ended with exit status 3" in now["text"]
         )
         assert "about to type it" not in now["text"] and "; the watcher " in now["text"]
-    assert "aside" not in stages(served.ticket(ticket_id)), "0 = it is never given up"
+    assert "aside" not in stages(served.ticket(ticket_id)), "0 = never set aside"
 
 
 @pytest.mark.parametrize("command", ["watch", "supervise"])
-def test_it_is_given_up_and_its_successors_pass(bridge, served, tmp_path, command):
+def test_it_is_set_aside_and_its_successors_are_delivered(bridge, served, tmp_path, command):
     agent = new_name()
     first, second, third = (served.send(agent, number) for number in range(3))
     words = (command, agent, "--exec", poison(tmp_path, second), "--exec-tries", "3")
@@ -69,33 +69,31 @@ def test_it_is_given_up_and_its_successors_pass(bridge, served, tmp_path, comman
         assert now["state"] == "aside" and "ended with exit status 3" in now["text"]
         later = served.send(agent, "later")
         wait_until(
-            lambda: served.ticket(later)["status"] == "delivered", "what comes later passes it too"
+            lambda: served.ticket(later)["status"] == "delivered", "a later ticket passes it too"
         )
-    assert runs(tmp_path)[3:] == [second, third, later], (
-        "given up is given up, for as long as it runs"
-    )
+    assert runs(tmp_path)[3:] == [second, third, later], "this watcher does not try it again"
     with bridge.running(*words, **QUICK):
         wait_until(lambda: len(runs(tmp_path)) == 9, "it is tried again by the next watcher")
-        wait_until(lambda: stages(served.ticket(second))[-1] == "aside", "and given up again")
+        wait_until(lambda: stages(served.ticket(second))[-1] == "aside", "and set aside again")
     assert runs(tmp_path)[6:] == [second] * 3
 
 
-def test_a_ticket_behind_one_that_was_set_aside_is_not_behind_it(bridge, served, tmp_path):
+def test_a_ticket_that_was_set_aside_is_not_before_the_next_one(bridge, served, tmp_path):
     agent = new_name()
     first = served.send(agent)
     command = f"test $BRIDGE_TICKET_ID != {first} && sleep 1000"
     with bridge.running(
         "watch", agent, "--exec", command, "--exec-tries", "1", "--stop-timeout", "0", **QUICK
     ):
-        wait_until(lambda: stages(served.ticket(first))[-1] == "aside", "the first steps aside")
+        wait_until(lambda: stages(served.ticket(first))[-1] == "aside", "the first is set aside")
         second = served.send(agent)
         wait_until(lambda: stages(served.ticket(second))[-1] == "claimed", "the second")
         third = served.send(agent)
         assert f"1 ticket is before it; {second} is first" in why(bridge, third)["text"]
 
 
-def test_a_broker_that_cannot_be_told_is_told_later(start, program_for, tmp_path):
-    """Without the broker's word the ticket stays first: what nothing is known of would look forgotten."""
+def test_setting_aside_is_reported_again_after_the_broker_is_back(start, program_for, tmp_path):
+    """Until the broker has confirmed it, the ticket stays first, since `why` has no reason yet."""
     broker = start()
     ticket_id = broker.send("lucy")
     words = (
@@ -114,13 +112,13 @@ def test_a_broker_that_cannot_be_told_is_told_later(start, program_for, tmp_path
         watch.wait_said("not set aside")
         broker.flags = ["--port", str(broker.port)]
         broker.start()
-        wait_until(lambda: stages(broker.ticket(ticket_id))[-1] == "aside", "its word")
+        wait_until(lambda: stages(broker.ticket(ticket_id))[-1] == "aside", "the stage")
         watch.wait_said("set aside ticket=")
 
 
-def test_help_says_that_it_is_at_least_once(bridge):
+def test_help_documents_at_least_once(bridge):
     for command in ("watch", "supervise"):
         told = " ".join(bridge.run(command, "--help").split())
-        assert "At least once: after a crash of the watcher CMD may run again" in told
+        assert "At least once: after a crash of the watcher, CMD may run again" in told
         assert "--exec-tries" in told and "0 = no limit" in told
     assert float("inf") == FOREVER

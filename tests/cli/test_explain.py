@@ -1,4 +1,4 @@
-"""`explain` in a real tmux: the watcher's own verdict and text, in words, live, and without a broker."""
+"""`explain` in a real tmux: the watcher's own verdict and text, live, and without a broker."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
 
 from panes import QUICK, PaneHandle, Server, deliver, run, until
 
-NO_BROKER = "http://127.0.0.1:1"  # nobody listens there; explain must not mind
+NO_BROKER = "http://127.0.0.1:1"  # no server listens there; explain does not need one
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def pager(handle: PaneHandle) -> None:
 
 
 def idle(handle: PaneHandle) -> None:
-    """Nothing happens: the prompt stays."""
+    """Do nothing: the prompt stays."""
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def idle(handle: PaneHandle) -> None:
         (pager, "program"),
     ],
 )
-def test_it_says_what_the_watcher_s_injector_concludes(explain, server, state, rule):
+def test_it_reports_the_verdict_of_the_injector(explain, server, state, rule):
     handle = shell(server)
     state(handle)
     until(lambda: run(handle.injector().explain()).rule == rule, rule)
@@ -125,7 +125,7 @@ def test_it_says_what_the_watcher_s_injector_concludes(explain, server, state, r
     )
 
 
-def test_the_example_is_the_very_text_that_an_injection_types(explain, server):
+def test_the_example_is_the_text_that_an_injection_types(explain, server):
     handle = server.agent()
     found = until(
         lambda: (look := explain(handle, "--form", "agent", "--still", "300"))["ready"] and look,
@@ -152,7 +152,7 @@ def test_a_shell_gets_a_command_that_names_the_broker_and_settings_count(
     assert not refused["ready"] and refused["form"] is None and refused["exampleText"] is None
 
 
-def test_a_person_reads_the_answer_first_and_hidden_characters_are_shown(program_for, server):
+def test_the_verdict_comes_first_and_hidden_characters_are_made_visible(program_for, server):
     handle = shell(server, "a\u202eb$ ")
     printed = program_for(NO_BROKER).run("explain", handle.session, "0", "-L", server.name)
     lines = printed.splitlines()
@@ -178,7 +178,7 @@ def test_a_person_reads_the_answer_first_and_hidden_characters_are_shown(program
     )
 
 
-def test_what_is_not_there_is_status_8_and_lists_what_is(program_for, server):
+def test_an_unknown_pane_is_status_8_and_lists_the_panes(program_for, server):
     handle = shell(server)
     program = program_for(NO_BROKER)
     program.run("explain", handle.session + "x", "0", "-L", server.name, status=8)
@@ -187,7 +187,7 @@ def test_what_is_not_there_is_status_8_and_lists_what_is(program_for, server):
     assert handle.id in program.stderr
 
 
-def test_follow_tells_each_change_also_of_a_lost_pane_and_leaves_quietly(program_for, server):
+def test_follow_prints_each_change_and_a_lost_pane_and_ends_without_an_error(program_for, server):
     handle = shell(server)
     with program_for(NO_BROKER).running(
         "explain", handle.session, "0", "-L", server.name, "--follow", "--json", "--poll-max", "30"
@@ -273,7 +273,7 @@ def test_follow_is_silent_while_nothing_changes(server):
         ("the pane is dead", "the pane is in a mode", False),
     ],
 )
-def test_the_gist_of_a_verdict_does_not_tick(one, other, same):
+def test_the_gist_of_a_verdict_has_no_counters(one, other, same):
     assert (gist(Verdict(False, one, "", "x")) == gist(Verdict(False, other, "", "x"))) is same
 
 

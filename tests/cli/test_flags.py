@@ -1,4 +1,4 @@
-"""Flags come from settings: each field has one, it wins over the environment, and a wrong one says so."""
+"""Flags come from settings. Each field has one; it wins over the environment; errors name it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def parser_for(cls) -> argparse.ArgumentParser:
 @pytest.mark.parametrize(
     "cls", [BrokerSettings, ClientSettings, SupervisorSettings, WatcherSettings, TmuxSettings]
 )
-def test_each_field_has_a_flag_with_its_words_and_defaults_hold(cls, monkeypatch):
+def test_each_field_has_a_flag_and_without_flags_the_defaults_hold(cls, monkeypatch):
     for entry in fields(cls):
         for variable in entry.metadata["env"]:
             monkeypatch.delenv(variable, raising=False)
@@ -72,6 +72,6 @@ def test_a_wrong_value_names_its_flag(words):
     ],
 )
 def test_a_relative_state_home_is_ignored(state, home, monkeypatch):
-    """XDG base directory specification: "All paths set in these environment variables must be absolute"."""
+    """XDG base directory specification: paths in these variables must be absolute."""
     monkeypatch.setenv("HOME", "/home/lucy")
     assert default_db({"XDG_STATE_HOME": state}) == f"{home}/bridge/bridge.db"

@@ -1,4 +1,4 @@
-"""`--print` into a pipe that nothing reads: the ticket waits, and SIGTERM still ends the watcher within its time."""
+"""`--print` into a full pipe: the ticket waits, and SIGTERM still ends the watcher in time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_sigterm_ends_it_while_its_pipe_is_full(bridge, served, command):
     )
     os.close(writing)
     try:
-        assert os.read(reading, 1), "it has begun to write"
+        assert os.read(reading, 1), "it has started to write"
         wait_until(lambda: stages(served.ticket(ticket_id))[-1] == "claimed", "the claim")
         watch.send_signal(signal.SIGTERM)
         _, said = watch.communicate(timeout=PATIENCE)

@@ -1,6 +1,6 @@
-"""What is typed into a pane runs this program, whatever lies in the pane's folder and environment.
+"""A typed command runs this program, with any files in the pane's folder and any environment.
 
-Tried with each way to have bridge: a checkout, the one-file program, an installed package.
+Tested for each way to run bridge: a checkout, the one-file program, an installed package.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ODD = 'a b $(touch pwned) `touch pwned` !! "x" ;#~*[é]'
 
 
 class Trap:
-    """A folder and an environment in which any other Python would run another author's file."""
+    """A folder and an environment in which a plain `python3 -m bridge` runs a foreign file."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder, self.traces = folder / "project", folder / "traces"
@@ -46,7 +46,7 @@ class Trap:
         self.variables.update(PYTHONINSPECT="1", PYTHONUSERBASE=str(self.folder))
 
     def spring(self) -> None:
-        """It works: this is what `-m` did."""
+        """Check that the trap works: `-m` runs the foreign files."""
         without = {**environment(), **self.variables, "PYTHONHOME": "", "PYTHONINSPECT": ""}
         subprocess.run(
             [sys.executable, "-m", "bridge", "show", "T-1"],
@@ -126,7 +126,7 @@ def test_the_ticket_is_shown_and_nothing_of_the_panes_folder_runs(
     )
     assert answer.startswith(screen.partition(f" {path} show ")[0].rpartition("$ ")[2])
     assert trap.is_unsprung(), os.listdir(trap.traces)
-    # And what an agent is told to run, in the same folder.
+    # The command for an agent's answer is safe in the same folder too.
     ended = subprocess.run(
         ["sh", "-c", answer],
         cwd=trap.folder,
@@ -148,7 +148,7 @@ def test_the_ticket_is_shown_and_nothing_of_the_panes_folder_runs(
         "env 'PS1=$ ' dash",
     ],
 )
-def test_a_path_that_needs_quotes_is_typed_so_that_each_shell_reads_it(
+def test_a_path_with_special_characters_is_quoted_for_every_shell(
     served, trap, panes, tmp_path, shell
 ):
     (tmp_path / ODD).mkdir()
@@ -174,7 +174,7 @@ def test_a_path_that_needs_quotes_is_typed_so_that_each_shell_reads_it(
     assert f"'{tmp_path}/{ODD}/bridge' show {ticket}" in pane.screen() and trap.is_unsprung()
 
 
-def test_a_path_that_no_quoting_makes_safe_is_an_error_that_says_what_to_do(served, tmp_path):
+def test_a_path_that_cannot_be_quoted_is_an_error_that_names_the_flag(served, tmp_path):
     (tmp_path / "o'brien").mkdir()
     (tmp_path / "o'brien" / "bridge").symlink_to(ROOT / "bridge")
     ticket = served.send(new_name(), "hello")
@@ -206,7 +206,7 @@ def test_a_path_that_no_quoting_makes_safe_is_an_error_that_says_what_to_do(serv
     )
     checked = run("doctor", "-L", "bridge-no-such").stdout
     assert "o'brien" in checked and "--shell-command" in checked
-    shown = run("show", ticket)  # it may be what the person's own command runs
+    shown = run("show", ticket)  # the user's own command may run it
     answer = (
         next(line for line in shown.stdout.splitlines() if line.startswith("answer"))
         .partition(" ")[2]

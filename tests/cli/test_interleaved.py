@@ -1,4 +1,4 @@
-"""Two streams in one order, by what arrives when."""
+"""Two streams in one order, for different orders of arrival."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from bridge.settings import TailSettings
 
 
 def order_of(steps, held: int = 10) -> str:
-    """Steps are "T1" (a ticket's line), "a1" (its stage accepted), "s1" (a later stage), "+" (half a second): what is printed."""
+    """What is printed after these steps.
+
+    A step is "T1" (a ticket's line), "a1" (its stage accepted), "s1" (a later stage), or "+"
+    (half a second).
+    """
 
     async def play() -> str:
         order, printed, now = Interleaved(TailSettings(stage_hold=500, stages_held=held)), [], 0.0
@@ -35,10 +39,10 @@ def order_of(steps, held: int = 10) -> str:
     [
         ("T1 a1 s1", "T1 s1"),  # the line stands for "accepted"
         ("a1 s1 T1 s1", "T1 s1 s1"),  # the stages came first
-        ("a1 a2 s2 s1 T1 T2", "T1 s1 T2 s2"),  # each ticket for itself
-        ("s1 a2 + s2", "s1 a2 s2"),  # older than we are; and one whose line never came
-        ("a1 + a2 s1 T2", "a1 s1 T2"),  # a late one holds nobody up
-        ("a1 s1 + T1", "a1 s1 T1"),  # too late: told twice rather than not at all
+        ("a1 a2 s2 s1 T1 T2", "T1 s1 T2 s2"),  # each ticket by itself
+        ("s1 a2 + s2", "s1 a2 s2"),  # an older ticket; and one whose line never comes
+        ("a1 + a2 s1 T2", "a1 s1 T2"),  # a late ticket does not delay the others
+        ("a1 s1 + T1", "a1 s1 T1"),  # too late: printed twice rather than never
     ],
 )
 def test_order(steps, printed):
@@ -48,7 +52,7 @@ def test_order(steps, printed):
 def test_no_more_is_held_than_allowed():
     assert order_of(["a1", "a2", "a3"], held=2) == "a1"
     assert order_of(["T1", "T2", "T3", "a1", "a3"], held=2) == "T1 T2 T3", (
-        "only so many lines are remembered: a1 waits for its own again"
+        "only two lines are remembered, so a1 waits for its line again"
     )
 
 
@@ -62,10 +66,10 @@ def test_no_later_stage_is_lost_and_none_comes_before_its_ticket(steps):
         told = [step[0] for step in printed if step[1] == number]
         arrived = [step[0] for step in steps if step != "+" and step[1] == number]
         if arrived[:1] == ["a"]:
-            assert told[0] in "Ta", "first the ticket, whatever came first"
+            assert told[0] in "Ta", "the ticket is printed first"
 
 
-def test_what_waits_is_let_go_by_itself():
+def test_run_releases_held_stages_in_time():
     async def play() -> None:
         order, printed = Interleaved(TailSettings(stage_hold=10)), asyncio.Event()
         job = asyncio.ensure_future(order.run())

@@ -1,4 +1,4 @@
-"""One line an event, whatever is in it, as text and as JSON."""
+"""One line for each event, with any text in it, as text and as JSON."""
 
 from __future__ import annotations
 

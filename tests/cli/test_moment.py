@@ -1,4 +1,4 @@
-"""Times for people."""
+"""Times for display."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ DAY = 86400
 
 
 @given(st.integers(0, 4_000_000_000_000))
-def test_what_the_wire_writes_is_read_back(wall_ms):
+def test_an_instant_of_the_wire_is_parsed(wall_ms):
     assert abs(read_at(rfc3339(wall_ms)) * 1000 - wall_ms) < 0.5
 
 
 @given(st.text(max_size=30) | st.from_regex(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"))
-def test_anything_is_an_instant_or_is_shown_as_it_is(text):
+def test_a_text_that_is_not_an_instant_is_shown_as_it_is(text):
     assert local(text, 1e9) == text or read_at(text) is not None
     assert (since(text, 1e9) == "") is (read_at(text) is None)
 
@@ -34,7 +34,7 @@ def test_zones():
     assert read_at("2026-13-22T10:34:11Z") is None
 
 
-def test_the_date_is_told_where_it_is_not_todays():
+def test_the_date_is_shown_unless_it_is_today():
     now = time.mktime((2026, 11, 22, 12, 0, 0, 0, 0, -1))
     assert (
         clock(now - 60, now) == "11:59:00"

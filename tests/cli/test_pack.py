@@ -1,4 +1,4 @@
-"""`pack`: one file, the same bytes for the same source, and one clear line on an old Python."""
+"""`pack`: one file, the same bytes for the same source, and one line on an old Python."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_an_installed_package_holds_the_same_files(program, tmp_path):
 
 
 def test_the_same_source_gives_the_same_bytes(program, tmp_path):
-    """From another folder, with other times, by another hash seed, and by itself."""
+    """In another folder, with other file times, with another hash seed, and by the packed file."""
     expected = pathlib.Path(program).read_bytes()
     assert (
         run(
@@ -95,7 +95,7 @@ def test_the_same_source_gives_the_same_bytes(program, tmp_path):
 
 
 def other_pythons() -> list[str]:
-    """Every interpreter that this machine has, old ones too."""
+    """Every Python of this machine, old versions too."""
     found = glob.glob(
         os.path.join(
             os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv"),
@@ -109,7 +109,7 @@ def other_pythons() -> list[str]:
 
 
 @pytest.mark.parametrize("python", other_pythons(), ids=os.path.basename)
-def test_every_python_here_runs_it_or_says_why_not(python, program, tmp_path):
+def test_every_python_runs_it_or_prints_the_version_that_it_needs(python, program, tmp_path):
     version = tuple(
         map(
             int,
@@ -127,7 +127,7 @@ def test_every_python_here_runs_it_or_says_why_not(python, program, tmp_path):
             == 0
         )
         assert (tmp_path / "again.pyz").read_bytes() == pathlib.Path(program).read_bytes(), (
-            "whichever Python packs it"
+            "with any Python"
         )
     else:
         assert ended.returncode == 1 and ended.stdout == "", ended
@@ -153,7 +153,7 @@ def test_it_can_be_run_as_a_program(program, tmp_path):
     assert ended.returncode == 0 and ended.stdout.startswith("bridge ")
 
 
-def test_exit_statuses_come_through(program, tmp_path):
+def test_exit_statuses_are_kept(program, tmp_path):
     assert (
         run(sys.executable, program, "no-such-command", cwd=tmp_path, PYTHONPATH="").returncode == 2
     )
@@ -173,7 +173,7 @@ def test_exit_statuses_come_through(program, tmp_path):
 
 
 def test_a_broker_serves_its_page_after_its_program_was_replaced(program, tmp_path):
-    """An upgrade in place: the old broker runs on until it is started anew."""
+    """An upgrade in place: the old broker continues until its restart."""
     installed = tmp_path / "bridge.pyz"
     shutil.copy(program, installed)
     launcher = [sys.executable, str(installed)]

@@ -1,6 +1,6 @@
-"""`demo`, `bench`, the example and the tests read no rc file of the person's, and change no file.
+"""`demo`, `bench`, the example and the tests read no rc file of the user, and change no file.
 
-The person's HOME of these tests holds long histories, and rc files that leave a trace.
+HOME in these tests has long histories, and rc files that leave a trace.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def free_port() -> int:
 
 
 class Home:
-    """A person's home: long histories, and rc files that leave a trace when they are read."""
+    """A home folder with long histories, and with rc files that leave a trace when read."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder, self.traces = folder / "home", folder / "traces"
@@ -54,14 +54,14 @@ class Home:
         return self.traces / name.replace("/", "-")
 
     def seen(self) -> dict[str, object]:
-        """Every file and folder: its bytes and when it was changed."""
+        """Every file and folder: its bytes and its modification time."""
         return {
             str(path): (path.read_bytes() if path.is_file() else None, path.stat().st_mtime_ns)
             for path in self.folder.rglob("*")
         }
 
     def variables(self, shell: str) -> dict[str, str]:
-        """As a person has set them who likes to name files."""
+        """The environment of a user with many variables that name files."""
         home = str(self.folder)
         named = {
             "HISTFILE": f"{home}/.{shell}_history",
@@ -102,7 +102,7 @@ REPRESENTATIVE = (
     "tests/cli/test_hostile_folder.py::"
     "test_the_ticket_is_shown_and_nothing_of_the_panes_folder_runs[checkout]"
 )
-COMMANDS = [  # the command, and the shell that is the person's
+COMMANDS = [  # the command, and the user's shell
     (["-m", "bridge", "demo"], "bash"),
     (["-m", "bridge", "demo"], "zsh"),
     (["-m", "bridge", "demo"], "fish"),
@@ -117,7 +117,7 @@ COMMANDS = [  # the command, and the shell that is the person's
 @pytest.mark.parametrize(
     "words, shell", COMMANDS, ids=[f"{words[1]}-{words[2]}-{shell}" for words, shell in COMMANDS]
 )
-def test_no_file_of_the_persons_is_read_or_changed(home, tmp_path, words, shell):
+def test_no_file_of_the_user_is_read_or_changed(home, tmp_path, words, shell):
     inner = [f"--basetemp={tmp_path / 'inner'}"] if "pytest" in words else []
     ended = subprocess.run(
         [sys.executable, *words, *inner],
@@ -130,7 +130,7 @@ def test_no_file_of_the_persons_is_read_or_changed(home, tmp_path, words, shell)
     assert ended.returncode == 0, f"{ended.stdout[-2000:]}\n{ended.stderr[-2000:]}"
 
 
-def test_nor_by_the_example(home, tmp_path):
+def test_the_example_reads_and_changes_no_file_of_the_user(home, tmp_path):
     (tmp_path / "tmp").mkdir()
     sockets = {"TMUX_TMPDIR": str(tmp_path), "TMPDIR": str(tmp_path / "tmp")}
     variables = {**home.variables("bash"), **sockets, "BRIDGE_PORT": str(free_port())}
@@ -169,7 +169,7 @@ def test_nor_by_the_example(home, tmp_path):
     assert os.listdir(tmp_path / "tmp") == [], "a file was left behind"
 
 
-def test_a_private_environment_has_no_variable_that_leads_to_a_persons_file():
+def test_a_private_environment_has_no_variable_that_names_a_file_of_the_user():
     given = private(
         {
             "PATH": "/bin",

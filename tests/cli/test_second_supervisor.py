@@ -1,4 +1,7 @@
-"""Two supervisors in two terminals have the same default name. The second one is killed: nothing of it stays."""
+"""Two supervisors with the same default name. After SIGKILL of the second one, nothing of it stays.
+
+Two supervisors in two terminals of one machine have that name.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ def test_kill_9_of_the_second_leaves_no_agent_behind(start, program_for):
             wait_until(lambda: online() == sorted([mine, theirs]), "the second one's")
             second.wait_said("another process receives under the same name")
             second.kill()
-        wait_until(lambda: online() == [mine], "the end of what only the second one had")
+        wait_until(lambda: online() == [mine], "the end of the second one's own agent")
         lost = broker.send(theirs, "for the one that is gone")
         kept = broker.send(mine, "for the one that is here")
         wait_until(lambda: broker.ticket(kept)["status"] == "delivered", "the first one goes on")

@@ -1,4 +1,4 @@
-"""`show` on a terminal tells the broker, elsewhere it does not; and what it prints before the message is bounded."""
+"""`show` reports to the broker only on a terminal; and its output before the message is bounded."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def told(broker, ticket_id: str) -> list[dict]:
 
 
 @pytest.mark.parametrize("flags", [[], ["--body"], ["--json"]])
-def test_a_pane_that_shows_the_ticket_says_so(served, server, flags):
+def test_show_in_a_pane_reports_the_pane(served, server, flags):
     ticket_id = served.send(new_name(), "read me in the pane")
     words = shlex.join([*package_launcher(), "show", ticket_id, "--broker-url", served.url, *flags])
     pane = server.open(
@@ -43,18 +43,18 @@ def test_a_pane_that_shows_the_ticket_says_so(served, server, flags):
     )
     evidence = wait_until(lambda: told(served, ticket_id), "the stage")
     assert evidence == [{"pane": pane.id, "tty": pane.get("pane_tty")}]
-    assert pane.is_shown("read me in the pane"), "first the text, then the stage"
+    assert pane.is_shown("read me in the pane"), "the text comes before the stage"
     assert served.ticket(ticket_id)["status"] == "pending"
 
 
-def test_a_terminal_without_tmux_names_its_device_alone(bridge, served):
+def test_show_on_a_terminal_without_tmux_reports_the_device(bridge, served):
     ticket_id = served.send(new_name(), "hello")
     assert on_terminal(bridge.environment, "show", ticket_id)[0] == 0
     (evidence,) = told(served, ticket_id)
     assert list(evidence) == ["tty"] and evidence["tty"].startswith("/dev/")
 
 
-def test_a_pipe_says_nothing(bridge, served):
+def test_show_into_a_pipe_reports_nothing(bridge, served):
     ticket_id = served.send(new_name(), "hello")
     for flags in ([], ["--json"], ["--body"]):
         bridge.run("show", ticket_id, *flags)
@@ -62,7 +62,7 @@ def test_a_pipe_says_nothing(bridge, served):
 
 
 def on_terminal(settings: dict[str, str], *words: str) -> tuple[int, str, str]:
-    """Run a command whose stdout is a terminal: its status, what the terminal got, its stderr."""
+    """Run a command with a terminal as stdout: exit status, the terminal's text, stderr."""
 
     async def run() -> tuple[int, str, str]:
         terminal, other_end = pty.openpty()
@@ -85,7 +85,7 @@ def on_terminal(settings: dict[str, str], *words: str) -> tuple[int, str, str]:
 
 
 def played(answers, *flags: str):
-    """`show` on a terminal against a broker that knows one ticket, and answers `shown` as `answers` has it."""
+    """`show` on a terminal, against a broker with one ticket and these answers to `shown`."""
     left = list(answers)
 
     async def handler(asked, writer):
@@ -118,20 +118,20 @@ def test_an_older_broker_is_no_error(status):
     assert played([problem(status, "nothing lives there")])[0] == ""
 
 
-def test_a_broker_that_is_away_for_a_moment_is_told_later():
+def test_the_report_is_repeated_until_the_broker_answers():
     done = (200, {"ticketId": "T-1", "status": "pending"})
     assert played([None, problem(503, "stopping"), done], "--patience", "60000") == ("", [done])
 
 
-def test_a_broker_that_stays_away_is_one_line_and_no_failure():
+def test_a_broker_that_never_answers_the_report_is_one_line_and_no_failure():
     said, _ = played([None], "--patience", "300")
     assert (
-        said.startswith("bridge: the broker could not be told that this was shown: ")
+        said.startswith("bridge: could not report to the broker that this was shown: ")
         and said.count("\n") == 1
     )
 
 
-def test_what_stands_before_the_message_is_bounded(bridge, served):
+def test_the_output_before_the_message_is_bounded(bridge, served):
     metadata = {
         "origin": "x" * 5000,
         "long": "y" * 100_000,

@@ -1,4 +1,4 @@
-"""A shell's ticket is delivered when `show` has said that it ran in that pane, and not before (issue 9, H2 and B3)."""
+"""A shell's ticket is delivered after `show` has reported that pane (issue 9, H2 and B3)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ QUICK = {
     "BRIDGE_RETRY_MAX": "500",
 }
 
-LONG = 90.0  # seconds: what is never shown costs BRIDGE_SHOWN_WAIT each time
+LONG = 90.0  # seconds; each try of a ticket that is never shown takes BRIDGE_SHOWN_WAIT
 
 
 @pytest.fixture
 def tmux(tmp_path):
-    """A private tmux server: `tmux(...)` runs one command of it."""
+    """A private tmux server: `tmux(...)` runs one command on it."""
     name = f"bridge-shown-{uuid.uuid4().hex[:8]}"
     settings = environment(HOME=str(tmp_path))
 
@@ -58,7 +58,7 @@ def screen(tmux, agent: str) -> str:
 
 
 def see(tmux, agent, watch, condition, what: str) -> None:
-    """Wait for it; else say what watcher and pane show."""
+    """Wait for the condition. A failure contains the output of the watcher and of the pane."""
     try:
         wait_until(condition, what, LONG)
     except AssertionError as error:
@@ -71,7 +71,7 @@ def watching(bridge, tmux, agent: str, *flags: str, **settings: str):
     )
 
 
-def test_a_ticket_is_verified_because_show_said_so(bridge, served, tmux):
+def test_a_ticket_is_verified_by_the_report_of_show(bridge, served, tmux):
     agent = new_name()
     open_shell(tmux, agent)
     with watching(bridge, tmux, agent):
@@ -90,8 +90,11 @@ def test_a_ticket_is_verified_because_show_said_so(bridge, served, tmux):
 
 
 def test_a_command_that_fails_in_the_pane_is_no_delivery(bridge, served, tmux, tmp_path):
-    """B3: "No module named bridge" in the pane, and the ticket was called delivered. The sender hears why it waits."""
-    agent, broken = new_name(), tmp_path / "bridge"  # a command of that name which shows nothing
+    """B3: "No module named bridge" was in the pane, and the ticket counted as delivered.
+
+    Now it stays pending, and `why` gives the reason.
+    """
+    agent, broken = new_name(), tmp_path / "bridge"  # there is no such file
     open_shell(tmux, agent)
     command = f"python3 {shlex.quote(str(broken))} show {{id}}"
     with watching(
@@ -105,9 +108,9 @@ def test_a_command_that_fails_in_the_pane_is_no_delivery(bridge, served, tmux, t
             served.ticket(ticket)
         )
         assert screen(tmux, agent).count(f"show {ticket}") == 2, "BRIDGE_SHOW_TRIES"
-        wait_until(lambda: "unconfirmed" in bridge.run("why", ticket), "why says so")
+        wait_until(lambda: "unconfirmed" in bridge.run("why", ticket), "the reason in why")
         assert served.ticket(behind)["status"] == "pending"
-        # A person mends it: what was typed is asked about, and nothing is typed again.
+        # A person runs the right command. Then the ticket is delivered, and not typed again.
         tmux(
             "send-keys",
             "-t",
@@ -118,16 +121,21 @@ def test_a_command_that_fails_in_the_pane_is_no_delivery(bridge, served, tmux, t
         wait_until(lambda: served.ticket(ticket)["status"] == "delivered", "the delivery")
 
 
-def test_what_stays_unconfirmed_steps_aside_for_its_successors(bridge, served, tmux, tmp_path):
+def test_a_ticket_that_stays_unconfirmed_is_set_aside(bridge, served, tmux, tmp_path):
     agent = new_name()
     (tmp_path / "bridge").write_text(
-        "import os, sys\nif sys.argv[2] != open('poison').read(): os.execv(sys.argv[-1], sys.argv[-1:] + ['-I', %r, *sys.argv[1:-1]])\n"
+        "import os, sys\n"
+        "if sys.argv[2] != open('poison').read():"
+        " os.execv(sys.argv[-1], sys.argv[-1:] + ['-I', %r, *sys.argv[1:-1]])\n"
         % str(ROOT / "bridge")
     )
     (tmp_path / "poison").write_text("poison-" + agent)
     open_shell(tmux, agent)
     tmux("send-keys", "-t", f"=dev-{agent}:", f"cd {shlex.quote(str(tmp_path))}; clear", "Enter")
-    command = f"python3 {shlex.quote(str(tmp_path / 'bridge'))} show {{id}} --broker-url {served.url} {sys.executable}"
+    command = (
+        f"python3 {shlex.quote(str(tmp_path / 'bridge'))} show {{id}} --broker-url {served.url} "
+        f"{sys.executable}"
+    )
     with watching(bridge, tmux, agent, "--shell-command", command) as watch:
         poison = served.send(agent, "never shown", ticketId="poison-" + agent)
         after = served.send(agent, "after it")
@@ -143,7 +151,9 @@ def test_what_stays_unconfirmed_steps_aside_for_its_successors(bridge, served, t
         )
 
 
-def test_a_command_that_cannot_tell_is_acknowledged_as_not_verified(bridge, served, tmux, tmp_path):
+def test_a_command_that_reports_nothing_is_acknowledged_as_not_verified(
+    bridge, served, tmux, tmp_path
+):
     agent = new_name()
     open_shell(tmux, agent)
     with watching(
@@ -164,8 +174,8 @@ def test_a_command_that_cannot_tell_is_acknowledged_as_not_verified(bridge, serv
     assert (tmp_path / "log").read_text().split() == [ticket]
 
 
-def test_a_look_of_another_terminal_is_no_evidence(bridge, served, tmux, tmp_path):
-    """The sender looks at the ticket in a pane of its own while the command in the right one fails."""
+def test_a_report_of_another_terminal_is_no_evidence(bridge, served, tmux, tmp_path):
+    """The sender runs `show` in another pane, while the command in the right pane fails."""
     agent, other = new_name(), new_name()
     open_shell(tmux, agent)
     open_shell(tmux, other)
@@ -193,8 +203,10 @@ def test_a_look_of_another_terminal_is_no_evidence(bridge, served, tmux, tmp_pat
         assert served.ticket(ticket)["status"] == "pending"
 
 
-def test_a_broker_that_is_killed_after_the_typing_hears_of_it_later(program_for, tmux, tmp_path):
-    """H2: `show` waits for the broker, and so does the acknowledgement."""
+def test_a_broker_that_is_killed_after_the_typing_gets_the_report_later(
+    program_for, tmux, tmp_path
+):
+    """H2: `show` and the acknowledgement both wait for the broker."""
     agent, store = new_name(), tmp_path / "bridge.db"
     open_shell(tmux, agent)
     with Broker(package_launcher(), store, BRIDGE_RATE_LIMIT=0) as broker:

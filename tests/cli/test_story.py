@@ -1,4 +1,4 @@
-"""Where a ticket stands, as a table of facts and sentences."""
+"""The state of a ticket, as a table of facts and sentences."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def here(**fields) -> AgentView:
         (
             facts(moment("expired", 100), status="expired"),
             "expired",
-            "it expired undelivered at 12:05:51: its sender gave it only so long to live (ttlMs)",
+            "it expired undelivered at 12:05:51: its sender limited its time to live (ttlMs)",
         ),
         (
             facts(moment("expired", 100, reason="no agent of that name"), status="expired"),
@@ -109,7 +109,8 @@ def here(**fields) -> AgentView:
                 agent=here(),
             ),
             "received",
-            "lucy's watcher has had it since 12:03:21 (4 m 10 s) and has not said what it waits for; it was shown on /dev/pts/7 at 12:06:01",
+            "lucy's watcher has had it since 12:03:21 (4 m 10 s) and has not reported what it "
+            "waits for; it was shown on /dev/pts/7 at 12:06:01",
         ),
         (
             facts(
@@ -124,7 +125,8 @@ def here(**fields) -> AgentView:
                 agent=here(),
             ),
             "aside",
-            "lucy's watcher lets other tickets pass it, since 12:06:41 (50 s): given up after 10 tries: `exit 3` ended with exit status 3",
+            "lucy's watcher has set it aside, since 12:06:41 (50 s): given up after 10 tries: "
+            "`exit 3` ended with exit status 3",
         ),
         (
             facts(
@@ -141,7 +143,8 @@ def here(**fields) -> AgentView:
                 agent=here(waiting=Waiting("`exit 3` ended with exit status 3", at(16), "T9")),
             ),
             "pane",
-            "lucy's watcher waits: `exit 3` ended with exit status 3, since 12:07:15 (16 s); the watcher box:7 holds it until 12:07:41",
+            "lucy's watcher waits: `exit 3` ended with exit status 3, since 12:07:15 (16 s); "
+            "the watcher box:7 holds it until 12:07:41",
         ),
         (
             facts(moment("claimed", 5, "box:7", leaseUntilAt=at(-10)), agent=here()),
@@ -151,17 +154,19 @@ def here(**fields) -> AgentView:
         (
             facts(names=("lucia", "max")),
             "never-asked",
-            "nobody by the name of lucy ever asked for tickets, as far as the broker remembers; is one of these meant: lucia?",
+            "no watcher has ever asked for the tickets of lucy, as far as the broker remembers; "
+            "did you mean lucia?",
         ),
         (
             facts(up_since=at(3600)),
             "never-asked",
-            "nobody by the name of lucy ever asked for tickets, since the broker started at 11:07:31",
+            "no watcher has ever asked for the tickets of lucy, since the broker started at "
+            "11:07:31",
         ),
         (
             facts(names=("lucy",)),
             "no-watcher",
-            "no watcher is connected for lucy (it is registered, and was not seen yet)",
+            "no watcher is connected for lucy (it is registered, but was never seen)",
         ),
         (
             facts(agent=AgentView("lucy", last_heartbeat=at(90_000)), names=("lucy",)),
@@ -171,19 +176,22 @@ def here(**fields) -> AgentView:
         (
             facts(STREAMED, agent=AgentView("lucy", last_heartbeat=at(60))),
             "no-watcher",
-            "no watcher is connected for lucy (one received it at 12:03:21 by an event stream, last seen 12:06:31)",
+            "no watcher is connected for lucy (one received it at 12:03:21 by an event stream, "
+            "last seen 12:06:31)",
         ),
         (
             facts(
                 STREAMED, agent=here(health="lost", waiting=Waiting("no session dev-lucy", at(200)))
             ),
             "pane-lost",
-            "lucy's watcher is connected, but has lost its pane (tmux session dev-lucy, pane 0) since 12:04:11 (3 m 20 s): no session dev-lucy; it looks for it again and again",
+            "lucy's watcher is connected, but has lost its pane (tmux session dev-lucy, pane 0) "
+            "since 12:04:11 (3 m 20 s): no session dev-lucy; it keeps looking for the pane",
         ),
         (
             facts(agent=here(health="lost", session="")),
             "pane-lost",
-            "lucy's watcher is connected, but has lost its pane (its tmux session); it looks for it again and again",
+            "lucy's watcher is connected, but has lost its pane (its tmux session); "
+            "it keeps looking for the pane",
         ),
         (
             facts(STREAMED, agent=here(), before=Before(1, "T7")),
@@ -193,7 +201,8 @@ def here(**fields) -> AgentView:
         (
             facts(STREAMED, agent=here(waiting=ASKED), before=Before(2, "T7")),
             "behind",
-            "2 tickets are before it; T7 is first and waits: lucy's pane is at a password prompt since 12:04:11 (3 m 20 s)",
+            "2 tickets are before it; T7 is first and waits: lucy's pane is at a password prompt "
+            "since 12:04:11 (3 m 20 s)",
         ),
         (
             facts(agent=here(), before=Before(1600, "", False)),
@@ -218,17 +227,18 @@ def here(**fields) -> AgentView:
         (
             facts(agent=here(connection="longpoll"), before=Before()),
             "not-received",
-            "lucy is connected by long-polls and has not been given it yet",
+            "lucy is connected by long-polls, but has not received it yet",
         ),
         (
             facts(STREAMED, agent=here()),
             "received",
-            "lucy's watcher has had it since 12:03:21 (4 m 10 s) and has not said what it waits for",
+            "lucy's watcher has had it since 12:03:21 (4 m 10 s) and has not reported what it "
+            "waits for",
         ),
         (
             facts(STREAMED, agent=here(health="busy")),
             "received",
-            "lucy's watcher has had it since 12:03:21 (4 m 10 s) and says that its pane is busy",
+            "lucy's watcher has had it since 12:03:21 (4 m 10 s) and reports that its pane is busy",
         ),
         (
             facts(
@@ -238,21 +248,22 @@ def here(**fields) -> AgentView:
                 tells_waiting=False,
             ),
             "received",
-            "lucy's watcher has had it since 12:03:21 (4 m 10 s) and waits for its pane, or for its turn; this broker is too old to say which",
+            "lucy's watcher has had it since 12:03:21 (4 m 10 s) and waits for its pane, or for "
+            "its turn; this broker is too old to report which",
         ),
     ],
 )
-def test_where_it_stands(given, state, text):
+def test_state_and_text(given, state, text):
     standing = stand(given, NOW)
     assert (standing.state, standing.text) == (state, text)
 
 
-def test_what_one_may_try():
+def test_the_suggested_command():
     assert stand(facts(STREAMED, agent=HERE), NOW).mend == own_words() + " explain 'dev lucy' 0"
     assert stand(facts(), NOW).mend == own_words() + " watch lucy SESSION PANE"
 
 
-def test_it_is_told_in_lines_with_steps_and_without_the_same_evidence_twice():
+def test_the_lines_have_the_steps_and_no_evidence_twice():
     evidence = {"form": "agent", "pane": "%3"}
     given = facts(
         STREAMED,
@@ -274,7 +285,7 @@ def test_it_is_told_in_lines_with_steps_and_without_the_same_evidence_twice():
     ]
 
 
-def test_a_terminal_that_shows_it_is_told_in_words():
+def test_the_stage_shown_names_the_terminal():
     given = facts(
         moment("shown", 10, pane="%3", tty="/dev/pts/7"),
         moment("shown", 9, tty="/dev/pts/8"),
@@ -300,7 +311,7 @@ def test_evidence_may_be_a_sentence():
     )
 
 
-def test_nothing_of_it_acts_on_a_terminal():
+def test_no_text_can_act_on_a_terminal():
     nasty = "\x1b[31m\n\u202e"
     ticket = Ticket(nasty, 1, nasty, nasty, origin=nasty, created_at=nasty, updated_at=nasty)
     given = Facts(

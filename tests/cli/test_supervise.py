@@ -1,4 +1,7 @@
-"""`supervise` as a person runs it: words, a file that changes, signals, kills; without panes. Those are in tests/supervise."""
+"""The command `supervise` without panes: arguments, a file that changes, signals, SIGKILL.
+
+Panes are in test_supervise_panes.py.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ def subscribed(served, name):
 
 
 def write(path, agents):
-    """As an editor does: a new file in the place of the old one."""
+    """Write like an editor: replace the file with a new one."""
     new = path.with_suffix(".new")
     new.write_text(json.dumps(dict.fromkeys(agents), indent=1))
     os.replace(new, path)
@@ -51,7 +54,7 @@ def test_a_restart_resumes_under_the_same_name(bridge, served):
         wait_until(lambda: subscribed(served, name) == sorted([lucy, gone]), "the subscriptions")
     sent = served.send(lucy)
     with bridge.running("supervise", lucy, "--print", "--name", name) as process:
-        wait_until(lambda: lines_of(process, lucy) == [sent], "what came meanwhile")
+        wait_until(lambda: lines_of(process, lucy) == [sent], "the ticket from the meantime")
         wait_until(lambda: subscribed(served, name) == [lucy], "the other is given up")
 
 
@@ -95,12 +98,12 @@ def test_a_file_that_changes_is_read_again_and_a_bad_one_changes_nothing(bridge,
         sent += [served.send(stays), served.send(goes)]
         wait_until(lambda: len(process.lines) == 3, f"the third: {process.said}")
         assert len(served.pending(goes)) == 1
-        assert sum("line 3" in line for line in process.said) == 1, "it is said once"
+        assert sum("line 3" in line for line in process.said) == 1, "it is logged once"
         write(path, [goes])
         wait_until(lambda: lines_of(process, goes) == sent[-1:], "it came back")
 
 
-def test_sighup_looks_at_once(bridge, served, tmp_path):
+def test_sighup_reads_the_agents_at_once(bridge, served, tmp_path):
     first, second, path, name = new_name(), new_name(), tmp_path / "agents.json", new_name()
     write(path, [first])
     with bridge.running(
@@ -126,7 +129,7 @@ def test_sighup_looks_at_once(bridge, served, tmp_path):
         (["--file", "no-such-file.json"], "cannot be read"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(bridge, words, says):
+def test_wrong_arguments_are_one_line(bridge, words, says):
     bridge.run("supervise", *words, status=2)
     assert says in bridge.stderr and bridge.stderr.count("\n") == 1
 
@@ -138,7 +141,7 @@ def test_a_bad_file_at_the_start_is_an_error_that_names_the_line(bridge, tmp_pat
     assert f"{path} line 3: " in bridge.stderr
 
 
-def test_sigterm_finishes_what_is_under_way_and_a_second_signal_does_not_wait(
+def test_sigterm_finishes_the_current_tickets_and_a_second_signal_ends_at_once(
     bridge, served, tmp_path
 ):
     agents = [new_name(), new_name()]
@@ -166,7 +169,7 @@ def test_sigterm_finishes_what_is_under_way_and_a_second_signal_does_not_wait(
     assert [served.ticket(each)["status"] for each in more] == ["pending"] * 2
 
 
-def test_a_reader_that_goes_away_ends_it_with_the_status_of_a_closed_pipe(bridge, served):
+def test_a_closed_stdout_ends_it_with_status_141(bridge, served):
     lucy, bob = new_name(), new_name()
     words = [
         *package_launcher(),
@@ -191,7 +194,7 @@ def test_a_reader_that_goes_away_ends_it_with_the_status_of_a_closed_pipe(bridge
 
 
 def test_kill_9_of_the_broker_loses_nothing_and_repeats_nothing(program_for, tmp_path):
-    """The broker dies again and again while tickets flow; what was accepted is printed once, in order."""
+    """The broker is killed again and again. Accepted tickets are printed once, in order."""
     agents = ["lucy", "bob", "max"]
     broker = Broker(package_launcher(), tmp_path / "bridge.db", BRIDGE_RATE_LIMIT=0).start()
     port, sent = broker.port, {agent: [] for agent in agents}
@@ -209,7 +212,7 @@ def test_kill_9_of_the_broker_loses_nothing_and_repeats_nothing(program_for, tmp
             wait_until(lambda: not any(map(broker.pending, agents)), f"all: {process.said[-3:]}")
             wait_until(
                 lambda: sum(len(lines_of(process, agent)) for agent in agents) >= 90,
-                "what was printed to be read",
+                "all lines",
             )
             assert {agent: lines_of(process, agent) for agent in agents} == sent
     finally:

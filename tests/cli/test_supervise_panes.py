@@ -1,4 +1,7 @@
-"""`supervise` and many real panes: each ticket once in its own, whoever is killed beside it. BRIDGE_TEST_PANES sets how many."""
+"""`supervise` with many real panes: each ticket once in its own pane, after any process is killed.
+
+BRIDGE_TEST_PANES sets the number of panes.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ QUICK = {
 
 
 class Ward:
-    """A tmux server with one bash for each agent, in a folder of its own, where it writes down what it was given."""
+    """A tmux server with one bash for each agent. Each writes its tickets into a file."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
@@ -81,7 +84,7 @@ class Ward:
 
     def stop(self) -> None:
         self.tmux.stop()
-        for pid in self.pids:  # a shell still writes its history into our folder
+        for pid in self.pids:  # an ending shell writes its history into our folder
             wait_until(
                 lambda pid=pid: not pathlib.Path(f"/proc/{pid}").exists(), "the end of a pane"
             )
@@ -96,7 +99,7 @@ def ward(tmp_path_factory):
 
 @pytest.fixture
 def sending(ward):
-    """Tickets to everybody, as quickly as the broker takes them, from a thread; its failure is the test's."""
+    """sending(broker, rounds): send tickets to all agents, as fast as the broker accepts them."""
     numbers = itertools.count(len([each for sent in ward.sent.values() for each in sent]))
 
     def send(broker, rounds: int) -> None:
@@ -139,9 +142,7 @@ def test_sessions_become_agents_and_each_pane_gets_its_own_tickets_once(
         }
 
 
-def test_a_pane_that_is_killed_and_one_that_stays_busy_leave_the_others_alone(
-    bridge, served, ward, sending
-):
+def test_a_killed_pane_and_a_busy_one_do_not_disturb_the_others(bridge, served, ward, sending):
     lost, busy, *others = ward.agents
     with bridge.running(
         *ward.words("--sessions", "dev-*", "--name", "ward", "--forget-after", "3600000"), **QUICK
@@ -187,7 +188,7 @@ def test_a_pane_that_is_killed_and_one_that_stays_busy_leave_the_others_alone(
 def test_kill_9_of_the_supervisor_and_of_the_broker_under_load(
     program_for, ward, sending, tmp_path
 ):
-    """Twice each, while tickets flow to every pane; then every ticket is in its pane, once, in order."""
+    """Each is killed twice during sends. Then every ticket is in its pane, once, in order."""
     broker = Broker(package_launcher(), tmp_path / "bridge.db", BRIDGE_RATE_LIMIT=0).start()
     broker.flags = ["--port", str(broker.port)]
     words = ward.words("--sessions", "dev-*", "--name", "ward")
@@ -240,7 +241,10 @@ def test_two_supervisors_started_by_mistake_type_nothing_twice(
 
 
 def test_agents_that_were_registered_are_discovered_and_moved(program_for, start, ward):
-    """By words, by id and by the registry; the command line wins."""
+    """Agents come from the command line, by name and by pane id, and from the registry.
+
+    The command line wins.
+    """
     served = start(BRIDGE_RATE_LIMIT=0)
     bridge = program_for(served.url)
     first, second, third = ward.agents[:3]
@@ -263,9 +267,10 @@ def test_agents_that_were_registered_are_discovered_and_moved(program_for, start
         **QUICK,
     ) as process:
         sent = [served.send(agent) for agent in ("named", "by-id", "found")]
-        given = lambda: [
-            ward.given(agent)[len(before[agent]) :] for agent in (first, second, third)
-        ]
+
+        def given() -> list[list[str]]:
+            return [ward.given(agent)[len(before[agent]) :] for agent in (first, second, third)]
+
         wait_until(
             lambda: given() == [[each] for each in sent], f"one each: {process.said[-5:]}", LONG
         )

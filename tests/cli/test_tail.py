@@ -1,4 +1,4 @@
-"""`tail`: tickets and what becomes of them, across a restart of the broker, and with one that tells no stages."""
+"""`tail`: tickets and their stages, also after a restart of the broker, and without stages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def parsed(tail) -> list:
 
 
 def stages_of(tail, ticket_id: str) -> list:
-    """What was told of a ticket: "ticket" for its own line."""
+    """The printed stages of a ticket, with "ticket" for its own line."""
     return [
         each.get("stage", "ticket") for each in parsed(tail) if each.get("ticketId") == ticket_id
     ]
@@ -79,7 +79,7 @@ def test_each_stage_comes_after_its_ticket_once(bridge, served):
         assert tail.complaints() == [] == everything.complaints()
 
 
-def test_one_thread_and_tickets_alone(bridge, served):
+def test_thread_and_no_stages(bridge, served):
     agent, thread = new_name(), new_name()
     with (
         bridge.running("tail", "--thread", thread, "--json") as tail,
@@ -97,7 +97,7 @@ def test_one_thread_and_tickets_alone(bridge, served):
             process.stop(signal.SIGINT, 130)
 
 
-def test_a_restart_of_the_broker_loses_no_ticket_and_says_what_it_may_have_missed(
+def test_a_restart_of_the_broker_loses_no_ticket_and_reports_that_stages_may_be_missing(
     tmp_path, program_for
 ):
     broker = Broker(package_launcher(), tmp_path / "bridge.db")
@@ -114,19 +114,19 @@ def test_a_restart_of_the_broker_loses_no_ticket_and_says_what_it_may_have_misse
         broker.flags = ["--port", str(broker.port)]
         broker.start()
         second = broker.send("lucy", "after")
-        wait_until(lambda: stages_of(tail, second), f"what came after: {tail.said}")
+        wait_until(lambda: stages_of(tail, second), f"the second: {tail.said}")
         wait_until(
             lambda: any(each == {"event": "missed", "events": None} for each in parsed(tail)),
             "that something may be missing",
         )
-        assert stages_of(tail, first) == ["ticket"], "not told again"
+        assert stages_of(tail, first) == ["ticket"], "not printed again"
         broker.acknowledge(second)
         wait_until(lambda: "acknowledged" in stages_of(tail, second), "stages again")
-        assert any("stages may have been missed" in line for line in tail.said)
+        assert any("finished already may be missing" in line for line in tail.said)
         tail.stop(signal.SIGINT, 130)
 
 
-def test_a_broker_that_tells_no_stages(program_for):
+def test_a_broker_without_stages(program_for):
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
     ticket = {
         "ticketId": "T1",
@@ -153,7 +153,7 @@ def test_a_broker_that_tells_no_stages(program_for):
             with program_for(broker.url).running("tail") as tail:
                 await wait_for(lambda: tail.lines and tail.complaints(), f"the ticket: {tail.said}")
                 assert tail.lines == ["then 1 ui > lucy T1 hello"] and tail.complaints() == [
-                    "bridge: tickets only: the broker tells no stages (no such thing)"
+                    "bridge: tickets only: the broker sends no stages (no such thing)"
                 ]
                 tail.stop(signal.SIGINT, 130)
 
@@ -164,9 +164,9 @@ def test_a_broker_that_tells_no_stages(program_for):
     "words, status",
     [(["--broker-url", "http://127.0.0.1:1"], 3), (["a\x1b"], 2), (["--after", "x"], 2)],
 )
-def test_what_goes_wrong_at_the_start(bridge, words, status):
+def test_errors_at_the_start(bridge, words, status):
     bridge.run("tail", *words, status=status)
 
 
-def test_a_broker_that_streams_nothing(start, program_for):
+def test_a_broker_without_streams(start, program_for):
     program_for(start(DISABLE_SSE="true").url).run("tail", status=5)

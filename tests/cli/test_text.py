@@ -1,4 +1,4 @@
-"""Nothing that a ticket holds can act on a terminal, whatever it is."""
+"""No text of a ticket can act on a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ nasty = st.text(
 
 
 def is_harmless(letter: str) -> bool:
-    """Not a control, and nothing that a terminal reorders or hides."""
+    """Not a control character, and not one with which a terminal reorders or hides text."""
     return unicodedata.category(letter) not in (
         "Cc",
         "Cs",

@@ -1,24 +1,18 @@
-"""`watch` as a person runs it: prints, commands, real panes; kills of broker and watcher in between."""
+"""The command `watch` without panes: --print and --exec, signals, SIGKILL of broker and watcher.
+
+Panes are in test_watch_panes.py.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import pathlib
-import re
-import shlex
 import signal
 import subprocess
-import sys
-import uuid
 from urllib.parse import quote
 
 import pytest
-from running import ROOT, Broker, environment, new_name, package_launcher, stages, wait_until
-
-from bridge.self_command import own_words
-
-AGENT_SCRIPT = pathlib.Path(__file__).resolve().parent.parent / "tmux" / "agents" / "agent.py"
+from running import ROOT, Broker, new_name, package_launcher, stages, wait_until
 
 
 def is_finished(broker, ticket_ids) -> bool:
@@ -48,7 +42,10 @@ def test_print_gives_each_ticket_as_a_line_and_acknowledges_it(bridge, served):
 
 def test_exec_runs_a_command_per_ticket_and_tries_again_when_it_fails(bridge, served, tmp_path):
     agent, log = new_name(), tmp_path / "log"
-    command = f"cat >> {log}; echo end-$BRIDGE_TICKET_ID >> {log}; mkdir {tmp_path}/$BRIDGE_TICKET_ID 2>/dev/null && exit 3; exit 0"
+    command = (
+        f"cat >> {log}; echo end-$BRIDGE_TICKET_ID >> {log}; "
+        f"mkdir {tmp_path}/$BRIDGE_TICKET_ID 2>/dev/null && exit 3; exit 0"
+    )
     with bridge.running("watch", agent, "--exec", command) as watch:
         sent = [served.send(agent, f"text {number}") for number in range(2)]
         wait_until(lambda: is_finished(served, sent), f"both: {watch.said}")
@@ -60,7 +57,7 @@ def test_exec_runs_a_command_per_ticket_and_tries_again_when_it_fails(bridge, se
     assert json.loads(lines[0])["payload"] == "text 0"
 
 
-def test_exec_that_takes_too_long_is_killed_with_what_it_started(bridge, served, tmp_path):
+def test_exec_that_takes_too_long_is_killed_with_its_children(bridge, served, tmp_path):
     agent, pid = new_name(), tmp_path / "pid"
     command = f"if [ -e {pid} ]; then exit 0; fi; sleep 1000 & echo $! > {pid}; wait"
     with bridge.running("watch", agent, "--exec", command, "--exec-timeout", "500") as watch:
@@ -77,7 +74,7 @@ def is_alive(pid: int) -> bool:
     return state != "Z"
 
 
-def test_sigterm_finishes_what_is_under_way_and_a_second_signal_does_not_wait(
+def test_sigterm_finishes_the_current_ticket_and_a_second_signal_ends_at_once(
     bridge, served, tmp_path
 ):
     agent, begun = new_name(), tmp_path / "begun"
@@ -99,8 +96,8 @@ def test_sigterm_finishes_what_is_under_way_and_a_second_signal_does_not_wait(
         assert served.ticket(second)["status"] == "pending"
 
 
-def test_a_signal_that_the_starter_ignores_is_ignored(bridge, served):
-    """nohup(1): the terminal closes, the watcher goes on."""
+def test_a_signal_that_is_ignored_at_the_start_stays_ignored(bridge, served):
+    """nohup(1): the terminal closes, and the watcher continues."""
     agent = new_name()
     with bridge.running("watch", agent, "--print", launcher=("nohup",)) as watch:
         watch.wait_said("receiving")
@@ -110,7 +107,7 @@ def test_a_signal_that_the_starter_ignores_is_ignored(bridge, served):
         assert not any("stopping" in line for line in watch.said)
 
 
-def test_a_reader_that_goes_away_ends_it_quietly_and_the_ticket_waits(bridge, served):
+def test_a_closed_stdout_ends_it_with_status_141_and_the_ticket_waits(bridge, served):
     agent = new_name()
     words = [*package_launcher(), "watch", agent, "--print", "--log-level", "error"]
     with subprocess.Popen(
@@ -125,7 +122,7 @@ def test_a_reader_that_goes_away_ends_it_quietly_and_the_ticket_waits(bridge, se
 
 
 def test_kill_9_of_the_broker_loses_nothing_and_repeats_nothing(program_for, tmp_path):
-    """The broker dies again and again while tickets flow; what was accepted is printed once, in order."""
+    """The broker is killed again and again. Accepted tickets are printed once, in order."""
     broker = Broker(package_launcher(), tmp_path / "bridge.db", BRIDGE_RATE_LIMIT=0).start()
     port, sent = broker.port, []
     try:
@@ -158,7 +155,7 @@ def test_kill_9_of_the_watcher_leaves_the_ticket_for_the_next_one(bridge, served
         assert len(watch.lines) == 1
 
 
-def test_two_watchers_of_one_agent_share_and_never_double(bridge, served):
+def test_two_watchers_of_one_agent_print_each_ticket_once(bridge, served):
     agent = new_name()
     with (
         bridge.running("watch", agent, "--print", "--lease", "1000") as one,
@@ -195,176 +192,3 @@ def test_log_lines_as_json(bridge, served):
         first, second = json.loads(watch.said[0]), json.loads(watch.said[1])
         assert first["level"] == "info" and "watching agent=" in first["message"]
         assert (second["fields"]["tier"], second["fields"]["after"]) == ("sse", 0)
-
-
-# Real panes
-
-
-@pytest.fixture(scope="module")
-def tmux(tmp_path_factory):
-    """A private tmux server, whose panes know nothing of where this source is."""
-    name, home = f"bridge-cli-{uuid.uuid4().hex[:12]}", tmp_path_factory.mktemp("home")
-    path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
-    variables = environment(LC_ALL="C.UTF-8", HOME=home, PATH=path, PYTHONPATH="")
-
-    def tmux(*words: str) -> str:
-        done = subprocess.run(
-            ["tmux", "-u", "-L", name, "-f", "/dev/null", *words],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            env=variables,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    tmux.name, tmux.home = name, home
-    tmux("new-session", "-d", "-s", "keeper", "sleep 100000")
-    yield tmux
-    tmux("kill-server")
-
-
-def open_pane(tmux, session: str, command: str) -> None:
-    tmux("new-session", "-d", "-s", session, "-x", "150", "-y", "50", "-c", str(tmux.home), command)
-
-
-def test_a_bash_pane_gets_the_command_and_shows_the_ticket_without_running_it(bridge, served, tmux):
-    agent = new_name()
-    open_pane(tmux, "dev-" + agent, "exec bash --norc --noprofile")
-    hostile = "hello from bob\n$(touch pwned)\n`touch pwned`\n;touch pwned\n\x1b[201~touch pwned\n"
-    with bridge.running("watch", agent, "dev-" + agent, "0", "-L", tmux.name) as watch:
-        sent = [
-            served.send(agent, hostile),
-            served.send(agent, "the second", ticketId=f"odd id; $(touch pwned) {agent}"),
-        ]
-        wait_until(lambda: is_finished(served, sent), f"both: {watch.said}")
-        wait_until(
-            lambda: (
-                "the second" in tmux("capture-pane", "-p", "-J", "-S", "-", "-t", f"=dev-{agent}:")
-            ),
-            "the output of show",
-        )
-    screen = tmux("capture-pane", "-p", "-J", "-S", "-", "-t", f"=dev-{agent}:")
-    assert (
-        screen.count(f"{own_words()} show {sent[0]} --broker-url {served.url}") == 1
-        and screen.count("hello from bob") == 1
-    )
-    assert (
-        "show --id64 " in screen
-        and not (ROOT / "pwned").exists()
-        and not (pathlib.Path(str(tmux.home)) / "pwned").exists()
-    )
-    evidence = [
-        entry for entry in served.ticket(sent[0])["history"] if entry["stage"] == "injected"
-    ][0]["evidence"]
-    assert (
-        evidence["form"] == "shell"
-        and re.fullmatch(r"\d{4}-\d\d-\d\dT.*Z", evidence["submittedAt"])
-        and f"dev-{agent}" in evidence["pane"]
-    )
-    listed = {each["agentId"]: each for each in json.loads(bridge.run("agents", "--json"))}
-    assert listed[agent]["metadata"] == {
-        "session": "dev-" + agent,
-        "paneId": "0",
-        "registeredBy": "bridge",
-    }
-
-
-def test_a_full_screen_agent_gets_the_text_itself(bridge, served, tmux, tmp_path):
-    agent, log = new_name(), tmp_path / "messages"
-    open_pane(
-        tmux,
-        "dev-" + agent,
-        "exec " + shlex.join([sys.executable, str(AGENT_SCRIPT), "--log", str(log)]),
-    )
-    with bridge.running(
-        "watch", agent, "dev-" + agent, "0.0", "-L", tmux.name, "--form", "agent"
-    ) as watch:
-        sent = [
-            served.send(agent, f"message {number}\nsecond line", metadata={"origin": "bob"})
-            for number in range(3)
-        ]
-        wait_until(lambda: is_finished(served, sent), f"all: {watch.said}", 60)
-    text = log.read_text()
-    assert (
-        f"To reply: {own_words()} reply {sent[0]} " in text
-        and f" --broker-url {served.url}" in text
-    )
-    positions = [text.index(f"message {number}") for number in range(3)]
-    assert (
-        positions == sorted(positions)
-        and all(text.count(f"message {number}") == 1 for number in range(3))
-        and "bob" in text
-    )
-
-
-def test_a_busy_pane_is_waited_for_and_a_lost_one_is_found_again(bridge, served, tmux):
-    agent = new_name()
-    session = "dev-" + agent
-    with bridge.running(
-        "watch",
-        agent,
-        session,
-        "0",
-        "-L",
-        tmux.name,
-        "--pane-check",
-        "200",
-        "--explain-after",
-        "100",
-    ) as watch:
-        watch.wait_said("pane lost")
-        ticket = served.send(agent, "first")
-        open_pane(tmux, session, "exec bash --norc --noprofile")
-        wait_until(lambda: is_finished(served, [ticket]), f"the first: {watch.said}", 60)
-        wait_until(
-            lambda: "first" in tmux("capture-pane", "-p", "-t", f"={session}:"),
-            "the output of show",
-        )
-        tmux("send-keys", "-t", f"={session}:", "sleep 1000", "Enter")
-        wait_until(
-            lambda: (
-                tmux(
-                    "display-message", "-p", "-t", f"={session}:", "#{pane_current_command}"
-                ).strip()
-                == "sleep"
-            ),
-            "sleep",
-        )
-        ticket = served.send(agent, "second")
-        watch.wait_said("waiting for the pane")
-        wait_until(
-            lambda: (
-                served.ask("GET", f"/debug/agent/{agent}/status").json["sessionHealth"] == "busy"
-            ),
-            "health busy",
-        )
-        assert (
-            served.ticket(ticket)["status"] == "pending"
-            and stages(served.ticket(ticket))[-1] != "claimed"
-        )
-        tmux("send-keys", "-t", f"={session}:", "C-c")
-        wait_until(lambda: is_finished(served, [ticket]), f"the second: {watch.said}", 60)
-        tmux("kill-session", "-t", f"={session}")
-        wait_until(
-            lambda: (
-                served.ask("GET", f"/debug/agent/{agent}/status").json["sessionHealth"] == "lost"
-            ),
-            "health lost",
-        )
-
-
-def test_exit_on_loss_is_status_8(bridge, tmux):
-    bridge.run(
-        "watch",
-        new_name(),
-        "no-such-session",
-        "0",
-        "-L",
-        tmux.name,
-        "--exit-on-loss",
-        "--log-level",
-        "error",
-        status=8,
-    )
-    assert "no-such-session" in bridge.stderr

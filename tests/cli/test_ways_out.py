@@ -1,4 +1,4 @@
-"""An operator's ways out: drop, purge, unregister; each from a script and, where it asks, on a terminal."""
+"""The commands drop, purge and unregister, in a script, and on a terminal if they ask there."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_drop(bridge, served):
     bridge.run("drop", status=2)
 
 
-def test_send_that_waits_is_told_of_a_drop(bridge, served):
+def test_a_drop_ends_a_send_that_waits(bridge, served):
     agent = new_name()
     served.register(agent)
     ticket_id = f"waited-for-{new_name()}"
@@ -37,15 +37,14 @@ def test_send_that_waits_is_told_of_a_drop(bridge, served):
         sender.wait_said("is dropped; no reply to it will come")
 
 
-def test_send_to_a_name_that_is_not_known_says_so_at_once(bridge, served):
+def test_send_to_an_unknown_agent_warns_at_once(bridge, served):
     agent = f"lucy-{new_name()}"
     served.register(agent)
     slip = agent.replace("lucy", "Lcuy")
     ticket_id = bridge.run("send", slip, "hello", "--no-reply").strip()
     assert bridge.stderr.count("\n") == 1 and f"no agent {slip} is registered" in bridge.stderr
     assert (
-        agent in bridge.stderr.partition("is one of these meant")[2]
-        and f"drop {ticket_id}" in bridge.stderr
+        agent in bridge.stderr.partition("did you mean")[2] and f"drop {ticket_id}" in bridge.stderr
     )
     assert json.loads(bridge.run("send", slip, "hello", "--json"))["known"] is False
     bridge.run("send", agent, "hello")

@@ -1,4 +1,4 @@
-"""`why` and `search` against a real broker: what is said of tickets in every state, from the history and from disk."""
+"""`why` and `search` against a real broker: tickets in every state, from memory and from disk."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from panes import Server
 
 @pytest.fixture
 def run(served, capsys):
-    """run(words...): the command within this process, where many are run; what it printed."""
+    """run(words...): run a command in this process, which is faster; return its output."""
 
     def command(*words: str, url: str = served.url, status: int = 0) -> str:
         assert main([*words, "--broker-url", url]) == status
@@ -35,7 +35,7 @@ def run(served, capsys):
 
 @pytest.fixture
 def why(run):
-    """why(ticket): the last lines, which say where it stands; why.json(ticket): its state."""
+    """why(ticket): the last lines, which show its state; why.json(ticket): the JSON."""
 
     def ask(ticket_id: str) -> str:
         return run("why", ticket_id).partition("\nnow  ")[2]
@@ -48,16 +48,15 @@ def heartbeat(served, agent: str, **report) -> None:
     assert served.ask("POST", f"/agents/{agent}/heartbeat", report).status == 200
 
 
-def test_from_nobody_to_the_answer(bridge, served, run, why):
+def test_each_state_from_no_watcher_to_the_reply(bridge, served, run, why):
     agent = new_name()
     ticket = served.send(agent, "do \x1b it", metadata={"origin": "max"})
     said = bridge.run("why", ticket)
     assert said.startswith(f"{ticket}: max > {agent}\ndo ␛ it\n") and re.search(
         r"^\d\d:\d\d:\d\d\.\d{3}  accepted$", said, re.M
     )
-    assert (
-        f"nobody by the name of {agent} ever asked for tickets, since the broker started at" in said
-    )
+    never = f"no watcher has ever asked for the tickets of {agent}, since the broker started at"
+    assert never in said
     assert (
         f"try  {own_words()} watch {agent} SESSION PANE" in said
         and why.json(ticket)["now"]["state"] == "never-asked"
@@ -81,14 +80,13 @@ def test_from_nobody_to_the_answer(bridge, served, run, why):
                 "sinceAt": "2026-01-01T12:04:11.000Z",
             },
         )
+        waits = f"{agent}'s pane is at a password prompt since "
         assert re.match(
-            rf"{agent}'s pane is at a password prompt since 20\d\d-\d\d-\d\d \d\d:04:11 \(\d+ d.*\)\ntry  {re.escape(own_words())} explain 'dev x' 0\n",
+            rf"{waits}20\d\d-\d\d-\d\d \d\d:04:11 \(\d+ d.*\)\n"
+            rf"try  {re.escape(own_words())} explain 'dev x' 0\n",
             why(ticket),
         )
-        assert (
-            f"1 ticket is before it; {ticket} is first and waits: {agent}'s pane is at a password prompt since "
-            in why(other)
-        )
+        assert f"1 ticket is before it; {ticket} is first and waits: {waits}" in why(other)
         assert why.json(other)["ticketsBefore"] == 1 and why.json(ticket)["ticketsBefore"] == 0
         heartbeat(served, agent, health="lost", session="dev x", pane="0")
         assert why(ticket).startswith(
@@ -135,7 +133,7 @@ def test_expired(served, why):
     assert why(ticket).startswith("it expired undelivered at ")
 
 
-def test_to_look_is_not_to_receive(bridge, served, run):
+def test_reading_tickets_is_not_receiving_them(bridge, served, run):
     agent = new_name()
     ticket = served.send(agent, "hello")
     assert (
@@ -186,7 +184,7 @@ def test_the_pane_of_a_real_watcher_at_a_password_prompt(bridge, served, run, tm
                     if "password" in (text := run("why", ticket))
                     else ""
                 ),
-                "the watcher's word",
+                "the watcher's reason",
             )
             assert re.match(
                 rf"{agent}'s pane is at a password prompt \(echo is off\), since \d\d:\d\d:\d\d \(",
@@ -232,7 +230,7 @@ def test_search(bridge, served, run):
     bridge.run("search", "x", "--limit", "0", status=2)
 
 
-def test_a_search_goes_on_where_the_broker_stopped(start, run):
+def test_a_search_continues_where_the_broker_stopped(start, run):
     broker = start(BRIDGE_SEARCH_ROWS=2)
     tickets = [broker.send("lucy", "needle" if number == 0 else "hay") for number in range(7)]
     assert [
@@ -241,8 +239,8 @@ def test_a_search_goes_on_where_the_broker_stopped(start, run):
     assert json.loads(run("why", tickets[6], "--json", url=broker.url))["ticketsBefore"] == 6
 
 
-def test_a_broker_that_is_older(run):
-    """It shows tickets and its page of one agent, and knows no overview and no search."""
+def test_an_older_broker(run):
+    """It has tickets and the status of one agent, but no overview and no search."""
     ticket = {
         "ticketId": "T1",
         "seq": 1,
@@ -273,17 +271,14 @@ def test_a_broker_that_is_older(run):
                     None, lambda: run(*words, url=broker.url, status=status)
                 )
 
-            assert (
-                "lucy is connected by an event stream and has not been given it yet"
-                in await ask("why", "T1")
+            assert "lucy is connected by an event stream, but has not received it yet" in await ask(
+                "why", "T1"
             )
             page.update(sessionHealth="lost")
             assert "has lost its pane (tmux session dev)" in await ask("why", "T1")
             page.update(connection="none")
-            assert (
-                "nobody by the name of lucy ever asked for tickets, as far as the broker remembers"
-                in await ask("why", "T1")
-            )
+            never = "no watcher has ever asked for the tickets of lucy"
+            assert f"{never}, as far as the broker remembers" in await ask("why", "T1")
             assert "tmuxSession" in await ask("status", "lucy")
             assert "no such thing" in await ask("search", "x", status=4)
 

@@ -52,7 +52,7 @@ def test_good_urls(url, authority, prefix, text):
         "http://h/é",
     ],
 )
-def test_bad_urls_name_themselves(url):
+def test_the_error_of_a_bad_url_says_that_it_is_the_broker_url(url):
     with pytest.raises(UsageError, match="broker URL"):
         BrokerAddress.from_url(url)
 
@@ -67,7 +67,7 @@ def test_any_text_is_an_address_or_a_usage_error(text):
 
 
 @given(st.text(st.characters(blacklist_categories=("Cs",)), min_size=1, max_size=40))
-def test_a_segment_is_one_segment_and_comes_back(identifier):
+def test_a_segment_is_one_segment_and_decodes_to_the_id(identifier):
     encoded = segment(identifier)
     assert not set(encoded) & set("/?# \r\n") and encoded not in (".", "..") and encoded.isascii()
     assert unquote(encoded) == identifier

@@ -1,4 +1,4 @@
-"""A stream followed across whatever its broker does, over real sockets."""
+"""A stream is followed after ends, silence and refusals of its broker, over real sockets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Listener:
 
 
 def follow(answers, until, listener=None, settings=QUICK):
-    """Follow a broker that gives these answers in turn, until so much was heard; what was heard."""
+    """Follow a broker with these answers until `until` calls were recorded; return the calls."""
     listener = listener or Listener()
 
     async def handler(asked, writer):
@@ -67,7 +67,7 @@ def follow(answers, until, listener=None, settings=QUICK):
     return asyncio.run(run())
 
 
-def test_it_goes_on_after_an_end():
+def test_it_connects_again_after_an_end():
     heard = follow([HEAD + b"data: one\n\ndata: end\n\n", HEAD + b"data: two\n\n"], 6)
     assert (
         heard[:3] == ["opened", "one", "end"]
@@ -76,7 +76,7 @@ def test_it_goes_on_after_an_end():
     )
 
 
-def test_it_goes_on_after_silence_and_after_what_makes_no_sense():
+def test_it_connects_again_after_silence_and_after_a_wrong_event():
     heard = follow(
         [HEAD + b"data: bad\n\n", HEAD + b"data: one\n\n", HEAD + b"data: two\n\n"],
         7,
@@ -93,14 +93,14 @@ def test_it_goes_on_after_silence_and_after_what_makes_no_sense():
     ]
 
 
-def test_it_believes_the_broker_how_long_a_silence_may_be():
+def test_the_brokers_heartbeat_interval_bounds_the_silence():
     patient = WatcherSettings(reconnect_base=1, reconnect_max=5, sse_heartbeat=60000)
     heard = follow([OK + b"Bridge-Heartbeat-Ms: 40\r\n\r\ndata: one\n\n"], 4, settings=patient)
     assert heard == ["opened", "one", "lost: the stream was silent for 0.1 s", "opened"]
 
 
 @pytest.mark.parametrize("status", [503, 429])
-def test_it_asks_again_where_the_no_may_pass(status):
+def test_it_connects_again_after_a_temporary_refusal(status):
     assert follow([problem(status, "not now"), HEAD + b"data: one\n\n"], 3) == [
         "lost: not now",
         "opened",
@@ -108,6 +108,6 @@ def test_it_asks_again_where_the_no_may_pass(status):
     ]
 
 
-def test_it_ends_where_the_no_will_stay():
+def test_it_ends_after_a_permanent_refusal():
     with pytest.raises(Refused, match="no such thing"):
         follow([problem(404, "no such thing")], 99)

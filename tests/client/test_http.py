@@ -1,4 +1,4 @@
-"""The client against brokers that hang up, stall, lie and flood, over real sockets."""
+"""The client against brokers that close, stall, answer nonsense or flood, over real sockets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def settings(broker: FakeBroker, **values) -> ClientSettings:
 
 
 def scenario(handler, play, **values):
-    """Run `play(client, broker)` against a broker with that handler."""
+    """Run `play(client, broker)` against a broker with this handler."""
 
     async def run():
         async with FakeBroker(handler) as broker:
@@ -41,7 +41,7 @@ async def echo(asked, writer):
     }
 
 
-def test_a_request_says_what_was_meant():
+def test_a_request_has_its_method_path_query_body_and_host():
     async def play(client, broker):
         answer = await client.request(
             "POST", "/agents/x/send", {"payload": "héé\ud800"}, {"a": "1 &", "b": None}
@@ -75,7 +75,7 @@ def test_one_connection_serves_many_requests():
 def test_a_reused_connection_that_was_closed_is_replaced_when_that_is_safe(
     method, again, is_repeated
 ):
-    """The broker hangs up on the second request of each connection, before any byte of an answer."""
+    """The broker closes the connection at the second request, before any byte of a response."""
     served = []
 
     async def hang_up(asked, writer):
@@ -106,7 +106,7 @@ def test_a_fresh_connection_that_breaks_is_not_tried_again():
     scenario(hang_up, play)
 
 
-def test_half_an_answer_is_no_answer_and_is_not_asked_for_again():
+def test_half_a_response_is_an_error_and_the_request_is_not_repeated():
     async def half(asked, writer):
         if asked.path == ["first"]:
             return 200, {}
@@ -134,7 +134,7 @@ def test_half_an_answer_is_no_answer_and_is_not_asked_for_again():
     ],
     ids=["ssh", "cut", "deep", "long", "flood"],
 )
-def test_what_is_no_answer_of_a_broker_is_a_broken_connection(written, reason):
+def test_a_response_that_is_not_a_brokers_is_a_lost_connection(written, reason):
     async def lie(asked, writer):
         return written
 
@@ -145,7 +145,7 @@ def test_what_is_no_answer_of_a_broker_is_a_broken_connection(written, reason):
     scenario(lie, play, answer_max=5000 if reason == "longer than" else 1 << 20)
 
 
-def test_a_broker_that_does_not_answer_is_given_up():
+def test_a_broker_that_does_not_answer_is_a_timeout():
     async def stall(asked, writer):
         await asyncio.Event().wait()
 
@@ -156,7 +156,7 @@ def test_a_broker_that_does_not_answer_is_given_up():
     scenario(stall, play, request_timeout=50)
 
 
-def test_nobody_there_names_the_url_and_what_to_do():
+def test_the_error_without_a_broker_names_the_url_and_the_command_to_start_one():
     async def run():
         async with FakeBroker(echo) as broker:
             url = broker.url
@@ -198,7 +198,7 @@ def test_a_refusal_carries_status_detail_fields_and_retry_after():
     asyncio.run(run())
 
 
-def test_the_predecessors_refusal_is_read_as_well():
+def test_the_predecessors_refusal_is_read_too():
     async def refuse(asked, writer):
         return encode(500, {"error": "agent lucy is not registered"})
 
@@ -210,8 +210,8 @@ def test_the_predecessors_refusal_is_read_as_well():
     asyncio.run(run())
 
 
-def test_an_early_no_is_heard_although_the_request_could_not_be_written():
-    """A 413 comes before the body was read, and the connection closes behind it."""
+def test_an_early_refusal_is_read_even_if_the_request_could_not_be_written():
+    """A 413 comes before the body was read, and then the connection closes."""
 
     async def run():
         async def too_large(reader, writer):
@@ -226,9 +226,8 @@ def test_an_early_no_is_heard_although_the_request_could_not_be_written():
             server,
             BrokerClient(ClientSettings(broker_url=f"http://127.0.0.1:{port}")) as client,
         ):
-            with pytest.raises(
-                (Refused, ConnectionLost)
-            ):  # which of the two is the kernel's choice (RST may overtake the answer)
+            # The kernel decides which of the two: an RST may discard the response.
+            with pytest.raises((Refused, ConnectionLost)):
                 await client.send("lucy", "x" * 5_000_000)
 
     asyncio.run(run())
@@ -267,7 +266,7 @@ def test_a_stream_gives_events_and_its_end(chunked):
     scenario(serve, play)
 
 
-def test_a_silent_stream_is_a_timeout_and_what_is_no_stream_is_refused():
+def test_a_silent_stream_is_a_timeout_and_another_response_is_an_error():
     async def serve(asked, writer):
         if asked.path == ["json"]:
             return 200, []

@@ -1,4 +1,4 @@
-"""What an overview, an event and a search say, read from any JSON at all."""
+"""Overviews, events and searches, parsed from any JSON."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ values = st.recursive(
 
 
 @given(values)
-def test_anything_is_a_value_or_the_peers_fault(content):
+def test_any_json_is_a_value_or_a_peer_error(content):
     for read in (Overview.from_json, AgentView.from_json, StageEvent.from_json, Found.from_json):
         try:
             read(content)
@@ -63,7 +63,7 @@ def test_anything_is_a_value_or_the_peers_fault(content):
     st.sampled_from(["stage", "agent", "missed", "heartbeat", "later"]),
     values.map(json.dumps) | st.text(max_size=20),
 )
-def test_any_event_is_a_value_or_nothing_or_the_peers_fault(name, data):
+def test_any_event_is_a_value_or_none_or_a_peer_error(name, data):
     try:
         told = decode_event(name, data)
     except PeerError:
@@ -75,9 +75,20 @@ def test_any_event_is_a_value_or_nothing_or_the_peers_fault(name, data):
 
 def test_an_agent_with_all_its_fields():
     fields = {
-        "agentId": "lucy", "type": "claude", "registered": False, "status": "online", "connection": "sse", "health": "busy", "session": "dev", "pane": "0", "pending": 2,
-        "oldestPendingAt": "A", "waiting": {"ticketId": None, "reason": "why", "sinceAt": "S"}, "queued": 1, "lastHeartbeat": None,
-    }  # fmt: skip
+        "agentId": "lucy",
+        "type": "claude",
+        "registered": False,
+        "status": "online",
+        "connection": "sse",
+        "health": "busy",
+        "session": "dev",
+        "pane": "0",
+        "pending": 2,
+        "oldestPendingAt": "A",
+        "waiting": {"ticketId": None, "reason": "why", "sinceAt": "S"},
+        "queued": 1,
+        "lastHeartbeat": None,
+    }
     assert AgentView.from_json(fields) == AgentView(
         "lucy",
         "claude",
@@ -110,14 +121,14 @@ def test_an_agent_that_has_left_the_overview(fields, is_gone):
 
 
 def test_a_number_of_any_length_is_read():
-    """A watcher said it, and a broker before 1.0 passed it on; Python's json reads it as it is."""
+    """A broker before 1.0 forwarded any number of a watcher, and Python's json parses it."""
     fields = json.loads(f'{{"agentId": "a", "queued": {"9" * 400}, "pending": -{"9" * 400}}}')
     assert AgentView.from_json(fields) == AgentView("a")
     assert Overview.from_json({"agents": [fields], "totals": fields}).agents == (AgentView("a"),)
     assert decode_event("agent", json.dumps(fields)) == AgentView("a")
 
 
-def test_numbers_that_are_none_are_not_known():
+def test_values_that_are_not_numbers_are_ignored():
     found = Overview.from_json(
         {
             "totals": {"pending": 1e400, "accepted": 2.0, "agents": True},

@@ -1,4 +1,4 @@
-"""What the client says of a ticket that a terminal shows, and how it waits for that."""
+"""The client reports that a terminal shows a ticket, and waits for such a report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def ask(url: str, play):
     return asyncio.run(run())
 
 
-def test_shown_is_waited_for(broker):
+def test_wait_shown_returns_the_terminals(broker):
     ticket_id = broker.send(new_name(), 1)
 
     async def play(client):
@@ -40,7 +40,7 @@ def test_shown_is_waited_for(broker):
     ask(broker.url, play)
 
 
-def test_when_the_time_is_up_nothing_was_shown(broker):
+def test_wait_shown_returns_nothing_after_the_timeout(broker):
     ticket_id = broker.send(new_name(), 1)
     for seconds in (0, 0.02):
         assert ask(broker.url, lambda client: client.wait_shown(ticket_id, seconds)) == []
@@ -50,7 +50,7 @@ def test_when_the_time_is_up_nothing_was_shown(broker):
 
 
 def test_a_wait_longer_than_one_request_asks_again():
-    """The broker's answer without the stage ends one request, and not the wait."""
+    """A response without the stage ends one request, but not the wait."""
     asked = []
 
     async def handler(request, writer):
@@ -71,7 +71,7 @@ def test_a_wait_longer_than_one_request_asks_again():
     assert asked == [{"stage": "shown", "waitMs": "60000"}] * 3
 
 
-def test_brokers_that_do_not_know_the_stage():
+def test_brokers_without_the_stage():
     async def older(request, writer):
         return 200, {"ticketId": "t", "history": [{"stage": "accepted"}]}
 
@@ -94,7 +94,7 @@ def test_brokers_that_do_not_know_the_stage():
         asyncio.run(play(forgets))
 
 
-def test_a_broker_that_goes_away_is_told():
+def test_a_broker_that_closes_the_connection_is_unreachable():
     async def hangs_up(request, writer):
         return None
 

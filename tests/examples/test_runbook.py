@@ -1,4 +1,4 @@
-"""Each command of examples/RUNBOOK.md, run as it is written, on a broker that `systemctl` stops and starts."""
+"""Every command of examples/RUNBOOK.md runs as written, with a `systemctl` of this test."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ END = 180.0  # seconds for all of them on a loaded machine
 
 
 class Systemd:
-    """Does what the runbook's `systemctl` asks, in a thread: the script and we talk through two pipes."""
+    """Does what the runbook's `systemctl` asks for, in a thread, through two named pipes."""
 
     def __init__(self, folder, broker: Broker) -> None:
         self.broker, self.asked, self.errors = broker, [], []
@@ -115,7 +115,7 @@ def test_every_command_works_as_written(tmp_path):
         and "moving.db" in copied
         and all(path.stat().st_mode & 0o077 == 0 for path in copies.glob("bridge-2*.db"))
     )
-    assert done.stdout.count("sound, version") == 3, "the store, its backup and what was recovered"
+    assert done.stdout.count("sound, version") == 3, "the store, its backup, the recovered store"
 
 
 def test_every_alert_leads_to_a_symptom():
@@ -127,7 +127,7 @@ def test_every_alert_leads_to_a_symptom():
 
 @pytest.mark.parametrize("name", GUIDES)
 def test_a_guide_names_only_what_exists(name):
-    """Commands, settings, metrics and files."""
+    """It names commands, settings, metrics and files."""
     known = {
         variable
         for cls in vars(settings).values()

@@ -1,4 +1,4 @@
-"""The unit files, run as systemd would run them: their command, in their environment and no other, on the socket that they name."""
+"""The unit files, run as by systemd: their command, only their environment, on their socket."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES = sorted(path.name for path in UNITS.iterdir())
 
 
 def entries(name: str, **specifiers: str) -> dict[str, list[str]]:
-    """Each key of a unit with its values; a specifier (%S) becomes what systemd would put there."""
+    """Each key of a unit with its values. Specifiers such as %S are replaced, as by systemd."""
     found: dict[str, list[str]] = {}
     for line in (UNITS / name).read_text().splitlines():
         key, equals, value = line.partition("=")
@@ -33,14 +33,14 @@ def entries(name: str, **specifiers: str) -> dict[str, list[str]]:
 
 
 def printed(name: str) -> str:
-    """What the comment's printf writes into a file."""
+    """The text that the comment's printf writes into a file."""
     return (
         (UNITS / name).read_text().partition("printf '")[2].partition("'")[0].replace("\\n", "\n")
     )
 
 
 def command(unit: dict[str, list[str]], program: str, **variables: str) -> list[str]:
-    """ExecStart, with the Python and the bridge.pyz that are at hand."""
+    """ExecStart, with this Python and this bridge.pyz."""
     words = [
         variables.get(word.strip("${}"), word) if word.startswith("$") else word
         for word in unit["ExecStart"][0].split()
@@ -51,7 +51,7 @@ def command(unit: dict[str, list[str]], program: str, **variables: str) -> list[
 
 @contextlib.contextmanager
 def service(unit, words, manager, passed=(), **variables):
-    """The service's process from READY=1 to its end by SIGTERM; nothing of our environment is its own."""
+    """The service's process, from READY=1 to its end by SIGTERM, without our environment."""
     seconds = int(unit["WatchdogSec"][0])
     given = {
         "PATH": os.environ["PATH"],
@@ -91,7 +91,7 @@ def service(unit, words, manager, passed=(), **variables):
 def test_the_broker_on_the_socket_of_its_unit(program, tmp_path):
     unit, sockets = entries("bridge-broker.service", S=tmp_path), entries("bridge-broker.socket")
     host, _, port = sockets["ListenStream"][0].rpartition(":")
-    assert (host, port) == ("127.0.0.1", "5050"), "where every client looks by default"
+    assert (host, port) == ("127.0.0.1", "5050"), "the default of every client"
     (tmp_path / unit["StateDirectory"][0]).mkdir(mode=int(unit["StateDirectoryMode"][0], 8))
     with Manager(str(tmp_path / "notify")) as manager, listener((host, 0)) as passed:
         with service(unit, command(unit, program), manager, [passed]):
@@ -100,7 +100,7 @@ def test_the_broker_on_the_socket_of_its_unit(program, tmp_path):
     assert (tmp_path / "bridge" / "bridge.db").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_watcher_with_the_file_that_its_comment_makes(program, tmp_path):
+def test_a_watcher_with_the_file_that_its_comment_writes(program, tmp_path):
     made = printed("bridge-watch@.service").split()
     unit = entries("bridge-watch@.service", h=tmp_path, i="lucy")
     variables = dict(pair.split("=") for pair in made)
@@ -122,7 +122,7 @@ def test_a_watcher_with_the_file_that_its_comment_makes(program, tmp_path):
         assert "STATUS=watching for lucy at http://127.0.0.1:9" in manager.said[0]
 
 
-def test_a_supervisor_with_the_file_that_its_comment_makes(program, tmp_path):
+def test_a_supervisor_with_the_file_that_its_comment_writes(program, tmp_path):
     unit = entries("bridge-supervise.service", h=tmp_path)
     (tmp_path / ".config" / "bridge").mkdir(parents=True)
     (tmp_path / ".config" / "bridge" / "agents.json").write_text(
@@ -150,7 +150,7 @@ def test_a_supervisor_with_the_file_that_its_comment_makes(program, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_systemd_itself_finds_no_fault(name, tmp_path):
+def test_systemd_analyze_finds_no_fault(name, tmp_path):
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed")
     for each in NAMES:
@@ -165,9 +165,8 @@ def test_systemd_itself_finds_no_fault(name, tmp_path):
         timeout=60,
         env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path)},
     )
-    faults = [
-        line for line in checked.stderr.splitlines() if "bridge-" in line
-    ]  # others' units may be less well made
+    # Units of the machine may have faults of their own.
+    faults = [line for line in checked.stderr.splitlines() if "bridge-" in line]
     assert checked.returncode == 0 and not faults, checked.stderr
 
 

@@ -1,10 +1,11 @@
-"""The tasks of `top`, and who owns them.
+"""The tasks of `top`, and their owner.
 
     feed: follow, look, look_closer ─► changed ─► paint (at most once per `top_refresh`)
     keys, resizes ────────────────────────────► paint at once
-    tick ─► changed, each second while something moves, else each ten
+    tick ─► changed, each second while something moves, else every ten seconds
 
-A picture that is held (space) is a copy of the model: keys still work in it.
+The space key holds the picture: it then shows a copy of the model, and the other keys
+still work.
 """
 
 from __future__ import annotations
@@ -19,23 +20,16 @@ from typing import Any
 
 from bridge.cli.top.detail import frame
 from bridge.cli.top.feed import Feed
+from bridge.cli.top.line import Paper
 from bridge.cli.top.model import Model
 from bridge.cli.top.screen import Screen
 from bridge.cli.top.ui import Rows, Ui, press
-from bridge.cli.top.view import Paper
 from bridge.client.broker import BrokerClient
 from bridge.settings import TopSettings, WatcherSettings
 from bridge.tasks import run_together
 
-TICK, IDLE_TICK = (
-    1.0,
-    10.0,
-)  # seconds: ages and charts move by themselves, as long as there is something in them
-ENDS = {
-    signal.SIGINT: 130,
-    signal.SIGTERM: 143,
-    signal.SIGHUP: 129,
-}  # exit statuses, 128 + the signal's number
+TICK, IDLE_TICK = 1.0, 10.0  # seconds; ages and charts move with time, unless they are empty
+ENDS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}  # 128 + the signal's number
 
 
 class App:
@@ -54,7 +48,7 @@ class App:
         self._feed = Feed(client, self._model, settings, stream, self._changed.set)
 
     async def run(self) -> int:
-        """Until q, a signal or the terminal's end. The broker must be there at the start."""
+        """Run until `q`, a signal or the end of the terminal. Raises if there is no broker."""
         await self._feed.first_look()
         with Screen(self._settings.escape_delay) as screen:
             self._listen(screen)
@@ -77,10 +71,8 @@ class App:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._fail)
         loop.add_reader(sys.stdin.fileno(), self._on_keys, screen)
-        for number in (
-            signal.SIGWINCH,
-            signal.SIGCONT,
-        ):  # curses' own handler for the first would not wake the loop
+        # The handler of curses for SIGWINCH would not wake the event loop.
+        for number in (signal.SIGWINCH, signal.SIGCONT):
             loop.add_signal_handler(number, self._on_resize, screen)
         for number, status in ENDS.items():
             loop.add_signal_handler(number, self._end, status)
@@ -90,7 +82,7 @@ class App:
         self._over.set()
 
     def _fail(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """A key or a resize led to an error of ours: it is raised when the terminal has been given back, not written over the picture."""
+        """Keep the exception of a callback. `run` raises it after the terminal is restored."""
         self._error = (
             self._error or context.get("exception") or RuntimeError(context.get("message"))
         )

@@ -1,6 +1,6 @@
-"""Small bars: a row of numbers in as many cells, each cell one of eight heights (in ASCII five).
+"""Small bars: a row of numbers, one cell each, in eight heights (in ASCII five).
 
-▁▁▂▅█▃▁        a number is nothing (None): a blank; zero: the lowest bar
+▁▁▂▅█▃▁        None is a blank; zero is the lowest bar
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ ASCII_BARS = "_.-=#"
 
 
 def bars(values: Sequence[float | None], width: int, is_unicode: bool = True) -> str:
-    """The last numbers in at most `width` cells; where there are more numbers than cells, a cell shows the greatest of several."""
+    """The numbers in at most `width` cells.
+
+    With more numbers than cells, a cell shows the greatest of several.
+    """
     if width <= 0 or not values:
         return ""
     ramp = BARS if is_unicode else ASCII_BARS
@@ -25,7 +28,7 @@ def bars(values: Sequence[float | None], width: int, is_unicode: bool = True) ->
 
 
 def _height(value: float, top: float, highest: int) -> int:
-    """Little is not nothing: whatever is more than zero stands above it."""
+    """A number above zero gets a higher bar than zero, even if it is small."""
     return min(highest, math.ceil(value / top * highest)) if value > 0 else 0
 
 

@@ -1,9 +1,10 @@
-"""The table of agents: which columns fit into a width, what stands in them, and how they sort.
+"""The table of agents: which columns fit into a width, their content, and how they sort.
 
-Rule 1: columns are given up from the end of PRIORITY until the rest fits; AGENT and BACKLOG always stay.
-Rule 2: what is left of the width goes to WAITS FOR, which says why, and is what one looks for.
-Rule 3: a column sorts by its value, not by what is shown; what is not known comes last either way; equal
-        ones stand by name, so that nothing jumps.
+Rule 1: columns are left out, from the end of PRIORITY, until the others fit. AGENT and
+BACKLOG always stay.
+Rule 2: the rest of the width goes to WAITS FOR: the reason is what the reader looks for.
+Rule 3: a column sorts by its value, not by its text. Unknown values come last in both
+directions. Equal values are sorted by name, so that no row jumps.
 """
 
 from __future__ import annotations
@@ -21,27 +22,26 @@ Value = Union[str, float, None]
 TIERS = {"sse": "stream", "longpoll": "lpoll", "poll": "poll", "none": "-"}
 GAP = 1  # blank cells between columns
 NAME_MIN, NAME_MAX = 8, 28  # cells of an agent's name
-WAITS_MIN, WAITS_GOOD = (
-    12,
-    26,
-)  # cells below which WAITS FOR is not worth having; up to which it comes before the less urgent columns
-SUBJECT = "the pane is "  # how most reasons begin: in a table of agents that goes without saying
+# Cells of WAITS FOR. Below the first it is left out; up to the second it comes before all
+# columns but the urgent ones.
+WAITS_MIN, WAITS_GOOD = 12, 26
+SUBJECT = "the pane is "  # the beginning of most reasons; left out in a table of agents
 PLACE_MAX = 24  # cells of session:pane
 
 
 @dataclass(frozen=True)
 class Column:
-    key: str  # what --sort calls it
+    key: str  # its name for --sort
     title: str
     value: Callable[[AgentView, float], Value]
     text: Callable[[AgentView, float], str]
-    width: int = 0  # cells; 0 = by what is in it
+    width: int = 0  # cells; 0 = as wide as its content
     is_right: bool = False
-    is_descending: bool = False  # how it sorts at first
+    is_descending: bool = False  # its own direction
 
 
 def waits(agent: AgentView) -> str:
-    """Why its tickets wait, in a few words."""
+    """Why the agent's tickets wait, in a few words."""
     if agent.waiting is not None:
         return agent.waiting.reason
     if agent.health == "lost":
@@ -167,7 +167,7 @@ URGENT = frozenset({"tier", "oldest"})
 
 @dataclass(frozen=True)
 class Placed:
-    """A column with the cells that it got."""
+    """A column with its width in cells."""
 
     column: Column
     width: int
@@ -176,9 +176,12 @@ class Placed:
 def arrange(
     agents: Sequence[AgentView], width: int, safe: Callable[[str], str] = one_line
 ) -> tuple[Placed, ...]:
-    """The columns for `width` cells, in their order on the screen; `safe` makes a text visible, which may widen it."""
+    """The columns for `width` cells, in their order on the screen.
+
+    `safe` makes a text visible, which may widen it.
+    """
     wanted = {key: _wanted(BY_KEY[key], agents, safe) for key in PRIORITY}
-    # A long name, or a long place, must not push out what is worth more.
+    # A long name must not push out more important columns.
     kept: dict[str, int] = {
         "agent": min(wanted["agent"], max(NAME_MIN + 4, width // 4)),
         "backlog": wanted["backlog"],
@@ -205,13 +208,14 @@ def _wanted(column: Column, agents: Sequence[AgentView], safe: Callable[[str], s
 def in_order(
     agents: Iterable[AgentView], key: str, is_reversed: bool, now: float
 ) -> list[AgentView]:
-    """The agents sorted by a column, in its own direction or the other one."""
+    """The agents sorted by a column, in its own direction or the opposite one."""
     column = BY_KEY[key]
     known, unknown = [], []
     for agent in sorted(agents, key=lambda each: each.agent_id):
         value = column.value(agent, now)
         (unknown if value is None else known).append((value, agent))
-    known.sort(key=lambda pair: pair[0], reverse=column.is_descending is not is_reversed)  # type: ignore[arg-type, return-value]
+    is_down = column.is_descending is not is_reversed
+    known.sort(key=lambda pair: pair[0], reverse=is_down)  # type: ignore[arg-type, return-value]
     return [agent for _, agent in known + unknown]
 
 
@@ -229,5 +233,5 @@ def agent_matches(agent: AgentView, text: str) -> bool:
 
 
 def matches(text: str, *fields: str) -> bool:
-    """Does the filter's text occur in one of the fields, in upper or lower case?"""
+    """Whether one of the fields contains the text, without regard to case."""
     return any(text.casefold() in field.casefold() for field in fields)

@@ -1,4 +1,7 @@
-"""`top`: agents and tickets, live. Without a terminal, or with --once, one table and the end."""
+"""`top`: show agents and tickets, live.
+
+Without a terminal, or with --once, print one table and exit.
+"""
 
 from __future__ import annotations
 
@@ -26,17 +29,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         choices=tuple(BY_KEY),
         default=DEFAULT_SORT,
         metavar="COLUMN",
-        help=f"one of {', '.join(BY_KEY)} (default {DEFAULT_SORT})",
+        help=f"sort by one of {', '.join(BY_KEY)} (default {DEFAULT_SORT})",
     )
-    parser.add_argument("--reverse", action="store_true", help="the other way round")
+    parser.add_argument("--reverse", action="store_true", help="sort in the opposite direction")
     parser.add_argument(
-        "--filter", default="", metavar="TEXT", help="only agents and tickets in which TEXT occurs"
+        "--filter", default="", metavar="TEXT", help="only agents and tickets that contain TEXT"
     )
     parser.add_argument(
-        "--once", action="store_true", help="print one table and end, as without a terminal"
+        "--once", action="store_true", help="print one table and exit, as without a terminal"
     )
     add_json_flag(parser)
-    add_flags(parser, TopSettings, "looking")
+    add_flags(parser, TopSettings, "the screen")
     add_flags(
         parser,
         WatcherSettings,
@@ -57,14 +60,14 @@ def run(args: argparse.Namespace) -> int:
             ask(args, lambda client: first_overview(client, settings.top_agents))
         )
         print_once(page, overview, args)
-        if obstacle and sys.stdout.isatty():  # who pipes it does not expect a picture
-            page.complain(f"{obstacle}: one table instead of a picture")
+        if obstacle and sys.stdout.isatty():  # with a pipe, one table is expected
+            page.complain(f"{obstacle}: one table instead of the live screen")
         return 0
     return asyncio.run(run_app(args, settings))
 
 
 def print_once(page: Page, overview: Overview, args: argparse.Namespace) -> None:
-    """Every agent, every column."""
+    """Print all columns of all agents that the filter matches."""
     now = time.time()
     agents = in_order(
         (agent for agent in overview.agents if agent_matches(agent, args.filter)),

@@ -1,6 +1,6 @@
-"""One agent, one ticket, the help: what fills the screen when it is not the two tables.
+"""The views of one agent, of one ticket, and of the help. Each fills the screen.
 
-What is shown of a ticket is what `why` says (cli/why.py), and its text to the end.
+The view of a ticket shows the output of `why` (cli/why.py), and then the ticket's text.
 """
 
 from __future__ import annotations
@@ -12,20 +12,24 @@ from bridge.cli.moment import local, since
 from bridge.cli.story import Facts, stand
 from bridge.cli.text import payload_text, visible
 from bridge.cli.top.columns import TIERS, place, waits
-from bridge.cli.top.line import Span, first_that_fits
+from bridge.cli.top.line import Lines, Paper, Span, first_that_fits
 from bridge.cli.top.model import Model, TicketLine
+from bridge.cli.top.tables import ticket_list
 from bridge.cli.top.ui import HELP, Rows, Ui, View
-from bridge.cli.top.view import Frame, Lines, Paper, foot_line, main_frame, ticket_list, title_line
+from bridge.cli.top.view import Frame, foot_line, main_frame, title_line
 from bridge.cli.why import tell
 
 LABEL = 10  # cells of a fact's name
-BODY_MAX = 20_000  # characters of a ticket's text; the rest is for `show`
+BODY_MAX = 20_000  # characters of a ticket's text; `show` prints all of it
 STYLES = {"": "plain", "bold": "bold", "dim": "dim", "green": "good", "yellow": "warn"}
 
 
 @dataclass(frozen=True)
 class Detail:
-    """What was asked for the view of an agent or a ticket. `name` says whose it is; it may be another's that is not shown any more."""
+    """The broker's answer for the view of an agent or a ticket.
+
+    `name` is that of the agent or ticket. It may be one that is not shown any more.
+    """
 
     name: str = ""
     tickets: tuple[TicketLine, ...] = ()  # of the agent, newest first
@@ -76,11 +80,11 @@ def _help_lines(paper: Paper) -> Lines:
         lines += _fact_lines(keys, text, paper, 13)
     lines += [(), paper.line(("COLUMNS", "bold"))]
     for name, text in (
-        ("BACKLOG", "its pending tickets: accepted, and not yet in its pane"),
-        ("OLDEST", "how long the first of them has waited"),
-        ("TIER", "how its watcher is reached: stream, lpoll, poll"),
-        ("HEALTH", "its pane, as its watcher says: healthy, busy, lost"),
-        ("WAITS FOR", "why the first of its tickets is not typed yet"),
+        ("BACKLOG", "the agent's pending tickets: accepted, but not yet in its pane"),
+        ("OLDEST", "how long the oldest of them has waited"),
+        ("TIER", "how the agent's watcher is connected: stream, lpoll, poll"),
+        ("HEALTH", "the agent's pane, as its watcher reports: healthy, busy, lost"),
+        ("WAITS FOR", "why the agent's next ticket is not typed yet"),
     ):
         lines += _fact_lines(name, text, paper, 13)
     return lines
@@ -89,7 +93,7 @@ def _help_lines(paper: Paper) -> Lines:
 def _fact_lines(
     name: str, text: str, paper: Paper, label: int = LABEL, style: str = "plain"
 ) -> Lines:
-    """A name and what is to say about it, folded under itself."""
+    """A name and a text, folded into lines that align."""
     rows = fold(name.ljust(label) + " " + paper.look.safe(text), paper.width, label + 1)
     head = rows[0][: label + 1]
     return [paper.line((head, "dim"), (rows[0][len(head) :], style))] + [
@@ -112,7 +116,7 @@ def _agent_frame(model: Model, ui: Ui, detail: Detail, paper: Paper) -> Frame:
     foot = (
         foot_line(model, ui, 0, paper)
         if model.link_reason
-        else paper.line(("enter story  escape back  q quit  ? help", "dim"))
+        else paper.line(("enter open  escape back  q quit  ? help", "dim"))
     )
     return Frame(
         _page(model, ui, lines, foot, paper),
@@ -124,13 +128,13 @@ def _agent_lines(model: Model, name: str, paper: Paper) -> Lines:
     agent, now = model.agents.get(name), paper.now
     if agent is None:
         return _fact_lines("agent", name, paper, style="bold") + _fact_lines(
-            "", "the broker does not list it any more", paper, style="warn"
+            "", "the broker does not list this agent any more", paper, style="warn"
         )
     about = agent.waiting
     facts = [
         (
             "status",
-            f"{agent.status}, reached by {TIERS.get(agent.connection, agent.connection)}"
+            f"{agent.status}, connected by {TIERS.get(agent.connection, agent.connection)}"
             if agent.is_connected
             else f"{agent.status}, no watcher",
             "plain",
@@ -146,7 +150,7 @@ def _agent_lines(model: Model, name: str, paper: Paper) -> Lines:
         ),
         (
             "queued",
-            "" if agent.queued is None else f"{agent.queued} in its watcher's hands",
+            "" if agent.queued is None else f"{agent.queued} in its watcher",
             "plain",
         ),
         (

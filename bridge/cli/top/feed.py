@@ -1,12 +1,12 @@
-"""What comes from the broker into the Model: looks at everything, events, and what a detail asks for.
+"""From the broker into the Model: overviews, events, and the details of one agent or ticket.
 
-    opened ─► look ─► (an event, or time) ─► look ...     a look replaces what events have changed
-    lost ───► the model says so ──► backoff ─► opened
+    opened ─► overview ─► (an event, or time) ─► overview ...   it replaces all rows
+    lost ───► the model shows it ──► backoff ─► opened
 
-Rule 1: first /events is opened, then /overview asked: a change after the opening is told.
-Rule 2: looks cost the broker something, so they are rare while nothing moves, and the longer one takes
-        the longer the pause after it.
-Rule 3: a broker that streams nothing (503) is looked at without events.
+Rule 1: /events is opened before /overview is read, so that no change falls between the two.
+Rule 2: an overview costs the broker time. So it is read rarely while nothing moves, and the
+pause after it is proportional to the time that it took.
+Rule 3: without streams at the broker (503), overviews are polled.
 """
 
 from __future__ import annotations
@@ -29,12 +29,14 @@ from bridge.settings import TopSettings, WatcherSettings
 from bridge.tasks import within
 from bridge.wire.sse import Event
 
-PAUSE_OF_LOOK = 20  # times as long as a look took, nothing is asked: at most a twentieth of the broker's time is ours
-SEARCHED = 50  # tickets of an agent that its view lists; as many at the start
+# The pause after an overview, as a multiple of the time that it took. So `top` uses at most
+# a twentieth of the broker's time.
+PAUSE_OF_LOOK = 20
+SEARCHED = 50  # tickets in the view of an agent, and in the main view at the start
 
 
 async def first_overview(client: BrokerClient, agents_max: int) -> Mapping[str, Any]:
-    """The overview as the broker puts it. Raises Refused, in words that say so where the broker has none."""
+    """The overview as JSON. Raises Refused, with a clear text for a broker that has none."""
     try:
         return await client.overview_json(limit=agents_max)
     except Refused as error:
@@ -42,13 +44,17 @@ async def first_overview(client: BrokerClient, agents_max: int) -> Mapping[str, 
             raise
         raise Refused(
             404,
-            f"the broker at {client.url} is older than this command: it has no /overview; `agents` and `status` work with it",
+            f"the broker at {client.url} is older than this command: it has no /overview; "
+            "use `agents` and `status` instead",
             {"status": 404},
         ) from None
 
 
 class Feed:
-    """Owns no task; `run` and `run_details` are jobs of the app. `changed` is called after each change of the model."""
+    """Owns no task: the app runs `follow`, `look` and `look_closer`.
+
+    `changed` is called after each change of the model.
+    """
 
     def __init__(
         self,
@@ -66,12 +72,12 @@ class Feed:
             stream,
             changed,
         )
-        self._is_due = asyncio.Event()  # a look at everything
+        self._is_due = asyncio.Event()  # an overview
         self._wants_detail = asyncio.Event()
         self._shown: tuple[View, str | None] = (View.MAIN, None)
         self._polls = ""  # why there are no events (rule 3)
 
-    # the listener of /events
+    # The callbacks of /events.
 
     def opened(self) -> None:
         self._model.take_link(Link.LIVE, time.time())
@@ -98,17 +104,17 @@ class Feed:
         self._model.take_link(Link.LOST, time.time(), reason)
         self._changed()
 
-    # jobs
+    # The jobs.
 
     async def first_look(self) -> None:
-        """Raises BrokerUnreachable, Refused: with no broker at the start there is nothing to show."""
+        """The first overview. Raises BrokerUnreachable, Refused: there is nothing to show yet."""
         self._model.take_overview(
             Overview.from_json(await first_overview(self._client, self._settings.top_agents))
         )
         self._model.take_found((await self._client.search(limit=SEARCHED)).tickets)
 
     async def follow(self) -> None:
-        """Events, for as long as there are any to be had."""
+        """Follow /events, unless the broker has no streams (rule 3)."""
         try:
             first = await self._client.stream_events()
         except Refused as error:
@@ -126,7 +132,7 @@ class Feed:
         return await self._client.stream_events()
 
     async def look(self) -> None:
-        """Everything, again and again."""
+        """Read the overview again and again (rule 2)."""
         while True:
             began = time.monotonic()
             try:
@@ -138,7 +144,7 @@ class Feed:
             except (BrokerUnreachable, PeerError, Refused) as error:
                 if self._polls:
                     self._model.take_link(Link.LOST, time.time(), str(error))
-                # else the stream ends as well, and is what tells us when it is back
+                # Else the stream ends too, and `opened` follows when the broker is back.
             self._changed()
             await asyncio.sleep(
                 max(self._settings.top_overview / 1000, PAUSE_OF_LOOK * (time.monotonic() - began))
@@ -155,7 +161,7 @@ class Feed:
         self._is_due.clear()
 
     async def look_closer(self) -> None:
-        """What the view of an agent or of a ticket needs, when it is opened and when something about it happened."""
+        """Read the detail of an agent or a ticket, when its view opens and after each event."""
         while True:
             await self._wants_detail.wait()
             self._wants_detail.clear()
@@ -179,7 +185,7 @@ class Feed:
         return Detail(name, facts=await gather(self._client, name))
 
     def show(self, ui: Ui) -> None:
-        """The person looks at this now."""
+        """Note which view is open now, so that `look_closer` reads its detail."""
         shown = (
             ui.view,
             ui.agent if ui.view is View.AGENT else ui.ticket if ui.view is View.TICKET else None,

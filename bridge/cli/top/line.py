@@ -1,7 +1,7 @@
-"""One line of the screen: spans of text, each in a style, never wider than it may be.
+"""Lines of the screen: spans of text, each in a style, cut to the width of the screen.
 
-A style says what a text means; what that looks like (colour, or without colours bold, reverse) is screen.py's
-to say. A meaning is never in the style alone: whoever sees no colours reads the same words.
+A style is the meaning of a text. screen.py turns it into a colour, or into bold and reverse
+without colours. A meaning never has a style alone: without colours, the words still hold it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ class Span(NamedTuple):
     style: str = "plain"
 
 
+Lines = list[tuple[Span, ...]]
+
+
 @dataclass(frozen=True)
 class Look:
-    """What the terminal can show."""
+    """The characters that the terminal can show."""
 
     is_unicode: bool = True
 
@@ -34,7 +37,7 @@ class Look:
         return unicode if self.is_unicode else ascii
 
     def safe(self, text: str) -> str:
-        """Somebody's text as one line that this terminal can show."""
+        """Any text as one line that this terminal can show."""
         shown = one_line(text)
         return (
             shown if self.is_unicode else shown.encode("ascii", "backslashreplace").decode("ascii")
@@ -48,7 +51,7 @@ class Look:
 
 
 def line_of(width: int, look: Look, *spans: tuple[str, str]) -> tuple[Span, ...]:
-    """A line of these spans, cut where the width ends."""
+    """A line of these spans, cut to the width."""
     placed, left = [], width
     for text, style in spans:
         kept = look.cut(text, left)
@@ -61,8 +64,21 @@ def line_of(width: int, look: Look, *spans: tuple[str, str]) -> tuple[Span, ...]
 
 
 def first_that_fits(width: int, *variants: str) -> str:
-    """The longest of several wordings that has room; the last one has to be cut."""
+    """The first of the variants that fits; else the last one, which must then be cut."""
     return next((text for text in variants if text_width(text) <= width), variants[-1])
+
+
+@dataclass(frozen=True)
+class Paper:
+    """What a picture is drawn on."""
+
+    width: int
+    height: int
+    look: Look
+    now: float  # wall clock, seconds
+
+    def line(self, *spans: tuple[str, str]) -> tuple[Span, ...]:
+        return line_of(self.width, self.look, *spans)
 
 
 def text_of(line: tuple[Span, ...]) -> str:

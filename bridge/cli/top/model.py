@@ -1,7 +1,7 @@
-"""What `top` knows: the latest overview, what events have changed since, and how the line to the broker is.
+"""The data of `top`: the latest overview, the events since, and the state of the connection.
 
-Events are a hint, looking is the truth: an overview replaces every row of an agent. Tickets are known
-from their stages; the latest `tickets_max` of them are kept.
+Events are a hint, an overview is the truth: it replaces the rows of all agents. Tickets
+come from their stages; the latest `tickets_max` of them are kept.
 """
 
 from __future__ import annotations
@@ -16,26 +16,23 @@ from bridge.cli.text import payload_text
 from bridge.client.observation import AgentView, Overview, StageEvent
 from bridge.ticket import Ticket
 
-MOVES_FOR = (
-    120.0  # seconds after the last stage in which the charts still move: the length of the timeline
-)
-
-
-PREVIEW = 200  # characters of a ticket's text, as many as its events bring
+# Seconds after the last stage in which the charts still move: the length of the timeline.
+MOVES_FOR = 120.0
+PREVIEW = 200  # characters of a ticket's text, as many as its events hold
 
 
 class Link(enum.Enum):
-    """How the broker is heard."""
+    """The state of the connection to the broker."""
 
     CONNECTING = "connecting"
     LIVE = "live"
-    POLLING = "polling"  # it streams nothing (DISABLE_SSE): looked at now and then
+    POLLING = "polling"  # the broker has no streams (DISABLE_SSE), so overviews are polled
     LOST = "lost"
 
 
 @dataclass(frozen=True)
 class TicketLine:
-    """A ticket as far as its stages tell."""
+    """A ticket, as its stages describe it."""
 
     ticket_id: str
     agent_id: str
@@ -58,7 +55,7 @@ class TicketLine:
 
 
 class Model:
-    """Changed by the feed, read by the view. No method waits; `now` is the wall clock in seconds."""
+    """Changed by the feed, read by the view. No method waits; `now` is wall clock, seconds."""
 
     def __init__(self, url: str, tickets_max: int) -> None:
         self.url = url
@@ -100,7 +97,7 @@ class Model:
         self._moved_at = now
 
     def take_found(self, tickets: Sequence[Ticket]) -> None:
-        """Tickets of a search, newest first: for a start, so that there is something to look at."""
+        """Add the tickets of a search, newest first, so that the list is not empty at the start."""
         for ticket in reversed(tickets):
             if ticket.ticket_id not in self.tickets:
                 self.tickets[ticket.ticket_id] = TicketLine.from_ticket(ticket)
@@ -117,7 +114,7 @@ class Model:
         self.link_reason = reason
 
     def is_moving(self, now: float) -> bool:
-        """Whether what is shown changes by mere time: charts and ages."""
+        """Whether the picture changes with time alone: charts and ages."""
         moved_at = max(
             self._moved_at,
             read_at(self.overview.at) or 0.0
@@ -139,7 +136,10 @@ class Model:
         return self._until(self.overview.timeline.p99_ms, now, None)
 
     def _until(self, row: Sequence[float | None], now: float, nothing: float | None) -> tuple:  # type: ignore[type-arg]
-        """A row of the timeline, moved on to the present: what came after the overview is nothing, or it would have been asked again."""
+        """A row of the timeline, moved on to the present.
+
+        The steps after the overview are empty: else an event would have led to another one.
+        """
         timeline = self.overview.timeline
         began = read_at(timeline.from_at)
         if began is None or not row:

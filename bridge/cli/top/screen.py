@@ -1,8 +1,9 @@
-"""The terminal: lines are painted, keys are read. The one file that knows curses.
+"""The terminal: paints lines and reads keys. The only file that uses curses.
 
-Rule 1: the terminal is given back as it was, whatever happens (`with Screen`).
-Rule 2: sizes come from the kernel: $LINES and $COLUMNS, which curses would believe, do not follow a resize.
-Rule 3: a terminal without colours, or a person who set NO_COLOR, gets bold and reverse.
+Rule 1: the terminal is always restored, also after an error (`with Screen`).
+Rule 2: the size comes from the kernel. curses would use $LINES and $COLUMNS, which do not
+change with a resize.
+Rule 3: without colours, or with NO_COLOR, styles are bold and reverse.
 """
 
 from __future__ import annotations
@@ -47,19 +48,19 @@ LETTERS = {
     "\x08": "backspace",
 }
 COLOURS = {"good": "COLOR_GREEN", "warn": "COLOR_YELLOW", "bad": "COLOR_RED", "chart": "COLOR_CYAN"}
-FALLBACK_SIZE = (80, 24)  # columns and rows of a terminal that does not say
+FALLBACK_SIZE = (80, 24)  # columns and rows of a terminal that reports no size
 
 
 def why_unusable() -> str:
-    """Why no picture can be painted here; "" when it can."""
+    """Why the live screen cannot be shown here; "" when it can."""
     if curses is None:
         return "this Python has no curses"
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return "standard input or output is no terminal"
+        return "standard input or output is not a terminal"
     try:
         curses.setupterm(os.environ.get("TERM") or "unknown", sys.stdout.fileno())
     except curses.error:
-        return f"this machine does not know the terminal {os.environ.get('TERM', '')!r} ($TERM)"
+        return f"this machine has no terminal type {os.environ.get('TERM', '')!r} ($TERM)"
     return (
         ""
         if curses.tigetstr("cup")
@@ -68,7 +69,7 @@ def why_unusable() -> str:
 
 
 class Screen:
-    """A curses screen for the length of a `with`."""
+    """A curses screen, for the length of a `with`."""
 
     def __init__(self, escape_delay: int) -> None:
         self._curses: Any = curses
@@ -97,19 +98,18 @@ class Screen:
         try:
             self._curses.curs_set(0)
         except self._curses.error:
-            pass  # a terminal that cannot hide it
+            pass  # this terminal cannot hide its cursor
         self._styles = self._make_styles()
         self.resize()
 
     def __exit__(self, *_: object) -> None:
         try:
-            self._window.move(
-                self.size[1] - 1, 0
-            )  # where the shell goes on, on a terminal that has one screen only
+            # On a terminal without a second screen, the shell continues from here.
+            self._window.move(self.size[1] - 1, 0)
             self._window.clrtoeol()
             self._window.refresh()
         except self._curses.error:
-            pass  # it has shrunk in this moment
+            pass  # the terminal was made smaller in this moment
         self._curses.endwin()
 
     def _make_styles(self) -> dict[str, int]:
@@ -133,7 +133,7 @@ class Screen:
                         c.A_BOLD if style == "bad" else c.A_NORMAL
                     )
             except c.error:
-                pass  # no colours here
+                pass  # the terminal has no colours
         return styles
 
     @property
@@ -143,7 +143,7 @@ class Screen:
         return columns, rows
 
     def resize(self) -> None:
-        """Take the terminal's size, and paint everything anew."""
+        """Take the terminal's size; the next paint sends everything again."""
         try:
             columns, rows = os.get_terminal_size(sys.stdout.fileno())
         except OSError:
@@ -152,13 +152,14 @@ class Screen:
         self._window.clear()
 
     def paint(self, lines: Sequence[tuple[Span, ...]]) -> None:
-        """curses sends only what differs from what is there."""
+        """Paint the lines. curses sends only the cells that change."""
         self._window.erase()
         for row, line in enumerate(lines):
             column: int | None = 0
             for span in line:
                 try:
-                    # Where the last span ended is curses' to know: its idea of a character's cells is what counts.
+                    # Each span begins where curses ended the last one: curses may count the
+                    # cells of a character in another way than we do.
                     self._window.addstr(
                         row,
                         self._window.getyx()[1] if column is None else column,
@@ -166,12 +167,14 @@ class Screen:
                         self._styles[span.style],
                     )
                 except self._curses.error:
-                    break  # the last cell of all cannot be left behind, or the terminal has shrunk meanwhile: a resize comes
+                    # curses cannot write the last cell of the screen. Or the terminal was
+                    # made smaller, and a resize follows.
+                    break
                 column = None
         self._window.refresh()
 
     def keys(self) -> list[str]:
-        """What was pressed. Raises EOFError when the terminal is gone."""
+        """The keys that were pressed. Raises EOFError when the terminal is gone."""
         found: list[str] = []
         read_any = False
         while True:
@@ -201,7 +204,7 @@ class Screen:
 
 
 def _is_gone(descriptor: int) -> bool:
-    """Ready to be read, and yet there is nothing: the other end was closed."""
+    """Whether the other end was closed: the terminal is readable, but holds no byte."""
     try:
         ready = select.select([descriptor], [], [], 0)[0]
         return (

@@ -1,10 +1,10 @@
-"""What the person looks at, and what each key does: pure, (Ui, key, rows) -> Ui.
+"""The open view, and what each key does: a pure function (Ui, key, rows) -> Ui.
 
-    MAIN ──Enter──► AGENT ──Enter──► TICKET       Escape goes back, q quits, ? helps anywhere
-      └─────────────Enter───────────────^         typing a filter takes every key until Enter or Escape
+    MAIN ──Enter──► AGENT ──Enter──► TICKET     Escape goes back, q quits, ? opens the help
+      └─────────────Enter───────────────^       a filter takes all keys until Enter or Escape
 
-A selection is a name, not a row number: rows move, what was selected stays selected. None selected is
-the first row, whatever comes to stand there.
+A selection is a name, not a row number: rows move, and the same name stays selected.
+Without a selection, the first row counts as selected.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Callable
 
 from bridge.cli.top.columns import COLUMNS, DEFAULT_SORT
 
-FILTER_MAX = 128  # characters, as an id's
+FILTER_MAX = 128  # characters, as many as an id may have
 
 
 class View(enum.Enum):
@@ -26,7 +26,7 @@ class View(enum.Enum):
 
 
 class Pane(enum.Enum):
-    """Which of the main view's tables the keys move in."""
+    """The table of the main view in which the keys move."""
 
     AGENTS = "agents"
     TICKETS = "tickets"
@@ -34,7 +34,7 @@ class Pane(enum.Enum):
 
 @dataclass(frozen=True)
 class Rows:
-    """What stands in the list that the keys move in: names in order, and how many fit."""
+    """The list in which the keys move: its names in order, and how many of them fit."""
 
     names: Sequence[str] = ()
     height: int = 1
@@ -70,7 +70,7 @@ class Ui:
 
 
 def press(ui: Ui, key: str, rows: Rows) -> Ui:
-    """What the screen is to show after a key. Keys that mean nothing change nothing."""
+    """The state after a key. A key without a meaning changes nothing."""
     if ui.typing is not None:
         return _type(ui, ui.typing, key)
     action = KEYS.get(key)
@@ -85,9 +85,7 @@ def _type(ui: Ui, text: str, key: str) -> Ui:
     if key == "backspace":
         return replace(ui, typing=text[:-1], filter=text[:-1])
     if len(key) == 1 and key.isprintable() and len(text) < FILTER_MAX:
-        return replace(
-            ui, typing=text + key, filter=text + key
-        )  # what is shown follows each letter
+        return replace(ui, typing=text + key, filter=text + key)
     return ui
 
 
@@ -98,9 +96,8 @@ def index_of(name: str | None, names: Sequence[str]) -> int:
 def _move(by: Callable[[Rows], int]) -> Callable[[Ui, Rows], Ui]:
     def move(ui: Ui, rows: Rows) -> Ui:
         if ui.scrolls:
-            return replace(
-                ui, scroll=max(0, ui.scroll + by(rows))
-            )  # the view knows how far down there is something
+            # The view bounds it at the last line.
+            return replace(ui, scroll=max(0, ui.scroll + by(rows)))
         if not rows.names:
             return ui
         chosen = rows.names[
@@ -139,7 +136,7 @@ def _sort_by(step: int) -> Callable[[Ui, Rows], Ui]:
 
 
 def _on_main(change: Callable[[Ui, Rows], Ui]) -> Callable[[Ui, Rows], Ui]:
-    """A key that has a meaning in the main view alone."""
+    """A key that works only in the main view."""
     return lambda ui, rows: change(ui, rows) if ui.view is View.MAIN and not ui.is_helping else ui
 
 
@@ -153,15 +150,17 @@ _PAGE_UP, _PAGE_DOWN = (
     _move(lambda rows: max(1, rows.height - 1)),
 )
 _FIRST, _LAST = _move(lambda rows: -1_000_000), _move(lambda rows: 1_000_000)
-_HELP: Callable[[Ui, Rows], Ui] = lambda ui, rows: replace(
-    ui, is_helping=not ui.is_helping, scroll=0
-)
+
+
+def _help(ui: Ui, rows: Rows) -> Ui:
+    return replace(ui, is_helping=not ui.is_helping, scroll=0)
+
 
 KEYS: Mapping[str, Callable[[Ui, Rows], Ui]] = {
     "q": lambda ui, rows: replace(ui, is_over=True),
     "Q": lambda ui, rows: replace(ui, is_over=True),
-    "?": _HELP,
-    "h": _HELP,
+    "?": _help,
+    "h": _help,
     "up": _UP,
     "k": _UP,
     "down": _DOWN,
@@ -189,13 +188,13 @@ KEYS: Mapping[str, Callable[[Ui, Rows], Ui]] = {
 
 HELP = (
     ("up down j k", "move; also page up, page down, home, end"),
-    ("enter", "open an agent, or a ticket's story"),
-    ("escape", "back; in the list: drop the filter"),
-    ("tab", "agents or tickets"),
-    ("s > S <", "sort by the next, or the previous column"),
-    ("r", "the other way round"),
-    ("/", "filter agents and tickets; enter keeps it, escape drops it"),
-    ("space", "hold the picture, and let it go on"),
+    ("enter", "open an agent or a ticket"),
+    ("escape", "go back; in the list: remove the filter"),
+    ("tab", "switch between agents and tickets"),
+    ("s > S <", "sort by the next or the previous column"),
+    ("r", "reverse the order"),
+    ("/", "filter agents and tickets; enter keeps the filter, escape removes it"),
+    ("space", "hold the picture; press it again to continue"),
     ("? h", "this help"),
     ("q", "quit"),
 )

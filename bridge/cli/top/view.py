@@ -1,67 +1,37 @@
-"""The picture: Model and Ui become the lines of a screen of so many columns and rows.
+"""The main view: Model and Ui become the lines of a screen.
 
-    head      broker, how it is heard, totals, charts      (one line where there are few rows)
-    table     agents, by the chosen column
-    tickets   the latest, by their last stage
-    foot      what the keys do, the filter, what went wrong
+    head      the broker, the state of the connection, totals, charts   (one line on a low screen)
+    table     agents, sorted by the chosen column                       (tables.py)
+    tickets   the latest ones, with their last stage                    (tables.py)
+    foot      the keys, the filter, the last error
 
-The two tables share the rows: where one has few, the other gets them; on a low screen only the one that the
-keys move in is shown. The row that is selected is always in sight.
+The two tables share the rows: a short table leaves its rows to the other one. A low screen
+shows only the table in which the keys move.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Callable
 
-from bridge.cli.moment import clock, local, read_at, short_span
+from bridge.cli.moment import clock, read_at, short_span
 from bridge.cli.top.chart import bars
-from bridge.cli.top.columns import (
-    BY_KEY,
-    GAP,
-    Placed,
-    agent_matches,
-    arrange,
-    in_order,
-    matches,
-    waits,
-)
-from bridge.cli.top.line import Look, Span, first_that_fits, line_of
-from bridge.cli.top.model import Link, Model, TicketLine
-from bridge.cli.top.ui import Pane, Rows, Ui, index_of
-from bridge.client.observation import AgentView
+from bridge.cli.top.columns import agent_matches, in_order, matches, waits
+from bridge.cli.top.line import Lines, Paper, Span, first_that_fits
+from bridge.cli.top.model import Link, Model
+from bridge.cli.top.tables import agent_table, ticket_list
+from bridge.cli.top.ui import Pane, Rows, Ui
 
-HIGH = 10  # rows from which the head has its three lines
-BOTH = 9  # rows from which both tables are shown
-MARKS = 2  # cells before an agent's name: selected, online
-STAGE_WIDTH = 12  # "acknowledged"
-CLOCK_WIDTH = 8
-TEXT_MIN = 8  # cells that the beginning of a ticket's text is worth having
-
-Lines = list[tuple[Span, ...]]
+HIGH = 10  # rows; from here on the head has its three lines
+BOTH = 9  # rows; from here on both tables are shown
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What is painted, and what the keys move in."""
+    """The lines to paint, and the list in which the keys move."""
 
     lines: Lines
     rows: Rows
-    scroll: int = 0  # as far as there is something to scroll to
-
-
-@dataclass(frozen=True)
-class Paper:
-    """What a picture is drawn on."""
-
-    width: int
-    height: int
-    look: Look
-    now: float  # wall clock, seconds
-
-    def line(self, *spans: tuple[str, str]) -> tuple[Span, ...]:
-        return line_of(self.width, self.look, *spans)
+    scroll: int = 0  # not beyond the last line
 
 
 def main_frame(model: Model, ui: Ui, paper: Paper) -> Frame:
@@ -116,7 +86,7 @@ def main_frame(model: Model, ui: Ui, paper: Paper) -> Frame:
 
 
 def share(room: int, agents: int, tickets: int, pane: Pane) -> tuple[int | None, int | None]:
-    """Rows below each table's title; None = that table is not shown."""
+    """The rows below each table's title; None for a table that is not shown."""
     if room < BOTH:
         return (None, max(0, room - 1)) if pane is Pane.TICKETS else (max(0, room - 1), None)
     rows = room - 2
@@ -177,7 +147,8 @@ def totals_line(model: Model, paper: Paper) -> tuple[Span, ...]:
         if oldest is not None and totals.get("pending")
         else ""
     )
-    agents = f"{len(model.agents)} agent{'s' * (len(model.agents) != 1)}{' of more' if model.overview.is_truncated else ''}, {online} online"
+    of_more = " of more" if model.overview.is_truncated else ""
+    agents = f"{len(model.agents)} agent{'s' * (len(model.agents) != 1)}{of_more}, {online} online"
     pending = f"{totals.get('pending', 0)} pending{age}"
     counts = "".join(
         f"  {totals.get(name, 0)} {name}"
@@ -242,106 +213,3 @@ def foot_line(model: Model, ui: Ui, shown: int, paper: Paper) -> tuple[Span, ...
         *notes,
         (first_that_fits(paper.width, keys, "? help  q quit  s sort  / filter  enter"), "dim"),
     )
-
-
-# Tables
-
-
-def agent_table(
-    agents: Sequence[AgentView], height: int, ui: Ui, paper: Paper, is_old: bool
-) -> Lines:
-    """The titles, with a mark at the column that sorts, and as many rows as there is room for; `is_old`: as they were
-    when the broker was lost."""
-    look = paper.look
-    columns = arrange(agents, paper.width - MARKS, look.safe)
-    lines = [_titles(columns, ui, paper)]
-    is_focus = ui.pane is Pane.AGENTS
-    for agent, is_chosen in window(agents, height, ui.agent, lambda each: each.agent_id):
-        chosen = is_chosen and is_focus and ui.agent is not None
-        dot = look.mark("●", "+") if agent.status == "online" else look.mark("○", "-")
-        cells = "".join(
-            " " * (GAP * bool(index)) + _cell(placed, agent, paper)
-            for index, placed in enumerate(columns)
-        )
-        style = "dim" if is_old else _style(agent)
-        lines.append(
-            paper.line(
-                (">" if chosen else " ", "bold"),
-                (dot, "good" if agent.status == "online" and not is_old else "dim"),
-                (cells, "chosen" if chosen else style),
-            )
-        )
-    return lines
-
-
-def _titles(columns: Sequence[Placed], ui: Ui, paper: Paper) -> tuple[Span, ...]:
-    look, titles, shown = paper.look, [], {placed.column.key for placed in columns}
-    for placed in columns:
-        column = placed.column
-        is_hidden = placed is columns[-1] and ui.sort not in shown
-        title = (
-            f"by {ui.sort}" if is_hidden else column.title
-        )  # the column that sorts has no room: the last one says which
-        down = (BY_KEY[ui.sort] if is_hidden else column).is_descending is not ui.is_reversed
-        mark = (
-            (look.mark("▼", "v") if down else look.mark("▲", "^"))
-            if is_hidden or column.key == ui.sort
-            else ""
-        )
-        titles.append(
-            look.fit(
-                mark + title if column.is_right else title + mark, placed.width, column.is_right
-            )
-        )
-    return paper.line((look.fit(" " * MARKS + (" " * GAP).join(titles), paper.width), "head"))
-
-
-def _cell(placed: Placed, agent: AgentView, paper: Paper) -> str:
-    return paper.look.fit(
-        paper.look.safe(placed.column.text(agent, paper.now)), placed.width, placed.column.is_right
-    )
-
-
-def _style(agent: AgentView) -> str:
-    if agent.health == "lost":
-        return "bad"
-    if waits(agent):
-        return "warn"
-    return "plain" if agent.status == "online" else "dim"
-
-
-def ticket_list(
-    tickets: Sequence[TicketLine], height: int, selected: str | None, is_focus: bool, paper: Paper
-) -> Lines:
-    """One line each: when, who to whom, how far, and its beginning."""
-    look = paper.look
-    who_width = min(28, max(8, (paper.width - CLOCK_WIDTH - STAGE_WIDTH - 3) * 2 // 5))
-    lines = []
-    for ticket, is_chosen in window(tickets, height, selected, lambda each: each.ticket_id):
-        chosen = is_chosen and is_focus and selected is not None
-        who = look.fit(look.safe(f"{ticket.origin} > {ticket.agent_id}"), who_width)
-        at = local(ticket.at, paper.now)[-CLOCK_WIDTH:]
-        left = paper.width - CLOCK_WIDTH - who_width - STAGE_WIDTH - 4
-        text = f" {look.safe(ticket.preview)}" if left >= TEXT_MIN else ""
-        row = f"{look.fit(look.safe(at), CLOCK_WIDTH)} {who} {look.fit(look.safe(ticket.stage), STAGE_WIDTH)}{text}"
-        lines.append(
-            paper.line(
-                (">" if chosen else " ", "bold"),
-                (
-                    row,
-                    "chosen"
-                    if chosen
-                    else "bad"
-                    if ticket.stage in ("expired", "dropped")
-                    else "plain",
-                ),
-            )
-        )
-    return lines
-
-
-def window(rows: Sequence, height: int, selected: str | None, name: Callable) -> list:  # type: ignore[type-arg]
-    """(row, is it the selected one) of the rows in sight."""
-    chosen = index_of(selected, [name(row) for row in rows]) if selected is not None else 0
-    first = max(0, min(chosen - height // 2, len(rows) - height))
-    return [(row, index == chosen) for index, row in enumerate(rows[first : first + height], first)]

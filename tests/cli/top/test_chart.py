@@ -18,8 +18,8 @@ from bridge.cli.top.chart import ASCII_BARS, BARS, bars
         ([0, 1, 8], 5, "▁▂█"),
         ([None, 4, 8], 5, " ▅█"),
         ([1, 9, 2, 3], 2, "█▄"),  # the greatest of two
-        ([9, 1, 1], 2, "█▂"),  # what does not divide evenly
-        ([0.001, 100], 5, "▂█"),  # little is not nothing
+        ([9, 1, 1], 2, "█▂"),  # three numbers in two cells
+        ([0.001, 100], 5, "▂█"),  # a small number is not zero
     ],
 )
 def test_bars(values, width, drawn):

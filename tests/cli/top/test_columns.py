@@ -1,4 +1,4 @@
-"""The table of agents: what fits, and in which order."""
+"""The table of agents: the columns that fit, and the order of the rows."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def test_columns_fill_the_width_and_never_more(width, agents):
         ("agent", True, "max lucy bob ann"),
         ("backlog", False, "max lucy ann bob"),
         ("backlog", True, "ann bob lucy max"),
-        ("oldest", False, "max lucy ann bob"),  # who has none comes last
-        ("oldest", True, "lucy max ann bob"),  # either way
+        ("oldest", False, "max lucy ann bob"),  # agents without tickets come last,
+        ("oldest", True, "lucy max ann bob"),  # in both directions
         ("tier", False, "bob max ann lucy"),
         ("waits", False, "max ann bob lucy"),
     ],
@@ -93,7 +93,7 @@ def test_order(key, is_reversed, names):
 
 
 @given(st.permutations(AGENTS), st.sampled_from(list(BY_KEY)), st.booleans())
-def test_an_order_does_not_depend_on_what_was_before(agents, key, is_reversed):
+def test_the_order_does_not_depend_on_the_order_before(agents, key, is_reversed):
     assert in_order(agents, key, is_reversed, NOW) == in_order(AGENTS, key, is_reversed, NOW)
 
 

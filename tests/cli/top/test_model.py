@@ -1,4 +1,4 @@
-"""What `top` knows, after whatever it was told."""
+"""The data of `top`, after overviews, events and searches."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def model(bound: int = 3) -> Model:
     return Model("http://x", bound)
 
 
-def test_a_look_replaces_what_events_changed_and_an_agent_can_go():
+def test_an_overview_replaces_the_rows_and_an_agent_can_go():
     known = model()
     known.take_agent(AgentView("lucy", pending=1))
     known.take_agent(AgentView("ann"))
@@ -46,18 +46,18 @@ def test_tickets_by_their_last_stage_and_no_more_than_allowed():
     ]
 
 
-def test_a_ticket_that_a_terminal_shows_has_not_moved_on():
+def test_the_stage_shown_does_not_replace_a_later_stage():
     known = model()
     for name in ("accepted", "acknowledged", "replied", "shown"):
         known.take_stage(stage("1", name), NOW)
-    known.take_stage(stage("2", "shown"), NOW)  # the first that we hear of it
+    known.take_stage(stage("2", "shown"), NOW)  # the first event of this ticket
     assert [(each.ticket_id, each.stage) for each in known.tickets.values()] == [
         ("1", "replied"),
         ("2", "shown"),
     ]
 
 
-def test_what_was_found_at_the_start_does_not_hide_what_came_meanwhile():
+def test_a_search_does_not_replace_a_ticket_that_an_event_changed():
     known = model()
     known.take_stage(stage("2", "acknowledged"), NOW)
     known.take_found(
@@ -74,7 +74,7 @@ def test_what_was_found_at_the_start_does_not_hide_what_came_meanwhile():
     ]
 
 
-def test_a_lost_broker_takes_nothing_away():
+def test_a_lost_broker_removes_no_data():
     known = model()
     known.take_agent(AgentView("lucy", connection="sse"))
     known.take_link(Link.LOST, NOW, "gone")
@@ -91,12 +91,9 @@ def test_a_lost_broker_takes_nothing_away():
 @pytest.mark.parametrize(
     "later, row, rate",
     [
-        (0, (0,) * 110 + (5,) * 10, 4.5),  # the last step is under way and does not count
-        (
-            3,
-            (0,) * 107 + (5,) * 10 + (0,) * 3,
-            4.0,
-        ),  # the overview is old: nothing has happened since
+        (0, (0,) * 110 + (5,) * 10, 4.5),  # the last step is incomplete and does not count
+        # The overview is old: nothing has happened since.
+        (3, (0,) * 107 + (5,) * 10 + (0,) * 3, 4.0),
         (500, (0,) * 120, 0.0),
         (-5, (0,) * 110 + (5,) * 10, 4.5),  # the broker's clock is ahead of ours
     ],
@@ -120,7 +117,7 @@ def test_the_timeline_moves_on(later, row, rate):
     assert known.p99(NOW + 1)[-2:] == (7.0, None)
 
 
-def test_when_something_moves():
+def test_is_moving():
     known = model()
     assert not known.is_moving(NOW)
     known.take_stage(stage("1", "accepted"), NOW)

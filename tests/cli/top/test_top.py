@@ -1,4 +1,4 @@
-"""`top` in a real terminal: a pane of a private tmux server; and what it prints where there is none."""
+"""`top` in a real terminal, which is a pane of a private tmux server; and without a terminal."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "
 
 from panes import Server, until
 
-HOSTILE = (
-    "evil\u202e漢字"  # what an id may hold: no control characters, but whatever reorders or widens
-)
+# An id may not have control characters, but it may have bidi controls and wide characters.
+HOSTILE = "evil\u202e漢字"
 QUICK = "--top-overview 50 --reconnect-base 10 --reconnect-max 50"
 
 
@@ -46,7 +45,7 @@ def broker(tmp_path_factory):
 
 
 class Top:
-    """A shell in a pane, and `top` run in it."""
+    """A shell in a pane, with `top` running in it."""
 
     def __init__(
         self,
@@ -62,18 +61,18 @@ class Top:
         self.pane.wait_shown("$")
         self.pane.type("echo before; stty -a | grep -v rows >one")
         self.pane.keys("Enter")
-        until(
-            lambda: self.pane.screen().rstrip().endswith("before\n$"), "the prompt"
-        )  # what is typed ahead of it stands there twice
+        # Text that is typed before the prompt would be on the screen twice.
+        until(lambda: self.pane.screen().rstrip().endswith("before\n$"), "the prompt")
         settings = {"PYTHONPATH": str(ROOT), "BRIDGE_BROKER_URL": url, **environment}
         words = [f"{name}={shlex.quote(value)}" for name, value in settings.items()]
+        top = f"{shlex.join(package_launcher())} top {QUICK} {' '.join(flags)}"
         self.pane.type(
-            f"env {' '.join(words)} {shlex.join(package_launcher())} top {QUICK} {' '.join(flags)} 2>said; echo status $?; stty -a | grep -v rows >two"
+            f"env {' '.join(words)} {top} 2>said; echo status $?; stty -a | grep -v rows >two"
         )
         self.pane.keys("Enter")
 
     def rows(self) -> list:
-        """The screen, row by row, as it is: nothing joined, nothing trimmed away."""
+        """The rows of the screen as they are: not joined, and not trimmed."""
         return self.server("capture-pane", "-p", "-t", self.pane.id).split("\n")
 
     def wait(self, pattern: str) -> list:
@@ -90,7 +89,7 @@ class Top:
         self.server("resize-window", "-t", self.pane.session, "-x", str(width), "-y", str(height))
 
     def quit(self, key: str = "q", status: int = 0) -> None:
-        """It ends, and the terminal is as it was."""
+        """End `top`, and check that the terminal is as it was before."""
         self.press(key)
         rows = self.wait(rf"^status {status}$")
         assert any("before" in row for row in rows) and not any("BACKLOG" in row for row in rows), (
@@ -106,18 +105,18 @@ class Top:
         ).read_text(), "stty"
         said = (self.server.folder / "said").read_text().splitlines()
         assert [line for line in said if not line.startswith("Executing")] == [], (
-            "asyncio's debug mode tells when a loaded machine was slow"
+            "other lines than those of asyncio's debug mode about a slow machine"
         )
 
 
 def agents_of(rows: list) -> list:
-    """Names in the table of agents, in their order."""
+    """The names in the table of agents, in their order."""
     start = next(index for index, row in enumerate(rows) if "AGENT" in row)
     end = next(index for index, row in enumerate(rows) if row.startswith("TICKETS"))
     return [row[2:].split()[0] for row in rows[start + 1 : end] if row.strip()]
 
 
-def test_a_terminal_that_shrinks_and_grows_sorts_opens_and_is_given_back(server, broker):
+def test_resizes_sorting_a_filter_all_views_and_a_restored_terminal(server, broker):
     top = Top(server, broker.url)
     top.wait(" live$")
     rows = top.wait("^TICKETS 6")
@@ -134,7 +133,7 @@ def test_a_terminal_that_shrinks_and_grows_sorts_opens_and_is_given_back(server,
     top.resize(120, 30)
     rows = top.wait("AGENT +▼BACKLOG +OLDEST +STATUS +TIER +HEALTH .*WAITS FOR")
     assert "dev-lucy:0" in "\n".join(rows)
-    top.press("s", "s", "s", "s", "s", "s", "s", "s", "s", "s")  # all the way round but one
+    top.press("s", "s", "s", "s", "s", "s", "s", "s", "s", "s")  # through all columns but one
     assert agents_of(top.wait("AGENT▲")) == [shown, "lucy", "max"]
     top.press("r")
     assert agents_of(top.wait("AGENT▼")) == ["max", "lucy", shown]
@@ -161,7 +160,7 @@ def test_a_broker_that_goes_and_comes_back(server, tmp_path):
         top.wait("^TICKETS 1")
         broker.kill()
         top.wait("BROKER LOST since .*, trying again$")
-        assert any("lucy" in row for row in top.rows()), "what was known is still shown"
+        assert any("lucy" in row for row in top.rows()), "the rows are still shown"
         broker.flags = ["--port", str(broker.port)]
         broker.start()
         top.wait(" live$")
@@ -170,7 +169,7 @@ def test_a_broker_that_goes_and_comes_back(server, tmp_path):
         top.quit("C-c", 130)
 
 
-def test_a_broker_that_streams_nothing_is_looked_at(server, tmp_path):
+def test_a_broker_without_streams_is_polled(server, tmp_path):
     with Broker(package_launcher(), tmp_path / "bridge.db", DISABLE_SSE="true") as broker:
         top = Top(server, broker.url)
         top.wait(" polling$")
@@ -193,7 +192,7 @@ def test_a_broker_that_streams_nothing_is_looked_at(server, tmp_path):
         ({"TERM": "screen", "LC_ALL": "C"}, True),
     ],
 )
-def test_terminals_that_show_less(server, broker, environment, colours):
+def test_terminals_without_colours_or_unicode(server, broker, environment, colours):
     top = Top(server, broker.url, **environment)
     rows = top.wait("^TICKETS 6")
     painted = server("capture-pane", "-p", "-e", "-t", top.pane.id)
@@ -221,7 +220,7 @@ def test_a_hang_up_ends_it(server, broker):
 
 
 def is_running(process: int) -> bool:
-    """Not ended; one that has and is not waited for yet (a zombie, proc(5)) is no more."""
+    """Whether the process runs; a zombie (proc(5)) does not."""
     try:
         return (
             pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -251,7 +250,7 @@ def test_without_a_terminal_it_is_one_table(broker, program_for):
     program_for("http://127.0.0.1:1").run("top", "--once", status=3)
 
 
-def test_an_older_broker_is_called_so(program_for):
+def test_an_older_broker_is_an_error_that_says_so(program_for):
     async def handler(asked, writer):
         return problem(404, "no such thing")
 
@@ -270,14 +269,12 @@ def test_an_older_broker_is_called_so(program_for):
     asyncio.run(play())
 
 
-def test_a_terminal_that_cannot_be_painted_gets_the_table(server, broker):
+def test_a_terminal_without_cursor_movement_gets_one_table(server, broker):
     for term, words in (
         ("dumb", "cannot move its cursor"),
-        ("no-such-terminal", "does not know the terminal"),
+        ("no-such-terminal", "has no terminal type"),
     ):
-        pane = server.open(
-            f"sh -c 'TERM={term} PYTHONPATH={ROOT} BRIDGE_BROKER_URL={broker.url} {shlex.join(package_launcher())} top; cat'",
-            120,
-        )
+        settings = f"TERM={term} PYTHONPATH={ROOT} BRIDGE_BROKER_URL={broker.url}"
+        pane = server.open(f"sh -c '{settings} {shlex.join(package_launcher())} top; cat'", 120)
         pane.wait_shown(words)
         assert pane.is_shown("WAITS FOR")

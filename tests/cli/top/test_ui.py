@@ -1,4 +1,4 @@
-"""What each key does."""
+"""The effect of each key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def after(*keys: str, ui: Ui = Ui(), rows: Rows = ROWS) -> Ui:
 @pytest.mark.parametrize(
     "keys, selected",
     [
-        ("down", "b"),  # nothing selected is the first row
+        ("down", "b"),  # without a selection, the first row counts as selected
         ("down down up", "b"),
         ("up", "a"),
         ("end", "e"),
@@ -33,15 +33,15 @@ def after(*keys: str, ui: Ui = Ui(), rows: Rows = ROWS) -> Ui:
 )
 def test_moving(keys, selected):
     assert after(*keys.split()).agent == selected
-    assert after("tab", *keys.split()).ticket == selected, "in the other table the same"
+    assert after("tab", *keys.split()).ticket == selected, "the same in the other table"
 
 
-def test_a_selection_that_is_gone_begins_anew():
+def test_a_selection_that_is_gone_counts_as_the_first_row():
     assert after("down", ui=Ui(agent="gone")).agent == "b"
-    assert after("down", "enter", rows=Rows()) == Ui(), "nothing to move in"
+    assert after("down", "enter", rows=Rows()) == Ui(), "an empty list"
 
 
-def test_into_an_agent_into_a_ticket_and_back():
+def test_opening_an_agent_and_a_ticket_and_going_back():
     ui = after("down", "enter")
     assert (ui.view, ui.agent, ui.ticket) == (View.AGENT, "b", None)
     ui = after("down", "enter", ui=ui, rows=Rows(["T1", "T2"], 5))
@@ -53,7 +53,7 @@ def test_into_an_agent_into_a_ticket_and_back():
     assert (from_main.view, after("escape", ui=from_main).view) == (View.TICKET, View.MAIN)
 
 
-def test_sorting_goes_round_and_back_and_turns():
+def test_sorting_by_each_column_in_both_directions():
     ui, seen = Ui(), []
     for _ in COLUMNS:
         ui = after(">", ui=ui)
@@ -61,10 +61,10 @@ def test_sorting_goes_round_and_back_and_turns():
     assert ui == Ui() and len(set(seen)) == len(COLUMNS)
     assert after("s", "S") == after("<", ">") == Ui()
     assert after("r").is_reversed and not after("r", "s").is_reversed
-    assert after("enter", "s", "r", "/") == after("enter"), "only where there are columns"
+    assert after("enter", "s", "r", "/") == after("enter"), "only in the main view"
 
 
-def test_a_filter_takes_every_key_until_it_is_done():
+def test_a_filter_takes_every_key_until_enter_or_escape():
     ui = after("/", "q", "?", "日", "down")
     assert (ui.filter, ui.typing, ui.is_over) == ("q?日", "q?日", False)
     assert after("backspace", "enter", ui=ui) == Ui(filter="q?")
@@ -96,7 +96,7 @@ def test_every_key_is_in_the_help():
     st.lists(st.sampled_from([*KEYS, "x", "weird"]), max_size=30),
     st.lists(st.text(max_size=3), unique=True, max_size=4),
 )
-def test_no_keys_lead_nowhere(keys, names):
+def test_escape_leads_back_to_the_main_view_after_any_keys(keys, names):
     ui = after(*keys, rows=Rows(names, 2))
     ui = after("escape", "escape", "escape", "escape", ui=ui)
     assert (ui.view, ui.is_helping, ui.typing, ui.filter) == (View.MAIN, False, None, "")

@@ -1,4 +1,4 @@
-"""The picture as lines: what stands where, and that nothing ever breaks out of its place."""
+"""The picture as lines: the place of each part, and no text that leaves its place."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from bridge.cli.cells import text_width
 from bridge.cli.story import Facts, Moment
 from bridge.cli.text import one_line
 from bridge.cli.top.detail import Detail, frame
-from bridge.cli.top.line import STYLES, Look, text_of
+from bridge.cli.top.line import STYLES, Look, Paper, text_of
 from bridge.cli.top.model import Link, Model, TicketLine
 from bridge.cli.top.ui import Pane, Ui, View
-from bridge.cli.top.view import Paper, share
+from bridge.cli.top.view import share
 from bridge.client.observation import AgentView, Hop, Overview, StageEvent, Timeline, Waiting
 from bridge.ticket import Ticket
 from bridge.timestamp import rfc3339
@@ -167,7 +167,7 @@ def test_forty_columns_and_ascii():
     assert shown[4].split(None, 2) == ["+lucy", "3", "at a password p~"]
 
 
-def test_the_column_that_sorts_is_marked_also_where_it_has_no_room():
+def test_the_column_that_sorts_is_named_even_if_it_has_no_room():
     assert (
         "AGENT▲" in lines(Ui(sort="agent"))[3]
         and "AGENT▼" in lines(Ui(sort="agent", is_reversed=True))[3]
@@ -175,7 +175,7 @@ def test_the_column_that_sorts_is_marked_also_where_it_has_no_room():
     assert "by type▲" in lines(Ui(sort="type"), width=40)[3]
 
 
-def test_what_is_selected_is_marked_and_in_sight():
+def test_the_selected_row_is_marked_and_in_sight():
     known = model()
     known.take_overview(
         Overview(agents=tuple(AgentView(f"agent-{number:03}") for number in range(500)))
@@ -189,7 +189,7 @@ def test_what_is_selected_is_marked_and_in_sight():
             == 1
         )
     assert not any(line.startswith(">") for line in lines(Ui(sort="agent"), known=known)), (
-        "nothing selected, nothing marked"
+        "no mark without a selection"
     )
     assert any(
         line.startswith(">12:07:22 max > lucy")
@@ -197,7 +197,7 @@ def test_what_is_selected_is_marked_and_in_sight():
     )
 
 
-def test_a_filter_and_what_it_leaves():
+def test_a_filter():
     shown = lines(Ui(filter="PASSWORD"))
     assert (
         shown[4].startswith(" ●lucy")
@@ -208,7 +208,7 @@ def test_a_filter_and_what_it_leaves():
     assert lines(Ui(filter="x", typing="x"))[23].startswith("filter: x_")
 
 
-def test_a_lost_broker_is_said_and_why():
+def test_a_lost_broker_is_shown_with_the_reason():
     known = model(Link.LOST, f"no broker answers {NASTY}")
     shown = lines(known=known)
     assert shown[0].endswith("BROKER LOST since 12:07:21, trying again") and shown[23].startswith(
@@ -220,7 +220,7 @@ def test_a_lost_broker_is_said_and_why():
     assert {span.style for line in picture(known=known).lines[4:9] for span in line} <= {
         "dim",
         "bold",
-    }, "old news look old"
+    }, "rows that are not up to date are dim"
     assert lines(Ui(is_paused=True))[0].endswith("live HELD") and lines(
         known=model(Link.POLLING, "off")
     )[0].endswith("polling")
@@ -236,7 +236,7 @@ def test_a_lost_broker_is_said_and_why():
         (20, 50, 50, Pane.AGENTS, (12, 6)),
         (20, 50, 2, Pane.AGENTS, (16, 2)),
         (20, 50, 50, Pane.TICKETS, (6, 12)),
-        (8, 50, 50, Pane.AGENTS, (7, None)),  # low: one of the two
+        (8, 50, 50, Pane.AGENTS, (7, None)),  # a low screen: one of the two
         (8, 50, 50, Pane.TICKETS, (None, 7)),
         (0, 5, 5, Pane.AGENTS, (0, None)),
     ],
@@ -250,7 +250,7 @@ def test_an_agent():
     shown = lines(Ui(view=View.AGENT, agent="lucy", ticket="T1"), detail=detail)
     assert shown[1:4] == [
         "agent      lucy",
-        "status     online, reached by stream",
+        "status     online, connected by stream",
         "type       claude",
     ]
     assert (
@@ -260,13 +260,13 @@ def test_an_agent():
     assert any(line.startswith(">12:06:31 max > lucy") and line.endswith("do it") for line in shown)
     assert "ITS TICKETS (asking the broker)" in lines(
         Ui(view=View.AGENT, agent="lucy"), detail=Detail("max")
-    ), "another's are not shown"
-    assert "the broker does not list it any more" in "\n".join(
+    ), "the tickets of another agent are not shown"
+    assert "the broker does not list this agent any more" in "\n".join(
         lines(Ui(view=View.AGENT, agent="gone"))
     )
 
 
-def test_a_tickets_story_scrolls():
+def test_the_view_of_a_ticket_scrolls():
     ticket = Ticket(
         "T1",
         1,
@@ -303,9 +303,17 @@ def test_help_fits_a_narrow_pane():
 
 
 uis = st.builds(
-    Ui, view=st.sampled_from(View), pane=st.sampled_from(Pane), agent=st.sampled_from([None, "lucy", NASTY]), ticket=st.sampled_from([None, "T1", NASTY]),
-    typing=st.sampled_from([None, "", NASTY, "漢" * 99]), filter=st.sampled_from(["", "e"]), is_helping=st.booleans(), is_paused=st.booleans(), scroll=st.integers(0, 99),
-)  # fmt: skip
+    Ui,
+    view=st.sampled_from(View),
+    pane=st.sampled_from(Pane),
+    agent=st.sampled_from([None, "lucy", NASTY]),
+    ticket=st.sampled_from([None, "T1", NASTY]),
+    typing=st.sampled_from([None, "", NASTY, "漢" * 99]),
+    filter=st.sampled_from(["", "e"]),
+    is_helping=st.booleans(),
+    is_paused=st.booleans(),
+    scroll=st.integers(0, 99),
+)
 nasty_facts = Facts(
     Ticket(NASTY, 1, NASTY, NASTY + "漢" * 300, origin=NASTY),
     (Moment(NASTY, NASTY, NASTY, {NASTY: NASTY}),),
@@ -321,7 +329,7 @@ details = st.sampled_from(
 
 
 @given(uis, details, st.integers(1, 130), st.integers(1, 40), st.booleans(), st.sampled_from(Link))
-def test_a_picture_fits_its_paper_and_acts_on_no_terminal(
+def test_a_picture_fits_its_paper_and_cannot_act_on_a_terminal(
     ui, detail, width, height, is_unicode, link
 ):
     made = picture(ui, width, height, model(link, NASTY), detail, Look(is_unicode))

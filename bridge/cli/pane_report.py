@@ -1,0 +1,249 @@
+"""One look at a pane, as text for people and as JSON for programs.
+
+Nothing is judged here: the injector of `watch` has looked and judged (explain.py).
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from bridge.cli.text import Page, one_line, visible
+from bridge.cli.width import around, hanging
+from bridge.tmux.identity import Pane
+from bridge.tmux.marks import Sent
+from bridge.tmux.program import Kind, Sight
+from bridge.tmux.prompt import Verdict
+from bridge.tmux.state import PaneState, Terminal
+
+LABEL = 10  # columns of a line's name
+ARGV_SHOWN = 200  # characters of a command line
+CURSOR = "█"
+
+KINDS = {
+    Kind.SHELL: "a shell",
+    Kind.REPL: "a REPL",
+    Kind.AGENT: "an agent",
+    Kind.NEVER: "a pager, an editor or a menu",
+    Kind.OPAQUE: "another terminal within this one",
+    Kind.INTERPRETER: "an interpreter",
+    Kind.UNKNOWN: "not an agent that is known here",
+    Kind.PROGRAM: "a command that runs",
+}
+HOW = {
+    "shell": "a shell gets one constant command, and Enter once it is behind the prompt",
+    "repl": "a REPL gets one constant command in its language, and Enter once it is behind the "
+    "prompt",
+    "agent": "an agent gets the text, and Enter once the text is in its input",
+    "": "nothing may be typed into this program",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the injector has seen and concluded."""
+
+    pane: Pane
+    state: PaneState
+    verdict: Verdict
+    sight: Sight
+    text: str  # what it would type for an example ticket; "" for nothing
+
+
+# In words
+
+
+def describe(look: Look, page: Page, width: int) -> list[str]:
+    """The verdict, then the facts behind it, then what would be typed."""
+    verdict, state = look.verdict, look.state
+    answer = "READY" if verdict.ready else "NOT READY"
+    lines = [
+        page.paint(f"{answer}: ", "green" if verdict.ready else "yellow")
+        + hanging(" " * len(answer + ": "), one_line(verdict.reason), width).lstrip()
+    ]
+    rows = [
+        ("rule", verdict.rule),
+        *identity(look.pane),
+        *program(look.sight),
+        ("terminal", terminal(state.terminal)),
+    ]
+    rows += [
+        ("flags", ", ".join(flags(state)) or "none"),
+        ("person", person(state)),
+        ("marks", marks(state)),
+    ]
+    if verdict.rule == "prompt" and look.sight.kind is Kind.SHELL:
+        rows.insert(
+            1,
+            (
+                "note",
+                "a running watcher may have learned this prompt; this first look has not",
+            ),
+        )
+    lines += [hanging(name.ljust(LABEL), one_line(text), width) for name, text in rows if text]
+    lines += [
+        cursor(state),
+        "row".ljust(LABEL)
+        + around(
+            one_line(state.left), CURSOR, one_line(state.right).rstrip(), max(0, width - LABEL - 1)
+        ),
+    ]
+    lines += [
+        "",
+        hanging(
+            "",
+            f"{'Would type now' if verdict.ready else 'Once ready'}: {HOW[verdict.form]}"
+            if verdict.form
+            else f"Would type: {HOW['']}",
+            width,
+        ),
+    ]
+    if look.text:
+        lines += [
+            page.paint("  (an example: it is not typed now)", "dim"),
+            *("    " + line for line in visible(look.text).split("\n")),
+        ]
+    return lines
+
+
+def identity(pane: Pane) -> list[tuple[str, str]]:
+    return [
+        ("pane", f"{pane.label}, process {pane.pane_pid} on {pane.tty}"),
+        ("server", f"pid {pane.server_pid}, socket {pane.socket}"),
+    ]
+
+
+def program(sight: Sight) -> list[tuple[str, str]]:
+    state, profile = (
+        sight.state,
+        f", profile {sight.profile.name}" if sight.kind is Kind.AGENT else "",
+    )
+    own = {
+        True: "the pane's own process",
+        False: "started by the pane's own process",
+        None: "its parent process is not known here",
+    }[state.terminal.own]
+    words = shlex.join(state.terminal.argv) or f"{state.command} (tmux's name for it)"
+    return [
+        ("program", f"{sight.name}: {KINDS[sight.kind]}{profile}"),
+        ("command", f"{words[:ARGV_SHOWN]} ({own})"),
+    ]
+
+
+def terminal(seen: Terminal) -> str:
+    if not seen.known:
+        return "its flags cannot be read (it belongs to another user, or is gone)"
+    switches = " ".join(
+        f"{name} {'on' if value else 'off'},"
+        for name, value in (("ICANON", seen.canonical), ("ECHO", seen.echo), ("ISIG", seen.signals))
+    )
+    takes_keys = "" if seen.signals else " that takes every key itself"
+    return f"{switches} as {MODES[seen.canonical, seen.echo]}{takes_keys}"
+
+
+MODES = {  # (ICANON, ECHO), termios(3)
+    (True, True): "for a command that runs, or one that reads plain lines",
+    (True, False): "for a password prompt",
+    (False, True): "for a program that waits for a single key",
+    (False, False): "for a line editor or a full-screen program",
+}
+
+
+def flags(state: PaneState) -> list[str]:
+    known = {
+        "dead": state.dead,
+        "in a mode": state.in_mode,
+        "input off": state.input_off,
+        "synchronized": state.synchronized,
+        "alternate screen": state.alternate,
+    }
+    return [name for name, value in known.items() if value]
+
+
+def person(state: PaneState) -> str:
+    if state.unseen_person:
+        return "a control client (tmux -CC) shows this pane; tmux does not report its keys"
+    return (
+        "no client shows this pane"
+        if state.human_idle is None
+        else f"a client shows this pane; its last key was at least {state.human_idle:.0f} s ago"
+    )
+
+
+def marks(state: PaneState) -> str:
+    """The tickets whose marks the pane has, and for each whether it was submitted."""
+    names = [entry.rpartition("=")[0] for entry in state.pasted.split()]
+    return ", ".join(
+        f"{name.replace('+', 'id64:')} {progress(Sent.read(state.sent, name))}" for name in names
+    )
+
+
+def progress(sent: Sent | None) -> str:
+    if sent is None:
+        return "pasted, not submitted"
+    return "entered, but not accepted" if sent.stands_in else "submitted"
+
+
+def cursor(state: PaneState) -> str:
+    hidden = "" if state.cursor_shown else ", hidden"
+    return (
+        "cursor".ljust(LABEL)
+        + f"column {state.cursor_x}, row {state.cursor_y} of {state.width}x{state.height}{hidden}"
+    )
+
+
+# For programs
+
+
+def verdict_json(verdict: Verdict) -> dict[str, object]:
+    return {
+        "ready": verdict.ready,
+        "rule": verdict.rule,
+        "reason": verdict.reason,
+        "form": verdict.form or None,
+    }
+
+
+def to_json(look: Look) -> dict[str, object]:
+    pane, state, sight = look.pane, look.state, look.sight
+    seen = state.terminal
+    return {
+        **verdict_json(look.verdict),
+        "pane": {
+            "id": pane.pane_id,
+            "session": pane.session,
+            "window": pane.window_index,
+            "index": pane.pane_index,
+            "pid": state.pane_pid,
+            "tty": pane.tty,
+        },
+        "server": {"pid": pane.server_pid, "startTime": pane.start_time, "socket": pane.socket},
+        "program": {
+            "name": sight.name,
+            "kind": sight.kind.value,
+            "command": state.command,
+            "argv": list(seen.argv),
+            "isPanesOwn": seen.own,
+        },
+        "terminal": {"icanon": seen.canonical, "echo": seen.echo, "isig": seen.signals}
+        if seen.known
+        else None,
+        "cursor": {
+            "x": state.cursor_x,
+            "y": state.cursor_y,
+            "shown": state.cursor_shown,
+            "left": state.left,
+            "right": state.right,
+        },
+        "flags": {
+            "dead": state.dead,
+            "inMode": state.in_mode,
+            "inputOff": state.input_off,
+            "synchronized": state.synchronized,
+            "alternate": state.alternate,
+        },
+        "personIdleSeconds": state.human_idle,
+        "personUnseen": state.unseen_person,
+        "marks": {"pasted": state.pasted.split(), "sent": state.sent.split()},
+        "exampleText": look.text or None,
+    }
