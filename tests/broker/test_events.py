@@ -124,7 +124,7 @@ def test_a_reader_that_fails_costs_nobody_a_ticket(monkeypatch, caplog):
         entry = await scene.accept()
         assert (
             scene.services.hub.read("lucy", 0, 9) == [entry]
-            and "event not told" in caplog.text
+            and "event not sent" in caplog.text
             and scene.services.metrics.events_missed == 1
         )
         reader.close()

@@ -25,7 +25,7 @@ NO_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 @lru_cache(maxsize=64)
 def _start(status: int, content_type: str, cache: str) -> bytes:
-    """The status line and the fields that depend on these arguments only, without the empty line."""
+    """The status line and the fields that depend only on the arguments, without the empty line."""
     fields = (
         {"Cache-Control": cache}
         if status in NO_BODY
