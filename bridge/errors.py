@@ -160,7 +160,7 @@ class PaneNotReady(PaneError):
 
 
 class HalfDelivered(PaneNotReady):
-    """The ticket's own text was pasted. Its Enter is still due, or its result is not visible yet."""
+    """The ticket's own text was pasted. Its Enter is due, or its result is not visible yet."""
 
 
 class Uncertain(PaneError):

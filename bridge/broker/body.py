@@ -119,7 +119,7 @@ def _too_many() -> PeerError:
 
 
 def _outside_strings(data: bytes) -> bytes:
-    """The text without its strings. Raises PeerError 400 if VALUES_MAX members cannot have so many."""
+    """The text without its strings. Raises PeerError 400 if there are too many strings."""
     if b"\\" in data:  # after this, each quote that is left begins or ends a string
         data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
     parts = data.split(b'"', 4 * VALUES_MAX + 1)  # a member has two strings, a string two quotes
@@ -199,5 +199,5 @@ def weight(text: str) -> int:
 
 
 def canonical(content: object) -> str:
-    """JSON with sorted keys. Two bodies are equal if these texts are: True is not 1, 1 is not 1.0."""
+    """JSON with sorted keys. Bodies are equal if these texts are: True is not 1, 1 is not 1.0."""
     return json.dumps(content, sort_keys=True)

@@ -1,5 +1,6 @@
-"""The two clocks, as one argument: the wall clock for people and the wire, the monotonic for durations.
+"""The two clocks, as one argument.
 
+The wall clock is for people and for the wire, the monotonic one for durations.
 The wall clock may be wrong, for a while or for good. A decision that cannot be undone (the removal
 of an old ticket) waits until it has kept pace with the monotonic clock for HOLD. A machine that
 slept looks like one whose clock was set. It waits too, which does no harm.

@@ -26,7 +26,7 @@ from bridge.broker import body
 from bridge.ticket import DROPPED, EXPIRED, PENDING, RESPONDED
 from bridge.timestamp import rfc3339
 
-LEASE_MAX = 3_600_000  # ms; a lease that outlives its watcher by more than an hour helps nobody
+LEASE_MAX = 3_600_000  # ms; a lease that outlives its watcher for longer only blocks the ticket
 STAGES_MAX = 64  # entries of one history; a ticket claimed for ever must not grow for ever
 
 

@@ -30,7 +30,7 @@ Labels = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Family:
-    """One metric. `name` has no suffix of its kind (SUFFIX). If there is a unit, it ends with it."""
+    """One metric. `name` is without the suffix of its kind (SUFFIX); it ends with the unit."""
 
     name: str
     kind: str

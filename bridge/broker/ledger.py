@@ -1,7 +1,7 @@
 """Every ticket and its state; each change goes to the journal first.
 
-    accept, propose ──► journal's open group ──on disk──► _apply ──► hub, metrics, waiters
-                                             ──failed───► _apply: new tickets and changes are dropped
+    accept, propose ──► journal's open group ──on disk──► _apply: hub, metrics, waiters
+                                             ──failed───► _apply: tickets and changes are dropped
 
 Rule 1: a change joins the journal's open group. It is applied when that group is on
 disk; only then are subscribers and waiters called. If the group fails, its new tickets

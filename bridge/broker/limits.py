@@ -44,7 +44,8 @@ def check_room(bounds: Bounds, backlog: Backlog | None, held_bytes: int) -> None
         raise PeerError(
             503,
             f"pending tickets of all agents hold {bounds.pending_bytes} bytes "
-            "(BRIDGE_PENDING_BYTES); `python3 -m bridge top` shows whose, and `purge AGENT` ends an agent's",
+            "(BRIDGE_PENDING_BYTES); `python3 -m bridge top` shows whose, "
+            "and `purge AGENT` ends an agent's",
             {"Retry-After": "30"},
             reason="pending_bytes",
         )

@@ -80,7 +80,7 @@ class Metrics:
                 self.on_stage(entry, stage)
 
     def _measure(self, entry: Entry, state: State, now: float) -> None:
-        """Measure the hops of an acknowledged ticket. The time of typing is by the watcher's clock."""
+        """Measure the hops of an acknowledged ticket. It was typed by the watcher's clock."""
         self.timeline.at(now).acknowledged += 1
         self.timeline.observe(ALL_THE_WAY, now - entry.accepted_at, now)
         injected_ms = submitted_ms(state.stages[-1].get("evidence"))

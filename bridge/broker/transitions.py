@@ -130,7 +130,7 @@ def submitted_ms(evidence: object) -> int | None:
 
 
 def replied(state: State, payload: Any, metadata: Mapping[str, Any], wall_ms: int) -> State:
-    """Set the ticket's response. Raises PeerError 409: a second reply does not replace the first."""
+    """Set the ticket's response. Raises PeerError 409: a second reply replaces nothing."""
     if state.status == RESPONDED:
         raise PeerError(409, "the ticket has a reply already, which stays")
     if state.has_ended:

@@ -27,7 +27,7 @@ def health(request: Request, services: Services, name: str) -> Answer:
 def connections(request: Request, services: Services, name: str) -> Answer:
     counted, now = services.metrics, services.clock.monotonic()
     content = {
-        # A request becomes a stream in one step of the loop: no page ever sees one in between.
+        # A request becomes a stream in one step of the loop, so none is ever pending.
         "sse": {"active": counted.streams_open, "pending": 0, "failed": counted.failed_lately(now)},
         "longpoll": {
             "active": services.registry.tiers(now)["longpoll"],
@@ -41,7 +41,7 @@ def connections(request: Request, services: Services, name: str) -> Answer:
 def agent_status(request: Request, services: Services, name: str) -> Answer:
     registry, now = services.registry, services.clock.monotonic()
     if not registry.is_known(name):
-        raise PeerError(404, f"nobody ever named an agent {name!r} here")
+        raise PeerError(404, f"no request here ever named an agent {name!r}")
     agent, report, backlog = (
         registry.agents.get(name),
         registry.report(name),

@@ -1,4 +1,4 @@
-"""GET /metrics: what the rooms have counted, as the families of families.py."""
+"""GET /metrics: the broker's counters as the families of families.py."""
 
 from __future__ import annotations
 
@@ -144,7 +144,10 @@ def _watchers(services: Services) -> Filled:
 
 
 def _sums(services: Services, field: str) -> dict[str, Number]:
-    """What the watchers of agents that are here said last; a watcher that is gone uses nothing, nor do others that there are none of."""
+    """The latest numbers of the watchers of online agents, by the name of their series.
+
+    A watcher that is gone uses nothing, so it does not count.
+    """
     registry, now = services.registry, services.clock.monotonic()
     sums: dict[str, Number] = {OTHER: 0}
     for agent_id, agent in registry.agents.items():

@@ -1,8 +1,8 @@
 """The store's schema, by version. MIGRATIONS[n] takes a store from version n to n+1.
 
-`tickets.body` is the ticket as it was accepted and never changes; `memo` holds
-the parts of its state that no query needs (entry.py). AUTOINCREMENT is what
-keeps a seq from being used again after its row was pruned.
+`tickets.body` is the ticket as it was accepted, and never changes. `memo` holds the
+parts of its state that no query needs (entry.py). AUTOINCREMENT makes sure that a seq
+is not used again after its row was pruned.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MIGRATIONS = [
 ]
 
 VERSION = len(MIGRATIONS)
-APPLICATION_ID = 0x62726467  # "brdg": PRAGMA application_id tells our files from other programs'
+APPLICATION_ID = 0x62726467  # "brdg"; PRAGMA application_id marks the file as ours
 ACCEPT_COLUMNS = "seq, id, agent, body, created_ms, timeout_ms, ttl_ms"
 READ_COLUMNS = ACCEPT_COLUMNS + ", status, updated_ms, memo"
 CHANGE = "UPDATE tickets SET status = ?, updated_ms = ?, memo = ?, finished_ms = ? WHERE seq = ?"
@@ -49,8 +49,8 @@ NEWEST = (
     "SELECT max((SELECT coalesce(max(finished_ms), 0) FROM tickets WHERE finished_ms IS NOT NULL),"
     " coalesce((SELECT created_ms FROM tickets ORDER BY seq DESC LIMIT 1), 0))"
 )
-# Walks the index of the finished ones, and stops at so many characters or rows: what is deleted
-# is read for its length, and for its pages. ?1 before_ms, ?2 characters, ?3 rows.
+# Walks the index of the finished tickets, and stops at a number of characters or rows. A deleted
+# row is read, for its length and for its pages. ?1 before_ms, ?2 characters, ?3 rows.
 PRUNE = """
     DELETE FROM tickets WHERE seq IN (
         WITH RECURSIVE old(seq, finished_ms, size, count) AS (
