@@ -47,7 +47,10 @@ class Guard:
         if "origin" in request.fields:
             self._check_origin(request.fields["origin"], request.authority)
         elif request.fields.get("sec-fetch-site") in OTHER_SITES and not _opens_a_page(request):
-            detail = "pages of other sites may not ask; BRIDGE_ALLOWED_ORIGINS lists those that may"
+            detail = (
+                "requests from pages of other sites are refused; "
+                "BRIDGE_ALLOWED_ORIGINS lists those that may call"
+            )
             raise PeerError(403, detail)
 
     def allows(self, origin: str) -> bool:

@@ -1,11 +1,13 @@
 """The kinds of answer of a handler. A front turns them into bytes; no handler sees a connection.
 
-Reply         this reply, now
-OnDisk        this reply, when its change is on disk; 503 if the write fails
-Wait          an answer after a callback, or when the time is up
-Steps         a reply that is made in parts: it takes longer than one turn of the loop may
-Download      a file, as fast as the peer reads it
-EventStream   a stream that goes on
+    Reply         this reply, now
+    OnDisk        this reply, when its change is on disk; 503 if the write fails
+    Wait          an answer after a callback, or when the time is up
+    Steps         a reply that is made in parts: it takes longer than one turn of the loop may
+    Download      a file, as fast as the peer reads it
+    EventStream   a stream that goes on
+
+Each is a value, which a test can check without a connection.
 """
 
 from __future__ import annotations

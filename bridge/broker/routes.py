@@ -124,11 +124,11 @@ def allowed_methods(path: str) -> str:
 def _no_route(request: Request, matches: list[tuple[dict[str, Handler], str]]) -> PeerError:
     allow = allowed_methods(request.path)
     if not matches:
-        return PeerError(404, f"nothing lives at {request.path!r}")
+        return PeerError(404, f"there is no resource at {request.path!r}")
     if request.method not in KNOWN_METHODS:
         return PeerError(
             501,
-            f"method {request.method} is not implemented; this resource knows {allow}",
+            f"method {request.method} is not implemented; this resource allows {allow}",
             {"Allow": allow},
         )
     return PeerError(

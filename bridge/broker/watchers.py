@@ -29,6 +29,8 @@ class _Watcher:
 
 
 class Watchers:
+    """The watchers that are here, within a bound."""
+
     def __init__(self, clock: Clock, grace: float, watchers_max: int) -> None:
         self._clock, self._grace, self._watchers_max = clock, grace, watchers_max
         self._known: dict[str, _Watcher] = {}

@@ -1,10 +1,10 @@
 """Every default, with its unit and its reason; flag > environment > default.
 
     setting.py    how one setting is described and read
-    broker.py     what the broker may be told
+    broker.py     settings of the broker
     watcher.py    how a watcher or a supervisor reaches its broker, receives and delivers
     tmux.py       how a ticket gets into a pane
-    commands.py   what single commands may be told: doctor, show, tail, top, bench
+    commands.py   settings of single commands: doctor, show, tail, top, bench
 
 Import from `bridge.settings`; the modules above are its inside.
 """

@@ -23,7 +23,7 @@ def default_db(environ: Mapping[str, str] = os.environ) -> str:
 
 @dataclass(frozen=True)
 class BrokerSettings:
-    """What the broker may be told."""
+    """Settings of the broker."""
 
     host: str = setting(
         "127.0.0.1",

@@ -129,7 +129,7 @@ class ChunkedDecoder:
     def _take_data_end(self) -> bool:
         ending = self._held[self._pos : self._pos + 2]
         if not b"\r\n".startswith(ending):
-            raise PeerError(400, "chunk data longer than its size says")
+            raise PeerError(400, "chunk data longer than its size")
         if len(ending) < 2:
             return False
         self._pos += 2

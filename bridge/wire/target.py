@@ -53,7 +53,7 @@ def parse_target(method: str, target: str) -> Target:
         return Target("*", "", "")
     match = _ABSOLUTE.fullmatch(target)
     if match is None:
-        raise PeerError(400, "the request target is not one that RFC 9112 section 3.2 knows")
+        raise PeerError(400, "the request target has none of the forms of RFC 9112 section 3.2")
     authority, path, query = match.groups("")
     check_host(authority)
     check_percent(path + query)

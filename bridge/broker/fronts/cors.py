@@ -26,7 +26,7 @@ def options_reply(request: Request) -> Reply:
     """Answer OPTIONS, also a CORS preflight. Raises PeerError 404."""
     allow = EVERY_METHOD if request.path == "*" else allowed_methods(request.path)
     if not allow:
-        raise PeerError(404, f"nothing lives at {request.path!r}")
+        raise PeerError(404, f"there is no resource at {request.path!r}")
     headers = [("Allow", allow)]
     if "origin" in request.fields:
         headers += [

@@ -110,7 +110,7 @@ class Connection(Closing):
             return problem(
                 PeerError(
                     500,
-                    f"the broker failed to answer; its log says why, see id={request_id}",
+                    f"the broker failed to answer; its log has the reason, see id={request_id}",
                     {ID: request_id},
                 )
             )
