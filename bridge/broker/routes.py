@@ -133,6 +133,6 @@ def _no_route(request: Request, matches: list[tuple[dict[str, Handler], str]]) -
         )
     return PeerError(
         405,
-        f"method {request.method} is not allowed here; this resource knows {allow}",
+        f"method {request.method} is not allowed here; this resource allows {allow}",
         {"Allow": allow},
     )
