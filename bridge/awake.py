@@ -1,7 +1,9 @@
-"""A clock that goes on while the machine sleeps, for what others may do meanwhile: a lease runs out all the same.
+"""A clock that goes on while the machine sleeps.
 
-CLOCK_MONOTONIC stands still in suspend on Linux, CLOCK_BOOTTIME does not (clock_gettime(2)). On macOS it is the other
-way round: CLOCK_MONOTONIC goes on, and what Python's time.monotonic reads stands still (clock_gettime(3) there).
+It is for time that also passes elsewhere: the broker ends a lease while this machine sleeps.
+
+On Linux CLOCK_MONOTONIC stops in suspend and CLOCK_BOOTTIME goes on (clock_gettime(2)). On macOS
+CLOCK_MONOTONIC goes on, and the clock that Python's time.monotonic reads stops (clock_gettime(3)).
 """
 
 from __future__ import annotations
@@ -13,5 +15,5 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC if sys.platform ==
 
 
 def now() -> float:
-    """Seconds since some moment in the past; never goes back."""
+    """Seconds since an arbitrary moment in the past; never goes back."""
     return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)

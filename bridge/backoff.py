@@ -1,9 +1,9 @@
-"""How long to wait before trying again?
+"""How long to wait before the next try.
 
-Each delay is drawn from [0, ceiling]; the ceiling doubles up to a cap and the
-draw goes on after the cap ("full jitter", Brooker, AWS Architecture Blog), so
-that a hundred watchers that lost the same broker do not come back together.
-Whoever succeeds for long enough starts a new sequence.
+Each delay is drawn from [0, ceiling]. The ceiling doubles up to a cap, and the
+draw stays random at the cap ("full jitter", Brooker, AWS Architecture Blog). So
+a hundred watchers that lost the same broker do not come back together.
+A caller whose connection works for long enough starts a new sequence.
 """
 
 from __future__ import annotations

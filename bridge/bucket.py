@@ -1,8 +1,8 @@
 """Token bucket: a rate limit that allows a burst of one full bucket.
 
 Rule 1: time is an argument (monotonic seconds), so the bucket has no clock.
-Rule 2: a bucket that has filled up again says nothing that a new one would
-not say, so whoever keeps many may forget the full ones.
+Rule 2: a full bucket behaves like a new one, so a map of buckets may drop the
+full ones.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class TokenBucket:
         self._at = now
 
     def take(self, now: float) -> float:
-        """Take one token; return 0.0, or the seconds until there will be one."""
+        """Take one token and return 0.0; or return the seconds until there is one."""
         self._refill(now)
         if self._tokens >= 1.0:
             self._tokens -= 1.0

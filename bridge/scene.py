@@ -1,14 +1,14 @@
-"""What `demo` and `bench` start and make, and that all of it is gone in the end.
+"""A sandbox for `demo` and `bench`: all that they start and make is removed at the end.
 
-    Scene ──► action() { making() { folder, process, on_end(...) } … } ──► the ends in reverse, whatever happened
-                  └── start_broker(scene) · run_loop(scene, coroutine): the same inside an event loop
+    Scene ──► action() { making() { folder, process, on_end(...) } … } ──► all cleanups, in reverse
+                  └── start_broker(scene) · run_loop(scene, coroutine): the same in an event loop
 
-Rule 1: a signal between making a thing and settling its end would leave that thing
-behind; so a signal that comes in between waits until the end is settled.
-Rule 2: each process gets a session of its own: Ctrl-C is for us alone, and we
-end the others in order, with a deadline, and kill what does not leave.
-Rule 3: what is started here gets none of the person's settings, and a home of its
-own (`private`): it reads no rc file of theirs, and writes into no history of theirs.
+Rule 1: a signal between the making of a thing and the registration of its cleanup
+would leave the thing behind. So a signal in between waits until both are done.
+Rule 2: each process gets a session of its own, so that Ctrl-C reaches only this
+process. It ends the others in order, with a deadline, and kills what does not exit.
+Rule 3: a process that is started here gets none of the person's settings, and a home
+of its own (`private`). It reads no rc file of theirs and writes into no history of theirs.
 """
 
 from __future__ import annotations
@@ -31,24 +31,16 @@ from bridge.self_command import own_command
 
 T = TypeVar("T")
 READY = re.compile(r"^bridge broker ready on (\S+)$", re.MULTILINE)
-START_DEADLINE = (
-    30.0  # seconds for a broker or a watcher to be there; a slow machine's Python needs several
-)
-
-STOP_DEADLINE = 10.0  # seconds that a process has to leave by itself; the broker drains for 5
-RUN_DEADLINE = (
-    30.0  # seconds for a command that ends by itself; a slow machine's Python needs several
-)
-LOOK_INTERVAL = 0.05  # seconds between two looks at something that is on its way
+# Seconds for a broker or a watcher to start; Python on a slow machine needs several.
+START_DEADLINE = 30.0
+STOP_DEADLINE = 10.0  # seconds that a process has to exit by itself; the broker drains for 5
+# Seconds for a command that ends by itself; Python on a slow machine needs several.
+RUN_DEADLINE = 30.0
+LOOK_INTERVAL = 0.05  # seconds between two looks of `wait_for`
 SOCKET_PATH_MAX = 90  # bytes; a socket's path may be 107 on Linux, 103 on macOS (unix(7))
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-OURS = (
-    "BRIDGE_",
-    "BROKER_",
-    "TMUX",
-    "DISABLE_SSE",
-    "POLL_INTERVAL_MS",
-)  # variables of the person's own set-up
+# Variables of the person's own bridge and tmux.
+OURS = ("BRIDGE_", "BROKER_", "TMUX", "DISABLE_SSE", "POLL_INTERVAL_MS")
 # Variables that lead shells and other programs to a person's files, or change how they start.
 PERSONAL = (
     *("BASH_", "BASHOPTS", "ENV", "HIST", "INPUTRC", "PROMPT_COMMAND", "PS1", "SHELLOPTS"),
@@ -66,21 +58,20 @@ class Scene:
     def __init__(self, name: str) -> None:
         self.name = name
         self.folder = ""
-        self.variables: dict[
-            str, str
-        ] = {}  # what each process gets beside the person's environment
-        self.interrupt: Callable[[], None] = (
-            interrupt  # what the first signal does; `run_loop` has another way
-        )
-        self._ends = contextlib.ExitStack()  # runs all of them, in reverse, also when one fails
+        # Added to the environment of each process.
+        self.variables: dict[str, str] = {}
+        # What the first signal calls; `run_loop` sets another function.
+        self.interrupt: Callable[[], None] = interrupt
+        self._ends = contextlib.ExitStack()  # runs all of them, in reverse, even if one fails
         self._handlers: dict[int, Any] = {}
-        self._making = 0  # how deep
+        self._making = 0  # depth of nested `making`
         self.is_interrupted = False
         self._is_ending = False
 
     def __enter__(self) -> Scene:
         for number in SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves SIGHUP
+            # nohup has SIGHUP ignored; leave it so.
+            if signal.getsignal(number) is not signal.SIG_IGN:
                 self._handlers[number] = signal.signal(number, self._on_signal)
         return self
 
@@ -88,15 +79,17 @@ class Scene:
         try:
             self._ends.close()
         finally:
-            for (
-                number,
-                handler,
-            ) in self._handlers.items():  # who was interrupted is about to exit: a further Ctrl-C must not change with which status
+            # After an interrupt the process is about to exit. A further Ctrl-C must not change
+            # its exit status.
+            for number, handler in self._handlers.items():
                 signal.signal(number, signal.SIG_IGN if self.is_interrupted else handler)
 
     @contextlib.contextmanager
     def action(self) -> Iterator[None]:
-        """What may be interrupted. Once it is left, the end is under way: it is bounded, and no second Ctrl-C may cut it short."""
+        """The part that a signal may interrupt.
+
+        After it the cleanup runs. The cleanup is bounded in time, and no second Ctrl-C stops it.
+        """
         try:
             with self.making():
                 self.folder = make_folder(self.name)
@@ -113,7 +106,7 @@ class Scene:
 
     @contextlib.contextmanager
     def making(self) -> Iterator[None]:
-        """Make a thing and settle its end in here (rule 1)."""
+        """Make a thing and register its cleanup inside this block (rule 1)."""
         self._making += 1
         try:
             yield
@@ -140,7 +133,10 @@ class Scene:
     def start(
         self, name: str, words: Sequence[str], stdout: int | None = None
     ) -> subprocess.Popen[bytes]:
-        """Start a program; what it prints goes to NAME.out (or into the descriptor `stdout`) and NAME.err."""
+        """Start a program.
+
+        Its output goes to NAME.out (or to the descriptor `stdout`) and to NAME.err.
+        """
         with (
             self.making(),
             open(self.path(name + ".out"), "wb") as out,
@@ -149,12 +145,15 @@ class Scene:
             return self._spawn(words, out if stdout is None else stdout, err)
 
     def last_words(self, name: str) -> str:
-        """The last line that the program NAME said on stderr."""
+        """The last line that the program NAME wrote to stderr."""
         lines = self.read(name + ".err").strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
+        return lines[-1] if lines else "it wrote nothing to stderr"
 
     def run(self, words: Sequence[str], name: str = "run") -> tuple[int, str, str]:
-        """Run a program to its end: exit status, stdout, stderr. Raises BridgeError when it takes too long."""
+        """Run a program to its end. Return its exit status, stdout and stderr.
+
+        Raises BridgeError when it takes too long.
+        """
         process = self.start(name, words)
         try:
             status = process.wait(RUN_DEADLINE)
@@ -181,15 +180,18 @@ class Scene:
 def private(environ: Mapping[str, str], home: str) -> dict[str, str]:
     """The environment with a home of its own, and no variable that leads to a person's files.
 
-    An empty HISTFILE keeps bash and zsh from writing any history, also into `home`, which may be
-    removed while they end. tmux runs its commands in $SHELL: /bin/sh reads no rc file for that.
+    With an empty HISTFILE, bash and zsh write no history. They would write it into `home`, which
+    may be removed while they end. tmux runs commands in $SHELL, and /bin/sh reads no rc file.
     """
     kept = {name: value for name, value in environ.items() if not name.startswith(PERSONAL)}
     return {**kept, "HOME": home, "HISTFILE": "", "SHELL": "/bin/sh"}
 
 
 def start_broker(scene: Scene) -> tuple[subprocess.Popen[bytes], str]:
-    """Start a broker with a store of its own on a free port; the process, and its URL off the ready line."""
+    """Start a broker with a store of its own on a free port.
+
+    Return the process and its URL, which is read from the ready line.
+    """
     process = scene.start(
         "broker",
         [
@@ -215,7 +217,10 @@ def start_broker(scene: Scene) -> tuple[subprocess.Popen[bytes], str]:
 
 
 def run_loop(scene: Scene, work: Coroutine[Any, Any, T]) -> T:
-    """asyncio.run within a scene: the first signal cancels `work`, which may tidy up, and is a KeyboardInterrupt afterwards."""
+    """asyncio.run within a scene.
+
+    The first signal cancels `work`, which may tidy up, and then raises KeyboardInterrupt.
+    """
 
     async def guarded() -> T:
         loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
@@ -228,9 +233,8 @@ def run_loop(scene: Scene, work: Coroutine[Any, Any, T]) -> T:
         try:
             return await task
         finally:
-            scene.interrupt = lambda: (
-                None
-            )  # the loop is about to close; what comes now is seen below
+            # The loop is about to close. The last line of `run_loop` reports a later signal.
+            scene.interrupt = lambda: None
 
     with contextlib.ExitStack() as beginning:
         beginning.enter_context(scene.making())  # a signal waits until there is a task to cancel

@@ -1,14 +1,16 @@
-"""What a service manager and its service say to one another: sd_notify(3), sd_listen_fds(3), by hand.
+"""The protocol between a service and its service manager: sd_notify(3) and sd_listen_fds(3).
 
-    manager ─► us   $LISTEN_FDS, $LISTEN_PID, $LISTEN_FDNAMES: sockets, already listening, from descriptor 3 on
-                    $NOTIFY_SOCKET: where to say how we are; $WATCHDOG_USEC: how often at least
-    us ─► manager   READY=1, WATCHDOG=1, STOPPING=1, STATUS=words: one datagram each time
+    manager ─► us   $LISTEN_FDS, $LISTEN_PID, $LISTEN_FDNAMES: listening sockets, from descriptor 3
+                    $NOTIFY_SOCKET: where to report; $WATCHDOG_USEC: the longest silence allowed
+    us ─► manager   READY=1, WATCHDOG=1, STOPPING=1, STATUS=text: one datagram each time
 
-Rule 1: without these variables every call here does nothing, so nobody need ask whether there is a manager.
-Rule 2: they are taken out of the environment: a program that we start is no service of that manager's.
-Rule 3: the watchdog is fed from the event loop and from nowhere else: a loop that hangs falls silent.
-So does one whose service says that it is not well.
-Rule 4: a manager that does not listen never stops the service; that is one warning.
+Rule 1: without these variables every call here does nothing, so callers need not check for a
+manager.
+Rule 2: the variables are taken out of the environment: a program that bridge starts is not a
+service of that manager.
+Rule 3: only the event loop feeds the watchdog. If the loop hangs, or if the service is not well,
+the feeding stops and the manager can restart the service.
+Rule 4: a manager that does not listen never stops the service. It is logged once.
 """
 
 from __future__ import annotations
@@ -26,14 +28,15 @@ from bridge.errors import UsageError
 log = logging.getLogger("bridge.systemd")
 
 FIRST_DESCRIPTOR = 3  # SD_LISTEN_FDS_START
-PASSED_MAX = 64  # sockets; no broker needs more, and a slip of the pen is no reason to look at a million descriptors
+# Sockets; no broker needs more. A mistyped number must not make us look at a million descriptors.
+PASSED_MAX = 64
 WATCHDOG_MAX = (1 << 64) - 1  # microseconds, as sd_watchdog_enabled(3) has them
-FED_PER_PERIOD = 2  # sd_watchdog_enabled(3): at half of the time
+FED_PER_PERIOD = 2  # sd_watchdog_enabled(3): notify at half of the time
 PATIENCE = 1.0  # seconds that a datagram may wait for room in the manager's queue
 
 
 class ServiceManager:
-    """Whoever started us and wants to hear how we are. Feeding the watchdog needs a running loop."""
+    """The manager that started this process. Feeding its watchdog needs a running loop."""
 
     def __init__(self, address: str = "", watchdog: float = 0.0) -> None:
         self._address = "\0" + address[1:] if address.startswith("@") else address
@@ -43,13 +46,14 @@ class ServiceManager:
 
     @classmethod
     def from_environment(cls, environ: MutableMapping[str, str]) -> ServiceManager:
-        """Takes the variables out of `environ`. Raises UsageError when they make no sense."""
+        """Take the variables out of `environ`. Raises UsageError when they make no sense."""
         address, usec, pid = (
             environ.pop(name, "") for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
         )
         if address and address[0] not in "/@":
             raise UsageError(
-                f"NOTIFY_SOCKET is {address!r}; it must be a path, or @ and an abstract name (sd_notify(3))"
+                f"NOTIFY_SOCKET is {address!r}; "
+                "it must be a path, or @ and an abstract name (sd_notify(3))"
             )
         is_ours = address and usec and pid in ("", str(os.getpid()))
         return cls(
@@ -57,7 +61,7 @@ class ServiceManager:
         )
 
     def ready(self, status: str, is_well: Callable[[], bool] = lambda: True) -> None:
-        """The service works from now on; the watchdog is fed while the loop runs and `is_well`."""
+        """Report that the service works. Feed the watchdog while the loop runs and `is_well`."""
         self._is_well = is_well
         self._tell("READY=1", _status(status))
         if self._interval:
@@ -80,17 +84,21 @@ class ServiceManager:
                 line.sendto("\n".join(assignments).encode(), self._address)
         except OSError as error:
             if not self._is_deaf:
-                log.warning("the service manager does not hear us error=%s", error)
+                log.warning("cannot notify the service manager error=%s", error)
             self._is_deaf = True
 
 
 def take_listeners(environ: MutableMapping[str, str]) -> list[socket.socket]:
-    """The listening TCP sockets that were passed to this process. Raises UsageError for anything else that was."""
+    """The listening TCP sockets that were passed to this process.
+
+    Raises UsageError if another kind of descriptor was passed.
+    """
     count, pid, names = (
         environ.pop(name, "") for name in ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
     )
     if not count or pid != str(os.getpid()):
-        return []  # sd_listen_fds(3): they were meant for another process, and we inherited the words only
+        # sd_listen_fds(3): the sockets were for another process; we inherited the variables only.
+        return []
     passed = _whole_number("LISTEN_FDS", count, PASSED_MAX)
     named = names.split(":") + [""] * passed
     with ExitStack() as opened:
@@ -98,7 +106,7 @@ def take_listeners(environ: MutableMapping[str, str]) -> list[socket.socket]:
             opened.enter_context(_listener(FIRST_DESCRIPTOR + number, named[number]))
             for number in range(passed)
         ]
-        opened.pop_all()  # all of them are what they should be: the caller's now
+        opened.pop_all()  # all of them are valid, and belong to the caller now
     return listeners
 
 
@@ -115,13 +123,14 @@ def _listener(descriptor: int, name: str) -> socket.socket:
     if wrong:
         passed.close()
         raise UsageError(
-            f"LISTEN_FDS passes {where}, which is {wrong}; a broker needs listening TCP sockets, as ListenStream=127.0.0.1:5050 makes them"
+            f"LISTEN_FDS passes {where}, which is {wrong}; "
+            "a broker needs listening TCP sockets, as ListenStream=127.0.0.1:5050 makes them"
         )
     return passed
 
 
 def _unfit(passed: socket.socket) -> str | None:
-    """Why no broker can listen there, in words."""
+    """Why a broker cannot listen on this socket, in words; None if it can."""
     if passed.family not in (socket.AF_INET, socket.AF_INET6):
         return "a Unix socket" if passed.family == socket.AF_UNIX else "no internet socket"
     if passed.type != socket.SOCK_STREAM:
@@ -136,10 +145,12 @@ def _whole_number(variable: str, text: str, high: int) -> int:
         text.isascii() and text.isdigit() and len(text) <= len(str(high)) and int(text) <= high
     ):
         raise UsageError(
-            f"{variable} is {text!r}; a service manager sets it to a whole number, here up to {high}"
+            f"{variable} is {text!r}; "
+            f"a service manager sets it to a whole number, here up to {high}"
         )
     return int(text)
 
 
 def _status(words: str) -> str:
-    return "STATUS=" + " ".join(words.split())  # a line end would begin an assignment of its own
+    # A line end would begin a new assignment.
+    return "STATUS=" + " ".join(words.split())

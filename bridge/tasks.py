@@ -1,8 +1,8 @@
-"""Every task has an owner that outlives it, cancels it, and hears its failure.
+"""Every task has an owner that outlives it, cancels it, and receives its failure.
 
-Python 3.9 has no TaskGroup and no asyncio.timeout, and its wait_for loses a
-cancellation that arrives together with the result (bpo-37658): a watcher that
-was told to stop would then go on for ever. These two take their places.
+Python 3.9 has no TaskGroup and no asyncio.timeout. Its wait_for loses a
+cancellation that arrives together with the result (bpo-37658), so that a watcher
+that must stop would go on for ever. `run_together` and `within` replace them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-ACCEPT_TURNS = 5  # turns of the loop from accept(2) to the callback of start_server, to its first step where it is a coroutine, and one to spare
+# Turns of the loop from accept(2) to the callback of start_server, or to its first step if it is
+# a coroutine; and one to spare.
+ACCEPT_TURNS = 5
 TELL_AGAIN = 0.5  # seconds until a task that has not ended is cancelled once more
-NEVER = 86400.0  # seconds; of a wait that only an event ends
+NEVER = 86400.0  # seconds; for a wait that only an event ends
 
 
 async def run_together(**jobs: Coroutine[Any, Any, None]) -> None:
@@ -31,10 +33,10 @@ async def run_together(**jobs: Coroutine[Any, Any, None]) -> None:
 
 
 async def stop_all(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel tasks and wait until each has ended; their errors are retrieved here.
+    """Cancel tasks, wait until each has ended, and retrieve their errors.
 
-    A task that lost the cancellation somewhere below (see above) is told again. And we leave nobody behind when we are
-    told again ourselves, by whoever owns us in the same way: that is passed on once all have ended.
+    A task that lost its cancellation (bpo-37658) is cancelled again. If this coroutine is itself
+    cancelled meanwhile, it still waits for all tasks and raises CancelledError at the end.
     """
     left, told = set(tasks), False
     while left:
@@ -53,7 +55,10 @@ async def stop_all(*tasks: asyncio.Future[Any]) -> None:
 
 
 async def within(seconds: float, awaitable: Awaitable[T]) -> T:
-    """The result of `awaitable`, or asyncio.TimeoutError after `seconds`; a cancellation always wins."""
+    """The result of `awaitable`, or asyncio.TimeoutError after `seconds`.
+
+    A cancellation always wins.
+    """
     task = asyncio.ensure_future(awaitable)
     try:
         done, _ = await asyncio.wait({task}, timeout=max(0.0, seconds))
@@ -67,10 +72,11 @@ async def within(seconds: float, awaitable: Awaitable[T]) -> T:
 
 
 async def stop_accepting(*servers: asyncio.base_events.Server) -> None:
-    """Close what asyncio.start_server opened. What has been accepted is with its callback when this returns.
+    """Close the listeners of asyncio.start_server.
 
-    asyncio makes the transport of an accepted connection in a task of its own, and fails in it when the listener was
-    closed in between: so look no more, let those tasks end, and close then.
+    When this returns, each accepted connection has reached its callback. asyncio makes the
+    transport of an accepted connection in a task of its own, and that task fails if the listener
+    was closed in between. So stop watching the listeners, let those tasks end, and close then.
     """
     for server in servers:
         for listener in server.sockets:

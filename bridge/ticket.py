@@ -1,9 +1,11 @@
-"""The two values that travel: a ticket (one message for one agent) and an agent.
+"""Two values of the wire: a ticket (one message for one agent) and an agent.
 
-A Ticket never changes; the broker makes another when the status moves on.
-`to_json` gives the dict of WIRE's table (keys camelCase), `from_json` reads
-one that came over the wire. No other file knows these key names by heart,
-except the broker's hot path, which encodes a ticket once (broker/entry.py).
+`Ticket.from_json` reads what a broker sent: a watcher and the commands use it.
+`to_json` gives the dict of WIRE's Ticket (keys in camelCase). A Ticket is frozen.
+
+The broker does not use Ticket. It holds an Entry (broker/entry.py), and encodes the
+same fields once, from a template (broker/ledger.py). The tests hold the template
+against `Ticket.to_json`. An Agent is what the broker's registry keeps.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from bridge.errors import PeerError
 
 ID_MAX = 128  # characters, WIRE rule 7
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, lone surrogates
-# Of no width, and of no effect that can be seen: soft hyphen, zero-width space and joiners, word joiner, BOM.
+# Characters without width or visible effect: soft hyphen, zero-width space and joiners, word
+# joiner, BOM.
 _UNSEEN = re.compile("[\u00ad\u180e\u200b-\u200d\u2060-\u2064\ufeff]")
 
 PENDING, DELIVERED, RESPONDED, EXPIRED = "pending", "delivered", "responded", "expired"
@@ -42,7 +45,7 @@ def check_id(value: object, name: str) -> str:
 def check_name(value: object, name: str) -> str:
     """Return `value` if it may name an agent that is sent to, registered or subscribed.
 
-    It is an id that looks like no other: `lucy ` would look like `lucy`. Raises PeerError 400.
+    A name must not look like another one: `lucy ` looks like `lucy`. Raises PeerError 400.
     """
     text = check_id(value, name)
     if text != text.strip():
@@ -62,7 +65,7 @@ class Ticket:
     """One message addressed to one agent."""
 
     ticket_id: str
-    seq: int  # one counter per broker, strictly increasing; 0 = a broker that has none
+    seq: int  # one counter per broker, strictly increasing; 0 = the predecessor, which has none
     agent_id: str
     payload: object  # any JSON value
     metadata: Mapping[str, object] = field(default_factory=dict)
@@ -101,7 +104,7 @@ class Ticket:
 
     @classmethod
     def from_json(cls, fields: object) -> Ticket:
-        """Read a ticket off the wire; the predecessor's has no seq. Raises PeerError 502."""
+        """Read a ticket from the wire. The predecessor's has no seq. Raises PeerError 502."""
         if not isinstance(fields, dict) or not isinstance(fields.get("ticketId"), str):
             raise PeerError(502, "the broker sent a ticket without a ticketId")
         metadata, response, seq = fields.get("metadata"), fields.get("response"), fields.get("seq")
@@ -125,7 +128,7 @@ class Ticket:
 
 @dataclass(frozen=True)
 class Agent:
-    """A registered receiver. Presence (online or offline) is the broker's to say."""
+    """A registered receiver. The broker decides whether it is online or offline."""
 
     agent_id: str
     type: str = "unknown"

@@ -1,4 +1,7 @@
-"""Milliseconds since the epoch to RFC 3339 UTC with a Z and milliseconds (the wire's `...At` fields), and back."""
+"""Milliseconds since the epoch to RFC 3339, and back.
+
+The text is UTC with milliseconds and a Z: the wire's `...At` fields.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ def rfc3339(wall_ms: int) -> str:
 
 
 def parse_rfc3339(text: str) -> int | None:
-    """ "2023-11-14T22:13:20.123Z" -> 1700000000123; None for what is no instant."""
+    """ "2023-11-14T22:13:20.123Z" -> 1700000000123; None if the text is no instant."""
     try:
         moment = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
         return round(moment.timestamp() * 1000) if moment.tzinfo is not None else None

@@ -1,7 +1,7 @@
-"""At most so many at a time; the others in the order in which they came.
+"""A FIFO semaphore: at most so many holders at a time, the others in order of arrival.
 
-asyncio.Semaphore loses a wake-up when a waiter is cancelled in the same moment (bpo-45997, before 3.10.5 and 3.11), and
-a lost turn here is a connection that is never used again.
+asyncio.Semaphore loses a wake-up if a waiter is cancelled in the same moment (bpo-45997,
+before 3.10.5 and 3.11). A lost wake-up here is a connection that is never used again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Turns:
 
     @property
     def are_free(self) -> bool:
-        """Would a turn be had at once?"""
+        """Would `async with` continue at once?"""
         return self._free > 0
 
     async def __aenter__(self) -> None:
@@ -30,7 +30,8 @@ class Turns:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self._pass_on()  # it became ours in the very moment in which we were told to stop
+                # The turn arrived in the same moment as the cancellation.
+                self._pass_on()
             raise
 
     async def __aexit__(self, *_: object) -> None:
@@ -40,8 +41,7 @@ class Turns:
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
-                turn.set_result(
-                    None
-                )  # the turn goes from hand to hand: nobody who comes meanwhile is quicker
+                # Hand the turn over directly, so that a newcomer cannot overtake the waiters.
+                turn.set_result(None)
                 return
         self._free += 1

@@ -9,7 +9,7 @@ FLOORS = {
     "bridge": 0,  # the package itself: a docstring and the version
     "bridge.errors": 0,
     "bridge.ticket": 0,
-    "bridge.settings": 1,
+    "bridge.settings.*": 1,
     "bridge.systemd": 1,
     "bridge.awake": 1,
     "bridge.backoff": 1,
@@ -58,7 +58,9 @@ FLOORS = {
     "bridge.broker.routes": 6,
     "bridge.broker.fronts.*": 7,
     "bridge.broker.listening": 8,
+    "bridge.broker.opening": 8,
     "bridge.broker.server": 8,
+    "bridge.broker.tuning": 8,
     "bridge.watcher": 3,
     "bridge.watcher.ladder": 3,
     "bridge.watcher.inbox": 3,

@@ -1,26 +1,47 @@
-"""The broker: takes tickets over HTTP, keeps them on disk, pushes them to whoever waits.
+"""The broker: takes tickets over HTTP, keeps them on disk, pushes them to subscribers.
 
-    server.py      start, sweep, drain                  fronts/http.py  one connection
-    listening.py   where it listens, also on passed sockets
-    routes.py      (method, path) -> handler            handlers/       (Request, Services) -> Reply
-    guard.py       whose Host and Origin may ask        body.py         JSON in, within limits
-    web/           the page: files that handlers/web.py serves
-    ledger.py      every ticket's state; each change goes to the journal first
-    backlog.py     one agent's pending tickets          entry.py        one ticket as the broker holds it
-    hub.py         who must be told of a ticket         subscriber.py   one open stream; reply_stream.py one awaited reply
-    due.py         what a stream is owed, in order      pace.py         work in pieces, by time
-    subscriptions.py  which agents a shared stream carries
-    journal/       durability: SQLite with group commit, or memory
-    registry.py    agents, presence, reports            limits.py       sends a minute
-    metrics.py     told of every stage; counters        timeline.py     the last two minutes, latency of each hop
-    reported.py    watchers' numbers, added up          distribution.py how many values fell into which bin
-    families.py    every metric by name                 exposition.py   Prometheus text and OpenMetrics
-    process.py     this process: CPU, memory
-    events.py      live events for who follows them     agent_rows.py   an agent at a glance
-    search.py      a bounded look through tickets       expiry.py       tickets with a time to live
-    waiters.py     who is woken for a key               transitions.py  what may happen to a ticket: pure functions
+  the process     server.py         start, sweep, drain
+                  opening.py        open the store and build the services
+                  listening.py      the configured address, or passed sockets
+                  tuning.py         settings of the process and of sockets
+                  clock.py          wall clock and monotonic clock
+                  services.py       all that a handler may use
+  requests        fronts/           one connection of one protocol: bytes and sockets
+                  routes.py         (method, path) -> handler
+                  handlers/         (Request, Services) -> Answer
+                  reply.py          the kinds of Answer
+                  guard.py          which Host and Origin are allowed
+                  body.py           JSON in, within limits; JSON out
+                  web/              the page: files that handlers/web.py serves
+  tickets         ledger.py         every ticket's state; each change goes to the journal first
+                  entry.py          one ticket as the broker holds it
+                  transitions.py    which changes of a ticket are allowed: pure functions
+                  backlog.py        pending tickets in order
+                  limits.py         rates, and room for pending tickets
+                  expiry.py         tickets with a time to live
+                  search.py         a bounded look through tickets
+                  journal/          durability: SQLite with group commit, or memory
+  fan-out         hub.py            backlogs, subscribers and waiters of each agent
+                  subscriber.py     one open stream
+                  reply_stream.py   one awaited reply, as a stream
+                  subscriptions.py  which agents a shared stream carries
+                  due.py            what a stream has still to send, in order
+                  pace.py           long work in pieces, by time
+                  waiters.py        callbacks by key
+  agents          registry.py       agents and presence
+                  watchers.py       the watchers that are there, and their reports
+                  agent_rows.py     an agent at a glance
+  observation     metrics.py        counters; called at every stage
+                  timeline.py       the last two minutes, and the latency of each hop
+                  distribution.py   histograms
+                  reported.py       the watchers' numbers, added up
+                  families.py       every metric by name
+                  exposition.py     Prometheus text and OpenMetrics
+                  process.py        this process: CPU, memory
+                  events.py         live events for GET /events
 
-A ticket's way: front -> route -> handler `send` -> ledger.accept -> journal
-(one group commit) -> ledger applies it: backlog, hub -> subscribers, and the
-202 goes out. No state change contains an await, so none needs a lock.
+A ticket's way: front -> route -> handler `send` -> ledger.accept -> journal (one
+group commit). When the group is on disk, the ledger applies it: backlog, hub,
+subscribers; and the 202 goes out. No state change contains an await, so none
+needs a lock.
 """

@@ -1,7 +1,7 @@
-"""One agent at a glance: is it here, how is it reached, what waits for it and why.
+"""One agent at a glance: is it online, which tier reaches it, what waits for it and why.
 
 There is a row for each registered agent, and for each other name that has a
-backlog or an open stream. Names are free to invent, so mere names have none.
+backlog or an open stream. A sender can invent any name, so a mere name has no row.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bridge.ticket import Agent
 from bridge.timestamp import rfc3339
 
 HEALTHS = frozenset({"healthy", "busy", "lost"})
-TEXT_MAX = 256  # characters of a session's or pane's name, which registrations may make as long as they like
+TEXT_MAX = 256  # characters of a session's or pane's name; a registration has no bound for them
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class AgentRow:
     pane: str | None
     pending: int
     oldest_pending_at: str | None
-    waiting: Mapping[str, Any] | None  # {ticketId, reason, sinceAt}, as its watcher said
+    waiting: Mapping[str, Any] | None  # {ticketId, reason, sinceAt}, as its watcher reported
     queued: int | None
     last_heartbeat: str | None
 
@@ -55,7 +55,7 @@ class AgentRow:
 
 
 class AgentRows:
-    """Makes rows of what the registry and the hub know now."""
+    """Makes rows from the present state of the registry and the hub."""
 
     def __init__(self, registry: Registry, hub: Hub, clock: Clock) -> None:
         self._registry, self._hub, self._clock = registry, hub, clock
@@ -70,18 +70,20 @@ class AgentRows:
         return waiting.union(self._registry.agents, self._hub.streamed_agents())
 
     def state(self, agent_id: str) -> tuple[object, ...]:
-        """What a change of is worth telling: status, connection, health, waiting; and whether it is registered."""
+        """The values whose change is an event.
+
+        They are status, connection, health, waiting, and whether the agent is registered.
+        """
         now, report = self._clock.monotonic(), self._registry.report(agent_id)
         agent = self._registry.agents.get(agent_id)
         status = self._registry.status(agent or Agent(agent_id), now)
-        said = (
-            report if status == "online" else {}
-        )  # of a watcher that has gone nothing of it is true any more
+        # The report of a watcher that is gone is no longer true.
+        current = report if status == "online" else {}
         return (
             status,
             self._registry.connection(agent_id, now),
-            said.get("health"),
-            said.get("waiting"),
+            current.get("health"),
+            current.get("waiting"),
             agent is not None,
         )
 

@@ -1,13 +1,14 @@
 """Pending tickets in the order of their seq: those of one agent, and those of all agents.
 
-Rule 1: a ticket leaves when it is acknowledged, answered or expired; reading never removes.
-Rule 2: the bounds count tickets that are still on their way to disk, so that a
-burst cannot slip past them.
+Rule 1: a ticket leaves when it is acknowledged, replied to, expired or dropped. Reading never
+removes one.
+Rule 2: the bounds also count tickets that are on their way to disk, so that a burst cannot
+exceed them.
 
-The seqs stand in runs of at most RUN, ascending. A seq joins the last run, for it is
-the greatest. It leaves from anywhere, and is found by bisection: of the runs, then in
-the run. So reading after a cursor costs what it returns, however many tickets come and
-leave in between; nothing is ever sorted or rebuilt.
+The seqs are kept ascending, in runs of at most RUN. A new seq is the greatest, so it joins the
+last run. A removal may be anywhere: bisection finds the run, and then the place in it. So a read
+after a cursor costs only what it returns, however many tickets come and leave. Nothing is ever
+sorted or rebuilt.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from bisect import bisect_left, bisect_right
 
 from bridge.broker.entry import Entry
 
-RUN = 512  # seqs; what one removal moves at most, 4 KiB of pointers
+RUN = 512  # seqs; a removal moves at most so many pointers, 4 KiB
 
 
 class Backlog:
-    """Pending entries. `reserved` = accepted, not yet on disk; `bytes` counts both."""
+    """Pending entries. `reserved` counts those not yet on disk; `bytes` counts both."""
 
     __slots__ = ("agent_id", "reserved", "bytes", "_entries", "_runs", "_firsts")
 
@@ -29,8 +30,8 @@ class Backlog:
         self.reserved = 0
         self.bytes = 0
         self._entries: dict[int, Entry] = {}
-        self._runs: list[list[int]] = []  # none is empty
-        self._firsts: list[int] = []  # what each run began with, also when that has left
+        self._runs: list[list[int]] = []  # no run is empty
+        self._firsts: list[int] = []  # the first seq that each run had, also after it has left
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -44,7 +45,7 @@ class Backlog:
 
     # Hot, as `remove`: twice per ticket, for its agent and for all.
     def append(self, entry: Entry) -> None:
-        """Add the newest entry. Its seq must be greater than every other's."""
+        """Add the newest entry. Its seq must be greater than all others."""
         seq = entry.seq
         self._entries[seq] = entry
         runs = self._runs
@@ -55,7 +56,7 @@ class Backlog:
             self._firsts.append(seq)
 
     def remove(self, entry: Entry) -> bool:
-        """Return whether it was there."""
+        """Remove the entry. Return whether it was there."""
         seq = entry.seq
         if self._entries.pop(seq, None) is None:
             return False

@@ -1,9 +1,9 @@
 """JSON in, within limits; JSON out.
 
-A body is an object of at most `depth` levels and VALUES_MAX values: what it costs to read grows
-with these, not with its bytes. What Python's json would let
-through but JSON does not have (NaN, Infinity, a number beyond a double) is
-refused, since the broker would hand it on to every watcher.
+A body is an object of at most `depth` levels and VALUES_MAX values: the cost of reading it grows
+with these, and not with its bytes. Python's json also reads NaN, Infinity and numbers beyond a
+double, which JSON does not have. They are refused, because the broker would pass them on to every
+watcher.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ from typing import Any
 
 from bridge.errors import PeerError
 
-VALUES_MAX = (
-    20_000  # of one body, a list or an object counted twice: 2 ms of the loop to read and keep
-)
-_PAIR_ROUNDS = 4  # of taking innermost pairs away: what is left then is little, or in long runs
+# Values of one body; a list or an object counts twice. Reading and keeping them takes 2 ms.
+VALUES_MAX = 20_000
+_PAIR_ROUNDS = 4  # rounds that remove the innermost pairs: the rest is short, or has long runs
 _RUN = re.compile(rb"\[+|\]+")
 _AS_LISTS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-SMALL = 4  # members of an object that is tried as one of texts
-INT_MAX = (1 << 53) - 1  # the integers that every JSON reader agrees on, RFC 8259 section 6
+SMALL = 4  # members of an object that is first encoded as one of texts only
+INT_MAX = (1 << 53) - 1  # every JSON reader agrees on integers up to this, RFC 8259 section 6
 INFINITY = float("inf")
 
 
@@ -38,7 +37,8 @@ def _finite(digits: str) -> float:
     return value
 
 
-# Kept, because json.dumps(..., separators=...) and json.loads(..., parse_constant=...) build one per call.
+# Made once: json.dumps(..., separators=...) and json.loads(..., parse_constant=...) build a new
+# encoder or decoder for each call.
 _decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 _raw_decode = _decoder.raw_decode
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -47,7 +47,7 @@ _encode_ascii = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow
 
 # Hot: once per ticket, for the sender's metadata. JSONEncoder builds an encoder for each object.
 def _encode_small(content: dict[str, str]) -> str:
-    """An object of few texts. Raises TypeError when something else is in it."""
+    """An object of a few texts. Raises TypeError if it holds another kind of value."""
     return (
         "{" + ",".join([_quote(name) + ":" + _quote(text) for name, text in content.items()]) + "}"
     )
@@ -64,7 +64,10 @@ def _encode_any(content: object) -> str:
 
 # Hot: a few times per ticket.
 def encode_text(content: object) -> str:
-    """JSON that UTF-8 can carry: lone surrogates, which it cannot, stay as \\u escapes. Raises PeerError 400."""
+    """JSON that can be encoded as UTF-8: lone surrogates, which cannot, stay as \\u escapes.
+
+    Raises PeerError 400.
+    """
     try:
         text = _quote(content) if type(content) is str else _encode_any(content)
         if not text.isascii():
@@ -82,7 +85,7 @@ def encode(content: object) -> bytes:
 
 
 def decode(data: bytes, depth: int) -> Any:
-    """Any JSON value. Raises PeerError 400 that says where the text is wrong."""
+    """Any JSON value. Raises PeerError 400, which says where the text is wrong."""
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -102,7 +105,7 @@ def decode(data: bytes, depth: int) -> Any:
 
 
 def _check_shape(data: bytes, depth: int) -> None:
-    """Refuse too many values or levels before anything is made of them. Raises PeerError 400."""
+    """Refuse too many values or levels before they are decoded. Raises PeerError 400."""
     outside = _outside_strings(data)
     values = 1 + outside.count(b",") + outside.count(b"[") + outside.count(b"{")
     if values > VALUES_MAX:
@@ -117,8 +120,8 @@ def _too_many() -> PeerError:
 
 
 def _outside_strings(data: bytes) -> bytes:
-    """The text without its strings, as far as VALUES_MAX members may have strings."""
-    if b"\\" in data:  # then no quote is left that ends no string
+    """The text without its strings. Raises PeerError 400 if there are too many strings."""
+    if b"\\" in data:  # after this, each quote that is left begins or ends a string
         data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
     parts = data.split(b'"', 4 * VALUES_MAX + 1)  # a member has two strings, a string two quotes
     if len(parts) > 4 * VALUES_MAX + 1:
@@ -127,7 +130,7 @@ def _outside_strings(data: bytes) -> bytes:
 
 
 def _is_deeper(brackets: bytes, depth: int) -> bool:
-    """Whether these `[` and `]` are nested deeper than `depth`."""
+    """Return whether these `[` and `]` are nested deeper than `depth`."""
     for _ in range(_PAIR_ROUNDS):
         without = brackets.replace(b"[]", b"")  # the innermost level of each branch
         if len(without) == len(brackets):
@@ -141,7 +144,7 @@ def _is_deeper(brackets: bytes, depth: int) -> bool:
 
 
 def decode_object(data: bytes, depth: int) -> dict[str, Any]:
-    """A JSON object; nothing at all counts as {}."""
+    """A JSON object. An empty body counts as {}."""
     fields = decode(data, depth) if data else {}
     if not isinstance(fields, dict):
         raise PeerError(400, "the body must be a JSON object")
@@ -189,10 +192,13 @@ def take_int(
 
 
 def weight(text: str) -> int:
-    """About the memory that a JSON text takes once it is decoded: `[[],[]]` takes twenty times its length."""
+    """An estimate of the memory of a JSON text after decoding.
+
+    `[[],[]]` takes twenty times its length.
+    """
     return len(text) + 64 * (text.count(",") + text.count("[")) + 192 * text.count("{")
 
 
 def canonical(content: object) -> str:
-    """JSON with sorted keys: equal texts are equal bodies (True is not 1, 1 is not 1.0)."""
+    """JSON with sorted keys. Bodies are equal if these texts are: True is not 1, 1 is not 1.0."""
     return json.dumps(content, sort_keys=True)

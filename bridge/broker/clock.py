@@ -1,8 +1,9 @@
-"""The two clocks, as one argument: the wall for people and the wire, the monotonic for durations.
+"""The two clocks, as one argument.
 
-The wall may be wrong, for a while or for good. What it decides for ever (a ticket is so old that
-it is removed) waits until it has kept pace with the monotonic clock for HOLD. A machine that
-slept looks like one whose clock was set; it waits too, and nothing is lost by that.
+The wall clock is for people and for the wire, the monotonic one for durations.
+The wall clock may be wrong, for a while or for good. A decision that cannot be undone (the removal
+of an old ticket) waits until it has kept pace with the monotonic clock for HOLD. A machine that
+slept looks like one whose clock was set. It waits too, which does no harm.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ HOLD = 3600.0  # seconds; a time server sets a clock within minutes of its start
 
 
 class JumpWatch:
-    """Whether the wall clock may be believed. `newest_ms`: the last instant known before, or 0."""
+    """Can the wall clock be trusted? `newest_ms` is the latest instant in the store, or 0."""
 
     def __init__(self, clock: Clock, newest_ms: int) -> None:
         self._clock = clock
@@ -38,7 +39,7 @@ class JumpWatch:
         return self._clock.wall() - self._clock.monotonic()
 
     def is_steady(self) -> bool:
-        """To be asked often: a jump is seen by the difference that it makes."""
+        """Return whether there was no jump for HOLD. Call it often: each call looks for a jump."""
         apart, now = self._now_apart(), self._clock.monotonic()
         if abs(apart - self._apart) > JUMP:
             self._apart, self._since = apart, now

@@ -1,10 +1,10 @@
-"""How many values fell into which bin: a histogram that costs one bisection per value.
+"""A histogram that costs one bisection per value.
 
-Rule 1: a bin holds what is greater than the bound below it and at most its own
-bound; the last one has none. So the count up to a bound is exact (what
-Prometheus calls `le`), and a quantile is exact to its bin and interpolated in it.
-Rule 2: latencies have ten bounds to a decade, Renard's R10 series, which are a
-quarter apart and are decimal numbers.
+Rule 1: a bin counts the values above the bound below it, up to its own bound. The
+last bin has no upper bound. So the count up to a bound is exact (Prometheus calls
+it `le`). A quantile is exact to its bin, and interpolated inside the bin.
+Rule 2: latencies have ten bounds per decade: Renard's R10 series. Its numbers are
+decimal, and each is a quarter above the one before.
 """
 
 from __future__ import annotations
@@ -38,26 +38,25 @@ class Distribution:
         return sum(self.bins)
 
     def add(self, other: Distribution) -> None:
-        """Count what the other has counted, too. Both must have the same bounds."""
+        """Add the counts of the other. Both must have the same bounds."""
         self.bins = list(map(add, self.bins, other.bins))
         self.total += other.total
 
     def quantile(self, share: float) -> float | None:
-        """The value that `share` of them do not exceed; None when there is none."""
+        """The value that `share` of all values do not exceed; None if there are no values."""
         seen = list(accumulate(self.bins))
         if not seen[-1]:
             return None
         wanted = share * seen[-1]
-        index = bisect_left(
-            seen, max(wanted, 1e-9)
-        )  # the first bin with so many up to it, and not an empty one before all
+        # The first bin with so many values up to it. With share 0, 1e-9 skips empty bins.
+        index = bisect_left(seen, max(wanted, 1e-9))
         low = self.bounds[index - 1] if index else 0.0
         high = self.bounds[index] if index < len(self.bounds) else low
         before = seen[index - 1] if index else 0
         return low + (high - low) * (wanted - before) / self.bins[index]
 
     def counts_up_to(self, shown: Sequence[float]) -> Iterator[tuple[float, int]]:
-        """(bound, how many do not exceed it) for those of our bounds that are shown, ascending."""
+        """(bound, count of values up to it) for those of our bounds that are shown, ascending."""
         seen, wanted = 0, set(shown)
         for bound, found in zip(self.bounds, self.bins):
             seen += found

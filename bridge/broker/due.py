@@ -1,11 +1,14 @@
-"""What a stream is still owed, oldest first. The next ticket costs the same, however many wait.
+"""The tickets that a stream has still to send, oldest first.
+
+The next one costs the same, however many wait.
 
     OfAll      one cursor in the backlog of all agents
     OfAgents   a heap of (seq, agent): the next ticket of each agent that has one due
 
-OfAgents is right without a cursor for each agent. An agent in the heap has been sent all that
-was due before its seq; an agent that is not in the heap has been sent everything. So the heap
-is filled once, when agents are added. Later a new ticket adds its agent, unless that is there.
+OfAgents is right without a cursor for each agent. For an agent in the heap, all due tickets
+before its seq have been sent. For an agent that is not in the heap, all tickets have been sent.
+So the heap is filled once, when agents are added. Later a new ticket adds its agent, unless the
+agent is in the heap already.
 """
 
 from __future__ import annotations
@@ -27,15 +30,15 @@ class OfAll:
         return next(iter(self._backlog.read_after(self._sent, 1)), None)
 
     def note_sent(self, entry: Entry) -> None:
-        """What `first` returned, or the newest of all, has been sent."""
+        """The entry was sent: it is the one that `first` returned, or the newest of all."""
         self._sent = entry.seq
 
     def note_new(self, entry: Entry) -> None:
-        """A ticket was published, and could not be sent at once. It is in the backlog."""
+        """A ticket was published, but not sent at once. It is in the backlog."""
 
 
 class OfAgents:
-    """`after` is the stream's cursor: tickets up to there were seen, but what agents are owed."""
+    """`after` is the stream's cursor: tickets up to there are not due, except what is owed."""
 
     def __init__(self, hub: Hub, after: int) -> None:
         self.agents: set[str] = set()
@@ -44,11 +47,11 @@ class OfAgents:
         self._in_heap: set[str] = set()
         # agent -> (seq up to which it is owed, seq up to which nothing is due after that)
         self._passed: dict[str, tuple[int, int]] = {}
-        self._left_at: dict[str, int] = {}  # agents discarded again -> cursor
+        self._left_at: dict[str, int] = {}  # discarded agent -> cursor
         self._left_swept = LEFT_MIN
 
     def add(self, agent_id: str, owed: int) -> None:
-        """One more agent. Its tickets up to `owed` are due although the cursor is past them."""
+        """Add an agent. Its tickets up to `owed` are due although the cursor is past them."""
         self.agents.add(agent_id)
         self._passed[agent_id] = (min(owed, self._sent), self._sent)
         self._push(self._following(agent_id, self._left_at.pop(agent_id, 0)))
@@ -72,11 +75,11 @@ class OfAgents:
             entry = self._following(agent_id, seq - 1)
             if entry is not None and entry.seq == seq:
                 return entry
-            self._replace(agent_id, entry)  # that one was acknowledged meanwhile
+            self._replace(agent_id, entry)  # the ticket at the top was acknowledged meanwhile
         return None
 
     def _replace(self, agent_id: str, entry: Entry | None) -> None:
-        """The first in the heap is done; `entry` is the same agent's next."""
+        """The top of the heap is done; `entry` is the same agent's next one."""
         if entry is not None:
             heapreplace(self._heap, (entry.seq, agent_id))
         else:
@@ -87,7 +90,7 @@ class OfAgents:
     def note_sent(self, entry: Entry) -> None:
         if entry.seq > self._sent:
             self._sent = entry.seq
-        if self._heap:  # else it was sent as it was published
+        if self._heap:  # if it is empty, the entry was sent when it was published
             self._replace(entry.agent_id, self._following(entry.agent_id, entry.seq))
 
     def note_new(self, entry: Entry) -> None:
@@ -97,7 +100,7 @@ class OfAgents:
     def discard(self, agent_id: str) -> None:
         self.agents.discard(agent_id)
         self._passed.pop(agent_id, None)
-        # Should it come back on this connection, what it was sent is not sent again.
+        # If the agent comes back on this connection, its tickets are not sent a second time.
         self._left_at[agent_id] = self._sent
         if agent_id in self._in_heap:
             self._left_at[agent_id] = next(seq for seq, name in self._heap if name == agent_id) - 1
@@ -108,7 +111,7 @@ class OfAgents:
             self._sweep_left()
 
     def _sweep_left(self) -> None:
-        """Forget agents that have nothing left of what they were sent: names are free to invent."""
+        """Forget agents whose sent tickets are all acknowledged: names cost nothing."""
         for agent_id, cursor in list(self._left_at.items()):
             oldest = self._hub.read(agent_id, 0, 1)
             if not oldest or oldest[0].seq > cursor:

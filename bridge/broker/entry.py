@@ -1,18 +1,19 @@
 """One ticket as the broker holds it: bytes that never change, and a state that is replaced.
 
-    pending --ack--> delivered --reply--> responded
-       |---reply-----------------------------^--ack--> responded
-       |---ttl--> expired
-       '---drop-> dropped
+    pending ──ack──► delivered ──reply──► responded
+       ├────reply────────────────────────────^
+       ├────ttl────► expired
+       └────drop───► dropped              transitions.py has the whole table
 
-Rule 1: `data` is the ticket as JSON, encoded once. The same bytes go to disk,
-to every event stream and into every poll.
-Rule 2: a State is a value. A change is proposed (`next`), written, and becomes
-`state` when it is on disk; a failed write leaves `state` as it was.
-Rule 3: leases and time-to-live count on the monotonic clock, so that a jump of
-the wall clock frees nothing; the wall's times are kept for people and restarts.
-Their lengths are kept too, and a restart never makes more of them: the clock
-may have been ahead when the end was written.
+Rule 1: `data` is the ticket as it was accepted, as JSON, encoded once. The same bytes
+go to disk, to event streams and into polls. `to_json` adds the present state.
+Rule 2: a State is a value. A change is proposed (`next`), written, and becomes `state`
+when it is on disk. A failed write leaves `state` as it was. The exception is
+`streamed_ms`: it is set in memory, and goes to disk with the next change.
+Rule 3: leases and time-to-live count on the monotonic clock, so a jump of the wall
+clock ends none. The wall clock's times are kept for people and for restarts. A lease's
+length is kept too: the clock may have been ahead when its end was written, and a
+restart must not make the lease longer.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from bridge.broker import body
 from bridge.ticket import DROPPED, EXPIRED, PENDING, RESPONDED
 from bridge.timestamp import rfc3339
 
-LEASE_MAX = 3_600_000  # ms; a lease that outlives its watcher by more than an hour helps nobody
+LEASE_MAX = 3_600_000  # ms; a lease that outlives its watcher for longer only blocks the ticket
 STAGES_MAX = 64  # entries of one history; a ticket claimed for ever must not grow for ever
 
 
 @dataclass(frozen=True)
 class Claim:
-    """`watcher` is about to inject; nobody else may until the lease runs out."""
+    """`watcher` is about to inject. No other watcher may, until the lease runs out."""
 
     watcher: str
     until: float  # monotonic seconds
@@ -46,9 +47,8 @@ class State:
     response: dict[str, Any] | None = None  # {payload, metadata, at}
     responded_ms: int = 0
     claim: Claim | None = None
-    stages: tuple[
-        dict[str, Any], ...
-    ] = ()  # {stage, at, by?, evidence?}, after accepted and streamed
+    # {stage, at, by?, evidence?}, without `accepted` and `streamed`
+    stages: tuple[dict[str, Any], ...] = ()
 
     @property
     def is_final(self) -> bool:
@@ -56,26 +56,26 @@ class State:
 
     @property
     def is_acknowledgeable(self) -> bool:
-        """Would an acknowledgement say something new?"""
+        """Would an acknowledgement change the status or add its stages?"""
         if self.status not in (RESPONDED, DROPPED):
             return self.status == PENDING
         return all(stage["stage"] != "acknowledged" for stage in self.stages)
 
     @property
     def has_ended(self) -> bool:
-        """Has its way ended without a delivery, so that no reply will ever come?"""
+        """Has the ticket expired or been dropped, so that no reply will ever come?"""
         return self.status in (EXPIRED, DROPPED)
 
 
 def with_stage(state: State, stage: dict[str, Any]) -> State:
-    """The state with one more stage in its history; beyond the bound the oldest but one gives way."""
+    """The state with one more stage. Beyond the bound, the second oldest stage is removed."""
     kept = state.stages
     kept = kept[:1] + kept[2:] if len(kept) >= STAGES_MAX else kept
     return replace(state, stages=kept + (stage,))
 
 
 def new_stages(before: State, after: State) -> list[dict[str, Any]]:
-    """The stages that a change added; beyond the bound it took others away (`with_stage`)."""
+    """The stages that a change added. Beyond the bound it also removed some (`with_stage`)."""
     last, added = before.stages[-1] if before.stages else None, 0
     for stage in reversed(after.stages):
         if stage is last:
@@ -113,21 +113,19 @@ class Entry:
         self.expires_at = 0.0  # monotonic seconds, when ttl_ms
         self.state = NEW
         self.next: State | None = None  # proposed, on its way to disk
-        self.commit: Any = (
-            None  # the asyncio.Future of the last group that carries a change of this entry
-        )
+        self.commit: Any = None  # the journal's Commit of its last change; None = on disk
         self.is_born = False  # on disk, therefore visible
         self.streamed_ms = 0
         self.streamed_by = ""
         self.accepted_at = 0.0  # monotonic seconds, while it is pending
-        self.memo_bytes = 0  # read from the store with it, beside `data`
-        self.weight = 0  # bytes of memory that its last state takes, once it is final
-        self.counted = 0  # bytes by which the ledger counts it among the remembered ones
-        self.is_stray = False  # when it came, its agent was neither registered nor received for
+        self.memo_bytes = 0  # of the memo that was read from the store with it
+        self.weight = 0  # bytes of memory of its last state, if that is final
+        self.counted = 0  # bytes that the ledger counts for it among the remembered ones
+        self.is_stray = False  # at its arrival the agent was neither registered nor received for
 
     @property
     def head(self) -> State:
-        """What the state will be when everything on its way is on disk."""
+        """The state as it will be when all pending writes are on disk."""
         return self.next or self.state
 
     def decoded(self) -> dict[str, Any]:
@@ -135,7 +133,7 @@ class Entry:
         return fields
 
     def to_json(self) -> dict[str, Any]:
-        """The ticket as it stands (WIRE, Ticket)."""
+        """The ticket with its present state (WIRE, Ticket)."""
         fields, state = self.decoded(), self.state
         fields["status"] = state.status
         if state.updated_ms:
@@ -172,13 +170,16 @@ class Entry:
     def restore(
         self, status: str, updated_ms: int, memo: str | None, wall_ms: int, now: float
     ) -> None:
-        """Take the state back from the journal; `now` is monotonic, `wall_ms` the same instant on the wall."""
+        """Take the state back from the journal.
+
+        `now` is monotonic, and `wall_ms` is the same instant on the wall clock.
+        """
         kept = json.loads(memo) if memo else {}
         self.memo_bytes = len(memo or "")
         claim = None
         if kept.get("claim"):
             watcher, until_ms = kept["claim"]
-            lease_ms = kept.get("lease") or LEASE_MAX  # none: an older bridge wrote it
+            lease_ms = kept.get("lease") or LEASE_MAX  # an older bridge wrote no length
             left_ms = min(max(0, until_ms - wall_ms), lease_ms)
             until_ms = min(until_ms, wall_ms + lease_ms)
             claim = Claim(watcher, now + left_ms / 1000, until_ms, lease_ms)

@@ -1,18 +1,18 @@
-"""Live events: every stage of every ticket, and every change of an agent, to whoever follows GET /events.
+"""Live events for the readers of GET /events: stages of tickets and changes of agents.
 
     metrics.on_stage ──► Events ──► EventReader (filter, bounded) ──► outbox
     rows, twice a second ──┘
 
 Rule 1: with no reader nothing happens here: `on_stage` is None, and no timer runs.
-Rule 2: an event is made once, for all its readers. What it needs of a ticket's
-JSON is remembered for the stages that follow, ABOUT_BYTES of it.
-Rule 3: a reader without room gets nothing; it is told how much that was as
-soon as it has room again. Nothing is kept for it.
-Rule 4: agents are looked at, not listened to: at most LOOK_MAX of them in one
-turn, so that many agents are looked at less often instead of holding up the loop.
-Rule 5: at the limit a reader gives way to a new one once it has had its place for HOLD
-seconds: one that lags, else the oldest. So no peer keeps the others from looking, and
-readers beyond the limit take turns instead of ending each other at once.
+Rule 2: an event is made once, for all its readers. The part of a ticket's JSON that
+it needs is remembered for the next stages, up to ABOUT_BYTES in all.
+Rule 3: a reader without room misses events, and nothing is kept for it. As soon as
+it has room again it gets one event with the number of those that it missed.
+Rule 4: agents are polled: at most LOOK_MAX of them in one turn. So with many agents
+each is looked at less often, and the loop is not held up.
+Rule 5: at the limit a new reader replaces another one: one that has lagged for HOLD
+seconds, else the oldest if that is HOLD seconds old. So no peer can keep the others out,
+and readers beyond the limit take turns and do not end each other at once.
 """
 
 from __future__ import annotations
@@ -37,13 +37,15 @@ PREVIEW = 200  # characters of a payload
 HOLD = 10.0  # seconds
 LOOK_EVERY = 0.5  # seconds between two looks at agents
 LOOK_MAX = 1000  # agents in one look: 2 to 3 ms
-ABOUT_BYTES = 2 << 20  # of what is remembered of tickets: some 4,000 of the usual ones
-ABOUT_FRAME = 300  # bytes of one of them beside its texts
+ABOUT_BYTES = 2 << 20  # bytes of all About values: some 4,000 usual tickets
+ABOUT_FRAME = 300  # bytes of one About besides its texts
 NEVER = float("inf")
-HELD_MAX = 65536  # bytes that wait for the end of the loop's turn, to leave in one write
+HELD_MAX = 65536  # bytes that wait for the end of the loop's turn, for one common write
 
 
 class About(NamedTuple):
+    """What the events of a ticket repeat of its JSON."""
+
     origin: str
     thread: str | None
     preview: str
@@ -54,7 +56,7 @@ class About(NamedTuple):
 
 
 class EventReader:
-    """One open connection (hub.Subscriber) that follows all events, an agent's, or a thread's tickets."""
+    """One open connection (a hub.Subscriber): all events, an agent's, or those of a thread."""
 
     def __init__(
         self, events: Events, outbox: Outbox, agent: str | None, thread: str | None
@@ -66,7 +68,7 @@ class EventReader:
         self._held_bytes = 0
         self._missed = 0
         self.opened_at = asyncio.get_running_loop().time()
-        self.lags_since = NEVER  # while there are events that it has missed
+        self.lags_since = NEVER  # loop time of the first event that it missed
         events.open(self)
 
     def send(self, event: bytes) -> None:
@@ -91,10 +93,10 @@ class EventReader:
             self._outbox.write(data)
 
     def offer(self, entry: Entry) -> None:
-        """Backlogs are none of its business."""
+        """Ignored: this reader gets events and no tickets."""
 
     def catch_up(self) -> None:
-        """There is room again."""
+        """There is room again: send the number of missed events."""
         if self._missed:
             missed, self._missed = self._missed, 0
             self.lags_since = NEVER
@@ -109,14 +111,14 @@ class EventReader:
 
 
 class Events:
-    """The open readers, and what they are told."""
+    """The open readers, and the events for them."""
 
     def __init__(self, metrics: Metrics, rows: AgentRows) -> None:
         self._metrics, self._rows = metrics, rows
         self._readers: set[EventReader] = set()
         self._about: OrderedDict[str, About] = OrderedDict()
         self._about_bytes = 0
-        self._seen: dict[str, tuple[object, ...]] = {}  # agents as they were last told
+        self._seen: dict[str, tuple[object, ...]] = {}  # agent -> state in its last event
         self._to_look: Iterator[str] = iter(())
         self._timer: asyncio.TimerHandle | None = None
 
@@ -140,7 +142,7 @@ class Events:
             self._seen.clear()
 
     def giving_way(self) -> EventReader | None:
-        """The reader that would end for a new one: it has lagged for longest, or is the oldest."""
+        """The reader that a new one would replace (rule 5); None if there is none yet."""
         now = asyncio.get_running_loop().time()
         laggard = min(self._readers, key=lambda reader: reader.lags_since, default=None)
         if laggard is not None and now - laggard.lags_since >= HOLD:
@@ -154,10 +156,9 @@ class Events:
     def _tell_stage(self, entry: Entry, stage: Mapping[str, Any]) -> None:
         try:
             self._tell(entry, stage)
-        except (
-            Exception
-        ):  # called in the middle of a ticket's way: who looks on must never cost anybody a ticket
-            log.exception("event not told ticket=%s stage=%s", entry.ticket_id, stage.get("stage"))
+        except Exception:
+            # This runs in the middle of a ticket's way. A reader must never cost a ticket.
+            log.exception("event not sent ticket=%s stage=%s", entry.ticket_id, stage.get("stage"))
             self.count_missed()
 
     def _tell(self, entry: Entry, stage: Mapping[str, Any]) -> None:
@@ -190,7 +191,7 @@ class Events:
         self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY, self._look)
 
     def _look(self) -> None:
-        """Tell what has changed about the next LOOK_MAX agents, those that are gone among them."""
+        """Send the changes of the next LOOK_MAX agents; some of them may be gone."""
         self._look_later()
         for looked in range(LOOK_MAX):
             agent_id = next(self._to_look, None)
@@ -206,7 +207,7 @@ class Events:
         if self._seen.get(agent_id) == state:
             return
         if state is None:
-            del self._seen[agent_id]  # names are free to invent
+            del self._seen[agent_id]  # names cost nothing, so a gone one is not kept
         else:
             self._seen[agent_id] = state
         event = encode_event(encode(self._rows.row(agent_id).to_json()), b"agent")
@@ -216,7 +217,7 @@ class Events:
 
 
 def _stage(entry: Entry, about: About, stage: Mapping[str, Any]) -> dict[str, Any]:
-    told = {
+    event = {
         "ticketId": entry.ticket_id,
         "seq": entry.seq,
         "agentId": entry.agent_id,
@@ -226,10 +227,10 @@ def _stage(entry: Entry, about: About, stage: Mapping[str, Any]) -> dict[str, An
         **stage,
     }
     if stage["stage"] == "accepted":
-        told["preview"] = about.preview
+        event["preview"] = about.preview
     elif stage["stage"] == "replied" and entry.state.response is not None:
-        told["preview"] = preview(entry.state.response["payload"])
-    return told
+        event["preview"] = preview(entry.state.response["payload"])
+    return event
 
 
 def preview(payload: Any) -> str:

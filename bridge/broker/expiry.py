@@ -1,12 +1,12 @@
 """Tickets with a time to live, soonest first.
 
-Rule 1: a ticket that a watcher has claimed expires only when its lease has run
-out too; it may be half typed by now.
-Rule 2: a stray ticket (limits.py) that its sender gave no time to live has one
-of ours. It expires only if its agent is still neither registered nor received
-for when that time is up. After a start the watchers have a while to come back.
-Rule 3: entries that are finished already stay in the heap until their time, or
-until the heap has doubled.
+Rule 1: a claimed ticket expires only after its lease has run out too, because its
+watcher may be typing it.
+Rule 2: a stray ticket (limits.py) without a time to live gets BRIDGE_STRAY_TTL. When
+that is over, the ticket expires only if its agent is still neither registered nor
+received for. After a start the watchers have STRAY_GRACE to come back.
+Rule 3: a finished entry stays in the heap until its time, or until the heap has
+doubled.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from bridge.broker.entry import Entry
 from bridge.broker.ledger import Ledger
 from bridge.broker.transitions import expired
 
-RUN_MAX = 500  # tickets that expire in one turn of the loop, 10 ms; many may be due at once
+RUN_MAX = 500  # tickets that expire in one turn of the loop, in 10 ms; many may be due at once
 SWEEP_MIN = 1000  # entries below which the heap is not swept
 STRAY_GRACE = 3600.0  # seconds after a start before which no stray ticket expires
 STRAY = "no agent of that name was registered or received for"
-LOOK_AGAIN = 1.0  # seconds after which an expiry that could not be written is tried again
+LOOK_AGAIN = 1.0  # seconds until an expiry that could not be written is tried again
 
 
 class Expiry:
@@ -71,7 +71,7 @@ class Expiry:
             self._timer.cancel()
 
     def run(self, most: float = RUN_MAX) -> None:
-        """Expire what is due; what is beyond `most` tickets in a later turn."""
+        """Expire the tickets that are due, at most `most`; the others in a later turn."""
         now, left = self._clock.monotonic(), most
         while self._heap and self._heap[0][0] <= now and left > 0:
             left -= 1

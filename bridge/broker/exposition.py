@@ -1,13 +1,13 @@
-"""What Prometheus reads: the text format 0.0.4, and OpenMetrics 1.0 for who asks for it.
+"""The formats of Prometheus: the text format 0.0.4, and OpenMetrics 1.0 on request.
 
     Family (name, kind, help, unit) ── samples ──► lines
 
-Rule 1: a family's samples stand together, below its HELP and TYPE, and no
-label set comes twice. A family without samples is not written.
-Rule 2: the two formats differ in few places, all of them here: OpenMetrics
-calls a counter's family by its name without `_total`, knows `info`, has UNIT
-lines, escapes quotes in HELP, and ends with `# EOF`.
-Rule 3: a label's value may hold anything that is Unicode; what would end it is
+Rule 1: a family's samples are together, below its HELP and TYPE. No label set
+appears twice. A family without samples is not written.
+Rule 2: the two formats differ in few places, and all of them are here. In
+OpenMetrics a counter's family has a name without `_total`. It also has the kind
+`info`, UNIT lines, escaped quotes in HELP, and `# EOF` at the end.
+Rule 3: a label's value may hold any Unicode. Characters that would end it are
 escaped.
 """
 
@@ -22,17 +22,15 @@ from bridge.broker.distribution import Distribution
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 COUNTER, GAUGE, HISTOGRAM, INFO = "counter", "gauge", "histogram", "info"
-SUFFIX = {
-    COUNTER: "_total",
-    INFO: "_info",
-}  # of the samples of a kind; part of the family's name in the text format
+# The suffix of a kind's samples. In the text format it is part of the family's name.
+SUFFIX = {COUNTER: "_total", INFO: "_info"}
 Number = Union[int, float]
 Labels = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Family:
-    """`name` is without the suffix that its kind's samples have; it ends with `_unit` where there is a unit."""
+    """One metric. `name` is without the suffix of its kind (SUFFIX); it ends with the unit."""
 
     name: str
     kind: str
@@ -54,7 +52,7 @@ def plain(family: Family, value: Number, *labels: tuple[str, str]) -> Sample:
 def histogram(
     found: Distribution, shown: Sequence[float], *labels: tuple[str, str]
 ) -> Iterator[Sample]:
-    """The samples of a histogram with the bounds `shown`, which must be among its own."""
+    """The samples of a histogram. `shown` must be some of its own bounds."""
     for bound, count in found.counts_up_to(shown):
         yield Sample("_bucket", (*labels, ("le", _number(bound))), count)
     count = found.count
@@ -112,10 +110,10 @@ def _number(value: Number) -> str:
 
 
 def choose(accept: str) -> str:
-    """The content type for an Accept header (RFC 9110 section 12.5.1): OpenMetrics where that is liked better.
+    """The content type for an Accept header (RFC 9110 section 12.5.1).
 
-    Prometheus lists both with weights. What accepts neither of them gets the text format all the same:
-    a person with a browser is better served by that than by a 406.
+    It is OpenMetrics if that has the greater weight; Prometheus lists both with weights. A client
+    that accepts neither gets the text format and no 406: that is more useful in a browser.
     """
     liked = {TEXT: 0.0, OPENMETRICS: 0.0}
     exact = {TEXT: -1, OPENMETRICS: -1}  # the most specific range wins, whatever its weight
@@ -132,7 +130,10 @@ def choose(accept: str) -> str:
 
 
 def _precision(kind: str, asked: str, content_type: str, version: str) -> int:
-    """How exactly a media range names the content type; -1: it does not. `*/*` is the text format's, which everybody reads."""
+    """How exactly a media range names the content type; -1 if it does not.
+
+    `*/*` names the text format, which every client can read.
+    """
     name = content_type.partition(";")[0]
     if kind == name and asked in ("", version):
         return 3 if asked else 2

@@ -1,6 +1,7 @@
-"""Every metric that the broker has, by name, kind, meaning and unit. handlers/scrape.py fills them.
+"""Every metric of the broker: name, kind, meaning and unit. handlers/scrape.py fills them.
 
-A counter's name stands here without `_total`, and build info's without `_info`: their samples have it (exposition.py).
+A counter's name is without `_total` here, and that of the build info without `_info`. Their
+samples have these suffixes (exposition.py).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ OLDEST = Family(
 WAITING = Family(
     "bridge_oldest_waiting_age_seconds",
     GAUGE,
-    "The same of the agents that are registered or received for: what an alert should look at.",
+    "The same for agents that are registered or received for; use this one in alerts.",
     "seconds",
 )
 STRAYS = Family(
@@ -38,7 +39,7 @@ STRAYS = Family(
     "Tickets accepted for agents that were neither registered nor received for.",
 )
 STRAY_BYTES = Family(
-    "bridge_messages_stray_bytes", GAUGE, "Bytes of those that are pending.", "bytes"
+    "bridge_messages_stray_bytes", GAUGE, "Bytes of such tickets that are pending.", "bytes"
 )
 DELIVERY = Family(
     "bridge_message_delivery_latency_seconds",
@@ -49,7 +50,8 @@ DELIVERY = Family(
 HOP = Family(
     "bridge_hop_latency_seconds",
     HISTOGRAM,
-    "Each hop of a ticket: accepted to streamed, streamed to injected (by the watcher's clock), injected to acknowledged.",
+    "Each hop of a ticket: accepted to streamed, streamed to injected (by the watcher's clock), "
+    "injected to acknowledged.",
     "seconds",
 )
 
@@ -128,7 +130,7 @@ STARTED = Family(
     "seconds",
 )
 
-# Which of the bins are shown as buckets: every one would be 100 series for each hop.
+# The bounds that are shown as buckets. With all of them each hop would have 100 series.
 LATENCY_BUCKETS = tuple(
     float(f"{digits}e{power}") for power in range(-4, 4) for digits in ("1", "2.5", "5")
 )[:-1]  # 100 µs to 2500 s

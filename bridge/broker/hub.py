@@ -1,17 +1,16 @@
-"""Fan-out: who must be told of a ticket. No method here is async: each is one atomic step.
-
-Rule 1: an entry is published once, when it is on disk, in seq order.
-Rule 2: `subscribe` registers the subscriber and has it read the backlog in the
-same step. With no await between the two nothing can be published in between:
-no gap (the ticket fell between reading and registering), no double (into both).
-Rule 3: long-polls are woken once per commit group, after the whole group, so
-that one answer carries all of it.
-
-Rule 4: what fan-out does not manage within its time (pace.py) is left to the streams'
-own catch-up. It costs a stream its turn, never a ticket, and never the order.
+"""Fan-out of tickets to subscribers. No method here is async: each is one atomic step.
 
     publish([entries]) -> backlog.append, then offer to
         the agent's streams - the shared streams of its subscribers - the open shared streams
+
+Rule 1: an entry is published once, when it is on disk, in seq order.
+Rule 2: a stream is registered, and sets its place in the backlog, in one step without
+an await. So no ticket can be published in between: it cannot fall into a gap between
+the two, and it cannot be sent twice.
+Rule 3: long-polls are woken once per commit group, after the whole group, so that one
+answer carries all of it.
+Rule 4: fan-out has a bounded time in a turn (pace.py). A stream that it does not reach
+catches up by itself. That costs the stream its turn, but no ticket and not the order.
 """
 
 from __future__ import annotations
@@ -27,7 +26,10 @@ from bridge.broker.waiters import Polls, Waiters
 
 
 class Subscriber(Protocol):
-    """An open connection that waits for tickets. `was_live`: it has read its backlog to the end once."""
+    """An open connection that waits for tickets.
+
+    `was_live`: it has read its backlog to the end once.
+    """
 
     was_live: bool
 
@@ -35,7 +37,7 @@ class Subscriber(Protocol):
         """Take the newest entry of the agent, or remember to read it later. Never waits."""
 
     def catch_up(self) -> None:
-        """Read what the backlogs hold after the cursor, as far as there is room."""
+        """Send the tickets of the backlogs after the cursor, as far as there is room."""
 
     def end(self) -> None:
         """End the stream cleanly: the broker is stopping."""
@@ -48,18 +50,18 @@ class Hub:
     def __init__(self, pace: Pace | None = None) -> None:
         self.pace = Pace(Clock()) if pace is None else pace
         self.backlogs: dict[str, Backlog] = {}
-        self.everything = Backlog("")  # the entries of all of them
+        self.everything = Backlog("")  # the entries of all agents
         self.pending_bytes = 0
-        self.stray_bytes = 0  # of stray tickets, those on their way to disk among them
-        self._streams: dict[str, set[Subscriber]] = {}  # agent -> subscribers, shared ones included
-        self._everything: set[Subscriber] = set()  # shared streams of all agents, not behind
+        self.stray_bytes = 0  # of stray tickets, also of those on their way to disk
+        self._streams: dict[str, set[Subscriber]] = {}  # agent -> subscribers, shared ones too
+        self._everything: set[Subscriber] = set()  # live streams of all agents
         self.polls = Polls(self.pace)
         self.replies = Waiters(self.pace)  # by ticket id
         self.stages = Waiters(self.pace)  # by ticket id: woken with each stage of its history
 
     @property
     def pending(self) -> int:
-        """Entries in all backlogs."""
+        """The number of entries in all backlogs."""
         return len(self.everything)
 
     def backlog(self, agent_id: str) -> Backlog:
@@ -70,7 +72,7 @@ class Hub:
 
     # Hot: once per ticket.
     def hold(self, entry: Entry) -> Backlog:
-        """Count the entry's bytes from now on, until `withdraw` or `let_go`; its agent's backlog."""
+        """Count the entry's bytes, until `withdraw` or `let_go`. Return its agent's backlog."""
         size = len(entry.data)
         backlog = self.backlogs.get(entry.agent_id)
         if backlog is None:
@@ -81,7 +83,7 @@ class Hub:
         return backlog
 
     def let_go(self, entry: Entry) -> None:
-        """Count the entry's bytes no more."""
+        """Stop counting the entry's bytes."""
         backlog = self.backlogs.get(entry.agent_id)
         if backlog is not None:
             backlog.bytes -= len(entry.data)
@@ -100,7 +102,8 @@ class Hub:
             for subscriber in self._streams.get(agent_id, ()):
                 subscriber.offer(entry)
             if self._everything:
-                for subscriber in tuple(self._everything):  # those that fall behind leave it
+                # A copy: a stream that falls behind leaves the set.
+                for subscriber in tuple(self._everything):
                     subscriber.offer(entry)
         for entry in entries:
             self.polls.wake_all(entry.agent_id)
@@ -115,7 +118,7 @@ class Hub:
         self.release(backlog)
 
     def release(self, backlog: Backlog) -> None:
-        """Forget a backlog that holds nothing: agent names are free to invent."""
+        """Forget a backlog that holds nothing: agent names cost nothing."""
         if backlog.is_idle:
             self.backlogs.pop(backlog.agent_id, None)
 
@@ -129,7 +132,7 @@ class Hub:
             self._streams.pop(agent_id, None)
 
     def streams(self, agent_id: str) -> int:
-        """How many open streams carry the agent by name."""
+        """The number of open streams that carry the agent by name."""
         return len(self._streams.get(agent_id, ()))
 
     def streamed_agents(self) -> Iterable[str]:
@@ -137,11 +140,11 @@ class Hub:
         return self._streams.keys()
 
     def oldest(self) -> Entry | None:
-        """The ticket that has been pending for longest."""
+        """The ticket that has been pending for the longest time."""
         return self.everything.oldest()
 
     def subscribe_everything(self, subscriber: Subscriber) -> None:
-        """Offer it each new entry. It must have been sent, in the same step, all that there is."""
+        """Offer it each new entry. In the same step it must have been sent all present entries."""
         self._everything.add(subscriber)
 
     def unsubscribe_everything(self, subscriber: Subscriber) -> None:

@@ -1,13 +1,19 @@
 """Every ticket and its state; each change goes to the journal first.
 
-Rule 1: a change joins the journal's open group and is applied when that group
-is on disk; then, and only then, is anyone told. A group that fails leaves no
-trace: its new tickets were never born, its changes never happened.
-Rule 2: a decision looks at what is on its way too (`entry.head`), and its
-answer waits for the same group: the second of two replies is refused only if
-the first one is really kept.
-Rule 3: what is pending or on its way is in memory; finished tickets are read
-back from the journal, and the latest of them are remembered.
+    accept, propose ──► journal's open group ──on disk──► _apply: hub, metrics, waiters
+                                             ──failed───► _apply: tickets and changes are dropped
+
+Rule 1: a change joins the journal's open group. It is applied when that group is on
+disk; only then are subscribers and waiters called. If the group fails, its new tickets
+and changes are dropped, and so are those of every later group that was begun before
+the failure was known (journal/groups.py). Only their seqs stay used.
+Rule 2: a decision is made on the newest state, also one that is not on disk yet
+(`entry.head`). Its answer waits for that state's group: the second of two replies is
+refused only if the first one is really kept.
+Rule 3: tickets that are pending or have a pending change are in memory. Finished ones
+are read from the journal; the latest of them are remembered, within two bounds.
+Rule 4: the mark that a ticket was streamed is no change. It is set in memory at once,
+and is written with the ticket's next change.
 """
 
 from __future__ import annotations
@@ -29,16 +35,18 @@ from bridge.broker.metrics import Metrics
 from bridge.errors import PeerError
 from bridge.timestamp import rfc3339
 
-# WIRE's Ticket as it is accepted, in one step: half the cost of encoding a dict (tests hold it against ticket.Ticket).
+# WIRE's Ticket as it is accepted. One format step costs half as much as encoding a dict. A test
+# compares it with ticket.Ticket.
 TICKET = (
-    '{"ticketId":%s,"seq":%d,"agentId":%s,"targetAgent":%s,"originAgent":%s,"payload":%s,"metadata":%s,"status":"pending",'
-    '"expectReply":%s,"timeoutMs":%d,"response":null,"createdAt":"%s","updatedAt":"%s"}'
+    '{"ticketId":%s,"seq":%d,"agentId":%s,"targetAgent":%s,"originAgent":%s,"payload":%s,'
+    '"metadata":%s,"status":"pending","expectReply":%s,"timeoutMs":%d,"response":null,'
+    '"createdAt":"%s","updatedAt":"%s"}'
 )
-Stored = Optional[Commit]  # resolves when it is on disk; None = it is
+Stored = Optional[Commit]  # settled when it is on disk; None = it is on disk already
 
 
 class Draft(NamedTuple):
-    """What a publisher asked for, checked."""
+    """A publisher's request, checked."""
 
     payload: Any
     metadata: Mapping[str, Any]
@@ -62,21 +70,22 @@ class Ledger:
         )
         self.seq = 0
         self._coming_bytes = 0  # of tickets on their way to disk
-        self.on_time_to_live: Callable[[Entry], None] = lambda entry: (
-            None
-        )  # expiry.py: a ticket that may expire is born
-        self._held: dict[str, Entry] = {}  # pending or on its way, by ticket id
+        # Called for each new ticket that may expire (expiry.py).
+        self.on_time_to_live: Callable[[Entry], None] = lambda entry: None
+        self._held: dict[str, Entry] = {}  # pending, or with a pending write, by ticket id
         self._finished: OrderedDict[str, Entry] = OrderedDict()
         self._finished_bytes = 0
-        self._forgotten_ms = 0  # what was finished before is on its way out of the journal
+        # Wall clock. The journal is removing the tickets that were finished before.
+        self._forgotten_ms = 0
         self._group: Stored = None
         self._births: list[Entry] = []
         self._changes: list[tuple[Entry, State]] = []
-        # Ids sort by time, so that the store's index grows at one end; the random part keeps two stores apart.
+        # Ids sort by time, so that the store's index grows at one end. The random part keeps the
+        # ids of two stores apart.
         self._id_prefix = f"t{clock.wall_ms():011x}{os.urandom(2).hex()}"
 
     def load(self, kept: Kept) -> None:
-        """Take over what a store held."""
+        """Take over the tickets of a store."""
         self.seq = kept.last_seq
         for entry in kept.pending:
             self._held[entry.ticket_id] = entry
@@ -84,7 +93,7 @@ class Ledger:
         self._publish(kept.pending)
 
     def accept(self, agent_id: str, draft: Draft, is_stray: bool = False) -> tuple[Entry, Stored]:
-        """Make a ticket for the agent. Raises PeerError 429 or 503 when there is no room for it."""
+        """Make a ticket for the agent. Raises PeerError 429 or 503 if there is no room for it."""
         self.check_room(agent_id, is_stray)
         return self.accept_unbounded(agent_id, draft, is_stray)
 
@@ -106,8 +115,9 @@ class Ledger:
         created_ms = self._clock.wall_ms()
         at, agent = rfc3339(created_ms), quote(agent_id)
         text = TICKET % (
-            ticket_name, seq, agent, agent, quote(draft.origin), quote(draft.payload), quote(draft.metadata),
-            "true" if draft.expect_reply else "false", draft.timeout_ms, at, at,
+            ticket_name, seq, agent, agent, quote(draft.origin), quote(draft.payload),
+            quote(draft.metadata), "true" if draft.expect_reply else "false", draft.timeout_ms,
+            at, at,
         )  # fmt: skip
         entry = Entry(
             seq, ticket_id, agent_id, text.encode(), created_ms, draft.timeout_ms, draft.ttl_ms
@@ -117,7 +127,7 @@ class Ledger:
         commit = self._journal.accept(
             AcceptRow(seq, ticket_id, agent_id, text, created_ms, draft.timeout_ms, draft.ttl_ms)
         )
-        # Now the journal has the row: nothing below may fail, and nothing above left a trace.
+        # The journal has the row now. Nothing below may fail; up to here only the seq has changed.
         entry.commit = commit
         self._join(commit)
         self._births.append(entry)
@@ -127,17 +137,20 @@ class Ledger:
         return entry, commit
 
     def repeated(self, agent_id: str, draft: Draft) -> tuple[Entry, Stored] | None:
-        """The ticket that has the draft's id already. Raises PeerError 409 when that is another one (WIRE rule 2)."""
+        """The ticket that has the draft's id already; None if there is none.
+
+        Raises PeerError 409 if that is a ticket with other contents (WIRE rule 2).
+        """
         assert draft.ticket_id is not None
-        # Also one that is being forgotten: as long as its row is there, no other can have the id.
+        # Also one that is being pruned: while its row exists, no other ticket can have the id.
         entry = self._held.get(draft.ticket_id) or self._kept(draft.ticket_id)
         if entry is None:
-            if draft.ticket_id.startswith(
-                self._id_prefix
-            ):  # else it could be the id of the next ticket without one
+            # The broker could give such an id to a later ticket.
+            if draft.ticket_id.startswith(self._id_prefix):
                 raise PeerError(
                     409,
-                    f"ticketId {draft.ticket_id!r} looks like one that the broker makes; choose another",
+                    f"ticketId {draft.ticket_id!r} looks like one that the broker makes; "
+                    "choose another",
                 )
             return None
         fields = entry.decoded()
@@ -160,12 +173,13 @@ class Ledger:
         if canonical(known) != canonical(asked):
             raise PeerError(
                 409,
-                f"ticketId {draft.ticket_id!r} is taken by another ticket; the same id must come with the same body",
+                f"ticketId {draft.ticket_id!r} is taken by another ticket; "
+                "the same id must come with the same body",
             )
         return entry, entry.commit
 
     def find(self, ticket_id: str) -> Entry | None:
-        """The ticket, if it is on disk, and not to be forgotten: no change may meet that."""
+        """The ticket if it is on disk; None for one that is being pruned: it must not change."""
         entry = self._held.get(ticket_id)
         if entry is None:
             entry = self._kept(ticket_id)
@@ -183,12 +197,13 @@ class Ledger:
         if entry is None:
             raise PeerError(
                 404,
-                f"no ticket {ticket_id!r}: it was never accepted here, or its retention time is over",
+                f"no ticket {ticket_id!r}: "
+                "it was never accepted here, or its retention time is over",
             )
         return entry
 
     def read_before(self, seq: int) -> Generator[Entry, None, None]:
-        """What is kept, newest first, below the cursor; to be closed."""
+        """The tickets below the cursor, newest first. The caller must close the generator."""
         return self._journal.read_before(seq) or self._remembered_before(seq)
 
     def _remembered_before(self, seq: int) -> Generator[Entry, None, None]:
@@ -197,9 +212,10 @@ class Ledger:
         yield from sorted(found, key=lambda entry: entry.seq, reverse=True)
 
     def forget(self, before_ms: int) -> None:
-        """Forget the tickets that were finished before then, as the journal does.
+        """Forget the tickets that were finished before `before_ms`.
 
-        It takes its time for that. A change that is decided from now on would find no row.
+        The journal removes them in small steps. A change that is decided from now on might find
+        no row.
         """
         self._forgotten_ms = max(self._forgotten_ms, before_ms)
         for entry in [
@@ -209,11 +225,11 @@ class Ledger:
             self._count(entry, 0)
 
     def propose(self, entry: Entry, state: State) -> Commit:
-        """Make `state` the entry's next one, once it is on disk."""
+        """Make `state` the entry's state when it is on disk."""
         finished_ms = state.updated_ms if state.is_final else None
         row = ChangeRow(state.status, state.updated_ms, entry.memo(state), finished_ms, entry.seq)
         commit = self._journal.change(row)
-        # As above: what may fail is done.
+        # As in `accept_unbounded`: nothing below may fail.
         if state.is_final:
             entry.weight = weight(row.memo)
         self._join(commit)
@@ -223,7 +239,7 @@ class Ledger:
         return commit
 
     def _join(self, commit: Commit) -> None:
-        # One effect per group: states are true before any answer leaves.
+        # One effect per group: states are applied before any answer is sent.
         if commit is not self._group:
             self._group, self._births, self._changes = commit, [], []
             commit.add_effect(partial(self._apply, self._births, self._changes))
@@ -266,20 +282,20 @@ class Ledger:
             entry.state = state
             self._metrics.changed(entry, before, self._clock.monotonic())
         if entry.next is state:
-            entry.next = entry.commit = None  # settled: the answers that come now wait for nothing
+            entry.next = entry.commit = None  # settled: later answers need not wait
         if entry.state.is_final and not before.is_final:
             self._hub.withdraw(entry)
         if entry.state.is_final and entry.next is None:
             self._held.pop(entry.ticket_id, None)
             self._remember(entry)
-        is_over = entry.state.has_ended and not before.has_ended  # no reply will come: say so
+        is_over = entry.state.has_ended and not before.has_ended  # no reply will come
         if is_over or (entry.state.response is not None and before.response is None):
             self._hub.replies.wake_all(entry.ticket_id)
         if entry.state.stages is not before.stages:
             self._hub.stages.wake_all(entry.ticket_id)
 
     def _remember(self, entry: Entry) -> None:
-        self._count(entry, len(entry.data) + entry.weight)  # replies and evidence too
+        self._count(entry, len(entry.data) + entry.weight)  # the weight has reply and evidence
         self._finished[entry.ticket_id] = entry
         self._finished.move_to_end(entry.ticket_id)
         while len(self._finished) > self._bounds.finished_max or (

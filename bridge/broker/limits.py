@@ -1,14 +1,14 @@
-"""Sends a minute per target agent, replies a minute per replier, and room for what is pending (WIRE rule 7).
+"""Rates of sends and replies, and room for pending tickets (WIRE rule 7).
 
-All pending tickets are in memory, so their bytes are bounded, and no agent may
-take them all: each has a share. A stray ticket is one whose agent is neither
-registered nor received for. Names are free to invent and nothing acknowledges
-such tickets, so a name has less, and all such names together have a part only.
-A bound refuses what comes after it was passed, so one ticket always fits.
+All pending tickets are in memory, so their bytes are bounded, and each agent has a
+share of them. A stray ticket is one whose agent is neither registered nor received
+for. A sender can invent any name, and nothing acknowledges stray tickets. So such a
+name has a smaller share, and all such names together have a bound too.
+A bound refuses the next ticket after it was exceeded, so one ticket always fits.
 
-The map of buckets is bounded: a full bucket says nothing, so full ones are
-forgotten whenever the map reaches BUCKETS_MAX; an agent whose bucket is not
-full was sent to in the last minute.
+Sends have a rate per target agent, and replies one per replier. The map of token
+buckets is bounded: when it reaches BUCKETS_MAX, full buckets are dropped, because a
+full one is like a new one. A bucket that is not full was used in the last minute.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from bridge.broker.backlog import Backlog
 from bridge.bucket import TokenBucket
 from bridge.errors import PeerError
 
-BUCKETS_MAX = 10000  # agents that may be under way towards a full bucket
-SENT, REPLIES = "is sent", "replies to"  # what has a bucket of its own; the words of the refusal
-AGENT_SHARE = 16  # one agent's part of BRIDGE_PENDING_BYTES is 1/16: 64 MiB by default
-STRAY_SHARE = 64  # that of a name that is neither registered nor received for: 16 MiB
-STRAYS_SHARE = 4  # that of all such names together: 256 MiB
+BUCKETS_MAX = 10000  # buckets that are not full
+SENT, REPLIES = "is sent", "replies to"  # the two kinds of bucket; words of the refusal
+AGENT_SHARE = 16  # one agent may have 1/16 of BRIDGE_PENDING_BYTES: 64 MiB by default
+STRAY_SHARE = 64  # a name that is neither registered nor received for, 1/64: 16 MiB
+STRAYS_SHARE = 4  # all such names together, 1/4: 256 MiB
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,18 @@ class Bounds:
     queue_max: int = 1000  # pending tickets per agent
     pending_bytes: int = 1 << 30  # of all pending tickets, which are held in memory
     finished_max: int = 1000  # finished tickets that are remembered
-    finished_bytes: int = 64 << 20  # of them
+    finished_bytes: int = 64 << 20  # of the finished tickets that are remembered
 
 
 # Hot: once per ticket.
 def check_room(bounds: Bounds, backlog: Backlog | None, held_bytes: int) -> None:
-    """Is there room for one more in the agent's backlog, and in all? Raises PeerError 429 or 503."""
+    """Is there room for one more ticket? Raises PeerError 429 (the agent) or 503 (all agents)."""
     if held_bytes > bounds.pending_bytes:
         raise PeerError(
             503,
-            f"pending tickets of all agents hold {bounds.pending_bytes} bytes (BRIDGE_PENDING_BYTES); "
-            "`python3 -m bridge top` shows whose, and `purge AGENT` ends an agent's",
+            f"pending tickets of all agents hold {bounds.pending_bytes} bytes "
+            "(BRIDGE_PENDING_BYTES); `python3 -m bridge top` shows whose, "
+            "and `purge AGENT` ends an agent's",
             {"Retry-After": "30"},
             reason="pending_bytes",
         )
@@ -53,17 +54,17 @@ def check_room(bounds: Bounds, backlog: Backlog | None, held_bytes: int) -> None
     if not backlog.has_room(bounds.queue_max):
         raise PeerError(
             429,
-            f"agent {backlog.agent_id!r} has {bounds.queue_max} pending tickets (BRIDGE_QUEUE_MAX); "
-            "try again when some are acknowledged",
+            f"agent {backlog.agent_id!r} has {bounds.queue_max} pending tickets "
+            "(BRIDGE_QUEUE_MAX); try again when some are acknowledged",
             {"Retry-After": "5"},
             reason="queue_full",
         )
     if backlog.bytes > bounds.pending_bytes // AGENT_SHARE:
         raise PeerError(
             429,
-            f"agent {backlog.agent_id!r} has {backlog.bytes} bytes of pending tickets, which is its share "
-            f"(1/{AGENT_SHARE} of BRIDGE_PENDING_BYTES); try again when some are acknowledged, "
-            "or end them with `python3 -m bridge purge AGENT`",
+            f"agent {backlog.agent_id!r} has {backlog.bytes} bytes of pending tickets, which is "
+            f"its share (1/{AGENT_SHARE} of BRIDGE_PENDING_BYTES); try again when some are "
+            "acknowledged, or end them with `python3 -m bridge purge AGENT`",
             {"Retry-After": "5"},
             reason="agent_bytes",
         )
@@ -77,9 +78,9 @@ def check_stray(bounds: Bounds, agent_id: str, backlog: Backlog | None, stray_by
     if held > bounds.pending_bytes // part:
         raise PeerError(
             429,
-            f"agent {agent_id!r} is neither registered nor received for, and {whose} pending tickets "
-            f"hold {held} bytes, as much as they may (1/{part} of BRIDGE_PENDING_BYTES); register it, "
-            "start its watcher, or end tickets with `python3 -m bridge purge AGENT`",
+            f"agent {agent_id!r} is neither registered nor received for, and {whose} pending "
+            f"tickets hold {held} bytes, as much as they may (1/{part} of BRIDGE_PENDING_BYTES); "
+            "register it, start its watcher, or end tickets with `python3 -m bridge purge AGENT`",
             {"Retry-After": "60"},
             reason="stray_bytes",
         )
@@ -91,7 +92,10 @@ class SendLimits:
         self._buckets: dict[tuple[str, str], TokenBucket] = {}
 
     def check(self, agent_id: str, now: float, does: str = SENT) -> None:
-        """Take a token for a send to the agent, or for a reply of its. Raises PeerError 429 with Retry-After."""
+        """Take a token for a send to the agent, or for a reply of the agent.
+
+        Raises PeerError 429 with Retry-After.
+        """
         if not self._per_minute:
             return
         bucket = self._buckets.get((agent_id, does))

@@ -1,8 +1,9 @@
-"""Where the broker listens: at the address of its settings, or on sockets that a service manager passed.
+"""Where the broker listens: its configured address, or sockets that a service manager passed.
 
-A passed socket outlives us: the manager keeps it, connections that nobody has
-accepted wait in it, and the next broker serves them. So we close our end and
-never shut the socket down, which would end it for the manager too.
+A passed socket outlives this process. The manager keeps it, connections that
+are not yet accepted wait in it, and the next broker serves them. So the broker
+closes its descriptor and never calls shutdown(2), which would end the socket
+for the manager too.
 
 asyncio.start_server accepts; its callback hands each transport on at once.
 """
@@ -23,24 +24,22 @@ from bridge.settings import BrokerSettings
 from bridge.tasks import stop_accepting
 
 log = logging.getLogger("bridge.broker")
-ACCEPT_BACKLOG = 4096  # connections that may wait in the kernel: a herd of watchers after a restart
-# Of them in one turn of the loop. They are counted some turns later; until then each has a
-# descriptor that server.py keeps free for it.
+# Connections that may wait in the kernel: after a restart all watchers connect at once.
+ACCEPT_BACKLOG = 4096
+# Connections that one turn of the loop accepts. The broker counts them some turns later; until
+# then each uses one of the descriptors that server.py reserves.
 ACCEPTS_PER_TURN = 16
-WILDCARDS = {
-    "0.0.0.0": "127.0.0.1",
-    "::": "[::1]",
-    "": "127.0.0.1",
-}  # how to reach who listens everywhere
+# A wildcard address, and the address at which this machine can reach it.
+WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}
 
 Accept = Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]
 
 
 class Listening:
-    """From `open` to `close`; `settings` name the real addresses, also where the sockets were passed."""
+    """Listens from `open` to `close`. `settings` holds the real address, of passed sockets too."""
 
     def __init__(self, settings: BrokerSettings, passed: Sequence[socket.socket]) -> None:
-        # One that listens everywhere comes first: its address says by which names the broker may be called.
+        # A wildcard address comes first: it decides under which names the broker may be called.
         self._passed = sorted(passed, key=lambda each: each.getsockname()[0] not in WILDCARDS)
         self._servers: list[asyncio.base_events.Server] = []
         self.settings = _named_after(self._passed, settings) if passed else settings
@@ -65,7 +64,8 @@ class Listening:
             address = listener.getsockname()[0]
             if not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
                 log.warning(
-                    "listening beyond this machine, and there is no authentication: whoever reaches this address can send address=%s",
+                    "listening beyond this machine without authentication: "
+                    "every host that reaches this address can send address=%s",
                     address,
                 )
         port = self._sockets()[0].getsockname()[1]
@@ -77,7 +77,7 @@ class Listening:
         )
 
     async def close(self) -> None:
-        """Accept no more. What has been accepted is with its callback when this returns."""
+        """Stop accepting. When this returns, each accepted connection has reached its callback."""
         await stop_accepting(*self._servers)
 
     def _sockets(self) -> list[Any]:
@@ -85,13 +85,17 @@ class Listening:
 
 
 def _named_after(passed: Sequence[socket.socket], settings: BrokerSettings) -> BrokerSettings:
-    """The first one gives host and port; the broker goes by the others' addresses too (guard.py)."""
+    """Host and port of the first socket; the addresses of all are allowed names (guard.py)."""
     addresses = [each.getsockname()[:2] for each in passed]
     names = ",".join([settings.allowed_hosts, *(host for host, _ in addresses)])
     return replace(settings, host=addresses[0][0], port=addresses[0][1], allowed_hosts=names)
 
 
 def _deepen_backlog(listener: Any) -> None:
-    """asyncio's one number is both the kernel's backlog and the accepts of one turn; the first should be large, the second small."""
+    """Give the kernel a larger backlog than asyncio does.
+
+    asyncio uses one number for the kernel's backlog, which should be large, and for the accepts
+    of one turn, which should be few.
+    """
     with socket.socket(fileno=os.dup(listener.fileno())) as same:
         same.listen(ACCEPT_BACKLOG)

@@ -1,8 +1,8 @@
-"""What is counted. handlers/scrape.py shows it to Prometheus, handlers/observation.py to people.
+"""The counters. handlers/scrape.py shows them to Prometheus, handlers/observation.py to people.
 
-Each stage of each ticket is told here, once, when it is true (accepted and
-changed: on disk). Whoever wants to hear of them sets `on_stage`; while nobody
-does, that costs one `if`.
+Each stage of each ticket is reported here, once, when it is true (accepted and
+changed: on disk). An observer of stages sets `on_stage`. Without one, that costs
+one `if`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FAILURES_MAX = 10000  # remembered at once
 
 
 class Metrics:
-    """Plain integers, most of them: incrementing one is all that the hot path does."""
+    """Mostly plain integers: the hot path only increments them."""
 
     def __init__(self, agents_shown: int = 100) -> None:
         self.sent = 0
@@ -50,7 +50,7 @@ class Metrics:
 
     # Hot, as the next two: once per commit group.
     def accepted(self, births: Sequence[Entry], now: float) -> None:
-        """New tickets are on disk; nobody has been sent them."""
+        """New tickets are on disk. They have not been sent to a subscriber yet."""
         self.sent += len(births)
         self.strays += sum(entry.is_stray for entry in births)
         self.timeline.at(now).accepted += len(births)
@@ -59,14 +59,14 @@ class Metrics:
                 self.on_stage(entry, {"stage": "accepted", "at": rfc3339(entry.created_ms)})
 
     def streamed(self, entry: Entry, tier: str, wall_ms: int, now: float) -> None:
-        """The ticket goes out to a subscriber, for the first time."""
+        """The ticket is sent to a subscriber for the first time."""
         entry.mark_streamed(wall_ms, tier)
         self.timeline.observe(STREAMED, now - entry.accepted_at, now)
         if self.on_stage is not None:
             self.on_stage(entry, {"stage": "streamed", "at": rfc3339(wall_ms), "by": tier})
 
     def changed(self, entry: Entry, before: State, now: float) -> None:
-        """The ticket's state is another one now, on disk."""
+        """The ticket has a new state, which is on disk."""
         state = entry.state
         if state.stages is not before.stages and state.stages[-1]["stage"] == "acknowledged":
             self.acknowledged += 1
@@ -80,14 +80,13 @@ class Metrics:
                 self.on_stage(entry, stage)
 
     def _measure(self, entry: Entry, state: State, now: float) -> None:
-        """The hops of an acknowledged ticket. When it was typed is what its watcher says, by its own clock."""
+        """Measure the hops of an acknowledged ticket. It was typed by the watcher's clock."""
         self.timeline.at(now).acknowledged += 1
         self.timeline.observe(ALL_THE_WAY, now - entry.accepted_at, now)
         injected_ms = submitted_ms(state.stages[-1].get("evidence"))
         if injected_ms is not None and entry.streamed_ms:
-            injected_ms = min(
-                max(injected_ms, entry.streamed_ms), state.updated_ms
-            )  # clocks may be apart
+            # The watcher's clock may differ from ours.
+            injected_ms = min(max(injected_ms, entry.streamed_ms), state.updated_ms)
             self.timeline.observe(INJECTED, (injected_ms - entry.streamed_ms) / 1000, now)
             self.timeline.observe(ACKNOWLEDGED, (state.updated_ms - injected_ms) / 1000, now)
 

@@ -1,10 +1,10 @@
 """Work for many connections, in pieces: at most TURN seconds of it in one turn of the loop.
 
-Rule 1: work that has more to do than one piece asks again, and stands at the end of the queue.
-So each open stream gets its share, and a ticket or a request waits for one turn, not for all.
-Rule 2: after a whole turn of it the loop rests for as long. It then waits in select, and the writer's thread gets the
-interpreter's lock (loop_budget.py, rule 3): else each send would wait for the work of others.
-Rule 3: a piece looks at `is_over` after each thing that it does, and does at least one.
+Rule 1: work that needs more than one piece queues itself again, at the end. So each open stream
+gets its share. A ticket or a request waits for one turn, and not for all the work.
+Rule 2: after a whole TURN the loop pauses this work for as long. The loop then waits in select,
+and the writer thread gets the GIL (loop_budget.py, rule 3). Otherwise each send would wait.
+Rule 3: a piece does at least one thing, and checks `is_over` after each thing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _call_in(seconds: float, work: Work) -> None:
 
 
 class Pace:
-    """The queue of such work, each piece of it once, in the order in which it was asked for."""
+    """The queue of such work: each work once, in order of request."""
 
     def __init__(self, clock: Clock, call_in: Callable[[float, Work], object] = _call_in) -> None:
         self._clock, self._call_in = clock, call_in
@@ -38,7 +38,7 @@ class Pace:
         return len(self._waiting)
 
     def begin(self) -> None:
-        """The time of this turn begins now."""
+        """Begin the time of this turn now."""
         self._ends_at = self._clock.monotonic() + TURN
 
     # Hot: once per ticket and stream.
@@ -46,7 +46,7 @@ class Pace:
         return self._clock.monotonic() >= self._ends_at
 
     def later(self, work: Work) -> None:
-        """Call `work` in one of the next turns, once, however often that was asked for."""
+        """Call `work` in one of the next turns. Several requests before that make one call."""
         self._waiting.setdefault(work)
         self._call(0)
 
@@ -69,5 +69,5 @@ class Pace:
                 if self.is_over():
                     rest = TURN
                     break
-        finally:  # also when a piece has failed: the others' must go on
+        finally:  # a failed piece must not stop the others
             self._call(rest)

@@ -1,4 +1,7 @@
-"""This process as Prometheus' clients describe one: CPU, memory, descriptors, start (Linux: proc(5); elsewhere what getrusage(2) says)."""
+"""The process metrics of Prometheus' client libraries: CPU, memory, descriptors, start.
+
+On Linux they come from proc(5). Elsewhere there is only the CPU time and the descriptor limit.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True)
 class Process:
-    """None: this system does not say."""
+    """A value is None where the system does not give it."""
 
     cpu_seconds: float
     descriptors_max: int
@@ -28,7 +31,8 @@ def read_process() -> Process:
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     descriptors_max = limit if limit != resource.RLIM_INFINITY else (1 << 63) - 1
     try:
-        # The program's name stands in brackets and may hold anything; after the last one numbers follow, the first is field 3.
+        # Field 2 is the program's name in parentheses, and may hold any character. Field 3 follows
+        # the last parenthesis.
         fields = _read("/proc/self/stat").rpartition(")")[2].split()
         descriptors = len(os.listdir("/proc/self/fd"))
         started_at = _booted_at() + int(fields[22 - 3]) / TICKS
@@ -45,7 +49,7 @@ def read_process() -> Process:
 
 
 def _booted_at() -> float:
-    """btime of proc(5), which does not move; the clock may."""
+    """btime of proc(5). It does not move when the wall clock is set."""
     for line in _read("/proc/stat").splitlines():
         if line.startswith("btime "):
             return float(line.split()[1])

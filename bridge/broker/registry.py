@@ -1,11 +1,11 @@
-"""Who is registered, who is here, and what the watchers last said.
+"""Registered agents, the presence of each agent, and the watchers' latest reports.
 
-An agent is online while a stream or a long-poll of its stands, or while its
-last heartbeat is younger than 2.5 of its intervals. Presence is kept for every
-agent that somebody named, registered or not; it is memory only.
+An agent is online while it has an open stream or a waiting long-poll, or while its
+last heartbeat is younger than 2.5 of its intervals. Presence is kept for every agent
+that a request named, registered or not. It is memory only.
 
-A report is its watcher's: of two watchers of one agent, the one that is here is
-believed, and of two that are here the one that reported last.
+A report belongs to a watcher. If an agent has reports of several watchers, the latest
+one of a watcher that is here counts.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from bridge.broker.watchers import Watchers
 from bridge.ticket import Agent
 
 STALE_HEARTBEATS = 2.5  # as on the event stream
-POLL_WINDOW = 15.0  # seconds; a poll counts as presence on the debug pages for so long (WIRE)
+POLL_WINDOW = 15.0  # seconds that a poll counts as presence on the debug pages (WIRE)
 NEVER = float("-inf")
 REPORTS_MAX = 8  # watchers of one agent whose reports are kept
 
 
 class Presence:
-    """When an agent was last heard of, in monotonic seconds, and each of its watchers' latest report."""
+    """An agent's last signs of life, in monotonic seconds, and its watchers' latest reports."""
 
     __slots__ = ("longpolled_at", "polled_at", "heartbeat_at", "reports", "is_received")
 
@@ -35,33 +35,31 @@ class Presence:
         self.longpolled_at = NEVER
         self.polled_at = NEVER
         self.heartbeat_at = NEVER
-        self.reports: dict[
-            str, Mapping[str, Any]
-        ] = {}  # by watcher ("" = one without a name), the latest last
-        self.is_received = False  # something has received for it, and more than its name is known
+        # watcher ("" = one without a name) -> report; the latest is last
+        self.reports: dict[str, Mapping[str, Any]] = {}
+        self.is_received = False  # something has received for it; it is more than a name
 
 
 class Registry:
     def __init__(self, hub: Hub, presences_max: int, watchers: Watchers | None = None) -> None:
         self._watchers = watchers
         self.agents: dict[str, Agent] = {}
-        self._coming: dict[
-            str, Agent | None
-        ] = {}  # registrations (None: removals) on their way to disk
-        self._places: dict[str, int] = {}  # of each registered agent in their order, rising
+        # Registrations on their way to disk; None: a removal.
+        self._coming: dict[str, Agent | None] = {}
+        self._places: dict[str, int] = {}  # agent -> its rising number in order of registration
         self._last_place = 0
-        self._weights: dict[str, int] = {}  # bytes of memory of each registration
+        self._weights: dict[str, int] = {}  # agent -> bytes of memory of its registration
         self._weight = 0  # of all
         self._hub = hub
         self._presences: OrderedDict[str, Presence] = OrderedDict()
         self._presences_max = presences_max
 
     def head(self, agent_id: str) -> Agent | None:
-        """The agent as it will be when everything on its way is on disk."""
+        """The agent as it will be when all pending writes are on disk."""
         return self._coming[agent_id] if agent_id in self._coming else self.agents.get(agent_id)
 
     def take(self, agent: Agent, weight: int) -> None:
-        """The agent is registered already: a store held it."""
+        """Take over an agent from the store."""
         self._put(agent)
         self._weigh(agent.agent_id, weight)
 
@@ -72,13 +70,13 @@ class Registry:
         self.agents[agent.agent_id] = agent
 
     def listed(self, after: int) -> Iterator[tuple[int, Agent]]:
-        """The agents in the order of their registration, with their places, from the one after that place."""
+        """(place, agent) in order of registration, from the first one after that place."""
         for agent_id, agent in self.agents.items():
             if self._places[agent_id] > after:
                 yield self._places[agent_id], agent
 
     def weight_with(self, agent_id: str, weight: int) -> int:
-        """Bytes of memory of all registrations, with the agent's own as it is to be."""
+        """Bytes of memory of all registrations, if the agent's own takes `weight`."""
         return self._weight + weight - self._weights.get(agent_id, 0)
 
     def _weigh(self, agent_id: str, weight: int) -> None:
@@ -86,7 +84,7 @@ class Registry:
         self._weights[agent_id] = weight
 
     def propose(self, agent_id: str, agent: Agent | None, commit: Commit, weight: int = 0) -> None:
-        """Register the agent, or remove it (None), once that is on disk."""
+        """Register the agent, or remove it (None), when `commit` is on disk."""
         if agent is not None:
             self._weigh(agent_id, weight)  # at once: a burst must not slip past the bound
         self._coming[agent_id] = agent
@@ -105,12 +103,12 @@ class Registry:
             self._put(agent)
 
     def _forget_weight(self, agent_id: str) -> None:
-        """Unless the agent is registered, or is about to be."""
+        """Forget its weight, unless the agent is registered or is about to be."""
         if self.head(agent_id) is None:
             self._weight -= self._weights.pop(agent_id, 0)
 
     def has_room(self, agents_max: int) -> bool:
-        """Whether one more agent may register; those on their way to disk count."""
+        """Return whether one more agent may register. Pending registrations count."""
         coming = sum(
             agent is not None and agent_id not in self.agents
             for agent_id, agent in self._coming.items()
@@ -118,7 +116,7 @@ class Registry:
         return len(self.agents) + coming < agents_max
 
     def presence(self, agent_id: str) -> Presence:
-        """The presence of an agent that registers or is received for; made here the first time."""
+        """The presence of an agent that registers or is received for. The first call makes it."""
         known = self._named(agent_id)
         known.is_received = True
         return known
@@ -126,7 +124,7 @@ class Registry:
     def _named(self, agent_id: str) -> Presence:
         known = self._presences.get(agent_id)
         if known is None:
-            # Names cost nothing to invent, so the one that was not named for longest gives way.
+            # Names cost nothing, so the one that was not named for longest is evicted.
             if len(self._presences) >= self._presences_max:
                 self._presences.popitem(last=False)
             known = self._presences[agent_id] = Presence()
@@ -136,16 +134,20 @@ class Registry:
 
     # Hot: once per ticket.
     def note_named(self, agent_id: str) -> None:
-        """Somebody sends to the agent: it is known from now on, also when it has nothing pending any more.
+        """A sender named the agent. It is known from now on, also when it has no pending ticket.
 
-        Where there is no room nobody gives way for it: who sends says less of an agent than who receives for it.
+        If the table is full, do not evict: a sender is weaker evidence that the agent exists than
+        a receiver.
         """
         if agent_id not in self._presences and len(self._presences) < self._presences_max:
             self._named(agent_id)
 
     # Hot: once per ticket.
     def is_served(self, agent_id: str) -> bool:
-        """Is the agent registered, or was it received for since the start: by a stream, a poll, a subscription?"""
+        """Is the agent registered, or has a stream, a poll or a subscription received for it?
+
+        Receivers count since the broker's start.
+        """
         if agent_id in self.agents:
             return True
         seen = self._presences.get(agent_id)
@@ -154,7 +156,7 @@ class Registry:
         return agent_id in self._hub.polls or self._hub.streams(agent_id) > 0
 
     def forget_receiver(self, agent_id: str) -> None:
-        """The agent is registered no more; what still receives for it will say so again."""
+        """The agent was unregistered. A receiver that is still there reports again."""
         seen = self._presences.get(agent_id)
         if seen is not None:
             seen.is_received = False
@@ -167,7 +169,10 @@ class Registry:
             del reports[next(iter(reports))]
 
     def report(self, agent_id: str) -> Mapping[str, Any]:
-        """What the agent's watcher said last. To look is not to name: a page must not make others give way."""
+        """The latest report of the agent's watcher.
+
+        This does not count as naming the agent: a page that looks at it must evict no other.
+        """
         known = self._presences.get(agent_id)
         if known is None or not known.reports:
             return {}
@@ -180,13 +185,16 @@ class Registry:
         return not watcher or self._watchers is None or self._watchers.is_here(watcher)
 
     def drop_report(self, agent_id: str, watcher: str) -> None:
-        """The watcher no longer serves the agent. What no other says of it stays: a session's name still helps."""
+        """The watcher no longer serves the agent.
+
+        If it is the only report, it stays: its session name is still useful.
+        """
         known = self._presences.get(agent_id)
         if known is not None and len(known.reports) > 1:
             known.reports.pop(watcher, None)
 
     def drop_reports(self, watcher: str) -> None:
-        """The watcher is gone. Where the last heartbeat was its, that says "online" no more."""
+        """The watcher is gone. Where the last heartbeat came from it, the agent goes offline."""
         for agent_id, known in self._presences.items():
             if list(known.reports)[-1:] == [watcher]:
                 known.heartbeat_at = NEVER
@@ -201,7 +209,7 @@ class Registry:
         )
 
     def connection(self, agent_id: str, now: float) -> str:
-        """The tier by which the agent is reached now: sse, longpoll, poll or none."""
+        """The tier that reaches the agent now: sse, longpoll, poll or none."""
         if self._hub.streams(agent_id):
             return "sse"
         seen = self._presences.get(agent_id)
@@ -223,10 +231,10 @@ class Registry:
         return "online" if fresh else "offline"
 
     def is_polled(self, agent_id: str, now: float) -> bool:
-        """Whether the agent was polled plainly a moment ago, whatever else reaches it."""
+        """Whether the agent had a plain poll a moment ago, whatever else reaches it."""
         seen = self._presences.get(agent_id)
         return seen is not None and now - seen.polled_at < POLL_WINDOW
 
     def names(self) -> set[str]:
-        """Every agent that was named, and those that open streams carry by name."""
+        """Every agent that a request named, and every agent that an open stream carries by name."""
         return self._presences.keys() | set(self._hub.streamed_agents())

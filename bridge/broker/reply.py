@@ -1,11 +1,13 @@
-"""What a handler may answer. A front turns it into bytes; no handler ever sees a connection.
+"""The kinds of answer of a handler. A front turns them into bytes; no handler sees a connection.
 
-Reply         now
-OnDisk        this reply, once the change behind it is on disk; 503 if it cannot be
-Wait          when woken, or when the time is up
-Steps         when it is worked out, in parts: it takes longer than one turn of the loop may
-Download      a file, as the peer reads it
-EventStream   a stream that goes on
+    Reply         this reply, now
+    OnDisk        this reply, when its change is on disk; 503 if the write fails
+    Wait          an answer after a callback, or when the time is up
+    Steps         a reply that is made in parts: it takes longer than one turn of the loop may
+    Download      a file, as fast as the peer reads it
+    EventStream   a stream that goes on
+
+Each is a value, which a test can check without a connection.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from bridge.errors import PeerError
 
 JSON, PROBLEM = "application/json", "application/problem+json"
 SQLITE = "application/vnd.sqlite3"
-PART_ROWS = 64  # agents of one part of an answer that lists them; a row is 20 to 40 us
+PART_ROWS = 64  # agents of one part of an answer that lists them; a row takes 20 to 40 us
 
 
 def _nothing() -> None:
@@ -30,6 +32,8 @@ def _nothing() -> None:
 
 
 class Reply(NamedTuple):
+    """A whole response."""
+
     status: int
     body: bytes = b""
     content_type: str = JSON
@@ -39,14 +43,16 @@ class Reply(NamedTuple):
 
 
 class OnDisk(NamedTuple):
+    """Answer with `reply` when `commit` is on disk."""
+
     reply: Reply
     commit: Commit | None  # None = it is on disk already
 
 
 class Wait(NamedTuple):
-    """Answer with `answer()` when woken, or after `seconds`; `on_end` is called in any case.
+    """Answer with `answer()` when woken, or after `seconds`. `on_end` is called in any case.
 
-    `join` registers what wakes us, and returns what cancels that.
+    `join` registers the callback that wakes the front, and returns a function that cancels it.
     """
 
     join: Callable[[Callable[[], None]], Callable[[], None]]
@@ -56,16 +62,16 @@ class Wait(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """Answer with the first Reply that `parts` gives. Each None before it ends a part of the work.
+    """Answer with the first Reply of `parts`. Each None before it ends a part of the work.
 
-    Parts of many answers take turns, so nothing that others wait for may be held between two parts.
+    Parts of many answers take turns, so no lock and no open read may be held between two parts.
     """
 
     parts: Iterator[Reply | None]
 
 
 class Download(NamedTuple):
-    """`size` bytes, which `read` gives in pieces. `close` is called in the end, in any case."""
+    """`size` bytes, which `read` returns in pieces. `close` is called at the end, in any case."""
 
     content_type: str
     size: int
@@ -74,7 +80,7 @@ class Download(NamedTuple):
 
 
 class EventStream(NamedTuple):
-    """`attach` connects a subscriber to the front's outbox; the front then has it catch up."""
+    """`attach` connects a subscriber to the front's outbox. Then the front lets it catch up."""
 
     attach: Callable[[Outbox], Subscriber]
     heartbeat_as_event: bool = False
@@ -88,7 +94,7 @@ def json_reply(status: int, content: object) -> Reply:
 
 
 def problem(error: PeerError) -> Reply:
-    """RFC 9457, plus `error`, which the predecessor's clients read."""
+    """A problem document (RFC 9457), plus `error`, which the predecessor's clients read."""
     content: Mapping[str, Any] = {
         "type": "about:blank",
         "title": TITLES.get(error.status, "Error"),
@@ -107,24 +113,33 @@ def problem(error: PeerError) -> Reply:
 
 
 def refused(error: PeerError, entry: Entry) -> Answer:
-    """A refusal because of a change that may still be on its way: it holds only if that change is kept."""
+    """A refusal that rests on a change which may not be on disk yet. It waits for that change.
+
+    If the write fails, the answer is 503: the reason for the refusal does not exist.
+    """
     return OnDisk(problem(error), entry.commit)
 
 
-# Why a request was refused, where the PeerError does not say it more exactly; the label of bridge_refusals_total.
+# The label of bridge_refusals_total, where the PeerError has no `reason` of its own.
 REASONS = {
-    400: "malformed", 403: "origin", 404: "not_found", 405: "method", 408: "timeout", 409: "conflict", 413: "too_large", 414: "too_large",
-    417: "expectation", 421: "host", 429: "limit", 431: "too_large", 500: "internal", 501: "method", 503: "unavailable", 505: "version",
+    400: "malformed", 403: "origin", 404: "not_found", 405: "method", 408: "timeout",
+    409: "conflict", 413: "too_large", 414: "too_large", 417: "expectation", 421: "host",
+    429: "limit", 431: "too_large", 500: "internal", 501: "method", 503: "unavailable",
+    505: "version",
 }  # fmt: skip
-REFUSALS = frozenset(REASONS.values()) | {  # all that there are: the label has no other values
-    "agent_bytes", "agents_max", "connection_bytes", "connections_max", "events_max", "no_reply", "other", "pending_bytes", "queue_full", "rate_limit", "store", "stray_bytes",
-    "streams_max", "streams_off", "subscribers_max",
+# All values of the label.
+REFUSALS = frozenset(REASONS.values()) | {
+    "agent_bytes", "agents_max", "connection_bytes", "connections_max", "events_max", "no_reply",
+    "other", "pending_bytes", "queue_full", "rate_limit", "store", "stray_bytes", "streams_max",
+    "streams_off", "subscribers_max",
 }  # fmt: skip
-ORDINARY = frozenset(
-    {"not_found", "no_reply", "timeout", "conflict"}
-)  # what happens when nothing is wrong: no reply yet, somebody else's claim
+# Refusals when nothing is wrong: no reply yet, another watcher's claim.
+ORDINARY = frozenset({"not_found", "no_reply", "timeout", "conflict"})
 TITLES = {
-    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout", 409: "Conflict",
-    413: "Content Too Large", 414: "URI Too Long", 417: "Expectation Failed", 421: "Misdirected Request", 429: "Too Many Requests",
-    431: "Request Header Fields Too Large", 500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable", 505: "HTTP Version Not Supported",
+    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
+    405: "Method Not Allowed", 408: "Request Timeout", 409: "Conflict", 413: "Content Too Large",
+    414: "URI Too Long", 417: "Expectation Failed", 421: "Misdirected Request",
+    429: "Too Many Requests", 431: "Request Header Fields Too Large",
+    500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable",
+    505: "HTTP Version Not Supported",
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """GET /replies/{id}/stream: one `reply` or `timeout` event, then the end.
 
-A ticket that has expired or was dropped gets no reply: its `timeout` comes at once, and names the status.
+A ticket that has expired or was dropped gets no reply. Its `timeout` event comes at once and
+holds the status.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class ReplyStream:
         self._cancel = waiters.wait(entry.ticket_id, self._answer)
 
     def offer(self, entry: Entry) -> None:
-        """Tickets are none of its business."""
+        """Ignored: this stream gets a reply and no tickets."""
 
     def catch_up(self) -> None:
         """Called once, when the stream is open."""
@@ -43,8 +44,8 @@ class ReplyStream:
             self._finish(b"reply", body.encode(entry.to_json()))
 
     def _give_up(self, **more: str) -> None:
-        told = {"ticketId": self._entry.ticket_id, "timeoutMs": self._entry.timeout_ms, **more}
-        self._finish(b"timeout", body.encode(told))
+        fields = {"ticketId": self._entry.ticket_id, "timeoutMs": self._entry.timeout_ms, **more}
+        self._finish(b"timeout", body.encode(fields))
 
     def _finish(self, event: bytes, data: bytes) -> None:
         self._outbox.write(encode_event(data, event, b"%d" % self._entry.seq))

@@ -1,15 +1,15 @@
-"""What the watchers report about themselves, as series that can be added up.
+"""Numbers that watchers report about themselves, as series that can be added up.
 
-Rule 1: at most `agents_max` agents have series of their own; the others are
-summed under the name "other", so that the number of series is bounded. Who has
-one keeps it until its registration is removed.
-Rule 2: a watcher counts from its own start, a series from ours: what a watcher
-adds is added, and one that counts less than before has been started anew. So a
-series, the sum among them, never goes down. Two watchers of one agent count apart.
-Rule 3: the sum of the others is there although it may be 0: who asks for a series
-on the first day finds it.
-Rule 4: a watcher's numbers are a peer's word: what is no number that a double
-can hold is left out.
+Rule 1: at most `agents_max` agents have series of their own. The others are summed
+under the name "other", so that the number of series is bounded. An agent keeps its
+series until its registration is removed.
+Rule 2: a watcher counts from its own start, and a series from the broker's start. So
+only increments are added. If a watcher's count is less than before, the watcher was
+restarted. A series never decreases. Two watchers of one agent are counted separately.
+Rule 3: the series "other" exists even if it is 0, so that a query finds it from the
+first day on.
+Rule 4: a watcher's numbers come from a peer. A value that is no number, or that a
+double cannot hold exactly, is left out.
 """
 
 from __future__ import annotations
@@ -36,15 +36,13 @@ class Reported:
     def __init__(self, agents_max: int) -> None:
         self._agents_max = agents_max
         self._own: set[str] = set()  # agents with series of their own
-        self._last: dict[
-            str, dict[str, dict[str, Number]]
-        ] = {}  # agent -> watcher -> field -> what it counted last
-        self.totals: dict[str, dict[str, Number]] = {
-            field: {OTHER: 0} for field in COUNTED
-        }  # field -> name -> count
+        # agent -> watcher -> field -> its last count
+        self._last: dict[str, dict[str, dict[str, Number]]] = {}
+        # field -> name -> count
+        self.totals: dict[str, dict[str, Number]] = {field: {OTHER: 0} for field in COUNTED}
 
     def name(self, agent_id: str) -> str:
-        """Under which name the agent's numbers are shown."""
+        """The name of the series that has the agent's numbers."""
         if agent_id in self._own:
             return agent_id
         if agent_id == OTHER or len(self._own) >= self._agents_max:
@@ -53,7 +51,7 @@ class Reported:
         return agent_id
 
     def take(self, agent_id: str, report: Mapping[str, Any], watcher: str = "") -> None:
-        """The agent's watcher has reported."""
+        """Count a report of the agent's watcher."""
         name, watchers = self.name(agent_id), self._last.setdefault(agent_id, {})
         last = watchers[watcher] = watchers.pop(watcher, {})
         if len(watchers) > COUNTING_MAX:
@@ -66,7 +64,7 @@ class Reported:
                 last[field] = value
 
     def forget(self, agent_id: str) -> None:
-        """The agent is registered no more."""
+        """The agent was unregistered."""
         self._last.pop(agent_id, None)
         if agent_id in self._own:
             self._own.discard(agent_id)

@@ -1,4 +1,4 @@
-"""Which handler answers which request. A route is a method and a path whose `{}` stands for one id."""
+"""Which handler answers which request. A route is a method and a path; `{}` in it is one id."""
 
 from __future__ import annotations
 
@@ -63,21 +63,23 @@ KNOWN_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TR
 
 
 def _shape(template: str) -> tuple[int, tuple[str, ...]]:
-    """Where the id stands (-1 = nowhere), and the other segments."""
+    """The index of the id's segment (-1 = there is none), and the other segments."""
     parts = template[1:].split("/")
     index = parts.index("{}") if "{}" in parts else -1
     return index, tuple(part for part in parts if part != "{}")
 
 
-# By the number of segments: the few shapes that can match, literal ones first.
+# Number of segments -> the few shapes that can match, literal ones first.
 _BY_LENGTH: dict[int, list[tuple[int, tuple[str, ...], dict[str, Handler]]]] = {}
 for _template, _methods in sorted(ROUTES.items(), key=lambda route: "{}" in route[0]):
     _BY_LENGTH.setdefault(_template.count("/"), []).append((*_shape(_template), _methods))
 
 
 SHARED_STREAM = ["tickets", "stream"]
-REMEMBERED_PATHS = 4096  # a path may be as long as a head, so long ones are not remembered
-REMEMBERED_LENGTH = 512  # an id of 128 characters, each of three bytes, is longer, and rare
+REMEMBERED_PATHS = 4096
+# Characters. A path may be as long as a head, so long ones are not remembered. An id of 128
+# characters of three bytes each is longer, and rare.
+REMEMBERED_LENGTH = 512
 
 
 def _find(path: str) -> list[tuple[dict[str, Handler], str]]:
@@ -98,7 +100,10 @@ _remembered = lru_cache(maxsize=REMEMBERED_PATHS)(_find)
 
 # Hot: once per request.
 def dispatch(request: Request, services: Services) -> Answer:
-    """Answer a request. Raises PeerError 404, 405 (with Allow), 501, and what the handler raises."""
+    """Answer a request.
+
+    Raises PeerError 404, 405 (with Allow) and 501, and the errors of the handler.
+    """
     method = "GET" if request.method == "HEAD" else request.method
     path = request.path
     matches = _remembered(path) if len(path) <= REMEMBERED_LENGTH else _find(path)
@@ -109,7 +114,7 @@ def dispatch(request: Request, services: Services) -> Answer:
 
 
 def allowed_methods(path: str) -> str:
-    """The methods that the path knows, as Allow lists them (RFC 9110 section 10.2.1); "" for no path of ours."""
+    """The value of Allow (RFC 9110 section 10.2.1) for the path; "" if no route has it."""
     found = {method for methods, _ in _find(path) for method in methods}
     if "GET" in found:
         found.add("HEAD")
@@ -119,15 +124,15 @@ def allowed_methods(path: str) -> str:
 def _no_route(request: Request, matches: list[tuple[dict[str, Handler], str]]) -> PeerError:
     allow = allowed_methods(request.path)
     if not matches:
-        return PeerError(404, f"nothing lives at {request.path!r}")
+        return PeerError(404, f"there is no resource at {request.path!r}")
     if request.method not in KNOWN_METHODS:
         return PeerError(
             501,
-            f"method {request.method} is not implemented; this resource knows {allow}",
+            f"method {request.method} is not implemented; this resource allows {allow}",
             {"Allow": allow},
         )
     return PeerError(
         405,
-        f"method {request.method} is not allowed here; this resource knows {allow}",
+        f"method {request.method} is not allowed here; this resource allows {allow}",
         {"Allow": allow},
     )

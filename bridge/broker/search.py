@@ -1,15 +1,14 @@
 """Search over tickets, newest first, a bounded piece at a time.
 
-Rule 1: one search looks at so many tickets and so many bytes and no more. All bytes count that it
-reads: the ticket, its reply, its evidence. Where it stopped is where the next one begins.
+Rule 1: one search has a bound on tickets and on bytes. All bytes that it reads count: the ticket,
+its reply, its evidence. The next search begins where this one stopped.
 Rule 2: it works in parts of PART seconds, and other requests come between them. It holds no cursor
-meanwhile: an open read would keep the store's WAL from being checkpointed.
-Rule 3: the text is looked for in the ticket's JSON as it stands, as it was
-typed and as JSON would write it (`say "hi"` finds `say \\"hi\\"`). A text that
-spans several of its members may not be found.
+meanwhile, because an open read keeps SQLite from checkpointing the WAL.
+Rule 3: it looks for the text in the ticket's JSON, as it was typed and as JSON writes it
+(`say "hi"` finds `say \\"hi\\"`). A text that spans several members may not be found.
 
-Not a thread: the interpreter gives its lock away for 5 ms at a time (sys.getswitchinterval), and
-each system call of the loop and of the writer would wait so long for a thread that searches.
+There is no thread for it. The GIL changes hands after a switch interval (sys.getswitchinterval),
+and each system call of the loop and of the writer would wait so long for a searching thread.
 """
 
 from __future__ import annotations
@@ -41,12 +40,12 @@ class Wanted:
 @dataclass(frozen=True)
 class SearchBounds:
     found: int  # tickets of the answer
-    rows: int  # tickets that are looked at
-    size: int  # bytes that are read, and bytes of the answer; the last ticket of each may exceed it
+    rows: int  # tickets to look at
+    size: int  # bytes to read, and bytes of the answer; the last ticket of each may exceed it
 
 
 class Search:
-    """One search: `step` until it is over, then `answer`."""
+    """One search: call `step` until it is over, then `answer`."""
 
     def __init__(
         self, ledger: Ledger, clock: Clock, wanted: Wanted, before: int, bounds: SearchBounds
@@ -59,7 +58,7 @@ class Search:
         self._found: list[bytes] = []
 
     def step(self) -> bool:
-        """Look at some more tickets, one at least; True when the search is over."""
+        """Look at some more tickets, at least one. Return whether the search is over."""
         until = self._clock.monotonic() + PART
         with closing(self._ledger.read_before(self._before)) as entries:
             for entry in entries:
@@ -72,7 +71,7 @@ class Search:
         return True
 
     def answer(self) -> bytes:
-        """The tickets, and before which seq the next search goes on; null when there is no more."""
+        """The tickets, and the seq before which the next search continues; null at the end."""
         next_before = b"null" if self._is_at_end else b"%d" % self._before
         return b'{"tickets":[%b],"nextBefore":%b}' % (b",".join(self._found), next_before)
 
@@ -112,7 +111,7 @@ def _is_of(fields: dict[str, Any], wanted: Wanted) -> bool:
 
 
 def _needles(text: str) -> set[str]:
-    """The text as it was typed, and as it stands in JSON."""
+    """The text as it was typed, and as JSON writes it."""
     return {text.casefold(), encode_text(text)[1:-1].casefold()} if text else set()
 
 
@@ -122,10 +121,14 @@ def _holds(text: str, needles: set[str]) -> bool:
 
 
 def _traces(entry: Entry) -> str:
-    """Each member that the ticket's JSON has, and some that it had, for a tenth of the price: most tickets need no more to be told apart."""
+    """A cheap superset of the ticket's JSON: all its present members, and some former ones.
+
+    It costs a tenth of the JSON, and most tickets are rejected by it.
+    """
     text, state = entry.data.decode(), entry.state
     if state.updated_ms:
         text += f' "status":"{state.status}" "updatedAt":"{rfc3339(state.updated_ms)}"'
     if state.response is not None:
-        text += f' "response":{encode_text(state.response)} "latencyMs":{max(0, state.responded_ms - entry.created_ms)}'
+        latency_ms = max(0, state.responded_ms - entry.created_ms)
+        text += f' "response":{encode_text(state.response)} "latencyMs":{latency_ms}'
     return text

@@ -1,35 +1,30 @@
-"""The broker process: open the store, accept, sweep, and on a signal drain.
+"""The broker process: open the store, accept connections, sweep, and drain on a signal.
 
     opening ──► serving ──SIGTERM, SIGINT──► draining ──► closed, exit 0
                    └──the store is lost───────►  │  └──────► closed, exit 6 or 9
                                                  └─second signal─► exit at once
 
-Draining: stop accepting, end streams cleanly, answer what waits, let what is
-being stored finish (BRIDGE_DRAIN_TIMEOUT), close the store.
+Draining: stop accepting, end streams cleanly, answer waiting long-polls, let
+writes to the store finish (BRIDGE_DRAIN_TIMEOUT), close the store.
 
-listening.py accepts, and hands each transport to a Connection at once. So no
-stream reader, no task and no queue is kept per connection.
+listening.py accepts, and hands each transport to a Connection at once. So a
+connection has no stream reader, no task and no queue of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import resource
 import signal
 import socket
-import sys
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, Callable
 
 from bridge import __version__
-from bridge.broker.agent_rows import AgentRows
 from bridge.broker.clock import HOLD, Clock, JumpWatch
-from bridge.broker.events import Events
 from bridge.broker.expiry import Expiry
 from bridge.broker.fronts.heartbeats import Heartbeats
 from bridge.broker.fronts.held_bytes import HeldBytes
@@ -38,22 +33,16 @@ from bridge.broker.fronts.loop_budget import LoopBudget
 from bridge.broker.fronts.responses import encode_reply
 from bridge.broker.fronts.witness import Witness
 from bridge.broker.guard import Guard
-from bridge.broker.handlers.agents import abandon, restore
 from bridge.broker.handlers.web import read_files
-from bridge.broker.hub import Hub
-from bridge.broker.journal.base import Kept
-from bridge.broker.journal.memory import MemoryJournal
-from bridge.broker.journal.sqlite import SqliteJournal
-from bridge.broker.ledger import Ledger
-from bridge.broker.limits import Bounds, SendLimits
 from bridge.broker.listening import ACCEPTS_PER_TURN, Listening
-from bridge.broker.metrics import Metrics
-from bridge.broker.pace import Pace
-from bridge.broker.registry import Registry
+from bridge.broker.opening import open_services, take_over_store
 from bridge.broker.reply import problem
-from bridge.broker.services import Services
-from bridge.broker.subscriptions import Subscriptions
-from bridge.broker.watchers import Watchers
+from bridge.broker.tuning import (
+    calm_collector,
+    raise_descriptor_limit,
+    set_probes,
+    share_the_interpreter,
+)
 from bridge.errors import PeerError, UsageError
 from bridge.settings import BrokerSettings, default_db
 from bridge.systemd import ServiceManager
@@ -62,20 +51,20 @@ from bridge.wire.request import Limits, Stage
 
 log = logging.getLogger("bridge.broker")
 
-MEMORY = ":memory:"
-# Of the process' limit, at most half of it: the store, the log, the loop, and what is accepted
-# and not yet counted.
+# Descriptors that connections may not use: for the store, the log, the loop, and connections
+# that are accepted and not yet counted. It is at most half of the process' limit.
 RESERVED_DESCRIPTORS = 32 + ACCEPTS_PER_TURN * ACCEPT_TURNS
 SETTLED = 2.0  # seconds without a request after which a connection gives way to a new one
 RECEIVE_BUFFER = 65536  # bytes read at a time
-SWEEP_MAX = 1.0  # seconds between sweeps; a quarter of the shortest deadline where that is less
+SWEEP_MAX = 1.0  # seconds between sweeps; a quarter of the shortest deadline if that is less
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-# (level, option) of SO_KEEPALIVE's probes, where the platform has them: first after 60 s, then 3 at 15 s.
-PROBES = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 3))
 
 
 class Server:
-    """Serves from `start` to `stop`. Made on a running loop; opening the store may raise StoreError."""
+    """Serves from `start` to `stop`.
+
+    Make it on a running loop. It opens the store, which may raise StoreError.
+    """
 
     def __init__(
         self, settings: BrokerSettings, passed: Sequence[socket.socket] = (), clock: Clock = Clock()
@@ -83,7 +72,7 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._listening = Listening(settings, passed)
         settings = self._listening.settings
-        self.services = _open_services(settings, clock)
+        self.services = open_services(settings, clock)
         self.guard = Guard(settings.host, settings.allowed_hosts, settings.allowed_origins)
         self.witness = Witness(self.services.metrics, settings.log_refusals)
         logging.getLogger("asyncio").addFilter(self.witness.may_log)
@@ -102,7 +91,8 @@ class Server:
         }
         self.receive_buffer = memoryview(bytearray(RECEIVE_BUFFER))
         self.is_draining = False
-        self.on_lost: Callable[[], None] = lambda: None  # the store is lost: stop
+        # Called when the store is lost: the broker must stop.
+        self.on_lost: Callable[[], None] = lambda: None
         self.connections: set[Connection] = set()
         self.timed: set[Connection] = set()
         registry = self.services.registry
@@ -110,7 +100,7 @@ class Server:
             self.services.ledger, clock, self._loop, settings.stray_ttl, registry.is_served
         )
         self.services.ledger.on_time_to_live = self._expiry.watch
-        self._jumps = JumpWatch(clock, _load(self.services).newest_ms)
+        self._jumps = JumpWatch(clock, take_over_store(self.services).newest_ms)
         self._is_pruning = True
         shortest_ms = min(
             settings.head_timeout,
@@ -126,9 +116,8 @@ class Server:
         """Listen; return the URL. Raises UsageError when the address cannot be bound."""
         read_files()
         self._expiry.run(most=float("inf"))
-        await (
-            self.services.journal.flush()
-        )  # nobody sees as pending what expired while the broker was down
+        # A ticket that expired while the broker was down must not be seen as pending.
+        await self.services.journal.flush()
         self._loop.set_exception_handler(self._on_loop_error)
         try:
             url = await self._listening.open(self._accept)
@@ -146,7 +135,10 @@ class Server:
         free = min(RESERVED_DESCRIPTORS, descriptors // 2)
         room = min(self.services.settings.connections_max, descriptors - free)
         if len(self.connections) >= room and not self._close_idlest():
-            detail = f"the broker has {len(self.connections)} connections, as many as it may (BRIDGE_CONNECTIONS_MAX)"
+            detail = (
+                f"the broker has {len(self.connections)} connections, "
+                "as many as it may (BRIDGE_CONNECTIONS_MAX)"
+            )
             refusal = problem(
                 PeerError(503, detail, {"Retry-After": "5"}, reason="connections_max")
             )
@@ -162,31 +154,37 @@ class Server:
             )
             transport.close()
             return
-        _set_probes(writer.get_extra_info("socket"))
+        set_probes(writer.get_extra_info("socket"))
         transport.set_write_buffer_limits(high=self.services.settings.sse_outbox)
         transport.set_protocol(Connection(self, writer, self._loop))
 
     def _close_idlest(self) -> bool:
-        """Close the connection that has waited longest for its peer; False when none waits long."""
+        """Close the connection that has waited longest for its peer; False if none waits long."""
         while self.waiting:
             connection = next(iter(self.waiting))
             since = connection.waits_since
             if since is not None and self.services.clock.monotonic() - since < SETTLED:
-                return False  # and those behind it have waited less
+                return False  # the next ones have waited less
             del self.waiting[connection]
-            if since is not None:  # else it is answered now: it comes back at its end
+            # Else it is being answered: `waiting` gets it again after the answer.
+            if since is not None:
                 connection.give_way()
                 return True
         return False
 
     def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Out of descriptors, the loop tries to accept again in a second; that needs one line, and no stack trace."""
+        """Log an error of the loop.
+
+        When accept(2) fails for want of descriptors, the loop tries again after a second. That
+        needs one line and no stack trace.
+        """
         error = context.get("exception")
         if self.is_draining and "_start_serving" in context["message"]:
-            return  # that second try, on the listener that we closed meanwhile
+            return  # the second try, on a listener that is closed by now
         if not isinstance(error, OSError) or "accept" not in context["message"]:
-            # Not the default handler: it shows the callback's arguments, and with them what peers have sent.
-            log.error("loop trouble message=%s", context["message"], exc_info=error)
+            # Not the loop's default handler: it logs the callback's arguments, which hold what
+            # peers have sent.
+            log.error("event loop error message=%s", context["message"], exc_info=error)
         elif loop.time() - self._accept_failed_at > 1.0:
             self._accept_failed_at = loop.time()
             log.warning("cannot accept error=%s", error.strerror)
@@ -248,86 +246,13 @@ class Server:
         await asyncio.sleep(0)  # the aborted transports close in the loop's next turn
 
 
-def _open_services(settings: BrokerSettings, clock: Clock) -> Services:
-    path = settings.db or default_db()
-    journal: SqliteJournal | MemoryJournal = (
-        MemoryJournal() if path == MEMORY else SqliteJournal(path)
-    )
-    hub, metrics = Hub(Pace(clock)), Metrics(settings.metrics_agents)
-    bounds = Bounds(
-        settings.queue_max, settings.pending_bytes, settings.finished_max, settings.finished_bytes
-    )
-    ledger = Ledger(journal, hub, clock, metrics, bounds)
-    watchers = Watchers(clock, settings.watcher_grace / 1000, 2 * settings.agents_max)
-    registry = Registry(hub, settings.agents_max, watchers)
-    subscriptions = Subscriptions(hub.polls, settings.agents_max, settings.supervise_max)
-    limits = SendLimits(settings.rate_limit)
-    rows = AgentRows(registry, hub, clock)
-    services = Services(
-        settings, clock, journal, hub, ledger, registry, subscriptions, limits, metrics, rows, Events(metrics, rows), clock.monotonic(), watchers
-    )  # fmt: skip
-    watchers.on_gone = partial(abandon, services)
-    return services
-
-
-def _load(services: Services) -> Kept:
-    """Take over what the store kept."""
-    kept = services.journal.load(services.clock.wall_ms(), services.clock.monotonic())
-    registry = services.registry
-    for record in kept.agents:
-        restore(services, record)
-    services.subscriptions.load(kept.subscriptions)
-    for _, agent_id, _ in kept.subscriptions:
-        registry.presence(agent_id)
-    for entry in kept.pending:
-        registry.note_named(entry.agent_id)
-        entry.is_stray = not registry.is_served(entry.agent_id)
-    services.ledger.load(kept)
-    return kept
-
-
-def _set_probes(peer: socket.socket | None) -> None:
-    """Have the kernel find out that a silent peer is gone (tcp(7))."""
-    if peer is None or peer.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    try:
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in PROBES:
-            if hasattr(socket, name):
-                peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    except OSError as error:  # the peer is gone already
-        log.debug("keep-alive probes not set error=%s", error)
-
-
-def calm_collector() -> None:
-    """Have the cyclic collector look less often: tickets are no cycles, and a full pass over a large backlog is a pause."""
-    gc.freeze()
-    gc.set_threshold(20000, 50, 50)
-
-
-def share_the_interpreter() -> None:
-    """Let the thread that writes the store win the interpreter's lock back from a busy loop sooner. It needs it some ten
-    times a commit; with Python's 5 ms a send waited for 400 ms beside streams that caught up, with this for 20."""
-    sys.setswitchinterval(0.0005)
-
-
-def raise_descriptor_limit() -> None:
-    """A stream is a descriptor, and the usual soft limit is 1024."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (ValueError, OSError) as error:  # macOS caps it lower than it says
-            log.debug("descriptor limit not raised error=%s", error)
-
-
 async def serve(
     settings: BrokerSettings,
     ready: Callable[[str], None],
     manager: ServiceManager,
     passed: Sequence[socket.socket],
 ) -> None:
-    """Run a broker until SIGTERM or SIGINT; `ready` is called with its URL.
+    """Run a broker until SIGTERM or SIGINT, and call `ready` with its URL.
 
     Raises UsageError, StoreError and WriterDied.
     """
@@ -336,7 +261,8 @@ async def serve(
 
     def on_signal() -> None:
         stopping.set()
-        for number in STOP_SIGNALS:  # the second one ends the process at once, whatever hangs
+        # A second signal ends the process at once, even if the drain hangs.
+        for number in STOP_SIGNALS:
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
 
@@ -349,7 +275,7 @@ async def serve(
     journal = server.services.journal
     server.on_lost = stopping.set
     url = await server.start()
-    ready(url)  # first: scripts read the first line
+    ready(url)  # before any log line: scripts read the first line
     manager.ready(f"ready on {url}", lambda: journal.lost() is None)
     kept = (
         settings.db or default_db(),

@@ -1,4 +1,4 @@
-"""What handlers may use: made once by the server, passed down, never global."""
+"""What handlers may use. The server makes it once and passes it on; nothing is global."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Services:
 
     @property
     def longpolls(self) -> int:
-        """Long-polls that wait now, each counted once."""
+        """The number of long-polls that wait now, each counted once."""
         return self.hub.polls.total
 
 
@@ -54,5 +54,5 @@ def query_int(query: dict[str, str], name: str, default: int, low: int, high: in
 
 
 def only_looks(query: dict[str, str]) -> bool:
-    """`?observe=1`: somebody looks on and receives nothing, so neither presence nor a ticket's history changes."""
+    """`?observe=1`: the client only watches. Neither presence nor a ticket's history changes."""
     return query_int(query, "observe", 0, 0, 1) == 1

@@ -1,15 +1,15 @@
-"""One open event stream: what it has been sent, and what it is still owed.
+"""One open event stream: which tickets it has sent, and which it has still to send.
 
-    catching up --nothing is due any more--> live --outbox full, or no time--> catching up
+    catching up --nothing more is due--> live --outbox full, or no time--> catching up
 
-Rule 1: a live stream is written to as tickets are published; nothing is queued
-here. When its outbox is full it is left to drain: it then costs a cursor, and
-reads on after the cursor when there is room again (WIRE rule 6).
-Rule 2: within one stream a ticket is sent once (WIRE rule 4), and what is due
-is sent in order of seq (due.py). An agent that was subscribed late is owed its
-backlog, which is older than what was sent: that comes first.
-Rule 3: catching up is work in pieces (pace.py), of at most STEP tickets each.
-However many streams are behind, one turn of the loop serves them for its time only.
+Rule 1: a live stream is written to when tickets are published. Nothing is queued here.
+If its outbox is full, the stream is left to drain. Meanwhile it costs only a cursor, and
+it continues after the cursor when there is room again (WIRE rule 6).
+Rule 2: within one stream a ticket is sent once (WIRE rule 4), and due tickets are sent
+in order of seq (due.py). An agent that is subscribed late has older tickets in its
+backlog than the stream has sent. Those come first.
+Rule 3: catching up is work in pieces (pace.py), of at most STEP tickets each. One turn
+of the loop has a bounded time for all streams that are behind.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ from bridge.broker.hub import Hub
 from bridge.broker.metrics import Metrics
 from bridge.wire.sse import encode_event
 
-STEP = 16  # tickets sent before other streams that are behind have their turn
+STEP = 16  # tickets that a stream sends before the next stream that is behind
 
 
 class Outbox(Protocol):
-    """Where a front takes a stream's bytes; bounded by bytes."""
+    """A front's side of a stream: it takes bytes, and is bounded by bytes."""
 
     def write(self, data: bytes) -> bool:
-        """Whether the connection took it."""
+        """Return whether the connection took the bytes."""
 
     def has_room(self) -> bool: ...
 
     def again(self, step: Callable[[], None]) -> None:
-        """Call `step` at the loop's next turn, unless the stream is gone by then."""
+        """Call `step` in the loop's next turn, unless the stream is gone by then."""
 
     def later(self, seconds: float, step: Callable[[], None]) -> None:
         """Call `step` after that time, unless the stream is gone by then."""
 
     def finish(self) -> None:
-        """The stream ends here, cleanly."""
+        """End the stream cleanly."""
 
 
 class StreamSubscriber:
     """A stream of the agents that were added, or of every agent after `add_everything`.
 
-    `after` is the cursor; `on_close` is called when the connection is gone. A stream that
-    `only_looks` receives nothing: what it was shown is not "streamed" for that.
+    `after` is the cursor. `on_close` is called when the connection is gone. A stream that
+    `only_looks` is no receiver: its tickets do not count as "streamed".
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class StreamSubscriber:
         return self._of_agents.agents
 
     def add(self, agent_id: str, owed: int) -> None:
-        """Carry one more agent. Its tickets up to the seq `owed` are due although the cursor is past them."""
+        """Add an agent. Its tickets up to seq `owed` are due although the cursor is past them."""
         if agent_id in self.agents:
             return
         self._hub.subscribe(agent_id, self)
@@ -118,14 +118,14 @@ class StreamSubscriber:
             self._metrics.streamed(entry, "sse", self._clock.wall_ms(), self._clock.monotonic())
 
     def catch_up(self) -> None:
-        """Send what is due, as far as there is room, from the next turn of the loop on."""
+        """Send what is due, as far as there is room, beginning in the next turn of the loop."""
         if not self.is_live and self._outbox.has_room():
             self._pace.later(self._step)
 
     def _step(self) -> None:
         for _ in range(STEP):
             if not self._outbox.has_room():
-                return  # it is left to drain, and then catches up
+                return  # the stream drains, and then catches up
             entry = self._due.first()
             if entry is None:
                 self._go_live()

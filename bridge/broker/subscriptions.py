@@ -1,15 +1,15 @@
 """Which agents a named shared stream carries, and what each is owed (WIRE, subscribe).
 
-Rule 1: `owed` is the seq up to which an agent's pending tickets are sent on
-every new stream of that name, whatever its cursor says. An agent that is
-subscribed is owed its backlog of that moment: the stream's cursor speaks of
-other agents' tickets. It stays owed until the tickets are acknowledged,
-because a stream that broke on the way may have delivered none of them.
-Rule 2: subscriptions are kept by the journal, like registrations.
-Rule 3: an agent may be subscribed by several watchers of one name, each of which owns it.
-Who owns what is memory only; `leave` tells what only one that is gone had.
-Rule 4: each bound is one of work. Opening a stream or answering a poll looks at each
-agent of the name, and a ticket's fan-out at each name that its agent is subscribed under.
+Rule 1: `owed` is a seq. An agent's pending tickets up to it are sent on every new
+stream of the name, whatever the stream's cursor is. It is set when the agent is
+subscribed, to the newest seq of that moment: the cursor was about other agents'
+tickets. It stays until the tickets are acknowledged, because a stream that broke
+may have delivered none of them.
+Rule 2: the journal keeps subscriptions, like registrations.
+Rule 3: several watchers of one name may subscribe the same agent, and each owns the
+subscription. Ownership is memory only. `leave` returns what only a gone watcher owned.
+Rule 4: each bound limits work. To open a stream or to answer a poll takes a look at
+each agent of the name. A ticket's fan-out looks at each name that its agent has.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from bridge.broker.subscriber import StreamSubscriber
 from bridge.broker.waiters import Polls
 from bridge.errors import PeerError
 
-LINGER = 3.0  # seconds for which a long-poll counts after its end: a network's way there and back, and a little work
-NAMES_MAX = 64  # under which one agent may be subscribed; one is usual, two during a replacement
+# Seconds that a long-poll still counts after its end: a network round trip and a little work.
+LINGER = 3.0
+NAMES_MAX = 64  # names that may subscribe one agent; one is usual, two during a replacement
 
 
 class Subscriptions:
     def __init__(self, polls: Polls, subscriptions_max: int, agents_max: int) -> None:
-        """`subscriptions_max` of all names together, `agents_max` of one."""
+        """`subscriptions_max` is a bound on all names together, `agents_max` on one."""
         self._owed: dict[str, dict[str, int]] = {}  # subscriber -> agent -> owed up to seq
         self._open: dict[str, set[StreamSubscriber]] = {}
         self._polled: dict[str, float] = {}  # subscriber -> when it last polled, monotonic seconds
@@ -45,19 +46,22 @@ class Subscriptions:
         return bool(self._open.get(name))
 
     def polled(self, name: str, now: float) -> None:
-        """Somebody long-polls under the name."""
+        """A long-poll under the name has arrived."""
         if name in self._owed:
             self._polled[name] = now
 
     def receivers(self, name: str, now: float) -> int:
-        """How many streams and long-polls receive under the name; who has just polled will poll again."""
+        """The number of streams and long-polls that receive under the name.
+
+        A subscriber that has just polled counts too: it is about to poll again.
+        """
         waiting = self._polls.by_subscriber.count(name)
         return len(self._open.get(name, ())) + (
             waiting or int(now - self._polled.get(name, float("-inf")) < LINGER)
         )
 
     def check_room(self, name: str, agent_id: str) -> None:
-        """Raises PeerError 429 when one more is too many: of all, of the name, or of the agent."""
+        """Raises PeerError 429 at one of three bounds: of all, of the name, or of the agent."""
         agents = self._owed.get(name, {})
         if agent_id in agents:
             return
@@ -104,7 +108,7 @@ class Subscriptions:
         return self._owned.get(watcher, set())
 
     def leave(self, watcher: str) -> list[tuple[str, str]]:
-        """The watcher is gone; what no other owns."""
+        """Forget a gone watcher. Return what no other watcher owns."""
         left = self._owned.pop(watcher, set())
         return sorted(left.difference(*self._owned.values()))
 

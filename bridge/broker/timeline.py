@@ -1,12 +1,11 @@
-"""What happened lately, second by second, and how long each hop of a ticket took.
+"""The last two minutes, second by second, and the latency of each hop of a ticket.
 
-    accepted ──streamed──► on a stream or in a poll ──injected──► typed ──acknowledged──► acknowledged
+    accepted ──streamed──► on a stream or in a poll ──injected──► typed ──acknowledged──► acked
         └────────────────────────────────delivered──────────────────────────────────────────┘
 
-Rule 1: telling it of one ticket costs the same whatever the load was: the step
-under way has a few counters, and a latency is a count in one of its bins.
-Rule 2: the last STEPS steps are kept, whatever happened in them; older ones
-live on in the totals only.
+Rule 1: one ticket costs the same under any load: the current step has a few counters,
+and a latency is a count in one of its bins.
+Rule 2: the last STEPS steps are kept. Older ones are in the totals only.
 
 Times are monotonic seconds.
 """
@@ -19,7 +18,7 @@ from collections.abc import Iterable
 
 from bridge.broker.distribution import LATENCY_BOUNDS, Distribution
 
-STEPS = 120  # kept, the one under way included
+STEPS = 120  # steps that are kept, with the current one
 STEP_SECONDS = 1.0
 WINDOW_STEPS = 60  # "the last minute"
 STREAMED, INJECTED, ACKNOWLEDGED, DELIVERED = "streamed", "injected", "acknowledged", "delivered"
@@ -34,9 +33,8 @@ class Step:
     def __init__(self) -> None:
         self.accepted = 0
         self.acknowledged = 0
-        self.hops: defaultdict[str, Distribution] = defaultdict(
-            Distribution
-        )  # those that something was observed of
+        # Hop -> latencies; a hop without an observation is missing.
+        self.hops: defaultdict[str, Distribution] = defaultdict(Distribution)
 
 
 class Timeline:
@@ -46,10 +44,10 @@ class Timeline:
         self._steps: deque[Step] = deque((Step() for _ in range(STEPS)), maxlen=STEPS)
         self._current = self._steps[-1]
         self._ends_at = now + STEP_SECONDS
-        self._totals = {hop: Distribution() for hop in HOPS}  # without the step under way
+        self._totals = {hop: Distribution() for hop in HOPS}  # without the current step
 
     def at(self, now: float) -> Step:
-        """The step under way."""
+        """The current step."""
         if now >= self._ends_at:
             self._turn(now)
         return self._current
@@ -59,7 +57,7 @@ class Timeline:
         if now >= self._ends_at:
             self._turn(now)
         found = self._current.hops[hop]
-        if seconds > 0.0:  # as Distribution.observe, without the call
+        if seconds > 0.0:  # the same as Distribution.observe, without the call
             found.bins[bisect_left(LATENCY_BOUNDS, seconds)] += 1
             found.total += seconds
         else:

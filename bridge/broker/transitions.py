@@ -1,4 +1,4 @@
-"""What may happen to a ticket: pure functions from its state to the next one, or to an error.
+"""Which changes of a ticket are allowed: pure functions from its state to the next, or to an error.
 
     status     claim        acknowledge  reply        expire       drop         show         aside
     pending    pending      delivered    responded    expired      dropped      pending      pending
@@ -7,12 +7,13 @@
     expired    409          (as it is)   409          (as it is)   (as it is)   expired      409
     dropped    409          dropped      409          (as it is)   (as it is)   dropped      409
 
-A quick agent replies before its watcher has acknowledged: then the acknowledgement adds its stages, once.
-So it does where a ticket was dropped while it was being typed: the history says both.
-`show` tells that a terminal has the ticket's text. It adds a stage, once per terminal, and changes nothing else.
-A watcher that has tried for long enough sets a ticket aside: it lets others pass, and says why. Its claim ends.
+A quick agent may reply before its watcher acknowledges. Then the acknowledgement adds its stages,
+once. It also does so if the ticket was dropped while it was being typed: the history has both.
+`show` reports that a terminal shows the ticket's text. It adds a stage, once per terminal, and
+changes nothing else. A watcher that has tried for long enough sets a ticket aside, with a reason:
+other tickets may pass it, and its claim ends.
 
-Times come in as arguments: `now` monotonic seconds, `wall_ms` the same instant on the wall.
+Times are arguments: `now` is monotonic seconds, `wall_ms` the same instant on the wall clock.
 """
 
 from __future__ import annotations
@@ -26,11 +27,14 @@ from bridge.errors import PeerError
 from bridge.ticket import DELIVERED, DROPPED, EXPIRED, PENDING, RESPONDED
 from bridge.timestamp import parse_rfc3339, rfc3339
 
-SHOWN_MAX = 8  # terminals of one history; a reader with many must not push out the other stages
+SHOWN_MAX = 8  # terminals of one history, so that they do not push out the other stages
 
 
 def claimed(state: State, watcher: str, lease_ms: int, now: float, wall_ms: int) -> State:
-    """`watcher` holds the ticket for the lease; again by the same one renews. Raises PeerError 409 (WIRE rule 5)."""
+    """`watcher` holds the ticket for the lease. A second claim of the same watcher renews it.
+
+    Raises PeerError 409 (WIRE rule 5).
+    """
     if state.is_final:
         raise PeerError(
             409, f"the ticket is {state.status} already; drop it", extra={"status": state.status}
@@ -52,12 +56,15 @@ def claimed(state: State, watcher: str, lease_ms: int, now: float, wall_ms: int)
 
 
 def acknowledged(state: State, watcher: str, evidence: object, wall_ms: int) -> State:
-    """The ticket was injected; its evidence, any JSON value, may say when and how. `state.is_acknowledgeable` must be true."""
+    """The ticket was injected. `evidence` is any JSON value; it may hold the time and the way.
+
+    `state.is_acknowledgeable` must be true.
+    """
     said: dict[str, Any] = {"by": watcher} if watcher else {}
     if evidence not in (None, {}):
         said["evidence"] = evidence
         submitted = submitted_ms(evidence)
-        # A watcher's clock may be ahead of ours: nothing in a history lies in the future.
+        # A watcher's clock may be ahead of ours. No time in a history may be in the future.
         state = with_stage(
             state,
             {
@@ -76,7 +83,7 @@ def acknowledged(state: State, watcher: str, evidence: object, wall_ms: int) -> 
 
 
 def shown(state: State, evidence: Mapping[str, str], wall_ms: int) -> State:
-    """A terminal has the whole ticket; `evidence` says which. The same state where it is known."""
+    """A terminal shows the whole ticket, and `evidence` names it. A known one changes nothing."""
     known = [stage for stage in state.stages if stage["stage"] == "shown"]
     if any(_place(stage["evidence"]) == _place(evidence) for stage in known):
         return state
@@ -88,7 +95,7 @@ def shown(state: State, evidence: Mapping[str, str], wall_ms: int) -> State:
 
 
 def aside(state: State, watcher: str, reason: str, wall_ms: int) -> State:
-    """`watcher` lets other tickets pass this one. Raises PeerError 409 where that is not its to say."""
+    """`watcher` lets other tickets pass this one. Raises PeerError 409 if it does not hold it."""
     if state.is_final:
         raise PeerError(
             409, f"the ticket is {state.status} already; drop it", extra={"status": state.status}
@@ -101,7 +108,7 @@ def aside(state: State, watcher: str, reason: str, wall_ms: int) -> State:
         )
     last = state.stages[-1] if state.stages else {}
     if (last.get("stage"), last.get("by")) == ("aside", watcher):
-        return state  # asked again after a lost answer
+        return state  # a repeated request, after a lost answer
     stage = {
         "stage": "aside",
         "at": rfc3339(wall_ms),
@@ -116,14 +123,14 @@ def _place(evidence: Mapping[str, str]) -> tuple[str | None, str | None]:
 
 
 def submitted_ms(evidence: object) -> int | None:
-    """When the watcher says that the text was submitted; None where it says nothing that is an instant."""
+    """The time of submission in the watcher's evidence; None if it holds no valid time."""
     said = evidence.get("submittedAt") if isinstance(evidence, dict) else None
     moment = parse_rfc3339(said) if isinstance(said, str) else None
     return moment if moment is not None and moment >= 0 else None
 
 
 def replied(state: State, payload: Any, metadata: Mapping[str, Any], wall_ms: int) -> State:
-    """The ticket's response is set. Raises PeerError 409: a second reply replaces nothing."""
+    """Set the ticket's response. Raises PeerError 409: a second reply replaces nothing."""
     if state.status == RESPONDED:
         raise PeerError(409, "the ticket has a reply already, which stays")
     if state.has_ended:
@@ -142,14 +149,14 @@ def replied(state: State, payload: Any, metadata: Mapping[str, Any], wall_ms: in
 
 
 def expired(state: State, wall_ms: int, reason: str = "") -> State:
-    """The time to live ran out. `state` must be pending, and under no running lease."""
+    """The time to live ran out. `state` must be pending, without a running lease."""
     state = replace(state, status=EXPIRED, updated_ms=wall_ms, claim=None)
     said = {"evidence": {"reason": reason}} if reason else {}
     return with_stage(state, {"stage": "expired", "at": rfc3339(wall_ms), **said})
 
 
 def dropped(state: State, wall_ms: int, reason: str = "") -> State:
-    """An operator ends the ticket, a running lease or not. `state` must be pending."""
+    """An operator ends the ticket, even under a running lease. `state` must be pending."""
     state = replace(state, status=DROPPED, updated_ms=wall_ms, claim=None)
     said = {"evidence": {"reason": reason}} if reason else {}
     return with_stage(state, {"stage": "dropped", "at": rfc3339(wall_ms), **said})

@@ -1,7 +1,7 @@
 """Callbacks by key: long-polls by agent or subscriber, waits for a reply or a stage by ticket id.
 
-Each is called once: at once while the turn has time left (pace.py), else in one of the next turns.
-So thousands that wait for one ticket or one reply hold up no other work.
+Each callback is called once: immediately if the turn has time left (pace.py), else in a later
+turn. So thousands of waits for one ticket or one reply do not hold up other work.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ class Waiters:
 
     @property
     def total(self) -> int:
-        """How many wait."""
+        """The number of callbacks that wait."""
         return sum(map(len, self._waiting.values()))
 
     def count(self, key: str) -> int:
         return len(self._waiting.get(key, ()))
 
     def wait(self, key: str, wake: Callable[[], None]) -> Callable[[], None]:
-        """Call `wake` at the next `wake_all(key)`. Returns what cancels it."""
+        """Call `wake` at the next `wake_all(key)`. Return a function that cancels it."""
         self._waiting.setdefault(key, {})[wake] = None
 
         def cancel() -> None:
@@ -45,7 +45,10 @@ class Waiters:
     def wait_until(
         self, key: str, holds: Callable[[], bool], wake: Callable[[], None]
     ) -> Callable[[], None]:
-        """Call `wake` at the first `wake_all(key)` at which `holds()` is true. Returns what cancels it."""
+        """Call `wake` at the first `wake_all(key)` at which `holds()` is true.
+
+        Return a function that cancels it.
+        """
 
         cancel: Callable[[], None]
 
@@ -71,8 +74,8 @@ class Waiters:
 class Polls(Waiters):
     """Long-polls by agent, and those by subscriber.
 
-    A subscriber's poll waits under one key, however many agents it has. What wakes an agent's
-    polls also wakes those of the subscribers that it is subscribed under.
+    A subscriber's poll waits under one key, however many agents it has. `wake_all` of an agent
+    also wakes the polls of its subscribers.
     """
 
     def __init__(self, pace: Pace) -> None:

@@ -1,12 +1,13 @@
-"""Which watcher processes are here, by the name that they give themselves (`watcher`, an addition to the wire).
+"""Which watcher processes are here, by the name that each sends (`watcher`, added to the wire).
 
-    opened / closed   a stream or a long-poll of its stands, stands no more
+    opened / closed   a stream or a long-poll of the watcher begins or ends
     note              a plain poll or a report: a sign of life that holds for a while
-    on_gone           nothing was heard for `grace` seconds after the last of these
+    on_gone           called when there was none of these for `grace` seconds
 
-What a watcher left behind ends with it: its reports (registry.py), and the subscriptions that are its alone
-(handlers/subscribers.py). A short absence is none: a connection that broke comes again within the grace.
-Memory only. A watcher that gives no name, as older ones do, is not known here, and nothing of it ends.
+When a watcher is gone, what it left is removed: its reports (registry.py), and the subscriptions
+that only it owned (handlers/subscribers.py). A broken connection comes back within the grace.
+All this is memory only. A watcher without a name, as older ones are, is not tracked, and
+nothing of it is removed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Callable
 
 from bridge.broker.clock import Clock
 
-MIN_LOOK = 0.01  # seconds; a timer that is early by a rounding must not run in a tight loop
+MIN_LOOK = 0.01  # seconds; a timer that fires early by rounding must not run in a tight loop
 
 
 class _Watcher:
@@ -24,10 +25,12 @@ class _Watcher:
 
     def __init__(self) -> None:
         self.open = 0  # connections
-        self.until = 0.0  # until when the last sign of life holds, monotonic seconds
+        self.until = 0.0  # monotonic seconds; the last sign of life holds until then
 
 
 class Watchers:
+    """The watchers that are here, within a bound."""
+
     def __init__(self, clock: Clock, grace: float, watchers_max: int) -> None:
         self._clock, self._grace, self._watchers_max = clock, grace, watchers_max
         self._known: dict[str, _Watcher] = {}
@@ -48,14 +51,17 @@ class Watchers:
             known.open += 1
 
     def closed(self, watcher: str, seconds: float = 0.0) -> None:
-        """`seconds`: for how long the end of this one says nothing, as between two long-polls."""
+        """A connection ended. The watcher still counts as here for `seconds`.
+
+        Between two long-polls there is no connection for a moment.
+        """
         known = self._known.get(watcher)
         if known is not None and known.open:
             known.open -= 1
             known.until = self._clock.monotonic() + seconds
 
     def _take(self, watcher: str) -> _Watcher | None:
-        """None where there is no name, or no room: names are free to invent."""
+        """The watcher's record; None if it has no name or there is no room: names cost nothing."""
         known = self._known.get(watcher)
         if known is None and watcher and len(self._known) < self._watchers_max:
             known = self._known[watcher] = _Watcher()
@@ -66,7 +72,7 @@ class Watchers:
         asyncio.get_running_loop().call_later(seconds, self._look, watcher)
 
     def _look(self, watcher: str) -> None:
-        """One timer for each watcher, for as long as it is known."""
+        """Check for a gone watcher. Each known watcher has one timer."""
         known = self._known[watcher]
         left = self._grace if known.open else known.until + self._grace - self._clock.monotonic()
         if left > 0:

@@ -4,13 +4,13 @@
       └────size 0────► TRAILER ──empty line──► DONE
     any of them ──a wrong byte──► fault: the same error, again and again
 
-Rule 1: data goes out as it comes in; what is held is at most one unfinished line.
-Rule 2: all that is not data (extensions, trailers) has one budget each for the
-whole body, or a peer could send for ever without ever sending a byte of body.
-Rule 3: trailers are checked and dropped. Merged into the fields, a trailer
-could bring a Host or an Authorization that nobody looked at (section 7.1.2).
-Rule 4: one `feed` makes at most `moves_max` moves, three for each chunk. A read of one-byte chunks
-is 11,000 chunks; the rest waits here, and `is_behind` says so.
+Rule 1: data is returned as it arrives. At most one unfinished line is held.
+Rule 2: extensions have one budget for the whole body, and trailers another one.
+Otherwise a peer could send for ever without a byte of data.
+Rule 3: trailers are checked and dropped. If they were merged into the fields, they could
+add a Host or an Authorization without any check (section 7.1.2).
+Rule 4: one `feed` makes at most `moves_max` moves, three for each chunk. One read can hold
+11,000 chunks of one byte. The rest waits here, and `is_behind` is then True.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from bridge.wire.fields import TCHAR, VALUE, check_field_line, find_line_end
 
 LAST_CHUNK = b"0\r\n\r\n"
 
-_SIZE_DIGITS = 16  # 64 bits; more could only overflow somebody
+_SIZE_DIGITS = 16  # 64 bits; a larger number could only overflow another parser
 _QUOTED = rf'"[\t !\x23-\x5b\x5d-\x7e\x80-\xff]*(?:\\[{VALUE}][\t !\x23-\x5b\x5d-\x7e\x80-\xff]*)*"'
 _PLAIN = re.compile(rb"([0-9A-Fa-f]{1,%d})\r\n" % _SIZE_DIGITS)
 _LINE = re.compile(
-    rf"([0-9A-Fa-f]{{1,{_SIZE_DIGITS}}})((?:[ \t]*;[ \t]*[{TCHAR}]+(?:[ \t]*=[ \t]*(?:[{TCHAR}]+|{_QUOTED}))?)*)"
+    rf"([0-9A-Fa-f]{{1,{_SIZE_DIGITS}}})"
+    rf"((?:[ \t]*;[ \t]*[{TCHAR}]+(?:[ \t]*=[ \t]*(?:[{TCHAR}]+|{_QUOTED}))?)*)"
 )
 
 
@@ -41,7 +42,7 @@ class Part(enum.Enum):
 
 
 class ChunkedDecoder:
-    """Takes a chunked body in any slices and gives its data."""
+    """Takes a chunked body in any slices and returns its data."""
 
     __slots__ = (
         "_error", "_extension_room", "_held", "_left", "_moves_max", "_part", "_pos", "_room",
@@ -52,14 +53,14 @@ class ChunkedDecoder:
         self, overhead_max: int, body_max: int | None = None, moves_max: int | None = None
     ) -> None:
         self._moves_max = moves_max  # None = any number
-        self.is_behind = False  # what is held may be decoded without more bytes
-        self._extension_room = overhead_max  # bytes of chunk extensions that may still come
-        self._trailer_room = overhead_max  # bytes of trailer lines that may still come
-        self._room = body_max  # bytes of data that may still come; None = any number
+        self.is_behind = False  # held bytes can be decoded without more bytes
+        self._extension_room = overhead_max  # bytes of chunk extensions that are still allowed
+        self._trailer_room = overhead_max  # bytes of trailer lines that are still allowed
+        self._room = body_max  # bytes of data that are still allowed; None = any number
         self._part = Part.SIZE
-        self._left = 0  # bytes of the current chunk that are still to come
+        self._left = 0  # missing bytes of the current chunk
         self._held = b""
-        self._pos = 0  # what lies before is done with
+        self._pos = 0  # the bytes before are decoded
         self._scan = 0  # no line ends before here
         self._error: PeerError | None = None
 
@@ -72,11 +73,11 @@ class ChunkedDecoder:
         return len(self._held)
 
     def feed(self, data: bytes) -> bytes:
-        """Take bytes off the wire, return the data in them.
+        """Take bytes, and return the data in them.
 
-        Raises PeerError 400, 413 or 431, from then on always. Data that came
-        before a fault is returned first: then the next call raises, so that
-        what comes out never depends on where the slices were cut.
+        Raises PeerError 400, 413 or 431, and then always. Data before a fault is
+        returned first, and the next call raises. So the result never depends on
+        where the slices are cut.
         """
         pieces: list[bytes] = []
         if self._error is None:
@@ -100,12 +101,12 @@ class ChunkedDecoder:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def take_rest(self) -> bytes:
-        """Remove and return what came after the end of the body."""
+        """Remove and return the bytes after the end of the body."""
         rest, self._held = self._held, b""
         return rest
 
     def _step(self, pieces: list[bytes]) -> bool:
-        """Make one move of the table above; False if that needs more bytes."""
+        """Make one move of the table above. Return False if that needs more bytes."""
         if self._part is Part.DATA:
             return self._take_data(pieces)
         if self._part is Part.DATA_END:
@@ -128,7 +129,7 @@ class ChunkedDecoder:
     def _take_data_end(self) -> bool:
         ending = self._held[self._pos : self._pos + 2]
         if not b"\r\n".startswith(ending):
-            raise PeerError(400, "chunk data longer than its size says")
+            raise PeerError(400, "chunk data longer than its size")
         if len(ending) < 2:
             return False
         self._pos += 2
@@ -137,9 +138,8 @@ class ChunkedDecoder:
         return True
 
     def _take_size(self) -> bool:
-        plain = _PLAIN.match(
-            self._held, self._pos
-        )  # hot: a size and no more, come whole; else the careful way
+        # Hot: a complete line with a size and nothing else. Other lines take the slow path.
+        plain = _PLAIN.match(self._held, self._pos)
         if plain is not None:
             self._pos = self._scan = plain.end()
             self._open_chunk(int(plain[1], 16))
@@ -178,7 +178,7 @@ class ChunkedDecoder:
         return True
 
     def _take_line(self, room: int, status: int, what: str) -> str | None:
-        """Remove and return a line of at most `room` bytes, None if it has not come whole."""
+        """Remove and return a line of at most `room` bytes; None if it is not complete."""
         stop = min(len(self._held), self._pos + room + 2)
         end = find_line_end(self._held, self._scan, stop)
         if end < 0:
@@ -192,5 +192,5 @@ class ChunkedDecoder:
 
 
 def encode_chunk(data: bytes) -> bytes:
-    """One chunk; nothing for no data, since a chunk of size 0 ends the body."""
+    """One chunk. Without data it is empty, because a chunk of size 0 ends the body."""
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""

@@ -1,13 +1,13 @@
-"""Lines and header fields, the part of a head that requests and responses share.
+"""Lines and header fields, the common part of request heads and response heads.
 
-Rule 1: a line ends with CRLF and with nothing else. A bare CR, a bare LF, a
-NUL or another control character is refused where it stands, because two
-parsers that disagree about the end of a line disagree about where the next
-request begins: that is request smuggling (RFC 9112 section 11.2).
-Rule 2: the first wrong byte of the stream decides, so that a head cut into
-single bytes is refused with the same words as one that came whole.
-Rule 3: nothing here knows which side it is on. The statuses are those that a
-server answers; `response.py` turns each into a 502.
+Rule 1: a line ends with CRLF and with nothing else. A bare CR, a bare LF, a NUL or
+another control character is refused at once. If two parsers disagree about the end
+of a line, they disagree about where the next request begins. That is request
+smuggling (RFC 9112 section 11.2).
+Rule 2: the first wrong byte of the stream decides. So a head in single bytes is
+refused with the same text as one that arrives whole.
+Rule 3: this module is the same for both sides. Its statuses are those of a server's
+answers. `response.py` turns each of them into a 502.
 
     bytes ─► find_line_end ─► HeadWalker ─► (complete head) ─► parse_fields ─► dict
 """
@@ -29,22 +29,23 @@ _NAME_END = re.compile(rf"[{TCHAR}]+:")
 _LENGTH = re.compile("[0-9]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _ENCODED_FIELDS = re.compile(rf"(?:[{TCHAR}]+: [{VALUE}]*\r\n)*")
-_LENGTH_DIGITS = (
-    18  # more digits than any body has bytes; and int() of 10,000 digits is slow or refused
-)
+# No body needs more digits. int() of 10,000 digits is slow, or refused.
+_LENGTH_DIGITS = 18
 CR, LF = 13, 10
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of one message; what exceeds them is refused (414, 431, 413)."""
+    """Bounds of one message. A message beyond them is refused (414, 431, 413)."""
 
-    head_max: int = 16384  # bytes: start line and fields together, WIRE rule 7; chunk extensions and trailers likewise
+    # Bytes of start line and fields together, WIRE rule 7. The same bound holds for chunk
+    # extensions, and for trailers.
+    head_max: int = 16384
     body_max: int = 1 << 20  # bytes of a request's body, WIRE rule 7
 
 
 def find_line_end(held: bytes | bytearray, scan: int, stop: int) -> int:
-    """Return where the CRLF of the line is that `scan` lies in, -1 if it has not come before `stop`.
+    """Find the CRLF that ends the line at `scan`. Return its place, or -1 if none is before `stop`.
 
     Raises PeerError 400 at a control character that ends no line (RFC 9112 section 2.2).
     """
@@ -68,9 +69,9 @@ def find_line_end(held: bytes | bytearray, scan: int, stop: int) -> int:
 class HeadWalker:
     """Walks the lines of one head while they arrive, and refuses the first wrong one.
 
-    It looks at each byte once, however small the slices are. `begin` is where
-    the head begins; all that is remembered is relative to it, so the owner may
-    drop what lies before.
+    It looks at each byte once, however small the slices are. `begin` is the place where
+    the head begins. The walker's own places are relative to it, so the owner may drop
+    the bytes before it.
     """
 
     __slots__ = ("has_begun", "_check_start", "_head_max", "_line", "_scan")
@@ -78,8 +79,8 @@ class HeadWalker:
     def __init__(self, head_max: int, check_start: Callable[[str], None]) -> None:
         self._head_max = head_max
         self._check_start = check_start
-        self._line = 0  # where the first line begins that is not yet complete
-        self._scan = 0  # where to look on for its end
+        self._line = 0  # the beginning of the first incomplete line
+        self._scan = 0  # the search for its end continues here
         self.has_begun = False
 
     def restart(self) -> None:
@@ -87,7 +88,7 @@ class HeadWalker:
         self.has_begun = False
 
     def walk(self, held: bytes | bytearray, begin: int) -> int:
-        """Return where the head's empty line begins, -1 if it has not come. Raises PeerError."""
+        """Return the place of the head's empty line, or -1 if it is missing. Raises PeerError."""
         stop = min(len(held), begin + self._head_max)
         while True:
             line = begin + self._line
@@ -118,7 +119,10 @@ class HeadWalker:
 
 
 def check_field_line(line: str) -> None:
-    """Refuse what is no `name: value`; control characters are already refused. Raises PeerError 400."""
+    """Refuse a line that is no `name: value`. Control characters are refused before.
+
+    Raises PeerError 400.
+    """
     if line[:1] in (" ", "\t"):
         raise PeerError(400, "a folded field line (RFC 9112 section 5.2)")
     if not _NAME_END.match(line):
@@ -128,16 +132,16 @@ def check_field_line(line: str) -> None:
 
 
 def parse_fields(block: str) -> dict[str, str]:
-    """Read field lines that are known to be well formed; hot.
+    """Read field lines that are known to be well formed. Hot.
 
-    A repeated field becomes one list (RFC 9110 section 5.3). Host and
-    Content-Length are no lists, so their readers refuse what comes of it.
+    A repeated field becomes one list (RFC 9110 section 5.3). Host and Content-Length are no
+    lists, so their readers refuse the joined value.
     """
     fields: dict[str, str] = {}
     for line in block[:-2].split("\r\n") if block else ():
         name, _, value = line.partition(":")
         name = name.lower()
-        value = value.strip(" \t")  # not strip(): that would eat obs-text such as U+0085
+        value = value.strip(" \t")  # not strip(), which would remove obs-text such as U+0085
         if name in fields:
             value = fields[name] + ", " + value
         fields[name] = value
@@ -145,7 +149,7 @@ def parse_fields(block: str) -> dict[str, str]:
 
 
 def parse_length(value: str) -> int:
-    """Read a Content-Length: digits and nothing else (RFC 9110 section 8.6). Raises PeerError."""
+    """Read a Content-Length: only digits (RFC 9110 section 8.6). Raises PeerError."""
     if not _LENGTH.fullmatch(value):
         raise PeerError(400, "Content-Length must be one number in decimal digits")
     if len(value) > _LENGTH_DIGITS and len(value.lstrip("0")) > _LENGTH_DIGITS:
@@ -154,7 +158,7 @@ def parse_length(value: str) -> int:
 
 
 def check_chunked(fields: Mapping[str, str], version: tuple[int, int]) -> None:
-    """Refuse each Transfer-Encoding that is not the one word `chunked` (RFC 9112 section 6.1)."""
+    """Refuse every Transfer-Encoding but the one word `chunked` (RFC 9112 section 6.1)."""
     if version < (1, 1):
         raise PeerError(400, "HTTP/1.0 has no Transfer-Encoding")
     if "content-length" in fields:
@@ -175,7 +179,7 @@ def split_list(value: str) -> list[str]:
 
 
 def wants_keep_alive(fields: Mapping[str, str], version: tuple[int, int]) -> bool:
-    """Whether the connection outlives this message (RFC 9112 section 9.3)."""
+    """Return whether the connection stays open after this message (RFC 9112 section 9.3)."""
     options = split_list(fields["connection"]) if "connection" in fields else ()
     if "close" in options:
         return False
@@ -183,10 +187,10 @@ def wants_keep_alive(fields: Mapping[str, str], version: tuple[int, int]) -> boo
 
 
 def encode_fields(fields: Mapping[str, str]) -> str:
-    """Write field lines. Raises ValueError for what would break out of its line (CWE-93)."""
+    """Encode field lines. Raises ValueError for text that breaks out of its line (CWE-93)."""
     text = "".join([f"{name}: {value}\r\n" for name, value in fields.items()])
-    # Two checks and both are needed: the pattern alone would accept a value
-    # that holds "\r\nSet-Cookie: x", the count alone a bare CR or a NUL.
+    # Both checks are needed. The pattern alone would accept a value that holds
+    # "\r\nSet-Cookie: x". The count alone would accept a bare CR or a NUL.
     if text.count("\n") != len(fields) or not _ENCODED_FIELDS.fullmatch(text):
         raise ValueError(f"a field name or value that cannot be written: {dict(fields)!r:.200}")
     return text

@@ -1,11 +1,11 @@
 """One request head, from its bytes to a value (RFC 9112 sections 3 to 6).
 
-Rule 1: one regular expression, `_HEAD`, says what a well-formed head is.
-Rule 2: what a head says depends on nothing but its bytes, so small heads are
-remembered: a client that asks again, as they all do, sends the same head but
-for an id or two, and reading it costs more than everything else on the wire.
+Rule 1: one regular expression, `_HEAD`, defines a well-formed head.
+Rule 2: the value of a head depends only on its bytes, so small heads are remembered.
+A client mostly repeats the same head, but for an id or two. Reading a head costs more
+than all other work of the wire.
 
-    bytes ─► read_head ─► RequestHead | None (malformed) | PeerError (well formed, and refused)
+    bytes ─► read_head ─► RequestHead | None (malformed) | PeerError (well formed, but refused)
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bridge.wire.fields import (
 )
 from bridge.wire.target import ORIGIN, check_host, check_percent, parse_target
 
-REMEMBERED_HEADS = 1024  # of at most REMEMBERED_BYTES each: some 4 MiB, however hostile
+REMEMBERED_HEADS = 1024  # of at most REMEMBERED_BYTES each: some 4 MiB in the worst case
 REMEMBERED_BYTES = 1024
 
 _HEAD = re.compile(rf"([{TCHAR}]+) (?:{ORIGIN}|([!-~]+)) HTTP/1\.([0-9])\r\n({FIELD_LINES})")
@@ -36,7 +36,7 @@ _VERSIONS = {str(minor): (1, minor) for minor in range(10)}
 
 
 class RequestHead(NamedTuple):
-    """A well-formed head. It may be remembered, so nobody changes it, nor its fields."""
+    """A well-formed head. It may be remembered, so it and its fields must not be changed."""
 
     method: str
     path: str  # raw, begins with "/"; "*" for OPTIONS *
@@ -51,7 +51,10 @@ class RequestHead(NamedTuple):
 
 # Hot: once per request.
 def read_head(head: bytes) -> RequestHead | None:
-    """Read a head without its empty line; None when it is malformed. Raises PeerError for what is refused all the same."""
+    """Read a head without its empty line; None if it is malformed.
+
+    Raises PeerError for a well-formed head that is refused.
+    """
     return _remembered(head) if len(head) <= REMEMBERED_BYTES else _read(head)
 
 
@@ -85,7 +88,7 @@ _remembered = lru_cache(maxsize=REMEMBERED_HEADS)(_read)
 
 
 def check_request_line(line: str) -> None:
-    """Say what is wrong with a request line, if anything is (RFC 9112 section 3). Raises PeerError."""
+    """Raises PeerError, which says what is wrong with the request line (RFC 9112 section 3)."""
     parts = line.split(" ")
     if len(parts) != 3:
         raise PeerError(
@@ -98,6 +101,6 @@ def check_request_line(line: str) -> None:
     if match is None:
         raise PeerError(400, "the version must be HTTP/1.1 or HTTP/1.0")
     if match[1] != "1":
-        raise PeerError(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
+        raise PeerError(505, "only HTTP/1.1 and HTTP/1.0 are supported")
     if not _TARGET.fullmatch(target):
         raise PeerError(400, "the request target holds what RFC 3986 does not allow")

@@ -1,12 +1,12 @@
-"""HTTP/1.1 requests off a connection, in any slices (RFC 9110, RFC 9112).
+"""HTTP/1.1 requests of a connection, in any slices (RFC 9110, RFC 9112).
 
-Rule 1: strict where leniency is an attack. What two parsers could read in two
-ways is refused, and after a refusal the parser reads nothing more: there is
-no second request in the rest of a bad one.
-Rule 2: `read_head` says what a well-formed head is. A head that came whole is
-read at once (the hot path); one that came in pieces is walked line by line
-first, only to refuse early, and then read all the same.
-Rule 3: held memory is bounded by the limits and one feed, whatever comes.
+Rule 1: strict where leniency is an attack. A text that two parsers could read in two
+ways is refused. After a refusal the parser reads nothing more: it never finds a second
+request in the rest of a bad one.
+Rule 2: `read_head` defines a well-formed head. A head that arrives whole is read at once
+(the hot path). One that arrives in pieces is first walked line by line, to refuse early,
+and is then read in the same way.
+Rule 3: held memory is bounded by the limits and one feed, for any input.
 
     IDLE ──a byte──► HEAD ──empty line──► BODY ──last byte──► IDLE
                        └──── error ─────────┴────► failed, for good
@@ -24,11 +24,16 @@ from bridge.wire.target import decode_query, decode_segments
 
 __all__ = ["Limits", "Request", "RequestParser", "Stage", "decode_query", "decode_segments"]
 
-_BLANK_LINES = 4  # tolerated before a request: some old clients end a body with a CRLF too many (RFC 9112 section 2.2)
+# Empty lines that are allowed before a request: some old clients send a CRLF too many after a body
+# (RFC 9112 section 2.2).
+_BLANK_LINES = 4
 
 
 class Stage(enum.Enum):
-    """Where a connection is; it says which deadline runs. Ask after `take_request` gave None."""
+    """The part of a request that is awaited; it decides which deadline runs.
+
+    Read it after `take_request` has returned None.
+    """
 
     __hash__ = object.__hash__  # hot, as a key: Enum's own is Python code
 
@@ -38,7 +43,7 @@ class Stage(enum.Enum):
 
 
 class Request:
-    """One whole request. Nobody changes it once it is handed out."""
+    """One whole request. It must not be changed after `take_request` has returned it."""
 
     __slots__ = ("authority", "body", "fields", "keep_alive", "method", "path", "query", "version")
 
@@ -47,10 +52,10 @@ class Request:
         self.path = head.path  # raw, begins with "/"; "*" for OPTIONS *
         self.query = head.query  # raw, without "?"
         self.version = head.version
-        self.fields = head.fields  # names lowercased, repeated ones joined with ", "; shared with other requests of the same head
-        self.authority = (
-            head.authority
-        )  # Host, or that of an absolute target; "" if HTTP/1.0 named none
+        # Names lowercased, repeated ones joined with ", ". Requests with the same head share it.
+        self.fields = head.fields
+        # Host, or that of an absolute target; "" if HTTP/1.0 named none.
+        self.authority = head.authority
         self.keep_alive = head.keep_alive
         self.body = b""
 
@@ -59,7 +64,7 @@ class Request:
 
 
 class RequestParser:
-    """Feed it what arrives, take whole requests out until it gives None."""
+    """Feed it bytes, and take whole requests until it returns None."""
 
     __slots__ = (
         "_asks", "_blank", "_body", "_chunks", "_error", "_held", "_length", "_limits",
@@ -70,30 +75,30 @@ class RequestParser:
         self._limits = limits
         self._moves_max = moves_max  # of the chunked coding in one `take_request`; None = any
         self._held: bytes | bytearray = b""
-        self._pos = 0  # what lies before belongs to requests already taken
+        self._pos = 0  # the bytes before belong to requests that are taken
         self._walker = HeadWalker(limits.head_max, check_request_line)
-        self._blank = 0  # empty lines seen before the current request
+        self._blank = 0  # empty lines before the current request
         self._open: Request | None = None  # its head is read, its body is not
         self._length = 0  # bytes of its body, if it is not chunked
         self._chunks: ChunkedDecoder | None = None
         self._body = bytearray()  # decoded chunks
         self._asks = False  # Expect: 100-continue, not yet answered
         self._error: PeerError | None = None
-        # `take_request` gave None, and can go on without more bytes: many small chunks have come.
+        # `take_request` returned None but can continue without more bytes: there are many small
+        # chunks.
         self.is_behind = False
 
     def feed(self, data: bytes) -> None:
-        """Take bytes off the connection. Never raises: `take_request` does.
+        """Take bytes of the connection. Never raises: `take_request` does.
 
-        Who feeds without taking (a pipelining peer while its first request
-        waits) must stop reading in time: beyond the limits the rest is refused.
+        A caller that feeds without taking (its peer pipelines, and the first request waits)
+        must stop reading in time. Beyond the limits the rest is refused.
         """
         if not data or self._error is not None:
             return
         self._asks = False
-        if self._pos == len(
-            self._held
-        ):  # hot: requests mostly come whole, and are then never copied
+        # Hot: requests mostly arrive whole, and are then never copied.
+        if self._pos == len(self._held):
             self._held, self._pos = data, 0
         elif self.held_bytes > self._limits.head_max + self._limits.body_max:
             self._fail(PeerError(400, "too much was sent ahead of the answers"))
@@ -105,7 +110,10 @@ class RequestParser:
             self._held, self._pos = bytearray(self._held[self._pos :]) + data, 0
 
     def take_request(self) -> Request | None:
-        """Remove and return the next request, None if it is not complete. Raises PeerError, from then on always."""
+        """Remove and return the next request; None if it is not complete.
+
+        Raises PeerError, and then always.
+        """
         if self._error is not None:
             raise PeerError(self._error.status, self._error.detail)
         try:
@@ -119,13 +127,13 @@ class RequestParser:
         return None
 
     def take_continue(self) -> bool:
-        """True once, when a head that asks for 100 (Continue) is here and nothing of its body is."""
+        """Return True once, if a head expects 100 (Continue) and no byte of its body is here."""
         asks, self._asks = self._asks, False
         return asks
 
     @property
     def is_empty(self) -> bool:
-        """Nothing is held, and nothing is wrong."""
+        """Nothing is held, and there was no error."""
         return self._open is None and self._pos == len(self._held) and self._error is None
 
     @property
@@ -155,7 +163,7 @@ class RequestParser:
             end = self._walker.walk(held, pos)
             if end < 0:
                 return None
-            end -= 2  # the walker gives the empty line, find gives the line end before it
+            end -= 2  # `walk` returns the empty line, `find` the line end before it
         head = read_head(bytes(held[pos : end + 2]))
         if head is None:
             self._walker.restart()
@@ -178,7 +186,7 @@ class RequestParser:
         return self._pos
 
     def _open_request(self, head: RequestHead) -> Request:
-        """Make a request of a well-formed head; its body is still to be taken (RFC 9112 section 6.3). Hot."""
+        """Make a request of a well-formed head, without its body (RFC 9112 section 6.3). Hot."""
         self._length = head.length
         self._chunks = self._open_chunks() if head.is_chunked else None
         if self._length > self._limits.body_max:
@@ -194,14 +202,14 @@ class RequestParser:
         return ChunkedDecoder(self._limits.head_max, self._limits.body_max, self._moves_max)
 
     def _open_expectation(self, fields: dict[str, str]) -> None:
-        """RFC 9110 section 10.1.1; an HTTP/1.0 client's Expect is ignored, as it says."""
+        """Note the Expect field. For HTTP/1.0 it is ignored (RFC 9110 section 10.1.1)."""
         if split_list(fields["expect"]) != ["100-continue"]:
             raise PeerError(417, "the only expectation known here is 100-continue")
         has_body = self._length > 0 or self._chunks is not None
         self._asks = has_body and self._pos == len(self._held)
 
     def _take_body(self, request: Request) -> bool:
-        """Give the request its body; False if it is not complete. Hot."""
+        """Set the request's body. Return False if it is not complete. Hot."""
         if self._chunks is not None:
             return self._take_chunks(request, self._chunks)
         end = self._pos + self._length
@@ -218,7 +226,7 @@ class RequestParser:
     def _take_chunks(self, request: Request, chunks: ChunkedDecoder) -> bool:
         data = chunks.feed(bytes(self._held[self._pos :]))
         self._held, self._pos = b"", 0
-        while data:  # a fault behind the data is raised by the call after
+        while data:  # the next call raises a fault that is behind the data
             self._body += data
             self.is_behind = chunks.is_behind
             if self.is_behind:
@@ -235,9 +243,8 @@ class RequestParser:
         return True
 
     def _fail(self, error: PeerError) -> None:
-        self._error = PeerError(
-            error.status, error.detail
-        )  # a fresh one: a raised one keeps its frames alive
+        # A new one: an error that was raised keeps its frames alive.
+        self._error = PeerError(error.status, error.detail)
         self._held, self._pos, self._body = b"", 0, bytearray()
         self._open = self._chunks = None
         self._asks = self.is_behind = False

@@ -1,10 +1,10 @@
-"""HTTP/1.1 responses off a connection, and the encoders of both sides.
+"""HTTP/1.1 responses of a connection, and the encoders of both sides.
 
-Rule 1: a streamed body is never held; what arrives is handed out at once.
-Rule 2: each fault of the server's is a PeerError 502 and final, also a body
-that ends early: half an answer must not pass for a whole one.
-Rule 3: an encoder refuses what would break out of its line (CWE-93), with a
-ValueError, because that is our own mistake and not the peer's.
+Rule 1: a streamed body is never held; its bytes are returned as they arrive.
+Rule 2: each fault of the server is a PeerError 502, and final. So is a body that
+ends early: half an answer must not pass for a whole one.
+Rule 3: an encoder refuses text that would break out of its line (CWE-93). It
+raises ValueError, because that is our own mistake and not the peer's.
 
     HEAD ─► LENGTH | CHUNKED | CLOSE ─► END ─BodyEnd─► DONE ─expect()─► HEAD
       └───────── no body ───────────────┘
@@ -47,15 +47,15 @@ __all__ = [
     "encode_response_head",
 ]
 
-# The space after the status is required by RFC 9112 section 4, and left out by some servers that send no reason.
+# RFC 9112 section 4 requires the space after the status. Some servers without a reason phrase
+# leave it out.
 _STATUS_LINE = rf"HTTP/1\.([0-9]) ([1-9][0-9][0-9])(?: [{VALUE}]*)?"
 _STATUS_LINE_ONLY = re.compile(_STATUS_LINE)
 _HEAD = re.compile(rf"{_STATUS_LINE}\r\n({FIELD_LINES})")
 _TARGET = re.compile("[!-~]+")
 _HOST = re.compile(r"[!-~]*")
-_INTERIM_MAX = (
-    8  # 1xx heads before the real one; RFC 9110 section 15.2 knows no bound, so one is set
-)
+# 1xx heads before the final one. RFC 9110 section 15.2 has no bound, so one is set here.
+_INTERIM_MAX = 8
 _FRAMING = frozenset({"host", "content-length", "transfer-encoding"})
 
 
@@ -89,9 +89,9 @@ class _Part(enum.Enum):
 
 
 class ResponseParser:
-    """Feed it what arrives, take events until it gives None.
+    """Feed it bytes, and take events until it returns None.
 
-    For the next response on the same connection say `expect(method)`.
+    Call `expect(method)` for the next response on the same connection.
     """
 
     def __init__(self, limits: Limits, method: str = "GET") -> None:
@@ -105,25 +105,28 @@ class ResponseParser:
     def _begin(self, method: str) -> None:
         self._method = method
         self._part = _Part.HEAD
-        self._interim = 0  # 1xx heads seen
-        self._left = 0  # bytes of a Content-Length body still to come
+        self._interim = 0  # 1xx heads so far
+        self._left = 0  # missing bytes of a Content-Length body
         self._chunks: ChunkedDecoder | None = None
 
     def feed(self, data: bytes) -> None:
-        """Take bytes off the connection. Never raises: `next_event` does."""
+        """Take bytes of the connection. Never raises: `next_event` does."""
         if self._error is not None:
             return
         if self.held_bytes > self._limits.head_max + self._limits.body_max:
-            self._fail("more was sent than anybody asked for")
+            self._fail("the server sent more than was asked for")
         else:
             self._held += data
 
     def feed_eof(self) -> None:
-        """Say that the peer closed; `next_event` then tells an end from a truncation."""
+        """Note that the peer closed. `next_event` then tells an end from a truncation."""
         self._at_eof = True
 
     def expect(self, method: str) -> None:
-        """Begin the next response, the answer to a request with `method`. Raises ValueError while one is under way."""
+        """Begin the next response, the answer to a request with `method`.
+
+        Raises ValueError if the response before is not complete.
+        """
         is_fresh = self._part is _Part.HEAD and not self._held and not self._interim
         if self._part is not _Part.DONE and not is_fresh and self._error is None:
             raise ValueError("the response before is not finished")
@@ -131,11 +134,14 @@ class ResponseParser:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes that wait here; more than 0 after BodyEnd = the server sent what nobody asked for."""
+        """Bytes that wait here. More than 0 after BodyEnd: the server sent too much."""
         return len(self._held) + (self._chunks.held_bytes if self._chunks is not None else 0)
 
     def next_event(self) -> ResponseEvent | None:
-        """Remove and return the next event, None if more bytes are needed. Raises PeerError 502, from then on always."""
+        """Remove and return the next event; None if more bytes are needed.
+
+        Raises PeerError 502, and then always.
+        """
         if self._error is not None:
             raise PeerError(502, self._error)
         try:
@@ -179,7 +185,7 @@ class ResponseParser:
                 return self._open_response(match)
             self._interim += 1
             if match[2] == "101" or self._interim > _INTERIM_MAX:
-                raise PeerError(502, "an interim response that nobody asked for")
+                raise PeerError(502, "an interim response that was not asked for")
         return None
 
     def _open_response(self, match: re.Match[str]) -> ResponseHead:
@@ -239,14 +245,17 @@ def _check_status_line(line: str) -> None:
 def encode_request(
     method: str, target: str, host: str, fields: Mapping[str, str], body: bytes | None
 ) -> bytes:
-    """Write a whole request; a body, also an empty one, gets its Content-Length. Raises ValueError."""
+    """Encode a whole request. A body, also an empty one, gets its Content-Length.
+
+    Raises ValueError.
+    """
     if not TOKEN.fullmatch(method) or not _TARGET.fullmatch(target) or not _HOST.fullmatch(host):
         raise ValueError(
             f"a request line that cannot be written: {method!r:.40} {target!r:.200} {host!r:.200}"
         )
     if not _FRAMING.isdisjoint(map(str.lower, fields)):
         raise ValueError(
-            "Host, Content-Length and Transfer-Encoding are written here, by nobody else"
+            "Host, Content-Length and Transfer-Encoding are written here, not by the caller"
         )
     length = "" if body is None else f"Content-Length: {len(body)}\r\n"
     head = f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n{encode_fields(fields)}{length}\r\n"
@@ -254,7 +263,7 @@ def encode_request(
 
 
 def encode_response_head(status: int, fields: Mapping[str, str]) -> bytes:
-    """Write a status line and fields, up to and with the empty line. Raises ValueError."""
+    """Encode a status line and fields, with the empty line. Raises ValueError."""
     line = _STATUS_LINES.get(status)
     if line is None:
         raise ValueError(f"{status} is no status that RFC 9110 or its registry names")

@@ -1,13 +1,13 @@
 """Event streams, both directions (WHATWG HTML section 9.2).
 
 Rule 1: no text breaks out of its field. A CR, a LF and a CRLF all end a line
-(9.2.5), so data is split at each of them; an id or an event name that holds
-one is refused.
-Rule 2: the decoder is the standard's algorithm (9.2.6), no more and no less,
-in any slices. CR and LF never occur inside a UTF-8 sequence, so lines are cut
-as bytes and decoded whole: a character cut by a slice needs no care.
-Rule 3: an event that the stream broke off in is dropped, and so is its id:
-the cursor moves when an event is complete.
+(9.2.5), so data is split at each of them. An id or an event name that holds one
+is refused.
+Rule 2: the decoder is exactly the standard's algorithm (9.2.6), for any slices.
+CR and LF never occur inside a UTF-8 sequence. So lines are cut as bytes and then
+decoded, and a character that a slice cuts needs no special care.
+Rule 3: if the stream breaks off inside an event, the event and its id are dropped.
+The cursor moves only when an event is complete.
 
     bytes ─► lines ─► data, event, id, retry ─► (empty line) ─► Event
 """
@@ -20,20 +20,19 @@ from dataclasses import dataclass
 from bridge.errors import StreamError
 
 HEARTBEAT = b":heartbeat\n\n"
-HEARTBEAT_FIELD = "Bridge-Heartbeat-Ms"  # in the head of a stream: how long its silences are
+HEARTBEAT_FIELD = "Bridge-Heartbeat-Ms"  # in the head of a stream: ms between its heartbeats
 
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(b"\r\n|\r|\n")
-_RETRY_DIGITS = 15  # a longer number is cut down to this: 30,000 years, and int() stays cheap
+_RETRY_DIGITS = 15  # a longer number becomes 10**15 ms, 30,000 years, so int() stays cheap
 
 
 def encode_event(data: bytes, event: bytes = b"", id: bytes = b"") -> bytes:
-    """One event; `data` is UTF-8 and may hold anything. Hot. Raises ValueError for a bad name or id."""
+    """One event. `data` is any UTF-8 text. Hot. Raises ValueError for a bad name or id."""
     if b"\n" in data or b"\r" in data:
         data = b"\ndata: ".join(_LINE_END.split(data))
-    if not (
-        event + id
-    ).isalnum():  # letters and digits cannot break out, and most names and ids are no more
+    # Letters and digits cannot break out, and most names and ids have nothing else.
+    if not (event + id).isalnum():
         _check_line(event + id)
     if event and id:
         return b"id: %b\nevent: %b\ndata: %b\n\n" % (id, event, data)
@@ -51,13 +50,13 @@ def _check_line(text: bytes) -> None:
 
 
 def encode_comment(text: str) -> bytes:
-    """A comment, which readers skip; each line of `text` gets its own colon."""
+    """A comment, which readers skip. Each line of `text` gets its own colon."""
     lines = _LINE_END.split(text.encode("utf-8", "replace"))
     return b"".join([b":%b\n" % line for line in lines]) + b"\n"
 
 
 def encode_retry(ms: int) -> bytes:
-    """The retry hint: how long a reader waits before it reconnects."""
+    """The retry hint: the time until a reader reconnects."""
     if ms < 0:
         raise ValueError("a retry hint is 0 or more milliseconds")
     return b"retry: %d\n\n" % ms
@@ -65,20 +64,20 @@ def encode_retry(ms: int) -> bytes:
 
 @dataclass(frozen=True)
 class Event:
-    event: str  # the event type; "message" when the stream named none
+    event: str  # the event type; "message" if the stream named none
     data: str
-    last_event_id: str  # the last one seen, not necessarily this event's
+    last_event_id: str  # the last id in the stream, not necessarily this event's
 
 
 class EventStreamDecoder:
-    """Takes an event stream in any slices and gives its events."""
+    """Takes an event stream in any slices and returns its events."""
 
     def __init__(self, limit: int = 16 << 20) -> None:
         self.last_event_id = ""
         self.retry_ms: int | None = None
         self._limit = limit  # bytes of a line, and of the data of an event
         self._held = bytearray()  # the unfinished line
-        self._skips_lf = False  # a CR ended the last slice: a LF now belongs to it
+        self._skips_lf = False  # a CR ended the last slice, so a LF now belongs to it
         self._at_start = True
         self._failure = ""
         self._data = bytearray()  # the data lines so far, each with its LF
@@ -90,11 +89,11 @@ class EventStreamDecoder:
         return len(self._held) + len(self._data) + len(self._event) + len(self._id)
 
     def feed(self, data: bytes) -> list[Event]:
-        """Take bytes, return the events they complete.
+        """Take bytes and return the events that they complete.
 
-        Raises StreamError at a line or event beyond the limit, from then on
-        always. Events complete before that are handed out first: then the
-        next call raises.
+        Raises StreamError at a line or event beyond the limit, and then always.
+        Events that were complete before are returned first. Then the next call
+        raises.
         """
         events: list[Event] = []
         if not self._failure:
@@ -112,7 +111,7 @@ class EventStreamDecoder:
             self._hold(data)
             return
         self._skips_lf = data.endswith(b"\r")
-        lines = (bytes(self._held) + data).splitlines()  # of bytes: at CR, LF and CRLF only
+        lines = (bytes(self._held) + data).splitlines()  # bytes split at CR, LF and CRLF only
         self._held.clear()
         partial = b"" if data.endswith((b"\r", b"\n")) else lines.pop()
         for line in lines:

@@ -1,13 +1,13 @@
-"""What a request asks for: request-target, Host, percent-encoding.
+"""The resource of a request: request-target, Host, percent-encoding.
 
-Rule 1: bytes that RFC 3986 gives no meaning are refused, not passed on,
-because the next reader (a proxy, a log, a router) would give them one.
-Rule 2: percent-encoding is undone once, after the path was split, so that
-%2F never becomes a separator and %252F stays "%2F".
+Rule 1: bytes without a meaning in RFC 3986 are refused. If they were passed on,
+the next reader (a proxy, a log, a router) could give them a meaning.
+Rule 2: percent-encoding is decoded once, after the path was split. So %2F never
+becomes a separator, and %252F becomes "%2F".
 
     origin-form     /agents/lucy?limit=3     what clients send
     absolute-form   http://host/agents       what clients send to a proxy; its authority wins
-    authority-form  host:port                CONNECT only, and there is no tunnel here: 501
+    authority-form  host:port                CONNECT only; there are no tunnels here: 501
     asterisk-form   *                        OPTIONS only
 """
 
@@ -26,14 +26,17 @@ _BAD_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _ABSOLUTE = re.compile(
     rf"https?://([^/?]*)(/[{PCHAR}/]*)?(?:\?([{PCHAR}/?]*))?", re.IGNORECASE | re.ASCII
 )
-# uri-host [":" port], RFC 9110 section 7.2; a reg-name may be empty there, but not in an http URI (section 4.2.1)
+# uri-host [":" port], RFC 9110 section 7.2. A reg-name may be empty there, but not in an http URI
+# (section 4.2.1).
 _HOST = re.compile(
-    r"(?:\[[0-9A-Fa-f:.]+\]|\[[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]+)(?::[0-9]*)?"
+    r"(?:\[[0-9A-Fa-f:.]+\]"
+    r"|\[[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+\]"
+    r"|[A-Za-z0-9\-._~!$&'()*+,;=%]+)(?::[0-9]*)?"
 )
 
 
 class Target(NamedTuple):
-    """A request-target taken apart; path and query are still percent-encoded."""
+    """The parts of a request-target. Path and query are still percent-encoded."""
 
     path: str
     query: str
@@ -50,7 +53,7 @@ def parse_target(method: str, target: str) -> Target:
         return Target("*", "", "")
     match = _ABSOLUTE.fullmatch(target)
     if match is None:
-        raise PeerError(400, "the request target is not one that RFC 9112 section 3.2 knows")
+        raise PeerError(400, "the request target has none of the forms of RFC 9112 section 3.2")
     authority, path, query = match.groups("")
     check_host(authority)
     check_percent(path + query)
@@ -60,14 +63,14 @@ def parse_target(method: str, target: str) -> Target:
 
 
 def check_host(host: str) -> None:
-    """Refuse what is no host with an optional port. Raises PeerError 400."""
+    """Refuse a text that is no host with an optional port. Raises PeerError 400."""
     if not _HOST.fullmatch(host):
         raise PeerError(400, "Host must be one host name or address, with an optional port")
     check_percent(host)
 
 
 def check_percent(text: str) -> None:
-    """Refuse a % that two hexadecimal digits do not follow (RFC 3986 section 2.1)."""
+    """Refuse a % without two hexadecimal digits behind it (RFC 3986 section 2.1)."""
     if "%" in text and _BAD_PERCENT.search(text):
         raise PeerError(400, "a % must be followed by two hexadecimal digits")
 
@@ -84,7 +87,10 @@ def decode_segments(path: str) -> list[str]:
 
 
 def decode_query(query: str) -> dict[str, str]:
-    """Read `a=1&b=2`; "+" is a space. A key twice is refused, since readers differ on which one counts."""
+    """Read `a=1&b=2`; "+" is a space.
+
+    Raises PeerError 400. A repeated key is refused, because readers differ on which value counts.
+    """
     values: dict[str, str] = {}
     for pair in query.replace("+", " ").split("&") if query else ():
         if not pair:

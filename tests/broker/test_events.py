@@ -133,7 +133,7 @@ def test_a_failing_event_does_not_affect_the_ticket(monkeypatch, caplog):
         entry = await scene.accept()
         assert (
             scene.services.hub.read("lucy", 0, 9) == [entry]
-            and "event not told" in caplog.text
+            and "event not sent" in caplog.text
             and scene.services.metrics.events_missed == 1
         )
         reader.close()

@@ -26,9 +26,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from virtual_clock import VirtualLoop
 
 from bridge.broker.journal.sqlite import SqliteJournal
+from bridge.broker.opening import take_over_store
 from bridge.broker.reply import OnDisk, problem
 from bridge.broker.routes import dispatch
-from bridge.broker.server import _load
 from bridge.errors import PeerError
 from bridge.wire.request import Limits, RequestParser
 from broker.house import make_services
@@ -86,7 +86,7 @@ class StoreMachine(RuleBasedStateMachine):
 
         journal = self.journal = self.loop.run_until_complete(make())
         self.services = make_services(self.loop, journal)
-        _load(self.services)
+        take_over_store(self.services)
         heard = journal.writer._report
 
         def report(group, error):

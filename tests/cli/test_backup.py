@@ -67,7 +67,7 @@ def run(answer: bytes, path, meanwhile=lambda: None) -> tuple[int, str]:
 def test_a_wrong_answer_is_one_line_and_no_file(tmp_path, kind, status, word):
     whole = encode(200, database(tmp_path), KIND)
     answer = {
-        "older": problem(404, "nothing lives at '/backup'"),
+        "older": problem(404, "there is no resource at '/backup'"),
         "predecessor": HTML_404,
         "busy": problem(409, "another backup is under way"),
         "another answer": encode(200, {"status": "ok"}),

@@ -20,7 +20,7 @@ from cli.examining import DEAD, setup
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
 
-from panes import Server  # noqa: E402
+from panes import Server
 
 
 @pytest.fixture(scope="module")

@@ -64,7 +64,7 @@ def test_a_broker_bounds_the_lines_of_asyncio(tmp_path):
     launcher = [sys.executable, "-X", "dev", "-W", "error", "-c", CHATTY_ASYNCIO]
     broker = Broker(launcher, tmp_path / "bridge.db").start()
     broker.signal(signal.SIGUSR1)
-    more = f"asyncio said more, not logged count={1000 - ASYNCIO_LINES}"
+    more = f"further asyncio lines, not logged count={1000 - ASYNCIO_LINES}"
     wait_until(lambda: more in broker.said(), "what is left out is counted")
     assert broker.said().count("socket.send") == ASYNCIO_LINES
     broker.signal(signal.SIGTERM)

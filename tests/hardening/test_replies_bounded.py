@@ -24,7 +24,7 @@ def test_replies_count_toward_the_origins_queue(start):
     for ticket_id in tickets[:3]:
         assert reply(broker, ticket_id).status == 204
     problem = check_problem(reply(broker, tickets[3]), 429)
-    assert "boss" in problem["detail"] and "say it again" in problem["detail"]
+    assert "boss" in problem["detail"] and "send it again" in problem["detail"]
     assert broker.ticket(tickets[3])["status"] == "pending" and len(broker.pending("boss")) == 3
     assert reply(broker, tickets[0]).status == 204, "a repeated reply makes no new ticket"
     broker.acknowledge(broker.pending("boss")[0]["ticketId"])

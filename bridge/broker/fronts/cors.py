@@ -1,4 +1,7 @@
-"""What a browser on another origin may read: only origins that a setting lists, never "*" (WIRE rule 8)."""
+"""What a browser on another origin may read.
+
+Only an origin that a setting lists is allowed, never "*" (WIRE rule 8).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ EVERY_METHOD = "DELETE, GET, HEAD, OPTIONS, POST"  # OPTIONS * asks for the whol
 
 
 def cors_headers(request: Request, guard: Guard) -> tuple[tuple[str, str], ...]:
-    """Fields for the answer to a request that may come from a web page."""
+    """Header fields for the answer to a request that may come from a web page."""
     origin = request.fields.get("origin")
     if origin is None or not guard.allows(origin):
         return ()
@@ -20,10 +23,10 @@ def cors_headers(request: Request, guard: Guard) -> tuple[tuple[str, str], ...]:
 
 
 def options_reply(request: Request) -> Reply:
-    """Answer OPTIONS, a preflight among them. Raises PeerError 404."""
+    """Answer OPTIONS, also a CORS preflight. Raises PeerError 404."""
     allow = EVERY_METHOD if request.path == "*" else allowed_methods(request.path)
     if not allow:
-        raise PeerError(404, f"nothing lives at {request.path!r}")
+        raise PeerError(404, f"there is no resource at {request.path!r}")
     headers = [("Allow", allow)]
     if "origin" in request.fields:
         headers += [

@@ -1,13 +1,13 @@
-"""A file on its way to a peer: a piece at a time, and never more in memory than a stream may hold.
+"""Sends a file to a peer, piece by piece. Its memory is bounded like that of a stream.
 
-    start ──► a piece ──► room for another? ──yes──► the next, in its turn (loop_budget.py)
+    start ──► a piece ──► room for another? ──yes──► the next one, queued (loop_budget.py)
                                └──no──► when the peer has read: `drained`
 
 The transport's buffer holds at most BRIDGE_SSE_OUTBOX bytes and a piece. A peer that reads nothing
-is cut after the write deadline, as any other (stuck.py).
+is cut after the write deadline, like any other peer (stuck.py).
 
-A piece is read on the loop. 64 KiB take 16 µs out of the kernel's cache, where what was written
-just before mostly is, and 70 µs from a solid-state disk.
+The loop reads the pieces. 64 KiB take 16 µs from the kernel's page cache, where a file that was
+just written mostly is, and 70 µs from a solid-state disk.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ class Sending:
         self._is_closed = False
 
     def start(self, is_head: bool) -> None:
-        """The head is written; it is all that HEAD asks for."""
+        """Begin, after the response head is written. The answer to HEAD has no body."""
         if is_head:
             self._left = 0
         self._go_on()
 
     def drained(self) -> None:
-        """There is room again."""
+        """The buffer has room again."""
         self.is_full = False
         self._go_on()
 
     def close(self) -> None:
-        """The peer has it all, or is gone."""
+        """The peer has all of it, or is gone."""
         if not self._is_closed:
             self._is_closed = True
             self._download.close()
@@ -68,7 +68,7 @@ class Sending:
             piece = self._download.read(min(PIECE, self._left))
             if not piece:
                 raise OSError(f"the file ended {self._left} bytes early")
-        except OSError as error:  # the head is out: a cut is all that can still be said
+        except OSError as error:  # the head is sent: only a cut can still report the failure
             log.error("download failed error=%s", error)
             self._transport.abort()
             return

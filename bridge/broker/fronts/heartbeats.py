@@ -1,8 +1,8 @@
 """One timer for the heartbeats of every stream.
 
-A heap holds each stream once, by the time when its heartbeat would be due if
-nothing were written meanwhile. An event does not touch the heap: when a
-stream's time comes and it has been written to, it goes back with a later one.
+A heap holds each stream once. Its key is the time when a heartbeat is due if
+nothing is written before. An event does not touch the heap. If a stream is due
+but was written to meanwhile, it goes back into the heap with a later time.
 So a stream costs one heap step per interval, busy or idle.
 """
 
@@ -15,9 +15,9 @@ from itertools import count
 from bridge.broker.clock import Clock
 from bridge.broker.fronts.outbox import StreamOutbox
 
-BEATS_PER_TURN = (
-    500  # written before the loop gets its turn: 10,000 streams opened at once fall due at once
-)
+# Heartbeats that one turn of the loop writes. 10,000 streams that were opened together are due
+# together.
+BEATS_PER_TURN = 500
 
 
 class Heartbeats:

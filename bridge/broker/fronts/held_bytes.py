@@ -1,15 +1,15 @@
-"""The bytes that all connections hold together: bodies on their way, unread answers.
+"""The bytes that all connections hold together: bodies that are arriving, answers not yet read.
 
-Rule 1: together they stay below BRIDGE_CONNECTION_BYTES. When they exceed it, a connection is
-cut, and then the next. Reading is not paused instead: half bodies would then keep out all others
-until their deadline.
-Rule 2: of those that hold half of the average or more, the one is cut that has held so much for
-longest. They have at least half of all bytes. So a peer that sends a large body at once is safe
-from any number that send theirs in part, and one that holds little is served whatever others hold.
-Rule 3: a connection notes what it holds when that grows. It is measured again before it is
-cut, because its peer may have read in the meantime, and nothing says so.
-Rule 4: "half" is to within a factor of two: connections stand in classes by the length of their
-number in bits, each in order of arrival. So finding one costs the same among 20,000.
+Rule 1: the total stays below BRIDGE_CONNECTION_BYTES. Beyond it, connections are cut one by one.
+Reading is not paused instead: half-sent bodies would then keep all other peers out until their
+deadline.
+Rule 2: the candidates are the connections that hold half of the average or more. Together they
+hold at least half of all bytes. The one that has held so much for longest is cut. So slow senders,
+however many, cannot harm a peer that sends a large body at once or one that holds little.
+Rule 3: a connection notes its bytes when they grow. It is measured again before it is cut,
+because its peer may have read meanwhile, and no callback reports that.
+Rule 4: "half" is exact to a factor of two. Connections are in classes by the bit length of their
+number of bytes, in order of arrival. So the search costs the same among 20,000 connections.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class HeldBytes:
         self._most = most
         self._noted: dict[Holder, int] = {}
         self._arrivals = count(1)
-        # Of each class: when each holder came into it.
+        # For each class: the arrival number of each of its holders.
         self._classes: list[dict[Holder, int]] = [{} for _ in range(64)]
 
     def note(self, holder: Holder, size: int) -> None:
-        """The connection holds so many bytes now; 0 when it is gone."""
+        """Note that the connection holds `size` bytes now; 0 if it is gone."""
         self._replace(holder, size)
         while self.total > self._most:
             oldest = self._oldest()

@@ -1,4 +1,4 @@
-"""What a connection needs of the server that it belongs to; the seam between the fronts and server.py."""
+"""What a connection needs of its server: the seam between the fronts and server.py."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from bridge.wire.request import Limits, Stage
 
 
 class House(Protocol):
+    """The server, as a connection sees it."""
+
     services: Services
     guard: Guard
     witness: Witness
@@ -23,10 +25,11 @@ class House(Protocol):
     budget: LoopBudget
     held: HeldBytes
     limits: Limits
-    receive_buffer: memoryview  # filled and read in one step, so one serves all
+    # The loop fills it and the connection reads it in one step, so all connections share it.
+    receive_buffer: memoryview
     patience: Mapping[Stage, float]  # seconds that a connection may be in a stage
     is_draining: bool
     connections: set[Any]  # open ones, of every front
     timed: set[Any]  # those with a deadline, which the sweep looks at
-    # Connections that wait for bytes of their peers, longest first. Others may be among them.
+    # Connections that wait for bytes of their peers, longest first. Some may be answered by now.
     waiting: OrderedDict[Any, None]

@@ -1,13 +1,12 @@
-"""One HTTP/1.1 connection: requests in, answers out, in order.
+"""One HTTP/1.1 connection: requests in, answers out, in the same order.
 
     reading ──whole request──► answering ──answered──► reading | closing
                                    └──EventStream──► streaming ──► closed
-    a Download, any error of the peer's ──► lingering: the answer is out, the rest is thrown away
+    a Download, or an error of the peer ──► lingering: the answer is sent, input is discarded
 
-Rule 1: one request at a time. What a pipelining peer sends ahead waits in the
-parser, and beyond a bound in the peer: reading goes on when the parser needs more.
-Rule 2: no task and no timer per connection. Deadlines are a number that the
-server's sweep looks at (server.py); only a waiting poll has a timer.
+Rule 1: one request at a time. Pipelined requests wait in the parser (reading.py).
+Rule 2: no task and no timer per connection. A deadline is a number that the
+server's sweep looks at (closing.py). Only a waiting long-poll has a timer.
 Rule 3: the one seam where PeerError becomes an answer, and where any other
 exception becomes a 500 without a stack trace.
 Rule 4: no peer takes more than its share of a turn of the loop (loop_budget.py).
@@ -16,16 +15,16 @@ Rule 4: no peer takes more than its share of a turn of the loop (loop_budget.py)
 from __future__ import annotations
 
 import asyncio
-import logging
 from functools import partial
 from typing import Callable
 
+from bridge.broker.fronts.closing import Closing
 from bridge.broker.fronts.cors import cors_headers, options_reply
 from bridge.broker.fronts.download import Sending
 from bridge.broker.fronts.house import House
 from bridge.broker.fronts.loop_budget import LARGE
 from bridge.broker.fronts.outbox import StreamOutbox
-from bridge.broker.fronts.reading import FOREVER, Reading, State
+from bridge.broker.fronts.reading import FOREVER, State
 from bridge.broker.fronts.responses import encode_download_head, encode_reply, encode_stream_head
 from bridge.broker.fronts.stuck import WriteProgress
 from bridge.broker.fronts.witness import ID
@@ -35,14 +34,15 @@ from bridge.broker.routes import dispatch
 from bridge.errors import PeerError
 from bridge.wire.request import Request, Stage
 
-log = logging.getLogger("bridge.broker")
-
-ASKING = 0.25  # seconds that who has just connected has for its request when the broker stops: it is on its way
-LINGER = 2.0  # seconds that a refused peer has to read its answer (RFC 9112 section 9.6)
+# Seconds that a new connection has for its request when the broker stops: it may be on its way.
+ASKING = 0.25
 
 
-class Connection(Reading):
-    """Takes over a transport that asyncio.start_server accepted (`writer` is kept: its finaliser would close it)."""
+class Connection(Closing):
+    """Takes over a transport that asyncio.start_server accepted.
+
+    It keeps `writer`, because the writer's finaliser would close the transport.
+    """
 
     def __init__(
         self, house: House, writer: asyncio.StreamWriter, loop: asyncio.AbstractEventLoop
@@ -53,8 +53,6 @@ class Connection(Reading):
         self._outbox: StreamOutbox | None = None
         self._sending: Sending | None = None
         self._stop_waiting: Callable[[], None] | None = None
-        self._is_cut = False
-        self._stuck: WriteProgress | None = None  # while the peer reads too slowly
         house.connections.add(self)
         house.timed.add(self)
         house.services.metrics.connections_open += 1
@@ -71,7 +69,7 @@ class Connection(Reading):
     def _answer_request(self, request: Request) -> None:
         self._request = request
         self.state = State.ANSWERING
-        self._stage = Stage.IDLE  # what has come of the next request begins its own deadline
+        self._stage = Stage.IDLE  # the next request begins its own deadline
         self.deadline = FOREVER
         if len(request.body) > LARGE:
             self._put_off(request)
@@ -79,7 +77,7 @@ class Connection(Reading):
             self._give(self._guarded(self._dispatch, request))
 
     def _put_off(self, request: Request) -> None:
-        """Answer it in its turn of the line; until then its body counts as held."""
+        """Answer it when the loop budget's queue calls; until then its body counts as held."""
 
         def answer() -> None:
             self._late_bytes = 0
@@ -105,13 +103,14 @@ class Connection(Reading):
             return make(*given)
         except PeerError as error:
             return problem(error)
-        except Exception:  # the outermost seam: one bad request must not end the others
+        # The outermost seam: one bad request must not end the other connections.
+        except Exception:
             assert self._request is not None
             request_id = self._house.witness.failed(self._request)
             return problem(
                 PeerError(
                     500,
-                    f"the broker failed to answer; its log says why, see id={request_id}",
+                    f"the broker failed to answer; its log has the reason, see id={request_id}",
                     {ID: request_id},
                 )
             )
@@ -120,7 +119,7 @@ class Connection(Reading):
         if isinstance(answer, OnDisk):
             if answer.commit is None:
                 self._send(answer.reply)
-            else:  # also when it is done already: one way
+            else:  # the same path if the commit is already done
                 answer.commit.add_done_callback(partial(self._on_disk, answer.reply))
         elif isinstance(answer, Reply):
             self._send(answer)
@@ -134,7 +133,7 @@ class Connection(Reading):
             self._stream(answer)
 
     def _step(self, steps: Steps) -> None:
-        # Else the peer is gone.
+        # If this is false, the peer is gone.
         if self.state is State.ANSWERING and not self._transport.is_closing():
             self._give(self._guarded(lambda: next(steps.parts) or steps))
             self._go_on()
@@ -202,39 +201,8 @@ class Connection(Reading):
         if not keep:
             self._linger()
             return
-        self.state = State.READING
-        if self._stuck is not None:
-            self.state = (
-                State.ANSWERING
-            )  # the peer does not read its answers: it gets no more until it does
-
-    def _refuse(self, error: PeerError) -> None:
-        """The peer broke the protocol: what it sent cannot be trusted to have an end."""
-        reply, second = problem(error), int(self._house.services.clock.wall())
-        self._transport.write(
-            encode_reply(
-                reply,
-                second,
-                b"Connection: close\r\n",
-                False,
-                self._house.witness.refused(reply, self._transport),
-            )
-        )
-        self._linger()
-
-    def _linger(self) -> None:
-        """Close once the peer has read: closing with its bytes unread would reset the connection under the answer."""
-        self.state = State.LINGERING
-        self.deadline = self._monotonic() + LINGER
-        if self._has_eof or self._transport.is_closing():
-            self._transport.close()
-        else:
-            if not self._transport.is_reading():
-                self._transport.resume_reading()
-            try:
-                self._transport.write_eof()
-            except OSError:  # the peer has reset the connection already
-                self.abort()
+        # A peer that does not read its answers gets no further ones until it does.
+        self.state = State.READING if self._stuck is None else State.ANSWERING
 
     def _download(self, answer: Download) -> None:
         request, house, transport = self._request, self._house, self._transport
@@ -249,10 +217,10 @@ class Connection(Reading):
         request, house = self._request, self._house
         assert request is not None
         is_chunked = request.version > (1, 0)
-        told = house.witness.stream_opened(request, self._transport) + cors_headers(
+        fields = house.witness.stream_opened(request, self._transport) + cors_headers(
             request, house.guard
         )
-        head = encode_stream_head(is_chunked, house.services.settings.sse_heartbeat, told)
+        head = encode_stream_head(is_chunked, house.services.settings.sse_heartbeat, fields)
         if request.method == "HEAD":
             self._transport.write(head)
             self._linger()
@@ -281,7 +249,8 @@ class Connection(Reading):
         self._stuck = None
         if self._outbox is not None:
             self._house.timed.discard(self)
-        # Not now: we are inside the transport's own write, and an error of a write from here would end it twice.
+        # Not at once: this runs inside the transport's own write. If a write from here failed, the
+        # transport would end twice.
         self._loop.call_soon(self._write_on)
 
     def _write_on(self) -> None:
@@ -295,29 +264,8 @@ class Connection(Reading):
             self.state = State.READING
             self._go_on()
 
-    def sweep(self, now: float) -> None:
-        """Close what is overdue. Called by the server every second or so for connections with a deadline."""
-        if self._stuck is not None:
-            if self._stuck.is_over(
-                now,
-                self._transport.get_write_buffer_size(),
-                self._house.services.settings.write_deadline / 1000,
-            ):
-                log.info("write deadline passed, the peer reads nothing")
-                self.abort()
-        elif now < self.deadline or self._has_more:
-            return
-        elif self.state is State.READING and self._stage is not Stage.IDLE:
-            part = "head" if self._stage is Stage.HEAD else "body"
-            self._refuse(PeerError(408, f"the request's {part} did not arrive whole in time"))
-        elif self._transport.is_closing():
-            self.abort()  # closed, and what was written last is still unread: the descriptor would be held for ever
-        else:
-            self._transport.close()
-            self.deadline = now + self._house.services.settings.write_deadline / 1000
-
     def drain(self) -> None:
-        """The broker is stopping: end what waits, let finish what is arriving or being stored."""
+        """The broker is stopping: end waiting polls and streams, but let requests finish."""
         if self._outbox is not None and self._outbox.subscriber is not None:
             self._outbox.subscriber.end()
         elif self._stop_waiting is not None:
@@ -327,20 +275,6 @@ class Connection(Reading):
 
     def _idle_for(self) -> float:
         return self._monotonic() - (self.deadline - self._house.patience[Stage.IDLE])
-
-    def give_way(self) -> None:
-        """Another connection needs the place, and this one's peer has asked nothing for long."""
-        log.debug("closed for another connection, it was idle")
-        self.abort()
-
-    def cut(self) -> None:
-        """All connections together hold too many bytes (held_bytes.py)."""
-        self._house.services.metrics.refusals["connection_bytes"] += 1
-        self.abort()
-
-    def abort(self) -> None:
-        self._is_cut = True
-        self._transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         house = self._house

@@ -1,15 +1,15 @@
-"""How much of one turn of the event loop requests may take, and who comes next when it is used up.
+"""How much of one turn of the event loop requests may take, and what is next after that.
 
     bytes came ──► time left in this turn? ──yes──► the requests are answered at once
-                        └──no──► the line ──► later turns: one step of each in it, in a circle
+                        └──no──► the queue ──► later turns: one step of each, round robin
 
-Rule 1: a turn gives BUDGET seconds to what has just come, and as many to the line. So a peer that
-sends a thousand requests in one write waits for their answers, and its neighbours do not.
-Rule 2: one step is one request, or one part of a long one (reply.Steps). A step is never cut
-short, so each must be short by itself.
-Rule 3: after a whole budget the line rests for as long as it ran. The loop then waits in select, and
-the writer's thread gets the interpreter's lock: each of its system calls would else wait a budget.
-Rule 4: a request with a large body goes into the line at once: reading its JSON takes long.
+Rule 1: a turn gives BUDGET seconds to requests that have just arrived, and BUDGET seconds to the
+queue. So a peer that sends a thousand requests in one write waits, and other peers do not.
+Rule 2: one step is one request, or one part of a long one (reply.Steps). A step is never
+interrupted, so each must be short.
+Rule 3: after a whole budget the queue pauses for as long as it ran. The loop then waits in select,
+and the writer thread gets the GIL. Otherwise each of its system calls would wait for a budget.
+Rule 4: a request with a large body is queued at once, because its JSON takes long to read.
 Rule 5: cheap requests schedule nothing here: a run below CHEAP seconds is not counted.
 """
 
@@ -21,28 +21,28 @@ from typing import Callable
 
 from bridge.broker.clock import Clock
 
-BUDGET = 0.002  # seconds; the loop's latency for everything else is a small multiple of it
-LARGE = 32768  # bytes of a body; up to a quarter of a millisecond to read and write again
-CHEAP = 0.0005  # seconds; several usual requests
+BUDGET = 0.002  # seconds; event-loop lag stays at a small multiple of it
+LARGE = 32768  # bytes of a body; takes up to a quarter of a millisecond to decode and encode
+CHEAP = 0.0005  # seconds; the time of several usual requests
 
 
 class LoopBudget:
     """One for all connections."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
-        self.is_used_up = False  # by what came in this turn
+        self.is_used_up = False  # by requests that arrived in this turn
         self._loop, self._clock = loop, clock
         self._used = 0.0
         self._line: deque[Callable[[], None]] = deque()
-        self._is_serving = self._is_refilling = False  # in a later turn
+        self._is_serving = self._is_refilling = False  # scheduled for a later turn
 
     # Hot, as the next one: once per request.
     def is_over(self, began: float) -> bool:
-        """Whether a run that began then must leave the rest to the line."""
+        """Return whether a run that began then must leave the rest to the queue."""
         return self._used + self._clock.monotonic() - began > BUDGET
 
     def spend(self, began: float) -> None:
-        """A run that began then has ended."""
+        """Count a run that began then and has ended now."""
         seconds = self._clock.monotonic() - began
         if seconds > CHEAP:
             self._used += seconds
@@ -52,11 +52,11 @@ class LoopBudget:
                 self._loop.call_soon(self._refill)
 
     def _refill(self) -> None:
-        """The next turn has begun."""
+        """A new turn begins with a whole budget."""
         self._used, self.is_used_up, self._is_refilling = 0.0, False, False
 
     def queue(self, step: Callable[[], None]) -> None:
-        """Call `step` once, in its turn."""
+        """Call `step` once, when it is at the head of the queue."""
         self._line.append(step)
         if not self._is_serving:
             self._is_serving = True

@@ -1,9 +1,9 @@
-"""Where an event stream's bytes go: straight to the transport, in one write per event.
+"""The outbox of an event stream: one write to the transport per event.
 
-Rule 1: nothing is queued here. The transport's buffer is the outbox; when it
-holds more than BRIDGE_SSE_OUTBOX bytes there is no room, and the subscriber
-waits for `drained`.
-Rule 2: the time of the last write is all that a heartbeat needs to know.
+Rule 1: nothing is queued here. The transport's buffer is the outbox. If it holds
+more than BRIDGE_SSE_OUTBOX bytes there is no room, and the subscriber waits for
+`drained`.
+Rule 2: a heartbeat needs only the time of the last write.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from bridge.broker.hub import Subscriber
 from bridge.wire.response import LAST_CHUNK, encode_chunk
 from bridge.wire.sse import HEARTBEAT, encode_event
 
-OPENING = b"retry: 1000\n:heartbeat\n\n"  # at once, so that a client can tell a stream from a buffering proxy
+# Sent at once, so that a client can tell a stream from a proxy that buffers.
+OPENING = b"retry: 1000\n:heartbeat\n\n"
 HEARTBEAT_EVENT = encode_event(b"{}", b"heartbeat")
 
 
@@ -41,11 +42,11 @@ class StreamOutbox:
         self._is_chunked = is_chunked
         self._beat = HEARTBEAT_EVENT if beats_as_event else HEARTBEAT
         self._timer: asyncio.TimerHandle | None = None
-        self._on_unread = on_unread  # called after a write whose bytes wait for the peer
-        self._write_deadline = write_deadline  # seconds that a peer has to read the end
+        self._on_unread = on_unread  # called after a write that leaves bytes in the buffer
+        self._write_deadline = write_deadline  # seconds that a peer has to read the last bytes
 
     def open(self, head: bytes, attach: Callable[[StreamOutbox], Subscriber]) -> None:
-        """Send the head and the opening, then connect the subscriber and have it catch up."""
+        """Send the head and the opening. Then connect the subscriber and let it catch up."""
         opening = OPENING + (self._beat if self._beat is HEARTBEAT_EVENT else b"")
         self._transport.write(head + (encode_chunk(opening) if self._is_chunked else opening))
         self.subscriber = attach(self)
@@ -53,7 +54,7 @@ class StreamOutbox:
 
     # Hot: once per event.
     def write(self, data: bytes) -> bool:
-        """True when the transport took it. One that is closing has lost its peer."""
+        """Return whether the transport took the bytes. One that is closing has lost its peer."""
         transport = self._transport
         if self.is_closed or transport.is_closing():
             return False
@@ -67,7 +68,7 @@ class StreamOutbox:
         return not (self.is_full or self.is_closed or self._transport.is_closing())
 
     def beat(self) -> None:
-        """A heartbeat, unless events are waiting to be read anyway."""
+        """Send a heartbeat, unless the buffer is full of events that the peer has still to read."""
         if self.has_room():
             self.write(self._beat)
 
@@ -82,27 +83,27 @@ class StreamOutbox:
             step()
 
     def drained(self) -> None:
-        """There is room again."""
+        """The buffer has room again."""
         self.is_full = False
         if self.subscriber is not None and not self.is_closed:
             self.subscriber.catch_up()
 
     def finish(self) -> None:
-        """End the stream cleanly: the last chunk, then the connection closes when all is sent."""
+        """End the stream cleanly: send the last chunk, and close when all bytes are sent."""
         if not self.is_closed:
             if self._is_chunked and not self._transport.is_closing():
                 self._transport.write(LAST_CHUNK)
             self._transport.close()
             self.close()
-            if (
-                self._transport.get_write_buffer_size()
-            ):  # else a peer that never reads would hold the descriptor for ever
+            # A peer that never reads must not hold the descriptor for ever.
+            if self._transport.get_write_buffer_size():
                 self._timer = self._loop.call_later(self._write_deadline, self._transport.abort)
 
     def close(self) -> None:
-        """The stream is over; called once or more."""
+        """The stream is over. May be called several times."""
         if self._timer is not None:
-            self._timer.cancel()  # also the one of `finish`: asyncio fails when a lost transport is aborted
+            # Also the timer of `finish`: asyncio fails if a lost transport is aborted.
+            self._timer.cancel()
         if self.is_closed:
             return
         self.is_closed = True

@@ -3,9 +3,9 @@
     a read ──► parser ──► request ──► _answer_request ──► READING again? the next one
                   └──► needs more: read on      └──► no time left: in a later turn (loop_budget.py)
 
-Rule 1: while an answer is due, what comes waits in the parser; beyond head_max bytes it waits in
-the peer. Reading goes on when the parser needs more, and not before.
-Rule 2: a deadline runs while the peer is waited for, and only then.
+Rule 1: while an answer is due, further bytes wait in the parser. Beyond head_max bytes reading
+pauses, and TCP holds the peer back. Reading resumes when the parser needs more, not before.
+Rule 2: a deadline runs only while the connection waits for its peer.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ class State(enum.Enum):
 
 
 class Reading(asyncio.BufferedProtocol):
-    """`_answer_request`, `_refuse` and `cut` are what a protocol adds."""
+    """A subclass adds `_answer_request`, `_refuse` and `cut`."""
 
     def __init__(self, house: House, transport: asyncio.Transport) -> None:
         self._house, self._transport = house, transport
         self._monotonic = house.services.clock.monotonic
         self._parser = RequestParser(house.limits, CHUNK_MOVES)
         self._has_eof = self._is_queued = False
-        self._noted = 0  # of held_bytes
-        self._late_bytes = 0  # of a request that is whole and waits for its turn
+        self._noted = 0  # the held_bytes that `house.held` was last given
+        self._late_bytes = 0  # of a complete request that waits for its turn of the loop
         self.state = State.READING
         self.deadline = 0.0
         self._stage = Stage.IDLE
@@ -52,12 +52,12 @@ class Reading(asyncio.BufferedProtocol):
         raise NotImplementedError
 
     def cut(self) -> None:
-        """End the connection, with what is unread."""
+        """End the connection at once; unread bytes are lost."""
         raise NotImplementedError
 
     @property
     def _has_more(self) -> bool:
-        """Requests that have come wait for their turn of the loop."""
+        """Is there a request that waits for its turn of the loop?"""
         return self._is_queued and self.state is State.READING
 
     @property
@@ -65,9 +65,9 @@ class Reading(asyncio.BufferedProtocol):
         return self.state is State.READING and self._stage is Stage.IDLE and not self._is_queued
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        # One buffer for all: the loop fills it and calls buffer_updated in one step. An
-        # asyncio.Protocol would get a fresh 256 KiB for each read, which malloc maps, shrinks and
-        # unmaps again: three system calls a request.
+        # All connections share one buffer: the loop fills it and calls buffer_updated in one step.
+        # asyncio.Protocol would get a new 256 KiB for each read. malloc would map, shrink and
+        # unmap it: three system calls a request.
         return self._house.receive_buffer
 
     # Hot: once per request.
@@ -84,14 +84,14 @@ class Reading(asyncio.BufferedProtocol):
             self._note_held()
 
     def _read_on(self) -> None:
-        """Answer what the parser holds, as far as this turn of the loop has time for it."""
+        """Answer the requests in the parser, as far as this turn of the loop has time."""
         budget, began = self._house.budget, self._monotonic()
         if budget.is_used_up:
             self._queue()
             return
         while self._read_one():
             if self._transport.is_closing():
-                break  # the peer is gone: asyncio warns of each write to a dead transport
+                break  # the peer is gone, and asyncio logs each write to a dead transport
             if budget.is_over(began):
                 self._queue()
                 break
@@ -99,7 +99,7 @@ class Reading(asyncio.BufferedProtocol):
 
     # Hot: once per request.
     def _go_on(self) -> None:
-        """An answer is out: read on, if anything has come meanwhile."""
+        """An answer was sent. Answer the next request, if one has arrived meanwhile."""
         if self.state is State.READING and self._parser.is_empty:
             self._need_more()
         else:
@@ -117,7 +117,7 @@ class Reading(asyncio.BufferedProtocol):
             self._queue()
 
     def _read_one(self) -> bool:
-        """Answer the next request, or read a part of it; True when there is more to do."""
+        """Answer the next request, or parse a part of it. Return whether there is more to do."""
         if self.state is not State.READING:
             return False
         try:
@@ -149,7 +149,7 @@ class Reading(asyncio.BufferedProtocol):
 
     @property
     def held_bytes(self) -> int:
-        """What the peer has sent and what it has not read, as far as it is in this process."""
+        """Bytes in this process that the peer has sent, or has not read yet."""
         unread = self._transport.get_write_buffer_size()
         return self._parser.held_bytes + self._late_bytes + unread
 
@@ -161,7 +161,7 @@ class Reading(asyncio.BufferedProtocol):
 
     @property
     def waits_since(self) -> float | None:
-        """Since when its peer has been waited for; None = it is answered, or streams."""
+        """Since when it waits for its peer; None while it is answered or streams."""
         if self.state is not State.READING or self._is_queued:
             return None
         return self.deadline - self._house.patience[self._stage]

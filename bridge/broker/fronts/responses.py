@@ -1,4 +1,4 @@
-"""Reply -> bytes, as one piece for one write. Hot: once per answer."""
+"""Reply -> bytes, in one piece for one write. Hot: once per answer."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from bridge.wire.sse import HEARTBEAT_FIELD
 SSE_FIELDS = {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-cache, no-transform",
-    "X-Accel-Buffering": "no",  # nginx passes events at once
+    "X-Accel-Buffering": "no",  # nginx then passes events on at once
     "Connection": "close",
 }
-# Of JSON, and of a file: no page of another site may use it as a script, a style or an image
-# (Fetch standard).
+# For JSON and for downloads: no page of another site may use them as a script, a style or an
+# image (Fetch standard).
 GUARDED = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
 NO_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
 @lru_cache(maxsize=64)
 def _start(status: int, content_type: str, cache: str) -> bytes:
-    """Status line and the fields that depend on these only, without the empty line."""
+    """The status line and the fields that depend only on the arguments, without the empty line."""
     fields = (
         {"Cache-Control": cache}
         if status in NO_BODY
@@ -49,7 +49,10 @@ def encode_reply(
     is_head: bool,
     headers: Iterable[tuple[str, str]] = (),
 ) -> bytes:
-    """`connection` is a whole Connection field line or nothing; `headers` are added to the reply's own."""
+    """The whole response.
+
+    `connection` is a whole Connection field line, or empty. `headers` are added to the reply's own.
+    """
     extra = (
         b"".join(_field(name, value) for name, value in (*reply.headers, *headers))
         if reply.headers or headers
@@ -68,7 +71,7 @@ def encode_reply(
 
 
 def _field(name: str, value: str) -> bytes:
-    # encode_response_head refuses CR, LF and NUL: an echoed Origin cannot add a field.
+    # encode_response_head refuses CR, LF and NUL, so an echoed Origin cannot add a field.
     return encode_response_head(200, {name: value}).split(b"\r\n", 1)[1][:-2]
 
 
@@ -89,7 +92,11 @@ def encode_download_head(
 def encode_stream_head(
     is_chunked: bool, heartbeat_ms: int, headers: Iterable[tuple[str, str]] = ()
 ) -> bytes:
-    """HTTP/1.0 gets a stream that ends with the connection, never chunks (nginx speaks it by default)."""
+    """The head of an event stream.
+
+    An HTTP/1.0 client (nginx by default) gets a stream that ends with the connection, and no
+    chunks.
+    """
     fields = {**SSE_FIELDS, HEARTBEAT_FIELD: str(heartbeat_ms), **dict(headers)}
     if is_chunked:
         fields["Transfer-Encoding"] = "chunked"

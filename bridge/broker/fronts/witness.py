@@ -1,16 +1,16 @@
-"""What is counted and logged of each answer, and the id by which an answer and its log line find each other.
+"""Access log, response counters, and the X-Request-Id that links an answer to its log line.
 
-Rule 1: an answer has an `X-Request-Id` when its request had one (if that is
-sane, the same), and when it is a refusal. Other answers have none and are not
-logged, unless the log is at DEBUG: that keeps the usual request free of it.
-Rule 2: a refusal is one line at INFO. What happens in ordinary traffic (no such
-ticket, no reply in time, somebody else's claim) is one at DEBUG.
-Rule 3: whoever makes refusals must not fill the log: at most so many lines
-between two sweeps, and one that says how many more there were.
-asyncio's own lines have such a bound too: it warns of each write to a dead connection.
-Rule 4: a line is short: a path is as long as a head may be, and is cut.
-Rule 5: no line holds a request's body, a reply's text or a query: paths and
-reasons only.
+Rule 1: an answer has an `X-Request-Id` if its request had one (the same, if that is
+sane), or if it is a refusal. Other answers have none, and are logged only at DEBUG.
+So the usual request costs nothing here.
+Rule 2: a refusal is one line at INFO. A refusal of ordinary traffic (no such ticket,
+no reply in time, another watcher's claim) is one line at DEBUG.
+Rule 3: a peer that causes refusals must not fill the log. There is a bound on the lines
+between two sweeps, and one line gives the number of those beyond it. asyncio's lines
+have such a bound too, because asyncio logs each write to a dead connection.
+Rule 4: a line is short. A path may be as long as a request's head, so it is truncated.
+Rule 5: no line holds a request's body, a reply's text or a query: only paths and
+reasons.
 """
 
 from __future__ import annotations
@@ -45,20 +45,20 @@ class Witness:
         self._is_tracing = log.isEnabledFor(logging.DEBUG)
 
     def request_id(self, request: Request | None) -> str:
-        """The request's own id, if it is sane, or a new one."""
+        """The request's own id if it is sane, else a new one."""
         given = request.fields.get("x-request-id", "") if request is not None else ""
         return given if SANE.fullmatch(given) else secrets.token_hex(4)
 
     # Hot: once per request.
     def answered(self, request: Request, reply: Reply, transport: asyncio.BaseTransport) -> Headers:
-        """Count an answer; return the header fields that it gets."""
+        """Count an answer. Return the header fields to add to it."""
         self._metrics.responses[reply.status] += 1
         if not reply.reason and not self._is_tracing and "x-request-id" not in request.fields:
             return ()
         return self._told(request, reply, transport)
 
     def refused(self, reply: Reply, transport: asyncio.BaseTransport) -> Headers:
-        """Count a refusal of what was no request."""
+        """Count a refusal of bytes that were not a request."""
         self._metrics.responses[reply.status] += 1
         return self._told(None, reply, transport)
 
@@ -106,25 +106,28 @@ class Witness:
         )
 
     def sweep(self) -> None:
-        """A second has passed, or less."""
+        """Begin a new interval of the bounds. The server calls it every second or more often."""
         self._lines = 0
         if self._unlogged:
-            log.info("refused, and not logged one by one count=%d", self._unlogged)
+            log.info("further refusals, not logged one by one count=%d", self._unlogged)
             self._unlogged = 0
         self._asyncio_lines = 0
         if self._asyncio_unlogged:
-            log.warning("asyncio said more, not logged count=%d", self._asyncio_unlogged)
+            log.warning("further asyncio lines, not logged count=%d", self._asyncio_unlogged)
             self._asyncio_unlogged = 0
 
     def may_log(self, record: logging.LogRecord) -> bool:
-        """The filter of asyncio's logger."""
+        """The filter of asyncio's logger: return whether the record may be logged."""
         self._asyncio_lines += 1
         if self._asyncio_lines > ASYNCIO_LINES:
             self._asyncio_unlogged += 1
         return self._asyncio_lines <= ASYNCIO_LINES
 
     def failed(self, request: Request) -> str:
-        """A handler raised what it must not; called while the exception is handled. Returns the request's id."""
+        """Log that a handler raised an unexpected exception, and return the request's id.
+
+        Call it while the exception is being handled.
+        """
         request_id = self.request_id(request)
         log.exception("handler failed id=%s method=%s path=%s", request_id, *_what(request))
         return request_id

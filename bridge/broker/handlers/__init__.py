@@ -1,17 +1,21 @@
-"""What the broker does for each route: (Request, Services, name) -> Answer.
+"""The handler of each route: (Request, Services, name) -> Answer.
 
-`name` is the id in the path ("" where the route has none). No handler waits,
-and none has ever seen a connection; errors are PeerErrors, which the front
-turns into problem documents.
+`name` is the id in the path ("" where the route has none). No handler waits, and
+none sees a connection. Errors are PeerErrors, which the front turns into problem
+documents.
 
-    agents.py    registration, heartbeats, subscriptions
-    tickets.py   send, poll, claim, acknowledge, show
-    streams.py   event streams
-    subscribers.py  what is subscribed under a name, and polling all of it
-    replies.py   replies and waiting for them
-    pages.py     health, debug
-    scrape.py    metrics
-    backup.py    a copy of the store
+    agents.py       registration, heartbeats, subscriptions
+    tickets.py      send, poll, claim, acknowledge
+    history.py      a ticket with its history; shown, aside
+    dropping.py     an operator ends tickets: drop, purge
+    streams.py      event streams
+    subscribers.py  the agents that are subscribed under a name, and one poll for all of them
+    replies.py      replies, and waiting for them
     observation.py  overview, live events, search
-    web.py       the page: files of broker/web
+    pages.py        health, debug
+    scrape.py       metrics
+    backup.py       a copy of the store
+    web.py          the page: files of broker/web
+
+A handler checks the request and decides. The front sends the answer.
 """

@@ -1,4 +1,9 @@
-"""Registration, heartbeats, subscriptions."""
+"""Registration, heartbeats, subscriptions.
+
+Rule 1: a registration is answered when it is on disk. A heartbeat is in memory only.
+Rule 2: what peers send stays in memory, so each text, registration and list has a bound.
+Rule 3: when a watcher is gone, `abandon` removes what only it had left.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +27,11 @@ from bridge.wire.request import Request
 from bridge.wire.target import decode_query
 
 log = logging.getLogger("bridge.broker")
-INTERVAL_MAX = 86_400_000  # ms; a heartbeat less than daily is no heartbeat
+INTERVAL_MAX = 86_400_000  # ms; an interval of more than a day shows no presence
 REGISTRATION_MAX = 16384  # bytes of one as JSON
 REGISTRATIONS_MAX = 64 << 20  # bytes of memory of all of them: 10,000 of the usual ones take 15 MiB
-AGENTS_BYTES = (
-    4 << 20
-)  # of one answer of GET /agents; clients that follow no Link still see 10,000 usual ones
+# Bytes of one answer of GET /agents. Clients that do not follow Link still see 10,000 usual agents.
+AGENTS_BYTES = 4 << 20
 REPORT_FIELDS = (
     "tier",
     "session",
@@ -40,10 +44,9 @@ REPORT_FIELDS = (
     "cpuPercent",
     "memoryBytes",
 )
-REPORT_TEXT_MAX = (
-    256  # characters of a report's text that are kept: they stay in memory for each agent
-)
-DEFAULT_SUBSCRIBER = "default"  # whoever subscribes without a name
+# Characters of a report's text that are kept: they stay in memory for each agent.
+REPORT_TEXT_MAX = 256
+DEFAULT_SUBSCRIBER = "default"  # the name of a subscriber that sends none
 
 
 def register(request: Request, services: Services, name: str) -> Answer:
@@ -53,7 +56,8 @@ def register(request: Request, services: Services, name: str) -> Answer:
     if known is None and not services.registry.has_room(services.settings.agents_max):
         raise PeerError(
             429,
-            f"there are {services.settings.agents_max} registered agents (BRIDGE_AGENTS_MAX); remove one first",
+            f"there are {services.settings.agents_max} registered agents (BRIDGE_AGENTS_MAX); "
+            "remove one first",
             {"Retry-After": "60"},
             reason="agents_max",
         )
@@ -88,7 +92,8 @@ def _check_size(services: Services, agent: Agent, record: str) -> None:
     if services.registry.weight_with(agent.agent_id, body.weight(record)) > REGISTRATIONS_MAX:
         raise PeerError(
             429,
-            f"all registrations together take {REGISTRATIONS_MAX} bytes of memory; unregister some first",
+            f"all registrations together take {REGISTRATIONS_MAX} bytes of memory; "
+            "unregister some first",
             {"Retry-After": "60"},
             reason="agents_max",
         )
@@ -99,7 +104,7 @@ def _record(agent: Agent) -> dict[str, Any]:
 
 
 def restore(services: Services, record: dict[str, Any]) -> None:
-    """Take over an agent as the journal kept it."""
+    """Take over an agent from the journal's record."""
     agent = Agent(
         record["agentId"],
         record["type"],
@@ -115,7 +120,10 @@ def _shown(agent: Agent, services: Services) -> dict[str, object]:
 
 
 def list_agents(request: Request, services: Services, name: str) -> Answer:
-    """In the order of their registration, as many as fit one answer; a Link (RFC 8288) leads to the next."""
+    """List agents in order of registration, as many as fit one answer.
+
+    A Link (RFC 8288) leads to the next answer.
+    """
     query = decode_query(request.query)
     limit = query_int(query, "limit", body.INT_MAX, 1, body.INT_MAX)
     last = query_int(query, "after", 0, 0, body.INT_MAX)
@@ -125,7 +133,10 @@ def list_agents(request: Request, services: Services, name: str) -> Answer:
 def _listed(
     services: Services, query: dict[str, str], limit: int, last: int
 ) -> Iterator[Reply | None]:
-    """10,000 agents take 200 ms: in parts. They are those of the first part."""
+    """Make the list in parts, because 10,000 agents take 200 ms.
+
+    The agents are those that were registered at the first part.
+    """
     parts: list[bytes] = []
     size = 0
     for looked, (place, agent) in enumerate(list(services.registry.listed(last)), 1):
@@ -180,7 +191,7 @@ def heartbeat(request: Request, services: Services, name: str) -> Answer:
     watcher_in(fields)
     agent = _registered(services, name)
     at = rfc3339(services.clock.wall_ms())
-    # Not written to disk: a heartbeat says "now", and a restart is another now.
+    # Not written to disk: after a restart an old heartbeat means nothing.
     services.registry.agents[name] = replace(agent, last_heartbeat=at)
     presence = services.registry.presence(name)
     presence.heartbeat_at = services.clock.monotonic()
@@ -194,7 +205,7 @@ def heartbeat(request: Request, services: Services, name: str) -> Answer:
 
 
 def _report(fields: dict[str, Any]) -> dict[str, Any]:
-    """What is kept of a report: what we know, cut to a bound."""
+    """The part of a report that is kept: the known fields, cut to a bound."""
     texts = {key: _cut(fields[key]) for key in REPORT_FIELDS if isinstance(fields.get(key), str)}
     found = {key: number(fields, key) for key in REPORT_FIELDS}
     numbers = {key: value for key, value in found.items() if value is not None}
@@ -219,7 +230,7 @@ def _cut(said: Any) -> Any:
 
 
 def watcher_in(fields: Mapping[str, Any]) -> str:
-    """Which watcher asks, where it says so (⊕ `watcher`, in a body or a query). Raises PeerError 400."""
+    """The watcher's name in a body or a query (⊕ `watcher`), or "". Raises PeerError 400."""
     watcher = fields.get("watcher")
     return "" if watcher is None else check_id(watcher, "watcher")
 
@@ -236,9 +247,8 @@ def subscribe(request: Request, services: Services, name: str) -> Answer:
         and name in subscriptions.agents(subscriber)
         and (subscriber, name) not in subscriptions.owned(watcher)
     ):
-        subscriptions.own(
-            watcher, subscriber, name
-        )  # it is there already, and now this watcher's too
+        # The subscription exists already. Now this watcher owns it too.
+        subscriptions.own(watcher, subscriber, name)
         return Reply(204)
     subscriptions.check_room(subscriber, name)
     commit = services.journal.put_subscription(subscriber, name, services.ledger.seq)
@@ -275,14 +285,18 @@ def give_up(services: Services, subscriber: str, agent_id: str) -> Commit:
 
 
 def abandon(services: Services, watcher: str) -> None:
-    """The watcher is gone. What it alone had subscribed is given up, if another receives under the name: its stream
-    would go on carrying agents that nothing serves. Else it stays, for a restart, as ever."""
+    """Remove what a gone watcher left.
+
+    If another watcher receives under the same name, the subscriptions that only the gone one
+    owned are removed: the other's stream would carry agents that it does not serve. Otherwise
+    they stay, for a restart of the watcher.
+    """
     services.registry.drop_reports(watcher)
     now = services.clock.monotonic()
     for subscriber, agent_id in services.subscriptions.leave(watcher):
         if services.subscriptions.receivers(subscriber, now):
             log.info(
-                "given up, its watcher is gone agent=%s subscriber=%s watcher=%s",
+                "subscription removed, its watcher is gone agent=%s subscriber=%s watcher=%s",
                 agent_id,
                 subscriber,
                 watcher,

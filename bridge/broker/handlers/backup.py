@@ -1,7 +1,7 @@
 """GET /backup: a copy of the store as it is now, made while the broker runs.
 
-The bytes go to the client, and the client writes the file: the broker writes no path that a caller
-names. One copy at a time: each needs as much room on the disk as the store has.
+The bytes go to the client, and the client writes the file. The broker writes to no path that a
+caller names. There is one copy at a time: each needs as much disk space as the store.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bridge.broker.services import Services
 from bridge.errors import PeerError
 from bridge.wire.request import Request
 
-COPY_MAX = 3600.0  # seconds that a copy may take: the WAL grows until it is made
+COPY_MAX = 3600.0  # seconds that a copy may take: the WAL grows meanwhile
 
 
 def backup(request: Request, services: Services, name: str) -> Answer:

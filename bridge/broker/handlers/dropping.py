@@ -1,13 +1,15 @@
-"""An operator ends what is pending: one ticket, or all of an agent's.
+"""An operator ends pending tickets: one, or all of an agent.
 
     DELETE /tickets/{id}?reason=               200 {dropped: 0 or 1, status}
     DELETE /agents/{id}/tickets/pending?reason=  200 {dropped, left}
 
-Rule 1: a dropped ticket stays, with the stage `dropped` and the reason in its history. Its waiters are told, as when
-it expires.
-Rule 2: a running claim does not hold it up. If the ticket is typed all the same, its acknowledgement adds its stages.
-Rule 3: what is finished already stays as it is; the answer names its status, and counts nothing.
-Rule 4: one request ends PURGE_MAX tickets at most, the oldest; `left` says how many are pending still.
+Rule 1: a dropped ticket is kept, with the stage `dropped` and the reason in its history. Its
+waiters are woken, as when it expires.
+Rule 2: a running claim does not prevent it. If the ticket is typed nevertheless, its
+acknowledgement adds its stages.
+Rule 3: a finished ticket does not change. The answer has its status, and `dropped` is 0.
+Rule 4: one request ends at most PURGE_MAX tickets, the oldest. `left` is the number of tickets
+that are still pending.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from bridge.errors import PeerError
 from bridge.wire.request import Request
 from bridge.wire.target import decode_query
 
-PURGE_MAX = 1000  # BRIDGE_QUEUE_MAX's default: one request is enough; 20 ms of the loop
+PURGE_MAX = 1000  # BRIDGE_QUEUE_MAX's default, so one request is enough; 20 ms of the loop
 
 
 def _reason(request: Request) -> str:
@@ -42,7 +44,7 @@ def drop(request: Request, services: Services, name: str) -> Answer:
 
 
 def purge(request: Request, services: Services, name: str) -> Answer:
-    # The name is not checked: a store may hold one that an older broker let in.
+    # The name is not checked: a store may hold one that an older broker accepted.
     reason, wall_ms = _reason(request), services.clock.wall_ms()
     found = services.hub.read(name, 0, PURGE_MAX + 1)
     pending = [entry for entry in found[:PURGE_MAX] if not entry.head.is_final]

@@ -1,12 +1,14 @@
-"""A ticket with its history: what it says, waiting for a stage of it, and the stages that change no status.
+"""A ticket with its history, waiting for a stage, and the stages that change no status.
 
-    POST /tickets/{id}/shown                 a terminal has the whole ticket
-    POST /tickets/{id}/aside                 its watcher lets others pass it, and says why
-    GET  /tickets/{id}?stage=shown&waitMs=N  the ticket once it has that stage, or when the time is up
+    POST /tickets/{id}/shown                 a terminal shows the whole ticket
+    POST /tickets/{id}/aside                 its watcher lets other tickets pass it, with a reason
+    GET  /tickets/{id}?stage=shown&waitMs=N  the ticket, when it has that stage or the time is up
 
-Rule 1: `shown` and `aside` add a stage and change no status. Each is durable before it is answered, like an acknowledgement.
-Rule 2: a wait answers 200 with the ticket as it stands; the reader looks in its history. `awaited` in the answer
-says that the broker knows the question: an older one ignores the query, and answers at once.
+Rule 1: `shown` and `aside` add a stage and change no status. Like an acknowledgement, each is on
+disk before it is answered.
+Rule 2: a wait answers 200 with the present ticket, and the client looks in its history. The member
+`awaited` shows that the broker supports the wait: an older one ignores the query and answers at
+once.
 """
 
 from __future__ import annotations
@@ -27,9 +29,10 @@ from bridge.timestamp import rfc3339
 from bridge.wire.request import Request
 from bridge.wire.target import decode_query
 
-PLACE = ("pane", "tty", "terminal")  # what `show` may say of where the ticket can be read
+PLACE = ("pane", "tty", "terminal")  # members by which `show` describes its terminal
 PLACE_MAX = 256  # characters of each: a tty is a path, and the history stays in memory
-REASON_MAX = 512  # characters, of why a ticket was set aside
+REASON_MAX = 512  # characters of the reason why a ticket was set aside
+# The stages that a request can wait for.
 STAGES = (
     "claimed",
     "injected",
@@ -39,7 +42,7 @@ STAGES = (
     "replied",
     "expired",
     "dropped",
-)  # that can be waited for
+)
 
 
 def shown(request: Request, services: Services, name: str) -> Answer:
@@ -69,7 +72,7 @@ def _kept(services: Services, entry: Entry, state: State) -> Answer:
 
 def show(request: Request, services: Services, name: str) -> Answer:
     query = decode_query(request.query)
-    services.ledger.get(name)  # 404 comes first
+    services.ledger.get(name)  # 404 comes before any other error
     stage = query.get("stage")
     if stage is None:
         if "waitMs" in query:
@@ -91,13 +94,16 @@ def _ticket(services: Services, name: str, more: dict[str, Any]) -> Reply:
 
 
 def _has_stage(services: Services, name: str, stage: str) -> bool:
-    """True, too, where the ticket is gone: the answer is its 404 then."""
+    """Return whether it has the stage. Also True if the ticket is gone: the answer is then 404."""
     entry = services.ledger.find(name)
     return entry is None or any(known["stage"] == stage for known in entry.state.stages)
 
 
 def _with_lease(entry: Entry) -> list[dict[str, object]]:
-    """The history, with the end of its lease as evidence of the last claim: renewals are no stages of their own."""
+    """The history, in which the last claim has the end of the lease as its evidence.
+
+    A renewal is no stage of its own.
+    """
     stages, claim = entry.history(), entry.state.claim
     last = max(
         (index for index, stage in enumerate(stages) if stage["stage"] == "claimed"), default=None

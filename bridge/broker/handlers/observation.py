@@ -1,4 +1,8 @@
-"""What there is to see: the overview, live events, search. WIRE's ⊕ additions for people and their programs."""
+"""Overview, live events, search: WIRE's ⊕ additions for people and their programs.
+
+Rule 1: a long answer is made in parts, and other requests come between them.
+Rule 2: a reader of events never holds up a ticket (events.py).
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ from bridge.wire.target import decode_query
 
 ROWS, ROWS_MAX = 1000, 10000  # agents of one overview
 FOUND, FOUND_MAX = 50, 200  # tickets of one search
-TEXT_MAX = 1000  # characters that are searched for
+TEXT_MAX = 1000  # characters of a search text
 STATUSES = (PENDING, ACKNOWLEDGED, RESPONDED, EXPIRED, DROPPED)
 
 
@@ -35,7 +39,7 @@ def overview(request: Request, services: Services, name: str) -> Answer:
 
 
 def _overview(services: Services, names: list[str], limit: int) -> Iterator[Reply | None]:
-    """The rows of 10,000 agents take 400 ms: in parts, and the totals when they are there."""
+    """Make the rows in parts, because 10,000 agents take 400 ms. Take the totals at the end."""
     rows: list[bytes] = []
     for number, agent_id in enumerate(names[:limit], 1):
         if number % PART_ROWS == 0:
@@ -50,15 +54,15 @@ def _overview(services: Services, names: list[str], limit: int) -> Iterator[Repl
         "latency": _latency(services),
         "truncated": len(names) > limit,
     }
-    told = b'%b,"agents":[%b]}' % (body.encode(content)[:-1], b",".join(rows))
-    yield Reply(200, told)
+    text = b'%b,"agents":[%b]}' % (body.encode(content)[:-1], b",".join(rows))
+    yield Reply(200, text)
 
 
 def _names(agent_id: str | None, services: Services) -> list[str]:
     if agent_id is None:
         return sorted(services.rows.names())
     if not services.registry.is_known(agent_id):
-        raise PeerError(404, f"nobody ever named an agent {agent_id!r} here")
+        raise PeerError(404, f"no request here ever named an agent {agent_id!r}")
     return [agent_id]
 
 

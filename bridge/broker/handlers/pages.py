@@ -35,7 +35,7 @@ def _connections(services: Services) -> Iterator[Reply | None]:
     counted, now = services.metrics, services.clock.monotonic()
     tiers = yield from count_tiers(services)
     content = {
-        # A request becomes a stream in one step of the loop: no page ever sees one in between.
+        # A request becomes a stream in one step of the loop, so none is ever pending.
         "sse": {"active": counted.streams_open, "pending": 0, "failed": counted.failed_lately(now)},
         "longpoll": {"active": tiers.agents["longpoll"], "waiting": services.longpolls},
         "polling": {"active": tiers.polled},
@@ -46,7 +46,7 @@ def _connections(services: Services) -> Iterator[Reply | None]:
 def agent_status(request: Request, services: Services, name: str) -> Answer:
     registry, now = services.registry, services.clock.monotonic()
     if not registry.is_known(name):
-        raise PeerError(404, f"nobody ever named an agent {name!r} here")
+        raise PeerError(404, f"no request here ever named an agent {name!r}")
     agent, report, backlog = (
         registry.agents.get(name),
         registry.report(name),

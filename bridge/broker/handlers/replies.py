@@ -1,8 +1,9 @@
 """Replies, and waiting for them. A waiter that gives up changes nothing.
 
-A ticket that has expired or was dropped gets no reply, and its waiters are told at once: `/wait` is 408, and the
-stream has its `timeout` event. A poll with `ended=1` is 200 with the ticket as it stands; one without waits on, since
-to an older client 200 means a reply.
+A ticket that has expired or was dropped gets no reply, and its waiters are answered at once.
+`/wait` answers 408, and the stream sends its `timeout` event. A poll with `ended=1` answers 200
+with the present ticket. A poll without `ended=1` continues to wait, because for an older client
+200 means a reply.
 """
 
 from __future__ import annotations
@@ -60,21 +61,22 @@ def reply(request: Request, services: Services, name: str) -> Answer:
 
 
 def _is_repeated(entry: Entry, payload: object) -> bool:
-    """Was the same said before? The answer may have been lost on its way."""
+    """Is it the same reply again? The answer to the first request may have been lost."""
     response = entry.head.response
     return response is not None and body.canonical(response["payload"]) == body.canonical(payload)
 
 
 def _check_bounds(services: Services, origin: str, replier: str) -> None:
-    """A reply that becomes a ticket is under the bounds of a send; its rate is the replier's.
+    """A reply that becomes a ticket has the bounds of a send. Its rate is that of the replier.
 
-    Raises PeerError 429 or 503. Nothing is lost by it: the ticket stays, and can be replied to again.
+    Raises PeerError 429 or 503. Nothing is lost: the ticket is unchanged, and the replier can try
+    again.
     """
     try:
         services.ledger.check_room(origin)
         services.limits.check(replier, services.clock.monotonic(), REPLIES)
     except PeerError as error:
-        error.detail = f"the reply was not kept; say it again. {error.detail}"
+        error.detail = f"the reply was not kept; send it again. {error.detail}"
         raise
 
 
@@ -107,16 +109,16 @@ def _reply_or(services: Services, ticket_id: str, otherwise: Reply) -> Reply:
 
 
 def _is_settled(entry: Entry) -> bool:
-    """Has it a reply, or will it never have one?"""
+    """Does it have a reply, or can it never get one?"""
     return entry.state.response is not None or entry.state.has_ended
 
 
 def _poll_reply(services: Services, ticket_id: str, tells_end: bool) -> Reply:
     entry = services.ledger.find(ticket_id)
-    is_told = entry is not None and (
+    is_answer = entry is not None and (
         _is_settled(entry) if tells_end else entry.state.response is not None
     )
-    return json_reply(200, entry.to_json()) if entry and is_told else Reply(204)
+    return json_reply(200, entry.to_json()) if entry and is_answer else Reply(204)
 
 
 def get_reply(request: Request, services: Services, name: str) -> Answer:
@@ -156,7 +158,8 @@ def _no_reply(entry: Entry, is_over: bool) -> Reply:
         return problem(
             PeerError(
                 408,
-                f"no reply to ticket {entry.ticket_id!r} within its {entry.timeout_ms} ms; it stays as it is, ask again",
+                f"no reply to ticket {entry.ticket_id!r} within its {entry.timeout_ms} ms; "
+                "it stays as it is, ask again",
                 reason="no_reply",
             )
         )

@@ -1,4 +1,4 @@
-"""GET /metrics: what the rooms have counted, as the families of families.py."""
+"""GET /metrics: the broker's counters as the families of families.py."""
 
 from __future__ import annotations
 

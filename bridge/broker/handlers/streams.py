@@ -1,4 +1,4 @@
-"""Event streams: one agent's tickets, or many agents' on one connection."""
+"""Event streams: the tickets of one agent, or of many agents on one connection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from bridge.ticket import check_id
 from bridge.wire.request import Request
 from bridge.wire.target import decode_query
 
-STREAMS_MAX = 64  # of one agent, and under one name: each of them is written every ticket once more
+# Streams of one agent, and under one name: each ticket is written once more for each of them.
+STREAMS_MAX = 64
 
 
 def check_streams(services: Services) -> None:
@@ -22,14 +23,15 @@ def check_streams(services: Services) -> None:
     if services.settings.disable_sse:
         raise PeerError(
             503,
-            "event streams are switched off (DISABLE_SSE); use GET /agents/{id}/tickets/pending?waitMs=",
+            "event streams are switched off (DISABLE_SSE); "
+            "use GET /agents/{id}/tickets/pending?waitMs=",
             {"Retry-After": "60"},
             reason="streams_off",
         )
 
 
 def _check_room(count: int, whose: str, otherwise: str) -> None:
-    """Raises PeerError 503, at which a watcher takes to long-polls, when there is no room."""
+    """Raises PeerError 503 if there is no room. A watcher then uses long-polls."""
     if count >= STREAMS_MAX:
         detail = f"{whose} has {count} event streams already; close one, or GET {otherwise}?waitMs="
         raise PeerError(503, detail, {"Retry-After": "60"}, reason="streams_max")
@@ -43,7 +45,7 @@ def heartbeat_as_event(query: dict[str, str]) -> bool:
 
 
 def _cursor(request: Request, query: dict[str, str], services: Services) -> int:
-    """Last-Event-ID wins over ?after=. One that this broker never gave out means: everything is new."""
+    """The cursor: Last-Event-ID, else ?after=. One that is not of this store counts as 0."""
     after = query_int(query, "after", 0, 0, body.INT_MAX)
     last = request.fields.get("last-event-id", "").strip()
     if last:

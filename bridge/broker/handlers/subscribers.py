@@ -1,8 +1,10 @@
-"""What is subscribed under a name, and polling all of it at once: the tiers below the shared stream.
+"""The agents that are subscribed under a name, and one poll for all of them.
 
-A cursor says what the name's reader has seen of the agents that it had then. A stream adds what each agent is owed
-beyond that (subscriptions.py). A poll does not: an answer with what is owed, and not acknowledged yet, would come
-again at once, for ever. So who polls, and adds an agent, reads the backlog of that agent by itself.
+These are the tiers below the shared stream. A cursor covers the tickets of the agents that the
+subscriber had so far. A stream also sends what each agent is owed beyond the cursor
+(subscriptions.py). A poll does not: owed tickets that are not acknowledged yet would be in each
+answer at once, for ever. So a client that polls and adds an agent reads the backlog of that agent
+by a request of its own.
 """
 
 from __future__ import annotations
@@ -50,13 +52,13 @@ def pending_of_subscriber(request: Request, services: Services, name: str) -> An
         services.subscriptions.polled(name, services.clock.monotonic())
     if not poll.wait_ms or _has_any(services, name, poll.after):
         return answer()
-    has_any = partial(_has_any, services, name, poll.after)  # its agents may change meanwhile
+    has_any = partial(_has_any, services, name, poll.after)  # the name's agents may change
     waiters = services.hub.polls.by_subscriber
     return wait_for_poll(services, poll, partial(waiters.wait_until, name, has_any), answer)
 
 
 def _backlogs(services: Services, name: str, poll: Poll) -> Reply:
-    """The oldest after the cursor, of all agents."""
+    """The oldest tickets after the cursor, of all agents."""
     due = OfAgents(services.hub, poll.after)
     found: list[Entry] = []
     for agent_id in services.subscriptions.agents(name):

@@ -1,4 +1,9 @@
-"""Send, poll, claim, acknowledge."""
+"""Send, poll, claim, acknowledge.
+
+Rule 1: a request that changes a ticket is answered when the change is on disk.
+Rule 2: a poll removes nothing. A ticket leaves the backlog when it is acknowledged.
+Rule 3: all bounds are checked before the ticket is made.
+"""
 
 from __future__ import annotations
 
@@ -22,19 +27,21 @@ from bridge.timestamp import rfc3339
 from bridge.wire.request import Request
 from bridge.wire.target import decode_query
 
-TIMEOUT_MAX = 86_400_000  # ms that a waiter may ask for: one day
+TIMEOUT_MAX = 86_400_000  # ms that a wait for a reply may take: one day
 TTL_MAX = 366 * 86_400_000  # ms
 WAIT_MAX = 60_000  # ms, WIRE
 ACCEPTED = '{"ticketId":%s,"status":"pending","waitEndpoint":%s}'
-EVIDENCE_MAX = 16384  # bytes of JSON; two stages of a history that stays in memory have it
-EVIDENCE_TEXT = 2048  # characters of a text in evidence that is too long
+EVIDENCE_MAX = 16384  # bytes of JSON; two stages of a history hold it, and stay in memory
+EVIDENCE_TEXT = 2048  # characters of each text, if the evidence is too long
 UNKNOWN = ',"known":false}'  # the agent is neither registered nor received for
-NAMES = ("origin", "threadId")  # of metadata; each event that tells of a ticket has them
-SAID_MAX = 8192  # characters of such a name: no agent has one as long, and older senders may say more than a name
+NAMES = ("origin", "threadId")  # members of metadata; each event about a ticket has them
+# Characters of such a name. No agent's name is so long, but older senders may send more than a
+# name.
+SAID_MAX = 8192
 RESERVED_IDS = {"stream"}  # GET /tickets/stream is the shared stream
 
 
-@lru_cache(maxsize=1024)  # names that are sent to again and again; one that is refused is not kept
+@lru_cache(maxsize=1024)  # most sends go to the same few names; a refused name is not cached
 def check_agent(name: str) -> None:
     check_name(name, "agentId")
 
@@ -48,9 +55,8 @@ def send(request: Request, services: Services, name: str) -> Answer:
         if known is not None:
             return _accepted(*known, services.registry.is_served(name))
     is_served = services.registry.is_served(name)
-    services.ledger.check_room(
-        name, not is_served
-    )  # first: a send that is refused for want of it takes nothing from the rate
+    # Before the rate: a send that is refused for lack of room takes no token.
+    services.ledger.check_room(name, not is_served)
     services.limits.check(name, services.clock.monotonic())
     services.registry.note_named(name)
     return _accepted(*services.ledger.accept_unbounded(name, draft, not is_served), is_served)
@@ -58,8 +64,11 @@ def send(request: Request, services: Services, name: str) -> Answer:
 
 def _accepted(entry: Entry, commit: Stored, is_served: bool) -> Answer:
     ticket_id = entry.ticket_id
-    if ticket_id.isalnum() and ticket_id.isascii():  # as the broker makes them: nothing to quote
-        content = f'{{"ticketId":"{ticket_id}","status":"pending","waitEndpoint":"/replies/{ticket_id}/stream"}}'
+    if ticket_id.isalnum() and ticket_id.isascii():  # the broker's own ids need no quoting
+        content = (
+            f'{{"ticketId":"{ticket_id}","status":"pending",'
+            f'"waitEndpoint":"/replies/{ticket_id}/stream"}}'
+        )
     else:
         content = ACCEPTED % (
             body.encode_text(ticket_id),
@@ -71,7 +80,7 @@ def _accepted(entry: Entry, commit: Stored, is_served: bool) -> Answer:
 
 
 def read_draft(fields: dict[str, object]) -> Draft:
-    """Check a send's body. Raises PeerError 400 that names the field."""
+    """Check a send's body. Raises PeerError 400, which names the field."""
     if "payload" not in fields:
         raise PeerError(400, "payload is missing; it is the message, any JSON value")
     metadata = body.take_object(fields, "metadata")
@@ -82,7 +91,7 @@ def read_draft(fields: dict[str, object]) -> Draft:
             detail = (
                 f"metadata.{name} is {len(said)} characters long; at most {SAID_MAX} are allowed"
             )
-            raise PeerError(400, f"{detail}; what is longer belongs into the payload")
+            raise PeerError(400, f"{detail}; put a longer text into the payload")
     if ticket_id is not None and check_id(ticket_id, "ticketId") in RESERVED_IDS:
         raise PeerError(400, f"ticketId {ticket_id!r} is the name of a resource; choose another")
     return Draft(
@@ -97,28 +106,29 @@ def read_draft(fields: dict[str, object]) -> Draft:
 
 
 class Poll(NamedTuple):
-    """What a poll asks for."""
+    """The query of a poll."""
 
     wait_ms: int  # 0 = a plain poll
     after: int
     limit: int
-    looks: bool = False  # somebody looks on, and receives nothing
-    watcher: str = ""  # which one asks, where it says so
+    looks: bool = False  # an observer, which does not receive the tickets
+    watcher: str = ""  # the name of the watcher, if it sent one
 
     @property
     def tier(self) -> str:
-        """By which tier it receives; "" by none."""
+        """The tier by which it receives; "" for an observer."""
         return "" if self.looks else "longpoll" if self.wait_ms else "poll"
 
 
 def read_poll(request: Request, services: Services) -> Poll:
-    """Check a poll's query. Raises PeerError 400 that names the field."""
+    """Check a poll's query. Raises PeerError 400, which names the field."""
     query = decode_query(request.query)
     wait_ms = query_int(query, "waitMs", 0, 0, WAIT_MAX)
     after = query_int(query, "after", 0, 0, body.INT_MAX)
     limit = query_int(query, "limit", body.INT_MAX, 1, body.INT_MAX)
     looks = only_looks(query)
-    # A cursor of another store: everything is new to its owner. Who waits is there, so who only looks does not wait.
+    # With a cursor of another store, every ticket is new. A waiting poll counts as presence, so an
+    # observer does not wait.
     return Poll(
         0 if looks else wait_ms,
         after if after <= services.ledger.seq else 0,
@@ -134,7 +144,7 @@ def wait_for_poll(
     join: Callable[[Callable[[], None]], Callable[[], None]],
     answer: Callable[[], Reply],
 ) -> Wait:
-    """A long-poll that waits; so long its watcher is here, and for a moment after."""
+    """A long-poll that waits. Its watcher counts as here meanwhile, and for a moment after."""
 
     def opened(wake: Callable[[], None]) -> Callable[[], None]:
         services.watchers.opened(poll.watcher)
@@ -171,7 +181,10 @@ def _backlog(services: Services, agent_id: str, poll: Poll) -> Reply:
 
 
 def list_tickets(services: Services, entries: Sequence[Entry], tier: str) -> Reply:
-    """Pending tickets, no more than fit one answer; the rest comes with the next poll. `tier` "": nobody receives them."""
+    """Pending tickets, as many as fit one answer. The next poll gets the rest.
+
+    With `tier` "" the client is an observer, and the tickets do not count as streamed.
+    """
     parts: list[bytes] = []
     size, wall_ms, now = 0, services.clock.wall_ms(), services.clock.monotonic()
     for entry in entries:
@@ -204,7 +217,7 @@ def acknowledge(request: Request, services: Services, name: str) -> Answer:
     fields = body.decode_object(request.body, services.settings.json_depth)
     watcher = "" if fields.get("watcher") is None else check_id(fields["watcher"], "watcher")
     evidence = fields.get("evidence")
-    if len(request.body) > EVIDENCE_MAX:  # else there is no need to look
+    if len(request.body) > EVIDENCE_MAX:  # only then can the evidence be too long
         evidence = bounded(evidence)
     entry = services.ledger.get(name)
     commit = entry.commit
@@ -218,9 +231,10 @@ def acknowledge(request: Request, services: Services, name: str) -> Answer:
 
 
 def bounded(evidence: object) -> object:
-    """The evidence, or what fits of it. A ticket that was typed must not stay pending because too much was said of it.
+    """The evidence, or the part of it that fits.
 
-    Long texts are cut, and what is too long still is left out; `cutFrom` says how many bytes there were.
+    A ticket that was typed must not stay pending because its evidence is too long. Long texts are
+    cut, and members that still do not fit are left out. `cutFrom` is the original size in bytes.
     """
     size = len(body.encode(evidence))
     if size <= EVIDENCE_MAX:

@@ -1,10 +1,11 @@
-"""The page that a person opens, and its parts: the files of bridge/broker/web, the same bytes for everyone.
+"""The web page and its parts: the files of bridge/broker/web, the same bytes for all clients.
 
-Rule 1: what is served stands in FILES; no path of a request reaches a file system.
-Rule 2: nobody's text is put into a page here. The page asks for texts as JSON and shows them as text, and
-its policy (POLICY) refuses whatever else a text could become: a script, a style, a frame, an address elsewhere.
+Rule 1: only the files in FILES are served. No path of a request reaches a file system.
+Rule 2: no text of a ticket or an agent is put into a page here. The page gets texts as JSON and
+shows them as text. Its policy (POLICY) refuses everything else that a text could become: a
+script, a style, a frame, a foreign address.
 Rule 3: the files are read together, once, when the broker starts. So a page never mixes two
-versions of itself, and a new bridge.pyz may be put in the place of the one that runs.
+versions of itself, and a new bridge.pyz may replace the file of a running one.
 """
 
 from __future__ import annotations
@@ -32,17 +33,19 @@ FILES = {
     **dict.fromkeys(["theme.css", "layout.css", "parts.css", "story.css"], CSS),
     **dict.fromkeys(
         [
-            "agent.js", "agents.js", "api.js", "chart.js", "charts.js", "connection.js", "dialogs.js", "dom.js", "figures.js", "format.js", "keys.js",
-            "live.js", "main.js", "painter.js", "pulse.js", "route.js", "search.js", "send.js", "stages.js", "state.js", "story.js", "text.js",
-            "theme.js", "ticker.js", "ticket.js", "tickets.js",
+            "agent.js", "agents.js", "api.js", "chart.js", "charts.js", "connection.js",
+            "dialogs.js", "dom.js", "figures.js", "format.js", "keys.js", "live.js", "main.js",
+            "painter.js", "pulse.js", "route.js", "search.js", "send.js", "stages.js", "state.js",
+            "story.js", "text.js", "theme.js", "ticker.js", "ticket.js", "tickets.js",
         ],
         SCRIPT,
     ),
 }  # fmt: skip
 POLICY = "; ".join(
     [
-        "default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "img-src 'self'", "base-uri 'none'", "form-action 'none'",
-        "frame-ancestors 'none'", "require-trusted-types-for 'script'", "trusted-types 'none'",
+        "default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'",
+        "img-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'", "trusted-types 'none'",
     ]
 )  # fmt: skip
 HEADERS = (
@@ -52,9 +55,8 @@ HEADERS = (
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
-REVALIDATE = (
-    "no-cache"  # kept by the browser, and asked about each time: a new version shows at once
-)
+# The browser keeps the file but asks each time, so a new version shows at once.
+REVALIDATE = "no-cache"
 
 
 class WebFile(NamedTuple):
@@ -69,8 +71,8 @@ def read_files() -> dict[str, WebFile]:
 
 
 def _read(name: str, content_type: str) -> WebFile:
-    body = pkgutil.get_data("bridge.broker.web", name)  # also out of a zip
-    assert body is not None  # only a loader without get_data gives None
+    body = pkgutil.get_data("bridge.broker.web", name)  # also from a zip
+    assert body is not None  # None only with a loader without get_data
     return WebFile(body, content_type, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 

@@ -3,13 +3,13 @@
     thread   a snapshot ──PAGES at a time──► a file without a name ┐             ┌► it is closed
     loop     `join` waits                      `_arrived` ◄────────┘ `read`, `close`
 
-Rule 1: the copy is the store at one instant, because one read transaction lasts until it is whole.
-Without that SQLite begins anew whenever something was committed between two steps.
-Rule 2: it is whole before its first byte is sent. The read transaction keeps the WAL from being
-checkpointed, and a slow reader would make it last.
-Rule 3: the file loses its name as soon as SQLite has it open, so kill -9 leaves nothing behind.
-SQLite asks for the name again only where it writes a rollback journal, and here is none.
-Rule 4: the thread closes the file: that is when the room of a large one is given back, and takes
+Rule 1: the copy is the store at one instant, because one read transaction lasts until it is
+complete. Without it SQLite would begin again after each commit between two steps.
+Rule 2: the copy is complete before its first byte is sent. The read transaction blocks WAL
+checkpoints, and a slow reader would make it last.
+Rule 3: the file is unlinked as soon as SQLite has it open, so kill -9 leaves nothing behind.
+SQLite needs the name again only for a rollback journal, and there is none here.
+Rule 4: the thread closes the file. Closing a large unlinked file frees its blocks, which takes
 some ten milliseconds.
 """
 
@@ -25,23 +25,23 @@ from urllib.parse import quote
 
 from bridge.errors import StoreBusy
 
-PAGES = 256  # of one step, a MiB: what is not wanted any more ends with the step, in milliseconds
-ROOM = 64 << 20  # bytes that must stay free beside the copy: the store itself goes on growing
+PAGES = 256  # pages of one step, a MiB; an unwanted copy ends after a step, within milliseconds
+ROOM = 64 << 20  # bytes that must stay free beside the copy, because the store still grows
 FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def read_only(path: str) -> str:
-    """The store's name for sqlite3.connect(uri=True)."""
+    """The URI of the store for sqlite3.connect(uri=True)."""
     return f"file:{quote(os.path.abspath(path))}?mode=ro"
 
 
 def copy_name(path: str) -> str:
-    """What the file of a copy is called for a moment: beside the store itself, as its WAL is."""
+    """The short-lived name of a copy's file. It is beside the store, like the WAL."""
     return os.path.realpath(path) + ".copying"
 
 
 def remove_leftover(path: str) -> None:
-    """What is left of a copy when the broker was killed in that moment."""
+    """Remove the file of a copy that is left if the broker was killed before the unlink."""
     with suppress(OSError):
         os.unlink(copy_name(path))
 
@@ -51,15 +51,15 @@ def _nothing() -> None:
 
 
 class StoreCopy:
-    """One copy, from its first page to its reader's last byte. All is called on the loop.
+    """One copy, from its first page to its reader's last byte. Call its methods on the loop.
 
-    `call` has the loop call something, from any thread.
+    `call` schedules a call on the loop from any thread.
     """
 
     def __init__(self, path: str, call: Callable[..., None]) -> None:
         self._path, self._call = path, call
         self._is_made = False
-        self._released = threading.Event()  # the copy is not wanted, or not any more
+        self._released = threading.Event()  # the copy is no longer wanted
         self._file: BinaryIO | None = None
         self._error: StoreBusy | None = None
         self._wake = _nothing
@@ -68,11 +68,11 @@ class StoreCopy:
 
     @property
     def is_over(self) -> bool:
-        """The thread reads the store no more, and the reader its file."""
+        """The thread has stopped reading the store, and the reader its file."""
         return self._is_made and self._released.is_set()
 
     def join(self, wake: Callable[[], None]) -> Callable[[], None]:
-        """Call `wake` when the copy is made, or cannot be; what this returns gives it up."""
+        """Call `wake` when the copy is made or has failed. Return a function that gives it up."""
         self._wake = wake
         return self._give_up
 
@@ -82,28 +82,28 @@ class StoreCopy:
             self._released.set()
 
     def result(self) -> StoreBusy | None:
-        """None when it can be read, else why not."""
+        """None if the copy can be read, else the reason why not."""
         if self._is_made:
             return self._error
         return StoreBusy("it took too long, or the broker stops")
 
     @property
     def size(self) -> int:
-        """Bytes of a copy that is made."""
+        """The size of the finished copy."""
         assert self._file is not None, "the result was looked at first"
         return os.fstat(self._file.fileno()).st_size
 
     def read(self, size: int) -> bytes:
-        """The next bytes, at most so many. Raises OSError."""
+        """The next bytes, at most `size`. Raises OSError."""
         assert self._file is not None, "the result was looked at first"
         return self._file.read(size)
 
     def close(self) -> None:
-        """The reader has it all, or is gone; may be called more than once."""
+        """The reader has all of it, or is gone. May be called several times."""
         self._released.set()
 
     def end(self) -> None:
-        """The store is about to be closed, and the thread's connection with it."""
+        """End the thread and its connection, before the store is closed."""
         self._wake = _nothing
         self.close()
         self._thread.join()
@@ -120,7 +120,7 @@ class StoreCopy:
         file, error = None, None
         try:
             file = _copy(self._path, self._check_wanted)
-        except Exception as failure:  # SQLite's, the system's, no memory: the loop must hear of it
+        except Exception as failure:  # of SQLite, of the system, no memory: the loop must get it
             error = StoreBusy(str(failure) or type(failure).__name__)
         self._call(self._arrived, file, error)
         self._released.wait()
@@ -133,10 +133,10 @@ class StoreCopy:
 
 
 def _copy(path: str, on_step: Callable[[int, int, int], None]) -> BinaryIO:
-    """The store as it is now, in a file without a name, at its beginning."""
+    """The store as it is now, in an unlinked file, at offset 0."""
     with closing(sqlite3.connect(read_only(path), uri=True, isolation_level=None)) as store:
         store.execute("BEGIN")
-        store.execute("SELECT count(*) FROM sqlite_master").fetchone()  # the snapshot, from here
+        store.execute("SELECT count(*) FROM sqlite_master").fetchone()  # takes the snapshot
         name = copy_name(path)
         _check_room(store, os.path.dirname(name))
         file = os.fdopen(os.open(name, FLAGS, 0o600), "rb", buffering=0)
@@ -147,7 +147,7 @@ def _copy(path: str, on_step: Callable[[int, int, int], None]) -> BinaryIO:
                 os.unlink(name)
             with closing(copy):
                 copy.execute("PRAGMA journal_mode = OFF")
-                copy.execute("PRAGMA synchronous = OFF")  # it is to be read, not to be kept
+                copy.execute("PRAGMA synchronous = OFF")  # the file need not survive a crash
                 store.backup(copy, pages=PAGES, progress=on_step)
         except BaseException:
             file.close()

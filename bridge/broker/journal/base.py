@@ -1,11 +1,11 @@
 """The seam between the ledger and the disk.
 
-Rule 1: every write joins the open group and gets that group's Commit. Its
-result is None when the whole group is on disk (fsync), or the StoreBusy that
-says why none of it is.
-Rule 2: groups are committed in the order in which their rows came. When one of
-them fails, every group that was begun before its failure was known fails with
-it: its rows may rest on what is lost (groups.py).
+Rule 1: every write joins the open group and gets that group's Commit. Its result is
+None when the whole group is on disk (fsync). Otherwise it is a StoreBusy with the
+reason, and none of the group is kept.
+Rule 2: groups are committed in the order in which their rows came. If a group fails,
+every group that was begun before the failure was known fails too: its rows may depend
+on lost ones (groups.py).
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ SIZE_BOUNDS = tuple(1 << power for power in range(12))  # rows of a group: 1 to 
 
 
 class Commit:
-    """The outcome of one group, once: an asyncio.Future but for its callbacks, which run in one go, in the order in which they came.
+    """The outcome of one group: like an asyncio.Future, but its callbacks run in one go, in order.
 
-    A future gives each callback a turn of the loop's queue and a context of its own; that is dear, once per ticket.
+    A future schedules each callback on the loop with a context of its own, which is too expensive
+    once per ticket.
 
-    Effects make memory true; callbacks answer, and an answer may bring the next decision. So all
+    Effects change memory. Callbacks answer, and an answer may lead to the next decision. So all
     effects run before the first callback.
     """
 
@@ -46,7 +47,7 @@ class Commit:
         return self._is_done
 
     def result(self) -> StoreBusy | None:
-        """None when it is on disk, else why it is not. Asked only when it is done."""
+        """None if it is on disk, else the reason why not. Call it only when it is done."""
         assert self._is_done, "asked before it is known"
         return self._error
 
@@ -57,7 +58,7 @@ class Commit:
 
     # Hot: once per ticket.
     def add_done_callback(self, callback: Callable[[Commit], None]) -> None:
-        """Call `callback(self)` when the outcome is known; in the loop's next turn when it is already."""
+        """Call `callback(self)` when the outcome is known; if it is, in the loop's next turn."""
         if self._is_done:
             self._loop.call_soon(callback, self)
         else:
@@ -68,7 +69,7 @@ class Commit:
         self.answer()
 
     def settle(self, error: StoreBusy | None) -> None:
-        """Say the outcome, and run the effects; `answer` must follow."""
+        """Set the outcome and run the effects. `answer` must follow."""
         self._error, self._is_done = error, True
         self._effects = self._run(self._effects)
 
@@ -80,18 +81,18 @@ class Commit:
         for callback in callbacks:
             try:
                 callback(self)
-            except Exception as failure:  # as the loop does: one callback must not take the others' answers with it
+            except Exception as failure:
+                # Like the loop: a failing callback must not stop the next ones.
                 self._loop.call_exception_handler(
                     {"message": "a commit's callback failed", "exception": failure}
                 )
         return []
 
     def __await__(self) -> Generator[Any, None, StoreBusy | None]:
-        """`await commit` is its result, once that is known."""
+        """`await commit` returns the result when it is known."""
         known: asyncio.Future[None] = self._loop.create_future()
-        self.add_done_callback(
-            lambda commit: None if known.done() else known.set_result(None)
-        )  # done: whoever waited was cancelled
+        # If `known` is done already, the waiting task was cancelled.
+        self.add_done_callback(lambda commit: None if known.done() else known.set_result(None))
         yield from known
         return self._error
 
@@ -109,7 +110,7 @@ class AcceptRow(NamedTuple):
 
 
 class ChangeRow(NamedTuple):
-    """The state of a ticket, whole; `finished_ms` is None while it is pending."""
+    """The whole state of a ticket. `finished_ms` is None while it is pending."""
 
     status: str
     updated_ms: int
@@ -120,19 +121,18 @@ class ChangeRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Kept:
-    """What a store held when it was opened."""
+    """The contents of a store when it was opened."""
 
     last_seq: int = 0
     pending: list[Entry] = field(default_factory=list)  # in seq order
     agents: list[dict[str, object]] = field(default_factory=list)
-    subscriptions: list[tuple[str, str, int]] = field(
-        default_factory=list
-    )  # (subscriber, agent, owed up to seq)
-    newest_ms: int = 0  # the wall's latest time in it
+    # (subscriber, agent, owed up to seq)
+    subscriptions: list[tuple[str, str, int]] = field(default_factory=list)
+    newest_ms: int = 0  # the latest wall-clock time in it
 
 
 class Commits:
-    """What group commit has done since start."""
+    """Counters of group commit since start."""
 
     def __init__(self) -> None:
         self.sizes = Distribution(SIZE_BOUNDS)  # rows
@@ -146,7 +146,10 @@ class Commits:
 
 class Journal(Protocol):
     def load(self, wall_ms: int, now: float) -> Kept:
-        """What was kept; `now` is monotonic, `wall_ms` the same instant on the wall. Raises StoreError."""
+        """The contents of the store. Raises StoreError.
+
+        `now` is monotonic, and `wall_ms` is the same instant on the wall clock.
+        """
 
     def commits(self) -> Commits: ...
 
@@ -164,22 +167,28 @@ class Journal(Protocol):
         """Read a ticket that memory no longer holds."""
 
     def read_before(self, seq: int) -> Generator[Entry, None, None] | None:
-        """Tickets with a smaller seq, newest first, read as they are asked for; to be closed. None: nothing is kept here."""
+        """Tickets with a smaller seq, newest first, read lazily. The caller must close it.
+
+        None: this journal keeps nothing.
+        """
 
     def prune(self, before_ms: int) -> None:
-        """Forget, in small steps, the tickets that were finished before then."""
+        """Remove, in small steps, the tickets that were finished before `before_ms`."""
 
     def copy(self) -> StoreCopy | None:
-        """Begin a copy of the store as it is now; None: nothing is kept here. Raises PeerError."""
+        """Begin a copy of the store as it is now. Raises PeerError.
+
+        None: this journal keeps nothing.
+        """
 
     def look(self) -> None:
-        """See whether the store is still there; part of each sweep."""
+        """Check that the store is still there. Part of each sweep."""
 
     def lost(self) -> BridgeError | None:
-        """Why nothing will ever be written again; None while it will. Never waits."""
+        """The reason why nothing can be written any more; None while it can. Never waits."""
 
     async def flush(self) -> None:
-        """Wait until every row that was given is on disk."""
+        """Wait until every row is on disk."""
 
     async def aclose(self) -> None:
-        """Write what is open, then close."""
+        """Write the open group, then close."""

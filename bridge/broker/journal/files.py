@@ -1,11 +1,11 @@
-"""The store's files, by device and inode: is what we write to still what stands at its path?
+"""The store's files, by device and inode: are the open files still the ones at their paths?
 
-    PATH, PATH-wal, PATH-shm   SQLite writes to the open ones, also when their names are gone
+    PATH, PATH-wal, PATH-shm   SQLite writes to the open files, even if their names are gone
     PATH.lock                  keeps a second broker out, by its name
 
-`rm`, a restore from a copy, and a cleaner of temporary folders leave the open
-files behind without a name: every commit succeeds, and nothing of it is there
-after a restart. Without its lock the store may have two brokers.
+`rm`, a restore from a copy, or a cleaner of temporary folders can unlink or replace
+the files while they are open. Then every commit succeeds, and all of it is lost after
+a restart. Without its lock file a store may get two brokers.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ class StoreFiles:
     """Remembers the files as they are now, which must be open."""
 
     def __init__(self, path: str) -> None:
-        real = os.path.realpath(path)  # as SQLite does: the others stand beside the file itself
+        real = os.path.realpath(path)  # like SQLite: the other files are beside the real one
         named = [real + suffix for suffix in ("", "-wal", "-shm", ".lock")]
         known = {name: _identity(name) for name in named}
         self._known = {name: found for name, found in known.items() if found is not None}
 
     def changed(self) -> str:
-        """The first file that is not what it was, in words; "" when all are."""
+        """The first file that was removed or replaced, in words; "" if there is none."""
         for name, known in self._known.items():
             found = _identity(name)
             if found != known:
@@ -47,11 +47,14 @@ def _identity(path: str) -> Identity:
 
 
 def refuse_links(path: str) -> None:
-    """A hard link is another path to the store, with a lock of its own. Raises StoreError."""
+    """Refuse a file with several hard links: each is a path with a lock file of its own.
+
+    Raises StoreError.
+    """
     try:
         links = os.stat(path).st_nlink
     except OSError:
-        return  # it is to be made
+        return  # it does not exist yet
     if links > 1 and not os.path.isdir(path):
         raise StoreError(
             f"the store {path} has {links} hard links, and a second broker could open it by "
@@ -60,8 +63,8 @@ def refuse_links(path: str) -> None:
 
 
 def open_lock(path: str) -> int:
-    """PATH.lock, made where there is none. Raises OSError; StoreError when it is another's file."""
-    name = os.path.realpath(path) + ".lock"  # one store has one lock, whatever links lead to it
+    """Open PATH.lock, or make it. Raises OSError, or StoreError if it is another program's file."""
+    name = os.path.realpath(path) + ".lock"  # one lock per store, also through symbolic links
     if os.path.islink(name):
         raise StoreError(f"{name} is a symbolic link, which no lock is; remove it")
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK

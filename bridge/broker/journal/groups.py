@@ -1,21 +1,19 @@
-"""Group commit: which rows travel together, and when a group leaves.
+"""Group commit: which rows are written together, and when a group is sent to the writer.
 
-While a group is being written, the rows that arrive form the next one, so the
-cost of one fsync is shared by all who came in the meantime and falls, per
-ticket, as load rises. With no write under way a group leaves at the end of the
-loop's turn, with everything that the turn brought.
+While a group is being written, new rows form the next group. So all of them share the
+cost of one fsync, and the cost per ticket falls as load rises. If the writer is idle,
+a group is sent at the end of the loop's turn, with all rows of that turn.
 
-    open group --writer idle, end of turn--> on its way --on disk--> commit settled
-         ^ rows join                              '-- then the next one leaves, or before, with the first
-                                                      row that finds the writer idle
+    open group ──writer idle, end of turn──► under way ──on disk──► commit settled
+         ^ rows join                                         └─► then the next group is sent
 
-A row says what follows from the state that all earlier rows will make. So a
-group that fails takes every later one of its epoch with it:
+A row is decided on the state that all earlier rows will make. So if a group fails,
+every later one of its epoch fails too:
 
-    writer   fails group 5 of epoch 1; refuses 6 and 7, of epoch 1, unwritten; writes 8, of epoch 2
-    loop     hears of 5: settles 5, 6, 7 and the open group as failed, in that order; begins
-             epoch 2; then the answers leave. The writer's word on 6 and 7 comes later, and is not
-             needed any more.
+    writer   group 5 of epoch 1 fails; 6 and 7, of epoch 1, are refused; 8, of epoch 2, is written
+    loop     at the failure of 5, it settles 5, 6, 7 and the open group as failed, in that order.
+             Then it begins epoch 2, and the answers are sent. The writer's results for 6 and 7
+             come later, and are ignored.
 """
 
 from __future__ import annotations
@@ -29,7 +27,7 @@ from bridge.errors import StoreBusy
 
 
 class Group:
-    """Rows of one commit. `rest` are (sql, parameters) of the rare kinds, kept in order."""
+    """Rows of one commit. `rest` has (sql, parameters) of the rare kinds, in order."""
 
     __slots__ = ("accepts", "changes", "rest", "commit", "epoch", "seconds", "is_written")
 
@@ -38,18 +36,17 @@ class Group:
         self.changes: list[ChangeRow] = []
         self.rest: list[tuple[str, tuple[Any, ...]]] = []
         self.commit = commit
-        self.epoch = epoch  # the failures that were known when it was begun
-        self.seconds = 0.0  # that writing it took
-        self.is_written = (
-            False  # or has failed; set by the writer's thread, before he tells the loop
-        )
+        self.epoch = epoch  # the number of failures that were known when it was begun
+        self.seconds = 0.0  # the time that the write took
+        # Written, or failed. Set by the writer thread before it schedules `written()` on the loop.
+        self.is_written = False
 
     def __len__(self) -> int:
         return len(self.accepts) + len(self.changes) + len(self.rest)
 
 
 class Groups:
-    """Hands the groups in their order to `write`, each of which must end in `written(group, error)`."""
+    """Passes the groups in order to `write`. Each must end in a call of `written(group, error)`."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, write: Callable[[Group], None]) -> None:
         self._loop = loop
@@ -60,7 +57,7 @@ class Groups:
         self.commits = Commits()
 
     def joined(self) -> Group:
-        """The open group; a new one starts here when there is none."""
+        """The open group. If there is none, begin one."""
         if self._open is None:
             self._open = Group(Commit(self._loop), self._epoch)
             if not self._under_way:
@@ -69,10 +66,11 @@ class Groups:
 
     # Hot: once per ticket.
     def joined_anew(self) -> Group:
-        """The same for the first row of a change: what is open leaves before it, when the writer has nothing to do.
+        """The same for the first row of a change. If the writer is idle, send the open group first.
 
-        His word that a group is on disk waits for its turn in the loop, and a busy turn is as long as a sync. Rows that
-        belong together stay together: only the first of them may come here.
+        The writer's completion callback may be queued behind a long loop iteration. Without this
+        the writer would sit idle for about one fsync. Rows that belong together must stay in one
+        group, so only the first of them may come here.
         """
         if self._open is not None and self._under_way and self._under_way[-1].is_written:
             self.leave()
@@ -86,9 +84,9 @@ class Groups:
             self._write(group)
 
     def written(self, group: Group, error: StoreBusy | None) -> None:
-        """Called on the loop when the group is on disk, or is not."""
+        """Settle a group. Called on the loop when it is on disk or has failed."""
         if group.epoch != self._epoch:
-            return  # it went with the first failure of its epoch
+            return  # settled already, with the first failure of its epoch
         if error is not None:
             self.fail(error)
             return
@@ -99,7 +97,7 @@ class Groups:
         group.commit.set_result(None)
 
     def fail(self, error: StoreBusy) -> None:
-        """Nothing that is on its way or open will be kept. Ends the epoch."""
+        """Fail all groups that are under way or open. A new epoch begins."""
         failed = [*self._under_way, *([self._open] if self._open is not None else [])]
         self._under_way.clear()
         self._open = None
@@ -111,20 +109,21 @@ class Groups:
             group.commit.answer()
 
     def end(self, error: StoreBusy) -> None:
-        """Nothing will ever be written again."""
+        """Fail these and all future groups: the store is lost."""
         self._write = lambda group: self.written(group, error)
         self.fail(error)
 
     async def flush(self) -> None:
-        """Wait until nothing is open and nothing is on its way."""
+        """Wait until no group is open or under way."""
         while True:
+            # `is not None`, because a group without rows is false.
             last = (
                 self._open
                 if self._open is not None
                 else self._under_way[-1]
                 if self._under_way
                 else None
-            )  # a group of no rows is false
+            )
             if last is None:
                 return
             await last.commit

@@ -1,4 +1,7 @@
-"""`--db :memory:`: the journal that keeps nothing. Every write is "on disk" at the end of the turn."""
+"""`--db :memory:`: the journal that keeps nothing.
+
+Every write counts as "on disk" at the end of the loop's turn.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ class MemoryJournal:
         return None
 
     def prune(self, before_ms: int) -> None:
-        """Nothing is kept here; the ledger's own memory is bounded."""
+        """Nothing is kept here. The ledger's own memory is bounded."""
 
     def copy(self) -> StoreCopy | None:
         return None

@@ -1,13 +1,14 @@
-"""The store's schema, and the way to it from an older version.
+"""The store's schema, and the migrations from older versions.
 
-`tickets.body` is the ticket as it was accepted and never changes; `memo` holds
-the parts of its state that no query needs (entry.py).
+`tickets.body` is the ticket as it was accepted, and never changes. `memo` holds the parts
+of its state that no query needs (entry.py).
 
-A commit is as cheap as the number of its pages: an accepted ticket touches the table and the
-index of the ids, no more. So there is no index of the pending tickets, and a start reads the
-table once. AUTOINCREMENT would also be a page: what keeps a seq from being used again is
-`last_seq`, which is written before rows are pruned. (In a store of version 1 the table keeps
-its AUTOINCREMENT, which does no harm: only a copy of the table would be rid of it.)
+The price of a commit is the number of pages that it writes. An accepted ticket changes the
+table and the index of the ids, and nothing else:
+- There is no index of pending tickets. At its start the broker reads the table once.
+- There is no AUTOINCREMENT. The counter `last_seq` makes sure that no seq is used twice; it is
+  written before rows are pruned. A store of version 1 keeps its AUTOINCREMENT, because only a
+  copy of the table would remove it. It does no harm.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ MIGRATIONS = {
         SELECT 'last_seq', coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'tickets';
     """,
 }
-APPLICATION_ID = 0x62726467  # "brdg": PRAGMA application_id tells our files from other programs'
+APPLICATION_ID = 0x62726467  # "brdg"; PRAGMA application_id marks the file as ours
 ACCEPT_COLUMNS = "seq, id, agent, body, created_ms, timeout_ms, ttl_ms"
 READ_COLUMNS = ACCEPT_COLUMNS + ", status, updated_ms, memo"
 CHANGE = "UPDATE tickets SET status = ?, updated_ms = ?, memo = ?, finished_ms = ? WHERE seq = ?"
@@ -69,8 +70,8 @@ KEEP_LAST_SEQ = """
     UPDATE counters SET value = (SELECT max(seq) FROM tickets)
     WHERE name = 'last_seq' AND value < (SELECT max(seq) FROM tickets)
 """
-# Walks the index of the finished ones, and stops at so many characters or rows: what is deleted
-# is read for its length, and for its pages. ?1 before_ms, ?2 characters, ?3 rows.
+# Walks the index of the finished tickets, and stops at a number of characters or rows. A deleted
+# row is read, for its length and for its pages. ?1 before_ms, ?2 characters, ?3 rows.
 PRUNE = """
     DELETE FROM tickets WHERE seq IN (
         WITH RECURSIVE old(seq, finished_ms, size, count) AS (

@@ -1,10 +1,10 @@
 """The store of `--db PATH`: SQLite in WAL mode with synchronous=FULL, so that a commit is an fsync.
 
-One broker per store: an flock on PATH.lock says so. (Not on PATH itself: closing
-any descriptor of a file drops SQLite's own POSIX locks on it.)
-Opening checks everything that could go wrong later and says what to do. What goes
-wrong later all the same (the files are gone, the writer ended) ends the store:
-from then on every write fails, and `lost` says why.
+One broker per store: an flock on PATH.lock makes sure of that. (It is not on PATH
+itself: closing any descriptor of a file drops SQLite's own POSIX locks on it.)
+Opening checks everything that could fail later, and its errors say what to do. If the
+files are gone later, or the writer thread ends, the store is lost: from then on every
+write fails, and `lost` returns the reason.
 """
 
 from __future__ import annotations
@@ -31,15 +31,14 @@ from bridge.errors import BridgeError, PeerError, StoreBusy, StoreError, WriterD
 log = logging.getLogger("bridge.broker")
 
 WAL_MAX = 16 << 20  # bytes that the WAL keeps; it is usually 4 MiB, one group may need more
-CHECKED_MAX = (
-    256 << 20
-)  # bytes; a larger store is opened without PRAGMA quick_check, which reads all of it
+# Bytes; a larger store is opened without PRAGMA quick_check, which reads all of it.
+CHECKED_MAX = 256 << 20
 
 
 class SqliteJournal:
-    """A Journal on disk. Must be made on a running loop. Raises StoreError, which says what to do.
+    """A Journal on disk. Make it on a running loop. Raises StoreError, which says what to do.
 
-    `start` begins the writing; who gives another one takes the writer's jobs by hand.
+    `start` begins the writing. A test may give another one, and call `Writer.take` itself.
     """
 
     def __init__(self, path: str, start: Callable[[Writer], None] = Writer.start) -> None:
@@ -68,7 +67,7 @@ class SqliteJournal:
         start(self.writer)
 
     def load(self, wall_ms: int, now: float) -> Kept:
-        """Read what is pending. Raises StoreError when the file is damaged."""
+        """Read the contents of the store. Raises StoreError if the file is damaged."""
         try:
             rows = self._reader.execute(
                 f"SELECT {schema.READ_COLUMNS} FROM tickets WHERE finished_ms IS NULL ORDER BY seq"
@@ -83,12 +82,8 @@ class SqliteJournal:
             subscriptions = list(
                 self._reader.execute("SELECT subscriber, agent, owed_seq FROM subscriptions")
             )
-        except (
-            sqlite3.Error,
-            ValueError,
-            TypeError,
-            AttributeError,
-        ) as error:  # or rows that somebody else wrote
+        except (sqlite3.Error, ValueError, TypeError, AttributeError) as error:
+            # The last three: rows that another program wrote.
             raise StoreError(_damaged(self.path, error)) from None
         return Kept(last_seq, pending, agents, subscriptions, newest_ms)
 
@@ -121,7 +116,8 @@ class SqliteJournal:
         return group.commit
 
     def find(self, ticket_id: str) -> Entry | None:
-        # On the loop, by a unique index, beside the writer (WAL readers never wait): tens of microseconds.
+        # On the loop, by a unique index, while the writer works (WAL readers never wait). It takes
+        # tens of microseconds.
         row = self._reader.execute(
             f"SELECT {schema.READ_COLUMNS} FROM tickets WHERE id = ?", (ticket_id,)
         ).fetchone()
@@ -135,16 +131,17 @@ class SqliteJournal:
             for row in cursor:
                 yield _entry(row, 0, 0.0)
         finally:
-            cursor.close()  # an open read would keep the WAL from being checkpointed
+            cursor.close()  # an open read blocks WAL checkpoints
 
     def prune(self, before_ms: int) -> None:
-        self._groups.leave()  # first: its changes may be of tickets that go with this
+        # First send the open group: it may have changes of tickets that are removed now.
+        self._groups.leave()
         if self._pruning is None or self._pruning.is_done:
             self._pruning = PruneJob(before_ms)
             self.writer.put(self._pruning)
 
     def copy(self) -> StoreCopy:
-        self.look()  # the copy is read by the store's path
+        self.look()  # the copy opens the store by its path
         if self._lost is not None:
             raise PeerError(503, str(self._lost), {"Retry-After": "5"}, reason="store")
         if self._copy is not None and not self._copy.is_over:
@@ -183,10 +180,13 @@ class SqliteJournal:
         await self._groups.flush()
         self._is_closing = True
         if self._copy is not None:
-            self._copy.end()  # before the writer: who closes the store last empties the WAL
+            # Before the writer: the last connection to close the store empties the WAL.
+            self._copy.end()
         self._reader.close()
         if isinstance(self._lost, StoreError):
-            return  # closing would remove PATH-wal, which may be another's by now; the exit does not
+            # Closing would remove PATH-wal, which may belong to another store by now. The exit of
+            # the process does not.
+            return
         self.writer.stop()
         os.close(self._lock)
 
@@ -211,7 +211,8 @@ def _take_lock(path: str) -> int:
         lock = open_lock(path)
     except OSError as error:
         raise StoreError(
-            f"cannot write beside the store {path}: {error.strerror}; give --db a path in a folder that you may write"
+            f"cannot write beside the store {path}: {error.strerror}; "
+            "give --db a path in a folder that you may write"
         ) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -221,12 +222,14 @@ def _take_lock(path: str) -> int:
         holder = os.read(lock, 32).decode("ascii", "replace").strip() or "?"
         os.close(lock)
         raise StoreError(
-            f"the store {path} is in use by another broker (pid {holder}); stop that one, or give --db another path"
+            f"the store {path} is in use by another broker (pid {holder}); "
+            "stop that one, or give --db another path"
         ) from None
     except OSError as error:
         os.close(lock)
         raise StoreError(
-            f"cannot lock the store {path}: {error.strerror}; make room on the disk, or give --db another path"
+            f"cannot lock the store {path}: {error.strerror}; "
+            "make room on the disk, or give --db another path"
         ) from None
     return lock
 
@@ -234,9 +237,8 @@ def _take_lock(path: str) -> int:
 def _open(path: str) -> sqlite3.Connection:
     """The writing connection, checked and migrated. Raises StoreError."""
     try:
-        os.close(
-            os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        )  # the mode holds for -wal and -shm too
+        # SQLite gives -wal and -shm the same mode.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(
             path,
             isolation_level=None,
@@ -246,14 +248,16 @@ def _open(path: str) -> sqlite3.Connection:
         )
     except OSError as error:
         raise StoreError(
-            f"cannot write the store {path}: {error.strerror}; check its permissions and the disk, or give --db another path"
+            f"cannot write the store {path}: {error.strerror}; "
+            "check its permissions and the disk, or give --db another path"
         ) from None
     try:
         _prepare(connection, path)
     except sqlite3.OperationalError as error:  # read-only, full, I/O error
         connection.close()
         raise StoreError(
-            f"cannot use the store {path}: {error}; check its permissions and free space, or give --db another path"
+            f"cannot use the store {path}: {error}; "
+            "check its permissions and free space, or give --db another path"
         ) from None
     except sqlite3.DatabaseError as error:
         connection.close()
@@ -272,7 +276,8 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
         raise StoreError(f"{path} is another program's database; give --db another path")
     if version > schema.VERSION:
         raise StoreError(
-            f"the store {path} is of version {version}, this bridge knows up to {schema.VERSION}; run the newer bridge, or give --db another path"
+            f"the store {path} is of version {version}, this bridge knows up to {schema.VERSION}; "
+            "run the newer bridge, or give --db another path"
         )
     if not is_empty and version < min(schema.MIGRATIONS):
         raise StoreError(_damaged(path, f"version {version}"))
@@ -283,16 +288,15 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_MAX}")
-    # Many builds fill what is deleted with zeros, which writes every page of a large ticket again.
+    # Many builds overwrite deleted data with zeros, which writes each page of a large ticket again.
     connection.execute("PRAGMA secure_delete = FAST")
     if is_empty:
         _run(connection, schema.SCHEMA, schema.VERSION)
     else:
         for older in range(version, schema.VERSION):
             _run(connection, schema.MIGRATIONS[older], older + 1)
-    connection.execute(
-        "BEGIN IMMEDIATE"
-    )  # fails now, not at the first ticket, when the disk is full or read-only
+    # If the disk is full or read-only, this fails now, and not at the first ticket.
+    connection.execute("BEGIN IMMEDIATE")
     connection.execute("INSERT OR REPLACE INTO agents (id, record) VALUES ('', '')")
     connection.execute("ROLLBACK")
 
@@ -308,4 +312,7 @@ def _run(connection: sqlite3.Connection, script: str, version: int) -> None:
 
 
 def _damaged(path: str, finding: object) -> str:
-    return f"the store {path} is damaged or is no bridge store ({finding}); move it away and start again, or restore it from a copy"
+    return (
+        f"the store {path} is damaged or is no bridge store ({finding}); "
+        "move it away and start again, or restore it from a copy"
+    )

@@ -1,6 +1,6 @@
-"""A store that cannot be written, told in few lines: the first failure, then one line now and then, and the end of it.
+"""The log lines about a store that cannot be written: the first failure, a few more, the end.
 
-While a disk is full every send fails, and a line for each would fill what is left of it.
+While a disk is full every send fails. One line for each would fill the rest of the disk.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Callable
 
 log = logging.getLogger("bridge.broker")
 
-SAY_EVERY = 10.0  # seconds between two lines about failures that go on
+SAY_EVERY = 10.0  # seconds between two lines while commits keep failing
 
 
 class Trouble:
-    """Told of each commit by the writer's thread."""
+    """Called by the writer thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -33,7 +33,7 @@ class Trouble:
             log.error("commit failed rows=%d failures=%d error=%s", rows, self.failures, words)
 
     def worked(self) -> None:
-        """A commit succeeded; to be called when there had been failures."""
+        """A commit succeeded. Call it only after failures."""
         log.warning(
             "commits succeed again failures=%d seconds=%.1f",
             self.failures,

@@ -1,7 +1,7 @@
-"""The one thread that writes. Groups go in by a queue, results come out by one call into the loop.
+"""The one thread that writes. Groups arrive in a queue; results go to the loop by one call each.
 
-Every call that gives up the interpreter lock must win it back from the loop,
-so a group is written in as few SQLite steps as can be: many rows to an INSERT.
+Each SQLite step releases the GIL and must take it back from the loop. So a group is
+written in as few steps as possible, with many rows per INSERT.
 
 A group that fails is not tried again, and no later one of its epoch is written (groups.py).
 """
@@ -27,8 +27,10 @@ log = logging.getLogger("bridge.broker")
 # A step of pruning is one DELETE, and small, so that no send waits long behind it.
 PRUNE_SIZE = 256 << 10  # characters; one ticket may have more, and is a step of its own
 PRUNE_ROWS = 512
-PRUNE_SECONDS = 0.002  # that a step should take: beyond it the next one has half of the rows
-CHUNK = 64  # rows of one INSERT: 448 of the 999 variables that every SQLite has; one statement per size stays prepared
+PRUNE_SECONDS = 0.002  # the time a step should take; after a longer one the rows are halved
+# Rows of one INSERT: 448 of the 999 variables that every SQLite allows. One statement per number
+# of rows stays prepared.
+CHUNK = 64
 _ROW = "(?, ?, ?, ?, ?, ?, ?)"
 _INSERTS = [
     f"INSERT INTO tickets ({schema.ACCEPT_COLUMNS}) VALUES {', '.join([_ROW] * rows)}"
@@ -38,19 +40,19 @@ STATEMENTS_KEPT = CHUNK + 32  # prepared ones, for sqlite3.connect(cached_statem
 
 
 class PruneJob:
-    """Asks the writer to forget tickets that were finished before `before_ms`."""
+    """A job of the writer: remove tickets that were finished before `before_ms`."""
 
     def __init__(self, before_ms: int) -> None:
         self.before_ms = before_ms
-        self.rows = 16  # of the next step: what was not read for days is slow to delete
-        self.is_done = False  # or failed; the next look for old tickets makes another one
+        self.rows = 16  # rows of the next step; few at first, because cold pages are slow to delete
+        self.is_done = False  # done or failed; the next prune makes another job
 
 
 class Writer:
     """Owns the writing connection from `start` to `stop`.
 
-    On this thread `report(group, error)` is called for each group, and `ended()` when the thread
-    ends, by whatever.
+    The thread calls `report(group, error)` for each group, and `ended()` when it ends for any
+    reason.
     """
 
     def __init__(
@@ -62,10 +64,10 @@ class Writer:
         self._connection = connection
         self._report = report
         self._ended = ended
-        self.is_halted = False  # set by the loop: write nothing any more
+        self.is_halted = False  # set by the loop: write nothing more
         self._trouble = Trouble()
-        self._failed_epoch = -1  # the last epoch that ended
-        self._failure = StoreBusy("")  # by which it did
+        self._failed_epoch = -1  # the last epoch with a failure
+        self._failure = StoreBusy("")  # that failure
         self._jobs: queue.SimpleQueue[Group | PruneJob | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="bridge-journal", daemon=True)
 
@@ -79,7 +81,7 @@ class Writer:
         self._jobs.put(job)
 
     def stop(self) -> None:
-        """Finish what was put, then end the thread and close the connection."""
+        """Finish all jobs, then end the thread and close the connection."""
         self._jobs.put(None)
         self._thread.join()
         self._connection.close()
@@ -92,7 +94,7 @@ class Writer:
             self._ended()
 
     def take(self) -> bool:
-        """Do the next job; false: it was the order to stop."""
+        """Do the next job. Return False if it was the order to stop."""
         job = self._jobs.get()
         if isinstance(job, PruneJob):
             self._prune(job)
@@ -107,7 +109,7 @@ class Writer:
             return self._failure
         try:
             self._write(group)
-        except Exception as error:  # SQLite's own, or no memory: the group fails, the thread lives
+        except Exception as error:  # of SQLite, or no memory: the group fails, the thread goes on
             self._failed_epoch = group.epoch
             self._failure = StoreBusy(f"the store cannot be written now: {_words(error)}")
             self._roll_back()
@@ -120,18 +122,18 @@ class Writer:
     def _write(self, group: Group) -> None:
         started = time.perf_counter()
         if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")  # one that failed: else this joins it, uncommitted
+            # A failed transaction is still open. Without this the group would join it, uncommitted.
+            self._connection.execute("ROLLBACK")
         if len(group) == len(group.accepts) <= CHUNK:
-            self._insert(
-                group.accepts
-            )  # a statement alone is a transaction: one step for the usual group
+            # A single statement is a transaction by itself: one step for the usual group.
+            self._insert(group.accepts)
         else:
             self._connection.execute("BEGIN IMMEDIATE")
             for first in range(0, len(group.accepts), CHUNK):
                 self._insert(group.accepts[first : first + CHUNK])
             if group.changes:
                 changed = self._connection.executemany(schema.CHANGE, group.changes).rowcount
-                if changed != len(group.changes):  # another program deleted them: ours cannot
+                if changed != len(group.changes):  # only another program can have deleted them
                     missing = len(group.changes) - changed
                     raise sqlite3.DatabaseError(f"{missing} changed tickets are not in the store")
             for sql, parameters in group.rest:
@@ -168,8 +170,8 @@ class Writer:
         if removed:
             is_slow = time.perf_counter() - started > PRUNE_SECONDS
             job.rows = max(1, job.rows // 2) if is_slow else min(PRUNE_ROWS, 2 * job.rows)
-            self._jobs.put(job)  # behind the groups that wait meanwhile
+            self._jobs.put(job)  # behind the groups that are waiting
 
 
 def _words(error: Exception) -> str:
-    return str(error) or type(error).__name__  # a MemoryError says nothing
+    return str(error) or type(error).__name__  # a MemoryError has no text
