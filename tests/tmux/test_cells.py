@@ -136,8 +136,8 @@ CLUSTERS = [
 ]  # fmt: skip
 # Versions of tmux give these different widths: 3.3a gives an emoji with a skin tone four columns,
 # and 3.6 adds a second column for U+FE0F. No version counts fewer columns than text_width. So a row
-# with such a cluster is cut to the right of the cursor: an empty line may count as a line with
-# blanks, but a line with text never counts as empty. A prompt with one is learned as tmux shows it.
+# with such a cluster is cut to the right of the cursor. An empty line may then count as a line with
+# blanks. A line with text never counts as empty. A prompt with one is learned as tmux shows it.
 DISPUTED = [
     "👍🏽",
     "👩🏽\u200d💻",

@@ -38,7 +38,7 @@ def length(text: str) -> int:
 
 
 def is_visible(text: str, caret: int, name: str) -> bool:
-    """Can this draft be told from an empty input on the screen?
+    """True if the screen distinguishes this draft from an empty input.
 
     Blanks after the caret do not show, unless they replace a placeholder. For an unknown agent,
     blanks before the caret may belong to the prompt, and blank rows to its box. Without a box and

@@ -1,7 +1,7 @@
-"""Laws of the text for an agent: from any sender, a shell runs nothing of it, and Enter submits it.
+"""Laws of the text for an agent: no shell runs a part of it, and Enter submits it.
 
-So each line begins with `INERT` if a shell is below the agent, and a text whose end would keep
-Enter from submitting gets a blank.
+They hold for any sender. If a shell is below the agent, each line begins with `INERT`. A text gets
+a blank if Enter would not submit it otherwise.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def test_each_line_begins_with_the_inert_prefix_if_a_shell_is_below(body, origin
 
 @given(HOSTILE, st.booleans(), st.integers(0, 200))
 def test_no_text_ends_so_that_enter_would_not_submit_it(body, is_below, cap):
-    """A backslash continues the line; an @word or /word opens a list, in which Enter chooses."""
+    """A backslash continues the line. An @word or /word opens a list, in which Enter chooses."""
     for text in (
         agent_text(ticket(body), cap, TEMPLATE, is_below),
         line_text(ticket(body), TEMPLATE, is_below),

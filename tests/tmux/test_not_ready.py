@@ -1,4 +1,4 @@
-"""Panes that must get no input: each gives its reason, and is ready when the reason ends."""
+"""Panes that must get no input: each has a reason, and is ready after it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ READER = (
 
 
 def reader(shown: bytes, raw: bool = False) -> str:
-    """Return a command that shows a text and ends at its first key (or line)."""
+    """Return a command that shows a text and ends at its first key."""
     return shlex.join([sys.executable, "-c", READER.format(raw=raw, shown=shown)])
 
 
@@ -139,7 +139,7 @@ def test_synchronized_panes_never_get_another_panes_ticket(server):
 
 
 def test_a_ticket_waits_while_a_person_types(server):
-    """The quiet time of two seconds starts with the person's last key in this pane."""
+    """The quiet time of two seconds starts at the person's last key here."""
     pane = server.open("bash --norc --noprofile")
     person = Person(pane)
 
@@ -177,7 +177,7 @@ def test_a_ticket_waits_until_a_persons_half_line_is_entered(server):
 
 
 def test_an_attached_client_without_keys_does_not_delay_a_ticket(server):
-    """A client counts as a person at the keyboard only for a short time after its last key."""
+    """A client counts as a person only for a short time after its last key."""
     pane = server.open("bash --norc --noprofile")
     person = Person(pane)
     assert run(deliver(pane.injector(), ticket())).form == "shell"
