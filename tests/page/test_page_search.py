@@ -1,8 +1,10 @@
 """Search, filters and addresses of the page in a real browser.
 
-#search/TEXT    the tickets that contain a text
-#agent/ID       the tickets of one agent
-#ticket/ID      the story of one ticket
+    #search/TEXT    the tickets that contain a text
+    #agent/ID       the tickets of one agent
+    #ticket/ID      the story of one ticket
+
+The page keeps its state in the fragment of its address, so that a link opens the same view.
 """
 
 from __future__ import annotations
