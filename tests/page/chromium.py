@@ -194,7 +194,7 @@ class Tab:
     def forgive(self, text: str) -> None:
         """Ignore problems that contain this text, now and later.
 
-        For answers that the test provoked. Chromium's network process may report them late.
+        Use it for answers that the test provoked. Chromium's network process may report them late.
         """
         self._forgiven.append(text)
         self.problems = [problem for problem in self.problems if text not in problem]

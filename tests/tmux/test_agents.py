@@ -142,7 +142,7 @@ def test_an_agent_that_is_too_busy_to_read_its_enter_gets_no_second_one(server):
 def test_a_draft_that_moves_while_its_enter_is_swallowed_gets_another_one(server, lines):
     """Each Enter is followed by a zoom, which moves the draft.
 
-    With 40 lines the screen is full, and a row of the pane lies below the input.
+    With 40 lines the screen is full, and the cursor moves to a row below the old input.
     """
     pane = server.agent("--swallow", "3", "--box", "--question", "BRIDGE-TEST-AGENT\n" * lines)
     server("split-window", "-d", "-v", "-l", "4", "-t", pane.id, "cat")

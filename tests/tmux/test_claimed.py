@@ -66,7 +66,7 @@ def test_a_claim_that_runs_out_while_the_buffer_is_loaded_prevents_the_paste(ser
     pane = server.open("bash --norc --noprofile") if program == "shell" else server.agent()
     began: list[float] = []
     tmux = Meddling(server.name, loads, lambda: time.sleep(1.2))
-    # A command with a non-ASCII character is no argument of send-keys: it goes through a buffer.
+    # A text with a non-ASCII character is not passed as an argument: load-buffer reads it first.
     command = "python3 -m bridge show {id} # é" if program == "shell" else QUICK.shell_command
     before = pane.screen()
 

@@ -82,7 +82,7 @@ def test_a_child_of_a_tmux_wrapper_does_not_delay_the_deadline(program, tmp_path
 
 
 def test_ctrl_c_in_our_terminal_does_not_reach_tmux(program):
-    """SIGINT stops the watcher, but must not end the tmux call that types half-way."""
+    """SIGINT stops the watcher. A tmux call that types must finish nevertheless."""
     session = run(Tmux(program=program("exec ps -o sid= -p $$")).run("set-option"))
     assert int(session) != os.getsid(0)
 

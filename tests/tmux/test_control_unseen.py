@@ -2,7 +2,7 @@
 
     waiting at the gate ──a person types──► attached ──the last person leaves──► gone
 
-The gate is a blocked control client that has not attached to a session yet (gate.py).
+At the gate, the client is connected to the server, but not attached to a session (gate.py).
 """
 
 from __future__ import annotations
