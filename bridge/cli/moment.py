@@ -52,7 +52,8 @@ def span(seconds: float) -> str:
         return f"{max(0, round(seconds * 1000))} ms"
     if seconds < 10:
         return f"{seconds:.1f} s"
-    left, words = int(seconds), []
+    left = int(seconds)
+    words: list[str] = []
     for size, unit in _UNITS:
         count, left = divmod(left, size)
         if count or words:

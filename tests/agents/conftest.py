@@ -1,4 +1,4 @@
-"""Real agents in real panes: one broker and one tmux server, a Seat for each group of tests."""
+"""Fixtures for real agents in real panes: one broker, one tmux server, a Seat for each module."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from programs import PROGRAMS  # noqa: E402
 from running import Broker, package_launcher  # noqa: E402
 from stage import Seat  # noqa: E402
 
-LONGEST = 240.0  # seconds that a test may take on a machine with much else to do
+LONGEST = 240.0  # seconds that a test may take on a busy machine
 
 
 @pytest.fixture(autouse=True)
 def bound():
-    """A test that hangs fails where it hangs."""
+    """Fail a test that hangs, at the line where it hangs."""
 
     def bark(*_: object) -> None:
         raise AssertionError(f"the test took longer than {LONGEST:g} s")
@@ -49,7 +49,7 @@ def agents_server(tmp_path_factory):
 
 @pytest.fixture
 def seats(agents_server, real_broker, tmp_path_factory):
-    """seats(name): an agent of one test alone."""
+    """seats(name): open an agent for one test only."""
     opened = []
 
     def sit(name: str) -> Seat:
@@ -63,7 +63,7 @@ def seats(agents_server, real_broker, tmp_path_factory):
 
 
 class Shared:
-    """A seat that the tests of a module share; a test that failed leaves a new one."""
+    """A seat that the tests of a module share; after a failed test the next one gets a new seat."""
 
     def __init__(self, make) -> None:
         self._make, self.seat = make, None
@@ -95,7 +95,7 @@ def shared(agents_server, real_broker, tmp_path_factory):
 
 @pytest.fixture
 def seat(request, shared, name):
-    """The module's agent, idle, with nothing pending."""
+    """The module's agent: idle, without pending tickets."""
     before = request.session.testsfailed
     seat = shared.take(name)
     yield seat
@@ -112,7 +112,7 @@ def _is_calm(seat: Seat) -> bool:
 
 
 def pytest_generate_tests(metafunc):
-    """Each test runs for each agent; one that is not installed is skipped, with the reason."""
+    """Run each test for each agent; skip agents that are not installed, with the reason."""
     marked = [str(mark.args[0]) for mark in metafunc.definition.iter_markers("parametrize")]
     if "name" in metafunc.fixturenames and not any("name" in words for words in marked):
         rows = [

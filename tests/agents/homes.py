@@ -1,9 +1,9 @@
-"""How each agent is started without an account: its settings, its words and its environment.
+"""How to start each agent without an account: its settings, its command line, its environment.
 
-    command(program, home, work, url) ──► the words and the environment of one start
+    command(program, home, work, url) ──► (command line, environment) of one start
 
-`home` is an empty folder that the agent takes for its user's, `work` a project, `url` a stub of its
-model's API (stub.py). Every agent gets a key that means nothing; updates and telemetry are off.
+`home` is an empty folder that serves as the user's home, `work` a project, and `url` the stub of
+the model's API (stub.py). Every agent gets an invalid key. Updates and telemetry are off.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def claude(home: str, work: str, url: str) -> Start:
         "hasSeenTasksHint": True,
         "projects": {work: trusted},
     }
-    # Else it offers its auto mode, in a dialog, a second after it has shown its composer.
+    # Otherwise a dialog offers auto mode one second after the composer is shown.
     permissions = {"defaultMode": "default", "disableAutoMode": "disable"}
     write(f"{home}/claude/.claude.json", state)
     settings = {"model": "sonnet", "permissions": permissions, "promptSuggestionEnabled": True}
@@ -79,7 +79,7 @@ def claude(home: str, work: str, url: str) -> Start:
         "DISABLE_TELEMETRY": "1",
         "DISABLE_AUTOUPDATER": "1",
         "DISABLE_ERROR_REPORTING": "1",
-        "CLAUDE_CODE_ENABLE_PROMPT_SUGGESTION": "true",  # dim words in an empty composer
+        "CLAUDE_CODE_ENABLE_PROMPT_SUGGESTION": "true",  # faint text in an empty composer
         "IS_SANDBOX": "1",
     }
 
@@ -123,7 +123,7 @@ def gemini(home: str, work: str, url: str) -> Start:
 
 
 def aider(home: str, work: str, url: str) -> Start:
-    """aider wants a repository, and a file in it that the model can name (the stub's STUB-FILE)."""
+    """aider needs a repository, and a file in it that the model can name (the stub's STUB-FILE)."""
     write(f"{work}/touched.txt", "a note\n")
     git = ["git", "-C", work, "-c", "user.name=stub", "-c", "user.email=stub@localhost"]
     for words in ("init -q", "add .", "commit -q -m x"):
@@ -133,7 +133,8 @@ def aider(home: str, work: str, url: str) -> Start:
     words = [f"--no-{word}" for word in switches.split()]
     words += ["--analytics-disable", "--map-tokens", "0", "--model", "openai/stub-model"]
     words += ["--openai-api-base", f"{url}/v1", "--openai-api-key", "nothing"]
-    return words, {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}  # else it asks a host outside
+    # Otherwise litellm downloads its cost map from a host on the Internet.
+    return words, {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
 
 
 def copilot(home: str, work: str, url: str) -> Start:
@@ -178,7 +179,7 @@ def qwen(home: str, work: str, url: str) -> Start:
         "ide": {"hasSeenNudge": True},
         "ui": {"hideTips": True},
         "model": {"name": "stub-model"},
-        "tools": {"approvalMode": "default"},  # else a model decides instead of a person
+        "tools": {"approvalMode": "default"},  # otherwise a model approves, not a person
     }
     write(f"{home}/.qwen/settings.json", settings)
     url = f"{url}/v1"
@@ -204,7 +205,7 @@ STARTS: dict[str, Callable[[str, str, str], Start]] = {
 
 
 def command(program: Program, path: str, home: str, work: str, url: str) -> Start:
-    """The words and the environment with which `program`, installed at `path`, starts."""
+    """Return the command line and the environment to start `program`, installed at `path`."""
     words, environment = STARTS[program.name](home, work, url)
     place = {"PATH": PATH, "HOME": home, "LANG": "C.UTF-8", "TERM": "screen-256color"}
     return [path, *words], {**place, **environment}

@@ -1,9 +1,9 @@
 """Install real coding agents for these tests: python3 tests/agents/install.py claude codex ...
 
     BRIDGE_AGENTS_DIR/<name>/node_modules/.bin/<program>     (npm)
-    BRIDGE_AGENTS_DIR/aider/bin/aider                        (pip, in an environment of its own)
+    BRIDGE_AGENTS_DIR/aider/bin/aider                        (pip, in its own environment)
 
-Nothing is pinned: the newest release is what people run. It prints each version.
+No version is pinned, because users run the newest release. The script prints each version.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def commands(program: Program, place: str) -> list[list[str]]:
     if program.name == "aider":
         pip = [f"{place}/bin/pip", "install", "-q", "--disable-pip-version-check", program.package]
         return [[sys.executable, "-m", "venv", place], pip]
-    # With the tag, npm takes the newest release even where its `engines` want another node:
-    # Claude Code's program is no script, and runs without any.
+    # With the tag, npm takes the newest release even if its `engines` require another version of
+    # node. Claude Code's program is a binary, and needs no node.
     npm = ["npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", place]
     return [[*npm, f"{program.package}@latest"]]
 

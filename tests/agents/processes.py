@@ -1,4 +1,4 @@
-"""The processes of a stage: a watcher, an agent's own group, and what an agent leaves behind."""
+"""Processes of a test: the watcher, an agent's process group, and what an agent leaves behind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SETTINGS = {"BRIDGE_EXPLAIN_AFTER": 400, "BRIDGE_INJECT_RATE": 0}
 
 
 class Watcher:
-    """A `watch` process, and what it said."""
+    """A `watch` process and its log."""
 
     def __init__(self, words: list[str], log: pathlib.Path, **settings: object) -> None:
         self.log = log
@@ -44,17 +44,17 @@ class Watcher:
 
 
 def foreground(pane: PaneHandle) -> int:
-    """The process group that reads the pane's keys."""
+    """Return the process group that reads the pane's keys."""
     words = ["ps", "-o", "tpgid=", "-p", pane.get("pane_pid")]
     return int(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
 
 
 def end_all(folder: str) -> None:
-    """End what an agent left behind (Codex keeps a server): all that was started in `folder`."""
+    """Kill all processes whose environment names `folder`: Codex, for example, keeps a server."""
     for place in pathlib.Path("/proc").glob("[0-9]*"):
         try:
             ours = folder.encode() in (place / "environ").read_bytes()
             if ours and int(place.name) != os.getpid():
                 os.kill(int(place.name), signal.SIGKILL)
         except OSError:
-            continue  # it has ended, or it is another user's
+            continue  # it has ended, or it belongs to another user

@@ -1,7 +1,7 @@
-"""The agents that the tests know: where each is, how its screen reads, which keys it takes.
+"""The table of tested agents: where each is installed, how its screen looks, which keys it takes.
 
-A new agent is one row here and one function in homes.py. The patterns are searched in the whole
-screen, with the blanks at the end of each row removed.
+A new agent needs one row here and one function in homes.py. The patterns are searched in the whole
+screen, after the blanks at the end of each row are removed.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ FOLDER = "BRIDGE_AGENTS_DIR"  # the environment variable that names the folder o
 
 @dataclass(frozen=True)
 class Screen:
-    """Something that stands between a person and the empty composer, and how it comes and goes."""
+    """A menu or mode that replaces the empty composer, and the keys that open and close it."""
 
     name: str
-    keys: tuple[str, ...]  # "L:" before text that is typed as it is
+    keys: tuple[str, ...]  # "L:" marks text that is typed literally
     shown: Pattern[str]
-    close: tuple[str, ...] = ("Escape",)  # until the composer is empty again
+    close: tuple[str, ...] = ("Escape",)  # keys until the composer is empty again
 
 
 @dataclass(frozen=True)
 class Change:
-    """What an agent itself makes of a text, so that it does not reach the model as it was."""
+    """A change that an agent itself makes to a text before it sends it to the model."""
 
     found: str  # a pattern
     becomes: str
@@ -36,18 +36,20 @@ class Change:
 @dataclass(frozen=True)
 class Program:
     name: str
-    package: str  # npm's name of it (pip's for aider); "" where another row installs it
+    package: str  # npm's name of it (pip's for aider); "" if another row installs it
     folder: str
     program: str
     empty: Pattern[str]  # an open composer without a draft
-    like_placeholder: str  # a person's draft that begins as the placeholder does
+    like_placeholder: str  # a person's draft that begins with the same words as the placeholder
     dialog: Pattern[str]
     screens: tuple[Screen, ...]
     changes: tuple[Change, ...] = ()
     wipe: tuple[str, ...] = ("C-c",)  # clears a draft
     newline: str = "C-j"
-    patience: float = 25.0  # seconds from a ripe ticket to its message, on two busy cores
-    undrawn: tuple[str, ...] = ()  # drafts that it draws wrong, so that nothing can be read
+    patience: float = 25.0  # seconds from a ready pane to the message, on two busy cores
+    undrawn: tuple[
+        str, ...
+    ] = ()  # drafts that the agent draws wrong, so that no test can read them
     refuse: tuple[str, ...] = ("Escape",)
     asks: str = "STUB-TOOL[{command}]"  # the message that makes the stub open the agent's dialog
 
@@ -56,7 +58,7 @@ class Program:
         return os.path.join(folder, self.folder, bin_folder, self.program)
 
     def missing(self) -> str:
-        """Why it cannot run here, "" when it can."""
+        """Return why the agent cannot run here; "" if it can."""
         how = f"python3 tests/agents/install.py {self.folder}"
         folder = os.environ.get(FOLDER, "")
         if not folder:
@@ -71,13 +73,13 @@ def _screen(name: str, keys: str, shown: str, close: str = "Escape") -> Screen:
 
 
 def _between_rules(glyph: str, placeholder: str = "") -> Pattern[str]:
-    """An empty composer between two rules; busy when a spinner or a word of it stands near."""
+    """Return the pattern of an empty composer between two rules."""
     return re.compile(rf"─{{20,}}\n{glyph}[ \u00a0]*({placeholder})?\n─{{20,}}")
 
 
-END_IS_EATEN = Change(r"\\\Z", "", "it takes a backslash at the end for a line that goes on")
+END_IS_EATEN = Change(r"\\\Z", "", "it reads a backslash at the end as a continued line")
 TAB_IS_FOUR = Change("\t", "    ", "its composer keeps a tab as four blanks")
-_SUGGESTED = "run the tests"  # by the stub, as what a person might type next
+_SUGGESTED = "run the tests"  # the stub's suggestion for the person's next message
 _ANY = rf"Type your message.*|{_SUGGESTED}"
 CLAUDE = Program(
     name="claude",
@@ -162,7 +164,7 @@ OPENCODE = Program(
     program="opencode",
     empty=re.compile(r"┃\n *┃( *| +Ask anything.*)\n *┃\n *┃  Build ·"),
     like_placeholder='Ask anything… "or nothing"',
-    patience=75.0,  # it loads its provider with the first message
+    patience=75.0,  # it loads its provider at the first message
     dialog=re.compile(r"Permission required"),
     screens=(
         _screen("slash", "L:/", r"/editor", "Escape BSpace"),

@@ -1,11 +1,11 @@
-"""One agent in its pane, with everything that is real around it.
+"""A Seat: one real agent in its pane, with a real broker and watcher and a stub of its model.
 
     broker process ─► watch process ─► tmux pane: (bash ─►) agent ─► stub of its model
                                             ▲
                                             └── a person's keys
 
-A test talks to a Seat: it sends tickets to the broker, types as a person does, reads the screen,
-and asks the stub what reached the model.
+With a Seat, a test sends tickets to the broker, types as a person does, and reads the screen. The
+stub shows what reached the model.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from programs import FOLDER, Program
 from running import Broker, new_name
 from stub import Stub
 
-START = 60.0  # seconds that an agent has to start; aider imports for ten of them
-ARRIVAL = 25.0  # seconds until a screen or a watcher has followed, on two busy cores
+START = 60.0  # seconds that an agent may take to start; aider's imports alone take ten
+ARRIVAL = 25.0  # seconds until the screen or the watcher shows a change, on two busy cores
 REPLY = r"[^\n]*?--broker-url \S+[ \n]*"  # the rest of the header
-LINE_BREAK = " ⏎ "  # where an agent gets one line
+LINE_BREAK = " ⏎ "  # replaces a line break if an agent gets one line only
 ENDINGS = ("\n</pasted_content", "\n\nTo suggest changes to a file")  # Claude's, aider's
 HEADER = re.compile(r"\[bridge\] Message from \"max\"[^\n]* Ticket (\S+)\.[^\n]*(?:\n|$)")
 
 
 class Seat:
-    """An agent in a pane of its own, with its broker, watcher and model."""
+    """An agent in its own pane, with its broker, watcher and model."""
 
     def __init__(
         self, program: Program, server: Server, broker: Broker, folder: pathlib.Path
@@ -41,13 +41,13 @@ class Seat:
         self.program, self.server, self.broker, self.folder = program, server, broker, folder
         self.name = new_name()
         self.work = folder / "work"
-        self.lives: list[Stub] = []  # the models of the agents that ran in this pane, newest last
+        self.lives: list[Stub] = []  # one model for each start of the agent, the newest last
         self.homes = 0
         self.watcher: Watcher | None = None
         self.pane: PaneHandle | None = None
         self.work.mkdir(parents=True)
 
-    # -- beginning and end ------------------------------------------------------------------------
+    # -- start and end ----------------------------------------------------------------------------
 
     def open(self, has_shell: bool = True) -> Seat:
         """Start the agent: from a shell, as a person does, or as the pane's own process."""
@@ -80,7 +80,7 @@ class Seat:
 
     def _pane(self, words: list[str], place: dict[str, str]) -> PaneHandle:
         given = [f"{name}={value}" for name, value in place.items()]
-        tmux = 'env -i TMUX="$TMUX" TMUX_PANE="$TMUX_PANE"'  # as it is in any pane
+        tmux = 'env -i TMUX="$TMUX" TMUX_PANE="$TMUX_PANE"'  # every pane has these two
         line = f"cd {shlex.quote(str(self.work))} && exec {tmux} {shlex.join([*given, *words])}"
         return self.server.open(shlex.join(["sh", "-c", line]), width=100, height=30)
 
@@ -93,7 +93,7 @@ class Seat:
         self.pane.keys("Enter")
 
     def watch(self, *flags: str, **settings: object) -> Watcher:
-        """Start a watcher in the place of the one before it."""
+        """Start a watcher, after the previous one was stopped."""
         if self.watcher is not None:
             self.watcher.stop()
         words = [self.name, self.pane.session, "0", "-L", self.server.name, *flags]
@@ -133,7 +133,7 @@ class Seat:
         until(self.is_empty, f"{self.program.name}'s empty composer:\n{self.screen()}", patience)
 
     def wait_still(self) -> None:
-        """Until two looks a moment apart are the same: keys that were pressed have been drawn."""
+        """Wait until two captures in a row are the same, so that all pressed keys are drawn."""
         seen = [""]
 
         def is_still() -> bool:
@@ -149,7 +149,7 @@ class Seat:
         until_or_say(lambda: self.stub.first(word), f"{word!r} at the model", patience, self)
 
     def press(self, *keys: str) -> None:
-        """Keys as a person presses them; "L:text" is typed as it is."""
+        """Press keys as a person does; "L:text" is typed literally."""
         for key in keys:
             if key.startswith("L:"):
                 self.pane.type(key[2:])
@@ -160,14 +160,14 @@ class Seat:
         """Type a person's words, and wait until the agent shows them."""
         self.pane.type(text)
         last = [re.escape(word) for word in text.split()[-3:]]
-        self.wait_shown(r"[\s│┃>]+".join(last))  # they may stand on two rows
+        self.wait_shown(r"[\s│┃>]+".join(last))  # a row may end between them
 
     def submit(self, text: str) -> None:
         self.type(text)
         self.press("Enter")
 
     def wipe(self) -> None:
-        """Clear a person's draft; not one key more, or it would clear what bridge types next."""
+        """Clear a person's draft. One key too many would clear the text that bridge types next."""
         patience = self.program.patience
         until_or_say(lambda: self.stub.open == 0, "the end of its work", patience, self)
         self.wait_still()
@@ -179,8 +179,10 @@ class Seat:
         raise AssertionError(self.tell("the draft was not cleared"))
 
     def _becomes_empty(self, before: str) -> bool:
-        """True as soon as it is empty; False when the screen has changed, and then stood still. An
-        agent that is slow gets its time: a second C-c would end it."""
+        """Return True when the composer is empty, False when the screen changed and then is still.
+
+        A slow agent needs this wait, because a second C-c would end it.
+        """
         end, seen, since = time.monotonic() + 12.0, before, time.monotonic()
         while time.monotonic() < end:
             if self.is_empty():
@@ -206,7 +208,7 @@ class Seat:
         return any(evidence.get("verified") for evidence in found)
 
     def wait_delivered(self, ticket_id: str, more: float = 0.0) -> None:
-        """Until the broker calls it delivered, and the model has it."""
+        """Wait until the broker reports the ticket as delivered, and the model has it."""
         patience = self.program.patience + more
         done = lambda: self.ticket(ticket_id)["status"] != "pending"  # noqa: E731
         until_or_say(done, f"{ticket_id} delivered", patience, self)
@@ -215,7 +217,7 @@ class Seat:
         assert self.is_verified(ticket_id), self.tell(f"{ticket_id} was not verified: {history}")
 
     def wait_explained(self, ticket_id: str) -> str:
-        """Until the watcher says why it holds the ticket back; its words."""
+        """Wait until the watcher reports why the ticket waits, and return the reason."""
         pending = lambda: self.ticket(ticket_id)["status"] == "pending"  # noqa: E731
         told = lambda: self.told(ticket_id) or not pending()  # noqa: E731
         until_or_say(told, f"a reason why {ticket_id} waits", ARRIVAL, self)
@@ -223,44 +225,44 @@ class Seat:
         return self.told(ticket_id)
 
     def told(self, ticket_id: str) -> str:
-        """Why the watcher holds this ticket, as the broker knows it."""
+        """Return the watcher's reason for this ticket, from the broker's overview; "" if none."""
         rows = self.broker.ask("GET", f"/overview?agent={self.name}").json["agents"]
         waiting = (rows[0].get("waiting") or {}) if rows else {}
         return waiting.get("reason", "") if waiting.get("ticketId") == ticket_id else ""
 
     def count(self, word: str) -> int:
-        """How often a word reached the models of all lives of this pane."""
+        """Return how often a ticket reached the models of all starts of the agent."""
         return sum(life.count(f"Ticket {word}.") for life in self.lives)
 
     def arrived(self, ticket_id: str) -> str:
-        """The body as the model got it, without header, and without the marks of a shell below."""
+        """Return the body as the model got it, without the header and without line prefixes."""
         word = f"Ticket {ticket_id}."
         text = next((text for text in (life.text_with(word) for life in self.lives) if text), "")
         body = re.split(rf"\[bridge\] Message from [^\n]*{re.escape(word)}{REPLY}", text)[-1]
         return re.sub(r"(?m)^\| ", "", body).replace(LINE_BREAK, "\n")
 
     def plain_arrival(self, ticket_id: str) -> str:
-        """What arrived, without what the agent itself sets around it."""
+        """Return the arrived body without the text that the agent itself adds."""
         text = plain(self.arrived(ticket_id))
         for ending in ENDINGS:
             text = text.partition(ending)[0]
         return text.rstrip()
 
     def order(self) -> list[str]:
-        """The tickets in the order in which the model was told of them."""
+        """Return the tickets in the order in which they reached the model."""
         seen: list[str] = []
         for text in self.stub.texts():
             seen += [each for each in HEADER.findall(text) if each not in seen]
         return seen
 
     def expected(self, body: str) -> str:
-        """The body as this agent hands it on."""
+        """Return the body as this agent sends it to its model."""
         for change in self.program.changes:
             body = re.sub(change.found, change.becomes, body)
         return plain(body)
 
     def tell(self, what: str) -> str:
-        """A failure with what is needed to understand it."""
+        """Return a failure message with the screen and the end of the watcher's log."""
         log = self.watcher.said()[-1500:] if self.watcher else "no watcher"
         return f"{self.program.name}: {what}\n--- screen\n{self.screen()}\n--- watcher\n{log}"
 
@@ -273,6 +275,6 @@ def until_or_say(condition, what: str, patience: float, seat: Seat) -> None:
 
 
 def plain(text: str) -> str:
-    """A text as it is compared: composed, without blanks at the ends of lines."""
+    """Normalize a text for comparison: NFC, without blanks at the ends of lines."""
     rows = unicodedata.normalize("NFC", text).split("\n")
     return "\n".join(row.rstrip() for row in rows).strip("\n")

@@ -1,15 +1,15 @@
-"""A stub of four model APIs on 127.0.0.1, which writes down what an agent was told.
+"""A stub of four model APIs on 127.0.0.1, which records every message of the user.
 
     agent ──► POST …/v1/messages | …/responses | …/chat/completions | …:streamGenerateContent
-                 │ stub_… reads the user's words, and answers in the same language
-                 └► Arrival(at, texts)
+                 │ stub_… reads the user's words, and answers in the same protocol
+                 └► Arrival(began, texts)
 
-The last message of a conversation says how it is answered:
+The last message of a conversation decides the answer:
 
     STUB-SLOW-8      a text, streamed over 8 seconds
     STUB-TOOL[cmd]   a call of the agent's shell tool; its result gets a text
     STUB-FILE        a text that names a file of the project (aider asks whether to add it)
-    SUGGESTION MODE  what a person might type next: the agent shows it in its empty composer
+    SUGGESTION MODE  a suggested next message, which the agent shows in its empty composer
     anything else    a short text, at once
 """
 
@@ -29,14 +29,14 @@ from stub_talk import Answer, Api, Said, shell_call
 
 SENTENCE = "The stub answers slowly, one word after another, so that the agent is busy. "
 SUGGESTION = "run the tests"
-WORD_SECONDS = 0.25  # of a slow answer
+WORD_SECONDS = 0.25  # seconds between two words of a slow answer
 APIS = (ANTHROPIC, RESPONSES, CHAT, GEMINI)
 MODELS = ("stub-model", "gpt-5-codex", "claude-sonnet-4-5", "gemini-2.5-pro")
 
 
 @dataclass
 class Arrival:
-    """One request of the conversation: when it came and was answered, and all user words in it."""
+    """One request of the conversation: its begin, its end, and all words of the user in it."""
 
     began: float
     texts: list[str]
@@ -48,7 +48,7 @@ class Stub:
     """One agent's model. `with Stub() as stub: stub.url`."""
 
     arrivals: list[Arrival] = field(default_factory=list)
-    open: int = 0  # answers on their way
+    open: int = 0  # answers in progress
 
     def __enter__(self) -> Stub:
         self._lock = threading.Lock()
@@ -65,19 +65,19 @@ class Stub:
         self._thread.join()
 
     def texts(self) -> list[str]:
-        """The user's words of the longest request of the conversation."""
+        """Return the user's words in the longest request of the conversation."""
         with self._lock:
             longest = max(self.arrivals, key=lambda each: len(each.texts), default=None)
             return list(longest.texts) if longest else []
 
     def count(self, word: str) -> int:
-        """How often a word stands in one conversation, at most: a message sent twice counts two."""
+        """Return the largest count of a word in one request: a message sent twice counts two."""
         with self._lock:
             counts = ["\n".join(each.texts).count(word) for each in self.arrivals]
         return max(counts, default=0)
 
     def first(self, word: str) -> Arrival | None:
-        """The request that first had this word."""
+        """Return the first request that contains this word."""
         with self._lock:
             return next((each for each in self.arrivals if word in "\n".join(each.texts)), None)
 
@@ -103,7 +103,7 @@ class Stub:
                 time.sleep(answer.gap * len(answer.words))
                 _send(handler, 200, api.whole(answer, body))
         except OSError:
-            pass  # the agent has hung up: it was interrupted, or killed
+            pass  # the agent closed the connection: it was interrupted or killed
         finally:
             arrival.ended = time.monotonic()
             with self._lock:
@@ -150,7 +150,7 @@ def _send(handler: BaseHTTPRequestHandler, status: int, value: object) -> None:
 
 
 def _body(handler: BaseHTTPRequestHandler) -> dict:
-    """The request's JSON, {} when it is none; the body may come in chunks."""
+    """Return the request's JSON object, {} if it is none; the body may be chunked."""
     if (handler.headers.get("Transfer-Encoding") or "").lower() == "chunked":
         raw = b"".join(iter(lambda: _chunk(handler), b""))
     else:

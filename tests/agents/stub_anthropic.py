@@ -1,4 +1,4 @@
-"""Anthropic's Messages API, as the stub reads and answers it."""
+"""The stub's codec for Anthropic's Messages API: read requests, encode answers."""
 
 from __future__ import annotations
 

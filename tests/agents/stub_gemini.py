@@ -1,4 +1,4 @@
-"""Gemini's generateContent, as the stub reads and answers it."""
+"""The stub's codec for Gemini's generateContent: read requests, encode answers."""
 
 from __future__ import annotations
 

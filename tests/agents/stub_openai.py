@@ -1,4 +1,4 @@
-"""OpenAI's Responses and Chat Completions, as the stub reads and answers them."""
+"""The stub's codecs for OpenAI's Responses and Chat Completions: read requests, encode answers."""
 
 from __future__ import annotations
 

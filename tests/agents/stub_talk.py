@@ -1,9 +1,9 @@
-"""What the languages of models have in common: what a request says, and what it is answered.
+"""The common values of the model APIs: what a request contains, and what the stub answers.
 
     stub_anthropic Messages · stub_openai Responses and Chat Completions · stub_gemini
 
-`read` takes the user's words and the tools out of a request; `stream` yields (event, data) of an
-event stream, one word at a time; `whole` is the same answer in one piece.
+`read` takes the user's words and the tools from a request. `stream` yields (event, data) pairs of
+an event stream, one word at a time. `whole` returns the same answer in one piece.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ SHELL_TOOLS = "Bash exec_command shell_command shell run_shell_command bash run_
 
 @dataclass
 class Said:
-    """What a request says: the user's words, the last message of them, the tools on offer."""
+    """The content of a request: the user's words, the last message, and the offered tools."""
 
     texts: list[str] = field(default_factory=list)
     last: str = ""
-    is_result: bool = False  # the last message is what a tool gave
+    is_result: bool = False  # the last message is the result of a tool
     tools: dict[str, dict] = field(default_factory=dict)
 
     def add(self, texts: list[str], is_result: bool) -> None:
@@ -57,7 +57,7 @@ class Api:
 
 
 def shell_call(tools: dict[str, dict], command: str) -> tuple[str, dict] | None:
-    """The agent's own shell tool, with arguments as its schema wants them."""
+    """Return a call of the agent's own shell tool, with arguments as its schema requires."""
     name = next((each for each in SHELL_TOOLS.split() if each in tools), "")
     if not name:
         return None

@@ -1,4 +1,4 @@
-"""Every kind of text reaches the model once, whole and in order, and is called delivered then."""
+"""Every kind of text reaches the model once, whole and in order, and counts as delivered then."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def test_a_body_arrives_once_and_whole(seat, kind):
     assert not list(seat.work.rglob("executed")), "the body was executed"
 
 
-def test_twenty_kilobytes_are_cut_with_a_way_to_read_the_rest(seat):
+def test_twenty_kilobytes_are_cut_and_end_with_the_command_that_shows_the_rest(seat):
     body = "\n".join(f"line {number} of a text of twenty kilobytes" for number in range(500))
     ticket = seat.send(body)
     seat.wait_delivered(ticket)
     head, hint, way = seat.plain_arrival(ticket).rpartition("[bridge: cut here, ")
-    if not hint:  # an agent that gets one line reads all of it by the command
+    if not hint:  # an agent that gets one line only gets just the command
         head, hint, way = seat.stub.text_with(ticket).rpartition("To read it: ")
     else:
         assert len(head) > 4000 and seat.expected(body).startswith(head.strip())
@@ -59,7 +59,7 @@ def test_tickets_sent_at_once_arrive_in_order(seat):
     assert [seat.count(ticket) for ticket in tickets] == [1] * 5
 
 
-def test_an_agent_that_is_the_panes_own_process(seats, name):
+def test_an_agent_that_is_the_panes_own_process_gets_its_tickets(seats, name):
     seat = seats(name).open(has_shell=False)
     seat.watch()
     tickets = [seat.send(f"number {number}\nof two lines") for number in range(2)]

@@ -1,4 +1,4 @@
-"""A person's draft is left alone, wherever the cursor stands in it; the ticket arrives after it."""
+"""Nothing is typed into a person's draft, at any place of the cursor; the ticket arrives later."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def wrapped_from_its_start(seat) -> None:
 
 
 def words_shown(seat) -> list[str]:
-    """The words of a person on the screen that no agent says by itself."""
+    """Return the person's words on the screen; no agent shows these words by itself."""
     words = {"refactor", "parser", "printer,", "mine", *seat.program.like_placeholder.split()[-2:]}
     return [word for word in seat.screen().split() if word in words]
 
@@ -73,7 +73,7 @@ DRAFTS = {
 
 
 @pytest.mark.parametrize("draft", DRAFTS)
-def test_a_draft_is_left_alone_and_the_ticket_comes_after_it(seat, draft):
+def test_a_ticket_waits_until_a_draft_is_gone_and_the_draft_is_unchanged(seat, draft):
     if draft in seat.program.undrawn:
         pytest.skip(f"{seat.program.name} draws it wrong, without bridge too")
     DRAFTS[draft](seat)

@@ -1,4 +1,4 @@
-"""kill -9 of the watcher or of the agent: nothing is executed, lost or doubled."""
+"""kill -9 of the watcher or of the agent: no ticket is executed, lost or delivered twice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from panes import until
 from processes import foreground
 from stage import ARRIVAL, until_or_say
 
-HELD = {"BRIDGE_SETTLE": 2000}  # ms that a pasted text stands before its Enter, and after it
+HELD = {"BRIDGE_SETTLE": 2000}  # ms between the paste and its Enter, and after the Enter
 BODY = "touch executed-1\n$(touch executed-2)\n; touch executed-3\n`touch executed-4`"
 
 
@@ -18,7 +18,7 @@ def executed(seat) -> list:
     return list(seat.work.rglob("executed*"))
 
 
-def test_a_watcher_that_is_killed_between_paste_and_enter(seat):
+def test_a_ticket_arrives_once_if_the_watcher_is_killed_between_paste_and_enter(seat):
     watcher = seat.watch(**HELD)
     ticket = seat.send("a peer's word")
     seat.wait_shown(f"{re.escape(ticket)}|[Pp]aste")
@@ -31,7 +31,7 @@ def test_a_watcher_that_is_killed_between_paste_and_enter(seat):
     assert (seat.count(ticket), seat.count(after)) == (1, 1)
 
 
-def test_a_watcher_that_is_killed_after_enter(seat):
+def test_a_ticket_arrives_once_if_the_watcher_is_killed_after_enter(seat):
     watcher = seat.watch(**HELD)
     ticket = seat.send("a peer's word")
     until_or_say(lambda: seat.count(ticket), "the message at the model", ARRIVAL, seat)
@@ -43,7 +43,7 @@ def test_a_watcher_that_is_killed_after_enter(seat):
     assert (seat.count(ticket), seat.count(after)) == (1, 1)
 
 
-def test_an_agent_that_is_killed_above_its_shell_with_a_text_in_its_input(seat):
+def test_a_text_in_the_input_of_a_killed_agent_is_not_run_and_arrives_at_the_next_one(seat):
     seat.watch("--form", "agent", **HELD)
     ticket = seat.send(BODY)
     seat.wait_shown(f"{re.escape(ticket)}|[Pp]aste")
@@ -51,13 +51,13 @@ def test_an_agent_that_is_killed_above_its_shell_with_a_text_in_its_input(seat):
     kill_agent(seat)
     seat.wait_explained(ticket)
     assert not executed(seat), seat.tell("the shell executed a body")
-    seat.pane.keys("C-c")  # whatever stands in the shell's line
+    seat.pane.keys("C-c")  # clear the shell's line
     seat.again()
     seat.wait_delivered(ticket, more=15)
     assert seat.count(ticket) == 1 and not executed(seat)
 
 
-def test_an_agent_that_is_killed_at_work_gets_what_waits_when_it_is_back(seat):
+def test_waiting_tickets_arrive_after_an_agent_was_killed_at_work_and_started_again(seat):
     seat.watch("--form", "agent")
     seat.submit("STUB-SLOW-20 please")
     seat.wait_at_model("STUB-SLOW-20")
@@ -74,7 +74,7 @@ def test_an_agent_that_is_killed_at_work_gets_what_waits_when_it_is_back(seat):
 
 
 def kill_agent(seat) -> None:
-    """kill -9 of the agent's whole process group; its terminal is left as it was."""
+    """Kill the agent's whole process group with SIGKILL, so that it cannot restore its terminal."""
     group, shell = foreground(seat.pane), int(seat.pane.get("pane_pid"))
     assert group != shell, "the agent is the pane's own process"
     os.killpg(group, signal.SIGKILL)

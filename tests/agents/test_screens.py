@@ -1,4 +1,4 @@
-"""Where the composer is not open, nothing is typed: work, questions, menus, modes, searches."""
+"""Nothing is typed while the composer is not open: work, questions, menus, modes, searches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from programs import PROGRAMS
 SLOW = 6  # seconds of a slow answer
 
 
-def test_an_agent_at_work_gets_the_ticket_after_it(seat):
+def test_an_agent_at_work_gets_the_ticket_after_its_work(seat):
     seat.submit(f"STUB-SLOW-{SLOW} the first time")
     seat.wait_at_model("the first time")
     ticket = seat.send("a peer's word")
@@ -20,7 +20,7 @@ def test_an_agent_at_work_gets_the_ticket_after_it(seat):
     assert seat.count(ticket) == 1
 
 
-def test_a_draft_that_was_typed_during_the_work_is_left_alone(seat):
+def test_a_ticket_waits_for_a_draft_that_was_typed_during_the_work(seat):
     seat.submit(f"STUB-SLOW-{SLOW} with a draft")
     seat.wait_at_model("with a draft")
     seat.type("a person's half line")
@@ -33,7 +33,7 @@ def test_a_draft_that_was_typed_during_the_work_is_left_alone(seat):
     assert seat.count(ticket) == 1
 
 
-def test_a_question_for_a_person_gets_nothing(seat):
+def test_nothing_is_typed_into_a_question_for_a_person(seat):
     seat.submit(seat.program.asks.format(command="touch executed"))
     seat.wait_shown(seat.program.dialog)
     ticket = seat.send("y\n1\nyes")
@@ -58,9 +58,9 @@ def _rows() -> list:
 
 
 @pytest.mark.parametrize("name, screen", _rows(), scope="module")
-def test_a_menu_or_a_mode_gets_nothing(seat, name, screen):
+def test_nothing_is_typed_into_a_menu_or_a_mode(seat, name, screen):
     if seat.stub.count("hello") == 0:
-        seat.submit("hello")  # a search wants a history
+        seat.submit("hello")  # the history search needs a history
         seat.wait_at_model("hello")
         seat.wait_empty()
     seat.press(*screen.keys)

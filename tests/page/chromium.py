@@ -1,9 +1,9 @@
-"""A real Chromium, driven over its DevTools protocol through a pair of pipes: JSON messages that end with NUL.
+"""A real Chromium, driven by the DevTools protocol over two pipes: JSON messages that end with NUL.
 
     Chromium ─► Tab: go, evaluate, wait, press, write, click, screenshot
 
-The pipes are the browser's life line: when this process ends, however that happens, they close and it ends too.
-What a tab complains about is kept in `problems`: scripts that failed, console errors, violations of the policy.
+When this process ends for any reason, the pipes close and the browser ends too. A tab collects its
+`problems`: uncaught exceptions, console errors, and violations of the security policy.
 """
 
 from __future__ import annotations
@@ -22,10 +22,21 @@ from running import PATIENCE, wait_until
 
 START_DEADLINE = 60.0  # seconds; the first start on a loaded machine
 FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--disable-extensions", "--disable-dev-shm-usage", "--no-default-browser-check", "--hide-scrollbars", "--remote-debugging-pipe",
-]  # fmt: skip
-# Chromium reads from descriptor 3 and writes to 4. They are moved there in the child, first out of each other's way.
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-extensions",
+    "--disable-dev-shm-usage",
+    "--no-default-browser-check",
+    "--hide-scrollbars",
+    "--remote-debugging-pipe",
+]
+# Chromium reads from file descriptor 3 and writes to 4. The child moves them there. It duplicates
+# them above 9 first, so that neither overwrites the other.
 LAUNCH = (
     "import fcntl, os, sys\n"
     "reads, writes = (fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3])\n"
@@ -33,8 +44,15 @@ LAUNCH = (
     "os.execv(sys.argv[3], sys.argv[3:])\n"
 )
 KEYS = {
-    "Enter": (13, "\r"), "Escape": (27, ""), "Tab": (9, ""), "ArrowUp": (38, ""), "ArrowDown": (40, ""), "ArrowLeft": (37, ""), "ArrowRight": (39, ""), " ": (32, " "),
-}  # fmt: skip
+    "Enter": (13, "\r"),
+    "Escape": (27, ""),
+    "Tab": (9, ""),
+    "ArrowUp": (38, ""),
+    "ArrowDown": (40, ""),
+    "ArrowLeft": (37, ""),
+    "ArrowRight": (39, ""),
+    " ": (32, " "),
+}
 
 
 def find_chromium() -> str | None:
@@ -48,10 +66,15 @@ class Chromium:
         child_reads, self._writes = os.pipe()
         self._reads, child_writes = os.pipe()
         self._log = open(os.path.join(profile, "said"), "w+b")
+        launcher = [sys.executable, "-c", LAUNCH, str(child_reads), str(child_writes)]
         self._process = subprocess.Popen(
-            [sys.executable, "-c", LAUNCH, str(child_reads), str(child_writes), program, *FLAGS, f"--user-data-dir={profile}/data", "about:blank"],
-            stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, pass_fds=(child_reads, child_writes), env={**os.environ, "HOME": profile},
-        )  # fmt: skip
+            [*launcher, program, *FLAGS, f"--user-data-dir={profile}/data", "about:blank"],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            pass_fds=(child_reads, child_writes),
+            env={**os.environ, "HOME": profile},
+        )
         os.close(child_reads), os.close(child_writes)
         self._held, self._calls, self.tabs = b"", 0, {}
         self.call("Browser.getVersion", patience=START_DEADLINE)
@@ -72,7 +95,7 @@ class Chromium:
     def call(
         self, method: str, params=None, session: str | None = None, patience: float = PATIENCE
     ) -> dict:
-        """Ask, and wait for the answer; what happens meanwhile is told to the tabs."""
+        """Send a command and wait for its answer; events in between go to their tabs."""
         number = self.tell(method, params, session)
         deadline = time.monotonic() + patience
         while True:
@@ -82,7 +105,7 @@ class Chromium:
                 return answer["result"]
 
     def tell(self, method: str, params=None, session: str | None = None) -> int:
-        """Ask, and do not wait."""
+        """Send a command without a wait for its answer."""
         self._calls += 1
         message = {"id": self._calls, "method": method, "params": params or {}}
         data = (
@@ -93,7 +116,7 @@ class Chromium:
         return self._calls
 
     def _receive(self, deadline: float, otherwise: str) -> dict:
-        """The next message; an event is given to its tab as well."""
+        """Return the next message; an event also goes to its tab."""
         while b"\0" not in self._held:
             ready, _, _ = select.select(
                 [self._reads], [], [], max(0.0, deadline - time.monotonic())
@@ -150,9 +173,8 @@ class Tab:
         elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "assert"):
             self._note(json.dumps(params["args"]))
         elif method == "Log.entryAdded" and params["entry"]["level"] == "error":
-            self._note(
-                f"{params['entry']['source']}: {params['entry']['text']} {params['entry'].get('url', '')}"
-            )
+            entry = params["entry"]
+            self._note(f"{entry['source']}: {entry['text']} {entry.get('url', '')}")
         elif method == "Audits.issueAdded" and "SecurityPolicy" in params["issue"]["code"]:
             self._note(json.dumps(params["issue"]))
         elif method == "Fetch.requestPaused":
@@ -170,7 +192,10 @@ class Tab:
             self.problems.append(problem)
 
     def forgive(self, text: str) -> None:
-        """Pass over what the browser itself says, now or later, about an answer that the test provoked: its network process is in no hurry."""
+        """Ignore problems that contain this text, now and later.
+
+        Use it for answers that the test provoked. Chromium's network process may report them late.
+        """
         self._forgiven.append(text)
         self.problems = [problem for problem in self.problems if text not in problem]
 
@@ -190,7 +215,7 @@ class Tab:
         return result["result"].get("value")
 
     def wait(self, expression: str, patience: float = PATIENCE):
-        """The first true value of the expression."""
+        """Wait until the expression has a true value, and return it."""
         return wait_until(
             lambda: self.evaluate(expression),
             f"{expression} in the page; {self.problems}",
@@ -201,9 +226,8 @@ class Tab:
         return self.evaluate(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''")
 
     def wait_text(self, selector: str, text: str) -> None:
-        self.wait(
-            f"(document.querySelector({json.dumps(selector)})?.innerText ?? '').includes({json.dumps(text)})"
-        )
+        shown = f"document.querySelector({json.dumps(selector)})?.innerText ?? ''"
+        self.wait(f"({shown}).includes({json.dumps(text)})")
 
     def screenshot(self, path: str, whole: bool = False) -> None:
         with open(path, "wb") as file:
@@ -217,10 +241,10 @@ class Tab:
 
     @contextlib.contextmanager
     def losing_answers(self, end: str):
-        """Requests to addresses with that end reach the server, and their answers never come back."""
+        """Requests to URLs that end so reach the server, but the browser loses their answers."""
         self._lost, self._paused = end, 0
         self.call("Fetch.enable", {"patterns": [{"requestStage": "Response"}]})
-        # The document hears of it a little later than we do.
+        # `Fetch.enable` returns before it takes effect in the document.
         wait_until(
             lambda: self.evaluate("fetch('health').then(() => 1)") and self._paused,
             "a request that the browser holds",
@@ -232,9 +256,8 @@ class Tab:
 
     def go(self, url: str) -> None:
         self.call("Page.navigate", {"url": url})
-        self.wait(
-            f"document.readyState === 'complete' && location.href.startsWith({json.dumps(url.partition('#')[0])})"
-        )
+        start = json.dumps(url.partition("#")[0])
+        self.wait(f"document.readyState === 'complete' && location.href.startsWith({start})")
 
     def resize(self, width: int, height: int) -> None:
         self.call(
@@ -243,7 +266,7 @@ class Tab:
         )
 
     def prefer(self, **features: str) -> None:
-        """What the system prefers: prefer(color_scheme="dark")."""
+        """Set preferences of the system, as in prefer(color_scheme="dark")."""
         named = [
             {"name": f"prefers-{name.replace('_', '-')}", "value": value}
             for name, value in features.items()
@@ -251,7 +274,7 @@ class Tab:
         self.call("Emulation.setEmulatedMedia", {"features": named})
 
     def press(self, key: str, modifiers: int = 0) -> None:
-        """One key, down and up; modifiers: 1 Alt, 2 Ctrl, 4 Meta, 8 Shift."""
+        """Press and release one key; modifiers: 1 Alt, 2 Ctrl, 4 Meta, 8 Shift."""
         code, text = KEYS.get(key) or (ord(key.upper()), key)
         event = {
             "key": key,
@@ -270,12 +293,14 @@ class Tab:
         self.call("Input.dispatchKeyEvent", {"type": "keyUp", **event})
 
     def write(self, text: str) -> None:
-        """Text into whatever has the focus."""
+        """Insert text into the focused element."""
         self.call("Input.insertText", {"text": text})
 
     def click(self, selector: str) -> None:
         x, y = self.wait(
-            f"(() => {{ const node = document.querySelector({json.dumps(selector)}); node?.scrollIntoView({{block: 'nearest'}}); const box = node?.getBoundingClientRect();"
+            f"(() => {{ const node = document.querySelector({json.dumps(selector)});"
+            " node?.scrollIntoView({block: 'nearest'});"
+            " const box = node?.getBoundingClientRect();"
             " return box && box.width ? [box.x + box.width / 2, box.y + box.height / 2] : null })()"
         )
         for kind in ("mousePressed", "mouseReleased"):

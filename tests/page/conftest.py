@@ -1,4 +1,4 @@
-"""One Chromium and one broker for the folder; a tab for each test, which must not have complained in the end."""
+"""One Chromium and one broker for the folder; a tab for each test, which must have no problems."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def served(tmp_path_factory):
 def tab(chromium):
     with chromium.tab() as opened:
         yield opened
-        opened.evaluate("0")  # what it had to say until now has been heard
+        opened.evaluate("0")  # read all events that the tab has sent so far
         assert not opened.problems, opened.problems
 
 

@@ -1,4 +1,4 @@
-"""The rows of the page's list of tickets."""
+"""Find rows of the page's list of tickets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 
 def row(ticket_id: str) -> str:
-    """The row of a ticket, as an expression."""
+    """Return a JavaScript expression for the row of a ticket."""
     return f"document.querySelector({json.dumps(f'a[data-ticket={json.dumps(ticket_id)}]')})"
 
 

@@ -1,4 +1,4 @@
-"""Who sees little, hears the page or has no mouse: themes, contrast, the accessibility tree, single keys."""
+"""Accessibility of the page: themes, contrast, the accessibility tree, single keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from page.contrast import CONTRAST
 from page.rows import wait_row
 
 
-def test_themes(page):
+def test_the_theme_follows_the_system_until_a_choice_is_made(page):
     theme = "document.documentElement.dataset.theme"
     for preferred in ("dark", "light"):
         page.prefer(color_scheme=preferred)
@@ -19,9 +19,8 @@ def test_themes(page):
     seen = []
     for choice in ("light", "dark"):
         page.press("t")
-        page.wait(
-            f"document.documentElement.dataset.choice === {json.dumps(choice)} && {theme} === {json.dumps(choice)}"
-        )
+        page.wait(f"document.documentElement.dataset.choice === {json.dumps(choice)}")
+        page.wait(f"{theme} === {json.dumps(choice)}")
         seen.append(page.evaluate("getComputedStyle(document.body).color"))
     assert len(set(seen)) == 2
     page.call("Page.reload")
@@ -31,8 +30,8 @@ def test_themes(page):
     page.wait("document.documentElement.dataset.choice === 'automatic'")
 
 
-def test_every_text_can_be_read_in_both_themes(page, served):
-    """WCAG 1.4.3, AA, on what is shown: rows of every kind, a story, the send box, the help."""
+def test_every_text_has_enough_contrast_in_both_themes(page, served):
+    """WCAG 1.4.3 AA for rows of every kind, a ticket's story, the send box and the help."""
     agents = [new_name() for _ in range(4)]
     for agent, health in zip(agents, ("healthy", "busy", "lost", None)):
         served.register(agent)
@@ -62,8 +61,8 @@ def test_every_text_can_be_read_in_both_themes(page, served):
                 page.evaluate(f"document.getElementById({json.dumps(opened)}).close()")
 
 
-def test_whoever_hears_the_page_finds_everything(page, served):
-    """The browser's own accessibility tree: landmarks, a table with its headers, and a name on whatever can be used."""
+def test_the_accessibility_tree_has_landmarks_headers_and_names(page, served):
+    """It has the landmarks, a table with its headers, and a name for every control."""
     wait_row(page, served.send(new_name(), "heard"), "heard")
     page.wait("document.querySelectorAll('#agents-rows tr').length")
     nodes = [
@@ -103,16 +102,15 @@ def test_whoever_hears_the_page_finds_everything(page, served):
         node["role"]["value"]
         for node in page.call("Accessibility.getFullAXTree")["nodes"]
         if not node["ignored"]
-    ], "a table on a phone too"
+    ], "the table is lost at a phone's width"
 
 
 def test_single_keys_can_be_switched_off(page):
     page.press("?")
     page.wait("document.querySelector('#help').open")
     page.press("s")
-    assert not page.evaluate("document.querySelector('#send').open"), (
-        "no key acts under an open box"
-    )
+    # No key works while a dialog is open.
+    assert not page.evaluate("document.querySelector('#send').open")
     page.click("#keys-on")
     page.press("Escape")
     page.wait("!document.querySelector('#help').open")

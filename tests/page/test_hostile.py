@@ -1,4 +1,7 @@
-"""Everything that is shown is somebody's text. Whatever it is made of, it runs nothing, loads nothing and breaks nothing."""
+"""Hostile texts and names in the page: none of them runs a script, loads a file or breaks the page.
+
+The page shows only text that other programs chose.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +33,21 @@ TEXTS = {
     "proto": '{"__proto__": {"polluted": 1}}',
 }
 NAMES = [
-    "<script>window.marked=true</script>", "<img src=x onerror=window.marked=true>", "javascript:window.marked=true", "\u202eevil\u2066", "w" * 128, "a/b?c#d%2e&e=f", "%00%0a",
-    "\"'><b>", "__proto__", "constructor", "toString", "a b", "\u202a", "é🙂 z",
-]  # fmt: skip
+    "<script>window.marked=true</script>",
+    "<img src=x onerror=window.marked=true>",
+    "javascript:window.marked=true",
+    "\u202eevil\u2066",
+    "w" * 128,
+    "a/b?c#d%2e&e=f",
+    "%00%0a",
+    "\"'><b>",
+    "__proto__",
+    "constructor",
+    "toString",
+    "a b",
+    "\u202a",
+    "é🙂 z",
+]
 
 
 def percent(name: str) -> str:
@@ -49,7 +64,7 @@ def send(broker, name: str, payload, **fields) -> str:
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
-    """A broker whose every name and text is meant badly, before the page comes."""
+    """A broker that has only hostile names and texts, before a page is opened."""
     with Broker(package_launcher(), ":memory:", BRIDGE_RATE_LIMIT=0) as broker:
         broker.tickets = {}
         for index, (kind, text) in enumerate(TEXTS.items()):
@@ -98,73 +113,68 @@ def hostile(tmp_path_factory):
         yield broker
 
 
+FORBIDDEN_NODES = "iframe, object, embed, base, meta[http-equiv], style"
+HANDLERS = (
+    "[...document.querySelectorAll('*')].filter((node) => [...node.attributes]"
+    ".some(({ name }) => name.startsWith('on') && name !== 'on')).length"
+)
+LINKS_STAY = (
+    "[...document.querySelectorAll('a')]"
+    ".every((node) => new URL(node.href).origin === location.origin)"
+)
+RESOURCES_STAY = (
+    "performance.getEntriesByType('resource')"
+    ".every((entry) => new URL(entry.name).origin === location.origin)"
+)
+WIDTHS = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+ROW_HEIGHTS = (
+    "[...new Set([...document.querySelectorAll('#tickets-rows a')]"
+    ".map((node) => node.offsetHeight))]"
+)
+
+
 def check_unharmed(tab) -> None:
     tab.evaluate("0")
     assert not tab.problems, tab.problems
-    assert tab.evaluate("typeof window.marked") == "undefined" and tab.evaluate(
-        "({}).polluted === undefined"
-    )
-    assert (
-        tab.evaluate(
-            "document.querySelectorAll('iframe, object, embed, base, meta[http-equiv], style').length"
-        )
-        == 0
-    )
-    assert (
-        tab.evaluate("[...document.scripts].map((node) => node.getAttribute('src')).join()")
-        == "web/theme.js,web/main.js"
-    )
-    assert (
-        tab.evaluate("[...document.images].map((node) => node.getAttribute('src')).join()")
-        == "web/icon.svg"
-    )
-    assert (
-        tab.evaluate(
-            "[...document.querySelectorAll('*')].filter((node) => [...node.attributes].some(({ name }) => name.startsWith('on') && name !== 'on')).length"
-        )
-        == 0
-    )
-    assert tab.evaluate(
-        "[...document.querySelectorAll('a')].every((node) => new URL(node.href).origin === location.origin)"
-    )
-    assert tab.evaluate(
-        "performance.getEntriesByType('resource').every((entry) => new URL(entry.name).origin === location.origin)"
-    )
-    wide = tab.evaluate(
-        "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
-    )
-    assert wide[0] <= wide[1], "nothing is wider than the page"
-    heights = tab.evaluate(
-        "[...new Set([...document.querySelectorAll('#tickets-rows a')].map((node) => node.offsetHeight))]"
-    )
-    assert len(heights) < 2, "every row of the list is as high as the others"
+    assert tab.evaluate("typeof window.marked") == "undefined"
+    assert tab.evaluate("({}).polluted === undefined")
+    assert tab.evaluate(f"document.querySelectorAll('{FORBIDDEN_NODES}').length") == 0
+    sources = "[...document.{}].map((node) => node.getAttribute('src')).join()"
+    assert tab.evaluate(sources.format("scripts")) == "web/theme.js,web/main.js"
+    assert tab.evaluate(sources.format("images")) == "web/icon.svg"
+    assert tab.evaluate(HANDLERS) == 0
+    assert tab.evaluate(LINKS_STAY)
+    assert tab.evaluate(RESOURCES_STAY)
+    wide = tab.evaluate(WIDTHS)
+    assert wide[0] <= wide[1], "an element is wider than the page"
+    assert len(tab.evaluate(ROW_HEIGHTS)) < 2, "rows of the list have different heights"
 
 
 @pytest.mark.parametrize("width", [1280, 400])
-def test_texts_and_names_that_were_there_before(tab, hostile, width):
+def test_stored_texts_and_names_are_shown_as_visible_text(tab, hostile, width):
     tab.resize(width, 900)
     open_page(tab, hostile)
-    tab.wait(
-        f"document.querySelectorAll('#tickets-rows a').length >= {len(hostile.tickets)} && document.querySelectorAll('#agents-rows tr').length === {len(NAMES)}"
-    )
+    tab.wait(f"document.querySelectorAll('#tickets-rows a').length >= {len(hostile.tickets)}")
+    tab.wait(f"document.querySelectorAll('#agents-rows tr').length === {len(NAMES)}")
     check_unharmed(tab)
     shown = tab.text("#agents-rows")
-    assert (
-        "<script>window.marked=true</script>" in shown
-        and "\\u{202e}evil\\u{2066}" in shown
-        and "\u202e" not in shown
-    ), "as text, and what hides is visible"
+    # Markup is shown as text, and invisible characters as escapes.
+    assert "<script>window.marked=true</script>" in shown
+    assert "\\u{202e}evil\\u{2066}" in shown and "\u202e" not in shown
 
 
-def test_each_story(tab, hostile):
+def test_the_story_of_each_hostile_ticket_is_shown_as_text(tab, hostile):
     open_page(tab, hostile)
     for kind, ticket_id in hostile.tickets.items():
         tab.evaluate(f"location.hash = '#ticket/' + encodeURIComponent({json.dumps(ticket_id)})")
         tab.wait(
-            "document.querySelector('#story').open && document.querySelectorAll('#story-stages li').length && document.querySelector('#story-id').textContent.length"
+            "document.querySelector('#story').open"
+            " && document.querySelectorAll('#story-stages li').length"
+            " && document.querySelector('#story-id').textContent.length"
         )
         tab.wait(
-            "document.querySelector('#story-details').textContent.includes('Sequence') && history.length && document.querySelector('#story-title').textContent !== '…'"
+            "document.querySelector('#story-details').textContent.includes('Sequence')"
+            " && history.length && document.querySelector('#story-title').textContent !== '…'"
         )
         shown = tab.evaluate("document.querySelector('#story-message').textContent")
         if kind in ("script", "image", "svg", "frame", "attribute", "address", "template"):
@@ -172,19 +182,18 @@ def test_each_story(tab, hostile):
         assert not any(
             0x202A <= ord(mark) <= 0x202E or 0x2066 <= ord(mark) <= 0x2069 for mark in shown
         ), kind
-        assert len(shown) <= 30_000, "of a long text a part, until somebody asks"
+        assert len(shown) <= 30_000, "a long text is not cut before a click"
         check_unharmed(tab)
-    tab.evaluate(
-        f"location.hash = '#ticket/' + encodeURIComponent({json.dumps(hostile.tickets['long line'])})"
-    )
+    long_line = json.dumps(hostile.tickets["long line"])
+    tab.evaluate(f"location.hash = '#ticket/' + encodeURIComponent({long_line})")
     tab.wait("!document.querySelector('#story-all').hidden")
     tab.click("#story-all")
     tab.wait("document.querySelector('#story-message').textContent.length === 100000")
     check_unharmed(tab)
 
 
-def test_a_story_that_cannot_be_drawn_shows_no_other_tickets(tab, hostile):
-    """Half a character has no encoding, so a link to it failed in the middle of the drawing."""
+def test_a_story_with_a_lone_surrogate_does_not_show_another_ticket(tab, hostile):
+    """encodeURIComponent() throws for a lone surrogate, so drawing once stopped half-way."""
     before = send(hostile, "drawn", "the one opened before")
     half = send(hostile, "drawn", "the one with half", metadata={"replyTo": "\ud800"})
     evidence = {"constructor": "one", "toString": "two", "__proto__": "three"}
@@ -201,7 +210,7 @@ def test_a_story_that_cannot_be_drawn_shows_no_other_tickets(tab, hostile):
     check_unharmed(tab)
 
 
-def test_texts_that_come_live(tab, hostile):
+def test_texts_that_arrive_by_the_stream_are_shown_as_text(tab, hostile):
     open_page(tab, hostile)
     for index, text in enumerate(TEXTS.values()):
         ticket_id = send(hostile, NAMES[index % len(NAMES)], text, metadata={"origin": NAMES[-1]})
@@ -218,7 +227,7 @@ def test_texts_that_come_live(tab, hostile):
     check_unharmed(tab)
 
 
-def test_an_address_that_is_meant_badly(tab, hostile):
+def test_a_hostile_fragment_in_the_address_does_no_harm(tab, hostile):
     for address in (
         "#ticket/%",
         "#ticket/%ff",
@@ -231,7 +240,8 @@ def test_an_address_that_is_meant_badly(tab, hostile):
         tab.go(f"{hostile.url}/{address}")
         if address.startswith(("#ticket/x", "#ticket/.")):
             tab.wait(
-                "!document.querySelector('#story-problem').hidden && document.querySelector('#story').open"
+                "!document.querySelector('#story-problem').hidden"
+                " && document.querySelector('#story').open"
             )
         wait_live(tab)
         tab.forgive("status of 404")
@@ -239,8 +249,8 @@ def test_an_address_that_is_meant_badly(tab, hostile):
         tab.go("about:blank")
 
 
-def test_the_policy_holds_even_where_the_page_would_not(tab, hostile):
-    """What a mistake of ours could do is tried: the browser refuses each of them."""
+def test_the_security_policy_refuses_what_a_mistake_in_the_page_could_do(tab, hostile):
+    """Each attempt runs in the page, and the browser must refuse it."""
     open_page(tab, hostile)
     attempts = {
         "document.body.innerHTML = '<b>x</b>'": "TrustedHTML",
@@ -252,17 +262,23 @@ def test_the_policy_holds_even_where_the_page_would_not(tab, hostile):
     }
     for attempt, reason in attempts.items():
         said = tab.evaluate(
-            f"(() => {{ try {{ {attempt}; return 'done' }} catch (error) {{ return String(error) }} }})()"
+            f"(() => {{ try {{ {attempt}; return 'done' }}"
+            " catch (error) { return String(error) } })()"
         )
         assert said != "done" and reason in said, f"{attempt}: {said}"
     refused = tab.evaluate(
-        "new Promise((resolve) => { const seen = []; document.addEventListener('securitypolicyviolation', (event) => { seen.push(event.effectiveDirective);"
+        "new Promise((resolve) => { const seen = [];"
+        " document.addEventListener('securitypolicyviolation', (event) => {"
+        " seen.push(event.effectiveDirective);"
         " if (seen.length === 5) resolve(seen.sort().join()) });"
-        " const frame = document.createElement('iframe'); frame.src = location.href; document.body.append(frame);"
-        " const image = new Image(); image.src = 'http://127.0.0.1:1/x.png'; fetch('http://127.0.0.1:1/').catch(() => 0);"
+        " const frame = document.createElement('iframe'); frame.src = location.href;"
+        " document.body.append(frame);"
+        " const image = new Image(); image.src = 'http://127.0.0.1:1/x.png';"
+        " fetch('http://127.0.0.1:1/').catch(() => 0);"
         " document.body.setAttribute('style', 'color: red');"
-        " const link = document.createElement('link'); link.rel = 'stylesheet'; link.href = 'http://127.0.0.1:1/x.css'; document.head.append(link) })"
+        " const link = document.createElement('link'); link.rel = 'stylesheet';"
+        " link.href = 'http://127.0.0.1:1/x.css'; document.head.append(link) })"
     )
     assert refused == "connect-src,frame-src,img-src,style-src-attr,style-src-elem"
     assert tab.evaluate("typeof window.marked") == "undefined"
-    tab.problems.clear()  # the refusals that were provoked
+    tab.problems.clear()  # the test provoked these refusals

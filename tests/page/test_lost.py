@@ -1,4 +1,4 @@
-"""The broker goes away and comes back: the page says so, and goes on by itself, without a reload."""
+"""The broker goes away and comes back: the page reports it, and recovers without a reload."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from page.conftest import open_page, wait_live
 from page.rows import wait_row
 
 
-def test_a_broker_that_is_killed_and_comes_back(tab, tmp_path):
+def test_the_page_recovers_after_the_broker_was_killed(tab, tmp_path):
     with Broker(package_launcher(), tmp_path / "bridge.db") as broker:
         open_page(tab, broker)
         tab.evaluate("window.same = true")
@@ -18,7 +18,8 @@ def test_a_broker_that_is_killed_and_comes_back(tab, tmp_path):
         wait_row(tab, before, "before")
         broker.kill()
         tab.wait(
-            "document.querySelector('#connection').dataset.phase === 'lost' && !document.querySelector('#banner').hidden"
+            "document.querySelector('#connection').dataset.phase === 'lost'"
+            " && !document.querySelector('#banner').hidden"
         )
         assert "Connection lost" in tab.text("#banner-text") and "lost" in tab.text("#spoken")
         tab.wait("document.title.includes('connection lost')")
@@ -28,7 +29,8 @@ def test_a_broker_that_is_killed_and_comes_back(tab, tmp_path):
         meanwhile = broker.send("lucy", "while the page was away")
         wait_live(tab)
         tab.wait(
-            "document.querySelector('#banner').hidden && document.querySelector('#spoken').textContent === 'Connected again.'"
+            "document.querySelector('#banner').hidden"
+            " && document.querySelector('#spoken').textContent === 'Connected again.'"
         )
         wait_row(tab, meanwhile, "while the page was away")
         wait_row(tab, broker.send("lucy", "after"), "after")
@@ -36,7 +38,7 @@ def test_a_broker_that_is_killed_and_comes_back(tab, tmp_path):
         wait_row(tab, before, "delivered")
         tab.wait("document.title.startsWith('(2)')")
 
-        # Streams switched off: the broker answers 503, for which a browser's EventSource gives up for ever.
+        # With streams switched off the broker answers 503. An EventSource does not retry after it.
         broker.kill()
         broker.settings["DISABLE_SSE"] = 1
         broker.start()
@@ -48,22 +50,23 @@ def test_a_broker_that_is_killed_and_comes_back(tab, tmp_path):
         broker.start()
         wait_live(tab)
         wait_row(tab, broker.send("lucy", "live again"), "live again")
-        assert tab.evaluate("window.same"), "it is the same document"
+        assert tab.evaluate("window.same"), "the page was loaded again"
         tab.forgive("net::ERR_")
         tab.forgive("status of 503")
         tab.go("about:blank")
 
 
-def test_a_stream_that_falls_silent_is_begun_anew(start, tab):
-    """A connection whose other end hangs says nothing any more, not even heartbeats."""
+def test_a_stream_without_heartbeats_is_opened_again(start, tab):
+    """A connection to a broker that hangs sends no bytes, not even heartbeats."""
     broker = start(BRIDGE_SSE_HEARTBEAT=200)
     open_page(tab, broker)
     pill = "document.querySelector('#connection')"
     tab.evaluate(
-        f"window.phases = [], new MutationObserver(() => window.phases.push({pill}.dataset.phase)).observe({pill}, {{attributes: true}})"
+        f"window.phases = [], new MutationObserver(() => window.phases.push({pill}.dataset.phase))"
+        f".observe({pill}, {{attributes: true}})"
     )
     tab.wait("document.querySelector('#version').textContent")
-    broker.signal(signal.SIGSTOP)  # every socket stays open
+    broker.signal(signal.SIGSTOP)  # all sockets stay open
     try:
         tab.wait("window.phases.length > 0")
     finally:
@@ -72,8 +75,8 @@ def test_a_stream_that_falls_silent_is_begun_anew(start, tab):
     wait_row(tab, broker.send("lucy", "awake"), "awake")
 
 
-def test_a_page_that_was_left_holds_no_stream_and_lives_again_when_it_is_back(tab, served):
-    """A browser keeps a page for "back", with its connections, of which it has six for one broker."""
+def test_a_page_in_the_back_forward_cache_has_no_stream_and_recovers_when_it_is_shown(tab, served):
+    """A cached page could keep its stream, and a browser opens only six connections to a host."""
 
     def active():
         return served.ask("GET", "/debug/connections").json["sse"]["active"]
@@ -87,4 +90,4 @@ def test_a_page_that_was_left_holds_no_stream_and_lives_again_when_it_is_back(ta
     tab.wait("document.querySelector('#connection') !== null")
     wait_live(tab)
     wait_row(tab, served.send("lucy", "back"), "back")
-    tab.forgive("favicon.ico")  # which a page without a picture of its own is asked for
+    tab.forgive("favicon.ico")  # the browser requests it for a page without an icon

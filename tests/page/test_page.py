@@ -1,4 +1,4 @@
-"""The page in a real browser, as a person uses it: looking, keys, sending, replying, searching."""
+"""The page in a real browser, used as by a person: reading, keys, sending, replying, charts."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from page.conftest import open_page
 from page.rows import row, wait_row
 
 
-def test_an_empty_broker_says_how_to_begin(start, tab):
+def test_the_page_of_an_empty_broker_shows_how_to_begin(start, tab):
     broker = start(db=":memory:")
     open_page(tab, broker)
     tab.wait_text("#welcome", "python3 -m bridge watch lucy dev-lucy 0")
     assert not tab.evaluate("document.querySelector('#agents').offsetHeight")
     broker.send("lucy", "the first one")
     tab.wait(
-        "document.querySelector('#welcome').hidden && document.querySelector('#agents').offsetHeight > 0"
+        "document.querySelector('#welcome').hidden"
+        " && document.querySelector('#agents').offsetHeight > 0"
     )
 
 
-def test_a_ticket_shows_at_once_and_moves_on_in_place(page, served):
+def test_a_ticket_is_shown_at_once_and_its_row_is_updated_in_place(page, served):
     agent = new_name()
     ticket_id = served.send(agent, "run the tests", metadata={"origin": "planner"})
     wait_row(page, ticket_id, "run the tests")
@@ -46,17 +47,19 @@ def test_a_ticket_shows_at_once_and_moves_on_in_place(page, served):
     ]:
         act()
         wait_row(page, ticket_id, label)
-    assert page.evaluate(f"window.node === {row(ticket_id)}"), (
-        "the row is the same, only its state is new"
-    )
+    assert page.evaluate(f"window.node === {row(ticket_id)}"), "the row was replaced"
 
 
 def test_agents_show_presence_tier_health_backlog_and_why_they_wait(page, served):
     agent = new_name()
     served.register(agent, metadata={"session": "dev", "paneId": "%7"})
-    line = f"[...document.querySelectorAll('#agents-rows tr')].find((row) => row.querySelector('a').textContent === {json.dumps(agent)})?.innerText ?? ''"
+    line = (
+        "[...document.querySelectorAll('#agents-rows tr')].find((row) =>"
+        f" row.querySelector('a').textContent === {json.dumps(agent)})?.innerText ?? ''"
+    )
     page.evaluate(
-        f"document.querySelector('#agents-filter').value = {json.dumps(agent)}, document.querySelector('#agents-filter').dispatchEvent(new Event('input'))"
+        f"document.querySelector('#agents-filter').value = {json.dumps(agent)},"
+        " document.querySelector('#agents-filter').dispatchEvent(new Event('input'))"
     )
     page.wait(f"({line}).includes('not connected') && ({line}).includes('dev %7')")
     with served.agent_stream(agent) as stream:
@@ -76,7 +79,7 @@ def test_agents_show_presence_tier_health_backlog_and_why_they_wait(page, served
     page.wait(f"({line}).includes('not connected')")
 
 
-def test_a_story_by_keyboard_alone(page, served):
+def test_a_ticket_can_be_read_by_keyboard_alone(page, served):
     agent = new_name()
     ticket_id = served.send(
         agent, "look at the log\nand tell", metadata={"origin": "planner", "threadId": "th-1"}
@@ -86,7 +89,8 @@ def test_a_story_by_keyboard_alone(page, served):
     page.wait(f"document.activeElement === {row(ticket_id)}")
     page.press("Enter")
     page.wait(
-        "document.querySelector('#story').open && document.querySelectorAll('#story-stages li').length === 1"
+        "document.querySelector('#story').open"
+        " && document.querySelectorAll('#story-stages li').length === 1"
     )
     assert page.evaluate("location.hash") == f"#ticket/{ticket_id}"
     assert (
@@ -103,12 +107,12 @@ def test_a_story_by_keyboard_alone(page, served):
     }
     served.acknowledge(ticket_id, {"watcher": "lucy@host", "evidence": evidence})
     page.wait(
-        "[...document.querySelectorAll('#story-stages b')].map((node) => node.innerText).join() === 'accepted,streamed,injected,acknowledged'"
+        "[...document.querySelectorAll('#story-stages b')].map((node) => node.innerText).join()"
+        " === 'accepted,streamed,injected,acknowledged'"
     )
-    told = page.text("#story-stages")
-    assert "lucy@host" in told and "%7" in told and told.count("seen on the screen") == 1, (
-        "the same evidence is shown once"
-    )
+    shown = page.text("#story-stages")
+    assert "lucy@host" in shown and "%7" in shown
+    assert shown.count("seen on the screen") == 1, "the same evidence is shown twice"
     page.wait_text("#story-now", "Delivered")
     assert (
         served.ask(
@@ -122,11 +126,12 @@ def test_a_story_by_keyboard_alone(page, served):
     )
     page.press("Escape")
     page.wait(
-        f"!document.querySelector('#story').open && document.activeElement === {row(ticket_id)} && location.hash === ''"
+        "!document.querySelector('#story').open"
+        f" && document.activeElement === {row(ticket_id)} && location.hash === ''"
     )
 
 
-def test_the_list_holds_still_for_whoever_reads_it(page, served):
+def test_the_list_does_not_move_while_it_has_the_focus_or_is_paused(page, served):
     first = served.send(new_name(), "first")
     wait_row(page, first, "first")
     page.press("j")
@@ -145,7 +150,7 @@ def test_the_list_holds_still_for_whoever_reads_it(page, served):
     page.wait(f"document.querySelector('#tickets-rows a').dataset.ticket === {json.dumps(third)}")
 
 
-def test_sending_and_replying(page, served):
+def test_a_ticket_can_be_sent_and_replied_to_in_the_page(page, served):
     sender, agent = new_name(), new_name()
     served.register(sender), served.register(agent)
     page.press("s")
@@ -172,15 +177,12 @@ def test_sending_and_replying(page, served):
     page.wait_text("#story-now", "Replied after")
     assert served.ticket(ticket["ticketId"])["response"]["payload"] == "<b>looks good</b>"
     (answer,) = served.pending(sender)
-    assert answer["metadata"]["replyTo"] == ticket["ticketId"], (
-        "the reply is a ticket to whoever sent it"
-    )
-    assert page.evaluate("document.querySelector('#reply').hidden"), (
-        "a second reply is not possible"
-    )
+    # The reply is a ticket for the sender. A second reply is not possible.
+    assert answer["metadata"]["replyTo"] == ticket["ticketId"]
+    assert page.evaluate("document.querySelector('#reply').hidden")
 
 
-def test_a_name_that_is_not_known_and_what_was_dropped_are_said(start, tab):
+def test_an_unknown_name_and_dropped_tickets_are_reported(start, tab):
     broker = start(db=":memory:")
     broker.register("lucy")
     open_page(tab, broker)
@@ -188,7 +190,7 @@ def test_a_name_that_is_not_known_and_what_was_dropped_are_said(start, tab):
         ("lcuy", "nothing is registered as lcuy"),
         ("lucy", "Accepted, and on disk."),
     ):
-        tab.wait("!document.querySelector('#send').open")  # the one before has closed
+        tab.wait("!document.querySelector('#send').open")  # the previous dialog has closed
         tab.press("s")
         tab.wait("document.querySelector('#send').open")
         tab.evaluate(f"document.querySelector('#send-agent').value = {json.dumps(name)}")
@@ -200,7 +202,7 @@ def test_a_name_that_is_not_known_and_what_was_dropped_are_said(start, tab):
     tab.wait_text("#tiles", "0 expired, 1 dropped")
 
 
-def test_a_refusal_is_one_line_and_keeps_what_was_written(start, tab):
+def test_a_refusal_is_shown_and_keeps_the_written_text(start, tab):
     broker = start(db=":memory:", BRIDGE_QUEUE_MAX=1)
     broker.send("full", 1)
     open_page(tab, broker)
@@ -229,25 +231,30 @@ def test_a_lost_answer_makes_no_second_ticket(page, served):
     with page.losing_answers("/send"):
         page.press("Enter", 2)
         page.wait_text("#send-problem", "does not answer")
-    assert len(served.pending(agent)) == 1, "it had arrived"
+    assert len(served.pending(agent)) == 1, "the first request did not arrive"
     page.press("Enter", 2)
     page.wait("!document.querySelector('#send').open")
     assert [ticket["payload"] for ticket in served.pending(agent)] == ["only once"]
     page.forgive("ERR_CONNECTION_RESET")
 
 
-def test_charts_are_drawn_and_can_be_read_by_key_and_ear(page, served):
+def test_charts_are_drawn_and_can_be_read_by_key_and_by_a_screen_reader(page, served):
     agent = new_name()
 
-    def is_told():  # of the last second alone, so tickets come until one is seen in it
+    def is_labelled():  # the label is of the last second only, so send until it has a ticket
         served.acknowledge(served.send(agent, 1))
         return page.evaluate(
-            "/accepted [1-9]/.test(document.querySelector('#throughput .plot').getAttribute('aria-label') ?? '')"
+            "/accepted [1-9]/.test(document.querySelector('#throughput .plot')"
+            ".getAttribute('aria-label') ?? '')"
         )
 
-    wait_until(is_told, "accepted tickets in the chart's label")
-    pixels = "(id) => { const canvas = document.querySelector(`${id} canvas`), data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data; let seen = 0;"
-    pixels += " for (let at = 0; at < data.length; at += 4) seen += data[at + 2] > 150 && data[at] < 90; return seen }"
+    wait_until(is_labelled, "accepted tickets in the chart's label")
+    pixels = (
+        "(id) => { const canvas = document.querySelector(`${id} canvas`), data = canvas"
+        ".getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data; let seen = 0;"
+        " for (let at = 0; at < data.length; at += 4)"
+        " seen += data[at + 2] > 150 && data[at] < 90; return seen }"
+    )
     page.prefer(color_scheme="light")
     page.wait(f"['#throughput', '#latency'].every((id) => ({pixels})(id) > 3)")
     page.evaluate("document.querySelector('#latency .plot').focus()")
@@ -258,61 +265,7 @@ def test_charts_are_drawn_and_can_be_read_by_key_and_ear(page, served):
     page.wait("document.querySelector('#latency .plot').getAttribute('aria-label').includes('p99')")
 
 
-def test_search(page, served):
-    agent = new_name()
-    wanted = [served.send(agent, f"needle number {number}") for number in range(3)]
-    served.send(agent, "hay")
-    page.press("/")
-    page.write("NEEDLE")
-    found = "[...document.querySelectorAll('#tickets-rows a')].map((node) => node.dataset.ticket).join()"
-    page.wait(f"{found} === {json.dumps(','.join(reversed(wanted)))}")
-    assert page.evaluate("location.hash") == "#search/NEEDLE" and "3 found" in page.text(
-        "#tickets-count"
-    )
-    served.acknowledge(wanted[0])
-    wait_row(page, wanted[0], "delivered")
-    served.send(new_name(), "a newer needle")
-    page.wait_text("#tickets-newer", "1 new: search again")
-    page.click("#tickets-newer")
-    page.wait("document.querySelectorAll('#tickets-rows a').length === 4")
-    page.evaluate(
-        "document.querySelector('#tickets-status').value = 'delivered', document.querySelector('#tickets-status').dispatchEvent(new Event('change'))"
-    )
-    page.wait(f"{found} === {json.dumps(wanted[0])}")
-    page.evaluate("document.querySelector('#query').select()")
-    page.press("/")
-    page.write("no such text anywhere")
-    page.wait_text("#tickets-empty", "Nothing found")
-    page.click("#tickets-empty button")
-    page.wait_text("#tickets-count", "live")
-    assert (
-        page.evaluate("location.hash") == ""
-        and page.evaluate("document.querySelector('#query').value") == ""
-    )
-
-
-def test_an_agents_own_tickets(page, served):
-    agent, other = new_name(), new_name()
-    mine = served.send(agent, "mine")
-    wait_row(page, served.send(other, "not mine"), "not mine")
-    page.evaluate(f"location.hash = '#agent/{agent}'")
-    page.wait(
-        f"[...document.querySelectorAll('#tickets-rows a')].map((node) => node.dataset.ticket).join() === {json.dumps(mine)}"
-    )
-    page.click("#tickets-chips .chip:nth-child(2)")
-    page.wait(f"document.querySelector('#send-agent').value === {json.dumps(agent)}")
-
-
-def test_an_address_opens_a_story_and_an_unknown_one_says_so(tab, served):
-    ticket_id = served.send(new_name(), "linked")
-    open_page(tab, served, f"#ticket/{ticket_id}")
-    tab.wait_text("#story-message", "linked")
-    tab.evaluate("location.hash = '#ticket/no-such-ticket'")
-    tab.wait_text("#story-problem", "No such ticket")
-    tab.forgive("status of 404")
-
-
-def test_it_works_from_the_one_file_program(tab, program, tmp_path):
+def test_the_page_works_from_the_one_file_program(tab, program, tmp_path):
     with Broker(
         [sys.executable, "-X", "dev", "-W", "error", program],
         ":memory:",
@@ -325,11 +278,14 @@ def test_it_works_from_the_one_file_program(tab, program, tmp_path):
 
 
 def test_another_sites_page_cannot_send(chromium, served):
-    """A real browser's request from elsewhere: it arrives, and is refused for its Origin."""
+    """A request of a real browser from another origin arrives, and is refused for its Origin."""
     agent = new_name()
     before = served.metrics().get('bridge_http_responses_total{code="403"}', 0)
     with chromium.tab() as elsewhere:
-        post = f"fetch('{served.url}/agents/{agent}/send', {{method: 'POST', mode: 'no-cors', body: JSON.stringify({{payload: 'forged'}})}}).then(() => 'sent', String)"
+        post = (
+            f"fetch('{served.url}/agents/{agent}/send', {{method: 'POST', mode: 'no-cors',"
+            " body: JSON.stringify({payload: 'forged'})}).then(() => 'sent', String)"
+        )
         elsewhere.evaluate(post)
     wait_until(
         lambda: served.metrics().get('bridge_http_responses_total{code="403"}', 0) == before + 1,

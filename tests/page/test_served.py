@@ -1,4 +1,4 @@
-"""The page's files as any client gets them: the policy on each, revalidation, and what may post from where."""
+"""The page's files over HTTP: the security policy, revalidation, and which origins may post."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_every_file_comes_whole_with_its_type_and_the_policy(broker):
 
 
 @pytest.mark.parametrize("path", ["/", "/web/main.js"])
-def test_what_a_browser_has_already_is_not_sent_again(broker, path):
+def test_a_file_that_a_browser_has_already_is_not_sent_again(broker, path):
     first = broker.ask("GET", path)
     etag = first.field("etag")
     assert re.fullmatch(r'"[0-9a-f]{32}"', etag)
@@ -72,17 +72,15 @@ def test_what_a_browser_has_already_is_not_sent_again(broker, path):
     for other in ('"other"', etag[:-1] + 'x"', "", etag.strip('"')):
         assert broker.ask("GET", path, fields=[("If-None-Match", other)]).body == first.body, other
     with broker.line() as line:
-        head, again = (
-            line.ask("HEAD", path),
-            line.ask("GET", path),
-        )  # on one connection: nothing came after the head
+        # On one connection, so a body after the HEAD answer would break the next answer.
+        head, again = line.ask("HEAD", path), line.ask("GET", path)
     assert head.status == 200 and head.body == b"" and again.body == first.body
     assert [pair for pair in head.fields if pair[0] != "Date"] == [
         pair for pair in again.fields if pair[0] != "Date"
     ]
 
 
-def test_versions_of_a_file_have_tags_of_their_own(broker):
+def test_each_file_has_its_own_etag(broker):
     assert len({broker.ask("GET", path).field("etag") for path in PATHS}) == len(PATHS)
 
 
@@ -99,20 +97,20 @@ def test_versions_of_a_file_have_tags_of_their_own(broker):
         "%7B%7D",
     ],
 )
-def test_nothing_else_lives_there(broker, name):
+def test_no_other_path_below_web_exists(broker, name):
     answer = broker.ask("GET", f"/web/{name}")
     check_problem(answer, 400 if "%00" in name else 404)
     assert b"import" not in answer.body
 
 
-def test_other_methods(broker):
+def test_other_methods_get_405_with_allow(broker):
     for path in ("/", "/web/main.js"):
         answer = broker.ask("POST", path, {})
         assert answer.status == 405 and answer.field("allow") == "GET, HEAD, OPTIONS"
 
 
 def test_the_page_may_post_and_no_other_origin_may(broker):
-    """What holds CSRF off: a browser says where a request comes from, and only our own page is from here."""
+    """The protection against CSRF: a browser sends Origin, and only the page's own may post."""
     agent, own = new_name(), ("Origin", f"http://127.0.0.1:{broker.port}")
     answer = broker.ask("POST", f"/agents/{agent}/send", {"payload": "from the page"}, fields=[own])
     assert answer.status == 202
@@ -142,15 +140,15 @@ def test_the_page_may_post_and_no_other_origin_may(broker):
                 ),
                 403,
             )
-    assert [ticket["payload"] for ticket in broker.pending(agent)] == [], (
-        "the one that was replied to is no longer pending"
-    )
+    # The ticket from the page has a reply, so it is not pending either.
+    assert [ticket["payload"] for ticket in broker.pending(agent)] == []
 
 
-# -- the laws of the page's own source ---------------------------------------------
+# -- laws of the page's source ------------------------------------------------------
 
 FORBIDDEN = re.compile(
-    r"innerHTML|outerHTML|insertAdjacent|document\.write|DOMParser|createContextualFragment|\beval\b|new Function|srcdoc|javascript:|https?://(?!www\.w3\.org/2000/svg)"
+    r"innerHTML|outerHTML|insertAdjacent|document\.write|DOMParser|createContextualFragment"
+    r"|\beval\b|new Function|srcdoc|javascript:|https?://(?!www\.w3\.org/2000/svg)"
 )
 
 
@@ -159,9 +157,7 @@ def test_a_file_is_short_begins_with_its_theory_and_has_no_way_for_html(path: pa
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 300
     if path.suffix in (".js", ".css"):
-        assert text.startswith("/* ") and text.index("*/") > 100, (
-            "a header comment with the file's theory"
-        )
+        assert text.startswith("/* ") and text.index("*/") > 100, "no header comment"
     code = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
     assert not FORBIDDEN.search(code), FORBIDDEN.search(code)
     if path.suffix == ".html":
@@ -170,8 +166,8 @@ def test_a_file_is_short_begins_with_its_theory_and_has_no_way_for_html(path: pa
         )
 
 
-def test_an_installed_package_has_them_too():
-    """pyproject.toml names every kind of file (3.9 has no parser for it)."""
+def test_an_installed_package_contains_every_kind_of_file():
+    """Read pyproject.toml by a pattern, because 3.9 has no TOML parser."""
     (patterns,) = re.findall(
         r'"bridge\.broker\.web" = \[(.*)\]', (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     )

@@ -1,6 +1,6 @@
 """The long soak, by hand: python3 tests/soak [--seconds N] [--seed S] [--runs N]
 
-Runs until it fails or `--runs` are over, each with the next seed; keeps the folder of a run that failed.
+Makes `--runs` runs, each with the next seed, and keeps the folder of each run that failed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ sys.path[:1] = [str(TESTS), str(TESTS.parent)]
 from soak.scene import CREWS  # noqa: E402
 from soak.soaking import soak  # noqa: E402
 
-WRONGS_SHOWN = 20  # one early mistake leaves everything behind it undelivered
+WRONGS_SHOWN = 20  # one early fault can leave all later tickets undelivered
 
 
 def main() -> int:
@@ -37,13 +37,15 @@ def main() -> int:
     )
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument(
-        "--crew", default="", choices=sorted(CREWS), help="who watches (default: by the seed)"
+        "--crew",
+        default="",
+        choices=sorted(CREWS),
+        help="the processes that watch (default: chosen by the seed)",
     )
-    parser.add_argument("--quiet", action="store_true", help="only the outcome of each run")
+    parser.add_argument("--quiet", action="store_true", help="print only the outcome of each run")
     options = parser.parse_args()
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit(143)
-    )  # as Ctrl-C: nothing that we started is left behind
+    # As Ctrl-C does: unwind, so that every process that was started is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     failed = 0
     for seed in range(options.seed, options.seed + options.runs):
         folder = pathlib.Path(tempfile.mkdtemp(prefix=f"bridge-soak-{seed}-"))
@@ -54,10 +56,8 @@ def main() -> int:
             (lambda text: None) if options.quiet else lambda text: print(text, flush=True),
             options.crew,
         )
-        print(
-            f"seed {seed}: {'FAILED, see ' + str(folder) if outcome.wrongs else 'holds'}\n{outcome.summary}",
-            flush=True,
-        )
+        result = f"FAILED, see {folder}" if outcome.wrongs else "holds"
+        print(f"seed {seed}: {result}\n{outcome.summary}", flush=True)
         for wrong in outcome.wrongs[:WRONGS_SHOWN]:
             print("  WRONG:", wrong, flush=True)
         if len(outcome.wrongs) > WRONGS_SHOWN:

@@ -1,14 +1,19 @@
-"""The reckoning: what was accepted, what the panes' programs wrote down, and whether the two agree.
+"""The account of a soak: compare the accepted tickets with the logs of the panes' programs.
 
-1  each accepted ticket came into its pane once, and not into a life that began after its acknowledgement
-   - into none only where a program ended as it was typed, or where another agent had the pane to the end
-   - a shell's command may be run again where nothing had told the broker that it had run
-   - an agent's may stay pending where the broker was told why nothing knows what became of it: it is never typed twice
-2  whole: an agent got header and body exactly; a shell got its constant command exactly
-3  tickets of one agent that are not urgent, and were not set aside, are in the order of `seq`, in each life
-4  a person's lines are as they were typed, each once; what they took back is nowhere
-5  nothing was executed, nothing came into the pane beside
-6  a shell's ticket is acknowledged only after it was shown
+Rule 1: Each accepted ticket reaches its pane once, and no life that began after its
+acknowledgement.
+
+- It may reach no life if a program ended while it was typed, or if another agent kept the pane.
+- A shell may run a command again as long as no request reported to the broker that it ran.
+- An agent's ticket may stay pending if the broker got the reason why its fate is unknown. It is
+  never typed twice.
+
+Rule 2: An agent gets the exact header and body; a shell gets its exact constant command.
+Rule 3: Tickets of one agent are in the order of `seq`, in each life. Urgent tickets, and tickets
+that were set aside, may be out of order.
+Rule 4: A person's lines arrive as they were typed, each once. Deleted words arrive nowhere.
+Rule 5: Nothing is executed, and nothing reaches the pane beside.
+Rule 6: A shell's ticket is acknowledged only after it was shown.
 """
 
 from __future__ import annotations
@@ -27,13 +32,14 @@ from soak.places import COMMAND, Life, Place
 from soak.publishers import Publisher, ticket_of
 from soak.scene import Scene
 
-DYING = 3.0  # seconds before a program's death in which what is typed may not have been read
+DYING = 3.0  # seconds before a program's end in which it may not read its input any more
 UNKNOWN = ("was not seen to take it", "may have taken the text before", "it is not typed again")
-AGAIN = 4.0  # seconds in which a `show` that was typed before another one had told the broker may have come up
+# Seconds after the first `shown` in which a second `show` may still start, if it was typed before.
+AGAIN = 4.0
 
 
 def reckon(scene: Scene, publishers: list[Publisher], humans: list[Human]) -> list[str]:
-    """Every disagreement, as a sentence; none if the account holds."""
+    """Return every violation of the rules, as a sentence; an empty list if the account holds."""
     wrong = [f"{path} was made: something was executed" for path in scene.folder.rglob("pwned*")]
     for place, human in zip(scene.places.values(), humans):
         tickets = [
@@ -55,14 +61,14 @@ def reckon(scene: Scene, publishers: list[Publisher], humans: list[Human]) -> li
 
 @dataclass(frozen=True)
 class Entry:
-    """What a program wrote down of one Enter."""
+    """One Enter in a program's log."""
 
     words: str
-    at: float  # seconds since 1970; 0.0 where it was not written down
+    at: float  # seconds since 1970; 0.0 if the log has no time
 
 
 class Book:
-    """One pane's account. `refused`: agents whose tickets need not come in."""
+    """One pane's account. `refused` are agents whose tickets need not arrive."""
 
     def __init__(
         self,
@@ -74,11 +80,11 @@ class Book:
     ) -> None:
         self._folder, self._place, self._human, self._refused = folder, place, human, refused
         self._tickets = {expected(place, ticket): ticket for ticket in tickets}
-        assert len(self._tickets) == len(tickets), "each ticket has words of its own"
+        assert len(self._tickets) == len(tickets), "two tickets have the same text"
         self._pages = {life.pid: self._page(life) for life in place.programs}
 
     def _page(self, life: Life) -> list[Entry]:
-        """What one life of the pane was given, entry by entry."""
+        """Read the log of one life of the pane."""
         if self._place.is_agent:
             path = self._folder / f"messages.{life.pid}"
             return (
@@ -103,10 +109,10 @@ class Book:
         ]
 
     def _wrong_entries(self) -> list[str]:
-        """Whatever is neither a ticket nor a person's line."""
+        """Find entries that are neither a ticket nor a person's line."""
         typed = {mark for _, mark, _ in self._human.lines}
         return [
-            f"pid {pid} was given what nobody sent: {entry.words[:300]!r}"
+            f"pid {pid} got a text that was never sent: {entry.words[:300]!r}"
             for pid, page in self._pages.items()
             for entry in page
             if entry.words not in self._tickets and entry.words not in typed
@@ -131,11 +137,13 @@ class Book:
             if acknowledged is None:
                 if ticket["agentId"] not in self._refused and not self._is_told(ticket):
                     wrong.append(
-                        f"{name} is still {ticket['status']} long after the last blow: {story(ticket)}"
+                        f"{name} is still {ticket['status']} long after the last blow:"
+                        f" {story(ticket)}"
                     )
                 continue
             wrong += [
-                f"{name} was acknowledged before pid {life.pid} was born, and typed into it: {story(ticket)}"
+                f"{name} was acknowledged before pid {life.pid} was born, and typed into it:"
+                f" {story(ticket)}"
                 for life in lives
                 if acknowledged < life.born - 0.5
             ]
@@ -143,9 +151,8 @@ class Book:
                 self._died_with_it(moment_of(ticket, stage) or 0.0)
                 for stage in ("injected", "acknowledged")
             )
-            if (
-                not lives and not is_dead
-            ):  # a swallowed Enter is pressed again later than it was `injected`
+            # A swallowed Enter is pressed again after `injected`, so both moments count.
+            if not lives and not is_dead:
                 wrong.append(f"{name} is acknowledged, and in no pane: {story(ticket)}")
             shown = moment_of(ticket, "shown")
             if not self._place.is_agent and (shown is None or shown > acknowledged):
@@ -153,7 +160,7 @@ class Book:
         return wrong
 
     def _why_too_often(self, entries: list[Entry], ticket: dict) -> str:
-        """Of one life; "" where it is not too often."""
+        """Return why one life has too many entries of a ticket; "" if it has not."""
         if (
             len(entries) < 2
             or not self._place.is_agent
@@ -167,7 +174,7 @@ class Book:
         )
 
     def _is_told(self, ticket: dict) -> bool:
-        """Was it typed into an agent, and the broker told that what became of it is not known?"""
+        """True if the broker got a reason why the fate of an agent's ticket is unknown."""
         reasons = [
             str(entry.get("evidence", {}).get("reason"))
             for entry in ticket["history"]
@@ -195,12 +202,14 @@ class Book:
                 for earlier, later in zip(own, own[1:]):
                     if earlier["seq"] > later["seq"]:
                         wrong.append(
-                            f"order in pid {pid}: {earlier['ticketId']!r} (seq {earlier['seq']}) before {later['ticketId']!r} (seq {later['seq']}): {story(earlier)} / {story(later)}"
+                            f"order in pid {pid}: {earlier['ticketId']!r} (seq {earlier['seq']})"
+                            f" before {later['ticketId']!r} (seq {later['seq']}):"
+                            f" {story(earlier)} / {story(later)}"
                         )
         return wrong
 
     def _wrong_lines(self) -> list[str]:
-        """A line that a person entered is there once, unless a program died at that moment."""
+        """Find a person's lines that are not there once, unless a program died at that moment."""
         wrong = []
         counts = collections.Counter(entry.words for page in self._pages.values() for entry in page)
         for pid, mark, entered in self._human.lines:
@@ -215,13 +224,14 @@ class Book:
                     if life.pid == pid
                 ]
                 wrong.append(
-                    f"the person's line {mark!r} is {counts[mark]} times there; entered into {lives}"
+                    f"the person's line {mark!r} is {counts[mark]} times there;"
+                    f" entered into {lives}"
                 )
         return wrong
 
 
 def expected(place: Place, ticket: dict) -> str:
-    """What the pane's program must write down for this ticket."""
+    """Return the text that the pane's program must log for this ticket."""
     if place.is_agent:
         return agent_text(
             Ticket.from_json(ticket), TmuxSettings.body_cap, COMMAND, place.has_shell_below
@@ -230,7 +240,7 @@ def expected(place: Place, ticket: dict) -> str:
 
 
 def moment_of(ticket: dict, stage: str) -> float | None:
-    """When the ticket came to that stage, in seconds since 1970."""
+    """Return when the ticket reached that stage, in seconds since 1970; None if it did not."""
     for entry in ticket["history"]:
         if entry["stage"] == stage:
             whole, _, rest = entry["at"].rstrip("Z").partition(".")
@@ -241,7 +251,8 @@ def moment_of(ticket: dict, stage: str) -> float | None:
 
 
 def story(ticket: dict) -> str:
-    return " → ".join(
-        f"{entry['stage']} {entry['at'][11:23]} {str(entry.get('by', '')).rpartition(':')[0].rpartition(':')[2]}".strip()
-        for entry in ticket["history"]
-    )
+    def moment(entry: dict) -> str:
+        watcher = str(entry.get("by", "")).rpartition(":")[0].rpartition(":")[2]
+        return f"{entry['stage']} {entry['at'][11:23]} {watcher}".strip()
+
+    return " → ".join(moment(entry) for entry in ticket["history"])

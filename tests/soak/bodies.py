@@ -1,6 +1,7 @@
-"""Bodies and ids that would do harm if anybody executed them, broke out of them, or shortened them.
+"""Bodies and ids that would do harm if a program executed, misquoted or cut them.
 
-Each attack, were it executed, would leave a file `pwned-...` behind, in the pane's folder or in the one it names.
+Each attack would create a file `pwned-...` if it were executed, in the pane's folder or in the
+folder that it names.
 """
 
 from __future__ import annotations
@@ -8,9 +9,8 @@ from __future__ import annotations
 import pathlib
 import random
 
-LONG = (
-    20_000  # characters: beyond the 8 KiB that are pasted, beyond what a terminal takes in one line
-)
+# Characters: more than the 8 KiB that are pasted, and than a terminal's line buffer holds.
+LONG = 20_000
 
 
 def make_body(chance: random.Random, number: int, folder: pathlib.Path) -> str:

@@ -1,9 +1,12 @@
-"""The crews of the soak: processes that watch its panes, alone, in pairs, or all of them at once.
+"""The crews of the soak: the processes that watch its panes.
 
-watchers                    one or two processes for each agent; another agent wants a pane that is taken
-supervisors of one name     two processes for all agents, the same name
-supervisors of two names    the same with a name each
-a supervisor that shares    one process; two panes have two agents each
+    watchers                    one or two processes for each agent;
+                                a further agent asks for a pane that is taken
+    supervisors of one name     two processes for all agents, with the same name
+    supervisors of two names    two processes for all agents, with different names
+    a supervisor that shares    one process; two panes have two agents each
+
+Fate kills, stops and restarts these processes.
 """
 
 from __future__ import annotations
@@ -21,9 +24,9 @@ from soak.places import COMMAND, Place
 if TYPE_CHECKING:
     from soak.scene import Scene
 
-START = 60.0  # seconds a process may take to start: two cores, shared by everything
-LEASE = 2.0  # seconds, before it is stretched
-# Everything that heals by time heals fast, so that a minute here is an hour outside.
+START = 60.0  # seconds a process may take to start; all processes share two cores
+LEASE = 2.0  # seconds, multiplied by the scene's pace
+# All waits and retries are short, so that one minute here covers an hour of normal use.
 WATCHER = {
     "BRIDGE_SSE_HEARTBEAT": 500,
     "BRIDGE_FIRST_BYTE": 1500,
@@ -41,14 +44,14 @@ WATCHER = {
     "BRIDGE_INJECT_RATE": 600,
     "BRIDGE_PANE_CHECK": 1000,
     "BRIDGE_EXPLAIN_AFTER": 1000,
-    "BRIDGE_SHOWN_WAIT": 8000,  # `show` starts Python, and goes through the sick proxy
+    "BRIDGE_SHOWN_WAIT": 8000,  # `show` starts Python, and uses the faulty proxy
     "BRIDGE_SHOW_TRIES": 100,
     "BRIDGE_STUCK_MAX": 10000,
 }
 
 
 class Watcher:
-    """A process that watches one place, or supervises all; killed, stopped, continued and started again as fate wills."""
+    """A process that watches one place or supervises all, and its log."""
 
     def __init__(self, name: str, words: list[str], scene: Scene) -> None:
         self.name = name
@@ -81,22 +84,22 @@ class Watcher:
         self.process.wait()
 
     def stop(self) -> int:
-        """SIGTERM: it must finish what it has in hand, and leave with status 0."""
+        """Send SIGTERM; the process must finish its current work and exit with status 0."""
         self.process.send_signal(signal.SIGTERM)
         return self.wait()
 
     def wait(self) -> int:
-        """Its status; 0 where it was refused."""
+        """Return its exit status; 0 if it was refused a pane."""
         status = self.process.wait(START)
         return 0 if self.is_refused else status
 
     @property
     def is_refused(self) -> bool:
-        """Has it ended because another agent has its pane?"""
+        """True if it ended because another agent has its pane."""
         return bool(self.process.poll()) and "has agent" in self.said().rstrip().rpartition("\n")[2]
 
     def tend(self) -> None:
-        """As a service manager: start it again when it was refused."""
+        """Start it again if it was refused, as a service manager does."""
         if self.is_refused:
             self.refusals += 1
             self.start()
@@ -115,7 +118,10 @@ RECORDER = ["--shell-command", COMMAND]
 
 
 def watchers(scene: Scene) -> list[Watcher]:
-    """Two for each of two places, who share; one for each other; and one of another agent, which comes last and is refused."""
+    """Create two watchers for each of two places, and one for each other place.
+
+    The last watcher belongs to a further agent, which is refused.
+    """
     pairs = (
         ("bash", 1),
         ("bash", 2),
@@ -141,7 +147,7 @@ def form(place: Place) -> list[str]:
 
 
 def supervisors(scene: Scene, *names: str) -> list[Watcher]:
-    """For all places."""
+    """Create one supervisor for each name, each of all places."""
     hosts = {agent: place for place in scene.places.values() for agent in place.agents}
     roster = {
         agent: {"session": place.name, "pane": "0", **({"form": "agent"} if place.is_agent else {})}

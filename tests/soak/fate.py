@@ -1,7 +1,7 @@
-"""What happens to the processes, from the seed: kills, stops, new lives.
+"""The failures of processes in a soak, drawn from the seed: kills, stops and restarts.
 
-Fate acts in one thread, one blow after the other; each blow is undone before the next, so that in the end
-everything runs that ran in the beginning.
+Fate uses one thread and makes one blow at a time. It undoes each blow before the next one, so that
+in the end everything runs that ran at the start.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import time
 from soak.crews import LEASE
 from soak.scene import Scene, send_signal
 
-TEMPERS = (  # how often each blow falls; one of these for a run
+# Weights of the blows. A run uses one of these tables.
+TEMPERS = (
     {
         "kill_broker": 3,
         "stop_broker": 1,
@@ -35,14 +36,14 @@ TEMPERS = (  # how often each blow falls; one of these for a run
 
 
 class Fate:
-    """Strikes until told to stop. `blows` counts what it did, `failure` is a process that did not end as it should."""
+    """Makes blows for a given time. `blows` counts them by name."""
 
     def __init__(self, scene: Scene, seed: object, say) -> None:
         self.blows: collections.Counter[str] = collections.Counter()
         self._scene, self._say = scene, say
         self._random = random.Random(f"fate {seed}")
         self._temper = self._random.choice(TEMPERS)
-        self._rest = self._random.choice((0.3, 1.0, 2.5))  # seconds at most between two blows
+        self._rest = self._random.choice((0.3, 1.0, 2.5))  # longest pause between blows, in seconds
         self._stopping = threading.Event()
 
     def strike_for(self, seconds: float) -> None:
@@ -58,7 +59,7 @@ class Fate:
             self.blows[name] += 1
 
     def _pause(self, least: float, most: float) -> None:
-        """Seconds of an idle machine."""
+        """Wait between `least` and `most` seconds, stretched by the scene's pace."""
         self._stopping.wait(self._random.uniform(least, most) * self._scene.pace)
 
     def _kill_broker(self) -> None:
@@ -86,30 +87,36 @@ class Fate:
     def _stop_watcher(self) -> None:
         watcher = self._random.choice(self._scene.watchers)
         status = watcher.stop()
-        # -15: it had not yet come so far as to hear signals
+        # -15: the process had not installed its signal handlers yet
         assert status in (0, -signal.SIGTERM), (
             f"{watcher.name} ended with status {status} on SIGTERM:\n{watcher.said()[-2000:]}"
         )
         watcher.start()
 
     def _freeze_watcher(self) -> None:
-        """Past its lease, more often than not; when it wakes, another may have done its work."""
+        """Stop a watcher, usually for longer than its lease, so that another may do its work."""
         watcher = self._random.choice(self._scene.watchers)
         watcher.signal(signal.SIGSTOP)
         self._pause(0.5 * LEASE, 2.5 * LEASE)
         watcher.signal(signal.SIGCONT)
 
     def _suspend(self) -> None:
-        """As a laptop is closed: all watchers stand still, past every lease; the world goes on without them."""
+        """Stop all watchers for longer than every lease, as a closed laptop does.
+
+        The broker and the panes continue to run.
+        """
         for number in (signal.SIGSTOP, signal.SIGCONT):
             for watcher in self._scene.watchers:
                 watcher.signal(number)
             if number == signal.SIGSTOP:
                 self._pause(1.2 * LEASE, 2.0 * LEASE)
-        self._pause(0.5 * LEASE, 2.0 * LEASE)  # else it would be all sleep
+        self._pause(0.5 * LEASE, 2.0 * LEASE)  # leave time in which the watchers work
 
     def _end_agent(self) -> None:
-        """One that a shell reads on below: quit, killed, or killed while what was pasted is still unread."""
+        """End the agent below a shell: by SIGINT, by SIGKILL, or by SIGKILL with unread input.
+
+        SIGUSR1 makes the agent sleep, so that a paste stays unread.
+        """
         place = self._scene.places["below"]
         kind = self._random.choice(("quit", "kill", "read", "read"))
         if kind == "read":

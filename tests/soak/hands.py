@@ -1,7 +1,8 @@
-"""A person's eyes and hands at one pane: keys through a terminal of their own, and the screen, read back.
+"""A person's hands and eyes at one pane: keys through a terminal of their own, and the screen.
 
-They read before they press Enter: only when their line, all of it and nothing else, stands behind the prompt. Otherwise
-they take back what they see of it, key by key: a pane that died, or a mode, may have eaten some of their keys.
+The person presses Enter only if exactly their line stands behind the prompt. Otherwise they delete
+the part of it that they see, key by key. A pane that died, or a mode of tmux, may have discarded
+some of their keys.
 """
 
 from __future__ import annotations
@@ -24,22 +25,26 @@ START, END = "\x01", "\x05"
 WIDTH = 100  # columns of every pane
 LOOKS = 0.15  # seconds between two looks at the screen
 READ = 5.0  # seconds a person waits for the screen to show their line
-STARTS = 30.0  # seconds that an agent may take to come up: two cores, shared by everything
-GONE = 1.0  # seconds without a word of theirs, until they believe that it is gone: a slow program may not have shown it yet
-STEADY = 0.2  # seconds between two looks that agree
-OWN = 6  # characters at the end of the input by which a person knows that they are theirs
-ANCHOR = 24  # characters before their own words, by which they find the place again
+STARTS = 30.0  # seconds that an agent may take to start; all processes share two cores
+# Seconds without a word of theirs until a person takes it as deleted. A slow program may show its
+# input late.
+GONE = 1.0
+STEADY = 0.2  # seconds between two looks that must agree
+OWN = (
+    6  # least number of characters at the end of the input by which a person recognizes their text
+)
+ANCHOR = 24  # characters before their own words, by which a person finds the place again
 
 
 class Hands:
-    """Of one person, who stands at `place`."""
+    """The hands and eyes of one person at `place`."""
 
     def __init__(
         self, scene: Scene, place: Place, chance: random.Random, stopping: threading.Event
     ) -> None:
-        self.unentered = ""  # what they typed and have neither entered nor taken back
+        self.unentered = ""  # text that was typed, and neither entered nor deleted
         self._scene, self._place, self._random, self._stopping = scene, place, chance, stopping
-        self._before = ""  # what the input shows before their words
+        self._before = ""  # the text of the input before the person's words
         self._terminal: Person | None = None
         self._terminal_of = 0
 
@@ -63,8 +68,11 @@ class Hands:
         self._stopping.wait(self._random.uniform(0.0, most))
 
     def type(self, line: str) -> bool:
-        """Type, in two bursts; does the line stand there alone now? If not, it is taken back. They begin no other while a rest of
-        the last one stands: behind its `❯ ` the new one would look as if it stood alone."""
+        """Type a line in two bursts; return whether the input holds exactly this line.
+
+        If it does not, delete the line. Type nothing while a rest of the last line stands: behind
+        its `❯ ` the new line would look as if it stood alone.
+        """
         self.take_back()
         if self.unentered:
             return False
@@ -79,18 +87,21 @@ class Hands:
         return False
 
     def type_behind(self, line: str, more: str) -> bool:
-        """Type more behind the line that stands there."""
+        """Type more behind a line that is in the input."""
         self.unentered = line + more
         self.press(more)
         return self.wait(lambda: self.stands(line + more))
 
     def move(self, key: str) -> None:
-        """To the line's start or end, whichever editor has it."""
+        """Move the cursor to the line's start or end, in any line editor."""
         is_vi = self._place.editor == "vi" and not self._place.is_agent
         self.press({START: LEFT, END: RIGHT}[key] * len(self.unentered) if is_vi else key)
 
     def take_back(self) -> None:
-        """And see it gone, before they leave: their terminal passes keys on in its own time."""
+        """Delete the unentered text, and wait until it is gone.
+
+        The terminal may pass keys on late, so a person who left at once could lose some of them.
+        """
         if not self.unentered:
             return
         if self._place.is_agent:
@@ -101,7 +112,7 @@ class Hands:
             self.unentered = ""
 
     def _delete_the_line(self) -> bool:
-        """Of a shell: no ticket ever stands in its line."""
+        """Delete a shell's line: no ticket ever stands in it unentered."""
         if self._place.editor != "none":
             self.move(END)
         self.press(BACKSPACE * len(self.unentered))
@@ -110,15 +121,17 @@ class Hands:
         return True
 
     def _bring_a_clean_prompt(self) -> None:
-        """Keys typed ahead of a prompt garble it and the row above. One Enter at a time: of two that a slow shell reads at once
-        the prompts stand in one row."""
+        """Bring a new prompt, because keys typed ahead garble the prompt and the row above.
+
+        Press one Enter at a time: a slow shell that reads two draws both prompts in one row.
+        """
         self.press(KILL_LINE + "\r")
         if not self.wait(self.is_empty):
             self.press("\r")
             self.wait(self.is_empty)
 
     def _delete_what_is_seen(self) -> bool:
-        """Of an agent: a ticket may stand before it."""
+        """Delete the text in an agent's input, where a ticket may stand before it."""
         self.press(END)
         self._before = ""
         gone = time.monotonic() + GONE
@@ -133,17 +146,20 @@ class Hands:
         return False
 
     def _has_died(self) -> bool:
-        """Of an agent that they started from a shell: their words died with it, and the shell below has its picture."""
+        """True if the agent above a shell has ended: the text ended with it.
+
+        The shell's screen still shows the agent's last picture.
+        """
         return self._place.has_shell_below and not self._scene.inner_pid(self._place)
 
     def clear(self) -> None:
-        """A shell's line of which they know that none of it is worth keeping."""
+        """Clear a shell's line that contains nothing to keep."""
         self.press(KILL_LINE)
         while not self.wait(self.is_empty):
             self._bring_a_clean_prompt()
 
     def start_agent(self) -> None:
-        """The agent has ended; tidy the shell's line, and start it again."""
+        """Clear the shell's line, and start the agent again after it ended."""
         until = time.monotonic() + STARTS
         self.unentered = ""
         while not self._scene.inner_pid(self._place):
@@ -169,12 +185,12 @@ class Hands:
         return True
 
     def stands(self, line: str) -> bool:
-        """The line, and it alone, with the cursor at its end?"""
+        """True if the input holds exactly the line, with the cursor at its end."""
         drawn = self._drawn(line)
         return self.rows()[-len(drawn) :] == drawn
 
     def _drawn(self, line: str) -> list[str]:
-        """The rows that it takes behind the prompt."""
+        """Return the rows of the line behind the prompt."""
         room = WIDTH - 4 if self._place.is_boxed else WIDTH
         rows = []
         for part in (self._place.prompt + line).split("\n"):
@@ -182,15 +198,16 @@ class Hands:
         return [row.strip() if self._place.is_agent else row.rstrip() for row in rows]
 
     def is_empty(self) -> bool:
-        """Is nothing in the input? A row of a draft may look like an empty one."""
+        """True if the input is empty. A row of a draft may look like an empty input."""
         rows = self.rows()
         mark = re.match(r"[a-z]+-[a-z]+-\d+", self.unentered)
+        # The mark may wrap, so join the rows.
         return rows[-1] == (self._place.prompt + self._place.placeholder).rstrip() and not (
             mark and mark[0] in "".join(rows[-8:])
-        )  # it may be wrapped
+        )
 
     def _steady_own_end(self) -> int:
-        """As two looks agree on: one of them may have seen half a redraw."""
+        """`_own_end` of two looks that agree, because one look may show half a redraw."""
         before, now = -1, self._own_end()
         while now != before:
             time.sleep(STEADY)
@@ -198,7 +215,10 @@ class Hands:
         return now
 
     def _own_end(self) -> int:
-        """Characters at the end of the input that are theirs, blanks not counted: a part of what they typed, in some rows."""
+        """Count the characters at the end of the input that the person typed, without blanks.
+
+        They are a part of the unentered text, and may have several rows.
+        """
         rows = self.rows()
         prompt, own = self._place.prompt, _solid(self.unentered)
         alone = _solid(rows[-1][len(prompt) :]) if rows[-1].startswith(prompt) else ""
@@ -206,9 +226,8 @@ class Hands:
             return len(alone)
         seen = _solid("".join(rows[-8:]))
         _, has_anchor, rest = seen.rpartition(self._before) if self._before else ("", "", "")
-        if has_anchor and own.startswith(
-            rest
-        ):  # they have deleted some of it, and remember where it began
+        # The person has deleted a part of it, and remembers where it began.
+        if has_anchor and own.startswith(rest):
             return len(rest)
         length = max(
             (
@@ -222,11 +241,11 @@ class Hands:
         return length
 
     def row(self) -> str:
-        """The cursor's row."""
+        """Return the cursor's row."""
         return self.rows()[-1]
 
     def rows(self) -> list[str]:
-        """The rows down to the cursor's, without the frame that the agent draws around them."""
+        """Return the rows down to the cursor's row, without the frame that an agent draws."""
         cursor, *rows = self._scene.tmux(
             "display-message",
             "-p",
@@ -239,9 +258,8 @@ class Hands:
             "-t",
             self._place.id,
         ).split("\n")
-        rows = (
-            rows[: int(cursor) + 1] if cursor.isdigit() and int(cursor) < len(rows) else [""]
-        )  # of a pane that is gone tmux prints a blank
+        # For a pane that is gone, tmux prints a blank.
+        rows = rows[: int(cursor) + 1] if cursor.isdigit() and int(cursor) < len(rows) else [""]
         return [row.strip("│").strip() if self._place.is_agent else row.rstrip() for row in rows]
 
 

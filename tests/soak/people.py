@@ -1,13 +1,13 @@
-"""The person at each pane, who types what a person types, when a person likes.
+"""The person at each pane, simulated: lines, drafts, editor commands and modes at random times.
 
     a line                  typed, read, entered
-    a draft                 wraps, has empty rows or one that looks like a prompt; the cursor goes elsewhere in it; it
-                            stands, and is finished or taken back
-    history, vi commands    of a shell's line editor
+    a draft                 wraps, has empty rows or a row that looks like a prompt;
+                            the cursor moves in it; it is finished or deleted later
+    history, vi commands    in a shell's line editor
     modes                   of tmux, entered and left
 
-Whatever else reaches the program, or is missing there, is somebody else's doing. Where the agent was started from a
-shell, the person starts it again when it has ended.
+Any other text that reaches the program, or is missing there, comes from bridge. If an agent was
+started from a shell, the person starts it again after it ends.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from soak.places import Place
 from soak.scene import Scene
 
 ESCAPE = "\x1b"
-ESCAPES = (
-    0.8  # seconds behind an Escape, in which tmux and readline take the next key for a part of it
-)
-HARM = "$(>pwned-half);rm "  # never entered; if somebody else presses Enter behind it, the account sees the file
+# Seconds after an Escape in which tmux and readline read the next key as a part of its sequence.
+ESCAPES = 0.8
+# The person never enters it. If bridge presses Enter behind it, the account finds the file.
+HARM = "$(>pwned-half);rm "
 
 
 class Human(threading.Thread):
-    """One person, one pane. `lines`: what they have entered, with the pane's process of that moment."""
+    """One person at one pane. `lines` holds (pid of the pane, mark, time) of each entered line."""
 
     def __init__(self, scene: Scene, place: Place, seed: object, stopping: threading.Event) -> None:
         super().__init__(name=f"human at {place.name}", daemon=True)
@@ -55,10 +55,11 @@ class Human(threading.Thread):
             self.failure = error
 
     def _episodes(self) -> dict:
-        """What they may do next, and how often."""
+        """Return the possible next episodes and their weights."""
         episodes = {
             self._write_a_line: 3, self._draft: 5, self._change_mind: 2,
-            self._copy_mode: 2, self._clock_mode: 1, self._input_off: 1, self._synchronize: 1, self._zoom: 1,
+            self._copy_mode: 2, self._clock_mode: 1, self._input_off: 1, self._synchronize: 1,
+            self._zoom: 1,
         }  # fmt: skip
         if not self._place.is_agent and self._place.editor != "none":
             episodes[self._recall] = 1
@@ -67,7 +68,7 @@ class Human(threading.Thread):
         return episodes
 
     def _in_this_life(self, episode) -> bool:
-        """Does it end before the pane's program does?"""
+        """Run an episode; return False if the pane's program ended during it."""
         with self._scene.lock:
             life, ends = self._place.lives[-1], len(self._place.ends)
         try:
@@ -81,7 +82,7 @@ class Human(threading.Thread):
             return True
         except (AssertionError, OSError, subprocess.SubprocessError):
             if self._place.lives[-1] is life and len(self._place.ends) == ends:
-                raise  # nothing died: that is no excuse
+                raise  # no program ended, so the error is real
             return False
 
     # lines
@@ -97,28 +98,34 @@ class Human(threading.Thread):
             self._enter(life, line, mark)
 
     def _enter(self, life: int, line: str, mark: str) -> None:
-        """The line has been read; a program that dies under the Enter may or may not have had it."""
+        """Enter a line that was seen whole. A program that ends now may or may not read it."""
         with self._scene.lock:
             if self._place.lives[-1].pid != life or (
                 self._place.has_shell_below and not self._scene.inner_pid(self._place)
             ):
-                return  # it has died since they read the line
+                return  # the program ended after the person saw the line
             self._hands.press("\r")
             self._hands.unentered = ""
             self.lines.append((life, mark, time.time()))
         self._see_it_taken(line)
 
     def _pass_by(self, life: int) -> None:
-        """They press Enter at a shell's empty prompt before they go: a row above it that was wiped with blanks looks, in zsh,
-        like one that goes on, and the pane gets nothing until there is another prompt (README says so). The row of the prompt
-        where they press it first may be such a row, so they press it twice."""
+        """Press Enter twice at a shell's empty prompt before the person leaves.
+
+        In zsh, a row above the prompt that was deleted with blanks looks like a wrapped row. Then
+        the pane gets nothing until another prompt comes (see README). The row of the first prompt
+        may also be such a row, so one Enter is not enough.
+        """
         for _ in range(0 if self._place.is_agent else 2):
             if self._hands.wait(self._hands.is_empty):
                 self._hands.press("\r")
                 self._hands.wait(self._hands.is_empty)
 
     def _see_it_taken(self, line: str) -> None:
-        """Some agents swallow an Enter: press it again, as long as the very line stands there. It is entered when it leaves."""
+        """Wait until the line leaves the input, which is when it counts as entered.
+
+        Some agents swallow an Enter, so press it again while exactly the line stands there.
+        """
         deadline = time.monotonic() + READ
         pressed = time.monotonic()
         while self._hands.stands(line) and time.monotonic() < deadline:
@@ -129,13 +136,13 @@ class Human(threading.Thread):
             time.sleep(0.05)
 
     def _change_mind(self, life: int) -> None:
-        """Half a line stands for a while, and goes away again."""
+        """Type half a line, wait, and delete it."""
         if self._hands.type(f"{self._new_mark('half')}{HARM}"):
             self._hands.stand(3.0)
             self._hands.take_back()
 
     def _draft(self, life: int) -> None:
-        """A longer one; the cursor goes elsewhere in it, they pause, come back, and finish it or take it back."""
+        """Type a longer line, move the cursor in it, pause, and finish or delete it."""
         is_finished = self._random.random() < 0.5
         line = self._agents_draft() if self._place.is_agent else self._shells_draft(is_finished)
         if not self._hands.type(line):
@@ -165,9 +172,8 @@ class Human(threading.Thread):
 
     def _agents_draft(self) -> str:
         mark = self._new_mark("half")
-        blank = (
-            "\n" if self._place.is_boxed else ""
-        )  # where nothing is drawn around it, an empty row ends an agent's input
+        # Without a box around it, an empty row ends an agent's input.
+        blank = "\n" if self._place.is_boxed else ""
         return mark + self._random.choice(
             [
                 " wraps" * 30 + " to ",
@@ -181,21 +187,22 @@ class Human(threading.Thread):
         )
 
     def _shells_draft(self, is_finished: bool) -> str:
-        """What is finished is run, so it does nothing but to be written down."""
+        """Return a draft; a finished one will run, so its only effect is a line in the log."""
         length = self._random.choice((70, 110, 150, 230))
         if is_finished:
             return f"sh record {self._new_mark('human')}-{'w' * length}-"
-        return f"{self._new_mark('half')}{HARM}{'w ' * (length // 2)}{self._random.choice(('% ', 'dev$ ', '❯ ', ''))}"
+        start = f"{self._new_mark('half')}{HARM}{'w ' * (length // 2)}"
+        return start + self._random.choice(("% ", "dev$ ", "❯ ", ""))
 
     def _recall(self, life: int) -> None:
-        """The line before stands there again; they look at it, and clear it."""
+        """Recall the previous line, look at it, and clear it."""
         self._hands.press(UP)
         self._hands.stand(3.0)
         self._hands.move(END)
         self._hands.clear()
 
     def _command_mode(self, life: int) -> None:
-        """Of vi: what is pasted there are commands."""
+        """Enter vi's command mode, in which a paste is read as commands, and leave it."""
         self._hands.press(ESCAPE)
         self._stopping.wait(ESCAPES + self._random.uniform(0.0, 3.0))
         self._hands.press(ESCAPE)
@@ -230,7 +237,7 @@ class Human(threading.Thread):
         self._tmux("set-option", "-w", "-t", self._place.id, "synchronize-panes", "off")
 
     def _zoom(self, life: int) -> None:
-        """The window's layout changes, and every program redraws."""
+        """Zoom and unzoom: the window's layout changes, and every program redraws."""
         self._tmux("resize-pane", "-Z", "-t", self._place.id)
         self._hands.stand()
         self._tmux("resize-pane", "-Z", "-t", self._place.id)

@@ -1,9 +1,11 @@
-"""The panes of the soak: what runs in them, for how long it lived, and who wants to type there.
+"""The panes of the soak: their programs, when each program lived, and the agents of each pane.
 
-bash     a shell; a second agent may want its pane, too
-agent    an agent that is the pane's own process
-other    another shell
-below    an agent that a person started from bash: bash reads on when it ends
+    bash     a shell; a second agent may ask for its pane, too
+    agent    an agent that is the pane's own process
+    other    another shell
+    below    an agent that a person started from bash; bash reads the pane when it ends
+
+Each program logs its input under its own process id.
 """
 
 from __future__ import annotations
@@ -12,10 +14,10 @@ import pathlib
 from dataclasses import dataclass, field
 
 SHELL_PROMPT = "dev$ "
-SHELL = "exec env 'PS1=dev$ ' "  # the shell that tmux starts for us would not pass it on
+SHELL = "exec env 'PS1=dev$ ' "  # the shell that tmux starts does not export PS1
 COMMAND = "sh bridge show {id}"
 SHOW = """#!/bin/sh
-# Writes down that it was run, by which shell and when; then it is bridge's own `show`.
+# Logs which shell ran it and when, and then runs bridge's own `show`.
 words="$*"
 printf '%s %s %s\\n' "$PPID" "$(date +%s.%3N)" "${{words#show }}" >> "$PLACE.runs"
 export BRIDGE_CONNECT_TIMEOUT=1000 BRIDGE_REQUEST_TIMEOUT=1500 BRIDGE_SHOW_PATIENCE=5000
@@ -39,37 +41,37 @@ AGENT_HABITS = (
     "--glyph '>' --busy 1.0",
 )
 OTHER_SHELLS = {"zsh -f": "emacs", "dash": "none", "bash --norc --noprofile -o vi": "vi"}
+# By crew: further agents, and the pane that each of them asks for.
 GUESTS = {
     "watchers": {"second": "bash"},
     "a supervisor that shares": {"second": "bash", "peer": "agent"},
-}  # agents that want a pane, too
+}
 
 
 @dataclass
 class Life:
-    """One process in a pane, from its birth to its death (wall clock seconds)."""
+    """The lifetime of one process in a pane, in seconds of the wall clock."""
 
     pid: int
     born: float
     died: float = float("inf")
-    doomed: float = float("inf")  # when the killing began
+    doomed: float = float("inf")  # when the test began to end it
 
 
 @dataclass
 class Place:
     """One pane that is watched."""
 
-    name: str  # session
-    prompt: str  # what stands left of an empty input
+    name: str  # the name of its session
+    prompt: str  # the text left of an empty input
     command: str
-    habits: str = ""  # of the agent in it; "": a shell
-    editor: str = "emacs"  # of the shell's line: emacs, vi or none
+    habits: str = ""  # flags of the agent in it; "" for a shell
+    editor: str = "emacs"  # the shell's line editor: emacs, vi or none
     has_shell_below: bool = False
-    agents: list[str] = field(default_factory=list)  # whose tickets come here
+    agents: list[str] = field(default_factory=list)  # agents whose tickets are typed here
     lives: list[Life] = field(default_factory=list)
-    inner: list[Life] = field(
-        default_factory=list
-    )  # agents that a person started here from the shell
+    # Agents that a person started here from the shell.
+    inner: list[Life] = field(default_factory=list)
     id: str = ""  # tmux's pane id in the current life
 
     @property
@@ -78,7 +80,7 @@ class Place:
 
     @property
     def placeholder(self) -> str:
-        """What an empty input shows."""
+        """The text that an empty input shows."""
         return PLACEHOLDER if "--placeholder" in self.habits else ""
 
     @property
@@ -87,17 +89,17 @@ class Place:
 
     @property
     def programs(self) -> list[Life]:
-        """All that were given something here, and wrote it down."""
+        """The lives of the programs that log their input."""
         return self.inner if self.has_shell_below else self.lives
 
     @property
     def ends(self) -> list[Life]:
-        """All that has ended here, or is about to."""
+        """The lives that have ended here, or that the test is ending."""
         return [life for life in (*self.lives, *self.inner) if life.doomed < float("inf")]
 
 
 def is_alive(pid: int) -> bool:
-    """A process that runs; a zombie does not (proc(5), state)."""
+    """True for a running process; false for a zombie (proc(5), state)."""
     try:
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

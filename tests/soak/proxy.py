@@ -1,15 +1,20 @@
-"""A TCP proxy that misbehaves as networks do, driven by a seed.
+"""A TCP proxy with the faults of real networks, drawn from a seed.
 
     watcher, publisher ─► Proxy ─► broker
 
-Each connection draws one fault when it is accepted; which bytes it strikes is drawn as well. `heal`
-cuts what is still sick and passes everything on from then. It runs its own event loop in a thread.
+Each connection draws one fault when it is accepted, and the number of bytes after which the fault
+strikes. `heal` closes all connections with a fault and passes everything on from then. The proxy
+runs its own event loop in a thread.
 
-    none        all bytes pass                     truncate   a clean end after so many bytes of the answer
-    slow        each slice waits a little          reset      RST after so many bytes, of either direction
-    refuse      RST at once                        drop       so many bytes pass, then silence; nobody is told
-    mute        accepted, and never a byte         deaf       the request arrives, its answer never does
-    hoard       a buffering proxy: the answer comes only when it is complete
+    none        all bytes pass
+    slow        each slice is delayed
+    refuse      RST at once
+    mute        accepted, but no byte ever passes
+    truncate    a clean end after N bytes of the answer
+    reset       RST after N bytes, in either direction
+    drop        N bytes pass, then silence without an error
+    deaf        the request passes, its answer never does
+    hoard       a buffering proxy: the answer passes only when it is complete
 """
 
 from __future__ import annotations
@@ -23,6 +28,7 @@ import threading
 
 from bridge.tasks import stop_accepting
 
+# Weights among the connections that have a fault.
 FAULTS = {
     "slow": 12,
     "refuse": 6,
@@ -32,24 +38,16 @@ FAULTS = {
     "mute": 4,
     "deaf": 4,
     "hoard": 4,
-}  # weights among the sick
-SICKNESS = (0.05, 0.2, 0.5, 0.8)  # share of connections that have a fault; one of these for a run
-LIMITS = (
-    0,
-    1,
-    17,
-    90,
-    300,
-    700,
-    1500,
-    4000,
-)  # bytes after which a fault strikes: within heads, bodies, events
+}
+SICKNESS = (0.05, 0.2, 0.5, 0.8)  # share of connections that have a fault; a run uses one of these
+# Bytes after which a fault strikes: within heads, bodies and events.
+LIMITS = (0, 1, 17, 90, 300, 700, 1500, 4000)
 SLICE = 65536
 RST = struct.pack("ii", 1, 0)  # SO_LINGER with no time: close() resets (tcp(7))
 
 
 class Proxy:
-    """Listens on `port`; passes on to whatever `target` is when a connection comes in."""
+    """Listens on `port`; connects each accepted connection to the port `target` of that moment."""
 
     def __init__(self, seed: object) -> None:
         self.target = 0
@@ -59,9 +57,8 @@ class Proxy:
         self._sickness = self._random.choice(SICKNESS)
         self._tasks: dict[asyncio.Task, str] = {}
         self._loop = asyncio.new_event_loop()
-        self._loop.slow_callback_duration = (
-            60.0  # with -X dev it would complain of a machine that is busy
-        )
+        # With -X dev the loop would otherwise warn about slow callbacks on a busy machine.
+        self._loop.slow_callback_duration = 60.0
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     @property
@@ -76,7 +73,7 @@ class Proxy:
         return self
 
     def heal(self) -> None:
-        """No faults from now on, and an end to connections that have one."""
+        """Draw no faults from now on, and close all connections that have one."""
         self._loop.call_soon_threadsafe(self._heal)
 
     def stop(self) -> None:
@@ -119,7 +116,7 @@ class Proxy:
         except (OSError, Strike):
             reset(writer)
         except asyncio.CancelledError:
-            reset(writer)  # not raised on: start_server's own callback would print it
+            reset(writer)  # not raised again, because start_server's callback would print it
         finally:
             del self._tasks[task]
             writer.close()
@@ -171,7 +168,7 @@ class Proxy:
 
 
 class Strike(Exception):
-    """The connection is reset now."""
+    """Reset the connection now."""
 
 
 async def strike(fault: str, writer: asyncio.StreamWriter) -> None:
@@ -179,11 +176,11 @@ async def strike(fault: str, writer: asyncio.StreamWriter) -> None:
         raise Strike
     if fault == "truncate":
         writer.write_eof()
-    await asyncio.sleep(3600)  # silent; the other side must find out, or `heal` cuts it
+    await asyncio.sleep(3600)  # silence until the other side times out or `heal` closes it
 
 
 async def both(*passes) -> None:
-    """Run both directions; the first error ends the other one, too."""
+    """Run both directions; an error in one ends the other, too."""
     tasks = [asyncio.ensure_future(each) for each in passes]
     try:
         await asyncio.gather(*tasks)

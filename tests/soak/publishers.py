@@ -1,9 +1,9 @@
-"""Senders that never give up: a ticket is sent again, under its own id, until there is a 202.
+"""Senders that repeat each ticket, under its own id, until the broker answers 202.
 
-    accepted: ticket id ─► what was sent
+    accepted: ticket id ─► its body
 
-Half of the requests go through the sick proxy, and some of those that were answered are sent once more: WIRE rule 2
-says that all of this is one ticket.
+Half of the requests use the faulty proxy. Some tickets are sent once more after their answer. The
+ticket id is an idempotency key (WIRE, rule 2), so all of these are one ticket.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.parse import quote
 from soak.bodies import make_body, make_id
 from soak.scene import Scene
 
-PASSING = (408, 425, 429, 500, 502, 503, 504)  # another try may do better
+PASSING = (408, 425, 429, 500, 502, 503, 504)  # temporary errors, after which a retry may succeed
 PAUSES = (
     0.0,
     0.0,
@@ -26,13 +26,14 @@ PAUSES = (
     0.3,
     1.0,
     2.0,
-)  # seconds between two tickets to one agent: bursts, and rests
-WAITING_MAX = 12  # tickets that wait for an agent before its sender waits, too: some take three seconds for each
-GIVE_UP = 60.0  # seconds; by then the proxy is healed and the broker back
+)  # seconds between two tickets to one agent: bursts and rests
+# Pending tickets of an agent at which its sender waits. Some agents need three seconds for each.
+WAITING_MAX = 12
+GIVE_UP = 60.0  # seconds; by then the proxy is healed and the broker runs again
 
 
 class Publisher(threading.Thread):
-    """Sends to one agent, one ticket after the other."""
+    """Sends tickets to one agent, one at a time."""
 
     def __init__(self, scene: Scene, agent: str, seed: object, stopping: threading.Event) -> None:
         super().__init__(name=f"publisher to {agent}", daemon=True)
@@ -63,7 +64,7 @@ class Publisher(threading.Thread):
                 f"/agents/{self.agent}/tickets/pending?observe=1&limit={WAITING_MAX}",
             )
         except (OSError, http.client.HTTPException, ValueError):
-            return True  # a broker that is away is the sender's trouble, below
+            return True  # if the broker is away, sending repeats until it is back
         return status != 200 or len(waiting) < WAITING_MAX
 
     def _publish(self, number: int) -> None:
@@ -105,7 +106,7 @@ class Publisher(threading.Thread):
 def ask(
     port: int, method: str, path: str, body: object = None, timeout: float = 0.7
 ) -> tuple[int, dict]:
-    """One request on a connection of its own; what is cut short raises."""
+    """Send one request on a new connection; a truncated answer raises."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         connection.request(
@@ -115,9 +116,8 @@ def ask(
             {"Content-Type": "application/json", "Connection": "close"},
         )
         answer = connection.getresponse()
-        return answer.status, json.loads(
-            answer.read()
-        )  # http.client takes a head that was cut for a whole one: then there is no body
+        # http.client accepts a truncated head. Then the body is empty, and json raises.
+        return answer.status, json.loads(answer.read())
     finally:
         connection.close()
 

@@ -1,9 +1,9 @@
-"""What the soak test plays with: a broker on its store, a sick proxy before it, a private tmux server, watchers.
+"""The scene of a soak: a broker with its store, a faulty proxy, a private tmux server, watchers.
 
     publishers ─► broker (or proxy) ◄─ proxy ◄─ watchers ─► panes ─► logs
 
-Each pane's program writes down what it was given, with its own process id: so each life of a pane has an account
-of its own. Beside each pane lies a second one in the same window, which nobody may ever type into.
+Each pane's program logs its input under its own process id, so each life of a pane has its own
+account. Beside each pane is a second pane in the same window, which must never get any input.
 """
 
 from __future__ import annotations
@@ -39,23 +39,22 @@ from soak.proxy import Proxy
 sys.path.insert(0, str(ROOT / "tests" / "tmux"))
 from panes import AGENTS, PaneHandle, Server
 
-START_IDLE = 0.8  # seconds that a process of ours takes to start where it has a processor to itself
+START_IDLE = 0.8  # seconds that a bridge process takes to start on an idle machine
 BROKER = {"BRIDGE_RATE_LIMIT": 0, "BRIDGE_SSE_HEARTBEAT": 500}
 
 
 class Scene:
-    """All of it, built up and taken down."""
+    """Starts and stops everything, and records when each program lived."""
 
     def __init__(self, folder: pathlib.Path, seed: object, crew: str = "") -> None:
         self.folder = folder
         self.crew = crew or random.Random(f"crew {seed}").choice(sorted(CREWS))
         self.proxy = Proxy(seed)
         self.broker = Broker(package_launcher(), str(folder / "soak.db"), **BROKER)
-        self.broker_starts: list[str] = []  # what each broker before the present one said
+        self.broker_starts: list[str] = []  # the output of each broker before the current one
         self.tmux = Server(folder)
-        self.lock = (
-            threading.RLock()
-        )  # held while panes die and are born: people must not type into thin air
+        # Held while panes end and start, so that no person types into a pane that does not exist.
+        self.lock = threading.RLock()
         self.pace = measure_pace()
         chance = random.Random(f"scene {seed}")
         habits, inner_habits = chance.choice(AGENT_HABITS), chance.choice(AGENT_HABITS)
@@ -89,7 +88,8 @@ class Scene:
         self.watchers = CREWS[self.crew](self)
 
     def __enter__(self) -> Scene:
-        # Which place a shell stands in it says itself: a supervisor types the same command into all of them.
+        # A supervisor types the same command into all panes. So the scripts below read the name
+        # of the pane from PLACE in the shell's environment.
         self.proxy.start()
         (self.folder / "bridge").write_text(
             SHOW.format(python=sys.executable, bridge=ROOT / "bridge", url=self.proxy.url)
@@ -116,9 +116,8 @@ class Scene:
         self.broker.kill()
         self.proxy.stop()
         self.tmux.stop()
-        for place in (
-            self.places.values()
-        ):  # a shell that hears of its terminal's end still writes its history
+        # A shell still writes its history after SIGHUP. Wait for that before the folder is removed.
+        for place in self.places.values():
             if place.lives:
                 wait_until(
                     lambda life=place.lives[-1]: not is_alive(life.pid),
@@ -177,7 +176,7 @@ class Scene:
             self._born(place)
 
     def kill_tmux(self) -> None:
-        """kill -9: with the lock held, because for a while there is nothing to type into."""
+        """Kill the tmux server with SIGKILL. The caller holds the lock, because all panes end."""
         server = int(self.tmux("display-message", "-p", "#{pid}"))
         for place in self.places.values():
             place.lives[-1].doomed = time.time()
@@ -197,18 +196,18 @@ class Scene:
     # agents that a person started from a shell
 
     def inner_pid(self, place: Place) -> int:
-        """The agent that runs in this life of the pane; 0 when none does."""
+        """Return the pid of the agent in this life of the pane; 0 if none runs."""
         path = self.folder / f"inner.{place.lives[-1].pid}"
         words = path.read_text().split() if path.exists() else []
         return int(words[0]) if words and is_alive(int(words[0])) else 0
 
     def note_inner(self, place: Place) -> None:
-        """A person has started it."""
+        """Record that a person has started the agent."""
         place.inner.append(Life(self.inner_pid(place), time.time()))
         self.note(f"an agent lives in {place.name} as {place.inner[-1].pid}")
 
     def end_agent(self, place: Place, number: int) -> bool:
-        """By a signal, below the person's hands; False when none runs."""
+        """End the agent by a signal, while no person types; return False if none runs."""
         with self.lock:
             pid = self.inner_pid(place)
             if not pid or not place.inner or place.inner[-1].pid != pid:
@@ -238,7 +237,7 @@ class Scene:
 
     @property
     def are_guests_refused(self) -> bool:
-        """A process of its own for each agent: two agents cannot have one pane."""
+        """True if each agent has its own process: then two agents cannot have one pane."""
         return len(self.watchers) > 2 and bool(self.guests)
 
     def wait_up(self) -> None:
@@ -255,7 +254,7 @@ class Scene:
                 watcher.tend()
 
     def dismiss_guests(self) -> list[str]:
-        """Agents that want another's pane go; if they had it, it is free now."""
+        """Stop the guests, the agents that ask for a pane of another agent, so that it is free."""
         guests = self._dismissed = [
             watcher
             for watcher in self.watchers
@@ -269,19 +268,18 @@ class Scene:
         ]
 
     def note(self, what: str) -> None:
-        """For whoever reads what became of a run that failed; in the clock of the logs."""
+        """Log an event of the soak, for the analysis of a failed run, with the logs' clock."""
         now = time.time()
+        at = f"{time.strftime('%H:%M:%S', time.localtime(now))}.{int(now % 1 * 1000):03d}"
         with open(self.folder / "events.log", "a") as file:
-            file.write(
-                f"{time.strftime('%H:%M:%S', time.localtime(now))}.{int(now % 1 * 1000):03d} {what}\n"
-            )
+            file.write(f"{at} {what}\n")
 
     def handle(self, place: Place) -> PaneHandle:
         return PaneHandle(self.tmux, place.name, place.id)
 
 
 def measure_pace() -> float:
-    """By how much all times are stretched: how long a process of ours takes to start, over what it takes on an idle machine."""
+    """Return the factor that stretches all times: the start time of a process over START_IDLE."""
     began = time.monotonic()
     subprocess.run(
         [*package_launcher(), "watch", "--help"],
@@ -294,7 +292,7 @@ def measure_pace() -> float:
 
 
 def send_signal(pid: int, number: int) -> None:
-    """To a process that may have ended."""
+    """Send a signal to a process that may have ended."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:

@@ -1,7 +1,7 @@
-"""One soak: chaos for so many seconds, then peace, a deadline to drain, and the account.
+"""One soak: faults for some seconds, then a quiet time to drain, then the account.
 
-Everything random comes from the seed: which faults, which blows, which keys, which bodies. When they fall is the
-machine's to say, so a seed repeats the script and not every race in it; run a failing one several times.
+All random choices come from the seed: faults, blows, keys and bodies. Their times depend on the
+machine. So a seed repeats the script, but not every race in it. Repeat a failed run several times.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from soak.people import Human
 from soak.publishers import Publisher, ticket_of
 from soak.scene import Scene
 
-DRAIN = 60.0  # seconds without a single acknowledgement, after the last blow, that mean: this never drains
+DRAIN = 60.0  # seconds without an acknowledgement, after the last blow, until the drain gives up
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,10 @@ def soak(
 
 
 def drain(scene: Scene, publishers: list[Publisher]) -> None:
-    """Wait until every accepted ticket is acknowledged, or nothing moves any more; the account tells."""
+    """Wait until every accepted ticket is acknowledged, or no more of them are.
+
+    The account reports the tickets that are left.
+    """
     waiting = {ticket_id for publisher in publishers for ticket_id in publisher.accepted}
     moved = time.monotonic()
     while waiting and time.monotonic() < moved + DRAIN:
@@ -96,7 +99,7 @@ def drain(scene: Scene, publishers: list[Publisher]) -> None:
 
 
 def pictures(scene: Scene) -> str:
-    """The last rows of each pane, and why its watchers wait: what one needs to know when the account does not hold."""
+    """Return the last rows of each pane and the last reason of each watcher, for a failed run."""
     text = ""
     for place in scene.places.values():
         screen = (
@@ -111,7 +114,10 @@ def pictures(scene: Scene) -> str:
 
 
 def part(scene: Scene) -> list[str]:
-    """The watchers are told to go: a program that is still reading gets the time that this takes."""
+    """Stop the watchers and return their faults.
+
+    A program that is still reading its input gets the time that this takes.
+    """
     statuses = []
     for watcher in scene.watchers:
         watcher.signal(signal.SIGTERM)
@@ -120,15 +126,14 @@ def part(scene: Scene) -> list[str]:
         if status not in (0, -signal.SIGTERM):
             statuses.append(f"{watcher.name} ended with status {status}")
     for place in scene.places.values():
-        scene.tmux(
-            "send-keys", "-t", place.id, "", check=False
-        )  # after this, what was sent before has been written to the program
+        # When this call returns, tmux has written all earlier keys to the program.
+        scene.tmux("send-keys", "-t", place.id, "", check=False)
     time.sleep(0.5)
     return statuses
 
 
 def complaints(scene: Scene) -> list[str]:
-    """Tracebacks and warnings that any process of ours printed."""
+    """Return tracebacks and warnings that any bridge process printed."""
     said = {watcher.name: watcher.said() for watcher in scene.watchers}
     said.update(
         {
@@ -137,7 +142,8 @@ def complaints(scene: Scene) -> list[str]:
         }
     )
     return [
-        f"{name} said {sign!r}: ...{text[max(0, text.index(sign) - 300) : text.index(sign) + 3000]}"
+        f"{name} printed {sign!r}:"
+        f" ...{text[max(0, text.index(sign) - 300) : text.index(sign) + 3000]}"
         for name, text in said.items()
         for sign in ("Traceback", "Warning:", "never retrieved", "was destroyed")
         if sign in text
@@ -156,9 +162,10 @@ def summarise(scene: Scene, publishers: list[Publisher], humans: list[Human], fa
     return "\n".join(
         [
             f"{scene.cast}; times stretched by {scene.pace:.1f}",
-            f"accepted {sum(accepted.values())} {accepted}, sent again {sum(publisher.repeats for publisher in publishers)}",
+            f"accepted {sum(accepted.values())} {accepted},"
+            f" sent again {sum(publisher.repeats for publisher in publishers)}",
             f"blows {dict(fate.blows)}; lives of panes {lives}; changes of tier {tiers}",
-            f"said by watchers {said}",
+            f"counts in the watchers' logs {said}",
             f"faults of connections {dict(scene.proxy.counts)}",
             f"people {lines}",
         ]

@@ -1,4 +1,4 @@
-"""The reckoning itself: an honest account passes, and each kind of harm is seen."""
+"""The account itself: a correct log passes, and each kind of fault is found."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BORN, DIED, BORN_AGAIN = 1000.0, 2000.0, 2003.0  # seconds since 1970, as `at` b
 
 
 class Typist:
-    """Stands for the person: what they have entered."""
+    """A person's entered lines, without the person."""
 
     lines = [(11, "human-bash-1", 1500.0)]
 
@@ -65,7 +65,7 @@ def wrongs(tmp_path, lines, tickets=TICKETS, **fields) -> list[str]:
     return Book(tmp_path, place, tickets, Typist(), **fields).wrongs()
 
 
-def test_an_honest_account_holds(tmp_path):
+def test_a_correct_log_has_no_faults(tmp_path):
     assert wrongs(tmp_path, HONEST) == []
 
 
@@ -76,18 +76,18 @@ def test_an_honest_account_holds(tmp_path):
         (HONEST[1:], "in no pane"),
         ([*HONEST, "22 2300 T-1"], "before pid 22 was born"),
         (["11 1090 T-2", "11 1095 T-1", *HONEST[1:2], *HONEST[3:]], "order in pid 11"),
-        ([*HONEST, "22 2300 half-bash-3"], "what nobody sent"),
-        (["11 1090 xT-1", *HONEST], "what nobody sent"),
+        ([*HONEST, "22 2300 half-bash-3"], "never sent"),
+        (["11 1090 xT-1", *HONEST], "never sent"),
         ([each for each in HONEST if "human" not in each], "0 times"),
         ([*HONEST, "11 1600 human-bash-1"], "2 times"),
     ],
 )
-def test_each_harm_is_seen(tmp_path, lines, word):
+def test_each_fault_is_found(tmp_path, lines, word):
     found = wrongs(tmp_path, lines)
     assert found and any(word in each for each in found), found
 
 
-def test_a_ticket_may_die_with_its_pane_and_only_then(tmp_path):
+def test_a_ticket_may_be_missing_only_if_its_pane_ended(tmp_path):
     dying = [*TICKETS, ticket(5, DIED - 2, DIED + 1)]
     assert wrongs(tmp_path, HONEST, dying) == []
     assert (
@@ -95,7 +95,7 @@ def test_a_ticket_may_die_with_its_pane_and_only_then(tmp_path):
     )
 
 
-def test_a_ticket_that_died_unacknowledged_may_be_typed_again_into_the_new_pane(tmp_path):
+def test_a_ticket_that_was_lost_before_its_acknowledgement_may_be_typed_into_the_new_pane(tmp_path):
     assert (
         wrongs(
             tmp_path,
@@ -112,25 +112,25 @@ def test_a_ticket_that_died_unacknowledged_may_be_typed_again_into_the_new_pane(
     )
 
 
-def test_a_ticket_that_waits_for_ever_is_seen(tmp_path):
+def test_a_ticket_that_waits_for_ever_is_found(tmp_path):
     waiting = {**TICKETS[0], "status": "pending", "history": TICKETS[0]["history"][:1]}
     assert "still pending" in wrongs(tmp_path, HONEST[1:], [waiting, *TICKETS[1:]])[0]
 
 
-def test_a_command_may_be_run_again_until_it_has_been_shown(tmp_path):
+def test_a_command_may_run_again_only_until_it_was_shown(tmp_path):
     again = ["11 1095 T-1", *HONEST]
     assert wrongs(tmp_path, again) == []
     assert "although it had been shown" in wrongs(tmp_path, [*HONEST, "11 1150 T-1"])[0]
 
 
-def test_a_shells_ticket_is_acknowledged_only_when_it_was_shown(tmp_path):
+def test_a_shells_ticket_that_is_acknowledged_but_was_not_shown_is_found(tmp_path):
     assert (
         "was not shown"
         in wrongs(tmp_path, HONEST, [ticket(1, 1100, 1101, stages=()), *TICKETS[1:]])[0]
     )
 
 
-def test_a_ticket_that_was_set_aside_may_come_late(tmp_path):
+def test_a_ticket_that_was_set_aside_may_be_out_of_order(tmp_path):
     late = [HONEST[1], HONEST[2], "11 1600 T-1", *HONEST[3:]]
     assert "order" in wrongs(tmp_path, late, [ticket(1, 1600, 1601), *TICKETS[1:]])[0]
     assert (
@@ -145,10 +145,10 @@ def test_a_ticket_that_was_set_aside_may_come_late(tmp_path):
         ("> ", "the program in %1 has ended, and was not seen to take it", False),
         ("> ", "the screen moved", True),
         ("> ", "", True),
-        ("dev$ ", "it is not typed again", True),  # a command is
+        ("dev$ ", "it is not typed again", True),  # a shell's command may be typed again
     ],
 )
-def test_an_agents_ticket_of_which_nothing_is_known_stays_if_that_was_told(
+def test_an_agents_ticket_may_stay_pending_only_with_the_reason_that_its_fate_is_unknown(
     tmp_path, prompt, reason, is_wrong
 ):
     aside = (

@@ -1,9 +1,10 @@
-"""Composers as the agents draw them, of any draft, at any width, with the caret at any place in it.
+"""Draw the composer of each agent, for any draft, width and position of the caret.
 
     draw(LOOKS["claude"], "a draft", caret=2, width=60) ─► PaneState
 
-Each look is one of the ways that composer.py knows (Edge). A draft is wrapped where the next cluster would not fit,
-and its further rows are indented. The terminal's cursor is in it; or it is hidden, and one cell is in inverse video.
+Each look uses one of the edges that composer.py recognizes (Edge). A draft wraps before the first
+cluster that does not fit, and its continuation rows are indented. The terminal's cursor is in the
+draft; or the cursor is hidden, and one cell in inverse video marks the caret.
 """
 
 from __future__ import annotations
@@ -25,22 +26,22 @@ class Look:
 
     agent: str
     first: str  # before the first row of the text
-    further: str  # before each further row
-    right: str = ""  # behind each row
-    top: str = ""  # the row above: "─" is a rule
+    further: str  # before each continuation row
+    right: str = ""  # after each row
+    top: str = ""  # the row above: "─" draws a full-width rule
     bottom: str = ""
     above: tuple[str, ...] = ()  # rows between `top` and the text
     below: tuple[str, ...] = ()  # rows between the text and `bottom`
     foot: tuple[str, ...] = ("  ? for shortcuts",)
     shows_cursor: bool = True
-    gap: str = ""  # a placeholder begins this far behind the caret's own blank
-    placeholder: str = ""  # what an empty one always shows
+    gap: str = ""  # blanks between the caret's own cell and the placeholder
+    placeholder: str = ""  # always shown in an empty composer
 
 
-_RULED = dict(top="─", bottom="─")
-_BOX = dict(top="╭─╮", bottom="╰─╯", right="│", shows_cursor=False)
-_BAR = dict(above=("  ┃",), below=("  ┃", "  ┃  Build · Model Name"), bottom="  ╹▀")
-_BLANKS = dict(above=("",), below=("",), foot=("  model default · ~/folder",))
+_RULED = {"top": "─", "bottom": "─"}
+_BOX = {"top": "╭─╮", "bottom": "╰─╯", "right": "│", "shows_cursor": False}
+_BAR = {"above": ("  ┃",), "below": ("  ┃", "  ┃  Build · Model Name"), "bottom": "  ╹▀"}
+_BLANKS = {"above": ("",), "below": ("",), "foot": ("  model default · ~/folder",)}
 LOOKS = {
     "claude": Look("claude", "❯ ", "  ", **_RULED, shows_cursor=False),
     "claude with a real cursor": Look("claude", "❯ ", "  ", **_RULED),
@@ -71,7 +72,11 @@ LOOKS = {
 def draw(
     look: Look, text: str, caret: int, width: int, trims: bool = False, placeholder: str = ""
 ) -> PaneState:
-    """`caret` counts the clusters and line breaks before it. `trims`: blanks at the end of a row were not captured."""
+    """Draw a whole screen with the composer near its bottom.
+
+    `caret` is the number of clusters and line breaks before the caret. `trims` drops the blanks
+    at the end of each row, as some captures do.
+    """
     room = width - text_width(look.first) - text_width(look.right) - 1
     rows, place = _wrap(text, caret, room)
     shown = placeholder or look.placeholder
@@ -89,7 +94,8 @@ def draw(
     hidden_away = look.agent in ("cn", "qwen")
     x, y = text_width(look.first) + place[0], len(head) + place[1]
     return PaneState(
-        "", 1, "%0", 2, cursor_x=0 if hidden_away else x, cursor_y=len(screen) - 1 if hidden_away else y,
+        "", 1, "%0", 2,
+        cursor_x=0 if hidden_away else x, cursor_y=len(screen) - 1 if hidden_away else y,
         cursor_shown=look.shows_cursor, width=width, height=len(screen),
         rows=tuple(row.text for row in screen), solid=tuple(row.solid for row in screen),
         carets=tuple((column, index) for index, row in enumerate(screen) for column in row.carets),
@@ -102,7 +108,7 @@ def composer_of(look: Look, state: PaneState) -> Composer | None:
 
 
 def _wrap(text: str, caret: int, room: int) -> tuple[list[str], tuple[int, int]]:
-    """Rows, and where in them the caret is: (columns, row)."""
+    """Return the wrapped rows, and the caret's place in them: (column, row)."""
     rows, used, place, count = [""], 0, (0, 0), 0
     for number, line in enumerate(text.split("\n")):
         if number:
@@ -127,7 +133,7 @@ def _with_caret(row: str, column: int) -> str:
 
 
 def _placeholder_rows(look: Look, text: str, room: int) -> list[tuple[str, str]]:
-    """(the caret's cell, what follows it in faint)."""
+    """Return rows of (the caret's cell, the faint text after it)."""
     is_drawn_over = not look.shows_cursor and not look.gap and look.agent != "cn"
     first = next(clusters(text))[0] if is_drawn_over else ""
     cell = INVERSE + (first or " ") + PLAIN if not look.shows_cursor and look.agent != "cn" else ""

@@ -1,4 +1,4 @@
-"""A private tmux server for each test module; and a bound on each test, whatever it waits for."""
+"""A private tmux server for each test module, and a time limit for each test."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from panes import Server
 
 from bridge.tmux import activity, terminal
 
-LONGEST = (
-    180.0  # seconds that a test may take on a machine with twenty times more to do than it can
-)
-AGAIN = 20.0  # seconds until what hangs while the test is being ended is told once more
+LONGEST = 180.0  # seconds a test may take; enough on a machine with twenty times its load
+AGAIN = 20.0  # seconds between repeated alarms, in case the cleanup of the test hangs too
 
 
 @pytest.fixture(autouse=True)
 def bound():
-    """A test that hangs fails where it hangs, instead of holding up the run: asyncio's own end has no bound."""
+    """Fail a test that hangs, at the line where it hangs.
+
+    asyncio.run() waits without a limit for its tasks and threads to end.
+    """
 
     def bark(*_: object) -> None:
         raise AssertionError(f"the test took longer than {LONGEST:g} s")
@@ -43,7 +44,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def own(tmp_path):
-    """A server for one test alone."""
+    """A tmux server for one test only."""
     started = Server(tmp_path)
     yield started
     started.stop()
@@ -51,7 +52,10 @@ def own(tmp_path):
 
 @pytest.fixture(params=["proc", "ps"])
 def told_by(request, monkeypatch):
-    """Also as macOS has it: BRIDGE_TEST_NO_PROC and BRIDGE_TEST_NO_INOTIFY, in this process."""
+    """Run a test twice: with /proc and inotify, and without them, as on macOS.
+
+    Has the effect of BRIDGE_TEST_NO_PROC and BRIDGE_TEST_NO_INOTIFY inside this process.
+    """
     if request.param == "ps":
         monkeypatch.setattr(terminal, "HAS_PROC", False)
         monkeypatch.setattr(activity, "HAS_INOTIFY", False)

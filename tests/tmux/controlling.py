@@ -1,4 +1,4 @@
-"""Control clients for the tests: made, connected, looked for."""
+"""Helpers for control clients: create one, connect it, list those that the server has."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def connect(client: ControlClient) -> None:
 
 
 def controls(server) -> list[str]:
-    """Sessions that control clients are attached to."""
+    """Names of the sessions to which control clients are attached."""
     lines = server(
         "list-clients", "-F", "#{client_control_mode} #{client_session}", check=False
     ).splitlines()
@@ -41,11 +41,11 @@ def controls(server) -> list[str]:
 
 
 async def connect_behind(client: ControlClient, person: Person) -> None:
-    """Policy "auto": it attaches when the person has typed after it came."""
+    """Connect under policy "auto": the client attaches only after the person has typed a key."""
     deadline = time.monotonic() + PATIENCE
     while not client.is_connected:
         assert time.monotonic() < deadline, "it did not attach"
         person.press("x")
         await asyncio.sleep(0.1)
-        client._not_before = 0.0  # TYPED_STEP is over
+        client._not_before = 0.0  # skip the pause of TYPED_STEP
         await client.run("list-sessions")

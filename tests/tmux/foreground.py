@@ -1,4 +1,4 @@
-"""What a test says about the program in the foreground: its names, its group, that it got nothing."""
+"""Helpers for the foreground program of a pane: start it, name it, check that it got no input."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def python(*words: object) -> str:
 
 
 def called(folder: pathlib.Path, name: str, source: pathlib.Path) -> pathlib.Path:
-    """The same program by another name."""
+    """A symbolic link in `folder`: the same program under another name."""
     link = folder / name
     if not link.is_symlink():
         link.symlink_to(source)
@@ -35,7 +35,10 @@ def called(folder: pathlib.Path, name: str, source: pathlib.Path) -> pathlib.Pat
 
 
 def assert_left_alone(pane: PaneHandle, reason: str, *forms: str) -> None:
-    """It says why, `inject` refuses, and no byte of a body that would act has come."""
+    """Assert that `explain` gives the reason, that `inject` refuses, and that no byte arrives.
+
+    The ticket's body would create a marker file if a shell executed it.
+    """
     marker = pane.server.folder / "EXECUTED"
 
     async def scenario(form: str):
@@ -52,10 +55,5 @@ def assert_left_alone(pane: PaneHandle, reason: str, *forms: str) -> None:
 
 
 def known(folder: pathlib.Path, log: pathlib.Path) -> list[str]:
-    return [
-        sys.executable,
-        str(called(folder, "claude", AGENT)),
-        "--log",
-        str(log),
-        "--box",
-    ]  # as Claude Code 1 drew it
+    # Claude Code 1 drew a box around its composer.
+    return [sys.executable, str(called(folder, "claude", AGENT)), "--log", str(log), "--box"]

@@ -1,4 +1,4 @@
-"""What happens in the very moment of a call to tmux: a key of a person's, another mode, a crash."""
+"""A Tmux that runs a callback right before or after a chosen call: a key press, a mode, a crash."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from bridge.tmux.command import Tmux
 
 
 class Meddling(Tmux):
-    """Calls `act` right after calls of which `moment(argv, result)` is true, the `nth` and so many `times`; or right `before` them,
-    where `result` is "".
+    """Calls `act` right after each call of tmux for which `moment(argv, result)` is true.
 
-    `act` may raise: then the caller has died there, or tmux has failed.
+    The `nth` such call is the first that counts, and `times` calls count. With `before`, `act`
+    runs right before the call, and `result` is "". An `act` that raises simulates a crash of the
+    caller or a failure of tmux.
     """
 
     def __init__(
@@ -44,20 +45,20 @@ class Meddling(Tmux):
 
 
 def guarded(argv: tuple, result: str) -> bool:
-    """A sequence that tests and types in one step, perhaps with a look behind it."""
+    """True for a sequence that tests a condition and types in one step (`if-shell`)."""
     return bool(typed(argv))
 
 
 def typed(argv: tuple) -> str:
-    """What a guarded sequence types if nothing has changed; "" where it is none."""
+    """Return what a guarded sequence types if its condition holds; "" for other calls."""
     return argv[argv.index("if-shell") + 5] if "if-shell" in argv else ""
 
 
 def enter(argv: tuple, result: str) -> bool:
-    """Our Enter, alone or behind a command."""
+    """True for the Enter that bridge sends, alone or after a command."""
     return "Enter" in typed(argv)
 
 
 def shows(text: str) -> Callable[[tuple, str], bool]:
-    """A look that sees this."""
+    """A moment: tmux's answer contains this text."""
     return lambda argv, result: text in result

@@ -1,6 +1,12 @@
-"""A private tmux server for tests, driven as a person drives one; and what it shows, read back.
+"""A private tmux server for the tests, panes in it, and a person's terminal attached to it.
 
-The tmux that comes first in the PATH is the one that is tested: `PATH=/opt/tmux-3.5a/bin:$PATH python -m pytest tests/tmux`.
+    Server ──open, agent──► PaneHandle ──injector──► the Injector under test
+                               ▲
+                            Person: a tmux client on a pseudo-terminal, which can press keys
+
+The tests use the tmux that comes first in PATH. To test another version:
+
+    PATH=/opt/tmux-3.5a/bin:$PATH python -m pytest tests/tmux
 """
 
 from __future__ import annotations
@@ -20,7 +26,7 @@ import threading
 import time
 import uuid
 
-import own_home  # noqa: F401  before anything is started
+import own_home  # noqa: F401  (must be imported before any process is started)
 
 from bridge.errors import PaneNotReady
 from bridge.settings import TmuxSettings
@@ -29,8 +35,9 @@ from bridge.tmux.command import Tmux
 from bridge.tmux.injector import Evidence, Injector
 
 AGENTS = pathlib.Path(__file__).parent / "agents"
-PATIENCE = 15.0  # seconds a condition may take: two cores, shared by everything
-TYPED = "python3 -m bridge show {id}"  # in the folder of a test's pane it says that there is no such module, and is done
+PATIENCE = 15.0  # seconds until a wait fails; long, because all tests may share two cores
+# In the folder of a test's pane Python prints that it finds no such module, and exits.
+TYPED = "python3 -m bridge show {id}"
 QUICK = TmuxSettings(poll_min=20, poll_max=60, cool_down=0, shell_command=TYPED)
 
 
@@ -50,7 +57,7 @@ def until(condition, what: str, patience: float = PATIENCE):
 
 
 class Server:
-    """One `tmux -L <unique>`; ends only itself."""
+    """One tmux server under a unique socket name (`tmux -L`); `stop` ends no other server."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
@@ -85,7 +92,7 @@ class Server:
         self("kill-server", check=False)
 
     def open(self, command: str, width: int = 100, height: int = 24) -> PaneHandle:
-        """A new session whose only pane runs `command`."""
+        """Start a new session whose only pane runs `command`."""
         self._sessions += 1
         name = f"dev-{self._sessions}-{uuid.uuid4().hex[:6]}"
         self(
@@ -106,29 +113,29 @@ class Server:
         )
 
     def agent(self, *flags: str, script: str = "agent.py", **size: int) -> PaneHandle:
-        """A scripted agent; it writes down every message that it is given, as it was given."""
+        """Start a scripted agent, which logs the exact bytes of every message that it takes."""
         log = self.folder / f"messages-{uuid.uuid4().hex[:8]}"
         handle = self.open(
             shlex.join([sys.executable, str(AGENTS / script), "--log", str(log), *flags]), **size
         )
-        handle.log, handle.form = log, "agent"  # no program that is known
+        # The program table has no entry for the script, so "auto" would not find its form.
+        handle.log, handle.form = log, "agent"
         until(lambda: handle.is_shown("BRIDGE-TEST-AGENT"), "the agent's banner")
         return handle
 
 
 class PaneHandle:
-    """One pane of a test, as a person at the keyboard has it."""
+    """One pane of a test: its screen, its keys and its formats."""
 
     def __init__(self, server: Server, session: str, pane_id: str) -> None:
         self.server, self.session, self.id = server, session, pane_id
         self.log = server.folder / "none"
-        self.form = "auto"  # what a person would say of the program
+        self.form = "auto"  # the --form that a user would give for the program
 
     def screen(self) -> str:
         rows = self.server("capture-pane", "-p", "-J", "-t", self.id).split("\n")
-        return "\n".join(
-            row.rstrip() for row in rows
-        )  # before tmux 3.2 -J keeps blanks that nobody wrote
+        # Before tmux 3.2, -J also returns blank cells to which nothing was written.
+        return "\n".join(row.rstrip() for row in rows)
 
     def is_shown(self, text: str) -> bool:
         return text in self.screen()
@@ -146,7 +153,7 @@ class PaneHandle:
         return self.server("display-message", "-p", "-t", self.id, "#{%s}" % name).strip()
 
     def messages(self) -> list[str]:
-        """What the scripted agent was given, one entry for each Enter that it took."""
+        """Return the messages that the scripted agent took, one for each accepted Enter."""
         if not self.log.exists():
             return []
         return [
@@ -180,7 +187,10 @@ def run(coroutine):
 
 
 async def deliver(injector: Injector, given: Ticket, patience: float = PATIENCE) -> Evidence:
-    """What a watcher does: wait until the pane is ready, inject; again when something moved meanwhile."""
+    """Wait until the pane is ready and inject, as a watcher does; repeat on PaneNotReady.
+
+    `inject` raises PaneNotReady if the pane changed after the wait.
+    """
     deadline = time.monotonic() + patience
     while True:
         await asyncio.wait_for(
@@ -193,7 +203,7 @@ async def deliver(injector: Injector, given: Ticket, patience: float = PATIENCE)
 
 
 async def wait_reason(injector: Injector, words: str, patience: float = PATIENCE):
-    """Wait until `explain` says why not, in words that contain these."""
+    """Wait until `explain` returns "not ready" with a reason that contains `words`."""
     deadline = time.monotonic() + patience
     while True:
         verdict = await injector.explain()
@@ -204,11 +214,11 @@ async def wait_reason(injector: Injector, words: str, patience: float = PATIENCE
 
 
 class Person:
-    """A person's terminal: a real client of the server, on a pseudo-terminal of its own."""
+    """A person's terminal: a real tmux client on its own pseudo-terminal."""
 
     def __init__(self, handle: PaneHandle, *flags: str) -> None:
         self._server, self._master = handle.server, 0
-        self.seen = bytearray()  # what the terminal was sent so far
+        self.seen = bytearray()  # all bytes that tmux sent to the terminal
         self._process, self._master = self._attach(handle, flags)
         self._reader = threading.Thread(target=self._drain, daemon=True)
         self._reader.start()
@@ -244,7 +254,7 @@ class Person:
         return process, master
 
     def _drain(self) -> None:
-        """A terminal reads what it is sent; else the client would block."""
+        """Read all that tmux writes to the terminal; otherwise the client would block."""
         while True:
             try:
                 data = os.read(self._master, 65536)

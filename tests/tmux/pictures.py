@@ -1,4 +1,4 @@
-"""Looks at a pane, drawn by hand: the cursor is █, and what stands between two ░ is faint."""
+"""Snapshots of a pane, drawn by hand: █ is the cursor, and text between two ░ is faint."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ from bridge.tmux.cells import text_width
 from bridge.tmux.program import Learned
 from bridge.tmux.state import PaneState, Terminal
 
-EDITOR = dict(known=True, canonical=False, echo=False, signals=True)  # readline, zle, fish
-RAW = dict(known=True, canonical=False, echo=False, signals=False)  # full-screen programs, node
-COOKED = dict(known=True, canonical=True, echo=True, signals=True)  # a running command
-SILENT = dict(known=True, canonical=True, echo=False, signals=True)  # a password prompt
-ONE_KEY = dict(known=True, canonical=False, echo=True, signals=True)  # read -n 1
+EDITOR = {"known": True, "canonical": False, "echo": False, "signals": True}  # readline, zle, fish
+RAW = {
+    "known": True,
+    "canonical": False,
+    "echo": False,
+    "signals": False,
+}  # full-screen programs, node
+COOKED = {"known": True, "canonical": True, "echo": True, "signals": True}  # a running command
+SILENT = {"known": True, "canonical": True, "echo": False, "signals": True}  # a password prompt
+ONE_KEY = {"known": True, "canonical": False, "echo": True, "signals": True}  # read -n 1
 STILL = Learned(still=1.0)
 FAINT = re.compile("░([^░]*)░")
 LINE = "─" * 40
-RULED = f"{LINE}\n{{}}\n{LINE}\n  ? for shortcuts"  # Claude Code and Copilot CLI, and with a placeholder Qwen Code
+# Claude Code and Copilot CLI; Qwen Code with a placeholder.
+RULED = f"{LINE}\n{{}}\n{LINE}\n  ? for shortcuts"
 CLAUDE = RULED.format("❯ █")
 CODEX = "› █░Ask Codex to do anything░\n\n  gpt-5 default · ~/work"
 GEMINI = " > █░Type your message or @path░\n\n workspace (/directory)"

@@ -1,13 +1,16 @@
-"""What real agents showed, as looks at a pane: screens/AGENT.json, taken with tmux 3.3a from the programs themselves.
+"""Recorded screens of real agents, as PaneState values: screens/AGENT.json, taken with tmux 3.3a.
 
-A file holds the version, the rows as `capture-pane -e` gave them (each once), and by name the screens:
+A file holds the agent's version, each distinct row of `capture-pane -e` once, and the screens by
+name:
 
-    {"cursor": [x, y], "shown": true, "alternate": false, "size": [100, 30], "title": "", "rows": [0, 1, ...]}
+    {"cursor": [x, y], "shown": true, "alternate": false, "size": [100, 30],
+     "title": "", "rows": [0, 1, ...]}
 
-`rows` are numbers of rows, without the blank ones at the end. Names of folders were changed, nothing else. The
-titles that Codex, Gemini CLI and Claude Code set while they worked were taken down in a run of their own.
+`rows` are indices of rows, without the blank rows at the end. Only names of folders were changed.
+The titles that Codex, Gemini CLI and Claude Code set while they work come from a separate run.
 
-What was pasted into the composers is HEAD and PASTED; what a person wrote there says the name of the screen.
+HEAD and PASTED are the texts that were pasted into the composers. If a person typed a draft, the
+name of the screen describes it.
 """
 
 from __future__ import annotations
@@ -48,7 +51,10 @@ PASTED = {
 
 
 def names(*kinds: str) -> list[tuple[str, str]]:
-    """(agent, screen) of all screens whose names begin so; those of the pass at 60 columns, too."""
+    """(agent, screen) of all screens whose names begin with one of `kinds`, at any width.
+
+    The names of screens at 60 columns have the prefix `w60-`.
+    """
     return [
         (agent, name)
         for agent, file in FILES.items()
@@ -58,7 +64,7 @@ def names(*kinds: str) -> list[tuple[str, str]]:
 
 
 def screen(agent: str, name: str) -> PaneState:
-    """One look at that agent's pane, as pane.observe takes it."""
+    """One snapshot of that agent's pane, as pane.observe returns it."""
     file = FILES[agent]
     look = file["screens"][name]
     width, height = look["size"]
@@ -72,7 +78,9 @@ def screen(agent: str, name: str) -> PaneState:
         rows=tuple(row.text for row in rows),
         solid=tuple(row.solid for row in rows),
         carets=tuple((column, index) for index, row in enumerate(rows) for column in row.carets),
-        terminal=Terminal(known=True, canonical=False, echo=False, signals=False, own=True, argv=argv),
+        terminal=Terminal(
+            known=True, canonical=False, echo=False, signals=False, own=True, argv=argv
+        ),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The kernel's word that a program has written to its terminal: heard at once, by everybody, and only then."""
+"""inotify events for writes to a terminal: each waiter wakes at once, and only for such a write."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify(7) is L
 
 @pytest.fixture
 def terminal():
-    """(what a terminal emulator holds, what a program holds, its name)."""
+    """(the master side, which an emulator holds; the slave side, for a program; its name)."""
     master, slave = pty.openpty()
     tty.setraw(slave)
     yield master, slave, os.ttyname(slave)
@@ -43,7 +43,7 @@ def scenario():
     return start
 
 
-def test_a_write_of_the_program_wakes_and_one_of_the_emulator_does_not(terminal, scenario):
+def test_a_write_of_the_program_wakes_the_waiter_and_a_key_does_not(terminal, scenario):
     master, slave, name = terminal
 
     async def body(activity):
@@ -59,7 +59,7 @@ def test_a_write_of_the_program_wakes_and_one_of_the_emulator_does_not(terminal,
     scenario(body)
 
 
-def test_what_was_written_after_arming_is_not_missed(terminal, scenario):
+def test_a_write_after_arming_is_not_missed(terminal, scenario):
     _, slave, name = terminal
 
     async def body(activity):
@@ -71,7 +71,7 @@ def test_what_was_written_after_arming_is_not_missed(terminal, scenario):
     scenario(body)
 
 
-def test_all_who_wait_for_one_terminal_are_woken_and_no_others(terminal, scenario):
+def test_a_write_wakes_all_waiters_of_its_terminal_and_no_others(terminal, scenario):
     _, slave, name = terminal
     other = pty.openpty()
 
@@ -92,7 +92,7 @@ def test_all_who_wait_for_one_terminal_are_woken_and_no_others(terminal, scenari
         os.close(descriptor)
 
 
-def test_a_flood_costs_one_event_and_is_waited_out_to_the_deadline_only(terminal, scenario):
+def test_a_flood_of_output_costs_one_event_and_waits_until_the_deadline_only(terminal, scenario):
     master, slave, name = terminal
 
     async def body(activity):
@@ -112,7 +112,7 @@ def test_a_flood_costs_one_event_and_is_waited_out_to_the_deadline_only(terminal
     scenario(body)
 
 
-def test_without_a_terminal_or_inotify_it_is_a_pause(scenario):
+def test_without_a_terminal_or_inotify_the_wait_is_a_plain_pause(scenario):
     async def body(activity):
         assert activity.arm("/nonexistent/tty") is None
         assert not await activity.wait_stir(None, "/nonexistent/tty", 0.01, 0.01)

@@ -1,4 +1,7 @@
-"""Screens of real agents: an empty composer is ready, and nothing else is; a pasted text is seen whole, and no other."""
+"""Recorded screens of real agents: only an empty composer is ready, and only our paste is WHOLE.
+
+The verdict comes from `judge`, the state of the draft from `Draft.standing`.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,14 @@ from bridge.tmux.prompt import judge
 
 EMPTY = names("empty", "vim-normal-empty")
 DRAFTS = names(
-    "draft", "word", "wrapped", "last-row", "first-row", "middle-row", "only-newline", "blank", "like-",
-    "busy-draft", "vim-normal-draft", "slash-menu",
+    "draft", "word", "wrapped", "last-row", "first-row", "middle-row", "only-newline", "blank",
+    "like-", "busy-draft", "vim-normal-draft", "slash-menu",
 )  # fmt: skip
 PASTES = names("paste-")
 BUSY = names("busy-streaming")
 CLOSED = names("dialog", "startup-dialog", "shell-mode", "history-search")
 OURS = Draft.of(f"{HEAD}\nanother body\n")
-# What these show in place of the composer is no menu that is known: there is no composer, and that is enough.
+# These screens show no known menu. They have no composer, which is reason enough not to paste.
 PLAIN = {"startup-dialog", "shell-mode", "history-search"}
 
 
@@ -33,14 +36,14 @@ def test_each_screen_is_in_one_table():
 
 
 @pytest.mark.parametrize(("agent", "name"), EMPTY)
-def test_an_empty_composer_is_ready_whatever_was_said_above_it(agent, name):
+def test_an_empty_composer_is_ready_whatever_the_transcript_shows(agent, name):
     verdict = judge(screen(agent, name), STILL)
     assert (verdict.ready, verdict.form, verdict.rule) == (True, "agent", "agent_prompt"), verdict
     assert Draft.of(HEAD).standing(sight(agent, name)) is Standing.EMPTY
 
 
 @pytest.mark.parametrize(("agent", "name"), DRAFTS)
-def test_a_persons_draft_is_left_alone(agent, name):
+def test_a_persons_draft_is_not_ready(agent, name):
     verdict, where = judge(screen(agent, name), STILL), OURS.standing(sight(agent, name))
     assert verdict.rule == "prompt" or (verdict.rule == "working" and name == "busy-draft"), verdict
     assert where in (Standing.FOREIGN, Standing.TOUCHED) or name == "slash-menu", where
@@ -48,7 +51,7 @@ def test_a_persons_draft_is_left_alone(agent, name):
 
 
 @pytest.mark.parametrize(("agent", "name"), PASTES)
-def test_a_pasted_text_is_seen_whole_and_no_other_text_is(agent, name):
+def test_a_pasted_text_is_whole_and_another_text_is_not(agent, name):
     look = sight(agent, name)
     text = f"{HEAD}\n{PASTED[name.replace('w60-', '')]} "
     assert Draft.of(text).standing(look) is Standing.WHOLE
@@ -60,16 +63,15 @@ def test_a_pasted_text_is_seen_whole_and_no_other_text_is(agent, name):
 
 
 @pytest.mark.parametrize(("agent", "name"), BUSY)
-def test_an_agent_at_work_is_left_alone(agent, name):
+def test_an_agent_at_work_is_not_ready(agent, name):
     verdict = judge(screen(agent, name), STILL)
-    assert verdict.rule == ("prompt" if agent == "aider" else "working"), (
-        verdict
-    )  # aider has no prompt then
+    # aider shows no prompt while it works.
+    assert verdict.rule == ("prompt" if agent == "aider" else "working"), verdict
 
 
 @pytest.mark.parametrize(("agent", "name"), CLOSED)
-def test_where_something_else_has_the_keys_no_composer_is_seen(agent, name):
-    untitled = replace(screen(agent, name), title="")  # tmux may be told to take no title
+def test_no_composer_is_found_while_a_dialog_or_another_mode_reads_the_keys(agent, name):
+    untitled = replace(screen(agent, name), title="")  # tmux can be set to ignore titles
     assert OURS.standing(sight(agent, name)) in (Standing.UNSEEN, Standing.FOREIGN)
     for verdict in (judge(screen(agent, name), STILL), judge(untitled, STILL)):
         is_plain = name in PLAIN or agent == "cn"

@@ -1,4 +1,4 @@
-"""Full-screen agents in a real tmux: each takes each message once, whole, with one Enter."""
+"""Scripted full-screen agents in a real tmux: each takes every message once and whole."""
 
 from __future__ import annotations
 
@@ -45,9 +45,8 @@ def body_of(message: str) -> str:
 def test_an_agent_takes_each_message_once_and_whole(server, name):
     settings = QUICK
     if name.startswith("swallows-an-enter"):
-        settings = replace(
-            QUICK, enter_wait=900, settle=500
-        )  # gone is gone when it has been so for longer than a redraw
+        # The draft must be gone for longer than one redraw before it counts as submitted.
+        settings = replace(QUICK, enter_wait=900, settle=500)
     pane = server.agent(*AGENTS[name])
 
     async def scenario():
@@ -76,7 +75,7 @@ def test_an_agent_takes_each_message_once_and_whole(server, name):
         (["--busy-at-start", "60", "--hidden"], "working"),
     ],
 )
-def test_an_agent_that_is_not_ready_is_not_touched(server, flags, reason):
+def test_an_agent_that_is_not_ready_gets_no_input(server, flags, reason):
     pane = server.agent(*flags)
 
     async def scenario():
@@ -92,7 +91,7 @@ def test_an_agent_that_is_not_ready_is_not_touched(server, flags, reason):
 
 
 @pytest.mark.parametrize("flags", [[], ["--dialog-keeps-draft"]])
-def test_a_dialog_that_opens_between_paste_and_enter_is_never_answered(server, flags):
+def test_a_dialog_that_opens_between_paste_and_enter_gets_no_enter(server, flags):
     pane = server.agent("--dialog-on", "open sesame", *flags)
 
     async def scenario():
@@ -126,7 +125,7 @@ def test_a_dialog_that_an_enter_opens_gets_no_second_enter(server, transcript):
 
 
 def test_an_agent_that_is_too_busy_to_read_its_enter_gets_no_second_one(server):
-    """Gemini CLI, right after its start: it took all of them in one go, and submitted the same text with each."""
+    """Right after its start Gemini CLI reads several Enters at once, and submits for each."""
     pane = server.agent("--deaf", "2.5", "--stale")
 
     async def scenario():
@@ -141,7 +140,10 @@ def test_an_agent_that_is_too_busy_to_read_its_enter_gets_no_second_one(server):
 
 @pytest.mark.parametrize("lines", [1, 40])
 def test_a_draft_that_moves_while_its_enter_is_swallowed_gets_another_one(server, lines):
-    """The window was zoomed in that moment; and again, and again. Where the screen is full the cursor comes down below the input."""
+    """Each Enter is followed by a zoom, which moves the draft.
+
+    With 40 lines the screen is full, and the cursor moves to a row below the old input.
+    """
     pane = server.agent("--swallow", "3", "--box", "--question", "BRIDGE-TEST-AGENT\n" * lines)
     server("split-window", "-d", "-v", "-l", "4", "-t", pane.id, "cat")
     tmux = Meddling(server.name, enter, lambda: server("resize-pane", "-Z", "-t", pane.id), times=3)
@@ -156,7 +158,7 @@ def test_a_draft_that_moves_while_its_enter_is_swallowed_gets_another_one(server
     assert len(until(pane.messages, "the message")) == 1 and pane.messages()[0].endswith("one\ntwo")
 
 
-def test_a_composer_that_takes_no_enter_keeps_the_ticket_and_says_so(server):
+def test_a_composer_that_takes_no_enter_keeps_the_text_and_raises_uncertain(server):
     pane = server.agent("--swallow", "1000")
 
     async def scenario():
@@ -198,7 +200,7 @@ def test_a_body_that_looks_like_a_dialog_is_delivered(server, body):
     assert body_of(pane.messages()[0]) == body.rstrip()
 
 
-def test_a_draft_of_a_person_is_left_alone_and_then_the_ticket_follows(server):
+def test_a_ticket_waits_until_a_persons_draft_is_submitted(server):
     pane = server.agent("--placeholder", 'Try "fix it"')
 
     async def scenario():
@@ -215,7 +217,7 @@ def test_a_draft_of_a_person_is_left_alone_and_then_the_ticket_follows(server):
     assert pane.messages()[0] == "my own words" and body_of(pane.messages()[1]) == "yours"
 
 
-def test_a_long_body_arrives_as_its_head_and_how_to_read_the_rest(server):
+def test_a_long_body_is_cut_and_ends_with_the_command_that_shows_the_rest(server):
     pane = server.agent("--fold", "3")
     body = "".join(f"line {number} of a long body\n" for number in range(2000))
     assert run(deliver(pane.injector(), ticket(body))).verified
@@ -223,11 +225,12 @@ def test_a_long_body_arrives_as_its_head_and_how_to_read_the_rest(server):
     assert len(message.encode()) < 9000
     assert body_of(message).startswith(body[:8000])
     assert message.endswith(
-        f"[bridge: cut here, {len(body.encode()) - 1} bytes in all; read the whole with: python3 -m bridge show T-1]"
+        f"[bridge: cut here, {len(body.encode()) - 1} bytes in all;"
+        " read the whole with: python3 -m bridge show T-1]"
     )
 
 
-def test_a_forced_form_decides(server):
+def test_an_explicit_form_overrides_the_detected_one(server):
     pane = server.agent()
     assert run(deliver(pane.injector(form="shell"), ticket("secret text"))).form == "shell"
     (message,) = until(pane.messages, "the message")
@@ -235,12 +238,12 @@ def test_a_forced_form_decides(server):
 
 
 @pytest.mark.parametrize("command", ["bash --norc", "python3 -q", "zsh -f"])
-def test_text_for_an_agent_never_reaches_the_shell_it_left_behind(server, command):
+def test_text_for_an_agent_never_reaches_the_shell_below_it(server, command):
     pane = server.open(command)
     run(wait_reason(pane.injector(form="agent"), "not the agent"))
 
 
-def test_an_agent_that_reads_plain_lines_gets_text_only_by_the_persons_word(server):
+def test_a_program_that_reads_plain_lines_gets_text_only_with_form_agent(server):
     pane = server.open('python3 -c \'while True: print("got", input("> "))\'')
     run(wait_reason(pane.injector(), "running"))
     given = run(deliver(pane.injector(form="agent"), ticket("plain", expect_reply=False)))
@@ -251,7 +254,7 @@ def test_an_agent_that_reads_plain_lines_gets_text_only_by_the_persons_word(serv
 
 
 def test_many_tickets_in_a_row(server):
-    """How quick it is belongs to the benchmark; here, none is lost, doubled or swapped."""
+    """No ticket is lost, delivered twice or out of order. The benchmark measures the speed."""
     pane = server.agent()
 
     async def scenario():

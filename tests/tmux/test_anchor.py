@@ -1,4 +1,4 @@
-"""Where a control client may be attached: each thing that a person could notice keeps it away."""
+"""The choice of a session for the control client: a person must not notice any effect."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def judge(session: str, policy: str, *clients: str):
     return choose([session, *clients, ""], policy)
 
 
-def test_a_session_that_a_person_has_and_nothing_else_is_accepted():
+def test_a_session_with_a_person_and_default_options_is_accepted():
     assert judge("session 3.3a $1 0 0 0 0", "auto", PERSON) == ("$1", "")
 
 
@@ -26,17 +26,16 @@ def test_a_session_that_a_person_has_and_nothing_else_is_accepted():
     ("session", "clients", "words"),
     [
         ("session 3.3a $1 0 0 0 0", [], "nobody is attached"),
-        (
-            "session 3.3a $1 0 0 0 0",
-            ["client 1 $1 1000"],
-            "nobody is attached",
-        ),  # somebody's control client is no person
+        # A control client is not a person.
+        ("session 3.3a $1 0 0 0 0", ["client 1 $1 1000"], "nobody is attached"),
         ("session 3.3a $1 0 0 0 0", ["client 0 $2 1000"], "nobody is attached"),
         ("session 3.3a $1 0 0 1 0", [PERSON], "focus-events"),
         ("session 3.3a $1 0 0 0 1", [PERSON], "counts clients"),
     ],
 )
-def test_what_a_person_would_notice_counts_for_auto_only(session, clients, words):
+def test_an_effect_that_a_person_would_notice_is_an_objection_under_auto_only(
+    session, clients, words
+):
     assert words in judge(session, "auto", *clients)[1]
     assert judge(session, "on", *clients) == ("$1", "")
 
@@ -51,7 +50,7 @@ def test_what_a_person_would_notice_counts_for_auto_only(session, clients, words
         ("session  $1 0 0 0 0", "older than 3.2"),
     ],
 )
-def test_what_would_change_the_life_of_a_session_counts_always(session, words):
+def test_an_effect_on_the_life_of_a_session_is_always_an_objection(session, words):
     for policy in ("auto", "on"):
         assert words in judge(session, policy, PERSON)[1]
 
@@ -69,16 +68,14 @@ ROWS = [
 
 def test_auto_takes_the_session_in_which_a_person_typed_last_or_none():
     assert choose(ROWS, "auto") == ("$4", "")
-    assert choose([row.replace("next-3.6 $4 0", "next-3.6 $4 1") for row in ROWS], "auto")[0] == ""
-    assert choose([row.replace("next-3.6 $4 0", "next-3.6 $4 1") for row in ROWS], "on") == (
-        "$5",
-        "",
-    )
+    refused = [row.replace("next-3.6 $4 0", "next-3.6 $4 1") for row in ROWS]
+    assert choose(refused, "auto")[0] == ""
+    assert choose(refused, "on") == ("$5", "")
     assert choose([], "on") == ("", "there is no session")
 
 
 @pytest.mark.parametrize(("came_at", "may_stay"), [(1799, True), (1800, False), (1801, False)])
-def test_a_client_that_came_later_than_the_person_typed_does_not_attach(came_at, may_stay):
+def test_a_client_that_started_after_the_last_key_does_not_attach(came_at, may_stay):
     session, objection = choose(ROWS, "auto", came_at)
     assert (session == "$4") is may_stay and ("nobody has typed" in objection) is not may_stay
     assert choose(ROWS, "on", came_at) == ("$4", "")
@@ -93,5 +90,5 @@ def test_a_client_that_came_later_than_the_person_typed_does_not_attach(came_at,
         ("alert-bell[0] display x", ""),
     ],
 )
-def test_hooks_that_would_run_for_us_are_found(line, hook):
+def test_hooks_that_our_client_would_trigger_are_found(line, hook):
     assert hook_among(["after-new-session", line, ""]) == hook

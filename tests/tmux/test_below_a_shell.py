@@ -1,4 +1,7 @@
-"""An agent that runs below a shell may end at any moment: what it has not read yet must be nothing to the shell."""
+"""An agent that a shell started may end at any moment. The shell then reads the rest of the text.
+
+So every line of a text for such an agent begins with characters that make a shell refuse it.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ HOSTILE = "\n".join(
 
 
 def agent_below(server, shell: str, *flags: str, script: str = "agent.py"):
-    """The scripted agent, started from a shell as a person does; it has asked for bracketed paste."""
+    """Start the scripted agent from a shell, as a person does; it uses bracketed paste."""
     pane = server.open(SHELLS[shell])
     pane.log, pane.form = server.folder / f"messages-{pane.session}", "agent"
     command = shlex.join([sys.executable, str(AGENTS / script), "--log", str(pane.log), *flags])
@@ -40,7 +43,7 @@ def agent_below(server, shell: str, *flags: str, script: str = "agent.py"):
 
 
 def replace_agent(pane) -> None:
-    """The agent above bash is killed, and a person starts another one."""
+    """Kill the agent that bash started, and start another one, as a person does."""
     os.kill(foreground(pane), signal.SIGKILL)
     until(lambda: pane.get("pane_current_command") == "bash", "the shell is back")
     pane.keys("C-c")
@@ -55,20 +58,20 @@ def replace_agent(pane) -> None:
 
 
 def foreground(pane) -> int:
-    """The process group that reads the pane (proc(5), stat, field 8)."""
+    """Return the foreground process group of the pane (proc(5), stat, field 8)."""
     stat = pathlib.Path(f"/proc/{pane.get('pane_pid')}/stat").read_text().rpartition(")")[2].split()
     return int(stat[5])
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_each_line_of_a_text_begins_with_what_no_shell_runs(server, shell):
+def test_no_line_of_a_text_runs_a_command_in_a_shell(server, shell):
     pane = agent_below(server, shell)
     assert run(deliver(pane.injector(), ticket(HOSTILE))).verified
     (message,) = until(pane.messages, "the message")
     lines = message.split("\n")
     assert len(lines) == 7 and all(line.startswith("| ") for line in lines)
     assert [line[2:] for line in lines[1:]] == HOSTILE.split("\n")
-    # The very same text, given to a shell, line by line.
+    # Type the same lines into a shell: none may run a command.
     below = server.open(SHELLS[shell])
     until(lambda: below.screen().strip(), "the shell's prompt")
     for line in lines:
@@ -82,7 +85,7 @@ def test_each_line_of_a_text_begins_with_what_no_shell_runs(server, shell):
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_an_agent_that_is_killed_while_it_reads_leaves_its_shell_nothing_to_run(server, shell):
-    """C4, r37: it has read the paste's opening, and a few lines, when it ends."""
+    """The agent ends after it has read the start of the bracketed paste and a few lines."""
     pane = agent_below(server, shell, "--read-lines", "3", script="slow_reader.py")
 
     async def scenario():
@@ -110,14 +113,18 @@ def test_an_agent_that_is_killed_while_it_reads_leaves_its_shell_nothing_to_run(
 
 
 READERS = {
-    "one line, then it ends": "import readline; print('BRIDGE-TEST-AGENT'); print('got', input('> '))",
-    "each line is a message": "import readline; print('BRIDGE-TEST-AGENT')\nwhile True: print('got', input('> '))",
+    "one line, then it ends": (
+        "import readline; print('BRIDGE-TEST-AGENT'); print('got', input('> '))"
+    ),
+    "each line is a message": (
+        "import readline; print('BRIDGE-TEST-AGENT')\nwhile True: print('got', input('> '))"
+    ),
 }
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_program_that_takes_each_line_for_a_message_gets_one(server, name):
-    """C4, r33 and r16: CPython switches bracketed paste off for a program that uses readline."""
+def test_a_program_that_takes_each_line_for_a_message_gets_one_line(server, name):
+    """CPython switches bracketed paste off for a program that uses readline."""
     (server.folder / "reader.py").write_text(READERS[name])
     pane = server.open(SHELLS["bash"])
     until(lambda: pane.screen().strip(), "the shell's prompt")
@@ -131,7 +138,7 @@ def test_a_program_that_takes_each_line_for_a_message_gets_one(server, name):
         try:
             await injector.inject(ticket("touch PWNED\n%%bash\ntouch PWNED"))
         except BridgeError:
-            pass  # the program has ended, and what became of the text cannot be seen
+            pass  # The program has ended, so the screen cannot show the result.
 
     run(scenario())
     until(lambda: "got" in pane.screen(), f"the message:\n{pane.screen()}")
@@ -140,8 +147,8 @@ def test_a_program_that_takes_each_line_for_a_message_gets_one(server, name):
     assert not (server.folder / "PWNED").exists()
 
 
-def test_the_words_of_a_sender_in_the_header_mean_nothing_to_a_shell(server):
-    """C4: the header is one line of the text; `replyTo` is the sender's word as the origin is."""
+def test_the_senders_fields_in_the_header_mean_nothing_to_a_shell(server):
+    """The header is one line of the text. Its sender chooses `replyTo` and the origin."""
     pane = agent_below(server, "bash")
     hostile = '"; touch PWNED; $(touch PWNED) `touch PWNED` | touch PWNED'
     given = ticket("hello", origin=hostile, metadata={"replyTo": hostile, "isReply": True})
@@ -151,8 +158,8 @@ def test_the_words_of_a_sender_in_the_header_mean_nothing_to_a_shell(server):
     assert "touch PWNED" in header and not set("`$;&|<>(){}") & set(header.removeprefix("| "))
 
 
-def test_a_text_in_a_program_that_ended_below_its_shell_goes_to_the_next(server):
-    """H7: the pane's own process is the shell, and lives on; the mark names the program that read."""
+def test_a_text_for_a_program_that_ended_goes_to_the_next_program(server):
+    """The pane's own process is the shell, which lives on. The mark names the program that read."""
     pane = agent_below(server, "bash", "--swallow", "9")
 
     async def scenario():
@@ -169,7 +176,10 @@ def test_a_text_in_a_program_that_ended_below_its_shell_goes_to_the_next(server)
 
 
 def test_a_text_that_a_program_may_have_taken_unseen_before_it_ended_is_not_typed_again(server):
-    """Found by the soak: the watchers were dead when a slow agent took it, and the next agent got it a second time."""
+    """The soak found this: a slow agent took the text while no watcher ran.
+
+    The next agent got the text a second time.
+    """
     pane = agent_below(server, "bash", "--swallow", "9")
 
     async def scenario():

@@ -1,4 +1,4 @@
-"""Laws of columns and of faint text; and the columns that the tmux at hand gives the same text."""
+"""Laws of cell widths and of faint text, and a comparison with the widths of the installed tmux."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def test_clusters_are_the_text_cut_into_pieces(text):
 
 
 @given(TEXT)
-def test_what_is_added_to_a_cluster_takes_no_column(text):
+def test_a_combining_character_takes_no_column(text):
     for mark in ("\u0301", "\ufe0f", "\u200d", "🏽"):
         assert text_width("a" + mark + text) <= 1 + text_width("b" + text) or mark == "\u200d"
         assert text_width("日" + mark) == 2
 
 
 @given(st.text(st.characters(max_codepoint=126, min_codepoint=32)))
-def test_plain_letters_take_a_column_each(text):
+def test_ascii_characters_take_one_column_each(text):
     assert text_width(text) == len(text) == len(list(clusters(text)))
 
 
@@ -52,7 +52,7 @@ def test_a_row_is_cut_between_two_clusters(text, column):
 
 
 @given(PRINTED, PRINTED, PRINTED)
-def test_what_is_faint_is_blank_in_the_same_columns(before, faint, after):
+def test_faint_text_is_blank_in_the_same_columns(before, faint, after):
     for on, off in (("2", "22"), ("90", "39"), ("38;5;8", "39"), ("38;5;244", "0")):
         (row,) = read_rows([f"{before}\x1b[{on}m{faint}\x1b[{off}m{after}"])
         assert row.text == before + faint + after
@@ -62,11 +62,13 @@ def test_what_is_faint_is_blank_in_the_same_columns(before, faint, after):
 @pytest.mark.parametrize(
     ("code", "is_faint"),
     [
-        ("2", True), ("90", True), ("38;5;8", True), ("38;5;244", True), ("38;5;103", True), ("38;5;248", True),
-        ("38;2;128;128;128", True), ("1;38;5;244", True), ("38;5;244;1", True), ("48;5;240;90", True),
-        ("0", False), ("1", False), ("97", False), ("38;5;231", False), ("38;5;255", False), ("38;5;16", False),
-        ("38;5;196", False), ("48;5;244", False), ("38;2;255;0;0", False), ("58;5;244", False), ("2;22", False),
-        ("2;7", False), ("90;39", False), ("38;5", False), ("38", False), ("", False),
+        ("2", True), ("90", True), ("38;5;8", True), ("38;5;244", True), ("38;5;103", True),
+        ("38;5;248", True), ("38;2;128;128;128", True), ("1;38;5;244", True),
+        ("38;5;244;1", True), ("48;5;240;90", True),
+        ("0", False), ("1", False), ("97", False), ("38;5;231", False), ("38;5;255", False),
+        ("38;5;16", False), ("38;5;196", False), ("48;5;244", False), ("38;2;255;0;0", False),
+        ("58;5;244", False), ("2;22", False), ("2;7", False), ("90;39", False), ("38;5", False),
+        ("38", False), ("", False),
     ],
 )  # fmt: skip
 def test_which_colours_are_faint(code, is_faint):
@@ -74,7 +76,7 @@ def test_which_colours_are_faint(code, is_faint):
     assert (row.solid == "    ", row.text) == (is_faint, "text")
 
 
-def test_attributes_last_into_the_next_row_and_links_and_lines_are_read():
+def test_attributes_continue_in_the_next_row_and_links_and_line_drawing_are_read():
     rows = read_rows(
         [
             "\x1b[2mfaint",
@@ -91,14 +93,11 @@ def test_attributes_last_into_the_next_row_and_links_and_lines_are_read():
     ("line", "carets", "solid"),
     [
         ("❯ \x1b[7m \x1b[0m", (2,), "❯  "),
-        (
-            "❯ \x1b[7mT\x1b[0;2mry this\x1b[0m",
-            (2,),
-            "❯" + " " * 9,
-        ),  # the placeholder's first letter, under the caret
+        # The caret is on the first letter of the placeholder.
+        ("❯ \x1b[7mT\x1b[0;2mry this\x1b[0m", (2,), "❯" + " " * 9),
         ("❯ \x1b[7mw\x1b[0mords", (2,), "❯ words"),
         ("日 \x1b[7m日\x1b[0mx", (3,), "日 日x"),
-        ("a \x1b[7mchosen\x1b[0m b", (), "a chosen b"),  # a selection is no caret
+        ("a \x1b[7mchosen\x1b[0m b", (), "a chosen b"),  # a selection is not a caret
         ("\x1b[7m👩🏽\x1b[0m", (0,), "👩🏽"),
     ],
 )
@@ -116,7 +115,7 @@ def test_squash_survives_wrapping_indents_frames_and_prompts(text, width, indent
 
 
 @given(TEXT)
-def test_squash_is_stable_and_the_same_for_composed_and_decomposed_letters(text):
+def test_squash_is_idempotent_and_the_same_for_composed_and_decomposed_letters(text):
     once = squash(text)
     assert squash(once) == once or "^" in text
     assert not set(once) & set(GLYPHS + "│ \t\n")
@@ -127,17 +126,18 @@ def test_squash_is_stable_and_the_same_for_composed_and_decomposed_letters(text)
     "text",
     ["end ^I more", "end \t more", "end 👍🏽 more", "end 👍 more", "end ❤️ more", "end  more"],
 )
-def test_squash_leaves_out_what_no_two_programs_draw_alike(text):
+def test_squash_removes_characters_that_programs_draw_differently(text):
     assert squash(text) == "endmore"
 
 
 CLUSTERS = [
-    "a", "é", "e\u0301", "日", "한", "ｱ", "Ａ", "👍", "✋", "\u3000", "ก็", "│", "❯", "▌", "…", "“", "\u00a0", "⏎", "✳",
-    "a\u200bb", "x\u0301\u0302y", "\u200b", "각", "ﷺ",
+    "a", "é", "e\u0301", "日", "한", "ｱ", "Ａ", "👍", "✋", "\u3000", "ก็", "│", "❯", "▌", "…",
+    "“", "\u00a0", "⏎", "✳", "a\u200bb", "x\u0301\u0302y", "\u200b", "각", "ﷺ",
 ]  # fmt: skip
-# What versions of tmux do not agree on: 3.3a gives an emoji with a skin tone four columns, 3.6 gives U+FE0F a second one.
-# None counts less than we do. So a row that holds one is cut further right than where the cursor is: an empty line may
-# be called one with blanks, and no line is called empty. A prompt with one in it is learned as it is read.
+# Versions of tmux give these different widths: 3.3a gives an emoji with a skin tone four columns,
+# and 3.6 adds a second column for U+FE0F. No version counts fewer columns than text_width. So a row
+# with such a cluster is cut to the right of the cursor. An empty line may then count as a line with
+# blanks. A line with text never counts as empty. A prompt with one is learned as tmux shows it.
 DISPUTED = [
     "👍🏽",
     "👩🏽\u200d💻",
@@ -176,7 +176,7 @@ def columns_in_tmux(server, folder, texts: list[str]) -> list[int]:
     return json.loads(path.read_text())
 
 
-def test_the_tmux_at_hand_counts_columns_as_we_do(server, tmp_path):
+def test_the_installed_tmux_counts_columns_as_text_width_does(server, tmp_path):
     found = columns_in_tmux(server, tmp_path, CLUSTERS + DISPUTED)
     ours = [text_width(text) for text in CLUSTERS + DISPUTED]
     differ = {
@@ -188,7 +188,10 @@ def test_the_tmux_at_hand_counts_columns_as_we_do(server, tmp_path):
 
 @pytest.mark.parametrize("mark", ["7", "4"], ids=["inverse", "underlined"])
 def test_a_cursor_that_a_program_draws_on_a_placeholder_is_part_of_it(mark):
-    """Claude Code and Gemini CLI draw it inverse, Qwen Code 0.24 underlined, over the first letter of a suggestion."""
+    """The cursor covers the first letter of a suggestion.
+
+    Claude Code and Gemini CLI draw it inverse, Qwen Code 0.24 underlined.
+    """
     (row,) = read_rows([f"\x1b[38;5;183m> \x1b[{mark}m\x1b[39ms\x1b[0m\x1b[38;5;103mtub ok"])
     assert (row.text, row.solid.rstrip(), row.carets) == ("> stub ok", ">", (2,))
     (draft,) = read_rows([f"\x1b[38;5;183m> \x1b[{mark}m\x1b[39ms\x1b[0mtub ok"])
@@ -203,9 +206,9 @@ def test_a_cursor_that_a_program_draws_on_a_placeholder_is_part_of_it(mark):
         (["ab", "  ", "c"], ["ab  c"], {0, 1}),
         (["aa", "b"], ["aa", "b"], set()),
         (["aa", "b"], ["aa"], None),
-        (["a "], ["a"], None),  # before tmux 3.2 its blanks are cut
+        (["a "], ["a"], None),  # before tmux 3.2 trailing blanks are cut
         (["a"], ["b"], None),
     ],
 )
-def test_rows_that_the_terminal_broke_are_told_from_those_that_end(rows, joined, wrapped):
+def test_rows_that_the_terminal_wrapped_are_found(rows, joined, wrapped):
     assert wrapped_rows(rows, joined) == wrapped

@@ -1,4 +1,7 @@
-"""A watcher that slept through its claim: what it meant to type has long been typed by another, and forgotten by the marks."""
+"""A watcher whose claim ran out must not type.
+
+Another watcher may have typed the ticket long ago, and the marks keep only the last few tickets.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ def test_a_ticket_whose_claim_ran_out_is_not_typed(server):
         for number in range(RING + 1):
             await deliver(other, ticket(ticket_id=f"T-{number}"), patience=40)
         await sleeper.wait_ready()
-        assert "T-0=" not in pane.get("@bridge_sent"), "the marks remember a few only"
+        assert "T-0=" not in pane.get("@bridge_sent"), "the marks hold only a few tickets"
         with pytest.raises(PaneNotReady, match="claim ran out"):
             await sleeper.inject(ticket(ticket_id="T-0"), lambda: 0.0)
 
@@ -31,8 +34,8 @@ def test_a_ticket_whose_claim_ran_out_is_not_typed(server):
     assert pane.screen().count("show T-0") == 1
 
 
-def test_the_claim_is_asked_after_the_last_look(server):
-    """Else a sleep between the two could outlast it."""
+def test_the_claim_is_checked_after_the_last_look(server):
+    """Otherwise the machine could sleep between the two for longer than the claim lasts."""
     pane = server.agent()
     looks: list[str] = []
 
@@ -58,14 +61,13 @@ def loads(argv: tuple, result: str) -> bool:
 
 
 @pytest.mark.parametrize("program", ["shell", "agent"])
-def test_a_sleep_between_loading_and_pasting_may_outlast_the_claim(server, program):
-    """M1: the claim was asked before the buffer was loaded."""
+def test_a_claim_that_runs_out_while_the_buffer_is_loaded_prevents_the_paste(server, program):
+    """An earlier version checked the claim before it loaded the buffer."""
     pane = server.open("bash --norc --noprofile") if program == "shell" else server.agent()
     began: list[float] = []
     tmux = Meddling(server.name, loads, lambda: time.sleep(1.2))
-    command = (
-        "python3 -m bridge show {id} # é" if program == "shell" else QUICK.shell_command
-    )  # no argument: it is loaded
+    # A text with a non-ASCII character is not passed as an argument: load-buffer reads it first.
+    command = "python3 -m bridge show {id} # é" if program == "shell" else QUICK.shell_command
     before = pane.screen()
 
     async def scenario():
@@ -84,14 +86,12 @@ def test_a_sleep_between_loading_and_pasting_may_outlast_the_claim(server, progr
         name
         for name in server("list-buffers", "-F", "#{buffer_name}").split()
         if name.startswith("bridge-")
-    ], "no text is left behind"
+    ], "a paste buffer is left"
 
 
 @pytest.mark.parametrize("program", ["shell", "agent"])
-def test_a_machine_that_sleeps_right_before_the_paste_wakes_up_to_a_guard_that_says_no(
-    server, program
-):
-    """M1: the claim's end stands in the condition that tmux itself checks."""
+def test_a_claim_that_runs_out_right_before_the_paste_prevents_it(server, program):
+    """The end of the claim is part of the condition that tmux itself checks."""
     pane = server.open("bash --norc --noprofile") if program == "shell" else server.agent()
     tmux = Meddling(server.name, guarded, lambda: time.sleep(3.2), before=True)
     before = pane.screen()
@@ -111,10 +111,10 @@ def test_a_machine_that_sleeps_right_before_the_paste_wakes_up_to_a_guard_that_s
     [("set-option", "-w", "synchronize-panes", "on"), ("copy-mode",), ("select-pane", "-d")],
     ids=lambda words: words[0],
 )
-def test_what_a_person_switches_on_between_a_commands_paste_and_its_enter_keeps_the_enter_back(
+def test_a_mode_that_a_person_sets_between_a_commands_paste_and_its_enter_prevents_the_enter(
     server, change
 ):
-    """Found by the soak: with synchronize-panes on, Enter goes to every pane of the window."""
+    """The soak found this: with synchronize-panes on, Enter goes to every pane of the window."""
     pane = server.open("bash --norc --noprofile")
     beside = server.folder / f"beside-{change[0]}"
     server("split-window", "-d", "-t", pane.id, f"cat > {beside}")

@@ -1,4 +1,4 @@
-"""Claude Code's own word on its session, from files of a real process: this one, and one that it starts."""
+"""Reading Claude Code's session file, which holds its status, for a real process of the test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ WAITS = "import sys; print('up', flush=True); sys.stdin.read()"
 
 @pytest.fixture
 def session(tmp_path):
-    """A process with a configuration folder of its own; (Terminal.process, the file that it would keep)."""
+    """Start a process with its own configuration folder.
+
+    Yields (Terminal.process, the path of its session file).
+    """
     environment = {"PATH": os.environ["PATH"], "CLAUDE_CONFIG_DIR": str(tmp_path)}
     child = subprocess.Popen(
         [sys.executable, "-I", "-c", WAITS],
@@ -42,11 +45,11 @@ def write(session, **fields) -> str:
 
 
 @pytest.mark.parametrize("status", ["idle", "busy", "waiting"])
-def test_a_session_tells_its_status(session, status):
+def test_a_known_status_is_returned(session, status):
     assert write(session, status=status, waitingFor="dialog open") == status
 
 
-def test_a_file_without_a_start_time_is_believed(session):
+def test_a_file_without_a_start_time_is_accepted(session):
     process, path = session
     path.write_text('{"status": "busy"}', encoding="utf-8")
     assert claude_status(process) == "busy"
@@ -55,11 +58,11 @@ def test_a_file_without_a_start_time_is_believed(session):
 @pytest.mark.parametrize(
     "fields", [{}, {"status": "new"}, {"status": 5}, {"status": ["idle"]}, {"status": None}]
 )
-def test_another_word_says_nothing(session, fields):
+def test_an_unknown_status_is_ignored(session, fields):
     assert write(session, **fields) == ""
 
 
-def test_the_file_of_a_session_that_was_killed_says_nothing(session):
+def test_the_file_of_a_killed_session_is_ignored(session):
     assert write(session, status="idle", procStart="1") == ""
 
 
@@ -67,7 +70,7 @@ def test_the_file_of_a_session_that_was_killed_says_nothing(session):
     "content",
     [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"status": "idle"' + b" " * FILE_MAX + b"}"],
 )
-def test_a_file_that_cannot_be_read_says_nothing(session, content):
+def test_an_unreadable_file_is_ignored(session, content):
     process, path = session
     assert claude_status(process) == ""
     path.write_bytes(content)
@@ -75,11 +78,11 @@ def test_a_file_that_cannot_be_read_says_nothing(session, content):
 
 
 @pytest.mark.parametrize("process", ["", "-", "x-1", "../1-2", "0-1", f"{2**31}-1"])
-def test_a_process_that_is_none_says_nothing(process):
+def test_an_invalid_process_id_has_no_status(process):
     assert claude_status(process) == ""
 
 
-def test_without_a_folder_of_its_own_it_is_the_one_in_the_home(tmp_path):
+def test_the_default_configuration_folder_is_in_the_home(tmp_path):
     (tmp_path / ".claude" / "sessions").mkdir(parents=True)
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     with subprocess.Popen(
@@ -100,17 +103,14 @@ def test_without_a_folder_of_its_own_it_is_the_one_in_the_home(tmp_path):
     ("session", "picture", "rule"),
     [
         ("idle", CLAUDE, "agent_prompt"),
-        (
-            "idle",
-            "esc to interrupt\n" + CLAUDE,
-            "agent_prompt",
-        ),  # its word, not words on the screen
+        # The session file wins over text on the screen.
+        ("idle", "esc to interrupt\n" + CLAUDE, "agent_prompt"),
         ("busy", CLAUDE, "working"),
         ("waiting", CLAUDE, "dialog"),
-        ("idle", RULED.format("❯ x█"), "prompt"),  # it does not know its user's draft
+        ("idle", RULED.format("❯ x█"), "prompt"),  # the file does not mention a draft
         ("idle", "█", "prompt"),
         ("", "esc to interrupt\n" + CLAUDE, "working"),
     ],
 )
-def test_what_it_says_of_itself_comes_before_what_the_screen_shows(session, picture, rule):
+def test_the_session_files_status_comes_before_the_screen(session, picture, rule):
     assert judge(pane(picture, "claude", RAW, session=session), STILL).rule == rule

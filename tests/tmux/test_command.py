@@ -1,4 +1,4 @@
-"""Running tmux: the deadline, the locale, the version, and servers older than the one at hand."""
+"""Running tmux as a process: the deadline, the locale, the version, and older servers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bridge.tmux.terminal import read_terminal
 
 @pytest.fixture
 def program(tmp_path):
-    """Write an executable that stands in for tmux itself."""
+    """Write an executable that replaces tmux."""
 
     def write(body: str) -> str:
         path = tmp_path / "tmux"
@@ -52,12 +52,12 @@ def test_a_command_that_fails_names_itself(server):
         run(Tmux(socket_name=server.name).run("no-such-command"))
 
 
-def test_a_missing_program_is_one_clear_sentence():
+def test_a_missing_program_is_reported_as_not_installed():
     with pytest.raises(TmuxError, match="is tmux installed"):
         run(Tmux(program="/nonexistent/tmux").run("-V"))
 
 
-def test_a_server_that_hangs_is_left_at_the_deadline(program, tmp_path):
+def test_a_call_that_hangs_is_killed_at_the_deadline(program, tmp_path):
     tmux = Tmux(program=program(f"echo $$ > {tmp_path}/pid\nexec sleep 60"), deadline=0.5)
     with pytest.raises(TmuxError, match="no answer"):
         run(tmux.run("list-panes"))
@@ -65,8 +65,8 @@ def test_a_server_that_hangs_is_left_at_the_deadline(program, tmp_path):
 
 
 @pytest.mark.parametrize("started", ["sleep 60 | cat", "setsid sleep 60"], ids=["child", "daemon"])
-def test_what_a_wrapper_of_tmux_has_started_holds_nobody_up(program, tmp_path, started):
-    """It holds our pipes open: waiting for their end would take as long as it lives."""
+def test_a_child_of_a_tmux_wrapper_does_not_delay_the_deadline(program, tmp_path, started):
+    """The child holds our pipes open. A wait for their end would last until the child ends."""
     tmux = Tmux(program=program(f"{started} &\necho $! > {tmp_path}/pid\nwait"), deadline=0.5)
 
     async def scenario():
@@ -75,24 +75,23 @@ def test_what_a_wrapper_of_tmux_has_started_holds_nobody_up(program, tmp_path, s
 
     run(scenario())
     pid = int((tmp_path / "pid").read_text())
-    if started.startswith("setsid"):  # it has left the session that we can end
+    if started.startswith("setsid"):  # it is outside the session that the deadline kills
         os.kill(pid, signal.SIGKILL)
     else:
         until(lambda: not is_alive(pid), "the end of the child")
 
 
-def test_a_ctrl_c_in_our_terminal_is_not_tmux_s(program):
-    """An injection under way is finished: the call that types must not be ended half-way by the signal that tells us to stop."""
-    assert int(run(Tmux(program=program("exec ps -o sid= -p $$")).run("set-option"))) != os.getsid(
-        0
-    )
+def test_ctrl_c_in_our_terminal_does_not_reach_tmux(program):
+    """SIGINT stops the watcher. A tmux call that types must finish nevertheless."""
+    session = run(Tmux(program=program("exec ps -o sid= -p $$")).run("set-option"))
+    assert int(session) != os.getsid(0)
 
 
 @pytest.mark.parametrize(
     "body", ["exit 0", "echo something else", "echo no such thing >&2; exit 1"]
 )
-def test_no_look_waits_for_an_answer_that_does_not_come(program, body):
-    """Many at once are asked together, and what answers may be no tmux."""
+def test_no_batched_look_waits_for_an_answer_that_does_not_come(program, body):
+    """Concurrent looks share one call of tmux, and the program may not be tmux."""
     tmux = Tmux(program=program(body))
 
     async def scenario():
@@ -123,7 +122,7 @@ def test_a_cancelled_caller_leaves_no_child_behind(program, tmp_path):
 
 
 def test_a_cancellation_is_never_lost(program):
-    """Whoever waits for a pane calls tmux again and again; told to stop at any moment, also as an answer comes in, it stops."""
+    """A task that polls tmux stops when it is cancelled, also while an answer arrives."""
     tmux = Tmux(program=program("exit 0"))
 
     async def forever():
@@ -149,7 +148,7 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def test_bytes_go_through_stdin_whole(server):
+def test_stdin_reaches_tmux_unchanged(server):
     body = bytes(range(1, 256)) * 1000
     server("new-session", "-d", "-s", "any", "dash")
     tmux = Tmux(socket_name=server.name)
@@ -157,14 +156,17 @@ def test_bytes_go_through_stdin_whole(server):
     assert run(tmux.run("show-buffer", "-b", "b")).startswith("\x01\x02")
 
 
-def test_names_come_back_whole_in_any_locale(server, monkeypatch):
+def test_names_are_read_as_utf_8_in_any_locale(server, monkeypatch):
     monkeypatch.setenv("LC_ALL", "C")
     server("new-session", "-d", "-s", "日本 ü", "dash")
     assert run(resolve(Tmux(socket_name=server.name), "日本 ü", "0")).session == "日本 ü"
 
 
 class Old(Tmux):
-    """Says that it is 2.7: panes have no options of their own. (The commands used are the same, measured on 2.7.)"""
+    """Reports version 2.7, in which panes have no options of their own.
+
+    The commands that bridge uses behave the same there; this was measured on 2.7.
+    """
 
     async def version(self):
         return (2, 7)
@@ -189,7 +191,7 @@ def test_before_tmux_3_the_marks_are_global_and_carry_the_panes_number(server, k
         assert len(pane.messages()) == 1
 
 
-def test_the_terminal_of_a_process_that_is_gone_is_unknown():
+def test_the_terminal_of_an_ended_process_is_unknown():
     terminal = read_terminal("/nonexistent/tty", 2**22 + 1)
     assert not terminal.known and terminal.own is None and terminal.argv == ()
 

@@ -1,4 +1,4 @@
-"""Laws of composers: a draft is never taken for an empty input, whatever it is and wherever the caret stands in it."""
+"""Laws of composers: no draft is read as an empty input, whatever its text and its caret."""
 
 from __future__ import annotations
 
@@ -33,15 +33,16 @@ NAMES = list(LOOKS)
 
 
 def length(text: str) -> int:
-    """Places that the caret can be in, less one."""
+    """The caret's largest position: the number of clusters and line breaks."""
     return text.count("\n") + sum(1 for line in text.split("\n") for _ in clusters(line))
 
 
 def is_visible(text: str, caret: int, name: str) -> bool:
-    """Does the screen tell it from an empty input? Blanks behind the caret do not show, unless a placeholder went.
+    """True if the screen distinguishes this draft from an empty input.
 
-    Of an unknown agent: blanks before the caret may be the prompt's, blank rows may be its box's, and without box and
-    rules what stands below a blank row may be something else.
+    Blanks after the caret do not show, unless they replace a placeholder. For an unknown agent,
+    blanks before the caret may belong to the prompt, and blank rows to its box. Without a box and
+    rules, text below a blank row may be outside of the composer.
     """
     if text_width(text.replace("\n", "")) == 0 and "\n" not in text:
         return False
@@ -69,7 +70,7 @@ def test_a_draft_is_never_an_empty_input(name, text, place, width, trims):
 
 @settings(max_examples=200)
 @given(name=st.sampled_from(NAMES), placeholder=PLACEHOLDER, width=WIDTH, trims=st.booleans())
-def test_an_empty_input_is_empty_whatever_its_placeholder_says(name, placeholder, width, trims):
+def test_an_empty_input_is_empty_with_any_placeholder(name, placeholder, width, trims):
     found = composer_of(LOOKS[name], draw(LOOKS[name], "", 0, width, trims, placeholder))
     assert found is not None and found.is_empty, found
 
@@ -81,7 +82,7 @@ def test_an_empty_input_is_empty(name):
 
 def assert_is_empty(found: Composer | None) -> None:
     assert found is not None and found.is_empty, found
-    assert found.top >= len(ABOVE), "what was said before is not in it"
+    assert found.top >= len(ABOVE), "the composer contains a part of the transcript"
 
 
 @settings(max_examples=200)
@@ -93,8 +94,7 @@ def assert_is_empty(found: Composer | None) -> None:
 def test_the_rows_of_a_composer_are_the_draft(name, text, width):
     caret = length(text)
     found = composer_of(LOOKS[name], draw(LOOKS[name], text, caret, width))
-    is_cut = (
-        "\n\n" in text or text[:1] == "\n" or not text.strip()
-    )  # without a frame a blank row may be its end
+    # Without a frame, a blank row may be the end of the composer.
+    is_cut = "\n\n" in text or text[:1] == "\n" or not text.strip()
     if found is not None and not (is_cut and not LOOKS[name].top):
         assert "".join("".join(found.rows).split()) == "".join(text.split())

@@ -1,4 +1,4 @@
-"""A control client against a real tmux answers as a process does, and takes tickets to their panes."""
+"""A control client on a real tmux returns what a process returns, and delivers tickets to panes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bridge.tmux.command import Tmux
 from bridge.tmux.injector import Injector
 
 pytestmark = pytest.mark.skipif(
-    tmux_version() < anchor.VERSION_MIN, reason="no control client is attached to so old a tmux"
+    tmux_version() < anchor.VERSION_MIN, reason="bridge uses no control client with so old a tmux"
 )
 
 
@@ -56,7 +56,7 @@ pytestmark = pytest.mark.skipif(
         ["set-option", "-g", "@quiet", "x"],
     ],
 )
-def test_it_prints_what_a_process_prints(own, argv):
+def test_a_command_prints_what_a_process_prints(own, argv):
     pane = own.open("sh -c 'printf \"日本 text\\n\\n%%end 1 2 3\\n%%exit\\n\\n  deep\"; sleep 60'")
     pane.wait_shown("deep")
 
@@ -78,7 +78,7 @@ def test_it_prints_what_a_process_prints(own, argv):
         ["list-panes", "-Q"],
     ],
 )
-def test_it_fails_as_a_process_fails(own, argv):
+def test_a_command_fails_as_a_process_fails(own, argv):
     own.open("sleep 60")
 
     async def scenario():
@@ -128,7 +128,7 @@ VALUES = [
 ]
 
 
-def test_no_argument_is_ever_anything_but_itself(own):
+def test_every_argument_reaches_tmux_unchanged_and_runs_nothing(own):
     own.open("sleep 60")
 
     async def scenario():
@@ -144,7 +144,7 @@ def test_no_argument_is_ever_anything_but_itself(own):
                             "-"
                         ) else await way.run("set-option", "-g", "@v", value)
                     except TmuxError as error:
-                        results.append(type(error))  # the same argument may be refused by both
+                        results.append(type(error))  # both ways may refuse the same argument
                     results.append(await plain.run("show-options", "-gv", "@v"))
                 assert results[: len(results) // 2] == results[len(results) // 2 :], (number, value)
             assert client.is_connected
@@ -153,7 +153,7 @@ def test_no_argument_is_ever_anything_but_itself(own):
     run(scenario())
 
 
-def test_many_at_once_get_their_own_answers(own):
+def test_concurrent_commands_get_their_own_answers(own):
     own.open("sleep 60")
 
     async def scenario():
@@ -167,7 +167,7 @@ def test_many_at_once_get_their_own_answers(own):
     run(scenario())
 
 
-def test_a_cancelled_asker_does_not_shift_the_answers(own):
+def test_a_cancelled_command_does_not_shift_the_answers(own):
     own.open("sleep 60")
 
     async def scenario():
@@ -183,7 +183,7 @@ def test_a_cancelled_asker_does_not_shift_the_answers(own):
     run(scenario())
 
 
-def test_tickets_arrive_through_it(server):
+def test_tickets_arrive_through_a_control_client(server):
     agent, shell = server.agent(), server.open("bash --norc --noprofile")
 
     async def scenario():
@@ -210,7 +210,10 @@ def test_tickets_arrive_through_it(server):
 
 @pytest.mark.parametrize("policy", ["off", "on"])
 def test_a_pane_that_becomes_ready_is_seen_by_events(server, policy):
-    """Busy, then a prompt; and an agent that works, then waits. With the kernel's events, by either way to tmux."""
+    """A shell that is busy and then prompts, and an agent that works and then waits.
+
+    inotify events report the change, with and without a control client.
+    """
     agent, shell = server.agent("--busy", "0.5"), server.open("bash --norc --noprofile")
 
     async def scenario():
@@ -233,7 +236,7 @@ def test_a_pane_that_becomes_ready_is_seen_by_events(server, policy):
     until(lambda: "show T-2" in shell.screen(), "the last command in the shell")
 
 
-def test_a_pane_that_is_gone_is_lost_as_ever(server):
+def test_a_killed_pane_raises_pane_lost(server):
     pane = server.open("bash --norc")
 
     async def scenario():
@@ -248,7 +251,7 @@ def test_a_pane_that_is_gone_is_lost_as_ever(server):
     run(scenario())
 
 
-def test_our_client_is_nobody_at_the_keyboard(server):
+def test_our_client_does_not_count_as_a_person_at_the_keyboard(server):
     pane = server.open("bash --norc")
 
     async def scenario():

@@ -1,4 +1,4 @@
-"""A control client against a real tmux gives way by itself: when it breaks, misbehaves, or is thrown out."""
+"""A control client on a real tmux falls back to processes when it breaks or is detached."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from bridge.tmux import anchor, control
 from bridge.tmux.control import ControlClient
 
 pytestmark = pytest.mark.skipif(
-    tmux_version() < anchor.VERSION_MIN, reason="no control client is attached to so old a tmux"
+    tmux_version() < anchor.VERSION_MIN, reason="bridge uses no control client with so old a tmux"
 )
 
 
-def test_it_survives_a_rename_and_a_killed_session(own, monkeypatch):
+def test_the_client_survives_a_rename_and_a_killed_session(own, monkeypatch):
     monkeypatch.setattr(control, "BACKOFF_BASE", 0.01)
     one, two = own.open("sleep 60"), own.open("sleep 60")
 
@@ -47,7 +47,7 @@ async def reconnect(client: ControlClient) -> None:
         await asyncio.sleep(0.02)
 
 
-def test_it_survives_a_restart_of_the_server(own, monkeypatch):
+def test_the_client_survives_a_restart_of_the_server(own, monkeypatch):
     monkeypatch.setattr(control, "BACKOFF_BASE", 0.01)
     monkeypatch.setattr(control, "RECHECK", 0.05)
     own.open("sleep 60")
@@ -67,7 +67,7 @@ def test_it_survives_a_restart_of_the_server(own, monkeypatch):
     run(scenario())
 
 
-def test_a_person_may_throw_it_out(own, monkeypatch):
+def test_the_client_comes_back_after_a_person_detached_it(own, monkeypatch):
     monkeypatch.setattr(control, "BACKOFF_BASE", 0.01)
     own.open("sleep 60")
 
@@ -91,18 +91,24 @@ BAD = {
 }
 
 
-# Answers two questions, those of `connect`, as tmux does: a block with nothing but the word that each second line wants printed.
-ANSWERS_TWO = """for i in 1 2; do read -r line; read -r ask; word=$(printf %s "$ask" | cut -d"'" -f2); printf '%%begin 1 2 1\\n%s\\n%%end 1 2 1\\n' "$word"; done; """
+# Answers the two commands of `connect` as tmux does: with a block that holds only the word that
+# each second line prints.
+ANSWERS_TWO = (
+    "for i in 1 2; do read -r line; read -r ask; "
+    """word=$(printf %s "$ask" | cut -d"'" -f2); """
+    """printf '%%begin 1 2 1\\n%s\\n%%end 1 2 1\\n' "$word"; done; """
+)
 
 
 @pytest.fixture
 def program(tmp_path):
-    """A tmux whose control mode misbehaves, and whose every other call is right."""
+    """A tmux whose control mode misbehaves; all other calls go to the real tmux."""
 
     def write(body: str) -> str:
         path = tmp_path / "tmux"
         path.write_text(
-            f'#!/bin/sh\ncase " $* " in *" -C "*) {body} ;; *) exec {shutil.which("tmux")} "$@" ;; esac\n'
+            f'#!/bin/sh\ncase " $* " in *" -C "*) {body} ;;'
+            f' *) exec {shutil.which("tmux")} "$@" ;; esac\n'
         )
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
         return str(path)
@@ -111,7 +117,7 @@ def program(tmp_path):
 
 
 @pytest.mark.parametrize("how", BAD)
-def test_a_control_mode_that_misbehaves_is_done_without(own, program, how):
+def test_commands_run_as_processes_when_control_mode_misbehaves(own, program, how):
     own.open("sleep 60")
 
     async def scenario():
@@ -124,7 +130,7 @@ def test_a_control_mode_that_misbehaves_is_done_without(own, program, how):
 
 
 def test_a_change_whose_answer_is_lost_is_not_made_twice(own, program):
-    """The stand-in answers as tmux does until it is connected, and then falls silent."""
+    """The fake tmux answers until the client is connected, and not after that."""
     own.open("sleep 60")
     own("set-option", "-g", "@count", "0")
     body = ANSWERS_TWO + "cat >/dev/null"
@@ -135,29 +141,26 @@ def test_a_change_whose_answer_is_lost_is_not_made_twice(own, program):
             with pytest.raises(ControlBroken, match="no answer"):
                 await client.run("set-option", "-g", "@count", "1")
             assert own("show-options", "-gv", "@count").strip() == "0"
-            assert await client.run("show-options", "-gv", "@count") == "0\n"  # by a process
+            # A process runs this one.
+            assert await client.run("show-options", "-gv", "@count") == "0\n"
 
     run(scenario())
 
 
-def test_a_look_whose_answer_is_lost_is_taken_by_a_process(own, program):
+def test_a_look_whose_answer_is_lost_is_repeated_by_a_process(own, program):
     own.open("sleep 60")
     body = ANSWERS_TWO + "read -r line; exit 0"
 
     async def scenario():
         async with client_of(own, program=program(body), deadline=1.0) as client:
             await connect(client)
-            assert (
-                await client.run(
-                    "display-message", "-p", "seen", ";", "list-panes", "-a", "-F", "x"
-                )
-                == "seen\nx\n"
-            )
+            words = ["display-message", "-p", "seen", ";", "list-panes", "-a", "-F", "x"]
+            assert await client.run(*words) == "seen\nx\n"
 
     run(scenario())
 
 
-def test_off_is_off(own):
+def test_policy_off_attaches_no_client(own):
     own.open("sleep 60")
 
     async def scenario():
@@ -168,7 +171,7 @@ def test_off_is_off(own):
     run(scenario())
 
 
-def test_it_leaves_nothing_behind(own):
+def test_close_ends_the_process_and_may_be_repeated(own):
     own.open("sleep 60")
 
     async def scenario():
@@ -177,7 +180,7 @@ def test_it_leaves_nothing_behind(own):
             pid = client._connection._process.pid
         assert not os.path.exists(f"/proc/{pid}")
         await wait_until(lambda: not controls(own), "leaving")
-        await client.aclose()  # twice is as good as once
+        await client.aclose()
         assert await client.run("display-message", "-p", "x") == "x\n" and not client.is_connected
 
     run(scenario())
@@ -185,7 +188,7 @@ def test_it_leaves_nothing_behind(own):
 
 @pytest.mark.parametrize("policy", ["auto", "on"])
 @pytest.mark.parametrize("moment", [0.0, 0.002, 0.02])
-def test_closed_while_it_is_opening_it_leaves_nothing(own, policy, moment):
+def test_close_while_the_client_opens_leaves_no_process(own, policy, moment):
     person = Person(own.open("sleep 60"))
 
     async def scenario():

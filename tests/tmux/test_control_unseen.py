@@ -1,4 +1,9 @@
-"""A control client against a real tmux: nobody notices that it comes, is there, and leaves."""
+"""A control client on a real tmux: no person notices that it attaches, works and leaves.
+
+    waiting at the gate ──a person types──► attached ──the last person leaves──► gone
+
+At the gate, the client is connected to the server, but not attached to a session (gate.py).
+"""
 
 from __future__ import annotations
 
@@ -14,12 +19,12 @@ from bridge.errors import TmuxError
 from bridge.tmux import anchor, control, gate
 
 pytestmark = pytest.mark.skipif(
-    tmux_version() < anchor.VERSION_MIN, reason="no control client is attached to so old a tmux"
+    tmux_version() < anchor.VERSION_MIN, reason="bridge uses no control client with so old a tmux"
 )
 
 
 async def wait_drawn(person: Person) -> int:
-    """Wait until the person's terminal gets nothing any more; what it got so far."""
+    """Wait until the person's terminal gets no more bytes; return how many it got so far."""
     seen, since, deadline = -1, 0.0, time.monotonic() + PATIENCE
     while time.monotonic() - since < 0.5:
         assert time.monotonic() < deadline, "the person's terminal is never quiet"
@@ -30,7 +35,10 @@ async def wait_drawn(person: Person) -> int:
 
 
 def test_a_person_sees_and_loses_nothing(own):
-    """No byte goes to his terminal when we come, ask and leave; the window keeps its size, and still follows his."""
+    """No byte reaches the person's terminal when the client attaches, asks and leaves.
+
+    The window keeps its size, and still follows the size of the person's terminal.
+    """
     pane = own.open("sh -c 'stty -echo; cat >/dev/null'", width=100, height=24)
     person = Person(pane)
     own("set-environment", "-t", pane.session, "SSH_AUTH_SOCK", "/of/the/person")
@@ -59,8 +67,8 @@ def test_a_person_sees_and_loses_nothing(own):
     person.leave()
 
 
-def test_what_a_script_shows_goes_to_the_person_and_not_to_our_client(own):
-    """From within a pane and from outside, before it attaches and after."""
+def test_a_message_of_a_script_goes_to_the_person_and_not_to_our_client(own):
+    """display-message from a pane and from outside, before and after the client attaches."""
     pane = own.open("bash --norc --noprofile")
     person = Person(pane)
 
@@ -91,7 +99,7 @@ def test_what_a_script_shows_goes_to_the_person_and_not_to_our_client(own):
     person.leave()
 
 
-def test_whoever_waits_at_the_gate_leaves_nothing(own):
+def test_a_client_that_waits_at_the_gate_leaves_no_process_and_no_option(own):
     pane = own.open("sleep 60")
     person = Person(pane)
 
@@ -114,8 +122,8 @@ def test_whoever_waits_at_the_gate_leaves_nothing(own):
     run(scenario())
 
 
-def test_whoever_waits_at_the_gate_does_not_wait_for_ever(own, monkeypatch):
-    """We may have been killed, and it hears of nothing."""
+def test_a_client_does_not_wait_at_the_gate_for_ever(own, monkeypatch):
+    """If bridge was killed, no event would end the wait."""
     monkeypatch.setattr(gate, "STAY", 1)
     person = Person(own.open("sleep 60"))
 
@@ -125,13 +133,13 @@ def test_whoever_waits_at_the_gate_does_not_wait_for_ever(own, monkeypatch):
             comer = client._comer[0]
             await wait_until(lambda: comer.broken, "leaving")
             monkeypatch.setattr(gate, "STAY", 60)
-            await connect_behind(client, person)  # another one comes
+            await connect_behind(client, person)  # a new client connects
         person.leave()
 
     run(scenario())
 
 
-def test_a_server_that_ends_while_it_waits_at_the_gate(own, monkeypatch):
+def test_the_client_survives_a_server_that_ends_while_it_waits_at_the_gate(own, monkeypatch):
     monkeypatch.setattr(control, "BACKOFF_BASE", 0.01)
     monkeypatch.setattr(control, "RECHECK", 0.05)
     monkeypatch.setattr(control, "TYPED_STEP", 0.05)
@@ -151,7 +159,7 @@ def test_a_server_that_ends_while_it_waits_at_the_gate(own, monkeypatch):
     run(scenario())
 
 
-def test_auto_comes_with_a_person_and_leaves_with_him(own):
+def test_auto_attaches_after_a_person_and_leaves_with_the_person(own):
     pane = own.open("bash --norc")
 
     async def scenario():
@@ -169,10 +177,10 @@ def test_auto_comes_with_a_person_and_leaves_with_him(own):
 
 
 @pytest.mark.parametrize("policy", ["auto", "on"])
-def test_a_session_that_goes_when_it_is_left_goes(own, monkeypatch, policy):
-    """destroy-unattached, set while we are attached: the person's leaving is what counts."""
+def test_destroy_unattached_ends_the_session_when_the_person_leaves(own, monkeypatch, policy):
+    """The option is set while our client is attached, and our client must not keep the session."""
     pane = own.open("cat")
-    other = own.open("cat")  # keeps the server
+    other = own.open("cat")  # keeps the server alive
     person = Person(pane)
 
     async def scenario():

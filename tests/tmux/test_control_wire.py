@@ -1,4 +1,8 @@
-"""Control mode's bytes: any slicing, any bytes, bounded; and command lines that can never become two."""
+"""Laws of the control mode parser, and of command lines: one argv is one line.
+
+The parser gives the same values for any slicing, raises one error for any bytes, and bounds its
+memory.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from hypothesis import strategies as st
 from bridge.errors import ControlBroken
 from bridge.tmux.control_wire import Block, ControlParser, Notification, Output, control_line
 
-# What a pane may print inside a block: also what looks like control mode.
+# Lines of a block are text of a pane, which may look like control mode.
 LINE = st.one_of(
     st.text(st.characters(blacklist_characters="\n", blacklist_categories=["Cs"]), max_size=12),
     st.sampled_from(
@@ -72,7 +76,7 @@ STREAM = st.lists(st.one_of(blocks(), outputs(), NOTIFICATIONS), max_size=8)
 
 
 def parse(slices, held_max: int = 1 << 20):
-    """(values, was there an error) of a parser that is fed these slices."""
+    """Feed the slices to a parser; return (values, whether it raised)."""
     parser, said = ControlParser(held_max), []
     try:
         for piece in slices:
@@ -89,7 +93,7 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
 
 
 @given(STREAM, st.lists(st.integers(0, 10**4), max_size=10))
-def test_what_was_said_is_heard_in_any_slices(stream, places):
+def test_slicing_never_changes_the_values(stream, places):
     data = b"".join(raw for raw, _ in stream)
     assert parse(cut(data, places)) == ([value for _, value in stream], False)
 
@@ -115,7 +119,7 @@ def test_one_byte_at_a_time(stream):
     ),
     st.lists(st.integers(0, 400), max_size=6),
 )
-def test_any_bytes_are_values_or_one_error_whatever_the_slices(pieces, places):
+def test_any_bytes_give_values_or_one_error_in_any_slices(pieces, places):
     data = b"".join(pieces)
     assert parse(cut(data, places)) == parse([data])
 
@@ -142,7 +146,7 @@ def test_memory_is_bounded(pieces):
     "data",
     [b"hello\n", b"\n", b"%\n", b"%Begin 1 2 3\n", b"x" * 300, b"%begin 1 2 3\n" + b"\n" * 10],
 )
-def test_what_is_no_control_mode_is_said_once_and_always(data):
+def test_bytes_that_are_not_control_mode_raise_now_and_on_every_later_call(data):
     parser = ControlParser(held_max=200)
     for _ in range(3):
         with pytest.raises(ControlBroken):
@@ -160,7 +164,7 @@ WORD = st.text(st.sampled_from("ab ;'\"\\#{}$~%*\n\r\x1b\x00日ü\u2028"), max_s
 
 
 @given(st.lists(WORD, min_size=1, max_size=5))
-def test_a_command_is_one_line_or_is_not_said(argv):
+def test_a_command_is_one_line_or_none(argv):
     line = control_line(argv)
     if line is not None:
         assert line.isprintable() and not set(line) & set("\n\r\x1b\x00\x85\u2028")
@@ -170,7 +174,7 @@ def test_a_command_is_one_line_or_is_not_said(argv):
 
 
 def unquote(line: str) -> list[str]:
-    """How tmux reads it: '...' is literal, \\' outside quotes is a quote, blanks part words."""
+    """Split as tmux does: '...' is literal, \\' outside quotes is a quote, blanks end words."""
     words, word, index = [], None, 0
     while index < len(line):
         char = line[index]

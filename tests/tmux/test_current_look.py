@@ -1,4 +1,4 @@
-"""The last look is used again where another would see the same: fewer calls of tmux, and nothing is overlooked."""
+"""The last look is reused while a new one would show the same. Every change is still noticed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify(7) is L
 
 
 class CountingTmux(Tmux):
-    """Counts the looks, and those of them that came with a paste."""
+    """Counts the looks, and the pastes that capture the pane in the same call."""
 
     looks = pastes = 0
 
@@ -31,12 +31,12 @@ class CountingTmux(Tmux):
 
 @contextlib.asynccontextmanager
 async def looked_at(pane):
-    """An injector that has found the pane ready."""
+    """Yield an injector that has found the pane ready, and its tmux."""
     activity, tmux = Activity(), CountingTmux(socket_name=pane.server.name)
     injector = Injector(tmux, pane.session, "0", QUICK, pane.form, activity)
     try:
         await injector.wait_ready()
-        await injector.wait_ready()  # what was drawn while the first look was on its way
+        await injector.wait_ready()  # the program may have drawn during the first look
         yield injector, tmux
     finally:
         activity.close()
@@ -56,10 +56,8 @@ def test_an_idle_pane_is_not_looked_at_again(shell):
             await injector.wait_ready()
             assert tmux.looks == before
             evidence = await injector.inject(ticket())
-            assert (tmux.pastes, tmux.looks_before) == (
-                1,
-                before,
-            )  # the paste and the look after it are one process
+            # One process does the paste and the look after it.
+            assert (tmux.pastes, tmux.looks_before) == (1, before)
             return evidence
 
     assert run(scenario()).form == "shell"
@@ -111,7 +109,7 @@ def another_program(pane):
     ],
     ids=lambda change: change.__name__,
 )
-def test_what_has_changed_since_is_not_overlooked(shell, change):
+def test_a_change_after_the_last_look_prevents_the_paste(shell, change):
     async def scenario():
         async with looked_at(shell) as (injector, _):
             change(shell)
@@ -122,7 +120,7 @@ def test_what_has_changed_since_is_not_overlooked(shell, change):
     assert "show T-1" not in shell.screen()
 
 
-def test_what_a_program_writes_elsewhere_on_the_screen_asks_for_a_look(shell):
+def test_output_anywhere_on_the_screen_causes_a_new_look(shell):
     async def scenario():
         async with looked_at(shell) as (injector, tmux):
             before = tmux.looks
@@ -134,7 +132,7 @@ def test_what_a_program_writes_elsewhere_on_the_screen_asks_for_a_look(shell):
     run(scenario())
 
 
-def test_where_a_person_looks_on_it_is_always_looked_at(shell):
+def test_a_pane_with_a_person_attached_always_gets_a_new_look(shell):
     async def scenario():
         async with looked_at(shell) as (injector, tmux):
             person = Person(shell)
@@ -149,12 +147,12 @@ def test_where_a_person_looks_on_it_is_always_looked_at(shell):
     run(scenario())
 
 
-def test_a_person_who_came_after_the_look_and_typed_is_seen(shell):
+def test_a_person_who_attached_after_the_look_and_typed_is_noticed(shell):
     async def scenario():
         async with looked_at(shell) as (injector, _):
             person = Person(shell)
             try:
-                person.press("\x1b")  # nothing of it shows
+                person.press("\x1b")  # the screen does not change
                 with pytest.raises(PaneNotReady):
                     await injector.inject(ticket())
             finally:

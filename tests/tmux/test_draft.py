@@ -1,4 +1,4 @@
-"""Where does a text stand, told from screens: in the composer, under a person's words, or nowhere?"""
+"""Find a pasted text on a screen: whole in the composer, edited by a person, or not there."""
 
 from __future__ import annotations
 
@@ -42,17 +42,26 @@ SCREENS = {
     "words before": (ruled(BODY.replace("Mess", "mine Mess") + "█"), TOUCHED),
     "words behind that wrap": (ruled(BODY + " and\n  then the rest of mine█"), TOUCHED),
     "a last row of words": (ruled(BODY + "\n  mine█"), TOUCHED),
-    "its end taken away": (ruled("❯ Message of a peer agent: please run\n  the whole test sui█"), TOUCHED),
-    "its head taken away": (ruled("❯ agent: please run\n  the whole test suite now, thanks█"), TOUCHED),
+    "its end taken away": (
+        ruled("❯ Message of a peer agent: please run\n  the whole test sui█"), TOUCHED
+    ),
+    "its head taken away": (
+        ruled("❯ agent: please run\n  the whole test suite now, thanks█"), TOUCHED
+    ),
     "a piece of it": (ruled("❯ whole test█"), TOUCHED),
-    "taller than the screen": (top_out_of_sight("  agent: please run\n  the whole test suite now, thanks█"), WHOLE),
+    "taller than the screen": (
+        top_out_of_sight("  agent: please run\n  the whole test suite now, thanks█"), WHOLE
+    ),
     "taller than the screen, words behind": (
-        top_out_of_sight("  agent: please run\n  the whole test suite now, thanks and mine█"), TOUCHED
+        top_out_of_sight("  agent: please run\n  the whole test suite now, thanks and mine█"),
+        TOUCHED,
     ),
     "taller than the screen, its end taken away": (
         top_out_of_sight("  agent: please run\n  the whole test sui█"), TOUCHED
     ),
-    "scrolled in its composer": (ruled("❯ agent:\n  please\n  run the whole test\n  suite now, thanks█"), WHOLE),
+    "scrolled in its composer": (
+        ruled("❯ agent:\n  please\n  run the whole test\n  suite now, thanks█"), WHOLE
+    ),
     "folded": (ruled("❯ [Pasted text #1 +7 lines]█"), WHOLE),
     "folded, and its last line": (ruled("❯ [Pasted text #1 +7 lines]" + TEXT + "█"), WHOLE),
     "folded, words behind": (ruled("❯ [Pasted text #1 +7 lines] mine█"), TOUCHED),
@@ -72,7 +81,7 @@ SCREENS = {
 
 @pytest.mark.parametrize("shown", [True, False])
 @pytest.mark.parametrize("name", SCREENS)
-def test_what_a_screen_tells_of_a_text(name, shown):
+def test_the_standing_of_a_text_on_a_screen(name, shown):
     screen, expected = SCREENS[name]
     assert Draft.of(TEXT + " ").standing(sight_of_screen(screen, cursor_shown=shown)) is expected
 
@@ -87,12 +96,12 @@ BOXES = {
 
 
 @pytest.mark.parametrize("name", BOXES)
-def test_the_same_in_a_box(name):
+def test_the_standing_of_a_text_in_a_box(name):
     screen, expected = BOXES[name]
     assert Draft.of("Message of a peer, thanks").standing(sight_of_screen(screen)) is expected
 
 
-def test_a_transcript_tells_the_text_of_which_it_shows_the_head():
+def test_a_text_is_told_by_a_transcript_that_shows_its_head():
     draft = Draft.of(TEXT)
     assert draft.is_told(pane(SAID + "works█"))
     assert not draft.is_told(pane("another text█"))
@@ -101,12 +110,12 @@ def test_a_transcript_tells_the_text_of_which_it_shows_the_head():
 @pytest.mark.parametrize(
     ("fields", "reason"), [({"dead": True}, "dead"), ({"in_mode": True}, "mode"), ({}, "")]
 )
-def test_what_stands_against_an_enter(fields, reason):
+def test_the_objections_to_an_enter(fields, reason):
     found = Draft.of(TEXT).objection(sight_of_screen(ruled("❯ █"), **fields))
     assert reason in found if found else reason == "", found
 
 
-def test_a_menu_stands_against_an_enter_unless_it_is_the_texts_own():
+def test_a_menu_is_an_objection_to_an_enter_unless_the_text_contains_it():
     menu = sight_of_screen("Proceed?\n❯ 1. Yes█\n  2. No")
     assert "a dialog is open: '❯ 1. Yes'" in (Draft.of(TEXT).objection(menu) or "")
     assert Draft.of("choose:\n❯ 1. Yes\n  2. No").objection(menu) is None
@@ -121,10 +130,8 @@ WORDS = st.text(st.sampled_from("ab .,(日é👩🏽🇩🇪│─>❯\n\t"), mi
     more=WORDS,
     width=st.integers(20, 120),
 )
-def test_a_text_is_known_again_as_it_is_drawn_and_with_more_behind_it_it_is_not_whole(
-    name, body, more, width
-):
-    """In each way to draw a composer, wrapped anywhere."""
+def test_a_drawn_text_is_whole_and_with_more_behind_it_it_is_touched(name, body, more, width):
+    """For each way to draw a composer, and at any width."""
     text = f"[bridge] a header\n{body.strip()} "
     look = LOOKS[name]
 

@@ -1,4 +1,4 @@
-"""A program that ends without having taken what stands in its input: the text has ended with it, and goes to the next one."""
+"""A program that ends before it takes the text in its input: the text goes to the next program."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from bridge.errors import PaneLost, PaneNotReady, Uncertain
 
 
 def test_a_text_that_its_program_never_took_goes_to_the_next_one(server):
-    """Found by the soak: its Enter was swallowed, a person typed behind it, and then the program was started anew; it passed for submitted."""
+    """The soak found this: the ticket was recorded as submitted, but no agent ever took it.
+
+    The agent swallowed the Enter, a person typed after the text, and then the pane was respawned.
+    """
     pane = server.agent("--swallow", "1", "--box")
     person = Person(pane)
     log = server.folder / "respawned-messages"
@@ -51,10 +54,10 @@ def test_a_text_that_its_program_never_took_goes_to_the_next_one(server):
         person.leave()
 
 
-def test_a_text_that_stood_there_to_the_last_is_not_called_submitted_when_the_pane_is_lost(server):
+def test_a_text_that_was_still_in_the_input_is_not_submitted_when_the_pane_is_lost(server):
     pane = server.agent("--swallow", "1000", "--box")
     server("new-session", "-d", "-s", "witness", "dash")
-    again = []  # it is asked about once more
+    again = []  # not empty: the second injection has begun
     tmux = Meddling(
         server.name,
         lambda argv, result: again and argv[0] == "display-message",

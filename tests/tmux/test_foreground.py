@@ -1,4 +1,4 @@
-"""Which process reads, what stands beside and below it, and what counts where less can be told."""
+"""Which process reads a pane, which others share its terminal, and the fallbacks without /proc."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from bridge.tmux.terminal import has_changed, read_terminal
 
 STILL = Learned(still=9.0)
 
-# Known agents, and what stands beside and below them
+# Known agents, and the processes beside and below them
 
 
 @pytest.mark.parametrize("shape", ["alone", "launched", "carried", "with-helpers"])
-def test_a_known_agent_is_known_in_every_shape(server, tmp_path, shape, told_by):
+def test_a_known_agent_is_recognized_however_it_was_started(server, tmp_path, shape, told_by):
     agent = known(tmp_path, tmp_path / "log")
     command = {
         "alone": shlex.join(agent),
@@ -46,13 +46,13 @@ def test_a_known_agent_is_known_in_every_shape(server, tmp_path, shape, told_by)
 
 
 @pytest.mark.parametrize("name", ["ssh", "vim", "psql"])
-def test_what_an_agent_gave_its_terminal_to_is_an_objection(server, tmp_path, name):
+def test_a_child_that_shares_the_agents_terminal_is_an_objection(server, tmp_path, name):
     pane = server.open(python(FAMILY, "--terminal", name, *known(tmp_path, tmp_path / "log")))
     pane.wait_shown("BRIDGE-TEST-AGENT")
     assert_left_alone(pane, name, "auto", "agent")
 
 
-def test_who_reads_and_what_stands_below_are_told(server, tmp_path, told_by):
+def test_the_reader_and_the_program_below_it_are_found(server, tmp_path, told_by):
     agent = shlex.join(known(tmp_path, tmp_path / "log"))
     pane = server.open(BASH)
     pane.wait_shown("$" if os.getuid() else "#")
@@ -93,10 +93,10 @@ def test_who_reads_and_what_stands_below_are_told(server, tmp_path, told_by):
     assert look(repl).below == "python3"
 
 
-# M3 and M6: where less can be told
+# Scripts of a shell, and terminals that cannot be read
 
 
-def test_a_shells_script_that_reads_with_a_line_editor_is_no_shell(server, tmp_path, told_by):
+def test_a_shell_script_that_reads_with_a_line_editor_is_not_a_shell(server, tmp_path, told_by):
     script = tmp_path / "ask.sh"
     script.write_text("read -e -p 'commit % ' answer; eval \"$answer\"\n")
     pane = server.open(f"bash {script}")
@@ -112,7 +112,7 @@ def test_a_terminal_that_cannot_be_read_is_not_ready(server):
     pane.wait_shown("API token%")
     state = run(pane.injector().look())[1]
     assert not judge(state, STILL) and "password" in judge(state, STILL).reason
-    with nobodys_eyes(state.tty):
+    with without_permission(state.tty):
         unreadable = replace(state, terminal=read_terminal(state.tty, state.pane_pid))
     assert unreadable.terminal.argv == tuple(BASH.split()) and not unreadable.terminal.known
     for form in ("auto", "shell", "agent"):
@@ -121,8 +121,8 @@ def test_a_terminal_that_cannot_be_read_is_not_ready(server):
 
 
 @contextlib.contextmanager
-def nobodys_eyes(tty: str) -> Iterator[None]:
-    """The permissions of a user to whom the terminal does not belong."""
+def without_permission(tty: str) -> Iterator[None]:
+    """Act as a user who does not own the terminal."""
     mode, is_root = os.stat(tty).st_mode, os.geteuid() == 0
     try:
         os.seteuid(65534) if is_root else os.chmod(tty, 0)
@@ -132,14 +132,14 @@ def nobodys_eyes(tty: str) -> Iterator[None]:
 
 
 def test_the_fallbacks_are_switched_on_by_the_environment(server):
-    """Read once, at the start of a process; what ps tells is what /proc tells."""
+    """The variables are read once, when a process starts. ps reports the same as /proc."""
     pane = server.open(BASH)
     code = (
         "import json, sys; from bridge.tmux import activity, terminal\n"
         "seen = terminal.read_terminal(sys.argv[1], int(sys.argv[2]))\n"
         "executables = [one.executable for one in seen.group]\n"
-        "told = [terminal.HAS_PROC, activity.HAS_INOTIFY, seen.own, list(seen.argv), executables]\n"
-        "print(json.dumps(told))"
+        "read = [terminal.HAS_PROC, activity.HAS_INOTIFY, seen.own, list(seen.argv), executables]\n"
+        "print(json.dumps(read))"
     )
     argv = [sys.executable, "-c", code, pane.get("pane_tty"), pane.get("pane_pid")]
     root = str(pathlib.Path(terminal.__file__).parent.parent.parent)
@@ -150,19 +150,15 @@ def test_the_fallbacks_are_switched_on_by_the_environment(server):
             "BRIDGE_TEST_NO_PROC": setting,
             "BRIDGE_TEST_NO_INOTIFY": setting,
         }
-        told = json.loads(
-            subprocess.run(
-                argv, capture_output=True, text=True, timeout=30, check=True, env=environment
-            ).stdout
+        done = subprocess.run(
+            argv, capture_output=True, text=True, timeout=30, check=True, env=environment
         )
-        assert (
-            told[1:4] == [has_it, True, BASH.split()]
-            and told[0] is has_it
-            and bool(told[4][0]) is has_it
-        )
+        read = json.loads(done.stdout)
+        assert read[1:4] == [has_it, True, BASH.split()]
+        assert read[0] is has_it and bool(read[4][0]) is has_it
 
 
-def test_the_end_of_a_command_is_seen_without_events_and_without_proc(server, told_by):
+def test_the_end_of_a_command_is_noticed_without_events_and_without_proc(server, told_by):
     pane = server.open(BASH)
 
     async def scenario():

@@ -1,4 +1,8 @@
-"""Laws of the text that an agent gets: whoever sends it, it is inert where a shell is below, and ends in a blank."""
+"""Laws of the text for an agent: no shell runs a part of it, and Enter submits it.
+
+They hold for any sender. If a shell is below the agent, each line begins with `INERT`. A text gets
+a blank if Enter would not submit it otherwise.
+"""
 
 from __future__ import annotations
 
@@ -46,10 +50,10 @@ def test_a_name_means_nothing_to_a_shell_and_is_one_short_line(text):
 
 
 @given(HOSTILE, HOSTILE, IDS, st.booleans(), st.booleans())
-def test_all_that_a_sender_chooses_in_the_header_goes_through_that_filter(
+def test_all_sender_fields_in_the_header_are_plain_names(
     origin, answers, ticket_id, is_reply, expects
 ):
-    """The header is fixed words, two plain names and a safe word for the ticket."""
+    """The header consists of fixed words, two plain names and a safe word for the ticket."""
     metadata = {"isReply": is_reply, "replyTo": answers}
     line = header(
         ticket("body", ticket_id, origin=origin, metadata=metadata, expect_reply=expects), TEMPLATE
@@ -66,14 +70,14 @@ def test_all_that_a_sender_chooses_in_the_header_goes_through_that_filter(
 
 
 @pytest.mark.parametrize("answers", [None, 5, ["T-1"], {"a": "$(x)"}])
-def test_what_is_no_id_is_not_named_in_the_header(answers):
+def test_an_invalid_ticket_id_in_reply_to_is_left_out_of_the_header(answers):
     assert "in reply" not in header(
         ticket("x", metadata={"isReply": True, "replyTo": answers}), TEMPLATE
     )
 
 
 @given(HOSTILE, HOSTILE, st.integers(0, 200))
-def test_where_a_shell_is_below_each_line_begins_with_what_no_shell_takes(body, origin, cap):
+def test_each_line_begins_with_the_inert_prefix_if_a_shell_is_below(body, origin, cap):
     for text in (
         agent_text(ticket(body, origin=origin), cap, TEMPLATE, True),
         line_text(ticket(body), TEMPLATE, True),
@@ -83,8 +87,8 @@ def test_where_a_shell_is_below_each_line_begins_with_what_no_shell_takes(body, 
 
 
 @given(HOSTILE, st.booleans(), st.integers(0, 200))
-def test_a_text_ends_in_nothing_that_keeps_enter_from_submitting_it(body, is_below, cap):
-    """In no backslash, and in no @word or /word that opens a list in which Enter would choose."""
+def test_no_text_ends_so_that_enter_would_not_submit_it(body, is_below, cap):
+    """A backslash continues the line. An @word or /word opens a list, in which Enter chooses."""
     for text in (
         agent_text(ticket(body), cap, TEMPLATE, is_below),
         line_text(ticket(body), TEMPLATE, is_below),
@@ -96,18 +100,18 @@ def test_a_text_ends_in_nothing_that_keeps_enter_from_submitting_it(body, is_bel
 @pytest.mark.parametrize(
     "body", ["ends so X \\", "see @main.py", "try /help", "\\", "@", "/", "a\n/x"]
 )
-def test_what_would_open_a_list_or_a_row_at_the_end_has_a_blank_behind_it(body):
+def test_a_backslash_or_a_list_word_at_the_end_is_followed_by_a_blank(body):
     assert agent_text(ticket(body), 500, TEMPLATE).endswith(body + " ")
     assert line_text(ticket(body), TEMPLATE).endswith(body.replace("\n", LINE_BREAK) + " ")
 
 
 @given(HOSTILE, st.booleans())
-def test_one_line_is_one_line_and_a_terminal_takes_it(body, is_below):
+def test_a_line_text_is_one_line_that_fits_a_terminals_line_buffer(body, is_below):
     text = line_text(ticket(body), TEMPLATE, is_below)
     assert "\n" not in text and "\r" not in text and len(text.encode()) <= LINE_MAX + 1
 
 
-def test_one_line_says_where_the_breaks_were():
+def test_a_line_text_marks_the_line_breaks():
     assert line_text(ticket("one\ntwo\n\nthree"), TEMPLATE).endswith(" one ⏎ two ⏎  ⏎ three")
     long = line_text(ticket("x" * 5000), TEMPLATE)
     assert "xxx" not in long and long.endswith(
@@ -116,8 +120,8 @@ def test_one_line_says_where_the_breaks_were():
 
 
 @given(HOSTILE)
-def test_the_prefix_is_known_again_on_the_screen(body):
-    """A draft is compared without it: what an agent shows of a table's sides, and what we typed, look alike."""
+def test_a_draft_is_compared_without_the_prefix(body):
+    """The prefix on a screen looks like the side of a box that the agent draws."""
     plain, below = (agent_text(ticket(body), 500, TEMPLATE, is_below) for is_below in (False, True))
     assert Draft.of(plain).whole == Draft.of(below).whole == squash(plain)
 
@@ -135,7 +139,7 @@ BODIES = [
 
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("shell", SHELLS)
-def test_no_shell_runs_what_it_gets_of_such_a_text(shell, body, tmp_path):
+def test_no_shell_runs_any_line_of_a_prefixed_text(shell, body, tmp_path):
     text = agent_text(ticket(body, origin="$(touch ran)"), 500, TEMPLATE, True)
     for line in [text, *text.split("\n")]:  # dash ends at the first one
         subprocess.run(

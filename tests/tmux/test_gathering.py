@@ -1,4 +1,7 @@
-"""Many looks in few processes: each gets its own answer, also when others of its company fail; and the census of panes."""
+"""Batching of looks into few tmux processes, and the shared list of panes (the census).
+
+Each caller gets its own answer, also when another command of the same batch fails.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ from bridge.tmux.identity import pick
 
 
 class FakeTmux:
-    """Runs command lists as tmux does: in order, and an error ends the list. `print X`, `fail`, `change X`."""
+    """Runs command lists as tmux does: in order, until one fails.
+
+    Its commands are `print X`, `fail`, `gone` and `change X`.
+    """
 
     def __init__(self) -> None:
         self.lists: list[list[str]] = []
@@ -56,7 +62,7 @@ async def ask_all(gathering, commands):
 
 
 @given(st.lists(st.sampled_from(["print", "fail", "change"]), max_size=60))
-def test_each_gets_its_own_answer_and_a_change_is_made_once(kinds):
+def test_each_caller_gets_its_own_answer_and_a_change_is_made_once(kinds):
     async def scenario():
         tmux = FakeTmux()
         commands = [
@@ -74,7 +80,7 @@ def test_each_gets_its_own_answer_and_a_change_is_made_once(kinds):
     asyncio.run(scenario())
 
 
-def test_what_comes_while_processes_run_shares_the_next_ones():
+def test_commands_that_arrive_while_processes_run_share_the_next_ones():
     async def scenario():
         tmux = FakeTmux()
         assert await ask_all(
@@ -85,7 +91,7 @@ def test_what_comes_while_processes_run_shares_the_next_ones():
     asyncio.run(scenario())
 
 
-def test_a_list_never_grows_beyond_what_tmux_takes():
+def test_a_list_never_exceeds_the_size_that_tmux_accepts():
     async def scenario():
         tmux = FakeTmux()
         long = "x" * (LIST_MAX // 3)
@@ -97,7 +103,7 @@ def test_a_list_never_grows_beyond_what_tmux_takes():
     asyncio.run(scenario())
 
 
-def test_a_server_that_is_gone_is_gone_for_all_who_ask():
+def test_a_server_that_is_gone_fails_all_callers():
     async def scenario():
         tmux = FakeTmux()
         answers = await ask_all(Gathering(tmux.run_list), ["print 0", "print 1", *["gone"] * 20])
@@ -110,7 +116,7 @@ def test_a_server_that_is_gone_is_gone_for_all_who_ask():
     asyncio.run(scenario())
 
 
-def test_who_no_longer_waits_is_not_asked_for():
+def test_a_command_whose_caller_was_cancelled_is_not_run():
     async def scenario():
         tmux = FakeTmux()
         gathering = Gathering(tmux.run_list)
@@ -136,11 +142,11 @@ def test_who_no_longer_waits_is_not_asked_for():
         (("display-message", "-p", ";;"), True),
     ],
 )
-def test_what_only_looks(argv, looks):
+def test_only_looks_finds_commands_that_change_nothing(argv, looks):
     assert only_looks(argv) is looks
 
 
-def test_real_panes_each_by_its_own_answer_and_the_lost_one_by_its_error(server):
+def test_real_panes_get_their_own_answers_and_a_lost_one_its_error(server):
     handles = [server.open("cat") for _ in range(12)]
     server("kill-session", "-t", f"={handles[5].session}")
 
@@ -172,7 +178,7 @@ def test_real_panes_each_by_its_own_answer_and_the_lost_one_by_its_error(server)
     run(scenario())
 
 
-def test_real_guarded_sequences_share_a_process_and_one_that_cannot_be_done_fails_alone(server):
+def test_real_guarded_sequences_share_a_process_and_a_failing_one_fails_alone(server):
     handles = [server.open("cat") for _ in range(8)]
 
     async def scenario():
@@ -212,7 +218,7 @@ def test_real_guarded_sequences_share_a_process_and_one_that_cannot_be_done_fail
 # The census
 
 
-def test_one_listing_answers_all_who_ask_and_a_lost_pane_is_seen(server):
+def test_one_listing_serves_all_callers_and_a_lost_pane_is_noticed(server):
     handles = [server.open("cat") for _ in range(3)]
 
     async def scenario():
@@ -247,7 +253,7 @@ def test_one_listing_answers_all_who_ask_and_a_lost_pane_is_seen(server):
     run(scenario())
 
 
-def test_no_server_is_a_loss_and_found_again():
+def test_a_missing_server_raises_pane_lost_each_time():
     async def scenario():
         census = Census(Tmux(socket_name="bridge-test-no-such-server"))
         for _ in range(2):
@@ -258,7 +264,7 @@ def test_no_server_is_a_loss_and_found_again():
     run(scenario())
 
 
-def test_who_was_told_to_stop_while_the_census_fails_leaves_no_complaint_behind():
+def test_a_cancelled_caller_leaves_no_unretrieved_exception_when_the_census_fails():
     async def scenario():
         troubles = []
         asyncio.get_running_loop().set_exception_handler(
@@ -266,7 +272,7 @@ def test_who_was_told_to_stop_while_the_census_fails_leaves_no_complaint_behind(
         )
         census = Census(Tmux(socket_name="bridge-test-no-such-server"))
         asking = asyncio.ensure_future(census.listing(0.0))
-        await asyncio.sleep(0)  # it is under way
+        await asyncio.sleep(0)  # start the listing
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking

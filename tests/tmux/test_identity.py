@@ -1,4 +1,4 @@
-"""Names, and what happens to a pane while it is held: moved, respawned, dead, gone, its server started anew."""
+"""Names of panes; and a held pane that is moved, respawned or killed, or whose server restarts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bridge.tmux.pane import observe, resolve
 
 @pytest.fixture
 def own(tmp_path):
-    """A server that the test may end."""
+    """A tmux server that the test may end."""
     started = Server(tmp_path)
     yield started
     started.stop()
@@ -72,13 +72,13 @@ def test_a_session_is_found_by_its_exact_name(own, name):
         ("dev-lucy", "x"),
     ],
 )
-def test_what_is_not_there_is_an_error_that_lists_what_is(own, session, pane):
+def test_a_missing_pane_raises_an_error_that_lists_the_existing_ones(own, session, pane):
     own("new-session", "-d", "-s", "dev-lucy", "dash")
     with pytest.raises(PaneLost, match="dev-lucy|is no pane's name"):
         find(own, session, pane)
 
 
-def test_a_prefix_does_not_take_over_when_its_session_ends(own):
+def test_a_session_is_not_replaced_by_one_whose_name_begins_alike(own):
     own("new-session", "-d", "-s", "dev-lucy", "dash")
     own("new-session", "-d", "-s", "dev-lucy-2", "dash")
     assert find(own, "dev-lucy", "0").session == "dev-lucy"
@@ -87,7 +87,7 @@ def test_a_prefix_does_not_take_over_when_its_session_ends(own):
         find(own, "dev-lucy", "0")
 
 
-def test_windows_panes_and_ids(own):
+def test_panes_are_found_by_index_window_and_id(own):
     own("new-session", "-d", "-s", "s", "dash")
     own("split-window", "-t", "=s:", "dash")
     assert find(own, "s", "1").pane_id == "%1"
@@ -98,19 +98,20 @@ def test_windows_panes_and_ids(own):
 
 
 def test_an_index_names_no_pane_of_a_session_with_several_windows(own):
-    """Whichever is active: at the next loss it would be another agent's."""
+    """This holds for any active window. After a loss the index could name another agent's pane."""
     own("new-session", "-d", "-s", "s", "dash")
     own("new-window", "-t", "=s:", "dash")
     for window in (0, 1):
         own("select-window", "-t", f"=s:{window}")
         with pytest.raises(
             PaneUnfit,
-            match=r"several windows.*write window.pane, as 0\.0; there is s:0\.0 \(%0\), s:1\.0 \(%1\)",
+            match=r"several windows.*write window.pane, as 0\.0;"
+            r" there is s:0\.0 \(%0\), s:1\.0 \(%1\)",
         ):
             find(own, "s", "0")
 
 
-def test_base_index_is_what_tmux_says(own):
+def test_base_index_and_pane_base_index_are_respected(own):
     own("new-session", "-d", "-s", "first", "dash")
     own("set-option", "-g", "base-index", "1")
     own("set-option", "-g", "pane-base-index", "1")
@@ -132,12 +133,12 @@ def test_a_window_that_is_linked_twice_has_one_pane(own):
     assert [find(own, "s", name).pane_id for name in ("%0", "0", "0.0", "5.0")] == ["%0"] * 4
 
 
-def test_no_server_is_lost_and_no_traceback(own):
+def test_no_server_raises_pane_lost(own):
     with pytest.raises(PaneLost):
         find(own, "dev", "0")
 
 
-def test_a_moved_and_renamed_pane_is_still_the_same(own):
+def test_a_moved_and_renamed_pane_stays_held(own):
     pane = own.open("dash")
     own("new-session", "-d", "-s", "other", "dash")
 
@@ -170,17 +171,17 @@ def test_a_dead_pane_is_not_pasted_into_and_a_respawned_one_is(own):
             await injector.inject(ticket(ticket_id="T-2"))
         own("respawn-pane", "-t", pane.id, "bash --norc")
         given = await deliver(injector, ticket(ticket_id="T-2"))
-        assert injector.pane.pane_pid == int(
-            pane.get("pane_pid")
-        )  # held anew: what the old process taught is forgotten
+        # The injector holds the new process, and forgets what it learned from the old one.
+        assert injector.pane.pane_pid == int(pane.get("pane_pid"))
         return given
 
     assert run(scenario()).form == "shell"
     pane.wait_shown("show T-2")
-    assert "witness" in names(own)  # pasting into a dead pane ends the server before tmux 3.4
+    # Before tmux 3.4 a paste into a dead pane ends the server.
+    assert "witness" in names(own)
 
 
-def test_a_pane_that_is_gone_is_lost_and_found_again_by_name(own):
+def test_a_killed_pane_is_lost_and_found_again_by_name(own):
     own("new-session", "-d", "-s", "witness", "dash")
     pane = own.open("dash")
 
@@ -202,7 +203,7 @@ def test_a_pane_that_is_gone_is_lost_and_found_again_by_name(own):
     assert "T-2" not in own("capture-pane", "-p", "-t", "=witness:")
 
 
-def test_a_server_started_anew_has_other_panes_of_the_same_id(own):
+def test_a_pane_of_a_restarted_server_is_not_the_old_pane_with_that_id(own):
     own("new-session", "-d", "-s", "dev", "dash")
     tmux = Tmux(socket_name=own.name)
 
@@ -213,7 +214,7 @@ def test_a_server_started_anew_has_other_panes_of_the_same_id(own):
         own("kill-server")
         with pytest.raises(PaneLost):
             await injector.explain()
-        own("new-session", "-d", "-s", "stranger", "dash")  # has %0 now
+        own("new-session", "-d", "-s", "stranger", "dash")  # its pane is the new %0
         with pytest.raises(PaneLost):
             await observe(tmux, held)
         with pytest.raises(PaneLost):

@@ -1,4 +1,4 @@
-"""What a pane remembers of tickets: marks are read back as they were written, whatever is in the ring beside them."""
+"""The marks of tickets in a pane's options: a mark is read as it was written, beside any others."""
 
 from __future__ import annotations
 
@@ -18,17 +18,15 @@ MOMENT = st.integers(0, 2**45)
 
 
 @given(IDS, PROCESS, MOMENT, IDS)
-def test_what_was_pasted_is_read_back(ticket_id, process, moment, other):
+def test_a_pasted_mark_is_read_back(ticket_id, process, moment, other):
     ring = add_mark("", mark_of(ticket_id), str(Pasted(process, moment)))
-    assert re.fullmatch(r"[A-Za-z0-9_+=. -]*", ring), (
-        "it stands in a tmux command and needs no quoting"
-    )
+    assert re.fullmatch(r"[A-Za-z0-9_+=. -]*", ring), "a tmux command holds it without quotes"
     assert Pasted.read(ring, mark_of(ticket_id)) == Pasted(process, moment)
     assert other == ticket_id or Pasted.read(ring, mark_of(other)) is None
 
 
 @given(IDS, st.sampled_from(["agent", "shell", "repl"]), MOMENT, st.one_of(st.just(""), PROCESS))
-def test_what_was_sent_is_read_back_with_the_process_in_whose_input_it_stands(
+def test_a_sent_mark_is_read_back_with_the_process_that_holds_the_text(
     ticket_id, form, moment, stands_in
 ):
     ring = add_mark(" A=agent-1 ", mark_of(ticket_id), str(Sent(form, moment, stands_in)))
@@ -41,24 +39,21 @@ def test_what_was_sent_is_read_back_with_the_process_in_whose_input_it_stands(
     [
         ("", "", ("", 0)),
         (" A=7.1-500 ", "", ("A", 500)),
-        (" A=7.1-500 ", " A=agent-600 ", ("", 0)),  # its Enter followed
+        (" A=7.1-500 ", " A=agent-600 ", ("", 0)),  # its Enter was sent
         (" A=7.1-500 ", " B=agent-600 ", ("A", 500)),
-        (
-            " A=7.1-500 B=7.1-700 ",
-            " B=agent-800 ",
-            ("", 0),
-        ),  # only what came last can stand in the input
+        # Only the last text can still be in the input.
+        (" A=7.1-500 B=7.1-700 ", " B=agent-800 ", ("", 0)),
         (" A=7.1-500 B=7.1-700 ", " A=agent-600 ", ("B", 700)),
         (" A=7.2-500 ", "", ("", 0)),  # another process with the same pid
         (" A=8.1-500 ", "", ("", 0)),
     ],
 )
-def test_the_last_text_of_a_process_that_no_enter_followed(pasted, sent, found):
+def test_the_last_text_without_an_enter_is_found(pasted, sent, found):
     assert last_unsent(pasted, sent, "7.1") == found
 
 
 @given(st.lists(st.tuples(IDS, st.booleans()), max_size=8, unique_by=lambda pair: pair[0]), PROCESS)
-def test_there_is_none_exactly_when_the_last_one_was_sent(tickets, process):
+def test_no_text_is_unsent_exactly_when_the_last_one_was_sent(tickets, process):
     pasted = sent = ""
     for moment, (ticket_id, is_sent) in enumerate(tickets, start=1):
         pasted = add_mark(pasted, mark_of(ticket_id), str(Pasted(process, moment)))
@@ -68,7 +63,7 @@ def test_there_is_none_exactly_when_the_last_one_was_sent(tickets, process):
     assert last_unsent(pasted, sent, process) == expected
 
 
-def test_a_claims_deadline_stands_in_the_condition_and_the_clock_is_set_before_it():
+def test_the_condition_contains_the_claims_deadline_after_the_clock_is_set():
     free, bound = Guard("%5", True, "x"), Guard("%5", True, "x", 1700000000)
     assert free.paste("b", "")[0] == "if-shell" and NOW not in " ".join(free.paste("b", ""))
     assert bound.paste("b", "")[:5] == ["set-option", "-g", NOW, "%s", ";"]
@@ -77,7 +72,7 @@ def test_a_claims_deadline_stands_in_the_condition_and_the_clock_is_set_before_i
 
 
 @pytest.mark.parametrize(("later", "outcome"), [(3600, "OK"), (0, "NO"), (-3600, "NO")])
-def test_tmux_obeys_the_deadline_by_the_clock_on_the_wall(own, later, outcome):
+def test_tmux_compares_the_deadline_with_the_wall_clock(own, later, outcome):
     pane = own.open("cat").id
     snapshot = own("display-message", "-p", "-t", pane, snapshot_format(pane, True)).rstrip("\n")
     guard = Guard(pane, True, snapshot, int(time.time()) + later)

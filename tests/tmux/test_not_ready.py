@@ -1,4 +1,4 @@
-"""Panes that must not be typed into: each names its reason, nothing is typed, and it is ready again when that is over."""
+"""Panes that must get no input: each has a reason, and is ready after it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ READER = (
 
 
 def reader(shown: bytes, raw: bool = False) -> str:
-    """A program that shows something and ends at the first key (or line) that it gets."""
+    """Return a command that shows a text and ends at its first key."""
     return shlex.join([sys.executable, "-c", READER.format(raw=raw, shown=shown)])
 
 
@@ -49,7 +49,7 @@ def reader(shown: bytes, raw: bool = False) -> str:
         ("python3 -c 'import getpass; getpass.getpass()'", "password"),
     ],
 )
-def test_a_pane_that_is_busy_says_with_what(server, keys, reason):
+def test_a_pane_that_is_not_ready_gives_its_reason(server, keys, reason):
     pane = server.open("bash --norc --noprofile")
 
     async def scenario():
@@ -71,7 +71,7 @@ def test_a_pane_that_is_busy_says_with_what(server, keys, reason):
     "end",
     ["sleep 0.7", "sleep 0.7; printf 'no newline'", "for i in 1 2 3; do sleep 0.2; echo $i; done"],
 )
-def test_the_end_of_a_command_is_seen_and_the_ticket_follows(server, end):
+def test_a_ticket_is_delivered_after_a_command_ends(server, end):
     pane = server.open("bash --norc --noprofile")
 
     async def scenario():
@@ -100,7 +100,7 @@ MODES = {
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("program", ["shell", "agent"])
-def test_a_mode_of_tmux_defers_and_its_end_delivers(server, mode, program):
+def test_a_ticket_waits_for_the_end_of_a_tmux_mode(server, mode, program):
     enter, leave, reason = MODES[mode]
     pane = server.open("bash --norc --noprofile") if program == "shell" else server.agent()
 
@@ -119,7 +119,7 @@ def test_a_mode_of_tmux_defers_and_its_end_delivers(server, mode, program):
         until(lambda: len(pane.messages()) == 1, "the message")
 
 
-def test_synchronized_panes_never_see_another_panes_ticket(server):
+def test_synchronized_panes_never_get_another_panes_ticket(server):
     pane = server.agent()
     server("split-window", "-t", pane.id, "cat")
     server("set-option", "-w", "-t", pane.id, "synchronize-panes", "on")
@@ -138,14 +138,14 @@ def test_synchronized_panes_never_see_another_panes_ticket(server):
     assert "bridge" not in server("capture-pane", "-p", "-t", other)
 
 
-def test_a_person_at_the_keyboard_is_waited_for(server):
-    """The two seconds are counted from the person's last key in this very pane."""
+def test_a_ticket_waits_while_a_person_types(server):
+    """The quiet time of two seconds starts at the person's last key here."""
     pane = server.open("bash --norc --noprofile")
     person = Person(pane)
 
     async def scenario():
         injector = pane.injector()
-        person.press("\x15")  # a key that leaves nothing on the screen
+        person.press("\x15")  # this key does not change the screen
         verdict = await wait_reason(injector, "a person typed here")
         with pytest.raises(PaneNotReady):
             await injector.inject(ticket())
@@ -156,7 +156,7 @@ def test_a_person_at_the_keyboard_is_waited_for(server):
     person.leave()
 
 
-def test_a_persons_half_line_is_kept_and_the_ticket_comes_after_it(server):
+def test_a_ticket_waits_until_a_persons_half_line_is_entered(server):
     pane = server.open("bash --norc --noprofile")
     person = Person(pane)
 
@@ -176,8 +176,8 @@ def test_a_persons_half_line_is_kept_and_the_ticket_comes_after_it(server):
     person.leave()
 
 
-def test_someone_who_only_looks_on_does_not_delay(server):
-    """An attached client without keys, and a control client, are nobody at the keyboard for long."""
+def test_an_attached_client_without_keys_does_not_delay_a_ticket(server):
+    """A client counts as a person only for a short time after its last key."""
     pane = server.open("bash --norc --noprofile")
     person = Person(pane)
     assert run(deliver(pane.injector(), ticket())).form == "shell"
@@ -202,7 +202,8 @@ def test_a_nested_tmux_is_opaque(server):
     try:
         run(wait_reason(pane.injector(), "tmux is in the foreground and hides"))
     finally:
-        # It may be seen in the foreground before its server answers; a server left behind would outlive the run.
+        # The client may be in the foreground before its server answers. Repeat, because a server
+        # that is not ended would outlive the test run.
         until(
             lambda: (
                 subprocess.run(
@@ -214,7 +215,7 @@ def test_a_nested_tmux_is_opaque(server):
         )
 
 
-def test_the_cool_down_lies_between_two_injections(server):
+def test_the_cool_down_separates_two_injections(server):
     pane = server.open("dash")
 
     async def scenario():

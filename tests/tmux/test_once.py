@@ -1,4 +1,4 @@
-"""Once and only once: crashes at any point, two watchers, a person's key in the middle."""
+"""Exactly one delivery: with crashes at any point, two watchers, and a person's key in between."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ from bridge.tmux.tenancy import Tenancy
 
 
 class Crash(BaseException):
-    """The process is gone: no handler of ours runs."""
+    """The watcher process has died: none of its `except Exception` handlers run."""
 
 
 def crashing(server, subcommand: str, after: bool, nth: int = 1) -> Meddling:
-    """Dies before or after the n-th call of the subcommand; of if-shell only where it guards."""
+    """A tmux that raises Crash before or after the n-th call of the subcommand.
+
+    Of if-shell, only guarded sequences count.
+    """
 
     def moment(argv, result):
         return argv[0] == subcommand if subcommand != "if-shell" else bool(typed(argv))
@@ -44,8 +47,13 @@ POINTS = [
 
 
 @pytest.mark.parametrize(("subcommand", "after", "nth"), POINTS)
-def test_a_shell_gets_it_once_whenever_the_watcher_died(server, subcommand, after, nth):
-    """What fits an argument is set, pasted and entered in one call; other text is loaded by a call of its own."""
+def test_a_shell_gets_the_ticket_once_if_the_watcher_dies_at_any_point(
+    server, subcommand, after, nth
+):
+    """A text that fits into an argument is set, pasted and entered in one call of tmux.
+
+    Other text is loaded by a separate call.
+    """
     pane = server.open("dash")
     settings = (
         replace(QUICK, shell_command="python3 -m bridge show {id} # é")
@@ -75,8 +83,10 @@ def test_a_shell_gets_it_once_whenever_the_watcher_died(server, subcommand, afte
         ("if-shell", True, 2, 1),
     ],
 )
-def test_an_agent_gets_it_once_whenever_the_watcher_died(server, subcommand, after, nth, swallows):
-    """Also one that died after an Enter that the agent did not take: the pane never becomes ready by itself."""
+def test_an_agent_gets_the_ticket_once_if_the_watcher_dies_at_any_point(
+    server, subcommand, after, nth, swallows
+):
+    """With `swallows` the agent does not take the Enter, so the pane stays not ready."""
     pane = server.agent("--swallow", str(swallows))
 
     async def scenario():
@@ -112,8 +122,8 @@ def test_a_draft_that_vanished_is_uncertain_and_is_not_typed_again(server):
     assert len(pane.messages()) == 1 and "the next one" in pane.messages()[0]
 
 
-def test_what_stands_unconfirmed_is_remembered_however_many_pass_it(server):
-    """Found by the soak: it had been set aside, its mark was forgotten, and it was typed again."""
+def test_the_mark_of_an_unconfirmed_ticket_is_kept_while_others_pass(server):
+    """The soak found this: a ticket was set aside, its mark was dropped, and it was typed again."""
     pane = server.agent()
 
     async def scenario():
@@ -130,15 +140,13 @@ def test_what_stands_unconfirmed_is_remembered_however_many_pass_it(server):
             await deliver(injector, ticket(f"number {number}", f"N-{number}"))
         with pytest.raises(Uncertain, match="not typed again"):
             await deliver(injector, ticket())
-        assert len(pane.get("@bridge_pasted").split()) == RING + 1, (
-            "all others are forgotten as ever"
-        )
+        assert len(pane.get("@bridge_pasted").split()) == RING + 1, "old marks were not dropped"
 
     run(scenario())
     assert not [message for message in pane.messages() if "hello from a peer" in message]
 
 
-def test_a_ticket_of_long_ago_is_still_remembered(server):
+def test_a_ticket_that_is_not_the_last_one_is_not_typed_again(server):
     pane = server.open("dash")
 
     async def scenario():
@@ -153,8 +161,8 @@ def test_a_ticket_of_long_ago_is_still_remembered(server):
     until(lambda: not pane.is_shown("T-1"), "the screen is clear")
 
 
-def test_a_key_between_look_and_paste_is_noticed_by_tmux_itself(server):
-    """The guard, not our look, decides: whatever moves in between, nothing is typed."""
+def test_a_key_between_look_and_paste_prevents_the_paste(server):
+    """tmux checks the guard's condition itself, so no change after the look is missed."""
     pane = server.open("bash --norc --noprofile")
 
     def press():
@@ -173,7 +181,7 @@ def test_a_key_between_look_and_paste_is_noticed_by_tmux_itself(server):
     assert "bridge show" not in pane.screen()
 
 
-def test_the_buffer_of_a_watcher_that_died_is_swept(server):
+def test_the_buffer_of_a_dead_watcher_is_deleted(server):
     pane = server.open("dash")
     gone = subprocess.Popen(["true"])
     gone.wait()
@@ -199,9 +207,8 @@ def test_a_persons_key_in_the_pasted_draft_is_not_sent_with_it(server, flags):
         await injector.wait_ready()
         with pytest.raises(PaneNotReady, match="waits for its Enter"):
             await injector.inject(ticket())
-        with pytest.raises(
-            PaneNotReady, match="waits for its Enter"
-        ):  # though the screen shows every word of the ticket
+        # The screen shows every word of the ticket, but the person's words stand behind them.
+        with pytest.raises(PaneNotReady, match="waits for its Enter"):
             await injector.inject(ticket())
         await injector.wait_ready(lambda: ["T-2", "T-1"])
         assert injector.owes("T-1") and not injector.owes("T-2")
@@ -214,7 +221,7 @@ def test_a_persons_key_in_the_pasted_draft_is_not_sent_with_it(server, flags):
 
 
 @pytest.mark.parametrize("program", ["shell", "agent"])
-def test_two_watchers_race_and_each_ticket_is_typed_once(server, program):
+def test_watchers_that_race_type_each_ticket_once(server, program):
     pane = server.open("dash", height=60) if program == "shell" else server.agent()
     count = 6 if program == "shell" else 3
 
@@ -236,8 +243,8 @@ def test_two_watchers_race_and_each_ticket_is_typed_once(server, program):
         assert [pane.screen().count(f"show T-{number}") for number in range(count)] == [1] * count
 
 
-def test_cancelling_half_way_leaves_what_the_next_call_needs(server):
-    """The session shields `inject`; if it is cancelled all the same, at any moment, the ticket still arrives once."""
+def test_a_ticket_arrives_once_if_inject_is_cancelled_at_any_moment(server):
+    """The session shields `inject` from cancellation. This test cancels it nevertheless."""
     pane = server.agent()
 
     async def scenario():
@@ -259,19 +266,18 @@ def test_cancelling_half_way_leaves_what_the_next_call_needs(server):
 
 
 @pytest.mark.parametrize("program", ["shell", "agent"])
-def test_a_pane_that_is_lost_after_the_enter_does_not_unsay_it(server, program):
-    """Else the ticket would be typed again, into the pane that comes in its place."""
+def test_a_ticket_counts_as_delivered_if_the_pane_is_lost_after_the_enter(server, program):
+    """Otherwise the ticket would be typed again, into the pane that replaces this one."""
     pane = server.open("dash") if program == "shell" else server.agent()
     tmux = Meddling(server.name, enter, lambda: server("kill-session", "-t", f"={pane.session}"))
     server("new-session", "-d", "-s", f"witness-{program}", "dash")
     given = run(deliver(pane.injector(tmux=tmux), ticket()))
     assert given.form == program
-    assert given.verified is (
-        program == "shell"
-    )  # a command stood behind its prompt; only `show` says that it ran
+    # The command was seen behind the prompt. Only its `show` request reports that it ran.
+    assert given.verified is (program == "shell")
 
 
-def test_the_marks_are_the_panes_own(server):
+def test_each_pane_has_its_own_marks(server):
     first, second = server.open("dash"), server.open("dash")
     run(deliver(first.injector(), ticket()))
     assert read_mark(first.get("@bridge_sent"), "T-1") and not second.get("@bridge_sent")

@@ -1,4 +1,7 @@
-"""A person's half line is left alone in a real pane, however it looks: wrapped, scrolled, in several rows, under other output."""
+"""Nothing is typed into a person's unfinished line in a real pane, however the line looks.
+
+It may wrap, scroll sideways, have several rows, or stand below other output.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,11 @@ from panes import AGENTS, QUICK, deliver, run, ticket, until, wait_reason
 from bridge.errors import PaneNotReady
 
 BASH, ZSH, FISH = "bash --norc --noprofile", "zsh -f", "fish --no-config"
-LOOKS = 12  # in a row that must all say no: a prompt is drawn in pieces
+LOOKS = 12  # consecutive looks that must refuse, because a shell draws its prompt in pieces
 
 
 async def refused(pane, injector, typed: str) -> None:
-    """Nothing is typed, look after look, and the person's words stand there as they were."""
+    """Assert that every look refuses, and that the screen with the person's words is unchanged."""
     before = pane.screen()
     for _ in range(LOOKS):
         verdict = await injector.explain()
@@ -32,7 +35,7 @@ async def refused(pane, injector, typed: str) -> None:
 def type_and_see(pane, text: str) -> None:
     x, y = pane.get("cursor_x"), pane.get("cursor_y")
     pane.type(text)
-    until(lambda: (pane.get("cursor_x"), pane.get("cursor_y")) != (x, y), "the keys have come")
+    until(lambda: (pane.get("cursor_x"), pane.get("cursor_y")) != (x, y), "the echo of the keys")
     seen = [""]
 
     def still() -> bool:
@@ -40,13 +43,13 @@ def type_and_see(pane, text: str) -> None:
         seen.append(now)
         return seen[-1] == seen[-2]
 
-    until(still, "the screen stands still")
+    until(still, "a screen that no longer changes")
 
 
 @pytest.mark.parametrize("shell", [BASH, ZSH, FISH])
 @pytest.mark.parametrize("tail", ["bbbb % ", "> ", "$ ", "x@y:~# ", "% "])
-def test_a_line_that_wraps_is_a_line(server, shell, tail):
-    """C1: the second row alone looks like an empty prompt."""
+def test_a_line_that_wraps_is_not_an_empty_prompt(server, shell, tail):
+    """The second row alone looks like an empty prompt."""
     pane = server.open(shell, width=60)
 
     async def scenario():
@@ -60,7 +63,7 @@ def test_a_line_that_wraps_is_a_line(server, shell, tail):
 
 
 @pytest.mark.parametrize("shell", [BASH, ZSH])
-def test_a_line_whose_first_row_ends_in_a_blank_is_a_line(server, shell):
+def test_a_line_whose_first_row_ends_in_blanks_is_not_an_empty_prompt(server, shell):
     pane = server.open(shell, width=60)
 
     async def scenario():
@@ -71,14 +74,15 @@ def test_a_line_whose_first_row_ends_in_a_blank_is_a_line(server, shell):
         await refused(pane, injector, "blanks at the edge")
         pane.keys("C-a")
         until(lambda: pane.get("cursor_y") == "0", "the cursor at the line's start")
-        pane.keys("C-e")  # an editor may go down by a line feed, and the row is broken there still
-        until(lambda: pane.get("cursor_y") == "1", "the cursor at its end")
+        # An editor may use a line feed to go down. The row must still count as wrapped.
+        pane.keys("C-e")
+        until(lambda: pane.get("cursor_y") == "1", "the cursor at the line's end")
         await refused(pane, injector, "blanks at the edge, after a move")
 
     run(scenario())
 
 
-def test_a_pane_of_one_row_scrolls_its_line_sideways(server):
+def test_a_line_that_scrolls_sideways_in_a_one_row_pane_is_not_an_empty_prompt(server):
     pane = server.open(BASH, width=40, height=1)
 
     async def scenario():
@@ -101,7 +105,7 @@ ROWS = {
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_a_line_of_several_rows_is_a_line(server, name):
+def test_a_line_of_several_rows_is_not_an_empty_prompt(server, name):
     shell, keys = ROWS[name]
     pane = server.open(shell)
 
@@ -130,8 +134,8 @@ QUESTIONS = {
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_a_question_is_no_prompt(server, name):
-    """H1: the command would become the answer."""
+def test_a_question_is_not_a_prompt(server, name):
+    """A command that is typed there would become the answer."""
     shell, command, shown = QUESTIONS[name]
     pane = server.open(shell)
 
@@ -147,7 +151,7 @@ def test_a_question_is_no_prompt(server, name):
 
 
 def test_a_question_that_is_asked_twice_is_not_learned(server):
-    """H1, r07: a prompt is learned from the ends of commands, and a question ends one, too."""
+    """A prompt is learned when a command ends, and a question also appears after one."""
     pane = server.open(BASH)
 
     async def scenario():
@@ -169,14 +173,14 @@ def test_a_question_that_is_asked_twice_is_not_learned(server):
 
 
 @pytest.mark.parametrize("noise", ["\\nProgress: 45% ", "\\nserver ready > ", "\\ndone/ % "])
-def test_output_over_a_half_line_makes_no_prompt_of_it(server, noise):
-    """H3: once a prompt is known, only what looks like it is one."""
+def test_output_over_a_half_line_does_not_make_it_a_prompt(server, noise):
+    """After a prompt is known, only a line that looks like it is a prompt."""
     pane = server.open(f"env PS1='user@host:$ ' {BASH}")
 
     async def scenario():
         injector = pane.injector(settings=QUICK)
         await deliver(injector, ticket(ticket_id="T-0"))
-        injector.note_ran()  # `show` has said so
+        injector.note_ran()  # as if `show` had reported that it ran
         until(lambda: pane.screen().rstrip().endswith("user@host:$"), "the prompt is back")
         for _ in range(8):
             await injector.explain()
@@ -186,7 +190,7 @@ def test_output_over_a_half_line_makes_no_prompt_of_it(server, noise):
         pane.type("touch ran; : ")
         until(
             lambda: noise.replace("\\n", "\n").rstrip() in pane.screen(),
-            "the noise, in a row of its own",
+            "the noise in its own row",
         )
         await refused(pane, injector, noise)
 
@@ -199,8 +203,11 @@ def test_output_over_a_half_line_makes_no_prompt_of_it(server, noise):
     [["Escape"], ["echo DONE >> DEPLOYS", "Enter", "echo x", "Escape", "d", "d"]],
     ids=["escape", "cleared"],
 )
-def test_a_shell_in_vi_mode_runs_nothing_that_a_paste_became(server, keys):
-    """C5: bash takes a paste as vi's commands, and Enter would run what they made of an older line."""
+def test_a_shell_in_vi_command_mode_runs_nothing_after_a_paste(server, keys):
+    """In vi's command mode bash reads a paste as commands, which may recall an older line.
+
+    Enter would then run that line.
+    """
     pane = server.open(f"{BASH} -o vi")
 
     async def scenario():
@@ -226,8 +233,11 @@ def test_a_shell_in_vi_mode_runs_nothing_that_a_paste_became(server, keys):
     run(scenario())
 
 
-def test_blanks_that_were_wiped_make_no_line(server):
-    """Found by the soak: a row that had held a long line kept its blanks, and the pane got nothing for ever."""
+def test_blanks_that_a_long_line_left_do_not_make_a_prompt_a_draft(server):
+    """The soak found this: a row kept the blanks of a long line.
+
+    The pane was never ready again.
+    """
     pane = server.open(BASH, width=60)
 
     async def scenario():
@@ -241,14 +251,13 @@ def test_blanks_that_were_wiped_make_no_line(server):
     assert run(scenario()).form == "shell"
 
 
-def test_keys_that_the_program_has_not_read_are_a_line(server):
-    """Found with aider, which was at work for two seconds and showed nothing of what had been typed."""
+def test_keys_that_the_program_has_not_read_prevent_a_paste(server):
+    """Found with aider, which worked for two seconds and did not show the typed keys."""
     words = shlex.join(
         [sys.executable, str(AGENTS / "agent.py"), "--log", str(server.folder / "unread")]
     )
-    pane = server.open(
-        shlex.join(["sh", "-c", words + "; :"])
-    )  # tmux wakes its own child when that is stopped
+    # tmux continues its own child when that is stopped, so a shell stands between the two.
+    pane = server.open(shlex.join(["sh", "-c", words + "; :"]))
     pane.wait_shown("BRIDGE-TEST-AGENT")
     pane.form, pane.log = "agent", server.folder / "unread"
 

@@ -1,4 +1,4 @@
-"""What is in the foreground? From tables: process groups of real programs, and the answer."""
+"""Classify the foreground program, from tables of the process groups of real programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ RAW, COOKED = (True, False, False, False), (True, True, True, True)
 
 
 def processes(*lines: str) -> tuple[Process, ...]:
-    """`depth reads command line`, and `= executable` behind it. Reads: + yes, - no, ? not known."""
+    """Parse lines of `depth reads command line`, optionally followed by `= executable`.
+
+    The depth is the indent. Reads the terminal: + yes, - no, ? unknown.
+    """
     found: list[Process] = []
     parents = {-1: 1}
     for pid, line in enumerate(lines, 10):
@@ -61,7 +64,7 @@ def state_of(group: tuple[Process, ...], reader: int = 0, flags=RAW, **fields) -
         ("", ""),
     ],
 )
-def test_one_name_for_all_its_spellings(path, name):
+def test_all_spellings_of_a_program_have_one_name(path, name):
     assert plain_name(path) == name
 
 
@@ -96,16 +99,16 @@ def test_one_name_for_all_its_spellings(path, name):
         ("node -e x", "-e", False),
         ("bun run agent.ts", "agent.ts", False),
         ("deno", "", True),
-        ("less claude", "", True),  # a file that is shown, no script
+        ("less claude", "", True),  # `claude` is a file to show, not a script
     ],
 )
-def test_options_end_where_the_script_begins(argv, script, talks):
+def test_the_script_is_found_after_the_options(argv, script, talks):
     call = read_call(tuple(argv.split()))
     assert (call.script, call.talks) == (script, talks)
 
 
 PACKAGES = "/home/lucy/.cache/agents/node_modules/"
-# Process trees of the real programs, each below the launcher that started it or below nothing.
+# Process trees of the real programs, with and without the launcher that started them.
 TREES = {
     "claude": ["+ /opt/claude-code-linux-x64/claude = /opt/claude-code-linux-x64/claude"],
     "claude installed by its own installer": [
@@ -135,7 +138,8 @@ TREES = {
     "aider as a module": ["+ python3 -m aider = /usr/bin/python3.11"],
     "copilot": [
         f"+ node {PACKAGES}.bin/copilot = /usr/bin/node",
-        f" + {PACKAGES}@github/copilot-linux-x64/copilot = {PACKAGES}@github/copilot-linux-x64/copilot",
+        f" + {PACKAGES}@github/copilot-linux-x64/copilot"
+        f" = {PACKAGES}@github/copilot-linux-x64/copilot",
     ],
     "copilot run from its package": [f"+ node {PACKAGES}@github/copilot/index.js = /usr/bin/node"],
     "opencode": ["+ /opt/opencode-linux-x64/bin/opencode = /opt/opencode-linux-x64/bin/opencode"],
@@ -153,7 +157,7 @@ TREES = {
 
 
 @pytest.mark.parametrize("tree", TREES)
-def test_known_agents_are_known_in_all_their_shapes(tree):
+def test_known_agents_are_recognized_in_all_their_process_trees(tree):
     group = processes(*TREES[tree])
     assert (
         any(names_of(process).agent == tree.split()[0] for process in group)
@@ -165,7 +169,7 @@ def test_known_agents_are_known_in_all_their_shapes(tree):
 
 
 KINDS = [
-    # M7: the executable's name counts as well
+    # The executable's name counts as well as the command's.
     (["+ editor x = /usr/bin/nano"], Kind.NEVER, "editor"),
     (["+ my-editor x = /usr/bin/vim.basic"], Kind.NEVER, "vim"),
     (["+ git commit = /usr/bin/git", " + editor MSG = /bin/nano"], Kind.NEVER, "editor"),
@@ -184,7 +188,7 @@ KINDS = [
     (["+ cat = /bin/busybox"], Kind.UNKNOWN, "cat"),
     (["+ less claude = /usr/bin/less"], Kind.NEVER, "less"),
     (["+ tail -f claude = /usr/bin/tail"], Kind.UNKNOWN, "tail"),
-    # C3: whoever leads
+    # Each process of the group counts, not only its leader.
     (
         ["+ python3 gcloud = /usr/bin/python3", " + script -q x = /usr/bin/script"],
         Kind.OPAQUE,
@@ -205,7 +209,7 @@ KINDS = [
     (["+ python3 /usr/bin/xonsh = /usr/bin/python3.11"], Kind.SHELL, "xonsh"),
     (["+ perl"], Kind.INTERPRETER, "perl"),
     (["+ perl x.pl"], Kind.UNKNOWN, "perl"),
-    # C6: in an idle shell's own group
+    # Processes in the group of an idle shell.
     (["+ bash = /bin/bash", " - bash = /bin/bash", "  + fzf = /usr/bin/fzf"], Kind.NEVER, "fzf"),
     (["+ bash = /bin/bash", " + gum input"], Kind.NEVER, "gum"),
     (["+ bash = /bin/bash", " + my-picker"], Kind.PROGRAM, "my-picker"),
@@ -215,7 +219,7 @@ KINDS = [
     (["+ zsh = /bin/zsh", " - zsh = /bin/zsh", "  - gitstatusd-linux-x86_64"], Kind.SHELL, "zsh"),
     (["? -zsh", " ? -zsh", "  ? /opt/gitstatusd-darwin-arm64"], Kind.SHELL, "zsh"),
     (["? -zsh", " ? -zsh", "  ? fzf"], Kind.NEVER, "fzf"),
-    # an agent's tools and servers have pipes; what it gave its terminal to does not
+    # An agent's tools and servers have pipes. A child that reads the terminal has none.
     (["+ claude", " - bash -c x", "  - sleep 9"], Kind.AGENT, "claude"),
     (
         [
@@ -234,11 +238,12 @@ KINDS = [
     (["? claude", " ? vim MSG"], Kind.NEVER, "vim"),
     (["+ claude", " + bash"], Kind.PROGRAM, "bash"),
     (["+ claude", " + ssh host"], Kind.OPAQUE, "ssh"),
-    # M5
+    # An interpreter without a script is a REPL; options count only before the script.
     (["+ node"], Kind.REPL, "node"),
     (["+ python3 -i x.py"], Kind.REPL, "python3"),
     (["+ node agent.js -i"], Kind.UNKNOWN, "node"),
-    (["+ foo = /usr/bin/python3.11"], Kind.UNKNOWN, "foo"),  # a title: what it runs cannot be told
+    # A process that set its title: the script that it runs is unknown.
+    (["+ foo = /usr/bin/python3.11"], Kind.UNKNOWN, "foo"),
 ]
 
 
@@ -247,12 +252,12 @@ KINDS = [
     KINDS,
     ids=lambda value: " / ".join(value) if isinstance(value, list) else None,
 )
-def test_the_whole_group_says_what_is_in_the_foreground(tree, kind, name):
+def test_the_whole_group_decides_what_is_in_the_foreground(tree, kind, name):
     found = classify(state_of(processes(*tree)), Rules())
     assert (found.kind, found.name) == (kind, name)
 
 
-def test_what_stands_beside_an_agent_that_a_person_named_is_an_objection_too():
+def test_a_program_beside_an_agent_is_an_objection_with_form_agent_too():
     for line, reason in (
         (" + vim x", "vim is open"),
         (" + script x", "script is in the foreground"),
@@ -270,11 +275,11 @@ def test_what_stands_beside_an_agent_that_a_person_named_is_an_objection_too():
 
 
 @pytest.mark.parametrize("name", ["  PID", "not a row", ""])
-def test_rows_that_are_none_are_skipped(name):
+def test_invalid_rows_of_ps_are_skipped(name):
     assert ps.parse(name, 1) == ((), ())
 
 
-def test_the_columns_of_macos_and_procps():
+def test_the_columns_of_ps_on_macos_and_procps_are_read():
     table = (
         " 6303     1  6303  6307 Ss   Sat Nov 28 09:03:40 2026     -zsh\n"
         " 6307  6303  6307  6307 S+   Sat Nov  8 09:03:41 2026     sh -c claude; exec zsh\n"

@@ -1,7 +1,8 @@
-"""Real programs in real panes: what executes, picks or edits gets no word, whoever leads its group.
+"""Real programs in real panes: one that executes, picks or edits its input gets no byte.
 
-Each body would leave a file if it were executed. Prompts end in `% ` or `❯ `: a command that is
-typed behind `> ` would write a file, too.
+This holds for each process of the foreground group, not only for its leader. Each body would
+create a file if it were executed. Prompts end in `% ` or `❯ `, because a command behind `> ` would
+also write a file.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import pytest
 from foreground import BASH, EXECUTOR, ZSH, assert_left_alone, called, python
 from panes import deliver, run, ticket, until
 
-# C3: programs that execute what they read
+# Programs that execute their input
 
 
 @pytest.mark.parametrize(
@@ -23,13 +24,13 @@ from panes import deliver, run, ticket, until
     ["❯ ", "% ", ">>> ", "╭─ ~\r\n╰─❯ "],
     ids=["glyph", "percent", "repl", "frame"],
 )
-def test_an_unknown_program_gets_nothing_until_a_person_says_that_it_is_an_agent(server, prompt):
+def test_an_unknown_program_gets_nothing_without_form_agent(server, prompt):
     pane = server.open(python(EXECUTOR, f"--prompt={prompt}"))
     pane.wait_shown(prompt.strip()[-1])
     assert_left_alone(pane, "--form agent")
 
 
-def test_a_node_program_that_shows_a_table_and_starts_a_repl_is_no_agent(server, tmp_path):
+def test_a_node_program_that_shows_a_table_and_starts_a_repl_is_not_an_agent(server, tmp_path):
     script = tmp_path / "tool.js"
     script.write_text("console.table([1, 2]); require('repl').start('❯ ');")
     pane = server.open(f"node {script}")
@@ -55,14 +56,14 @@ def test_asciinema_hides_what_runs_inside(server, tmp_path):
     assert_left_alone(pane, "asciinema is in the foreground and hides", "auto", "agent")
 
 
-def test_a_shell_that_is_a_script_of_python_is_a_shell(server, tmp_path):
-    """xonsh: the interpreter's name says nothing."""
+def test_a_shell_that_is_a_python_script_is_a_shell(server, tmp_path):
+    """xonsh runs as `python3 xonsh`, so the interpreter's name does not decide."""
     pane = server.open(python(called(tmp_path, "xonsh", EXECUTOR), "--prompt=❯ "))
     pane.wait_shown("EXECUTOR")
     assert_left_alone(pane, "xonsh is in the foreground, not the agent", "agent")
 
 
-# C6: in the shell's own process group
+# Programs in the shell's own process group
 
 
 @pytest.mark.parametrize("shell", [BASH, ZSH, "fish --no-config"])
@@ -104,8 +105,8 @@ WORKERS = {
 
 
 @pytest.mark.parametrize("worker", WORKERS)
-def test_a_helper_without_the_terminal_is_no_obstacle(server, worker):
-    """As gitstatusd, the workers of zsh's plugins and a log's `tee` are."""
+def test_a_helper_that_does_not_read_the_terminal_is_not_an_objection(server, worker):
+    """Such helpers are gitstatusd, the workers of zsh's plugins, and a `tee` that writes a log."""
     shell, command = WORKERS[worker]
     pane = server.open(shell)
     pane.type(command)
@@ -113,11 +114,11 @@ def test_a_helper_without_the_terminal_is_no_obstacle(server, worker):
     assert run(deliver(pane.injector(), ticket())).form == "shell"
 
 
-# M7: another name for the same program
+# Other names for the same program
 
 
 @pytest.mark.parametrize("name", ["editor", "my-words"])
-def test_an_editor_by_another_name_is_an_editor(server, tmp_path, name):
+def test_an_editor_with_another_name_is_an_editor(server, tmp_path, name):
     (tmp_path / "letter").write_text("❯ ")
     link = called(tmp_path, name, pathlib.Path(os.path.realpath(shutil.which("nano") or "")))
     pane = server.open(f"{link} +1,3 {tmp_path / 'letter'}")
@@ -125,10 +126,10 @@ def test_an_editor_by_another_name_is_an_editor(server, tmp_path, name):
     assert_left_alone(pane, "is open", "auto", "agent")
 
 
-# M5: options count only before the script
+# Options count only before the script
 
 
-def test_an_option_behind_the_script_is_the_scripts(server):
+def test_an_option_after_the_script_belongs_to_the_script(server):
     pane = server.agent("-i")
     run(deliver(pane.injector(), ticket("one")))
     until(lambda: len(pane.messages()) == 1, "the message")

@@ -1,4 +1,7 @@
-"""`judge` of shells, REPLs and other programs, from tables: a picture (pictures.py), the terminal's flags, and what must come out."""
+"""`judge` for shells, REPLs and other programs.
+
+Tables give a picture (pictures.py), the terminal's flags, and the expected verdict.
+"""
 
 from __future__ import annotations
 
@@ -53,12 +56,13 @@ WAITING_SHELLS = [
     ("Password: █", "bash", "password"),
     ("[sudo] password for x: █", "bash", "password"),
     ("vm% █echo a    b", "zsh", "right of the cursor"),
-    ("vm% █  b", "zsh", "right of the cursor"),  # blanks, but it does not end at the right edge
+    # A right prompt would end at the right edge; this text does not.
+    ("vm% █  b", "zsh", "right of the cursor"),
 ]
 
 
 @pytest.mark.parametrize(("picture", "argv", "reason"), WAITING_SHELLS)
-def test_a_shell_with_anything_on_its_line_is_not(picture, argv, reason):
+def test_a_shell_with_any_text_on_its_line_is_not_ready(picture, argv, reason):
     verdict = judge(pane(picture, argv))
     assert not verdict.ready and reason in verdict.reason, verdict
 
@@ -88,12 +92,14 @@ FLAGS = [
 
 
 @pytest.mark.parametrize(("picture", "argv", "flags", "reason"), FLAGS)
-def test_the_kernel_and_the_name_come_before_the_screen(picture, argv, flags, reason):
+def test_the_terminals_flags_and_the_programs_name_come_before_the_screen(
+    picture, argv, flags, reason
+):
     verdict = judge(pane(picture, argv, flags), STILL)
     assert not verdict.ready and reason in verdict.reason, verdict
 
 
-def test_a_shell_without_a_line_editor_has_only_its_prompt():
+def test_a_shell_without_a_line_editor_is_ready_only_at_a_known_prompt():
     assert judge(pane("$ █", "dash", COOKED)).form == "shell"
     assert judge(pane("$ █", "dash", COOKED)).ready
     assert not judge(pane("█", "dash", COOKED)).ready
@@ -112,28 +118,28 @@ REPLS = [
 
 
 @pytest.mark.parametrize(("picture", "argv", "flags", "ready"), REPLS)
-def test_repls(picture, argv, flags, ready):
+def test_a_repl_is_ready_only_at_its_empty_primary_prompt(picture, argv, flags, ready):
     verdict = judge(pane(picture, argv, flags), STILL)
     assert (verdict.ready, verdict.form) == (ready, "repl"), verdict
-    assert not judge(pane(picture, argv, flags), Learned()).ready  # it has not stood still yet
+    assert not judge(pane(picture, argv, flags), Learned()).ready  # the screen may still change
 
 
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        (dict(dead=True), "dead"),
-        (dict(in_mode=True), "mode"),
-        (dict(input_off=True), "switched off"),
-        (dict(synchronized=True), "synchronize"),
-        (dict(human_idle=0.4), "typed here 0.4 s ago"),
+        ({"dead": True}, "dead"),
+        ({"in_mode": True}, "mode"),
+        ({"input_off": True}, "switched off"),
+        ({"synchronized": True}, "synchronize"),
+        ({"human_idle": 0.4}, "typed here 0.4 s ago"),
     ],
 )
-def test_tmux_and_the_person_come_first(fields, reason):
+def test_tmux_and_the_person_are_checked_first(fields, reason):
     verdict = judge(pane("$ █", **fields))
     assert not verdict.ready and reason in verdict.reason
 
 
-def test_a_person_who_went_away_is_no_obstacle():
+def test_a_person_whose_last_key_is_long_ago_is_not_an_objection():
     assert judge(pane("$ █", human_idle=2.0)).ready
     assert judge(pane("$ █", human_idle=0.5), rules=Rules(quiet=0.3)).ready
 
@@ -153,7 +159,7 @@ FORMS = [
 
 
 @pytest.mark.parametrize(("form", "picture", "argv", "flags", "typed", "reason"), FORMS)
-def test_a_form_decides_what_detection_cannot_and_never_gives_a_shell_text(
+def test_a_form_overrides_detection_but_never_gives_text_to_a_shell(
     form, picture, argv, flags, typed, reason
 ):
     verdict = judge(pane(picture, argv, flags), STILL, Rules(form=form))
@@ -162,7 +168,7 @@ def test_a_form_decides_what_detection_cannot_and_never_gives_a_shell_text(
     )
 
 
-def test_opaque_by_permission():
+def test_an_opaque_program_is_ready_only_with_allow_opaque():
     allowed = Rules(allow_opaque=True)
     assert judge(pane("host$ █", "ssh host", RAW), STILL, allowed).form == "shell"
     assert judge(pane("host$ █", "ssh host", RAW), STILL, allowed).ready
@@ -178,16 +184,16 @@ def test_opaque_by_permission():
     )
 
 
-def test_what_the_terminal_does_not_tell_is_not_ready():
-    """`read -s` looks like a prompt where another user's flags cannot be read."""
-    state, allowed = pane("$ █", "bash", dict(known=False)), Rules(allow_opaque=True)
+def test_a_terminal_whose_flags_are_unknown_is_not_ready():
+    """Without the flags of another user's terminal, `read -s` looks like a prompt."""
+    state, allowed = pane("$ █", "bash", {"known": False}), Rules(allow_opaque=True)
     verdict = judge(state, STILL)
     assert not verdict.ready and "--allow-opaque" in verdict.reason, verdict
     assert not judge(state, STILL, Rules(form="shell")).ready
     assert judge(state, STILL, allowed).ready and not judge(state, Learned(), allowed).ready
 
 
-def test_a_persons_own_pattern_counts_for_every_program():
+def test_a_ready_pattern_counts_for_every_program():
     rules = Rules(ready_pattern=re.compile(r"go: $"))
     assert judge(pane("[#1] go: █", "bash"), STILL, rules).ready
     assert judge(
@@ -197,8 +203,8 @@ def test_a_persons_own_pattern_counts_for_every_program():
     assert not judge(pane("my agent, go: █", "./my-agent", RAW), STILL, rules).ready
 
 
-def test_where_nothing_is_known_of_the_process_tmuxs_name_of_it_serves_by_permission():
-    """Not even ps told; so `fzf` in the shell's group would not be seen."""
+def test_without_process_information_tmuxs_command_name_serves_with_allow_opaque():
+    """If ps fails too, `fzf` in the shell's group would not be noticed."""
 
     def known_to_tmux(picture, command, flags):
         state = pane(picture, command, flags)
@@ -209,7 +215,7 @@ def test_where_nothing_is_known_of_the_process_tmuxs_name_of_it_serves_by_permis
     assert judge(known_to_tmux("$ █", "-bash", EDITOR), STILL, allowed).ready
     assert judge(known_to_tmux(">>> █", "Python", EDITOR), STILL, allowed).form == "repl"
     assert judge(known_to_tmux(CLAUDE, "claude", RAW), STILL, replace(allowed, form="agent")).ready
-    assert not judge(
-        known_to_tmux("> █", "python3", RAW), STILL, replace(allowed, form="agent")
-    ).ready  # may be a REPL
+    # python3 may be a REPL.
+    as_agent = replace(allowed, form="agent")
+    assert not judge(known_to_tmux("> █", "python3", RAW), STILL, as_agent).ready
     assert not judge(known_to_tmux("x█", "sleep", COOKED), STILL, allowed).ready

@@ -1,4 +1,4 @@
-"""`judge` of agents, from tables. Whole screens of real ones: test_agent_screens.py."""
+"""`judge` for agents, from tables. test_agent_screens.py has whole screens of real agents."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ IDLE_AGENTS = [
     (GEMINI, "node /usr/bin/gemini"),
     ("╭─────╮\n│ > █░  Type your message░ │\n╰─────╯", "node /usr/bin/gemini"),
     (RULED.format("> █░ Type your message░"), "node /usr/bin/qwen"),
-    (
-        "❯ 1. Yes (y/n)? Press enter to continue\n" + CLAUDE,
-        "claude",
-    ),  # words: where the composer is open
+    # With an open composer, these words are only text of the transcript.
+    ("❯ 1. Yes (y/n)? Press enter to continue\n" + CLAUDE, "claude"),
     ("> █", "/opt/venv/bin/python /opt/venv/bin/aider --model x"),
     ("architect> █", "python3 aider"),
-    ("Would you like me to run the tests?\n\n" + BOX, "claude"),  # what an idle agent last said
+    # The last message of an idle agent.
+    ("Would you like me to run the tests?\n\n" + BOX, "claude"),
     ("✻ Welcome to Claude Code!\n\n" + BOX, "claude"),
     ("✻ Baked for 35s\n\n" + CLAUDE, "claude"),
     (CLAUDE, "node /usr/lib/node_modules/@anthropic-ai/claude-code/cli.js"),
@@ -52,37 +51,23 @@ UNKNOWN = [
 
 @pytest.mark.parametrize("frame", ["{}", "──────────\n{}\n──────────"])
 @pytest.mark.parametrize(("picture", "argv"), UNKNOWN)
-def test_a_program_that_is_not_known_gets_nothing_on_the_main_screen_until_a_person_says_that_it_is_an_agent(
+def test_an_unknown_program_on_the_main_screen_is_not_ready_without_form_agent(
     picture, argv, frame
 ):
-    """Whatever it shows: xonsh, asciinema and a node REPL look like an agent."""
+    """Its screen does not decide: xonsh, asciinema and a node REPL look like an agent."""
     verdict = judge(pane(frame.format(picture), argv, RAW), STILL)
     assert not verdict.ready and verdict.form == "" and "--form agent" in verdict.reason, verdict
     assert verdict.reason.startswith(argv.split()[0].rpartition("/")[2] + " is no agent"), verdict
     assert judge(pane(picture, argv, RAW), STILL, Rules(form="agent")).ready
 
 
-def test_a_program_that_is_not_known_is_taken_for_an_agent_where_it_has_the_alternate_screen():
+def test_an_unknown_program_on_the_alternate_screen_counts_as_an_agent():
+    box = "╭" + "─" * 24 + "╮\n│ > {}│\n╰" + "─" * 24 + "╯"
+    empty, filled = box.format("█" + " " * 20), box.format("█x" + " " * 19)
     for argv in ("./my-agent", "node agent.js", "bun agent.ts"):
-        verdict = judge(
-            pane(
-                "╭" + "─" * 24 + "╮\n│ > █" + " " * 20 + "│\n╰" + "─" * 24 + "╯",
-                argv,
-                RAW,
-                alternate=True,
-            ),
-            STILL,
-        )
+        verdict = judge(pane(empty, argv, RAW, alternate=True), STILL)
         assert (verdict.ready, verdict.form) == (True, "agent"), verdict
-        draft = judge(
-            pane(
-                "╭" + "─" * 24 + "╮\n│ > █x" + " " * 19 + "│\n╰" + "─" * 24 + "╯",
-                argv,
-                RAW,
-                alternate=True,
-            ),
-            STILL,
-        )
+        draft = judge(pane(filled, argv, RAW, alternate=True), STILL)
         assert not draft.ready and "not empty" in draft.reason, draft
     for argv in ("vim x", "psql", "ssh host", "bash -c x"):
         assert judge(pane("> █", argv, RAW, alternate=True), STILL).form != "agent"
@@ -96,11 +81,8 @@ BUSY_AGENTS = [
     (RULED.format("❯ █my draft"), "claude", "not empty"),
     (RULED.format("❯ first\n  > █"), "claude", "not empty"),
     ("╭────╮\n│ > my draft█ │\n╰────╯", "claude", "not empty"),
-    (
-        "› █\n\n  gpt-5 default · ~/work",
-        "codex",
-        "not empty",
-    ),  # without its placeholder: a blank row, or a blank
+    # Without the placeholder, the draft is a blank or a blank row.
+    ("› █\n\n  gpt-5 default · ~/work", "codex", "not empty"),
     ("Do you want to create x?\n❯ 1. Yes█\n  2. No", "claude", "only a person"),
     ("Do you want to create x?\n❯ █1. Yes\n  2. No", "claude", "only a person"),
     ("Allow command `rm`?\nPress enter to continue█", "codex", "only a person"),
@@ -112,18 +94,15 @@ BUSY_AGENTS = [
     ("█", "claude", "no open composer"),
     ("some output\n█", "claude", "no open composer"),
     (":█", "claude", "no open composer"),
-    ("❯ █", "claude", "no open composer"),  # a glyph alone is no composer
-    (
-        f"{LINE}\n❯ █\n  Enable auto mode?",
-        "claude",
-        "no open composer",
-    ),  # nor is one without its lower rule
+    ("❯ █", "claude", "no open composer"),  # a glyph alone is not a composer
+    # A glyph below one rule, without the lower rule, is not a composer.
+    (f"{LINE}\n❯ █\n  Enable auto mode?", "claude", "no open composer"),
     (RULED.format("! █"), "claude", "no open composer"),  # shell mode
 ]
 
 
 @pytest.mark.parametrize(("picture", "argv", "reason"), BUSY_AGENTS)
-def test_an_agent_that_works_or_asks_is_not(picture, argv, reason):
+def test_an_agent_that_works_or_asks_is_not_ready(picture, argv, reason):
     verdict = judge(pane(picture, argv, RAW), STILL)
     assert not verdict.ready and reason in verdict.reason, verdict
 
@@ -139,11 +118,11 @@ def test_an_agent_that_works_or_asks_is_not(picture, argv, reason):
         ("> what I said\n\nits answer\n" + RULED.format("❯ █x"), "claude", False),
         ("> what I said\n\nits answer\n\n>", "claude", False),
         ("> what I said\n\nits answer", "claude", False),
-        (CODEX, "codex", False),  # it has the cursor while its composer is open
+        (CODEX, "codex", False),  # Codex shows the cursor while its composer is open
         ("Do you want to?\n❯ 1. Yes\n  2. No", "claude", False),
         ("⠏ Thinking\n>", "claude", False),
         ("", "claude", False),
     ],
 )
-def test_behind_a_hidden_cursor_only_a_provably_empty_input_counts(picture, argv, ready):
+def test_with_a_hidden_cursor_only_a_provably_empty_input_is_ready(picture, argv, ready):
     assert judge(pane(picture, argv, RAW, cursor_shown=False), STILL).ready is ready

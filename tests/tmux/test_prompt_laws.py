@@ -1,4 +1,4 @@
-"""Whatever a screen shows: `judge` says something, and text is never for what executes it."""
+"""For any screen `judge` returns a verdict, and never text for a program that would execute it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FLAG = st.booleans()
     st.sampled_from(["auto", "agent", "shell"]),
     FLAG,
 )
-def test_every_state_has_a_verdict_and_text_is_never_for_what_executes_it(
+def test_every_state_has_a_verdict_and_no_text_is_for_a_program_that_executes_it(
     rows, x, y, name, flags, form, shown
 ):
     terminal = Terminal(*flags, own=True, argv=(name,))

@@ -1,4 +1,4 @@
-"""Laws of the small pure rooms: sanitise, forms, marks, guard, state, draft."""
+"""Laws of small pure modules: sanitise, forms, marks, guard, state, draft, memory."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ IDS = st.text(min_size=1, max_size=128).filter(str.strip)
 
 
 @given(st.one_of(NASTY, st.binary()), st.integers(0, 300))
-def test_what_is_sanitised_is_harmless_bounded_and_stays_so(text, cap):
+def test_sanitised_text_is_harmless_bounded_and_a_fixed_point(text, cap):
     clean = sanitise(text, cap)
     assert not FORBIDDEN.search(clean.text)
     assert len(clean.text.encode("utf-8")) <= cap
@@ -59,7 +59,7 @@ def test_what_is_sanitised_is_harmless_bounded_and_stays_so(text, cap):
         max_size=100,
     )
 )
-def test_plain_text_is_left_as_it_is(text):
+def test_plain_text_is_unchanged(text):
     assert sanitise(text, 10_000).text == text
 
 
@@ -83,13 +83,13 @@ def test_sanitise_by_example(given_text, clean):
     assert sanitise(given_text, 1000).text == clean
 
 
-def test_a_cut_falls_between_two_characters():
+def test_a_cut_is_between_two_characters():
     clean = sanitise("日本語", 8)
     assert clean.text == "日本" and clean.was_cut and clean.size_bytes == 9
 
 
 @given(IDS)
-def test_a_shell_command_varies_in_nothing_but_a_safe_word(ticket_id):
+def test_only_a_safe_word_varies_in_a_shell_command(ticket_id):
     command = forms.shell_command(ticket_id, TEMPLATE)
     assert re.fullmatch(r"python3 -m bridge show (--id64 )?[A-Za-z0-9_-]+", command)
     words = shlex.split(command)
@@ -106,7 +106,7 @@ def test_a_shell_command_varies_in_nothing_but_a_safe_word(ticket_id):
 
 
 @given(IDS)
-def test_a_repl_command_is_one_printable_line_that_says_the_same(ticket_id):
+def test_a_repl_command_is_one_printable_line_with_the_same_shell_command(ticket_id):
     for repl in REPLS:
         line = forms.repl_command(ticket_id, TEMPLATE, repl)
         assert line.isprintable() and line.isascii()
@@ -116,14 +116,14 @@ def test_a_repl_command_is_one_printable_line_that_says_the_same(ticket_id):
         assert literal and json.loads(literal[1]) == forms.shell_command(ticket_id, TEMPLATE)
 
 
-def test_the_python_wrapper_is_python():
+def test_the_python_repl_command_compiles():
     compile(forms.repl_command("T-1", TEMPLATE, REPLS[0]), "x", "eval")
 
 
 @pytest.mark.parametrize(
     "template", ["bridge show", "show {id} {id}", "a\nb {id}", "x\x1b {id}", ""]
 )
-def test_a_shell_command_without_its_place_for_the_id_is_refused(template):
+def test_a_shell_command_without_exactly_one_id_placeholder_is_refused(template):
     with pytest.raises(UsageError, match="shell-command"):
         forms.check_command(template)
 
@@ -151,9 +151,7 @@ def test_an_agents_text_begins_with_one_harmless_header_line(body, origin, ticke
         ("sh record {id}", f'{own_words()} reply T-1 "…"', f"{own_words()} show T-1"),
     ],
 )
-def test_what_an_agent_is_told_to_run_names_program_and_broker_as_the_shells_command_does(
-    template, reply, show
-):
+def test_commands_in_a_text_name_the_program_and_broker_of_the_shell_command(template, reply, show):
     text = forms.agent_text(ticket("x" * 600), 500, template)
     assert text.split("\n")[0].endswith(f"To reply: {reply}") and text.endswith(
         f"read the whole with: {show}]"
@@ -172,11 +170,11 @@ def test_what_an_agent_is_told_to_run_names_program_and_broker_as_the_shells_com
         (True, "true"),
     ],
 )
-def test_a_payload_that_is_no_text_is_shown_as_json(payload, body):
+def test_a_payload_that_is_not_a_string_is_shown_as_json(payload, body):
     assert forms.agent_text(ticket(payload), 500, TEMPLATE).partition("\n")[2].rstrip(" ") == body
 
 
-def test_an_answer_says_to_which_ticket():
+def test_a_reply_names_its_ticket():
     answer = ticket("fine", "T-2", metadata={"isReply": True, "replyTo": "T-1"}, expect_reply=False)
     assert 'from "max" in reply to your ticket T-1: a peer agent' in forms.agent_text(
         answer, 500, TEMPLATE
@@ -184,7 +182,7 @@ def test_an_answer_says_to_which_ticket():
 
 
 @given(st.lists(IDS, max_size=20))
-def test_the_ring_holds_the_last_ones(ids):
+def test_the_ring_holds_the_last_marks(ids):
     ring = ""
     for number, one in enumerate(ids):
         ring = add_mark(ring, mark_of(one), str(number))
@@ -196,16 +194,15 @@ def test_the_ring_holds_the_last_ones(ids):
 
 
 @given(st.lists(IDS, max_size=40, unique=True), st.sets(st.integers(0, 39), max_size=KEPT_MAX))
-def test_what_is_kept_stays_in_the_ring_and_the_ring_is_bounded(ids, numbers):
+def test_kept_marks_stay_in_the_ring_and_the_ring_is_bounded(ids, numbers):
     kept = {mark_of(one) for number, one in enumerate(ids) if number in numbers}
     ring = ""
     for number, one in enumerate(ids):
         ring = add_mark(ring, mark_of(one), str(number), kept)
     marks = [entry.rpartition("=")[0] for entry in ring.split()]
     assert kept <= set(marks) and len(marks) <= RING + KEPT_MAX
-    assert marks == [mark_of(one) for one in ids if mark_of(one) in marks], (
-        "in the order in which they came"
-    )
+    in_order = [mark_of(one) for one in ids if mark_of(one) in marks]
+    assert marks == in_order
     others = [mark for mark in map(mark_of, ids[:-1]) if mark not in kept]
     assert {
         *others[len(others) + 1 - RING if len(others) >= RING else 0 :],
@@ -219,14 +216,14 @@ def test_two_tickets_never_share_a_mark(one, other):
     assert mark_of("+" + encode_id(one)) != mark_of(one)
 
 
-def test_before_tmux_3_the_option_is_global_and_carries_the_panes_number():
+def test_before_tmux_3_the_option_is_global_and_contains_the_panes_number():
     assert option_names("%5", True) == ("@bridge_pasted", "@bridge_sent")
     assert option_names("%5", False) == ("@bridge_pasted_5", "@bridge_sent_5")
     old = Guard("%5", False, "x").enter(" T-1=agent-1 ")
     assert 'set-option -g @bridge_sent_5 " T-1=agent-1 "' in old[5]
 
 
-def test_a_guard_escapes_what_would_end_its_comparison():
+def test_a_guard_escapes_characters_that_would_end_its_comparison():
     condition = Guard("%5", True, "a,b}c#d").enter("")[4]
     assert condition.endswith(",a#,b#}c##d}")
 
@@ -272,16 +269,12 @@ def shell_state(left, busy=False, **fields):
     ("first", "second", "idle", "learned"),
     [
         ("[#1] go= ", "[#1] go= ", None, True),
-        ("[#1] go: ", "[#1] go: ", None, False),  # a question, perhaps
+        ("[#1] go: ", "[#1] go: ", None, False),  # may be a question
         ("Deploy [y/N] ", "Deploy [y/N] ", None, False),
-        ("[#1] go= rm ./", "[#1] go= ", None, False),  # one of them was typed ahead
-        (
-            "[#1] go: rm x",
-            "[#1] go: rm x",
-            None,
-            False,
-        ),  # ends in a word: typed ahead twice by a program
-        ("[#1] go= ", "[#1] go= ", 0.1, False),  # a person was there, and may have typed ahead
+        ("[#1] go= rm ./", "[#1] go= ", None, False),  # one command was typed ahead
+        # It ends in a word: a program may have typed ahead twice.
+        ("[#1] go: rm x", "[#1] go: rm x", None, False),
+        ("[#1] go= ", "[#1] go= ", 0.1, False),  # a person may have typed ahead
         ("[#1] go= ", "[#1] go= ", 60.0, True),
     ],
 )
@@ -295,8 +288,11 @@ def test_a_prompt_is_learned_from_the_ends_of_two_commands(first, second, idle, 
 
 
 @pytest.mark.parametrize("typed, learned", [(9.0, True), (11.0, False)], ids=["before", "since"])
-def test_what_a_person_typed_since_our_command_was_entered_is_no_prompt(typed, learned):
-    """Found by the soak: the word that it had run came when a draft stood there already, and the draft became the prompt."""
+def test_words_that_a_person_typed_after_our_command_are_not_a_prompt(typed, learned):
+    """The soak found this: the report that the command had run came late.
+
+    A person's draft stood on the line by then, and was learned as a prompt.
+    """
     memory = Memory()
     memory.see(shell_state("dev$ "), True, 9.5, 9.5)
     memory.note_ran(10.0)
@@ -305,7 +301,7 @@ def test_what_a_person_typed_since_our_command_was_entered_is_no_prompt(typed, l
     assert (memory.learned().prompts == ("wwwww-",)) is learned
 
 
-def test_a_prompt_that_has_not_stood_yet_is_not_learned():
+def test_a_prompt_that_was_not_still_is_not_learned():
     memory = Memory()
     for now, state in enumerate(
         [
@@ -319,18 +315,17 @@ def test_a_prompt_that_has_not_stood_yet_is_not_learned():
     assert memory.learned().prompts == ()
 
 
-def test_who_sat_at_the_pane_last():
+def test_the_last_key_of_an_attached_person_is_found():
     now = 1000.0
     assert human_idle(["990 0 .attached %1"], "%2", now) is None
-    assert (
-        human_idle(["990 1 .attached %1 %2 "], "%1", now) is None
-    )  # a control client does not tell its keys
+    # tmux does not record the keys of a control client.
+    assert human_idle(["990 1 .attached %1 %2 "], "%1", now) is None
     assert human_idle(["990 0 . %1", "997 0 .focused %1"], "%1", now) == 2.0
-    assert human_idle(["1001 0 . %1"], "%1", now) == 0.0  # a clock that was set back
+    assert human_idle(["1001 0 . %1"], "%1", now) == 0.0  # the clock was set back
 
 
-def test_a_screen_is_never_said_to_have_stood_still_for_longer_than_it_was_seen_to():
-    """The first answer came late, the second question was early: what lies between them is all that is known."""
+def test_a_screen_counts_as_still_only_between_the_first_answer_and_the_next_request():
+    """A look shows some moment between its request and its answer, but not which one."""
     memory, state = Memory(), PaneState("", 1, "%0", 2)
     memory.see(state, True, asked=1.0, now=5.0)
     assert memory.still == 0

@@ -1,8 +1,9 @@
-"""What older versions of real agents showed, by hand: their first questions, their pickers, and words in their composers.
+"""Screens of older versions of real agents, copied by hand: first questions, pickers and drafts.
 
-Claude Code 2.1.197, Codex 0.169.0, Gemini CLI 0.61.0, aider 0.86.2, in a pane of 110 columns. Frames are shortened;
-rows that say nothing to the rules are left out. Claude Code and Gemini CLI hide the cursor, but it is there.
-Whole screens, of ten agents, are in test_agent_screens.py.
+The versions are Claude Code 2.1.197, Codex 0.169.0, Gemini CLI 0.61.0 and aider 0.86.2, in a pane
+of 110 columns. Frames are shortened, and rows that no rule reads are left out. Claude Code and
+Gemini CLI hide the terminal's cursor, but place it. test_agent_screens.py has whole screens of ten
+agents.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ LINE = "─" * 110
 
 
 def pane(agent: str, picture: str) -> PaneState:
-    """Without a █ the cursor is hidden, below all."""
+    """A picture as a snapshot; without a █ the cursor is hidden, below the last row."""
     shown = agent in ("codex", "aider") and "█" in picture
     where = picture if "█" in picture else picture + "\n█"
     return drawn(where, " ".join(ARGV[agent]), RAW, width=110, height=36, cursor_shown=shown)
@@ -35,24 +36,53 @@ def pane(agent: str, picture: str) -> PaneState:
 IDLE = [
     (
         "claude",
-        f"Opus 4.8 (1M context) · API Usage Billing\n\n{LINE}\n❯ █\n{LINE}\n  ? for shortcuts · ← for agents\n\n",
+        (
+            "Opus 4.8 (1M context) · API Usage Billing\n\n"
+            f"{LINE}\n"
+            "❯ █\n"
+            f"{LINE}\n"
+            "  ? for shortcuts · ← for agents\n\n"
+        ),
     ),
     (
         "codex",
-        "  >_ OpenAI Codex (v0.169.0)\n     /tmp/work\n\n› █░Ask Codex to do anything░\n\n  GPT-6.1-Sol default · /tmp/work\n  ← for agents · ? for shortcuts     ⚠ 1 warning · f2 to view",
+        (
+            "  >_ OpenAI Codex (v0.169.0)\n"
+            "     /tmp/work\n\n"
+            "› █░Ask Codex to do anything░\n\n"
+            "  GPT-6.1-Sol default · /tmp/work\n"
+            "  ← for agents · ? for shortcuts     ⚠ 1 warning · f2 to view"
+        ),
     ),
     (
         "codex",
-        "■ Conversation interrupted - use /feedback if something went wrong\n\n\n› █░Ask Codex to do anything░\n\n  GPT-6.1-Sol default · /tmp/work",
+        (
+            "■ Conversation interrupted - use /feedback if something went wrong\n\n\n"
+            "› █░Ask Codex to do anything░\n\n"
+            "  GPT-6.1-Sol default · /tmp/work"
+        ),
     ),
     (
         "gemini",
-        f"ℹ User cancelled the request.\n\n                ? for shortcuts\n{LINE}\n Shift+Tab to accept edits\n\n > █░  Type your message or @path/to/file░\n\n workspace (/directory)   sandbox   /model\n /tmp/work   no sandbox   Auto",
+        (
+            "ℹ User cancelled the request.\n\n"
+            "                ? for shortcuts\n"
+            f"{LINE}\n"
+            " Shift+Tab to accept edits\n\n"
+            " > █░  Type your message or @path/to/file░\n\n"
+            " workspace (/directory)   sandbox   /model\n"
+            " /tmp/work   no sandbox   Auto"
+        ),
     ),
     ("aider", f"Repo-map: using 4096 tokens, auto refresh\n{LINE}\n> █"),
     (
         "aider",
-        f"https://aider.chat/HISTORY.html#release-notes\nWould you like to see what's new in this version? (Y)es/(N)o [Yes]: n\n{LINE}\n> █",
+        (
+            "https://aider.chat/HISTORY.html#release-notes\n"
+            "Would you like to see what's new in this version? (Y)es/(N)o [Yes]: n\n"
+            f"{LINE}\n"
+            "> █"
+        ),
     ),
 ]
 
@@ -66,24 +96,43 @@ def test_a_real_agent_that_waits_for_its_user_is_ready(agent, picture):
 NOT_NOW = [
     (
         "claude",
-        f"✻ Unable to connect to API (ConnectionRefused) · Retrying in 15s · attempt 6/10\n\n{LINE}\n❯ █\n{LINE}\n  esc to interrupt · ← for agents",
+        (
+            "✻ Unable to connect to API (ConnectionRefused) · Retrying in 15s · attempt 6/10\n\n"
+            f"{LINE}\n"
+            "❯ █\n"
+            f"{LINE}\n"
+            "  esc to interrupt · ← for agents"
+        ),
         "working",
     ),
     (
         "claude",
-        " Claude Code'll be able to read, edit, and execute files here.\n\n Security guide\n\n ❯ 1. Yes, I trust this folder\n   2. No, exit\n\n Enter to confirm · Esc to cancel",
+        (
+            " Claude Code'll be able to read, edit, and execute files here.\n\n"
+            " Security guide\n\n"
+            " ❯ 1. Yes, I trust this folder\n"
+            "   2. No, exit\n\n"
+            " Enter to confirm · Esc to cancel"
+        ),
         "only a person",
     ),
     (
         "claude",
-        "  Select model\n\n  ❯ 1. Default (recommended) ✔  Use the default model\n    2. Opus      Best for everyday\n\n  ● High effort (default) ←/→ to adjust\n\n  Enter to set as default · Esc to cancel",
+        (
+            "  Select model\n\n"
+            "  ❯ 1. Default (recommended) ✔  Use the default model\n"
+            "    2. Opus      Best for everyday\n\n"
+            "  ● High effort (default) ←/→ to adjust\n\n"
+            "  Enter to set as default · Esc to cancel"
+        ),
         "only a person",
     ),
+    # After Ctrl-R, in version 2.1.332 on the main screen.
     (
         "claude",
         f"✻ Cogitated for 0s\n\n{LINE}\n❯ \n{LINE}\n  search prompts: █ ⏸ manual mode on",
         "",
-    ),  # ^R, 2.1.332 on the main screen
+    ),
     (
         "claude",
         f"{LINE}\n❯ my own half draft█\n{LINE}\n       Ctrl+Y to paste deleted text",
@@ -91,22 +140,44 @@ NOT_NOW = [
     ),
     (
         "codex",
-        "  Choose how you want to use Codex.\n\n> 1. Sign in with ChatGPT\n     Usage included with Plus\n\n  2. Sign in with Device Code\n\n  Press enter to continue",
+        (
+            "  Choose how you want to use Codex.\n\n"
+            "> 1. Sign in with ChatGPT\n"
+            "     Usage included with Plus\n\n"
+            "  2. Sign in with Device Code\n\n"
+            "  Press enter to continue"
+        ),
         "only a person",
     ),
     (
         "codex",
-        "> Use your own OpenAI API key for usage-based billing\n\n╭API key────╮\n│sk-fake    │\n╰───────────╯\n\n  Press enter to save\n  Press esc to go back",
+        (
+            "> Use your own OpenAI API key for usage-based billing\n\n"
+            "╭API key────╮\n"
+            "│sk-fake    │\n"
+            "╰───────────╯\n\n"
+            "  Press enter to save\n"
+            "  Press esc to go back"
+        ),
         "",
     ),
     (
         "codex",
-        "  Trust this folder? Codex can read, edit, and run files here.\n\n› 1. Trust and continue\n  2. Back to Agent Command Center\n\n  enter continue · esc back",
+        (
+            "  Trust this folder? Codex can read, edit, and run files here.\n\n"
+            "› 1. Trust and continue\n"
+            "  2. Back to Agent Command Center\n\n"
+            "  enter continue · esc back"
+        ),
         "only a person",
     ),
     (
         "codex",
-        "◦ Working (3s • esc to interrupt)\n\n\n› █░Ask Codex to do anything░\n\n  GPT-6.1-Sol default · /tmp/work",
+        (
+            "◦ Working (3s • esc to interrupt)\n\n\n"
+            "› █░Ask Codex to do anything░\n\n"
+            "  GPT-6.1-Sol default · /tmp/work"
+        ),
         "working",
     ),
     (
@@ -116,28 +187,58 @@ NOT_NOW = [
     ),
     (
         "codex",
-        "  Select Model and Effort\n\n› 1. GPT-6.1-Sol (current)  Latest workhorse model\n  2. GPT-6-Astra\n\n  enter select · esc back",
+        (
+            "  Select Model and Effort\n\n"
+            "› 1. GPT-6.1-Sol (current)  Latest workhorse model\n"
+            "  2. GPT-6-Astra\n\n"
+            "  enter select · esc back"
+        ),
         "only a person",
     ),
     ("codex", "› my own half draft█\n\n  GPT-6.1-Sol default · /tmp/work", "not empty"),
     (
         "gemini",
-        "╭────╮\n│ Do you trust the files in this folder? │\n│ ● 1. Trust folder (work) │\n│   2. Trust parent folder │\n│   3. Don't trust │\n╰────╯",
+        (
+            "╭────╮\n"
+            "│ Do you trust the files in this folder? │\n"
+            "│ ● 1. Trust folder (work) │\n"
+            "│   2. Trust parent folder │\n"
+            "│   3. Don't trust │\n"
+            "╰────╯"
+        ),
         "only a person",
     ),
     (
         "gemini",
-        "│ Enter Gemini API Key │\n│ ╭────╮ │\n│ │ fake │ │\n│ ╰────╯ │\n│ (Press Enter to submit, Esc to cancel, Ctrl+C to clear stored key) │",
+        (
+            "│ Enter Gemini API Key │\n"
+            "│ ╭────╮ │\n"
+            "│ │ fake │ │\n"
+            "│ ╰────╯ │\n"
+            "│ (Press Enter to submit, Esc to cancel, Ctrl+C to clear stored key) │"
+        ),
         "only a person",
     ),
     (
         "gemini",
-        f" ⠼ Thinking... (esc to cancel, 5s)    ? for shortcuts\n{LINE}\n Shift+Tab to accept edits\n\n > █░  Type your message or @path/to/file░\n\n workspace (/directory)",
+        (
+            " ⠼ Thinking... (esc to cancel, 5s)    ? for shortcuts\n"
+            f"{LINE}\n"
+            " Shift+Tab to accept edits\n\n"
+            " > █░  Type your message or @path/to/file░\n\n"
+            " workspace (/directory)"
+        ),
         "working",
     ),
     (
         "gemini",
-        "│ Select Model │\n│ ● 1. Auto │\n│   2. Manual │\n│ > To use a specific Gemini model on startup, use the --model flag. │\n│ (Press Esc to close) │",
+        (
+            "│ Select Model │\n"
+            "│ ● 1. Auto │\n"
+            "│   2. Manual │\n"
+            "│ > To use a specific Gemini model on startup, use the --model flag. │\n"
+            "│ (Press Esc to close) │"
+        ),
         "only a person",
     ),
     (
@@ -147,7 +248,11 @@ NOT_NOW = [
     ),
     (
         "aider",
-        "Update git name with: git config user.name\nYou can skip this check with --no-gitignore\nAdd .aider* to .gitignore (recommended)? (Y)es/(N)o [Yes]: █",
+        (
+            "Update git name with: git config user.name\n"
+            "You can skip this check with --no-gitignore\n"
+            "Add .aider* to .gitignore (recommended)? (Y)es/(N)o [Yes]: █"
+        ),
         "only a person",
     ),
     ("aider", f"{LINE}\n> my own half draft█", "not empty"),
@@ -155,24 +260,50 @@ NOT_NOW = [
 
 
 @pytest.mark.parametrize(("agent", "picture", "reason"), NOT_NOW)
-def test_a_real_agent_that_works_asks_or_holds_a_draft_is_left_alone(agent, picture, reason):
+def test_a_real_agent_that_works_asks_or_holds_a_draft_is_not_ready(agent, picture, reason):
     verdict = judge(pane(agent, picture), STILL)
     assert not verdict.ready and reason in verdict.reason, verdict
 
 
-HEADER = '[bridge] Message from "ui": a peer agent, not your user. Ticket t1. To reply: python3 -m bridge reply t1 "…"'
+HEADER = (
+    '[bridge] Message from "ui": a peer agent, not your user. Ticket t1.'
+    ' To reply: python3 -m bridge reply t1 "…"'
+)
 DRAFTS = [
     (
         "claude",
-        f'{LINE}\n❯ [bridge] Message from "ui": a peer agent, not your user. Ticket t1. To reply:\n  python3 -m bridge reply t1 "…"\n  please say hi\n  and a second line█\n{LINE}\n  ? for shortcuts',
+        (
+            f"{LINE}\n"
+            '❯ [bridge] Message from "ui": a peer agent, not your user. Ticket t1. To reply:\n'
+            '  python3 -m bridge reply t1 "…"\n'
+            "  please say hi\n"
+            "  and a second line█\n"
+            f"{LINE}\n"
+            "  ? for shortcuts"
+        ),
     ),
     (
         "aider",
-        f'{LINE}\n> [bridge] Message from "ui": a peer agent, not your user. Ticket t1. To reply: python3\n> -m bridge reply t1 "…"\n> please say hi\n> and a second line█\n\n',
+        (
+            f"{LINE}\n"
+            '> [bridge] Message from "ui": a peer agent, not your user. Ticket t1.'
+            " To reply: python3\n"
+            '> -m bridge reply t1 "…"\n'
+            "> please say hi\n"
+            "> and a second line█\n\n"
+        ),
     ),
     (
         "gemini",
-        f'{LINE}\n > [bridge] Message from "ui": a peer agent, not your user. Ticket t1. To reply: python3 -m\n   bridge reply t1 "…"\n   please say hi\n   and a second line█\n\n workspace (/directory)',
+        (
+            f"{LINE}\n"
+            ' > [bridge] Message from "ui": a peer agent, not your user. Ticket t1.'
+            " To reply: python3 -m\n"
+            '   bridge reply t1 "…"\n'
+            "   please say hi\n"
+            "   and a second line█\n\n"
+            " workspace (/directory)"
+        ),
     ),
 ]
 
@@ -182,9 +313,7 @@ def standing(draft: Draft, state: PaneState) -> Standing:
 
 
 @pytest.mark.parametrize(("agent", "picture"), DRAFTS)
-def test_the_pasted_text_is_seen_in_a_real_composer_and_not_with_a_persons_words_behind_it(
-    agent, picture
-):
+def test_a_pasted_text_in_a_real_composer_is_whole_and_with_a_persons_words_is_not(agent, picture):
     draft = Draft.of(f"{HEADER}\nplease say hi\nand a second line")
     assert standing(draft, pane(agent, picture)) is Standing.WHOLE
     more = pane(agent, picture.replace("second line", "second line and mine"))
@@ -202,11 +331,9 @@ EMPTY = [
 
 
 @pytest.mark.parametrize(("agent", "composer"), EMPTY)
-def test_an_empty_input_under_a_transcript_that_ends_with_the_text_is_no_draft(agent, composer):
-    draft, state = (
-        Draft.of(f"{HEADER}\nplease say hi\nand a second line"),
-        pane(agent, f"{SAID}\n{composer}"),
-    )
+def test_an_empty_input_under_a_transcript_that_ends_with_the_text_is_empty(agent, composer):
+    draft = Draft.of(f"{HEADER}\nplease say hi\nand a second line")
+    state = pane(agent, f"{SAID}\n{composer}")
     assert standing(draft, state) is Standing.EMPTY and draft.is_told(state)
 
 

@@ -1,4 +1,4 @@
-"""A respawned pane has another terminal; the old one's number soon belongs to somebody else."""
+"""A respawned pane has a new terminal. The kernel may give the old number to another pane."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ import sys
 from panes import AGENTS, deliver, run, ticket, until
 
 
-def test_the_terminal_that_is_read_is_the_present_one(server):
-    """Found by the soak: readiness and form were judged by the terminal of another pane."""
+def test_a_look_reads_the_current_terminal_of_the_pane(server):
+    """The soak found this: the terminal of another pane decided readiness and form."""
     pane = server.open("cat")
     old = pane.get("pane_tty")
-    holder = os.open(
-        old, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK
-    )  # keeps the number in use: the new terminal gets another
+    # The open descriptor keeps the number in use, so the new terminal gets another one.
+    holder = os.open(old, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
     log = server.folder / "respawned-messages"
     injector = pane.injector(form="agent")
 

@@ -1,4 +1,4 @@
-"""Texts of several tickets in one pane: none is pasted behind another that still waits for its Enter (issue 9, H6)."""
+"""Several tickets for one pane: no text is pasted behind another that still waits for its Enter."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from panes import QUICK, deliver, run, ticket, until
 from bridge.errors import PaneNotReady
 
 
-def test_no_text_is_pasted_while_another_is_on_its_way(server):
-    """The program shows a paste after 600 ms, and its composer looks empty until then."""
+def test_no_text_is_pasted_while_another_one_is_not_shown_yet(server):
+    """The program shows a paste after 600 ms. Its composer looks empty until then."""
     pane = server.agent("--slow", "0.6")
 
     async def agent(name: str):
@@ -30,7 +30,7 @@ def test_no_text_is_pasted_while_another_is_on_its_way(server):
     )
 
 
-def test_a_text_that_waits_for_its_enter_keeps_others_out(server):
+def test_a_text_that_waits_for_its_enter_prevents_other_pastes(server):
     pane = server.agent("--slow", "1.4")
 
     async def scenario():

@@ -1,4 +1,4 @@
-"""Laws of a shell's line: wrapped at any width, with the cursor anywhere, it is empty exactly when it holds nothing."""
+"""Law of a shell's line: at any width and cursor position, it is ready exactly when it is empty."""
 
 from __future__ import annotations
 
@@ -42,7 +42,11 @@ LINE = st.one_of(
 
 
 def draw(argv: str, prompt: str, right: str, line: str, cursor: int, width: int) -> PaneState:
-    """The line wraps at the edge; a right prompt stands in its first row, if two columns are left between them."""
+    """Draw the line as a shell does.
+
+    The line wraps at the edge. A right prompt stands in its first row, if at least two columns
+    separate the two.
+    """
     *above, first = prompt.split("\n")
     rows, place = [first], (text_width(first), 0)
     used = text_width(first)
@@ -59,7 +63,8 @@ def draw(argv: str, prompt: str, right: str, line: str, cursor: int, width: int)
     rows[0] += " " * room + right if right and len(rows) == 1 and room >= 2 else ""
     screen = [*EARLIER, *above, *rows, "", ""]
     return PaneState(
-        "", 1, "%0", 2, cursor_x=place[0], cursor_y=len(EARLIER) + len(above) + place[1], width=width,
+        "", 1, "%0", 2,
+        cursor_x=place[0], cursor_y=len(EARLIER) + len(above) + place[1], width=width,
         height=len(screen), rows=tuple(screen), command=argv,
         terminal=Terminal(known=True, canonical=False, echo=False, own=True, argv=(argv,)),
     )  # fmt: skip
@@ -76,19 +81,19 @@ def draw(argv: str, prompt: str, right: str, line: str, cursor: int, width: int)
 @example(shell=PROMPTS[5], line="  b", place=0.0, width=60, knows=False)
 @example(shell=PROMPTS[4], line="a" * 59 + "🇩🇪$ ", place=1.0, width=33, knows=False)
 @example(shell=PROMPTS[9], line="✗ ", place=1.0, width=29, knows=False)
-def test_a_line_is_empty_exactly_when_it_holds_nothing(shell, line, place, width, knows):
+def test_a_shell_is_ready_exactly_when_its_line_is_empty(shell, line, place, width, knows):
     argv, prompt, right = shell
     cursor = round(place * sum(1 for _ in clusters(line)))
     if line and (text_width(line) == 0 or (cursor == 0 and not line.strip())):
-        return  # blanks behind the cursor do not show
+        return  # blanks after the cursor do not show
     state = draw(argv, prompt, right, line, cursor, width)
     learned = Learned(prompts=(prompt.rpartition("\n")[2],) if knows else ())
     verdict = judge(state, learned)
     assert verdict.ready is (line == ""), (verdict, state.rows, state.cursor_x, state.cursor_y)
 
 
-def test_a_row_is_full_by_the_columns_of_a_terminal_that_joins_no_skin_tone_to_its_emoji():
-    """As tmux 3.3a and readline: four columns for this one, of which we count two."""
+def test_a_row_is_full_by_the_columns_of_a_terminal_that_does_not_join_skin_tones():
+    """tmux 3.3a and readline give this emoji four columns, and text_width gives it two."""
     rows = ("$ echo 👍🏽" + "a" * 30, "a > ", "")
     terminal = Terminal(known=True, canonical=False, echo=False, own=True, argv=("bash",))
     state = PaneState(

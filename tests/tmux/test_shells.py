@@ -1,4 +1,4 @@
-"""Shells and REPLs in a real tmux: one constant command, whatever the body says."""
+"""Shells and REPLs in a real tmux get one constant command, which no body can change."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHELLS = {
     "fish": "fish --no-config",
     "dash": "dash",
 }
-# What would be executed by some shell, in some form other than a constant command.
+# Bodies that some shell would execute if they were typed in any form.
 HOSTILE = [
     "$(touch PWNED)",
     "`touch PWNED`",
@@ -73,13 +73,13 @@ def test_no_hostile_body_is_executed(server, shell, tmp_path):
 @pytest.mark.parametrize(
     "ticket_id", ["a b", "$(touch PWNED)", "'", "-rf", "ünï", "x" * 65, "#{pid}", "a,b}c"]
 )
-def test_an_odd_id_travels_as_base64(server, ticket_id):
+def test_an_id_with_special_characters_is_sent_as_base64(server, ticket_id):
     pane = server.open(SHELLS["bash"])
     run(deliver(pane.injector(), ticket(ticket_id=ticket_id)))
     pane.wait_shown("python3 -m bridge show --id64 ")
     assert not (server.folder / "PWNED").exists()
 
-    async def again():  # the mark of an odd id is found again
+    async def again():  # the mark of such an id must be found
         return await pane.injector().inject(ticket(ticket_id=ticket_id))
 
     run(again())
@@ -103,13 +103,17 @@ def test_a_repl_gets_the_command_in_its_own_language(server, command, tmp_path):
 
 LINE_EDITORS = {
     "repl.js": "require('repl').start('> ')",
-    "lines.js": "require('readline').createInterface({input: process.stdin, output: process.stdout, prompt: '> '}).on('line', line => require('child_process').execSync(line)).prompt()",
+    "lines.js": (
+        "require('readline')"
+        ".createInterface({input: process.stdin, output: process.stdout, prompt: '> '})"
+        ".on('line', line => require('child_process').execSync(line)).prompt()"
+    ),
 }
 
 
 @pytest.mark.parametrize("script", LINE_EDITORS)
 def test_no_text_is_typed_into_a_line_editor_that_may_execute_it(server, script):
-    """Node's is in raw mode, as an agent's composer is."""
+    """Node's line editor uses raw mode, as an agent's composer does."""
     (server.folder / script).write_text(LINE_EDITORS[script])
     pane = server.open(f"node {script}")
     pane.wait_shown(">")
@@ -146,7 +150,7 @@ def test_no_text_is_typed_into_a_line_editor_that_may_execute_it(server, script)
         ("bash --norc", ["cat foo > ", ""], "not empty"),
     ],
 )
-def test_a_line_under_way_is_left_alone(server, command, keys, reason):
+def test_an_unfinished_line_is_not_ready(server, command, keys, reason):
     pane = server.open(command)
 
     async def scenario():
@@ -156,7 +160,7 @@ def test_a_line_under_way_is_left_alone(server, command, keys, reason):
         if keys[1]:
             pane.keys(keys[1])
         before = until(
-            lambda: pane.screen() if pane.get("cursor_x") != "0" else "", "the keys have come"
+            lambda: pane.screen() if pane.get("cursor_x") != "0" else "", "the echo of the keys"
         )
         await wait_reason(injector, reason)
         with pytest.raises(PaneNotReady):
@@ -167,7 +171,7 @@ def test_a_line_under_way_is_left_alone(server, command, keys, reason):
     assert "bridge show" not in pane.screen()
 
 
-def test_zsh_right_prompt_is_no_text_of_a_person(server):
+def test_a_right_prompt_of_zsh_is_not_a_persons_text(server):
     pane = server.open(SHELLS["zsh-rprompt"])
 
     async def scenario():
@@ -182,8 +186,8 @@ def test_zsh_right_prompt_is_no_text_of_a_person(server):
     assert run(scenario()).verified
 
 
-def test_a_line_under_way_is_deferred_and_then_delivered(server):
-    """A person half-way through a line; their line ends; the ticket follows."""
+def test_a_ticket_waits_until_an_unfinished_line_is_entered(server):
+    """A person types half a line, later finishes and enters it, and then the ticket follows."""
     pane = server.open(SHELLS["bash"])
 
     async def scenario():
@@ -200,7 +204,7 @@ def test_a_line_under_way_is_deferred_and_then_delivered(server):
     assert "\nmine-is-whole" in pane.screen()
 
 
-def test_an_unusual_prompt_is_ready_by_the_users_pattern(server):
+def test_an_unusual_prompt_is_ready_with_the_users_pattern(server):
     pane = server.open("env PS1='[#1] go: ' bash --norc --noprofile")
 
     async def scenario():
@@ -221,9 +225,8 @@ def test_an_unusual_prompt_is_learned_after_two_commands(server):
             pane.type(f"sleep 0.5; echo done-$(({number} + 7))")
             pane.keys("Enter")
             await wait_reason(injector, "running")
-            shown_since = (
-                None  # a watcher keeps looking; a prompt is believed once it has stood for a moment
-            )
+            # Look repeatedly, as a watcher does: a prompt is learned only after a short time.
+            shown_since = None
             while shown_since is None or asyncio.get_running_loop().time() - shown_since < 0.6:
                 await injector.explain()
                 if shown_since is None and f"done-{number + 7}" in pane.screen():
@@ -241,6 +244,6 @@ def test_the_marker_of_the_push_design_is_a_prompt(server):
 @pytest.mark.parametrize(
     "wrapper", ["sh -c 'python3 -q; sleep 1'", "bash -c 'bash --norc; sleep 1'"]
 )
-def test_a_program_below_a_shell_that_carries_it_is_seen(server, wrapper):
+def test_a_program_that_runs_below_a_shell_command_is_recognized(server, wrapper):
     pane = server.open(wrapper)
     assert run(deliver(pane.injector(), ticket())).form in ("repl", "shell")

@@ -1,4 +1,4 @@
-"""One pane, one agent: within a process, between processes, and after they have ended."""
+"""A pane serves one agent at a time: within a process, between processes, and after they ended."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OTHERS = st.text(alphabet=st.sampled_from("a=1.0-+ \t#{}'\";,é"), max_size=30)
     st.lists(st.tuples(AGENTS, st.integers(1, 1 << 22), st.integers(0, 1 << 40)), max_size=5),
     OTHERS,
 )
-def test_what_is_written_is_read_and_all_else_is_passed_over(tenants, other):
+def test_written_tenants_are_read_back_and_other_text_is_ignored(tenants, other):
     known = [Tenant(mark_of(agent), f"{pid}.{start}") for agent, pid, start in tenants]
     assert read_tenants(" ".join(map(str, known))) == known
     assert [one.agent for one in known] == [agent for agent, _, _ in tenants]
@@ -36,7 +36,7 @@ def test_what_is_written_is_read_and_all_else_is_passed_over(tenants, other):
 
 @pytest.fixture
 def stranger():
-    """Another process that lives."""
+    """Another process, which is alive."""
     process = subprocess.Popen(["sleep", "1000"])
     yield process
     process.kill()
@@ -58,17 +58,14 @@ async def found(handle):
 
 
 def said(handle) -> list[str]:
-    """The agents that the pane names."""
+    """Return the agents that the pane's option names."""
     return [tenant.agent for tenant in read_tenants(handle.get(OPTION))]
 
 
 def test_a_second_agent_is_refused_until_the_first_has_left(own, pane):
     async def scenario():
-        lucy, bob, there = (
-            tenancy(own, "lucy"),
-            tenancy(own, "bob with blanks, #{pid}"),
-            await found(pane),
-        )
+        lucy, bob = tenancy(own, "lucy"), tenancy(own, "bob with blanks, #{pid}")
+        there = await found(pane)
         for _ in range(2):
             await lucy.take(there)
         with pytest.raises(
@@ -87,7 +84,7 @@ def test_a_second_agent_is_refused_until_the_first_has_left(own, pane):
     run(scenario())
 
 
-def test_of_many_that_come_at_once_one_gets_it(own, pane):
+def test_one_of_many_concurrent_agents_gets_the_pane(own, pane):
     async def scenario():
         there = await found(pane)
         outcomes = await asyncio.gather(
@@ -100,7 +97,7 @@ def test_of_many_that_come_at_once_one_gets_it(own, pane):
     run(scenario())
 
 
-def test_agents_that_share_it_are_all_there_and_have_one_turn(own, pane):
+def test_agents_that_share_a_pane_are_all_named_and_share_one_turn(own, pane):
     async def scenario():
         there, elsewhere, turns = await found(pane), await found(own.open("cat")), PaneTurns()
         agents = [tenancy(own, f"agent-{number}", turns) for number in range(8)]
@@ -113,7 +110,7 @@ def test_agents_that_share_it_are_all_there_and_have_one_turn(own, pane):
             await other.take(elsewhere)
             assert other.turn() is not held
         del held
-        assert not list(turns._turns), "a turn that is not held is forgotten"
+        assert not list(turns._turns), "a turn that is not held was kept"
         for agent in agents[1:]:
             await agent.leave()
         assert said(pane) == ["agent-0"]
@@ -121,7 +118,7 @@ def test_agents_that_share_it_are_all_there_and_have_one_turn(own, pane):
     run(scenario())
 
 
-def test_another_process_that_lives_is_respected_even_where_agents_share(own, pane, stranger):
+def test_a_tenant_of_another_live_process_is_respected_even_with_sharing(own, pane, stranger):
     own("set-option", "-p", "-t", pane.id, OPTION, f"bob={process_name(stranger.pid)}")
 
     async def scenario():
@@ -144,12 +141,12 @@ def test_another_process_that_lives_is_respected_even_where_agents_share(own, pa
     run(scenario())
 
 
-def test_a_later_process_with_the_same_id_is_another_one(stranger):
+def test_a_later_process_with_the_same_id_is_a_different_one(stranger):
     assert is_alive(process_name(stranger.pid))
     assert not is_alive(f"{stranger.pid}.1")
-    assert is_alive(f"{stranger.pid}.0")  # its start could not be read: where there is no /proc
+    assert is_alive(f"{stranger.pid}.0")  # 0: without /proc the start time is unknown
     stranger.kill()
-    with open(f"/proc/{stranger.pid}/stat") as stat:  # not waited for yet
+    with open(f"/proc/{stranger.pid}/stat") as stat:  # a zombie until `wait` below
         while stat.read().rpartition(")")[2].split()[0] != "Z":
             stat.seek(0)
     assert not is_alive(f"{stranger.pid}.0")
@@ -160,7 +157,7 @@ def test_a_later_process_with_the_same_id_is_another_one(stranger):
 @pytest.mark.parametrize(
     "value", ["", "x#{y},}", "lucy", "bob=1", "a b c", '\'"$(touch PWNED)" ; kill-server']
 )
-def test_whatever_stood_there_is_replaced(own, pane, value):
+def test_any_other_value_of_the_option_is_replaced(own, pane, value):
     own("set-option", "-p", "-t", pane.id, OPTION, value)
 
     async def scenario():
@@ -170,7 +167,7 @@ def test_whatever_stood_there_is_replaced(own, pane, value):
     assert said(pane) == ["lucy"]
 
 
-def test_before_tmux_3_a_pane_has_no_options_and_a_global_one_bears_its_number(own, pane):
+def test_before_tmux_3_a_global_option_contains_the_panes_number(own, pane):
     async def scenario():
         there, elsewhere = [
             replace(await found(handle), per_pane=False) for handle in (pane, own.open("cat"))
@@ -188,7 +185,7 @@ def test_before_tmux_3_a_pane_has_no_options_and_a_global_one_bears_its_number(o
     run(scenario())
 
 
-def test_a_pane_that_is_gone_is_lost_and_needs_no_leave(own, pane):
+def test_take_raises_pane_lost_for_a_killed_pane_and_leave_does_not(own, pane):
     own("new-session", "-d", "-s", "witness", "exec cat")
 
     async def scenario():

@@ -1,4 +1,7 @@
-"""What a person typed ahead into a shell without a line editor: the kernel has it, and no screen shows it."""
+"""Words that a person typed ahead into a shell without a line editor.
+
+The kernel's line buffer holds them, and the screen does not show them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ DASH = "env 'PS1=dev$ ' dash"
 
 
 def test_words_typed_ahead_of_a_clean_prompt_are_not_run_and_not_lost(server):
-    """They were typed while a command ran that then cleared the screen: nothing shows them."""
+    """They were typed while a command ran, which then cleared the screen."""
     (server.folder / "wait").write_text(
         "until [ -e go ]; do sleep 0.05; done; printf '\\033[H\\033[2J'\n"
     )
@@ -28,7 +31,7 @@ def test_words_typed_ahead_of_a_clean_prompt_are_not_run_and_not_lost(server):
         await injector.wait_ready()
         with pytest.raises(PaneNotReady, match="somebody typed ahead"):
             await injector.inject(ticket())
-        assert not (await injector.explain()).ready  # the words stand there now
+        assert not (await injector.explain()).ready  # the screen shows the words now
         pane.keys("Enter")
         until((server.folder / "typed-ahead").exists, "the person's own line")
         return await deliver(injector, ticket())
@@ -37,7 +40,7 @@ def test_words_typed_ahead_of_a_clean_prompt_are_not_run_and_not_lost(server):
     pane.wait_shown("No module named bridge")
 
 
-def test_an_empty_line_gets_the_command_below_the_reprint_again_and_again(server):
+def test_an_empty_line_gets_the_command_below_the_reprint_each_time(server):
     pane = server.open(DASH)
     pane.wait_shown("dev$")
 
@@ -58,22 +61,25 @@ def test_an_empty_line_gets_the_command_below_the_reprint_again_and_again(server
 
 
 @pytest.mark.parametrize("is_wiped", [True, False], ids=["wiped", "a line"])
-def test_blanks_up_to_the_edge_above_a_prompt_are_asked_of_the_kernel(server, is_wiped):
-    """Found by the soak: a wrapped line was wiped with blanks, Enter brought the next prompt, and the pane got nothing for ever."""
+def test_a_reprint_decides_whether_blanks_above_a_prompt_belong_to_a_line(server, is_wiped):
+    """The soak found this: the pane was never ready again after a wrapped line was deleted.
+
+    The deletion left blanks up to the right edge, and Enter brought the next prompt below them.
+    """
     pane = server.open(DASH, width=60)
     pane.wait_shown("dev$")
     if is_wiped:
         pane.type("x" * 60)
         pane.wait_shown("x" * 55)
         pane.keys(*["BSpace"] * 60)
-        until(lambda: pane.get("cursor_y") == "0", "the line is wiped")
+        until(lambda: pane.get("cursor_y") == "0", "the deletion of the line")
         pane.keys("Enter")
         until(
             lambda: (pane.get("cursor_x"), pane.get("cursor_y")) == ("5", "1"), "the prompt below"
         )
     else:
         pane.type(" " * 55 + "dev$ ")
-        until(lambda: pane.get("cursor_y") == "1", "a line that looks like it")
+        until(lambda: pane.get("cursor_y") == "1", "a line that looks the same")
 
     async def scenario():
         injector = pane.injector(settings=QUICK)
@@ -86,8 +92,8 @@ def test_blanks_up_to_the_edge_above_a_prompt_are_asked_of_the_kernel(server, is
     assert ("bridge show" in pane.screen()) is is_wiped
 
 
-def test_a_prompt_that_was_reprinted_and_left_so_is_ready(server):
-    """The watcher died behind ^R."""
+def test_a_prompt_with_a_leftover_reprint_is_ready(server):
+    """A watcher died after it sent ^R."""
     pane = server.open(DASH)
     pane.wait_shown("dev$")
     pane.keys("C-r")

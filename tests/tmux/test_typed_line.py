@@ -1,4 +1,4 @@
-"""Is it the command that stands on a shell's line, and nothing else? Wrapped anywhere, behind any prompt."""
+"""`holds_command`: a shell's line holds exactly the command, at any width and behind any prompt."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def holds(picture: str, prompt: str, command: str = COMMAND, width: int = 40) ->
 
 
 def wrapped(line: str, width: int, mark: str = "") -> str:
-    """`mark` stands at the end of each row that goes on."""
+    """Wrap a line; `mark` ends each row that continues."""
     rows, used = [""], 0
     for cluster, columns in clusters(line):
         if used + columns > width - len(mark):
@@ -40,7 +40,7 @@ def wrapped(line: str, width: int, mark: str = "") -> str:
     st.integers(15, 200),
     st.booleans(),
 )
-def test_a_command_is_known_behind_its_prompt_at_any_width(prompt, command, width, is_marked):
+def test_a_command_behind_its_prompt_is_found_at_any_width(prompt, command, width, is_marked):
     line = wrapped(prompt + command, width, "\\" if is_marked else "")
     assert holds(f"earlier output\n{line}█", prompt, command, width)
     assert holds(f"{'x' * width}\n{line}█".replace("x" * width, "earlier"), prompt, command, width)
@@ -53,7 +53,7 @@ def test_a_command_is_known_behind_its_prompt_at_any_width(prompt, command, widt
     st.text("ab$/.;|&日", min_size=1, max_size=9),
     st.floats(0, 1),
 )
-def test_with_anything_more_on_the_line_it_is_not(prompt, width, more, place):
+def test_a_line_with_additional_text_does_not_hold_the_command(prompt, width, more, place):
     index = round(place * len(COMMAND))
     line = COMMAND[:index] + more + COMMAND[index:]
     if "".join(line.split()) != "".join(COMMAND.split()):
@@ -64,21 +64,21 @@ def test_with_anything_more_on_the_line_it_is_not(prompt, width, more, place):
     ("picture", "width", "expected"),
     [
         (f"$ {COMMAND}█", 120, True),
-        (f"$ {COMMAND}█ and mine", 120, False),  # typed behind the cursor
-        (f"$ {COMMAND}█░ --suggested░", 120, True),  # fish and zsh suggest in faint letters
+        (f"$ {COMMAND}█ and mine", 120, False),  # text after the cursor
+        (f"$ {COMMAND}█░ --suggested░", 120, True),  # fish and zsh draw suggestions faint
         (f"$ {COMMAND}█" + " " * 12 + "12:34", 114, True),  # a right prompt
         (f"$ {COMMAND[:-1]}█", 120, False),
         (f"$ █{COMMAND}", 120, False),  # the cursor was moved
-        (f"ran before\n{COMMAND}█", 120, False),  # no prompt: a widget's line, a question
+        (f"ran before\n{COMMAND}█", 120, False),  # no prompt: may be a widget or a question
         (f"$ ls {COMMAND}█", 120, False),
         (f"Deploy? [y/N] {COMMAND}█", 120, False),
         ("$ █", 120, False),  # swallowed
         (f"$ {COMMAND}\n$ █", 120, False),  # it ran
-        (f"$ ls\n{COMMAND}█", 120, False),  # the row above is not full, so the line does not go on
+        (f"$ ls\n{COMMAND}█", 120, False),  # the row above is not full, so it did not wrap
         ("", 120, False),
     ],
 )  # fmt: skip
-def test_by_example(picture, width, expected):
+def test_holds_command_by_example(picture, width, expected):
     assert holds(picture, "$ ", width=width) is expected
 
 
@@ -86,5 +86,5 @@ def test_by_example(picture, width, expected):
     "garbage",
     ["ichohow T-1 >> DEPLOYS; ECHO DONE PROd", "[200~" + COMMAND, COMMAND[5:] + "~", "P" + COMMAND],
 )
-def test_what_vi_mode_makes_of_a_paste_is_not_the_command(garbage):
+def test_the_result_of_a_paste_in_vi_command_mode_is_not_the_command(garbage):
     assert not holds(f"$ {garbage}█", "$ ", width=200)

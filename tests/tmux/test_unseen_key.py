@@ -1,4 +1,4 @@
-"""A person's key that the program has not shown yet: tmux has heard of it, and so the Enter waits."""
+"""A person's key that the program has not shown yet delays the Enter, because tmux records it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from bridge.errors import PaneNotReady, TmuxError
 
 
 def test_no_enter_while_a_key_may_be_on_its_way_to_the_screen(server):
-    """Found by the soak: the Enter fell into an agent's burst rule, and the ticket passed for submitted."""
+    """The soak found this: an agent's burst rule read the Enter as text.
+
+    The ticket was recorded as submitted nevertheless.
+    """
     pane = server.agent("--slow", "0.5")
     person = Person(pane)
-
-    tmux = Meddling(
-        server.name, shows("hello from a peer"), lambda: person.press("h")
-    )  # the draft is shown; the key will be half a second later
+    # The draft is on the screen. The agent shows the key half a second later.
+    tmux = Meddling(server.name, shows("hello from a peer"), lambda: person.press("h"))
 
     async def scenario():
         injector = pane.injector(settings=replace(QUICK, verify_timeout=1500), tmux=tmux)
@@ -37,8 +38,8 @@ def test_no_enter_while_a_key_may_be_on_its_way_to_the_screen(server):
         person.leave()
 
 
-def test_no_enter_while_a_person_s_words_stand_behind_a_folded_paste(server):
-    """However long ago they were typed. Of the ticket only a mark is to be seen."""
+def test_no_enter_while_a_persons_words_stand_behind_a_folded_paste(server):
+    """This holds however long ago the words were typed. The screen shows a mark for the ticket."""
     pane = server.agent("--fold", "2")
     person = Person(pane)
     body = "one\ntwo\nthree\nfour"
@@ -71,10 +72,10 @@ def test_no_enter_while_a_person_s_words_stand_behind_a_folded_paste(server):
         (True, ["--hidden", "--fold", "2"]),
     ],
 )
-def test_a_ticket_whose_enter_was_swallowed_under_a_persons_words_is_not_called_submitted(
+def test_a_ticket_whose_enter_was_swallowed_under_a_persons_words_is_not_submitted(
     server, dies, flags
 ):
-    """They begin to type right after our Enter, which the agent did not take, and take it back later."""
+    """The person types right after our Enter, which the agent swallowed, and deletes that later."""
     pane = server.agent("--swallow", "1", *flags)
     person = Person(pane)
     words, body = "my own words", "one\ntwo\nthree\nfour"
@@ -110,7 +111,10 @@ def test_a_ticket_whose_enter_was_swallowed_under_a_persons_words_is_not_called_
 
 
 def test_no_second_enter_while_a_key_may_be_on_its_way_to_the_screen(server):
-    """Found by the soak: an agent that swallows an Enter and is slow to show what a person types got his words with the ticket."""
+    """The soak found this: an agent took a person's words together with the ticket.
+
+    The agent had swallowed the first Enter, and was slow to show the person's keys.
+    """
     pane = server.agent("--swallow", "1", "--slow", "1.2")
     person = Person(pane)
     tmux = Meddling(server.name, enter, lambda: person.press("my own words"))
@@ -137,7 +141,7 @@ def test_no_second_enter_while_a_key_may_be_on_its_way_to_the_screen(server):
         person.leave()
 
 
-def test_a_swallowed_enter_is_no_submission_though_he_scrolls_back_in_that_moment(server):
+def test_a_swallowed_enter_is_not_a_submission_if_a_person_scrolls_back_at_once(server):
     pane = server.agent("--swallow", "1")
     tmux = Meddling(server.name, enter, lambda: server("copy-mode", "-t", pane.id))
 
@@ -156,9 +160,7 @@ def test_a_swallowed_enter_is_no_submission_though_he_scrolls_back_in_that_momen
     assert len(until(pane.messages, "the message")) == 1
 
 
-def test_a_swallowed_enter_is_no_submission_though_tmux_does_not_answer_the_look_that_comes_next(
-    server,
-):
+def test_a_swallowed_enter_is_not_a_submission_if_tmux_fails_at_the_next_look(server):
     pane = server.agent("--swallow", "1")
     entered = []
 
@@ -187,10 +189,13 @@ def test_a_swallowed_enter_is_no_submission_though_tmux_does_not_answer_the_look
     ("program", "word"),
     [("agent", "paste-buffer"), ("agent", "send-keys"), ("shell", "paste-buffer")],
 )
-def test_a_key_after_the_last_look_stops_the_typing_though_no_program_has_shown_it(
+def test_a_key_after_the_last_look_prevents_the_typing_before_a_program_shows_it(
     server, program, word
 ):
-    """Found by the soak: a half line that came in the same moment went with the ticket. tmux itself has heard of the key."""
+    """The soak found this: a half line that a person typed just then was sent with the ticket.
+
+    tmux records the key, so its guard can check it.
+    """
     pane = (
         server.agent("--slow", "0.5")
         if program == "agent"
@@ -202,11 +207,10 @@ def test_a_key_after_the_last_look_stops_the_typing_though_no_program_has_shown_
         return int(server("list-clients", "-t", f"={pane.session}", "-F", "#{client_activity}"))
 
     def press():
-        before = last_key()  # at least two seconds old, or nothing would be typed
-        person.press(
-            "h" if program == "agent" else "\x15"
-        )  # the latter leaves nothing on the screen
-        until(lambda: last_key() > before, "tmux hearing of the key")
+        before = last_key()  # at least two seconds ago; otherwise nothing would be typed
+        # Ctrl-U does not change the shell's screen.
+        person.press("h" if program == "agent" else "\x15")
+        until(lambda: last_key() > before, "the key in tmux's record")
 
     tmux = Meddling(server.name, lambda argv, result: word in typed(argv), press, before=True)
 

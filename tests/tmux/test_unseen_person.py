@@ -1,4 +1,4 @@
-"""A person whose keys tmux does not tell: at a control client, as iTerm2's `tmux -CC` is one."""
+"""A person at a control client, whose keys tmux does not record, as at iTerm2's `tmux -CC`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bridge.tmux.state import PaneState
 
 
 class ControlPerson:
-    """A person at a control client of the test's own: what is typed goes in as send-keys, as iTerm2 does it."""
+    """A person at a control client, which types by send-keys, as iTerm2 does."""
 
     def __init__(self, pane) -> None:
         argv = ["tmux", "-u", "-L", pane.server.name, "-C", "attach", "-t", f"={pane.session}"]
@@ -59,8 +59,8 @@ def person(pane):
     there.leave()
 
 
-def test_a_key_of_a_control_client_holds_back_until_the_line_has_stood_still(pane, person):
-    """Backspace leaves the prompt as it was: only the looks in between can tell that a person was there."""
+def test_a_key_of_a_control_client_delays_a_ticket_until_the_line_was_still(pane, person):
+    """Backspace restores the empty prompt: only the looks in between show that a person typed."""
     settings = TmuxSettings(poll_min=20, poll_max=50, cool_down=0, quiet=1500)
 
     async def scenario():
@@ -90,39 +90,39 @@ def test_nothing_is_typed_while_a_person_types_through_a_control_client(pane, pe
     assert "show" not in pane.screen()
 
 
-def test_a_pane_of_another_window_of_that_session_is_in_front_of_the_person_too(own, pane, person):
-    """iTerm2 shows all windows of the session, whichever is tmux's active one."""
+def test_a_pane_in_another_window_of_the_session_has_an_unseen_person_too(own, pane, person):
+    """iTerm2 shows all windows of the session, not only tmux's active one."""
     own("new-window", "-t", f"={pane.session}:", "cat")
     other = own.open("cat")
     assert run(pane.injector(pane="0.0").look())[1].unseen_person
     assert not run(other.injector().look())[1].unseen_person
 
 
-def test_a_watcher_s_control_client_is_no_person(own):
+def test_a_watchers_control_client_is_not_a_person(own):
     pane = own.open("cat")
 
     async def scenario():
         async with client_of(own) as client:
             await connect(client)
-            assert not (await pane.injector().look())[1].unseen_person  # as another process sees it
+            # The first look is one of a process that did not attach the client.
+            assert not (await pane.injector().look())[1].unseen_person
             assert not (await pane.injector(tmux=client).look())[1].unseen_person
 
     run(scenario())
 
 
-def test_a_control_client_that_is_shown_something_is_a_person_in_every_pane_of_its_session():
+def test_a_control_client_that_gets_output_is_a_person_in_every_pane_of_its_session():
     assert has_unseen_person(["990 1 .attached,control-mode %1 %2 "], "%2")
     assert has_unseen_person(["990 1 . %1 "], "%1")  # before tmux 3.2 clients have no flags
     assert not has_unseen_person(["990 1 .attached %1 "], "%2")
     assert not has_unseen_person(["990 0 .attached %1"], "%1")
-    assert not has_unseen_person(["990 1 .attached,ignore-size,no-output %1 "], "%1")  # a watcher's
+    # A watcher's client gets no output.
+    assert not has_unseen_person(["990 1 .attached,ignore-size,no-output %1 "], "%1")
 
 
-def test_where_a_person_s_keys_are_not_told_the_line_must_have_stood_still():
-    memory, state = (
-        Memory(),
-        PaneState("", 1, "%0", 2, rows=("$ ", ""), cursor_x=2, unseen_person=True),
-    )
+def test_without_a_record_of_a_persons_keys_the_line_must_have_been_still():
+    state = PaneState("", 1, "%0", 2, rows=("$ ", ""), cursor_x=2, unseen_person=True)
+    memory = Memory()
 
     def objection(now, **changed):
         seen = replace(state, **changed)

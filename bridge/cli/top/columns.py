@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Callable, Union
+from typing import Any, Callable, Union
 
 from bridge.cli.cells import text_width
 from bridge.cli.moment import read_at, short_span
@@ -210,13 +210,17 @@ def in_order(
 ) -> list[AgentView]:
     """The agents sorted by a column, in its own direction or the opposite one."""
     column = BY_KEY[key]
-    known, unknown = [], []
+    known: list[tuple[Any, AgentView]] = []
+    unknown: list[AgentView] = []
     for agent in sorted(agents, key=lambda each: each.agent_id):
         value = column.value(agent, now)
-        (unknown if value is None else known).append((value, agent))
+        if value is None:
+            unknown.append(agent)
+        else:
+            known.append((value, agent))
     is_down = column.is_descending is not is_reversed
-    known.sort(key=lambda pair: pair[0], reverse=is_down)  # type: ignore[arg-type, return-value]
-    return [agent for _, agent in known + unknown]
+    known.sort(key=lambda pair: pair[0], reverse=is_down)
+    return [agent for _, agent in known] + unknown
 
 
 def agent_matches(agent: AgentView, text: str) -> bool:

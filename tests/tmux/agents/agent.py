@@ -1,8 +1,8 @@
 """A scripted full-screen agent: a composer at the bottom, a transcript above it.
 
 Flags choose how it misbehaves. Left, Right, Up, Home (C-a) and End (C-e) move the caret in
-the draft. SIGUSR1 lets it sleep for 2 s. Every message it takes is appended to --log,
-followed by 0x1e, exactly as typed. It knows no word of bridge.
+the draft. SIGUSR1 makes it sleep for 2 s. It appends every message that it takes to --log,
+exactly as typed, followed by 0x1e. It contains no code for bridge.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import unicodedata
 
 flags = argparse.ArgumentParser()
 flags.add_argument("--log")
-flags.add_argument("--trace", help="a file for every key, with its time")
+flags.add_argument("--trace", help="a file that gets every key, with its time")
 flags.add_argument("--no-bracket", action="store_true", help="does not ask for bracketed paste")
 flags.add_argument("--main-screen", action="store_true", help="stays on the normal screen")
 flags.add_argument("--box", action="store_true", help="draws a frame around the input")
@@ -74,7 +74,7 @@ flags.add_argument("--question", default="", help="a last line of the transcript
 flags.add_argument(
     "-i",
     action="store_true",
-    help="says nothing to this agent; to Python, before a script, it does",
+    help="has no effect here; Python has a flag of this name, which stands before the script",
 )
 options = flags.parse_args()
 
@@ -84,7 +84,7 @@ def columns(text: str) -> int:
 
 
 BUSY, IDLE, DIALOG = "busy", "idle", "dialog"
-MOVES = "\x01\x05\x02\x06\x10"  # to the start, to the end, left, right, to the end of the row above
+MOVES = "\x01\x05\x02\x06\x10"  # start, end, left, right, end of the row above
 ARROWS = {
     **{start + key: move for start in ("\x1b[", "\x1bO") for key, move in zip("HFDCA", MOVES)},
     "\x1b[1~": "\x01",
@@ -97,14 +97,10 @@ class Agent:
     def __init__(self) -> None:
         self.transcript = ["BRIDGE-TEST-AGENT"] + ([options.question] if options.question else [])
         self.draft, self.shown = "", ""
-        self.behind, self.shown_behind = (
-            0,
-            0,
-        )  # characters behind the caret: a fold is not one of them
-        self.paste_start, self.fold = (
-            0,
-            (0, 0),
-        )  # what of the draft shows as a mark; what stands before and behind it shows
+        # The number of characters after the caret. A fold never contains the caret.
+        self.behind, self.shown_behind = 0, 0
+        # `fold` is the range of the draft that a mark replaces on the screen.
+        self.paste_start, self.fold = 0, (0, 0)
         self.swallow = options.swallow
         self.state = DIALOG if options.dialog else BUSY if options.busy_at_start else IDLE
         self.busy_until = time.monotonic() + options.busy_at_start
@@ -141,9 +137,8 @@ class Agent:
                 rows.append("")
             cursor_row, cursor_column = cursor_row + 1, 0
         if not self.shown and options.placeholder:
-            rows[-1] = (
-                rows[-1] + "\x1b[2m" + options.placeholder + "\x1b[22m"
-            )  # faint, as every agent's
+            # Every real agent draws its placeholder faint.
+            rows[-1] = rows[-1] + "\x1b[2m" + options.placeholder + "\x1b[22m"
         bottom = list(rows)
         offset = 0
         if options.box:
@@ -180,10 +175,9 @@ class Agent:
         if self.state == DIALOG and not options.dialog_keeps_draft:
             y, x = len(above) + 1, 2
         else:
-            y, x = (
-                len(above) + offset + cursor_row - max(0, len(screen) - height),
-                cursor_column,
-            )  # a draft taller than the screen scrolls
+            # A draft that is taller than the screen scrolls.
+            scrolled = max(0, len(screen) - height)
+            y, x = len(above) + offset + cursor_row - scrolled, cursor_column
         if not options.hidden:
             out += f"\x1b[{y + 1};{x + 1}H\x1b[?25h"
         os.write(1, out.encode())
@@ -276,12 +270,12 @@ class Agent:
             self.state = DIALOG
         if self.submitted:
             self.clear()
-        self.redraw_at = now + options.slow  # slow 0: drawn in this very turn
+        self.redraw_at = now + options.slow  # with 0 it draws before it reads again
 
     def sync(self) -> None:
         start, end = self.fold
         if len(self.draft) < end:
-            start, end = self.fold = (0, 0)  # somebody has deleted into it
+            start, end = self.fold = (0, 0)  # a part of the fold was deleted
         mark = f"[Pasted text #1 +{self.draft.count(chr(10), start, end)} lines]" if end else ""
         self.shown = self.draft[:start] + mark + self.draft[end:]
         self.shown_behind = min(self.behind, len(self.draft) - end)
@@ -298,7 +292,7 @@ class Agent:
                     return
                 held += data
                 text = held.decode("utf-8", "surrogateescape")
-                # a bracket that is cut in two waits for its rest
+                # Hold an incomplete escape sequence until its rest arrives.
                 cut = re.search(r"\x1b([\[O]([14]|2(0([01])?)?)?)?$", text)
                 held = text[cut.start() :].encode("utf-8", "surrogateescape") if cut else b""
                 self.feed(text[: cut.start()] if cut else text)
@@ -320,9 +314,8 @@ class Agent:
                     self.redraw_at = 0.0
 
 
-signal.signal(
-    signal.SIGUSR1, lambda *_: time.sleep(2)
-)  # it naps: its screen stands, and nobody reads the keys
+# While it sleeps, its screen does not change and it reads no keys.
+signal.signal(signal.SIGUSR1, lambda *_: time.sleep(2))
 saved = termios.tcgetattr(0)
 try:
     tty.setraw(0)

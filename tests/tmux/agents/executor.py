@@ -1,8 +1,8 @@
-"""A program that no table names, and that executes what it reads, as an unknown shell does.
+"""A program that executes its input, as a shell does, and that no table of bridge names.
 
     executor.py --prompt=PROMPT [--key]
 
-In raw mode it runs each line with os.system. --key: it ends at the first key, as a picker does.
+In raw mode it runs each line with os.system. With --key it ends at the first key, as a picker does.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Starts children in its own process group, and then becomes, or runs, the program it was given.
+"""Start children in this process group, then become, or run, the given program.
 
     family.py [--pipe NAME]... [--terminal NAME]... [--below] PROGRAM [ARGUMENT]...
 
-Each child is called NAME and sleeps, with a pipe or with the terminal as its standard input.
---below: PROGRAM runs as one more child, as a launcher runs it; else it takes this process over.
+Each child has the name NAME and sleeps. Its standard input is a pipe or the terminal.
+With --below PROGRAM runs as one more child, as under a launcher. Otherwise it replaces this
+process.
 """
 
 from __future__ import annotations
