@@ -1,7 +1,8 @@
-"""Counts over every known name, for the pages that show totals.
+"""Totals over every known name, counted in parts.
 
-20,000 names take 60 ms and more, so a walk goes in parts: it yields after each PART_NAMES names,
-and other requests come between them. A name that comes or goes meanwhile may be counted or not.
+A count of 20,000 names takes 60 ms. So each count is a generator that yields after PART_NAMES
+names, and the event loop answers other requests in between. A name that comes or goes meanwhile
+may be counted or not.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def _in_parts(names: Iterable[T]) -> Generator[T | None, None, None]:
 
 
 class Tiers:
-    """How many agents each tier reaches now, and how many were polled a moment ago, whatever else reaches them."""
+    """The number of agents by tier, and of those with a recent plain poll."""
 
     def __init__(self) -> None:
         self.agents: Counter[str] = Counter()
@@ -47,7 +48,7 @@ def count_tiers(services: Services) -> Parts[Tiers]:
 
 
 def find_waiting(services: Services) -> Parts[Entry | None]:
-    """The ticket that has been pending for longest, of the agents that something serves."""
+    """The oldest pending ticket of an agent that is registered or received for."""
     registry, oldest = services.registry, None
     for backlog in _in_parts(services.hub.backlogs.values()):
         if backlog is None:
@@ -60,9 +61,9 @@ def find_waiting(services: Services) -> Parts[Entry | None]:
 
 
 def sum_reports(services: Services, fields: Iterable[str]) -> Parts[dict[str, dict[str, Number]]]:
-    """What the watchers of agents that are online reported last: field -> name -> sum.
+    """The latest numbers of the watchers of online agents: field -> name of the series -> sum.
 
-    The watcher of an agent that is offline uses nothing, nor do others that there are none of.
+    A watcher that is gone uses nothing, so it does not count.
     """
     registry, reported, now = (
         services.registry,
