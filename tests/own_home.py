@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 
-from bridge.scene import private
+from bridge.sandbox import private
 
 HOME = tempfile.mkdtemp(prefix="bridge-tests-home-")
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)

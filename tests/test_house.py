@@ -19,7 +19,7 @@ HOUSE = ROOT / "bridge"
 LINES_MAX = 350
 FUNCTION_MAX = 60  # lines; the aim is 10, rarely over 40
 
-PURE_FLOORS = (0, 2, 3)
+PURE_FLOORS = (0, 2, 3, 3.5)
 IMPURE = {
     "asyncio",
     "socket",
@@ -267,3 +267,12 @@ def test_every_folder_is_a_package():
         assert (path.parent / "__init__.py").exists(), (
             f"{path.parent} has no __init__.py: a zip would not import it"
         )
+
+
+def test_a_class_name_names_one_thing():
+    found: dict[str, list[str]] = {}
+    for name, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(name)
+    assert not {name: places for name, places in found.items() if len(places) > 1}

@@ -15,5 +15,5 @@
     publishers.py the publishers of a load, and its acknowledgements
     line.py       the connections of a load, cheaper than the client's
 
-Nothing here prints: cli/bench.py and cli/load.py do.
+Nothing here prints: cli/commands/bench.py and cli/commands/load.py do.
 """

@@ -69,7 +69,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Claim:
+class BenchClaim:
     """`value` of (before, after) is the measured figure; `aim` is the value it must reach."""
 
     name: str
@@ -89,8 +89,8 @@ class Claim:
         return value <= self.aim if self.is_upper else value >= self.aim
 
 
-CLAIMS: Sequence[Claim] = (
-    Claim(
+CLAIMS: Sequence[BenchClaim] = (
+    BenchClaim(
         "latency",
         "average latency 2500 → 85 ms",
         " ms",
@@ -98,7 +98,7 @@ CLAIMS: Sequence[Claim] = (
         True,
         lambda before, after: after.latency.mean_ms,
     ),
-    Claim(
+    BenchClaim(
         "requests",
         "requests a minute 120 → 2",
         "",
@@ -106,7 +106,7 @@ CLAIMS: Sequence[Claim] = (
         True,
         lambda before, after: after.requests_per_minute,
     ),
-    Claim(
+    BenchClaim(
         "cpu",
         "CPU −80 %",
         " %",
@@ -114,7 +114,7 @@ CLAIMS: Sequence[Claim] = (
         False,
         lambda before, after: saving(before.cpu_percent, after.cpu_percent),
     ),
-    Claim(
+    BenchClaim(
         "network",
         "network −90 %",
         " %",
@@ -126,8 +126,8 @@ CLAIMS: Sequence[Claim] = (
 
 
 @dataclass(frozen=True)
-class Verdict:
-    claim: Claim
+class BenchVerdict:
+    claim: BenchClaim
     way: Way
     value: float | None
 
@@ -147,14 +147,14 @@ class Verdict:
         }
 
 
-def judge(measured: Sequence[Measured]) -> Sequence[Verdict]:
+def judge(measured: Sequence[Measured]) -> Sequence[BenchVerdict]:
     """Each claim for each of its ways, as far as both were measured."""
     by_way: Mapping[Way, Measured] = {each.way: each for each in measured}
     before = by_way.get(BEFORE)
     if before is None:
         return []
     return [
-        Verdict(claim, way, claim.value(before, by_way[way]))
+        BenchVerdict(claim, way, claim.value(before, by_way[way]))
         for claim in CLAIMS
         for way in AFTER
         if way in by_way

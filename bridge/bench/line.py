@@ -165,13 +165,13 @@ class Line(Speaker):
         self.close()
 
 
-class Stream(Speaker):
+class BenchStream(Speaker):
     """One event stream.
 
     `opened` is done when its head has arrived. `ended` is set when nothing more will come.
     """
 
-    def __init__(self, number: int, on_event: Callable[[Stream, Event], None]) -> None:
+    def __init__(self, number: int, on_event: Callable[[BenchStream, Event], None]) -> None:
         super().__init__()
         self.number = number  # of the connection
         self.opened: asyncio.Future[ResponseHead] = asyncio.get_running_loop().create_future()
@@ -231,7 +231,7 @@ class Dialler:
             raise unreachable(self.address, describe(error)) from None
         return speaker
 
-    async def open_stream(self, stream: Stream, path: str, cursor: str) -> Stream:
+    async def open_stream(self, stream: BenchStream, path: str, cursor: str) -> BenchStream:
         """Raises BrokerUnreachable, Refused."""
         await self.connect(stream)
         stream.write(

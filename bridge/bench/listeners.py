@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from bridge.backoff import full_jitter
 from bridge.bench.account import Account
-from bridge.bench.line import Dialler, Stream
+from bridge.bench.line import BenchStream, Dialler
 from bridge.client.address import segment
 from bridge.errors import BrokerUnreachable, Refused
 from bridge.tasks import stop_all
@@ -58,15 +58,15 @@ class Listeners:
     async def aclose(self) -> None:
         await stop_all(*self._tasks)
 
-    async def _open(self, agent: str, cursor: str) -> Stream:
+    async def _open(self, agent: str, cursor: str) -> BenchStream:
         self._connections += 1
         return await self._dialler.open_stream(
-            Stream(self._connections, self._on_event),
+            BenchStream(self._connections, self._on_event),
             f"/agents/{segment(agent)}/tickets/stream",
             cursor,
         )
 
-    async def _keep(self, agent: str, stream: Stream) -> None:
+    async def _keep(self, agent: str, stream: BenchStream) -> None:
         cursor, delays = "", full_jitter(RETRY_BASE, RETRY_CAP)
         try:
             while True:
@@ -77,7 +77,7 @@ class Listeners:
         finally:
             stream.close()
 
-    async def _reopen(self, agent: str, cursor: str, delays: Iterator[float]) -> Stream:
+    async def _reopen(self, agent: str, cursor: str, delays: Iterator[float]) -> BenchStream:
         while True:
             await asyncio.sleep(next(delays))
             try:
@@ -87,7 +87,7 @@ class Listeners:
             except Refused as error:
                 self._account.errors[f"stream: {error.status}"] += 1
 
-    def _on_event(self, stream: Stream, event: Event) -> None:
+    def _on_event(self, stream: BenchStream, event: Event) -> None:
         """Hot path: runs once per ticket."""
         if event.event != "ticket":
             return

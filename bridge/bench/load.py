@@ -35,7 +35,7 @@ DESCRIPTORS_BESIDE = 64  # open files of the process itself
 
 
 @dataclass(frozen=True)
-class Sending:
+class LoadSender:
     """The length of the sending phase, and the CPU share of this process during it."""
 
     seconds: float
@@ -98,7 +98,7 @@ class Load:
             self._tell("opening streams", f"{self._listeners.opened} of {len(self._agents)}")
             await self._listeners.open_some(OPEN_AT_ONCE)
 
-    async def _send(self) -> Sending:
+    async def _send(self) -> LoadSender:
         began, cpu = time.monotonic(), time.process_time()
         timer = asyncio.get_running_loop().call_later(self._settings.seconds, self.stop)
         publishing = [
@@ -119,7 +119,7 @@ class Load:
             timer.cancel()
             await stop_all(*publishing)
         seconds = max(time.monotonic() - began, 1e-9)
-        return Sending(seconds, 100 * (time.process_time() - cpu) / seconds)
+        return LoadSender(seconds, 100 * (time.process_time() - cpu) / seconds)
 
     async def _drain(self) -> None:
         """Wait for tickets under way, until nothing has arrived for `drain`."""

@@ -31,7 +31,7 @@ from bridge.bench.plan import Plan, Send, Way
 from bridge.bench.tap import Counts, Tap
 from bridge.client.broker import BrokerClient
 from bridge.errors import BridgeError
-from bridge.scene import START_DEADLINE, Scene, run_loop, start_broker
+from bridge.sandbox import START_DEADLINE, Scene, run_loop, start_broker
 from bridge.self_command import own_command
 from bridge.settings import ClientSettings
 
@@ -54,7 +54,7 @@ Tell = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
-class Reading:
+class Measurement:
     """All meters at one moment."""
 
     at: float
@@ -199,14 +199,14 @@ class Run:
                     f"{name} of the bench ended by itself: {self._scene.last_words(name)}"
                 )
 
-    def _read(self, tap: Tap) -> Reading:
+    def _read(self, tap: Tap) -> Measurement:
         cpu = (
             cpu_seconds([self._broker.pid]),
             cpu_seconds([process.pid for process in self._watchers]),
         )
-        return Reading(asyncio.get_running_loop().time(), tap.counts, *cpu)
+        return Measurement(asyncio.get_running_loop().time(), tap.counts, *cpu)
 
-    def _measured(self, before: Reading, after: Reading) -> Measured:
+    def _measured(self, before: Measurement, after: Measurement) -> Measured:
         counts = after.counts.since(before.counts)
         return Measured(
             way=self._way,

@@ -2,15 +2,14 @@
 
   the process     server.py         start, sweep, drain
                   opening.py        open the store and build the services
-                  listening.py      the configured address, or passed sockets
+                  listener.py       the configured address, or passed sockets
                   tuning.py         settings of the process and of sockets
                   clock.py          wall clock and monotonic clock
                   services.py       all that a handler may use
   requests        fronts/           one connection of one protocol: bytes and sockets
                   routes.py         (method, path) -> handler
                   handlers/         (Request, Services) -> Answer
-                  reply.py          the kinds of Answer
-                  guard.py          which Host and Origin are allowed
+                  answers.py        the kinds of Answer
                   body.py           JSON in, within limits; JSON out
                   web/              the page: files that handlers/web.py serves
   tickets         ledger.py         every ticket's state; each change goes to the journal first
@@ -30,14 +29,9 @@
                   waiters.py        callbacks by key
   agents          registry.py       agents and presence
                   watchers.py       the watchers that are there, and their reports
-                  agent_rows.py     an agent at a glance
-  observation     metrics.py        counters; called at every stage
-                  timeline.py       the last two minutes, and the latency of each hop
-                  distribution.py   histograms
-                  reported.py       the watchers' numbers, added up
-                  families.py       every metric by name
-                  exposition.py     Prometheus text and OpenMetrics
-                  process.py        this process: CPU, memory
+                  agent_overview.py an agent at a glance
+  observation     metrics/          counters, histograms, and the text for Prometheus
+                  survey.py         totals over every known name
                   events.py         live events for GET /events
 
 A ticket's way: front -> route -> handler `send` -> ledger.accept -> journal (one

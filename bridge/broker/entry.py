@@ -41,7 +41,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class State:
+class TicketState:
     status: str = PENDING
     updated_ms: int = 0
     response: dict[str, Any] | None = None  # {payload, metadata, at}
@@ -67,14 +67,14 @@ class State:
         return self.status in (EXPIRED, DROPPED)
 
 
-def with_stage(state: State, stage: dict[str, Any]) -> State:
+def with_stage(state: TicketState, stage: dict[str, Any]) -> TicketState:
     """The state with one more stage. Beyond the bound, the second oldest stage is removed."""
     kept = state.stages
     kept = kept[:1] + kept[2:] if len(kept) >= STAGES_MAX else kept
     return replace(state, stages=kept + (stage,))
 
 
-def new_stages(before: State, after: State) -> list[dict[str, Any]]:
+def new_stages(before: TicketState, after: TicketState) -> list[dict[str, Any]]:
     """The stages that a change added. Beyond the bound it also removed some (`with_stage`)."""
     last, added = before.stages[-1] if before.stages else None, 0
     for stage in reversed(after.stages):
@@ -112,7 +112,7 @@ class Entry:
         self.ttl_ms = ttl_ms  # 0 = never expires
         self.expires_at = 0.0  # monotonic seconds, when ttl_ms
         self.state = NEW
-        self.next: State | None = None  # proposed, on its way to disk
+        self.next: TicketState | None = None  # proposed, on its way to disk
         self.commit: Any = None  # the journal's Commit of its last change; None = on disk
         self.is_born = False  # on disk, therefore visible
         self.streamed_ms = 0
@@ -124,7 +124,7 @@ class Entry:
         self.is_stray = False  # at its arrival the agent was neither registered nor received for
 
     @property
-    def head(self) -> State:
+    def head(self) -> TicketState:
         """The state as it will be when all pending writes are on disk."""
         return self.next or self.state
 
@@ -155,7 +155,7 @@ class Entry:
         if not self.streamed_ms:
             self.streamed_ms, self.streamed_by = wall_ms, tier
 
-    def memo(self, state: State) -> str:
+    def memo(self, state: TicketState) -> str:
         """The part of `state` that has no column of its own, as JSON for the journal."""
         memo = {
             "claim": state.claim and [state.claim.watcher, state.claim.until_ms],
@@ -184,7 +184,7 @@ class Entry:
             until_ms = min(until_ms, wall_ms + lease_ms)
             claim = Claim(watcher, now + left_ms / 1000, until_ms, lease_ms)
         self.streamed_ms, self.streamed_by = kept.get("streamed") or (0, "")
-        self.state = State(
+        self.state = TicketState(
             status,
             updated_ms,
             kept.get("response"),
@@ -198,4 +198,4 @@ class Entry:
             self.expires_at = self.accepted_at + self.ttl_ms / 1000
 
 
-NEW = State()
+NEW = TicketState()

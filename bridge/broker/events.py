@@ -24,10 +24,10 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from bridge.broker.agent_rows import AgentRows
+from bridge.broker.agent_overview import AgentOverview
 from bridge.broker.body import encode, encode_text
 from bridge.broker.entry import Entry
-from bridge.broker.metrics import Metrics
+from bridge.broker.metrics.counters import Metrics
 from bridge.broker.subscriber import Outbox
 from bridge.wire.sse import encode_event
 
@@ -113,7 +113,7 @@ class EventReader:
 class Events:
     """The open readers, and the events for them."""
 
-    def __init__(self, metrics: Metrics, rows: AgentRows) -> None:
+    def __init__(self, metrics: Metrics, rows: AgentOverview) -> None:
         self._metrics, self._rows = metrics, rows
         self._readers: set[EventReader] = set()
         self._about: OrderedDict[str, About] = OrderedDict()

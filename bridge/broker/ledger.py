@@ -27,11 +27,11 @@ from typing import Any, Callable, NamedTuple, Optional
 from bridge.broker.body import canonical, weight
 from bridge.broker.body import encode_text as quote
 from bridge.broker.clock import Clock
-from bridge.broker.entry import Entry, State
+from bridge.broker.entry import Entry, TicketState
 from bridge.broker.hub import Hub
 from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Journal, Kept
 from bridge.broker.limits import Bounds, check_room, check_stray
-from bridge.broker.metrics import Metrics
+from bridge.broker.metrics.counters import Metrics
 from bridge.errors import PeerError
 from bridge.timestamp import rfc3339
 
@@ -45,7 +45,7 @@ TICKET = (
 Stored = Optional[Commit]  # settled when it is on disk; None = it is on disk already
 
 
-class Draft(NamedTuple):
+class NewTicket(NamedTuple):
     """A publisher's request, checked."""
 
     payload: Any
@@ -79,7 +79,7 @@ class Ledger:
         self._forgotten_ms = 0
         self._group: Stored = None
         self._births: list[Entry] = []
-        self._changes: list[tuple[Entry, State]] = []
+        self._changes: list[tuple[Entry, TicketState]] = []
         # Ids sort by time, so that the store's index grows at one end. The random part keeps the
         # ids of two stores apart.
         self._id_prefix = f"t{clock.wall_ms():011x}{os.urandom(2).hex()}"
@@ -92,11 +92,6 @@ class Ledger:
             self._hub.hold(entry)
         self._publish(kept.pending)
 
-    def accept(self, agent_id: str, draft: Draft, is_stray: bool = False) -> tuple[Entry, Stored]:
-        """Make a ticket for the agent. Raises PeerError 429 or 503 if there is no room for it."""
-        self.check_room(agent_id, is_stray)
-        return self.accept_unbounded(agent_id, draft, is_stray)
-
     # Hot: once per ticket.
     def check_room(self, agent_id: str, is_stray: bool = False) -> None:
         """Is there room for one more? Raises PeerError 429 or 503."""
@@ -106,8 +101,8 @@ class Ledger:
             check_stray(self._bounds, agent_id, hub.backlogs.get(agent_id), hub.stray_bytes)
 
     # Hot: once per ticket.
-    def accept_unbounded(
-        self, agent_id: str, draft: Draft, is_stray: bool = False
+    def accept(
+        self, agent_id: str, draft: NewTicket, is_stray: bool = False
     ) -> tuple[Entry, Stored]:
         self.seq = seq = self.seq + 1
         ticket_id = draft.ticket_id or f"{self._id_prefix}{seq:08x}"
@@ -136,7 +131,7 @@ class Ledger:
         self._coming_bytes += len(entry.data)
         return entry, commit
 
-    def repeated(self, agent_id: str, draft: Draft) -> tuple[Entry, Stored] | None:
+    def repeated(self, agent_id: str, draft: NewTicket) -> tuple[Entry, Stored] | None:
         """The ticket that has the draft's id already; None if there is none.
 
         Raises PeerError 409 if that is a ticket with other contents (WIRE rule 2).
@@ -224,12 +219,12 @@ class Ledger:
             del self._finished[entry.ticket_id]
             self._count(entry, 0)
 
-    def propose(self, entry: Entry, state: State) -> Commit:
+    def propose(self, entry: Entry, state: TicketState) -> Commit:
         """Make `state` the entry's state when it is on disk."""
         finished_ms = state.updated_ms if state.is_final else None
         row = ChangeRow(state.status, state.updated_ms, entry.memo(state), finished_ms, entry.seq)
         commit = self._journal.change(row)
-        # As in `accept_unbounded`: nothing below may fail.
+        # As in `accept`: nothing below may fail.
         if state.is_final:
             entry.weight = weight(row.memo)
         self._join(commit)
@@ -245,7 +240,7 @@ class Ledger:
             commit.add_effect(partial(self._apply, self._births, self._changes))
 
     def _apply(
-        self, births: list[Entry], changes: list[tuple[Entry, State]], commit: Commit
+        self, births: list[Entry], changes: list[tuple[Entry, TicketState]], commit: Commit
     ) -> None:
         is_kept = commit.result() is None
         for entry in births:
@@ -276,7 +271,7 @@ class Ledger:
             if backlog is not None:
                 self._hub.release(backlog)
 
-    def _change(self, entry: Entry, state: State, is_kept: bool) -> None:
+    def _change(self, entry: Entry, state: TicketState, is_kept: bool) -> None:
         before = entry.state
         if is_kept:
             entry.state = state

@@ -17,8 +17,8 @@ import math
 from dataclasses import dataclass
 
 from bridge.broker.backlog import Backlog
-from bridge.bucket import TokenBucket
 from bridge.errors import PeerError
+from bridge.token_bucket import TokenBucket
 
 BUCKETS_MAX = 10000  # buckets that are not full
 SENT, REPLIES = "is sent", "replies to"  # the two kinds of bucket; words of the refusal

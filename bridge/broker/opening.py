@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from bridge.broker.agent_rows import AgentRows
+from bridge.broker.agent_overview import AgentOverview
 from bridge.broker.clock import Clock
 from bridge.broker.events import Events
 from bridge.broker.handlers.agents import abandon, restore
@@ -19,7 +19,7 @@ from bridge.broker.journal.memory import MemoryJournal
 from bridge.broker.journal.sqlite import SqliteJournal
 from bridge.broker.ledger import Ledger
 from bridge.broker.limits import Bounds, SendLimits
-from bridge.broker.metrics import Metrics
+from bridge.broker.metrics.counters import Metrics
 from bridge.broker.pace import Pace
 from bridge.broker.registry import Registry
 from bridge.broker.services import Services
@@ -45,7 +45,7 @@ def open_services(settings: BrokerSettings, clock: Clock) -> Services:
     registry = Registry(hub, settings.agents_max, watchers)
     subscriptions = Subscriptions(hub.polls, settings.agents_max, settings.supervise_max)
     limits = SendLimits(settings.rate_limit)
-    rows = AgentRows(registry, hub, clock)
+    rows = AgentOverview(registry, hub, clock)
     services = Services(
         settings, clock, journal, hub, ledger, registry, subscriptions, limits, metrics, rows,
         Events(metrics, rows), clock.monotonic(), watchers,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Callable
 
+from bridge.broker.answers import Answer
 from bridge.broker.handlers import (
     agents,
     backup,
@@ -19,7 +20,6 @@ from bridge.broker.handlers import (
     tickets,
     web,
 )
-from bridge.broker.reply import Answer
 from bridge.broker.services import Services
 from bridge.errors import PeerError
 from bridge.wire.request import Request

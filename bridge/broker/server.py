@@ -7,7 +7,7 @@
 Draining: stop accepting, end streams cleanly, answer waiting long-polls, let
 writes to the store finish (BRIDGE_DRAIN_TIMEOUT), close the store.
 
-listening.py accepts, and hands each transport to a Connection at once. So a
+listener.py accepts, and hands each transport to a Connection at once. So a
 connection has no stream reader, no task and no queue of its own.
 """
 
@@ -24,19 +24,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
 from bridge import __version__
+from bridge.broker.answers import problem
 from bridge.broker.clock import HOLD, Clock, JumpWatch
 from bridge.broker.expiry import Expiry
+from bridge.broker.fronts.access_log import AccessLog
 from bridge.broker.fronts.heartbeats import Heartbeats
 from bridge.broker.fronts.held_bytes import HeldBytes
-from bridge.broker.fronts.http import Connection
+from bridge.broker.fronts.http import HttpConnection
 from bridge.broker.fronts.loop_budget import LoopBudget
+from bridge.broker.fronts.origin_policy import OriginPolicy
 from bridge.broker.fronts.responses import encode_reply
-from bridge.broker.fronts.witness import Witness
-from bridge.broker.guard import Guard
 from bridge.broker.handlers.web import read_files
-from bridge.broker.listening import ACCEPTS_PER_TURN, Listening
+from bridge.broker.listener import ACCEPTS_PER_TURN, Listening
 from bridge.broker.opening import open_services, take_over_store
-from bridge.broker.reply import problem
 from bridge.broker.tuning import (
     calm_collector,
     raise_descriptor_limit,
@@ -47,7 +47,7 @@ from bridge.errors import PeerError, UsageError
 from bridge.settings import BrokerSettings, default_db
 from bridge.systemd import ServiceManager
 from bridge.tasks import ACCEPT_TURNS
-from bridge.wire.request import Limits, Stage
+from bridge.wire.request import Limits, RequestStage
 
 log = logging.getLogger("bridge.broker")
 
@@ -73,28 +73,28 @@ class Server:
         self._listening = Listening(settings, passed)
         settings = self._listening.settings
         self.services = open_services(settings, clock)
-        self.guard = Guard(settings.host, settings.allowed_hosts, settings.allowed_origins)
-        self.witness = Witness(self.services.metrics, settings.log_refusals)
+        self.guard = OriginPolicy(settings.host, settings.allowed_hosts, settings.allowed_origins)
+        self.witness = AccessLog(self.services.metrics, settings.log_refusals)
         logging.getLogger("asyncio").addFilter(self.witness.may_log)
         self.heartbeats = Heartbeats(self._loop, clock, settings.sse_heartbeat / 1000)
         self.budget = LoopBudget(self._loop, clock)
         self.held = HeldBytes(settings.connection_bytes)
-        self.waiting: OrderedDict[Connection, None] = OrderedDict()
+        self.waiting: OrderedDict[HttpConnection, None] = OrderedDict()
         self.limits = Limits(head_max=settings.head_max, body_max=settings.body_max)
         allowed = {
-            Stage.IDLE: settings.idle_timeout,
-            Stage.HEAD: settings.head_timeout,
-            Stage.BODY: settings.body_timeout,
+            RequestStage.IDLE: settings.idle_timeout,
+            RequestStage.HEAD: settings.head_timeout,
+            RequestStage.BODY: settings.body_timeout,
         }
-        self.patience: Mapping[Stage, float] = {
+        self.patience: Mapping[RequestStage, float] = {
             stage: allowed_ms / 1000 for stage, allowed_ms in allowed.items()
         }
         self.receive_buffer = memoryview(bytearray(RECEIVE_BUFFER))
         self.is_draining = False
         # Called when the store is lost: the broker must stop.
         self.on_lost: Callable[[], None] = lambda: None
-        self.connections: set[Connection] = set()
-        self.timed: set[Connection] = set()
+        self.connections: set[HttpConnection] = set()
+        self.timed: set[HttpConnection] = set()
         registry = self.services.registry
         self._expiry = Expiry(
             self.services.ledger, clock, self._loop, settings.stray_ttl, registry.is_served
@@ -156,7 +156,7 @@ class Server:
             return
         set_probes(writer.get_extra_info("socket"))
         transport.set_write_buffer_limits(high=self.services.settings.sse_outbox)
-        transport.set_protocol(Connection(self, writer, self._loop))
+        transport.set_protocol(HttpConnection(self, writer, self._loop))
 
     def _close_idlest(self) -> bool:
         """Close the connection that has waited longest for its peer; False if none waits long."""

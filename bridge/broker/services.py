@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bridge.broker.agent_rows import AgentRows
+from bridge.broker.agent_overview import AgentOverview
 from bridge.broker.clock import Clock
 from bridge.broker.events import Events
 from bridge.broker.hub import Hub
 from bridge.broker.journal.base import Journal
 from bridge.broker.ledger import Ledger
 from bridge.broker.limits import SendLimits
-from bridge.broker.metrics import Metrics
+from bridge.broker.metrics.counters import Metrics
 from bridge.broker.registry import Registry
 from bridge.broker.subscriptions import Subscriptions
 from bridge.broker.watchers import Watchers
@@ -30,7 +30,7 @@ class Services:
     subscriptions: Subscriptions
     limits: SendLimits
     metrics: Metrics
-    rows: AgentRows
+    rows: AgentOverview
     events: Events
     started_at: float  # monotonic
     watchers: Watchers

@@ -21,7 +21,7 @@ from bridge.broker.clock import Clock
 from bridge.broker.due import OfAgents, OfAll
 from bridge.broker.entry import Entry
 from bridge.broker.hub import Hub
-from bridge.broker.metrics import Metrics
+from bridge.broker.metrics.counters import Metrics
 from bridge.wire.sse import encode_event
 
 STEP = 16  # tickets that a stream sends before the next stream that is behind

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 from bridge.broker.entry import Entry
-from bridge.broker.reported import OTHER, Number, number
+from bridge.broker.metrics.watcher_reports import OTHER, Number, number
 from bridge.broker.services import Services
 
 PART_NAMES = 256  # 1 to 2 us each

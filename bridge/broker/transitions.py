@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bridge.broker.entry import Claim, State, with_stage
+from bridge.broker.entry import Claim, TicketState, with_stage
 from bridge.errors import PeerError
 from bridge.ticket import DELIVERED, DROPPED, EXPIRED, PENDING, RESPONDED
 from bridge.timestamp import parse_rfc3339, rfc3339
@@ -30,7 +30,9 @@ from bridge.timestamp import parse_rfc3339, rfc3339
 SHOWN_MAX = 8  # terminals of one history, so that they do not push out the other stages
 
 
-def claimed(state: State, watcher: str, lease_ms: int, now: float, wall_ms: int) -> State:
+def claimed(
+    state: TicketState, watcher: str, lease_ms: int, now: float, wall_ms: int
+) -> TicketState:
     """`watcher` holds the ticket for the lease. A second claim of the same watcher renews it.
 
     Raises PeerError 409 (WIRE rule 5).
@@ -55,7 +57,7 @@ def claimed(state: State, watcher: str, lease_ms: int, now: float, wall_ms: int)
     )
 
 
-def acknowledged(state: State, watcher: str, evidence: object, wall_ms: int) -> State:
+def acknowledged(state: TicketState, watcher: str, evidence: object, wall_ms: int) -> TicketState:
     """The ticket was injected. `evidence` is any JSON value; it may hold the time and the way.
 
     `state.is_acknowledgeable` must be true.
@@ -82,7 +84,7 @@ def acknowledged(state: State, watcher: str, evidence: object, wall_ms: int) -> 
     )
 
 
-def shown(state: State, evidence: Mapping[str, str], wall_ms: int) -> State:
+def shown(state: TicketState, evidence: Mapping[str, str], wall_ms: int) -> TicketState:
     """A terminal shows the whole ticket, and `evidence` names it. A known one changes nothing."""
     known = [stage for stage in state.stages if stage["stage"] == "shown"]
     if any(_place(stage["evidence"]) == _place(evidence) for stage in known):
@@ -94,7 +96,7 @@ def shown(state: State, evidence: Mapping[str, str], wall_ms: int) -> State:
     return with_stage(state, stage)
 
 
-def aside(state: State, watcher: str, reason: str, wall_ms: int) -> State:
+def aside(state: TicketState, watcher: str, reason: str, wall_ms: int) -> TicketState:
     """`watcher` lets other tickets pass this one. Raises PeerError 409 if it does not hold it."""
     if state.is_final:
         raise PeerError(
@@ -129,7 +131,9 @@ def submitted_ms(evidence: object) -> int | None:
     return moment if moment is not None and moment >= 0 else None
 
 
-def replied(state: State, payload: Any, metadata: Mapping[str, Any], wall_ms: int) -> State:
+def replied(
+    state: TicketState, payload: Any, metadata: Mapping[str, Any], wall_ms: int
+) -> TicketState:
     """Set the ticket's response. Raises PeerError 409: a second reply replaces nothing."""
     if state.status == RESPONDED:
         raise PeerError(409, "the ticket has a reply already, which stays")
@@ -148,14 +152,14 @@ def replied(state: State, payload: Any, metadata: Mapping[str, Any], wall_ms: in
     return with_stage(state, {"stage": "replied", "at": at})
 
 
-def expired(state: State, wall_ms: int, reason: str = "") -> State:
+def expired(state: TicketState, wall_ms: int, reason: str = "") -> TicketState:
     """The time to live ran out. `state` must be pending, without a running lease."""
     state = replace(state, status=EXPIRED, updated_ms=wall_ms, claim=None)
     said = {"evidence": {"reason": reason}} if reason else {}
     return with_stage(state, {"stage": "expired", "at": rfc3339(wall_ms), **said})
 
 
-def dropped(state: State, wall_ms: int, reason: str = "") -> State:
+def dropped(state: TicketState, wall_ms: int, reason: str = "") -> TicketState:
     """An operator ends the ticket, even under a running lease. `state` must be pending."""
     state = replace(state, status=DROPPED, updated_ms=wall_ms, claim=None)
     said = {"evidence": {"reason": reason}} if reason else {}

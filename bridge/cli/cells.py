@@ -1,12 +1,12 @@
 """Text measured in a terminal's cells: a wide character takes two, a combining one none.
 
 Text is cut and padded by cells, so that columns align for a name in any language. The
-text was made visible already (text.py).
+text was made visible already (safe_text.py).
 """
 
 from __future__ import annotations
 
-from bridge.tmux.cells import char_width, text_width
+from bridge.tmux.readiness.cells import char_width, text_width
 
 ELLIPSIS = "…"
 

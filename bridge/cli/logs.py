@@ -15,8 +15,8 @@ import sys
 import time
 from typing import Any
 
-from bridge.cli.patient import PatientHandler
-from bridge.cli.text import one_line
+from bridge.cli.log_queue import PatientHandler
+from bridge.cli.safe_text import one_line
 from bridge.timestamp import rfc3339
 
 LEVELS = ("debug", "info", "warning", "error")

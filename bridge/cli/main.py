@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from bridge import __version__
-from bridge.cli.streams import leave_stdout, open_streams
+from bridge.cli.output import leave_stdout, open_streams
 from bridge.errors import (
     BridgeError,
     BrokerUnreachable,
@@ -54,86 +54,104 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "broker": Command("bridge.cli.broker", "run the broker", "broker --port 5050 --db ~/bridge.db"),
+    "broker": Command(
+        "bridge.cli.commands.broker", "run the broker", "broker --port 5050 --db ~/bridge.db"
+    ),
     "watch": Command(
-        "bridge.cli.watch",
+        "bridge.cli.commands.watch",
         "receive an agent's tickets and type them into a tmux pane",
         "watch lucy dev-lucy 0",
     ),
     "supervise": Command(
-        "bridge.cli.supervise",
+        "bridge.cli.commands.supervise",
         "do what watch does, for many agents, on one connection to the broker",
         "supervise lucy=dev-lucy:0 bob=%7",
     ),
     "send": Command(
-        "bridge.cli.send", "send a ticket to an agent", 'send lucy "run the tests, please" --wait'
+        "bridge.cli.commands.send",
+        "send a ticket to an agent",
+        'send lucy "run the tests, please" --wait',
     ),
-    "reply": Command("bridge.cli.reply", "answer a ticket", 'reply T42 "all green"'),
+    "reply": Command("bridge.cli.commands.reply", "answer a ticket", 'reply T42 "all green"'),
     "show": Command(
-        "bridge.cli.show", "print a whole ticket, safe to read in a terminal", "show T42"
+        "bridge.cli.commands.show", "print a whole ticket, safe to read in a terminal", "show T42"
     ),
     "pending": Command(
-        "bridge.cli.pending",
+        "bridge.cli.commands.pending",
         "list the tickets that an agent has not received yet",
         "pending lucy --json",
     ),
     "tail": Command(
-        "bridge.cli.tail", "print tickets and what happens to them, one line each", "tail lucy"
+        "bridge.cli.commands.tail",
+        "print tickets and what happens to them, one line each",
+        "tail lucy",
     ),
     "why": Command(
-        "bridge.cli.why", "show a ticket's history, its state, and what it waits for", "why T42"
+        "bridge.cli.commands.why",
+        "show a ticket's history, its state, and what it waits for",
+        "why T42",
     ),
     "search": Command(
-        "bridge.cli.search",
+        "bridge.cli.commands.search",
         "find tickets that contain a text, newest first",
         'search "the tests" --agent lucy',
     ),
     "top": Command(
-        "bridge.cli.top.command",
+        "bridge.cli.commands.top.command",
         "show agents and tickets live, with the tickets that wait, and why",
         "top",
     ),
-    "agents": Command("bridge.cli.agents", "list the registered agents", "agents --status online"),
+    "agents": Command(
+        "bridge.cli.commands.agents", "list the registered agents", "agents --status online"
+    ),
     "register": Command(
-        "bridge.cli.register",
+        "bridge.cli.commands.register",
         "register an agent, so that replies come to it as tickets",
         "register lucy --type claude --session dev-lucy --pane 0",
     ),
     "unregister": Command(
-        "bridge.cli.unregister",
+        "bridge.cli.commands.unregister",
         "remove an agent's registration; its tickets stay",
         "unregister lucy",
     ),
     "drop": Command(
-        "bridge.cli.drop", "end a pending ticket, so that it is never delivered", "drop T42"
+        "bridge.cli.commands.drop",
+        "end a pending ticket, so that it is never delivered",
+        "drop T42",
     ),
-    "purge": Command("bridge.cli.purge", "end all pending tickets of an agent", "purge lucy"),
+    "purge": Command(
+        "bridge.cli.commands.purge", "end all pending tickets of an agent", "purge lucy"
+    ),
     "backup": Command(
-        "bridge.cli.backup", "copy the store of a running broker", "backup ~/copy.db"
+        "bridge.cli.commands.backup", "copy the store of a running broker", "backup ~/copy.db"
     ),
-    "ack": Command("bridge.cli.ack", "acknowledge a ticket by hand", "ack T42"),
+    "ack": Command("bridge.cli.commands.ack", "acknowledge a ticket by hand", "ack T42"),
     "status": Command(
-        "bridge.cli.status", "show the state of the broker, or of one agent", "status lucy"
+        "bridge.cli.commands.status", "show the state of the broker, or of one agent", "status lucy"
     ),
     "explain": Command(
-        "bridge.cli.explain",
+        "bridge.cli.commands.explain",
         "show what a watcher sees in a pane, and why a ticket waits",
         "explain dev-lucy 0 --follow",
     ),
     "doctor": Command(
-        "bridge.cli.doctor",
+        "bridge.cli.commands.doctor",
         "check everything that bridge needs, and show how to repair what is wrong",
         "doctor",
     ),
     "bench": Command(
-        "bridge.cli.bench",
+        "bridge.cli.commands.bench",
         "measure push against polling; `bench load`: how much load a running broker can take",
         "bench --agents 10",
     ),
     "demo": Command(
-        "bridge.cli.demo", "deliver a few tickets into a pane, and leave nothing behind", "demo"
+        "bridge.cli.commands.demo",
+        "deliver a few tickets into a pane, and leave nothing behind",
+        "demo",
     ),
-    "pack": Command("bridge.cli.pack", "write the whole program into one file", "pack bridge.pyz"),
+    "pack": Command(
+        "bridge.cli.commands.pack", "write the whole program into one file", "pack bridge.pyz"
+    ),
 }
 
 
@@ -164,7 +182,7 @@ def outcome(words: Sequence[str]) -> int:
     except SystemExit as leaving:  # argparse has printed help, version, or what is wrong
         return int(leaving.code or OK)
     except BridgeError as error:
-        # Log lines come first: a thread may still have some to write (patient.py).
+        # Log lines come first: a thread may still have some to write (log_queue.py).
         logging.shutdown()
         print(f"bridge: {one_sentence(error)}", file=sys.stderr)
         return status_of(error)

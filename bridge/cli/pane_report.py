@@ -8,13 +8,13 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from bridge.cli.text import Page, one_line, visible
-from bridge.cli.width import around, hanging
-from bridge.tmux.identity import Pane
-from bridge.tmux.marks import Sent
-from bridge.tmux.program import Kind, Sight
-from bridge.tmux.prompt import Verdict
-from bridge.tmux.state import PaneState, Terminal
+from bridge.cli.fit_text import around, hanging
+from bridge.cli.safe_text import Page, one_line, visible
+from bridge.tmux.injection.pane_marks import Sent
+from bridge.tmux.readiness.program import Kind, Sight
+from bridge.tmux.readiness.snapshot import PaneState, Terminal
+from bridge.tmux.readiness.verdict import Verdict
+from bridge.tmux.server.identity import Pane
 
 LABEL = 10  # columns of a line's name
 ARGV_SHOWN = 200  # characters of a command line
@@ -40,7 +40,7 @@ HOW = {
 
 
 @dataclass(frozen=True)
-class Look:
+class PaneReport:
     """What the injector has seen and concluded."""
 
     pane: Pane
@@ -53,7 +53,7 @@ class Look:
 # In words
 
 
-def describe(look: Look, page: Page, width: int) -> list[str]:
+def describe(look: PaneReport, page: Page, width: int) -> list[str]:
     """The verdict, then the facts behind it, then what would be typed."""
     verdict, state = look.verdict, look.state
     answer = "READY" if verdict.ready else "NOT READY"
@@ -204,7 +204,7 @@ def verdict_json(verdict: Verdict) -> dict[str, object]:
     }
 
 
-def to_json(look: Look) -> dict[str, object]:
+def to_json(look: PaneReport) -> dict[str, object]:
     pane, state, sight = look.pane, look.state, look.sight
     seen = state.terminal
     return {

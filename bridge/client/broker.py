@@ -12,8 +12,8 @@ from typing import Callable
 
 from bridge.client.address import segment
 from bridge.client.broker_requests import BrokerRequests, Json, next_after
-from bridge.client.http import EventStream
-from bridge.client.observation import Found, Overview
+from bridge.client.http import EventStreamReader
+from bridge.client.observation import Overview, SearchPage
 from bridge.errors import Refused
 from bridge.ticket import Ticket
 
@@ -259,21 +259,21 @@ class BrokerClient(BrokerRequests):
         before: int | None = None,
         limit: int | None = None,
         **filters: str | None,
-    ) -> Found:
+    ) -> SearchPage:
         """One page of tickets, newest first; filters are agent, origin, thread, status."""
         query = {"q": text, "before": before, "limit": limit, **filters}
-        return Found.from_json(self._object(await self.request("GET", "/search", query=query)))
+        return SearchPage.from_json(self._object(await self.request("GET", "/search", query=query)))
 
     async def stream_events(
         self, agent: str | None = None, thread: str | None = None
-    ) -> EventStream:
+    ) -> EventStreamReader:
         return await self._http.open_stream("/events", query={"agent": agent, "thread": thread})
 
     # streams
 
     async def stream_agent(
         self, agent: str, after: int, head_within: float | None = None
-    ) -> EventStream:
+    ) -> EventStreamReader:
         path = f"/agents/{segment(agent)}/tickets/stream"
         return await self._http.open_stream(
             path, str(after) if after else "", self._named({}), head_within
@@ -281,13 +281,13 @@ class BrokerClient(BrokerRequests):
 
     async def stream_subscriber(
         self, subscriber: str, after: int, head_within: float | None = None
-    ) -> EventStream:
+    ) -> EventStreamReader:
         query = self._named({"subscriber": subscriber})
         return await self._http.open_stream(
             "/tickets/stream", str(after) if after else "", query, head_within
         )
 
-    async def stream_all(self, after: int) -> EventStream:
+    async def stream_all(self, after: int) -> EventStreamReader:
         """All agents' tickets, for an observer."""
         return await self._http.open_stream(
             "/tickets/stream", str(after) if after else "", query={"observe": 1}

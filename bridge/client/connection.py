@@ -22,7 +22,7 @@ CLOSE_SECONDS = 1.0  # limit of the wait for the peer's answer to our TLS close
 WireEvent = Union[ResponseHead, BodyData, BodyEnd]
 
 
-class Connection:
+class ClientConnection:
     """One open connection, for one exchange at a time."""
 
     def __init__(
@@ -100,7 +100,7 @@ class Connection:
             self.abort()  # it is closed either way, and no caller needs the error
 
 
-async def open_connection(address: BrokerAddress, settings: ClientSettings) -> Connection:
+async def open_connection(address: BrokerAddress, settings: ClientSettings) -> ClientConnection:
     """Connect, or raise BrokerUnreachable. Ignores proxy settings of the environment."""
     context: ssl.SSLContext | None = ssl.create_default_context() if address.is_tls else None
     dial = asyncio.ensure_future(asyncio.open_connection(address.host, address.port, ssl=context))
@@ -115,7 +115,7 @@ async def open_connection(address: BrokerAddress, settings: ClientSettings) -> C
             # The connection was made in the same moment as the cancellation.
             dial.result()[1].transport.abort()
         raise
-    return Connection(address, reader, writer)
+    return ClientConnection(address, reader, writer)
 
 
 def unreachable(address: BrokerAddress, reason: str) -> BrokerUnreachable:

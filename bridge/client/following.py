@@ -13,7 +13,7 @@ from collections.abc import Awaitable
 from typing import Callable, Protocol
 
 from bridge.backoff import full_jitter
-from bridge.client.http import EventStream
+from bridge.client.http import EventStreamReader
 from bridge.errors import BrokerUnreachable, PeerError, Refused
 from bridge.settings import WatcherSettings
 from bridge.wire.sse import Event
@@ -39,7 +39,7 @@ class Listener(Protocol):
 class Following:
     def __init__(
         self,
-        open_stream: Callable[[], Awaitable[EventStream]],
+        open_stream: Callable[[], Awaitable[EventStreamReader]],
         settings: WatcherSettings,
         listener: Listener,
     ) -> None:
@@ -50,7 +50,7 @@ class Following:
         self._backoff = (settings.reconnect_base / 1000, settings.reconnect_max / 1000)
         self._holds = settings.tier_holds / 1000
 
-    async def run(self, first: EventStream | None = None) -> None:
+    async def run(self, first: EventStreamReader | None = None) -> None:
         """Follow until cancelled. `first` is a stream that is open already.
 
         Raises Refused for a refusal that a retry cannot change.
@@ -77,7 +77,7 @@ class Following:
             self._listener.lost(reason)
             await asyncio.sleep(next(delays))
 
-    async def _read(self, stream: EventStream) -> str:
+    async def _read(self, stream: EventStreamReader) -> str:
         """Pass events on until the stream falls silent. Raises ConnectionLost, PeerError."""
         silence = STALE_HEARTBEATS * (stream.heartbeat or self._heartbeat)
         while True:

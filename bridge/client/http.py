@@ -18,11 +18,11 @@ from urllib.parse import urlencode
 
 from bridge import __version__
 from bridge.client.address import BrokerAddress
-from bridge.client.connection import Connection, open_connection
+from bridge.client.connection import ClientConnection, open_connection
 from bridge.errors import BrokerUnreachable, ConnectionLost, Refused
+from bridge.fifo_semaphore import Turns
 from bridge.settings import ClientSettings
 from bridge.tasks import within
-from bridge.turns import Turns
 from bridge.wire.response import BodyData, ResponseHead, encode_request
 from bridge.wire.sse import HEARTBEAT_FIELD, Event, EventStreamDecoder
 
@@ -53,7 +53,7 @@ class HttpClient:
     def __init__(self, settings: ClientSettings) -> None:
         self.address = BrokerAddress.from_url(settings.broker_url)
         self._settings = settings
-        self._idle: list[Connection] = []
+        self._idle: list[ClientConnection] = []
         self._turns = Turns(settings.request_connections)
 
     async def request(
@@ -95,7 +95,7 @@ class HttpClient:
         last_event_id: str = "",
         query: Query | None = None,
         head_within: float | None = None,
-    ) -> EventStream:
+    ) -> EventStreamReader:
         """Open an event stream. Raises Refused, BrokerUnreachable, ConnectionLost.
 
         Raises asyncio.TimeoutError when the connection was made, but the response's head did not
@@ -113,7 +113,9 @@ class HttpClient:
             head = await (reading if head_within is None else within(head_within, reading))
             kind = head.fields.get("content-type", "").partition(";")[0].strip().lower()
             if head.status == 200 and kind == "text/event-stream":
-                return EventStream(connection, str(self.address), announced_heartbeat(head.fields))
+                return EventStreamReader(
+                    connection, str(self.address), announced_heartbeat(head.fields)
+                )
             answer = await self._read_answer(connection, head, deadline)
         except BaseException:
             connection.abort()
@@ -146,7 +148,7 @@ class HttpClient:
             connection.abort()
 
     async def _read_file(
-        self, connection: Connection, head: ResponseHead, write: Callable[[bytes], object]
+        self, connection: ClientConnection, head: ResponseHead, write: Callable[[bytes], object]
     ) -> int:
         size, announced = 0, head.fields.get("content-length", "")
         try:
@@ -183,7 +185,7 @@ class HttpClient:
             content = b""
         return encode_request(method, target, self.address.authority, fields, content)
 
-    def _take_idle(self) -> Connection | None:
+    def _take_idle(self) -> ClientConnection | None:
         while self._idle:
             connection = self._idle.pop()
             if not connection.is_closed:
@@ -195,7 +197,7 @@ class HttpClient:
         return asyncio.get_running_loop().time() + self._settings.request_timeout / 1000 + wait
 
     async def _exchange(
-        self, connection: Connection, method: str, message: bytes, wait: float
+        self, connection: ClientConnection, method: str, message: bytes, wait: float
     ) -> Answer:
         deadline = self._deadline(wait)
         try:
@@ -211,7 +213,7 @@ class HttpClient:
             await connection.aclose()
         return answer
 
-    async def _read_head(self, connection: Connection, deadline: float) -> ResponseHead:
+    async def _read_head(self, connection: ClientConnection, deadline: float) -> ResponseHead:
         try:
             event = await connection.read_event(deadline)
         except asyncio.TimeoutError:
@@ -220,7 +222,7 @@ class HttpClient:
         return event
 
     async def _read_answer(
-        self, connection: Connection, head: ResponseHead, deadline: float
+        self, connection: ClientConnection, head: ResponseHead, deadline: float
     ) -> Answer:
         body = bytearray()
         try:
@@ -246,10 +248,10 @@ class HttpClient:
             raise ConnectionLost(f"{self.address} sent JSON that cannot be read: {error}") from None
 
 
-class EventStream:
+class EventStreamReader:
     """An open event stream. Any byte counts as a sign of life, not only events."""
 
-    def __init__(self, connection: Connection, name: str, heartbeat: float | None) -> None:
+    def __init__(self, connection: ClientConnection, name: str, heartbeat: float | None) -> None:
         # Seconds after which the broker breaks its silence; None = not announced.
         self.heartbeat = heartbeat
         self._connection = connection
@@ -304,4 +306,4 @@ def check(answer: Answer) -> Answer:
     return answer
 
 
-__all__ = ["Answer", "BrokerUnreachable", "EventStream", "HttpClient", "check", "refusal"]
+__all__ = ["Answer", "BrokerUnreachable", "EventStreamReader", "HttpClient", "check", "refusal"]

@@ -21,7 +21,7 @@ Fields = Mapping[str, object]
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingReason:
     """Why the head of an agent's inbox is not typed yet, as its watcher reported it."""
 
     reason: str
@@ -42,7 +42,7 @@ class AgentView:
     pane: str = ""
     pending: int = 0
     oldest_at: str = ""
-    waiting: Waiting | None = None
+    waiting: WaitingReason | None = None
     queued: int | None = None
     last_heartbeat: str = ""
     is_registered: bool = True
@@ -91,7 +91,7 @@ class AgentView:
 
 
 @dataclass(frozen=True)
-class Timeline:
+class TimelineChart:
     """What happened in each of the last steps, oldest first."""
 
     step_ms: int = 1000
@@ -121,7 +121,7 @@ class Overview:
     # accepted, pending, streams, agents, ...
     totals: Mapping[str, int] = field(default_factory=dict)
     oldest_at: str = ""
-    timeline: Timeline = Timeline()
+    timeline: TimelineChart = TimelineChart()
     # streamed, injected, acknowledged, delivered
     latency: Mapping[str, Hop] = field(default_factory=dict)
     agents: tuple[AgentView, ...] = ()
@@ -195,14 +195,14 @@ class Missed:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchPage:
     """One page of a search, newest first."""
 
     tickets: tuple[Ticket, ...]
     next_before: int | None  # the next page is before this seq; None = this is the last page
 
     @classmethod
-    def from_json(cls, content: object) -> Found:
+    def from_json(cls, content: object) -> SearchPage:
         fields = _object(content, "a search")
         tickets = fields.get("tickets")
         return cls(
@@ -227,13 +227,15 @@ def decode_event(name: str, data: str) -> StageEvent | AgentView | Missed | None
     return StageEvent.from_json(content) if name == "stage" else AgentView.from_json(content)
 
 
-def _waiting(content: object) -> Waiting | None:
+def _waiting(content: object) -> WaitingReason | None:
     if not isinstance(content, dict) or not content.get("reason"):
         return None
-    return Waiting(str(content["reason"]), _text(content, "sinceAt"), _text(content, "ticketId"))
+    return WaitingReason(
+        str(content["reason"]), _text(content, "sinceAt"), _text(content, "ticketId")
+    )
 
 
-def _timeline(content: object) -> Timeline:
+def _timeline(content: object) -> TimelineChart:
     fields = content if isinstance(content, dict) else {}
     rows = {
         name: _numbers(fields.get(name)) for name in ("accepted", "acknowledged", "p50Ms", "p99Ms")
@@ -241,7 +243,7 @@ def _timeline(content: object) -> Timeline:
     counts = {
         name: tuple(value or 0 for value in rows[name]) for name in ("accepted", "acknowledged")
     }
-    return Timeline(
+    return TimelineChart(
         _count(fields, "stepMs") or 1000,
         _text(fields, "fromAt"),
         counts["accepted"],

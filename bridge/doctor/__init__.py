@@ -11,5 +11,5 @@ Rule 1: a check changes nothing. It makes no file, and sends no agent's name to 
 Rule 2: a check reports the state, and `mend` what a person can do about it.
 Rule 3: a check that hangs or crashes is itself a finding, and the others go on.
 
-Nothing here prints. cli/doctor.py does.
+Nothing here prints. cli/commands/doctor.py does.
 """

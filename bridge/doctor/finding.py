@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from bridge.settings import ClientSettings, DoctorSettings, TmuxSettings, WatcherSettings
-from bridge.tmux.command import Tmux
+from bridge.tmux.server.client import Tmux
 
 
 class Grade(enum.Enum):

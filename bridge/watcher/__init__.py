@@ -2,25 +2,23 @@
 
     broker ─► transport ─► inbox of each agent ─► sink ─► pane, stdout or a command
                   ▲                 └─ claim before, acknowledge after
-               ladder (which tier now?)
+               tiers (which one now?)
 
-    ladder.py        which tier to use, from what happened; pure
+    tiers.py         which tier to use, from what happened; pure
     inbox.py         order, once, waiting → claimed → injected → finished; pure
     transport/       the three tiers (stream, long-poll, poll) behind one small protocol
     sinks/           where a ticket goes: a tmux pane, stdout, a command
-    intake.py        transport → inboxes: reconnect, back off, keep the cursor; one for all agents
-    arrivals.py      one agent's end of the intake, and its catch-up from the backlog
+    receiver.py      transport → inboxes: reconnect, back off, keep the cursor; one for all agents
+    backfill.py      one agent's end of the intake, and its catch-up from the backlog
     delivery.py      inbox → claim → sink → acknowledge
     lease.py         claims, their renewal, and the meaning of the broker's answers
     sink_wait.py     the wait until a sink is ready, and its reason
     report.py        the watcher's report about itself to the broker
-    agent_watch.py   all tasks and state of one agent
+    agent_tasks.py   all tasks and state of one agent
     session.py       `watch`: an intake and one agent
     supervisor.py    `supervise`: an intake and many agents
     subscription.py  the agents that the broker sends under our name
-    roster.py        the agents to serve, and their panes: words, files; pure
-    sources.py       where agents are listed: file, registry, tmux sessions
-    enrolment.py     merges the sources as they change
+    discovery/       which agents to serve, and in which panes
 
-Only sinks/pane.py and sources.py use bridge.tmux. Nothing here imports bridge.broker.
+Only sinks/pane.py and discovery/sources.py use bridge.tmux. Nothing here imports bridge.broker.
 """

@@ -35,8 +35,8 @@ from bridge.errors import (
 )
 from bridge.settings import WatcherSettings
 from bridge.tasks import NEVER, stop_all, within
-from bridge.watcher.arrivals import Arrivals
-from bridge.watcher.inbox import Entry, Inbox, Stage
+from bridge.watcher.backfill import Arrivals
+from bridge.watcher.inbox import Inbox, InboxItem, InboxStage
 from bridge.watcher.lease import Leases
 from bridge.watcher.report import Vitals
 from bridge.watcher.sink_wait import SinkWait, retry_delays
@@ -89,14 +89,14 @@ class Delivery:
     async def _deliver_all(self) -> None:
         while True:
             entry = await self._wait_head()
-            if entry.stage is not Stage.INJECTED:
+            if entry.stage is not InboxStage.INJECTED:
                 await self._wait.wait_ready()
             # An urgent ticket may have arrived while the sink was busy.
             head = self._head()
             if head is not None and not self._pause_of(head):
                 await self._finish(self._attempt(head))
 
-    async def _wait_head(self) -> Entry:
+    async def _wait_head(self) -> InboxItem:
         await self._wait.look()
         while True:
             self._arrivals.arrived.clear()
@@ -118,12 +118,12 @@ class Delivery:
         """
         return self._settings.pane_check / 1000 if self._sink.session else NEVER
 
-    def _head(self) -> Entry | None:
+    def _head(self) -> InboxItem | None:
         return self._inbox.head(self._sink.owes, asyncio.get_running_loop().time())
 
-    def _pause_of(self, entry: Entry) -> float:
+    def _pause_of(self, entry: InboxItem) -> float:
         """Seconds until the entry may be tried. An injected entry always may."""
-        if entry.stage is Stage.INJECTED:
+        if entry.stage is InboxStage.INJECTED:
             return 0.0
         return min(NEVER, max(0.0, entry.held_until - asyncio.get_running_loop().time()))
 
@@ -140,13 +140,13 @@ class Delivery:
                 )
             raise
 
-    async def _attempt(self, entry: Entry) -> None:
+    async def _attempt(self, entry: InboxItem) -> None:
         ticket = entry.ticket
         try:
             turn = self._sink.turn()
             is_first = turn.are_free
             async with turn:
-                if is_first or entry.stage is Stage.INJECTED or await self._is_ready_again():
+                if is_first or entry.stage is InboxStage.INJECTED or await self._is_ready_again():
                     await self._take(entry)
         except PaneNotReady as error:
             log.debug("not ready ticket=%s reason=%s", ticket.ticket_id, error)
@@ -184,7 +184,7 @@ class Delivery:
             )
             self._hold(entry, pause)
 
-    async def _gives_up(self, entry: Entry, error: DeliveryFailed) -> bool:
+    async def _gives_up(self, entry: InboxItem, error: DeliveryFailed) -> bool:
         """Set the ticket aside after its last allowed failure, until the watcher restarts."""
         failures, most = self._inbox.fail(entry.ticket.ticket_id), self._settings.exec_tries
         if not most or failures < most:
@@ -192,7 +192,7 @@ class Delivery:
         reason = f"given up after {failures} tries, until the watcher starts anew: {error}"
         return await self._set_aside(entry, reason, FOREVER)
 
-    async def _is_stuck(self, entry: Entry, error: PaneError) -> bool:
+    async def _is_stuck(self, entry: InboxItem, error: PaneError) -> bool:
         """Set aside a ticket whose text was unconfirmed for `stuck_max`, and try it again later."""
         if not isinstance(error, STUCK):
             return False
@@ -207,7 +207,7 @@ class Delivery:
         )
 
     async def _set_aside(
-        self, entry: Entry, reason: str, until: float, most: int | None = None
+        self, entry: InboxItem, reason: str, until: float, most: int | None = None
     ) -> bool:
         """Let other tickets pass this one until then, and report why. False: it keeps its place."""
         ticket_id = entry.ticket.ticket_id
@@ -240,10 +240,10 @@ class Delivery:
             return False
         return True
 
-    async def _take(self, entry: Entry) -> None:
+    async def _take(self, entry: InboxItem) -> None:
         """Claim, deliver, acknowledge."""
         ticket = entry.ticket
-        if entry.stage is not Stage.INJECTED:
+        if entry.stage is not InboxStage.INJECTED:
             if not await self._leases.claim(entry):
                 self._arrivals.has_room.set()
                 self._note_refused(entry)
@@ -256,17 +256,17 @@ class Delivery:
         await self._acknowledge(entry)
         self._forget_failures()
 
-    def _note_refused(self, entry: Entry) -> None:
+    def _note_refused(self, entry: InboxItem) -> None:
         """The claim was refused: the ticket is gone, or another watcher has it."""
-        if entry.stage is Stage.FINISHED:
+        if entry.stage is InboxStage.FINISHED:
             self._vitals.go_on()
         else:
             self._vitals.wait(entry.ticket.ticket_id, "another watcher holds the ticket")
 
-    def _hold(self, entry: Entry, pause: float) -> None:
+    def _hold(self, entry: InboxItem, pause: float) -> None:
         self._inbox.hold(entry.ticket.ticket_id, asyncio.get_running_loop().time() + pause)
 
-    async def _acknowledge(self, entry: Entry) -> None:
+    async def _acknowledge(self, entry: InboxItem) -> None:
         """Try until the broker accepts (rule 2), or refuses for good: 4xx for an unknown ticket."""
         ticket_id, delays = entry.ticket.ticket_id, retry_delays(self._settings)
         while True:

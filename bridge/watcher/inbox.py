@@ -17,7 +17,7 @@ Rule 4: a ticket that was tried for long enough may be set aside. The others pas
         or when its time aside is over. So no ticket is lost.
 
 Bounds: the line holds `capacity` tickets, and as many may be set aside. When the line is full,
-`offer` returns False, and the broker keeps the rest (arrivals.py). When the limit of set-aside
+`offer` returns False, and the broker keeps the rest (backfill.py). When the limit of set-aside
 tickets is reached, `set_aside` returns False, and the line waits (rule 3). The ids of the
 last `remembered` finished tickets are kept, because a late answer may contain one again.
 """
@@ -33,14 +33,14 @@ from typing import Callable
 from bridge.ticket import Ticket
 
 
-class Stage(enum.Enum):
+class InboxStage(enum.Enum):
     WAITING = "waiting"
     CLAIMED = "claimed"
     INJECTED = "injected"
     FINISHED = "finished"
 
 
-class Step(enum.Enum):
+class InboxStep(enum.Enum):
     CLAIM = "claim"
     INJECT = "inject"
     ACK = "ack"
@@ -49,25 +49,28 @@ class Step(enum.Enum):
 
 
 NEXT_STAGE = {
-    (Stage.WAITING, Step.CLAIM): Stage.CLAIMED,
-    (Stage.WAITING, Step.INJECT): Stage.INJECTED,  # the predecessor's broker has no claims
-    (Stage.WAITING, Step.DROP): Stage.FINISHED,
-    (Stage.WAITING, Step.ASIDE): Stage.WAITING,
-    (Stage.CLAIMED, Step.CLAIM): Stage.CLAIMED,  # renewed
-    (Stage.CLAIMED, Step.ASIDE): Stage.WAITING,  # the next try claims it anew
-    (Stage.CLAIMED, Step.INJECT): Stage.INJECTED,
-    (Stage.CLAIMED, Step.DROP): Stage.FINISHED,
-    (Stage.INJECTED, Step.ACK): Stage.FINISHED,
+    (InboxStage.WAITING, InboxStep.CLAIM): InboxStage.CLAIMED,
+    (
+        InboxStage.WAITING,
+        InboxStep.INJECT,
+    ): InboxStage.INJECTED,  # the predecessor's broker has no claims
+    (InboxStage.WAITING, InboxStep.DROP): InboxStage.FINISHED,
+    (InboxStage.WAITING, InboxStep.ASIDE): InboxStage.WAITING,
+    (InboxStage.CLAIMED, InboxStep.CLAIM): InboxStage.CLAIMED,  # renewed
+    (InboxStage.CLAIMED, InboxStep.ASIDE): InboxStage.WAITING,  # the next try claims it anew
+    (InboxStage.CLAIMED, InboxStep.INJECT): InboxStage.INJECTED,
+    (InboxStage.CLAIMED, InboxStep.DROP): InboxStage.FINISHED,
+    (InboxStage.INJECTED, InboxStep.ACK): InboxStage.FINISHED,
 }
 
 
 @dataclass
-class Entry:
+class InboxItem:
     """One held ticket. Only the inbox changes it."""
 
     ticket: Ticket
     arrival: int
-    stage: Stage = Stage.WAITING
+    stage: InboxStage = InboxStage.WAITING
     held_until: float = 0.0  # the caller's clock
     failures: int = 0  # tries that failed
     aside_until: float | None = None  # the caller's clock; None = it was never set aside
@@ -88,7 +91,7 @@ class Inbox:
     def __init__(self, capacity: int, remembered: int) -> None:
         self._capacity = capacity
         self._remembered = remembered
-        self._held: dict[str, Entry] = {}
+        self._held: dict[str, InboxItem] = {}
         self._finished: OrderedDict[str, None] = OrderedDict()
         self._arrivals = 0
         self._set_aside = 0  # tickets set aside; they take no room in the line
@@ -119,21 +122,21 @@ class Inbox:
         if self.is_full:
             return False
         self._arrivals += 1
-        self._held[ticket.ticket_id] = Entry(ticket, self._arrivals)
+        self._held[ticket.ticket_id] = InboxItem(ticket, self._arrivals)
         return True
 
     def head(
         self, is_owed: Callable[[str], bool] = lambda ticket_id: False, now: float = 0.0
-    ) -> Entry | None:
+    ) -> InboxItem | None:
         """The next ticket; its `held_until` may lie in the future.
 
         `is_owed`: does the sink hold this ticket's text?
         """
 
-        def turn(entry: Entry) -> tuple[bool, bool, bool, tuple[bool, int, int]]:
+        def turn(entry: InboxItem) -> tuple[bool, bool, bool, tuple[bool, int, int]]:
             # An injected ticket goes first whatever its rank: nothing may delay its
             # acknowledgement.
-            is_owing = entry.stage is Stage.INJECTED
+            is_owing = entry.stage is InboxStage.INJECTED
             return (
                 not is_owing,
                 entry.is_aside(now),
@@ -144,16 +147,16 @@ class Inbox:
         return min(self._held.values(), key=turn, default=None)
 
     def claim(self, ticket_id: str) -> None:
-        self._step(ticket_id, Step.CLAIM)
+        self._step(ticket_id, InboxStep.CLAIM)
 
     def inject(self, ticket_id: str, evidence: dict[str, object]) -> None:
-        self._step(ticket_id, Step.INJECT).evidence = evidence
+        self._step(ticket_id, InboxStep.INJECT).evidence = evidence
 
     def ack(self, ticket_id: str) -> None:
-        self._step(ticket_id, Step.ACK)
+        self._step(ticket_id, InboxStep.ACK)
 
     def drop(self, ticket_id: str) -> None:
-        self._step(ticket_id, Step.DROP)
+        self._step(ticket_id, InboxStep.DROP)
 
     def hold(self, ticket_id: str, until: float) -> None:
         """Do not try this ticket again before `until`."""
@@ -181,11 +184,11 @@ class Inbox:
             self._capacity if most is None else min(most, self._capacity)
         ):
             return False
-        self._step(ticket_id, Step.ASIDE).aside_until = until
+        self._step(ticket_id, InboxStep.ASIDE).aside_until = until
         self._set_aside += is_new
         return True
 
-    def _step(self, ticket_id: str, action: Step) -> Entry:
+    def _step(self, ticket_id: str, action: InboxStep) -> InboxItem:
         entry = self._held[ticket_id]
         try:
             entry.stage = NEXT_STAGE[entry.stage, action]
@@ -193,7 +196,7 @@ class Inbox:
             raise ValueError(
                 f"{action.value} cannot happen to a ticket that is {entry.stage.value}"
             ) from None
-        if entry.stage is Stage.FINISHED:
+        if entry.stage is InboxStage.FINISHED:
             del self._held[ticket_id]
             self._set_aside -= entry.aside_until is not None
             self._remember(ticket_id)

@@ -29,7 +29,7 @@ from bridge.client.broker import BrokerClient
 from bridge.errors import BrokerUnreachable, Refused
 from bridge.tasks import stop_all, within
 from bridge.ticket import PENDING
-from bridge.watcher.inbox import Entry, Inbox, Stage
+from bridge.watcher.inbox import Inbox, InboxItem, InboxStage
 
 log = logging.getLogger("bridge.watcher")
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class Leases:
         self._inbox = inbox
         self._lease_ms = lease_ms
         self._has_claims = True  # until a broker proves to have no claims
-        self._claimed: Entry | None = None  # the last claimed ticket
+        self._claimed: InboxItem | None = None  # the last claimed ticket
         self._fresh_until = 0.0  # until then its claim needs no renewal
         # Until then no other watcher can have it. Counted from before the request, so that it
         # is never too long.
@@ -71,7 +71,7 @@ class Leases:
         # The last ticket that another watcher held, and the pauses before we ask again.
         self._refused, self._pauses = "", full_jitter(ASK_BASE, ASK_CAP)
 
-    async def claim(self, entry: Entry) -> bool:
+    async def claim(self, entry: InboxItem) -> bool:
         """Claim a ticket. True: deliver it now. False: it was dropped, or must wait.
 
         Raises BrokerUnreachable, Refused.
@@ -110,7 +110,7 @@ class Leases:
         finally:
             await stop_all(keeper)
 
-    def forget(self, entry: Entry) -> None:
+    def forget(self, entry: InboxItem) -> None:
         """The broker has ended this ticket's claim: the next try must claim again."""
         if self._claimed is entry:
             self._claimed, self._held_until = None, 0.0
@@ -120,7 +120,7 @@ class Leases:
 
         WIRE has no release. The shortest lease (1 ms) comes nearest to it.
         """
-        if self._claimed is None or self._claimed.stage is not Stage.CLAIMED:
+        if self._claimed is None or self._claimed.stage is not InboxStage.CLAIMED:
             return
         try:
             await within(

@@ -25,7 +25,7 @@ from bridge.settings import WatcherSettings
 from bridge.tasks import NEVER, within
 from bridge.timestamp import rfc3339
 from bridge.watcher.inbox import Inbox
-from bridge.watcher.ladder import Tier
+from bridge.watcher.tiers import Tier
 
 # Metadata of an agent that its own watcher registered first.
 OWN = {"registeredBy": "bridge"}
@@ -40,7 +40,7 @@ _DIGITS = re.compile("[0-9]+([.][0-9]+)?")
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingTicket:
     """Why a ticket is not typed yet.
 
     Two reasons are the same if they differ only in numbers ("… 1.2 s ago") or in the quoted part
@@ -73,7 +73,7 @@ class Vitals:
     reconnects: int = 0
     session_failures: int = 0
     injection_errors: int = 0
-    waiting: Waiting | None = None
+    waiting: WaitingTicket | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def settle_in(self, session: str, pane: str) -> None:
@@ -100,7 +100,7 @@ class Vitals:
         """The head of the inbox waits. True when the reason is a new one."""
         if self.waiting is not None and self.waiting.is_same(ticket_id, reason):
             return False
-        self.waiting = Waiting(ticket_id, reason, rfc3339(int(time.time() * 1000)))
+        self.waiting = WaitingTicket(ticket_id, reason, rfc3339(int(time.time() * 1000)))
         self.changed.set()
         return True
 

@@ -16,9 +16,9 @@ import logging
 from bridge.client.broker import BrokerClient
 from bridge.settings import WatcherSettings
 from bridge.tasks import run_together
-from bridge.watcher.agent_watch import AgentWatch
-from bridge.watcher.intake import Intake, first_tier
+from bridge.watcher.agent_tasks import AgentWatch
 from bridge.watcher.lease import watcher_name
+from bridge.watcher.receiver import Intake, first_tier
 from bridge.watcher.sinks.base import Sink
 from bridge.watcher.transport import AgentFeed
 

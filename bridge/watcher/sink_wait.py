@@ -19,7 +19,7 @@ from bridge.backoff import full_jitter
 from bridge.errors import BridgeError, PaneLost, PaneUnfit, TmuxError
 from bridge.settings import WatcherSettings
 from bridge.tasks import stop_all
-from bridge.watcher.inbox import Entry, Inbox
+from bridge.watcher.inbox import Inbox, InboxItem
 from bridge.watcher.report import BUSY, HEALTHY, LOST, Vitals
 from bridge.watcher.sinks.base import Sink
 
@@ -35,7 +35,7 @@ class SinkWait:
         self,
         inbox: Inbox,
         sink: Sink,
-        head: Callable[[], Entry | None],
+        head: Callable[[], InboxItem | None],
         vitals: Vitals,
         settings: WatcherSettings,
     ) -> None:

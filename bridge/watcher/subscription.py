@@ -32,8 +32,8 @@ from bridge.client.broker import BrokerClient
 from bridge.errors import BrokerUnreachable, PeerError, Refused
 from bridge.settings import WatcherSettings
 from bridge.tasks import within
-from bridge.watcher.arrivals import Arrivals
-from bridge.watcher.ladder import Tier
+from bridge.watcher.backfill import Arrivals
+from bridge.watcher.tiers import Tier
 from bridge.watcher.transport.base import UNFIT_STATUSES
 
 log = logging.getLogger("bridge.watcher")

@@ -10,7 +10,7 @@
                              agent gone: finishes its delivery, unsubscribed
 
 If a member's tasks crash, the crash is logged and counted, and the member starts again after a
-pause with full jitter. Its inbox outlives the crash (agent_watch.py).
+pause with full jitter. Its inbox outlives the crash (agent_tasks.py).
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from bridge.client.broker import BrokerClient
 from bridge.errors import BridgeError
 from bridge.settings import WatcherSettings
 from bridge.tasks import run_together, stop_all
-from bridge.watcher.agent_watch import AgentWatch
-from bridge.watcher.arrivals import Arrivals
-from bridge.watcher.intake import Intake
+from bridge.watcher.agent_tasks import AgentWatch
+from bridge.watcher.backfill import Arrivals
+from bridge.watcher.discovery.merge import Assignment, Roster
 from bridge.watcher.lease import watcher_name
-from bridge.watcher.roster import Assignment, Roster
+from bridge.watcher.receiver import Intake
 from bridge.watcher.sinks.base import Sink
 from bridge.watcher.subscription import Subscription
 from bridge.watcher.transport import SubscriberFeed

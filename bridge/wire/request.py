@@ -22,14 +22,14 @@ from bridge.wire.fields import HeadWalker, Limits, split_list
 from bridge.wire.head import RequestHead, check_request_line, read_head
 from bridge.wire.target import decode_query, decode_segments
 
-__all__ = ["Limits", "Request", "RequestParser", "Stage", "decode_query", "decode_segments"]
+__all__ = ["Limits", "Request", "RequestParser", "RequestStage", "decode_query", "decode_segments"]
 
 # Empty lines that are allowed before a request: some old clients send a CRLF too many after a body
 # (RFC 9112 section 2.2).
 _BLANK_LINES = 4
 
 
-class Stage(enum.Enum):
+class RequestStage(enum.Enum):
     """The part of a request that is awaited; it decides which deadline runs.
 
     Read it after `take_request` has returned None.
@@ -137,10 +137,10 @@ class RequestParser:
         return self._open is None and self._pos == len(self._held) and self._error is None
 
     @property
-    def stage(self) -> Stage:
+    def stage(self) -> RequestStage:
         if self._open is not None:
-            return Stage.BODY
-        return Stage.IDLE if self._pos == len(self._held) else Stage.HEAD
+            return RequestStage.BODY
+        return RequestStage.IDLE if self._pos == len(self._held) else RequestStage.HEAD
 
     @property
     def held_bytes(self) -> int:

@@ -9,26 +9,26 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-from bridge.broker.agent_rows import AgentRows
+from bridge.broker.agent_overview import AgentOverview
 from bridge.broker.events import Events
 from bridge.broker.expiry import Expiry
+from bridge.broker.fronts.access_log import AccessLog
 from bridge.broker.fronts.heartbeats import Heartbeats
 from bridge.broker.fronts.held_bytes import HeldBytes
-from bridge.broker.fronts.http import Connection
+from bridge.broker.fronts.http import HttpConnection
 from bridge.broker.fronts.loop_budget import LoopBudget
-from bridge.broker.fronts.witness import Witness
-from bridge.broker.guard import Guard
+from bridge.broker.fronts.origin_policy import OriginPolicy
 from bridge.broker.hub import Hub
 from bridge.broker.ledger import Bounds, Ledger
 from bridge.broker.limits import SendLimits
-from bridge.broker.metrics import Metrics
+from bridge.broker.metrics.counters import Metrics
 from bridge.broker.pace import Pace
 from bridge.broker.registry import Registry
 from bridge.broker.services import Services
 from bridge.broker.subscriptions import Subscriptions
 from bridge.broker.watchers import Watchers
 from bridge.settings import BrokerSettings
-from bridge.wire.request import Limits, Stage
+from bridge.wire.request import Limits, RequestStage
 from broker.seams import ScriptedJournal
 
 
@@ -46,7 +46,7 @@ def make_services(loop, journal=None, **settings: Any) -> Services:
     watchers = Watchers(clock, rules.watcher_grace / 1000, rules.agents_max)
     registry = Registry(hub, rules.agents_max, watchers)
     subscriptions = Subscriptions(hub.polls, rules.agents_max, rules.supervise_max)
-    rows = AgentRows(registry, hub, clock)
+    rows = AgentOverview(registry, hub, clock)
     services = Services(
         rules,
         clock,
@@ -74,17 +74,17 @@ class SmallHouse:
         self.services = make_services(loop, **settings)
         self.journal: Any = self.services.journal
         rules = self.services.settings
-        self.guard = Guard("127.0.0.1", rules.allowed_hosts, rules.allowed_origins)
-        self.witness = Witness(self.services.metrics, 1000)
+        self.guard = OriginPolicy("127.0.0.1", rules.allowed_hosts, rules.allowed_origins)
+        self.witness = AccessLog(self.services.metrics, 1000)
         self.heartbeats = Heartbeats(loop, self.services.clock, rules.sse_heartbeat / 1000)
         self.budget = LoopBudget(loop, self.services.clock)
         self.held = HeldBytes(rules.connection_bytes)
         self.waiting: OrderedDict = OrderedDict()
         self.limits = Limits(head_max=rules.head_max, body_max=rules.body_max)
         self.patience = {
-            Stage.IDLE: rules.idle_timeout / 1000,
-            Stage.HEAD: rules.head_timeout / 1000,
-            Stage.BODY: rules.body_timeout / 1000,
+            RequestStage.IDLE: rules.idle_timeout / 1000,
+            RequestStage.HEAD: rules.head_timeout / 1000,
+            RequestStage.BODY: rules.body_timeout / 1000,
         }
         self.is_draining = False
         self.receive_buffer = memoryview(bytearray(65536))
@@ -119,7 +119,7 @@ class FakeTransport:
         ) = False
         self._unread: list[bytes] = []
         self.transport = self  # Connection takes a StreamWriter; only its transport matters
-        self.connection = Connection(house, self, self.loop)
+        self.connection = HttpConnection(house, self, self.loop)
 
     # -- the peer ---------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from virtual_clock import run
 
 from bridge.broker import events as events_module
 from bridge.broker.events import EventReader, preview
-from bridge.broker.ledger import Draft
+from bridge.broker.ledger import NewTicket
 from bridge.broker.transitions import acknowledged, claimed, replied
 from bridge.errors import StoreBusy
 from broker.house import SmallHouse, make_services
@@ -33,8 +33,8 @@ class Scene:
         return EventReader(self.services.events, outbox, agent, thread), outbox
 
     async def accept(self, agent="lucy", payload="hello", **metadata):
-        entry, _ = self.services.ledger.accept_unbounded(
-            agent, Draft(payload, metadata, metadata.get("origin", "ui"))
+        entry, _ = self.services.ledger.accept(
+            agent, NewTicket(payload, metadata, metadata.get("origin", "ui"))
         )
         await self.settle()
         return entry
@@ -116,7 +116,7 @@ def test_a_ticket_whose_write_failed_makes_no_event():
     async def scenario(loop):
         scene = Scene(loop)
         reader, outbox = scene.open()
-        scene.services.ledger.accept_unbounded("lucy", Draft("lost", {}))
+        scene.services.ledger.accept("lucy", NewTicket("lost", {}))
         scene.journal.settle(StoreBusy("full"))
         await asyncio.sleep(0)
         assert scene.turn(outbox) == []
@@ -197,12 +197,12 @@ def test_the_events_of_one_iteration_leave_in_one_write():
         scene = Scene(loop)
         reader, outbox = scene.open()
         for _ in range(10):
-            scene.services.ledger.accept_unbounded("lucy", Draft("x", {}))
+            scene.services.ledger.accept("lucy", NewTicket("x", {}))
         await scene.settle()
         assert len(scene.turn(outbox)) == 10 and outbox.waiting == 1
         for _ in range(10):
-            scene.services.ledger.accept_unbounded(
-                "lucy", Draft("x", {"much": "y" * events_module.HELD_MAX})
+            scene.services.ledger.accept(
+                "lucy", NewTicket("x", {"much": "y" * events_module.HELD_MAX})
             )
         await scene.settle()
         assert reader._held_bytes <= events_module.HELD_MAX, "for any number of events"
@@ -286,7 +286,7 @@ def test_the_cache_of_origins_and_threads_is_bounded_in_bytes_and_refilled():
         assert kept < events_module.ABOUT_BYTES
         assert events._about_bytes == sum(about.size for about in events._about.values())
         for _ in range(10000):
-            scene.services.ledger.accept_unbounded("lucy", Draft("hello", {}))
+            scene.services.ledger.accept("lucy", NewTicket("hello", {}))
         await scene.settle()
         assert events._about_bytes <= events_module.ABOUT_BYTES
         assert 1000 < len(events._about) < 10000

@@ -13,7 +13,7 @@ from virtual_clock import run
 
 from bridge.broker.expiry import LOOK_AGAIN, RUN_MAX, STRAY_GRACE
 from bridge.broker.journal.base import Kept
-from bridge.broker.ledger import Draft
+from bridge.broker.ledger import NewTicket
 from bridge.broker.transitions import acknowledged, claimed
 from bridge.errors import StoreBusy
 from broker.house import make_services
@@ -39,7 +39,7 @@ def test_each_ticket_expires_at_its_own_time(tickets):
         services = make_services(loop)
         ledger, begin = services.ledger, loop.time()
         entries = [
-            (ledger.accept("lucy", Draft(1, {}, ttl_ms=ttl_ms))[0], ttl_ms, fate)
+            (ledger.accept("lucy", NewTicket(1, {}, ttl_ms=ttl_ms))[0], ttl_ms, fate)
             for ttl_ms, fate in tickets
         ]
         await on_disk(services)
@@ -73,7 +73,7 @@ def test_each_ticket_expires_at_its_own_time(tickets):
 def test_a_full_disk_delays_the_expiry():
     async def scenario(loop):
         services = make_services(loop)
-        entry, _ = services.ledger.accept("lucy", Draft(1, {}, ttl_ms=1000))
+        entry, _ = services.ledger.accept("lucy", NewTicket(1, {}, ttl_ms=1000))
         await on_disk(services)
         await asyncio.sleep(1.5)
         assert entry.head.status == "expired" and entry.state.status == "pending"
@@ -91,10 +91,10 @@ def test_a_stray_ticket_expires_if_its_agent_stays_unknown():
         services = make_services(loop, stray_ttl=60)
         ledger, registry = services.ledger, services.registry
         lost, found = (
-            ledger.accept(name, Draft(1, {}), is_stray=True)[0] for name in ("lcuy", "bob")
+            ledger.accept(name, NewTicket(1, {}), is_stray=True)[0] for name in ("lcuy", "bob")
         )
-        known = ledger.accept("lucy", Draft(1, {}))[0]
-        own = ledger.accept("lcuy", Draft(1, {}, ttl_ms=600_000), is_stray=True)[0]
+        known = ledger.accept("lucy", NewTicket(1, {}))[0]
+        own = ledger.accept("lcuy", NewTicket(1, {}, ttl_ms=600_000), is_stray=True)[0]
         await on_disk(services)
         await asyncio.sleep(59)
         registry.presence("bob")
@@ -132,7 +132,7 @@ def test_many_tickets_due_at_once_expire_over_several_iterations():
         services = make_services(loop, queue_max=10**6)
         most = 2 * RUN_MAX + 10
         for _ in range(most):
-            services.ledger.accept("lucy", Draft(1, {}, ttl_ms=1000))
+            services.ledger.accept("lucy", NewTicket(1, {}, ttl_ms=1000))
         await on_disk(services)
         counts = [0]
         while counts[-1] < most:
@@ -151,7 +151,8 @@ def test_finished_tickets_are_removed_from_the_heap_before_their_time():
         watch = services.ledger.on_time_to_live
         for _ in range(60):
             entries = [
-                services.ledger.accept("lucy", Draft(1, {}, ttl_ms=10**10))[0] for _ in range(100)
+                services.ledger.accept("lucy", NewTicket(1, {}, ttl_ms=10**10))[0]
+                for _ in range(100)
             ]
             await on_disk(services)
             for entry in entries:

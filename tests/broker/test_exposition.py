@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus import RESERVED, read
 
-from bridge.broker import families
-from bridge.broker.distribution import LATENCY_BOUNDS, Distribution
-from bridge.broker.exposition import (
+from bridge.broker.metrics import definitions
+from bridge.broker.metrics.exposition import (
     COUNTER,
     GAUGE,
     HISTOGRAM,
@@ -23,8 +22,9 @@ from bridge.broker.exposition import (
     histogram,
     plain,
 )
+from bridge.broker.metrics.histogram import LATENCY_BOUNDS, Distribution
 
-ALL = [each for each in vars(families).values() if isinstance(each, Family)]
+ALL = [each for each in vars(definitions).values() if isinstance(each, Family)]
 texts = st.text(st.characters(blacklist_categories=["Cs"]), max_size=20)
 numbers = st.integers(0, 2**60) | st.floats(0, 1e18)
 plain_families = st.sampled_from([each for each in ALL if each.kind in (COUNTER, GAUGE)])
@@ -102,7 +102,7 @@ def test_help_is_escaped():
 
 
 def test_build_info_is_an_info_in_openmetrics_and_a_gauge_in_text():
-    filled = [(families.BUILD, [plain(families.BUILD, 1, ("version", "1"))])]
+    filled = [(definitions.BUILD, [plain(definitions.BUILD, 1, ("version", "1"))])]
     assert read(exposed(filled, TEXT))["bridge_build_info"].kind == GAUGE
     assert read(exposed(filled, OPENMETRICS), True)["bridge_build"].kind == INFO
     assert "bridge_build_info{" in exposed(filled, OPENMETRICS)
@@ -110,8 +110,8 @@ def test_build_info_is_an_info_in_openmetrics_and_a_gauge_in_text():
 
 def test_a_family_without_samples_is_not_written():
     assert (
-        exposed([(families.SENT, [])], TEXT) == ""
-        and exposed([(families.SENT, [])], OPENMETRICS) == "# EOF\n"
+        exposed([(definitions.SENT, [])], TEXT) == ""
+        and exposed([(definitions.SENT, [])], OPENMETRICS) == "# EOF\n"
     )
 
 
@@ -131,10 +131,10 @@ def test_every_family_is_well_named():
 
 
 def test_the_shown_buckets_are_among_the_bounds():
-    assert set(families.LATENCY_BUCKETS) <= set(LATENCY_BOUNDS) and list(
-        families.LATENCY_BUCKETS
-    ) == sorted(families.LATENCY_BUCKETS)
-    assert families.COMMIT_BUCKETS[-1] == 10.0 and families.LATENCY_BUCKETS[-1] == 2500.0
+    assert set(definitions.LATENCY_BUCKETS) <= set(LATENCY_BOUNDS) and list(
+        definitions.LATENCY_BUCKETS
+    ) == sorted(definitions.LATENCY_BUCKETS)
+    assert definitions.COMMIT_BUCKETS[-1] == 10.0 and definitions.LATENCY_BUCKETS[-1] == 2500.0
 
 
 PROMETHEUS = (

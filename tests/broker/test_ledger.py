@@ -8,8 +8,8 @@ import json
 import pytest
 
 from bridge.broker.journal.memory import MemoryJournal
-from bridge.broker.ledger import Bounds, Draft, Ledger
-from bridge.broker.metrics import Metrics
+from bridge.broker.ledger import Bounds, Ledger, NewTicket
+from bridge.broker.metrics.counters import Metrics
 from bridge.broker.transitions import acknowledged, replied
 from bridge.errors import PeerError
 from broker.seams import FULL, HandClock, PacedHub, ScriptedJournal
@@ -32,7 +32,7 @@ async def settled(journal, error=None):
     await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("draft", [Draft(float("inf"), {}), Draft(1, {"x": float("nan")})])
+@pytest.mark.parametrize("draft", [NewTicket(float("inf"), {}), NewTicket(1, {"x": float("nan")})])
 def test_a_ticket_that_cannot_be_encoded_leaves_no_backlog(draft):
     """A sender can make up any agent name. A name without tickets must not stay in memory."""
 
@@ -46,7 +46,7 @@ def test_a_ticket_that_cannot_be_encoded_leaves_no_backlog(draft):
 
 def test_a_change_that_cannot_be_encoded_has_no_effect():
     async def scenario(ledger, journal, hub):
-        entry, _ = ledger.accept("lucy", Draft(1, {}))
+        entry, _ = ledger.accept("lucy", NewTicket(1, {}))
         await settled(journal)
         with pytest.raises(PeerError):
             ledger.propose(entry, acknowledged(entry.head, "w", {"n": float("inf")}, 1))
@@ -62,7 +62,7 @@ def test_a_row_that_the_journal_does_not_take_leaves_no_trace():
         def no_memory(row):
             raise MemoryError
 
-        draft = Draft(1, {}, ticket_id="mine")
+        draft = NewTicket(1, {}, ticket_id="mine")
         journal.accept, accept = no_memory, journal.accept
         with pytest.raises(MemoryError):
             ledger.accept("lucy", draft)
@@ -83,7 +83,7 @@ def test_a_failed_change_does_not_decide_a_later_response():
     """The disk was full for an acknowledgement and has room again. Then a repeated send is 202."""
 
     async def scenario(ledger, journal, hub):
-        draft = Draft(1, {}, ticket_id="mine")
+        draft = NewTicket(1, {}, ticket_id="mine")
         entry, _ = ledger.accept("lucy", draft)
         await settled(journal)
         ledger.propose(entry, acknowledged(entry.head, "w", {}, 1))
@@ -101,15 +101,15 @@ def test_a_sender_cannot_take_an_id_that_the_broker_will_make():
     """
 
     async def scenario(ledger, journal, hub):
-        first, _ = ledger.accept("lucy", Draft(1, {}))
+        first, _ = ledger.accept("lucy", NewTicket(1, {}))
         guessed = first.ticket_id[:-8] + f"{int(first.ticket_id[-8:], 16) + 2:08x}"
-        draft = Draft("mine", {}, ticket_id=guessed)
+        draft = NewTicket("mine", {}, ticket_id=guessed)
         try:
             if ledger.repeated("eve", draft) is None:
                 ledger.accept("eve", draft)
         except PeerError as error:
             assert error.status in (400, 409)
-        ledger.accept("lucy", Draft(2, {}))
+        ledger.accept("lucy", NewTicket(2, {}))
         rows = [row.ticket_id for row in journal.unwritten[0].accepts]
         assert len(set(rows)) == len(rows), "one row twice fails the whole group on a real disk"
 
@@ -121,7 +121,8 @@ def test_pending_bytes_include_tickets_that_are_not_yet_committed():
         taken = 0
         with pytest.raises(PeerError) as caught:
             for number in range(200):
-                ledger.accept(f"agent-{number}", Draft("x" * 1000, {}))
+                ledger.check_room(f"agent-{number}")
+                ledger.accept(f"agent-{number}", NewTicket("x" * 1000, {}))
                 taken += 1
         assert caught.value.status == 503 and taken < 20
 
@@ -130,7 +131,7 @@ def test_pending_bytes_include_tickets_that_are_not_yet_committed():
 
 def test_a_ticket_being_pruned_cannot_change_and_its_id_stays_taken():
     async def scenario(ledger, journal, hub):
-        draft = Draft(1, {}, ticket_id="mine")
+        draft = NewTicket(1, {}, ticket_id="mine")
         entry, _ = ledger.accept("lucy", draft)
         await settled(journal)
         ledger.propose(entry, acknowledged(entry.head, "w", {}, 1000))
@@ -151,7 +152,7 @@ def test_a_ticket_being_pruned_cannot_change_and_its_id_stays_taken():
 
 def test_a_ticket_with_an_uncommitted_change_is_not_pruned():
     async def scenario(ledger, journal, hub):
-        entry, _ = ledger.accept("lucy", Draft(1, {}))
+        entry, _ = ledger.accept("lucy", NewTicket(1, {}))
         await settled(journal)
         ledger.propose(entry, acknowledged(entry.head, "w", {}, 1000))
         await settled(journal)
@@ -168,10 +169,10 @@ def test_the_counters_count_committed_tickets_only():
     async def main():
         journal, metrics = ScriptedJournal(), Metrics()
         ledger = Ledger(journal, PacedHub(), HandClock().clock(), metrics, Bounds())
-        ledger.accept("lucy", Draft(1, {}))
+        ledger.accept("lucy", NewTicket(1, {}))
         await settled(journal, FULL)
         assert metrics.sent == 0
-        ledger.accept("lucy", Draft(1, {}))
+        ledger.accept("lucy", NewTicket(1, {}))
         await settled(journal)
         assert metrics.sent == 1
 
@@ -183,7 +184,9 @@ def test_the_encoded_ticket_equals_ticket_to_json():
     from bridge.ticket import Ticket
 
     async def scenario(ledger, journal, hub):
-        draft = Draft({"é": ["\ud800", 1.5, None]}, {"origin": 'a"b'}, 'a"b', 'id"1', False, 5, 7)
+        draft = NewTicket(
+            {"é": ["\ud800", 1.5, None]}, {"origin": 'a"b'}, 'a"b', 'id"1', False, 5, 7
+        )
         entry, _ = ledger.accept('ag"ent', draft)
         fields = json.loads(entry.data)
         ticket = Ticket.from_json(fields)
@@ -207,7 +210,7 @@ def test_flush_of_the_memory_journal_waits_for_its_group():
         journal = MemoryJournal()
         hub = PacedHub()
         ledger = Ledger(journal, hub, HandClock().clock(), Metrics(), Bounds())
-        _, commit = ledger.accept("lucy", Draft(1, {}))
+        _, commit = ledger.accept("lucy", NewTicket(1, {}))
         await journal.flush()
         assert commit.result() is None
 

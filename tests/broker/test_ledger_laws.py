@@ -15,8 +15,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from bridge.broker.ledger import Bounds, Draft, Ledger
-from bridge.broker.metrics import Metrics
+from bridge.broker.ledger import Bounds, Ledger, NewTicket
+from bridge.broker.metrics.counters import Metrics
 from bridge.broker.transitions import acknowledged, claimed, replied
 from bridge.errors import PeerError
 from broker.seams import FULL, HandClock, PacedHub, ScriptedJournal
@@ -65,16 +65,17 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(agent=st.sampled_from(AGENTS), own_id=st.booleans())
     def send(self, agent, own_id):
-        draft = Draft({"n": 1}, {}, ticket_id=f"mine-{next(self.numbers)}" if own_id else None)
+        draft = NewTicket({"n": 1}, {}, ticket_id=f"mine-{next(self.numbers)}" if own_id else None)
         waiting = sum(
             its["agent"] == agent and its["status"] == "pending" for its in self.tickets.values()
         )
         coming = sum(row[1] == "born" and row[2] == agent for group in self.on_way for row in group)
         if waiting + coming >= QUEUE_MAX:
             with pytest.raises(PeerError) as caught:
-                self.ledger.accept(agent, draft)
+                self.ledger.check_room(agent)
             assert caught.value.status == 429
             return
+        self.ledger.check_room(agent)
         entry, commit = self.ledger.accept(agent, draft)
         assert not commit.is_done and entry.seq == self.ledger.seq
         self.ids.append((entry.ticket_id, agent))
@@ -89,7 +90,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if not self.ids:
             return
         ticket_id, agent = data.draw(st.sampled_from(self.ids))
-        draft = Draft({"n": 2 if other == "payload" else 1}, {}, ticket_id=ticket_id)
+        draft = NewTicket({"n": 2 if other == "payload" else 1}, {}, ticket_id=ticket_id)
         exists = ticket_id in self.tickets or any(
             row[:2] == (ticket_id, "born") for group in self.on_way for row in group
         )

@@ -3,9 +3,9 @@
     the first change is decided, then in any order:
         the second is decided - a send comes - the loop runs - the writer fails - the writer writes
 
-A send can make an open group leave before the loop learns of a failure (groups.py). So the second
-change may be with the writer already. The model is the one of test_store_laws. A change with a
-2xx response is there, also after the store is reopened. A change with a 503 is not there.
+A send can make an open group leave before the loop learns of a failure (group_commit.py). So the
+second change may be with the writer already. The model is the one of test_store_laws. A change
+with a 2xx response is there, also after the store is reopened. A change with a 503 is not there.
 """
 
 from __future__ import annotations

@@ -25,9 +25,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from virtual_clock import VirtualLoop
 
+from bridge.broker.answers import OnDisk, problem
 from bridge.broker.journal.sqlite import SqliteJournal
 from bridge.broker.opening import take_over_store
-from bridge.broker.reply import OnDisk, problem
 from bridge.broker.routes import dispatch
 from bridge.errors import PeerError
 from bridge.wire.request import Limits, RequestParser

@@ -9,7 +9,7 @@ import json
 
 from bridge.broker import pace as pace_module
 from bridge.broker.backlog import Backlog
-from bridge.broker.metrics import Metrics
+from bridge.broker.metrics.counters import Metrics
 from bridge.broker.subscriber import StreamSubscriber
 from broker.seams import WALL_MS, BoundedOutbox, PacedHub, make_entry
 

@@ -15,7 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from bridge.broker import pace as pace_module
 from bridge.broker import subscriber as subscriber_module
-from bridge.broker.metrics import Metrics
+from bridge.broker.metrics.counters import Metrics
 from bridge.broker.subscriber import StreamSubscriber
 from broker.seams import BoundedOutbox, PacedHub, make_entry
 

@@ -7,9 +7,16 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.broker.distribution import LATENCY_BOUNDS as BOUNDS
-from bridge.broker.distribution import Distribution
-from bridge.broker.timeline import DELIVERED, HOPS, STEP_SECONDS, STEPS, WINDOW_STEPS, Timeline
+from bridge.broker.metrics.histogram import LATENCY_BOUNDS as BOUNDS
+from bridge.broker.metrics.histogram import Distribution
+from bridge.broker.metrics.timeline import (
+    DELIVERY_TIME,
+    HOPS,
+    STEP_SECONDS,
+    STEPS,
+    WINDOW_STEPS,
+    Timeline,
+)
 
 latencies = st.floats(0, 2e5) | st.sampled_from(BOUNDS)
 shares = st.sampled_from([0.01, 0.5, 0.9, 0.99, 1.0])
@@ -77,12 +84,12 @@ def test_the_steps_hold_what_happened_in_them(history, start):
 
 def test_the_current_step_is_the_last_one():
     line = Timeline(100.0)
-    line.observe(DELIVERED, 0.5, 100.2)
-    assert line.steps(100.9)[-1].hops[DELIVERED].count == 1
-    assert not line.steps(101.0)[-1].hops and line.steps(101.0)[-2].hops[DELIVERED].count == 1
+    line.observe(DELIVERY_TIME, 0.5, 100.2)
+    assert line.steps(100.9)[-1].hops[DELIVERY_TIME].count == 1
+    assert not line.steps(101.0)[-1].hops and line.steps(101.0)[-2].hops[DELIVERY_TIME].count == 1
 
 
 def test_a_negative_latency_counts_as_zero():
     line = Timeline(0.0)
-    line.observe(DELIVERED, -3.0, 0.5)
-    assert line.total(DELIVERED).total == 0.0 and line.total(DELIVERED).bins[0] == 1
+    line.observe(DELIVERY_TIME, -3.0, 0.5)
+    assert line.total(DELIVERY_TIME).total == 0.0 and line.total(DELIVERY_TIME).bins[0] == 1

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.broker import transitions
-from bridge.broker.entry import NEW, STAGES_MAX, State, with_stage
+from bridge.broker.entry import NEW, STAGES_MAX, TicketState, with_stage
 from bridge.broker.transitions import (
     SHOWN_MAX,
     acknowledged,
@@ -201,7 +201,7 @@ def test_a_time_of_another_time_zone_is_converted_to_utc():
 
 @given(st.integers(0, 3 * STAGES_MAX))
 def test_a_history_is_bounded_and_keeps_its_first_and_latest_stages(count):
-    state = State()
+    state = TicketState()
     for number in range(count):
         state = with_stage(state, {"stage": "claimed", "n": number})
     kept = [each["n"] for each in state.stages]

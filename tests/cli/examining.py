@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bridge.doctor.finding import Setup
 from bridge.settings import ClientSettings, DoctorSettings, TmuxSettings, WatcherSettings
-from bridge.tmux.command import Tmux
+from bridge.tmux.server.client import Tmux
 
 DEAD = "http://127.0.0.1:1"
 

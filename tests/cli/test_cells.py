@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.cli.cells import cut, fit, fold, text_width
-from bridge.cli.text import one_line
+from bridge.cli.safe_text import one_line
 
 texts = st.text("ab 日本é́👍·", max_size=40) | st.text(max_size=40).map(one_line)
 

@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from running import wait_until
 
-from bridge.cli.explain import EXAMPLE, follow, gist
-from bridge.cli.text import Page
-from bridge.cli.width import around, hanging
+from bridge.cli.commands.explain import EXAMPLE, follow, gist
+from bridge.cli.fit_text import around, hanging
+from bridge.cli.safe_text import Page
 from bridge.self_command import own_words
 from bridge.settings import TmuxSettings
-from bridge.tmux.command import Tmux
-from bridge.tmux.injector import Injector
-from bridge.tmux.prompt import Verdict
+from bridge.tmux.injection.injector import Injector
+from bridge.tmux.readiness.verdict import Verdict
+from bridge.tmux.server.client import Tmux
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
 

@@ -9,7 +9,7 @@ from time import sleep
 import pytest
 from running import new_name, wait_until
 
-from bridge.tmux.marks import RING
+from bridge.tmux.injection.pane_marks import RING
 from cli.shell_panes import QUICK, shell_panes, wait_why
 
 LONG = 120.0  # seconds for many agents in one pane on a loaded machine

@@ -14,7 +14,7 @@ import sys
 import pytest
 from running import ROOT, environment, wait_until
 
-from bridge.scene import private
+from bridge.sandbox import private
 
 LONG = 120.0  # seconds for a command that starts others, on a loaded machine
 ROWS = 3000  # more than the 500 that bash keeps unless it is told otherwise

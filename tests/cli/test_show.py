@@ -13,7 +13,7 @@ import pytest
 from fakes import FakeBroker, problem
 from running import ROOT, environment, new_name, package_launcher, stages, wait_until
 
-from bridge.cli.show import LINE_MAX, METADATA_MAX
+from bridge.cli.commands.show import LINE_MAX, METADATA_MAX
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
 from panes import Server

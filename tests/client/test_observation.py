@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from bridge.client.observation import (
     AgentView,
-    Found,
     Missed,
     Overview,
+    SearchPage,
     StageEvent,
-    Waiting,
+    WaitingReason,
     decode_event,
 )
 from bridge.errors import PeerError
@@ -52,7 +52,12 @@ values = st.recursive(
 
 @given(values)
 def test_any_json_is_a_value_or_a_peer_error(content):
-    for read in (Overview.from_json, AgentView.from_json, StageEvent.from_json, Found.from_json):
+    for read in (
+        Overview.from_json,
+        AgentView.from_json,
+        StageEvent.from_json,
+        SearchPage.from_json,
+    ):
         try:
             read(content)
         except PeerError as error:
@@ -99,7 +104,7 @@ def test_an_agent_with_all_its_fields():
         "0",
         2,
         "A",
-        Waiting("why", "S"),
+        WaitingReason("why", "S"),
         1,
         "",
         False,

@@ -17,8 +17,8 @@ from raw_http import PATIENCE
 from running import ROOT, Broker, environment, package_launcher
 
 from bridge import settings
-from bridge.broker import families
-from bridge.broker.exposition import Family
+from bridge.broker.metrics import definitions
+from bridge.broker.metrics.exposition import Family
 from bridge.cli.main import COMMANDS
 
 GUIDES = {name: (ROOT / "examples" / name).read_text() for name in ("RUNBOOK.md", "MIGRATION.md")}
@@ -138,7 +138,7 @@ def test_a_guide_names_only_what_exists(name):
     text = GUIDES[name]
     assert set(re.findall(r"python3 -m bridge ([a-z]+)", text)) <= set(COMMANDS)
     assert set(re.findall(r"`((?:BRIDGE|BROKER)_[A-Z_]+)[=`]", text)) <= known
-    shown = {family.name for family in vars(families).values() if isinstance(family, Family)}
+    shown = {family.name for family in vars(definitions).values() if isinstance(family, Family)}
     assert {
         re.sub("_(total|bucket|count|sum)$", "", metric)
         for metric in re.findall(r"`((?:bridge|process)_[a-z_]+)`", text)

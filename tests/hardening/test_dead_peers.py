@@ -11,8 +11,8 @@ import sys
 from raw_http import request_bytes
 from running import Broker, stages, wait_until
 
-from bridge.broker.fronts.witness import ASYNCIO_LINES, Witness
-from bridge.broker.metrics import Metrics
+from bridge.broker.fronts.access_log import ASYNCIO_LINES, AccessLog
+from bridge.broker.metrics.counters import Metrics
 
 LINGER_RESET = struct.pack("ii", 1, 0)  # close sends RST, socket(7) SO_LINGER
 
@@ -72,7 +72,7 @@ def test_a_broker_bounds_the_lines_of_asyncio(tmp_path):
 
 
 def test_asyncio_cannot_fill_the_log():
-    witness = Witness(Metrics(), 1)
+    witness = AccessLog(Metrics(), 1)
     record = logging.LogRecord(
         "asyncio", logging.WARNING, "", 0, "socket.send() raised exception.", (), None
     )

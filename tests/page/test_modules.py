@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 
-from bridge.cli.text import one_line, visible
+from bridge.cli.safe_text import one_line, visible
 
 ALPHABET = [
     "a",

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 from bridge.settings import TmuxSettings
 from bridge.ticket import Ticket
-from bridge.tmux.forms import agent_text, id_words
+from bridge.tmux.injection.ticket_text import agent_text, id_words
 from soak.people import Human
 from soak.places import COMMAND, Life, Place
 from soak.publishers import Publisher, ticket_of

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bridge.tmux.cells import clusters, read_rows, text_width
-from bridge.tmux.composer import Composer, find_composer
-from bridge.tmux.profiles import GENERIC, PROFILES
-from bridge.tmux.state import PaneState
+from bridge.tmux.readiness.cells import clusters, read_rows, text_width
+from bridge.tmux.readiness.composer import Composer, find_composer
+from bridge.tmux.readiness.profiles import GENERIC, PROFILES
+from bridge.tmux.readiness.snapshot import PaneState
 
 INVERSE, FAINT, PLAIN = "\x1b[7m", "\x1b[2m", "\x1b[0m"
 ABOVE = ["❯ what was said before", "", "● its answer", "> quoted", "", ""]

@@ -12,7 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from panes import Server
 
-from bridge.tmux import activity, terminal
+from bridge.tmux.readiness import terminal, tty_events
 
 LONGEST = 180.0  # seconds a test may take; enough on a machine with twenty times its load
 AGAIN = 20.0  # seconds between repeated alarms, in case the cleanup of the test hangs too
@@ -58,5 +58,5 @@ def told_by(request, monkeypatch):
     """
     if request.param == "ps":
         monkeypatch.setattr(terminal, "HAS_PROC", False)
-        monkeypatch.setattr(activity, "HAS_INOTIFY", False)
+        monkeypatch.setattr(tty_events, "HAS_INOTIFY", False)
     return request.param

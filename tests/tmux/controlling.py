@@ -8,7 +8,7 @@ import time
 
 from panes import PATIENCE, Person
 
-from bridge.tmux.control import ControlClient
+from bridge.tmux.control_mode.batching import ControlClient
 
 
 @contextlib.asynccontextmanager

@@ -11,8 +11,8 @@ import pytest
 from panes import AGENTS, PaneHandle, run, ticket, wait_reason
 
 from bridge.errors import PaneNotReady
-from bridge.tmux.state import Terminal
-from bridge.tmux.terminal import read_terminal
+from bridge.tmux.readiness.snapshot import Terminal
+from bridge.tmux.readiness.terminal import read_terminal
 
 EXECUTOR, FAMILY, AGENT = AGENTS / "executor.py", AGENTS / "family.py", AGENTS / "agent.py"
 BASH, ZSH = "bash --norc --noprofile", "zsh -f"

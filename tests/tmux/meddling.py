@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Callable
 
-from bridge.tmux.command import Tmux
+from bridge.tmux.server.client import Tmux
 
 
 class Meddling(Tmux):

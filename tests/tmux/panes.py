@@ -31,8 +31,8 @@ import own_home  # noqa: F401  (must be imported before any process is started)
 from bridge.errors import PaneNotReady
 from bridge.settings import TmuxSettings
 from bridge.ticket import Ticket
-from bridge.tmux.command import Tmux
-from bridge.tmux.injector import Evidence, Injector
+from bridge.tmux.injection.injector import Evidence, Injector
+from bridge.tmux.server.client import Tmux
 
 AGENTS = pathlib.Path(__file__).parent / "agents"
 PATIENCE = 15.0  # seconds until a wait fails; long, because all tests may share two cores

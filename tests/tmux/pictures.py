@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from bridge.tmux.cells import text_width
-from bridge.tmux.program import Learned
-from bridge.tmux.state import PaneState, Terminal
+from bridge.tmux.readiness.cells import text_width
+from bridge.tmux.readiness.program import Learned
+from bridge.tmux.readiness.snapshot import PaneState, Terminal
 
 EDITOR = {"known": True, "canonical": False, "echo": False, "signals": True}  # readline, zle, fish
 RAW = {

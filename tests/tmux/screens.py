@@ -18,9 +18,9 @@ from __future__ import annotations
 import json
 import pathlib
 
-from bridge.tmux.cells import read_rows
-from bridge.tmux.program import Learned, Rules, Sight, sight_of
-from bridge.tmux.state import PaneState, Terminal
+from bridge.tmux.readiness.cells import read_rows
+from bridge.tmux.readiness.program import Learned, Rules, Sight, sight_of
+from bridge.tmux.readiness.snapshot import PaneState, Terminal
 
 FOLDER = pathlib.Path(__file__).parent / "screens"
 FILES = {

@@ -15,7 +15,7 @@ import pytest
 from panes import AGENTS, QUICK, deliver, run, ticket, until
 
 from bridge.errors import BridgeError, Uncertain
-from bridge.tmux.marks import Sent
+from bridge.tmux.injection.pane_marks import Sent
 
 SHELLS = {"bash": "bash --norc --noprofile", "zsh": "zsh -f", "dash": "dash"}
 HOSTILE = "\n".join(

@@ -12,8 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from panes import until
 
-from bridge.tmux.cells import clusters, read_rows, split_at_column, text_width, wrapped_rows
-from bridge.tmux.draft import GLYPHS, squash
+from bridge.tmux.injection.pasted_text import GLYPHS, squash
+from bridge.tmux.readiness.cells import (
+    clusters,
+    read_rows,
+    split_at_column,
+    text_width,
+    wrapped_rows,
+)
 
 CHARACTERS = st.one_of(
     st.sampled_from("ab \t日\u0301e👩\u200d🏽❤\ufe0f🇩🇪│> \u00a0\u200b^I"),

@@ -13,7 +13,7 @@ from panes import QUICK, deliver, run, ticket, until
 
 from bridge import awake
 from bridge.errors import PaneNotReady
-from bridge.tmux.marks import RING
+from bridge.tmux.injection.pane_marks import RING
 
 
 def test_a_ticket_whose_claim_ran_out_is_not_typed(server):

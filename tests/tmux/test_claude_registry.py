@@ -11,8 +11,8 @@ import sys
 import pytest
 from pictures import CLAUDE, RAW, RULED, STILL, pane
 
-from bridge.tmux.claude_registry import FILE_MAX, claude_status
-from bridge.tmux.prompt import judge
+from bridge.tmux.readiness.claude_registry import FILE_MAX, claude_status
+from bridge.tmux.readiness.verdict import judge
 
 WAITS = "import sys; print('up', flush=True); sys.stdin.read()"
 

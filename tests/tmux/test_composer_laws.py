@@ -7,8 +7,8 @@ from composers import ABOVE, LOOKS, composer_of, draw
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bridge.tmux.cells import char_width, clusters, text_width
-from bridge.tmux.composer import Composer
+from bridge.tmux.readiness.cells import char_width, clusters, text_width
+from bridge.tmux.readiness.composer import Composer
 
 GLYPHS = ">❯›»▌●▋│┃|─━╭╰╮╯╌▀╹"
 WIDE = "日本한👩🏽❤️🇩🇪\u3000"

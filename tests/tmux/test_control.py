@@ -9,13 +9,14 @@ from controlling import client_of, connect
 from panes import QUICK, deliver, run, ticket, tmux_version, until
 
 from bridge.errors import PaneLost, TmuxError
-from bridge.tmux import anchor
-from bridge.tmux.activity import Activity
-from bridge.tmux.command import Tmux
-from bridge.tmux.injector import Injector
+from bridge.tmux.control_mode import session_choice
+from bridge.tmux.injection.injector import Injector
+from bridge.tmux.readiness.tty_events import Activity
+from bridge.tmux.server.client import Tmux
 
 pytestmark = pytest.mark.skipif(
-    tmux_version() < anchor.VERSION_MIN, reason="bridge uses no control client with so old a tmux"
+    tmux_version() < session_choice.VERSION_MIN,
+    reason="bridge uses no control client with so old a tmux",
 )
 
 

@@ -2,7 +2,7 @@
 
     waiting at the gate ──a person types──► attached ──the last person leaves──► gone
 
-At the gate, the client is connected to the server, but not attached to a session (gate.py).
+At the gate, the client is connected to the server, but not attached to a session (attachment.py).
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from controlling import client_of, connect_behind, controls, wait_until
 from panes import PATIENCE, Person, run, tmux_version, until
 
 from bridge.errors import TmuxError
-from bridge.tmux import anchor, control, gate
+from bridge.tmux.control_mode import attachment, batching, session_choice
 
 pytestmark = pytest.mark.skipif(
-    tmux_version() < anchor.VERSION_MIN, reason="bridge uses no control client with so old a tmux"
+    tmux_version() < session_choice.VERSION_MIN,
+    reason="bridge uses no control client with so old a tmux",
 )
 
 
@@ -124,7 +125,7 @@ def test_a_client_that_waits_at_the_gate_leaves_no_process_and_no_option(own):
 
 def test_a_client_does_not_wait_at_the_gate_for_ever(own, monkeypatch):
     """If bridge was killed, no event would end the wait."""
-    monkeypatch.setattr(gate, "STAY", 1)
+    monkeypatch.setattr(attachment, "STAY", 1)
     person = Person(own.open("sleep 60"))
 
     async def scenario():
@@ -132,7 +133,7 @@ def test_a_client_does_not_wait_at_the_gate_for_ever(own, monkeypatch):
             await client.run("list-sessions")
             comer = client._comer[0]
             await wait_until(lambda: comer.broken, "leaving")
-            monkeypatch.setattr(gate, "STAY", 60)
+            monkeypatch.setattr(attachment, "STAY", 60)
             await connect_behind(client, person)  # a new client connects
         person.leave()
 
@@ -140,9 +141,9 @@ def test_a_client_does_not_wait_at_the_gate_for_ever(own, monkeypatch):
 
 
 def test_the_client_survives_a_server_that_ends_while_it_waits_at_the_gate(own, monkeypatch):
-    monkeypatch.setattr(control, "BACKOFF_BASE", 0.01)
-    monkeypatch.setattr(control, "RECHECK", 0.05)
-    monkeypatch.setattr(control, "TYPED_STEP", 0.05)
+    monkeypatch.setattr(batching, "BACKOFF_BASE", 0.01)
+    monkeypatch.setattr(batching, "RECHECK", 0.05)
+    monkeypatch.setattr(batching, "TYPED_STEP", 0.05)
     person = Person(own.open("sleep 60"))
 
     async def scenario():

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import ControlBroken
-from bridge.tmux.control_wire import Block, ControlParser, Notification, Output, control_line
+from bridge.tmux.control_mode.wire import Block, ControlParser, Notification, Output, control_line
 
 # Lines of a block are text of a pane, which may look like control mode.
 LINE = st.one_of(

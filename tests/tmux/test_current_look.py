@@ -9,9 +9,9 @@ import pytest
 from panes import QUICK, Person, run, ticket, until
 
 from bridge.errors import PaneNotReady
-from bridge.tmux.activity import Activity
-from bridge.tmux.command import Tmux
-from bridge.tmux.injector import Injector
+from bridge.tmux.injection.injector import Injector
+from bridge.tmux.readiness.tty_events import Activity
+from bridge.tmux.server.client import Tmux
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify(7) is Linux's")
 

@@ -17,10 +17,10 @@ import pytest
 from foreground import BASH, FAMILY, assert_left_alone, known, look, python
 from panes import deliver, run, ticket, until, wait_reason
 
-from bridge.tmux import terminal
-from bridge.tmux.program import Learned, Rules
-from bridge.tmux.prompt import judge
-from bridge.tmux.terminal import has_changed, read_terminal
+from bridge.tmux.readiness import terminal
+from bridge.tmux.readiness.program import Learned, Rules
+from bridge.tmux.readiness.terminal import has_changed, read_terminal
+from bridge.tmux.readiness.verdict import judge
 
 STILL = Learned(still=9.0)
 

@@ -6,9 +6,9 @@ import pytest
 from panes import QUICK, Server, deliver, run, ticket, wait_reason
 
 from bridge.errors import PaneLost, PaneNotReady, PaneUnfit
-from bridge.tmux.command import Tmux
-from bridge.tmux.injector import Injector
-from bridge.tmux.pane import observe, resolve
+from bridge.tmux.injection.injector import Injector
+from bridge.tmux.server.client import Tmux
+from bridge.tmux.server.pane import observe, resolve
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.errors import PaneLost
-from bridge.tmux.identity import Held, Listing, Row, pick
+from bridge.tmux.server.identity import Held, Listing, PaneRow, pick
 
 NAMES = [
     ("work", "0"),
@@ -104,7 +104,7 @@ class SmallTmux:
 
     def listing(self) -> Listing:
         rows = [
-            Row(self.server, 1, f"%{pane}", 100 + pane, "", f"${number}", index, place, name)
+            PaneRow(self.server, 1, f"%{pane}", 100 + pane, "", f"${number}", index, place, name)
             for name, (number, windows) in self.sessions.items()
             for index, window in windows.items()
             for place, pane in enumerate(window)

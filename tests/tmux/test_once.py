@@ -12,11 +12,11 @@ from meddling import Meddling, enter, guarded, typed
 from panes import QUICK, deliver, run, ticket, until
 
 from bridge.errors import PaneNotReady, Uncertain
-from bridge.tmux.census import Census
-from bridge.tmux.command import Tmux
-from bridge.tmux.injector import Injector
-from bridge.tmux.marks import RING, read_mark
-from bridge.tmux.tenancy import Tenancy
+from bridge.tmux.injection.injector import Injector
+from bridge.tmux.injection.pane_marks import RING, read_mark
+from bridge.tmux.injection.tenancy import Tenancy
+from bridge.tmux.server.client import Tmux
+from bridge.tmux.server.pane_list import Census
 
 
 class Crash(BaseException):

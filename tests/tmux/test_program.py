@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.tmux import ps
-from bridge.tmux.names import AGENTS, names_of, plain_name, read_call
-from bridge.tmux.program import Kind, Learned, Rules, classify
-from bridge.tmux.prompt import judge
-from bridge.tmux.state import PaneState, Process, Terminal
+from bridge.tmux.readiness import ps
+from bridge.tmux.readiness.program import Kind, Learned, Rules, classify
+from bridge.tmux.readiness.program_names import AGENTS, names_of, plain_name, read_call
+from bridge.tmux.readiness.snapshot import ForegroundProcess, PaneState, Terminal
+from bridge.tmux.readiness.verdict import judge
 
 RAW, COOKED = (True, False, False, False), (True, True, True, True)
 
 
-def processes(*lines: str) -> tuple[Process, ...]:
+def processes(*lines: str) -> tuple[ForegroundProcess, ...]:
     """Parse lines of `depth reads command line`, optionally followed by `= executable`.
 
     The depth is the indent. Reads the terminal: + yes, - no, ? unknown.
     """
-    found: list[Process] = []
+    found: list[ForegroundProcess] = []
     parents = {-1: 1}
     for pid, line in enumerate(lines, 10):
         indent = len(line) - len(line.lstrip())
@@ -30,11 +30,13 @@ def processes(*lines: str) -> tuple[Process, ...]:
             indent: pid,
         }
         reads = {"+": True, "-": False, "?": None}[sign]
-        found.append(Process(tuple(words.split()), executable, pid, parent, "7", reads))
+        found.append(ForegroundProcess(tuple(words.split()), executable, pid, parent, "7", reads))
     return tuple(found)
 
 
-def state_of(group: tuple[Process, ...], reader: int = 0, flags=RAW, **fields) -> PaneState:
+def state_of(
+    group: tuple[ForegroundProcess, ...], reader: int = 0, flags=RAW, **fields
+) -> PaneState:
     one = group[reader]
     terminal = Terminal(
         *flags, own=True, argv=one.argv, group=group, process=f"{one.pid}-{one.started}"

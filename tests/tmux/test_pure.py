@@ -15,16 +15,24 @@ from panes import ticket
 
 from bridge.errors import UsageError
 from bridge.self_command import own_words
-from bridge.tmux import forms
-from bridge.tmux.cells import char_width, split_at_column, text_width
-from bridge.tmux.draft import squash
-from bridge.tmux.guard import Guard
-from bridge.tmux.marks import KEPT_MAX, RING, add_mark, encode_id, mark_of, option_names, read_mark
-from bridge.tmux.memory import Memory
-from bridge.tmux.pane import human_idle
-from bridge.tmux.profiles import REPLS
-from bridge.tmux.sanitise import sanitise
-from bridge.tmux.state import PaneState, Terminal
+from bridge.tmux.injection import ticket_text
+from bridge.tmux.injection.conditional import Guard
+from bridge.tmux.injection.pane_marks import (
+    KEPT_MAX,
+    RING,
+    add_mark,
+    encode_id,
+    mark_of,
+    option_names,
+    read_mark,
+)
+from bridge.tmux.injection.pasted_text import squash
+from bridge.tmux.injection.sanitise import sanitise
+from bridge.tmux.readiness.cells import char_width, split_at_column, text_width
+from bridge.tmux.readiness.profiles import REPLS
+from bridge.tmux.readiness.screen_history import Memory
+from bridge.tmux.readiness.snapshot import PaneState, Terminal
+from bridge.tmux.server.pane import human_idle
 
 FORBIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
@@ -90,7 +98,7 @@ def test_a_cut_is_between_two_characters():
 
 @given(IDS)
 def test_only_a_safe_word_varies_in_a_shell_command(ticket_id):
-    command = forms.shell_command(ticket_id, TEMPLATE)
+    command = ticket_text.shell_command(ticket_id, TEMPLATE)
     assert re.fullmatch(r"python3 -m bridge show (--id64 )?[A-Za-z0-9_-]+", command)
     words = shlex.split(command)
     if words[4] == "--id64":
@@ -108,16 +116,16 @@ def test_only_a_safe_word_varies_in_a_shell_command(ticket_id):
 @given(IDS)
 def test_a_repl_command_is_one_printable_line_with_the_same_shell_command(ticket_id):
     for repl in REPLS:
-        line = forms.repl_command(ticket_id, TEMPLATE, repl)
+        line = ticket_text.repl_command(ticket_id, TEMPLATE, repl)
         assert line.isprintable() and line.isascii()
         literal = re.search(
             r'\((".*?")[,)]', line.partition("system")[2] or line.partition("spawnSync")[2]
         )
-        assert literal and json.loads(literal[1]) == forms.shell_command(ticket_id, TEMPLATE)
+        assert literal and json.loads(literal[1]) == ticket_text.shell_command(ticket_id, TEMPLATE)
 
 
 def test_the_python_repl_command_compiles():
-    compile(forms.repl_command("T-1", TEMPLATE, REPLS[0]), "x", "eval")
+    compile(ticket_text.repl_command("T-1", TEMPLATE, REPLS[0]), "x", "eval")
 
 
 @pytest.mark.parametrize(
@@ -125,12 +133,12 @@ def test_the_python_repl_command_compiles():
 )
 def test_a_shell_command_without_exactly_one_id_placeholder_is_refused(template):
     with pytest.raises(UsageError, match="shell-command"):
-        forms.check_command(template)
+        ticket_text.check_command(template)
 
 
 @given(NASTY, NASTY, IDS, st.booleans())
 def test_an_agents_text_begins_with_one_harmless_header_line(body, origin, ticket_id, expect_reply):
-    text = forms.agent_text(
+    text = ticket_text.agent_text(
         ticket(body, ticket_id, origin=origin, expect_reply=expect_reply), 500, TEMPLATE
     )
     header = text.split("\n")[0]
@@ -152,11 +160,11 @@ def test_an_agents_text_begins_with_one_harmless_header_line(body, origin, ticke
     ],
 )
 def test_commands_in_a_text_name_the_program_and_broker_of_the_shell_command(template, reply, show):
-    text = forms.agent_text(ticket("x" * 600), 500, template)
+    text = ticket_text.agent_text(ticket("x" * 600), 500, template)
     assert text.split("\n")[0].endswith(f"To reply: {reply}") and text.endswith(
         f"read the whole with: {show}]"
     )
-    assert forms.line_text(ticket("x" * 5000), template).endswith(f"To read it: {show}")
+    assert ticket_text.line_text(ticket("x" * 5000), template).endswith(f"To read it: {show}")
 
 
 @pytest.mark.parametrize(
@@ -171,12 +179,15 @@ def test_commands_in_a_text_name_the_program_and_broker_of_the_shell_command(tem
     ],
 )
 def test_a_payload_that_is_not_a_string_is_shown_as_json(payload, body):
-    assert forms.agent_text(ticket(payload), 500, TEMPLATE).partition("\n")[2].rstrip(" ") == body
+    assert (
+        ticket_text.agent_text(ticket(payload), 500, TEMPLATE).partition("\n")[2].rstrip(" ")
+        == body
+    )
 
 
 def test_a_reply_names_its_ticket():
     answer = ticket("fine", "T-2", metadata={"isReply": True, "replyTo": "T-1"}, expect_reply=False)
-    assert 'from "max" in reply to your ticket T-1: a peer agent' in forms.agent_text(
+    assert 'from "max" in reply to your ticket T-1: a peer agent' in ticket_text.agent_text(
         answer, 500, TEMPLATE
     )
 

@@ -12,10 +12,10 @@ import pytest
 from pictures import RAW, STILL
 from pictures import pane as drawn
 
-from bridge.tmux.draft import Draft, Standing
-from bridge.tmux.program import Learned, Rules, sight_of
-from bridge.tmux.prompt import judge
-from bridge.tmux.state import PaneState
+from bridge.tmux.injection.pasted_text import DraftState, PastedText
+from bridge.tmux.readiness.program import Learned, Rules, sight_of
+from bridge.tmux.readiness.snapshot import PaneState
+from bridge.tmux.readiness.verdict import judge
 
 ARGV = {
     "claude": ("claude",),
@@ -308,17 +308,20 @@ DRAFTS = [
 ]
 
 
-def standing(draft: Draft, state: PaneState) -> Standing:
+def standing(draft: PastedText, state: PaneState) -> DraftState:
     return draft.standing(sight_of(state, Learned(), Rules()))
 
 
 @pytest.mark.parametrize(("agent", "picture"), DRAFTS)
 def test_a_pasted_text_in_a_real_composer_is_whole_and_with_a_persons_words_is_not(agent, picture):
-    draft = Draft.of(f"{HEADER}\nplease say hi\nand a second line")
-    assert standing(draft, pane(agent, picture)) is Standing.WHOLE
+    draft = PastedText.of(f"{HEADER}\nplease say hi\nand a second line")
+    assert standing(draft, pane(agent, picture)) is DraftState.WHOLE
     more = pane(agent, picture.replace("second line", "second line and mine"))
-    assert standing(draft, more) is Standing.TOUCHED
-    assert standing(Draft.of("another text altogether"), pane(agent, picture)) is Standing.FOREIGN
+    assert standing(draft, more) is DraftState.TOUCHED
+    assert (
+        standing(PastedText.of("another text altogether"), pane(agent, picture))
+        is DraftState.FOREIGN
+    )
 
 
 SAID = f"> {HEADER[:90]}\n  {HEADER[90:]}\n  please say hi\n  and a second line\n"
@@ -332,11 +335,11 @@ EMPTY = [
 
 @pytest.mark.parametrize(("agent", "composer"), EMPTY)
 def test_an_empty_input_under_a_transcript_that_ends_with_the_text_is_empty(agent, composer):
-    draft = Draft.of(f"{HEADER}\nplease say hi\nand a second line")
+    draft = PastedText.of(f"{HEADER}\nplease say hi\nand a second line")
     state = pane(agent, f"{SAID}\n{composer}")
-    assert standing(draft, state) is Standing.EMPTY and draft.is_told(state)
+    assert standing(draft, state) is DraftState.EMPTY and draft.is_told(state)
 
 
 def test_a_text_whose_last_row_looks_like_a_prompt_is_a_draft():
     state = pane("claude", f"{LINE}\n❯ {HEADER}\n  quoted\n  >█\n{LINE}")
-    assert standing(Draft.of(f"{HEADER}\nquoted\n>"), state) is Standing.WHOLE
+    assert standing(PastedText.of(f"{HEADER}\nquoted\n>"), state) is DraftState.WHOLE

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bridge.tmux.cells import clusters, text_width
-from bridge.tmux.program import Learned
-from bridge.tmux.prompt import judge
-from bridge.tmux.state import PaneState, Terminal
+from bridge.tmux.readiness.cells import clusters, text_width
+from bridge.tmux.readiness.program import Learned
+from bridge.tmux.readiness.snapshot import PaneState, Terminal
+from bridge.tmux.readiness.verdict import judge
 
 PROMPTS = [
     ("bash", "bash-5.2# ", ""),

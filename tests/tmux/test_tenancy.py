@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from panes import run
 
 from bridge.errors import PaneLost, PaneUnfit
-from bridge.tmux.census import Census
-from bridge.tmux.command import Tmux
-from bridge.tmux.marks import mark_of
-from bridge.tmux.pane import resolve
-from bridge.tmux.tenancy import OPTION, PaneTurns, Tenancy, Tenant, read_tenants
-from bridge.tmux.terminal import is_alive, process_name
+from bridge.tmux.injection.pane_marks import mark_of
+from bridge.tmux.injection.tenancy import OPTION, PaneTurns, Tenancy, Tenant, read_tenants
+from bridge.tmux.readiness.terminal import is_alive, process_name
+from bridge.tmux.server.client import Tmux
+from bridge.tmux.server.pane import resolve
+from bridge.tmux.server.pane_list import Census
 
 AGENTS = st.text(min_size=1, max_size=40).filter(lambda text: text.isprintable())
 OTHERS = st.text(alphabet=st.sampled_from("a=1.0-+ \t#{}'\";,é"), max_size=30)

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import pane
 
-from bridge.tmux.cells import clusters
-from bridge.tmux.typed_line import holds_command
+from bridge.tmux.injection.typed_line import holds_command
+from bridge.tmux.readiness.cells import clusters
 
 COMMAND = (
     "/usr/bin/python3 -I /opt/bridge.pyz show T-1a2210ffdd3aaaa --broker-url http://127.0.0.1:33953"

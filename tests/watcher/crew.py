@@ -11,7 +11,7 @@ from running import new_name
 from bridge.client.broker import BrokerClient
 from bridge.settings import ClientSettings, WatcherSettings
 from bridge.tasks import within
-from bridge.watcher.roster import Assignment
+from bridge.watcher.discovery.merge import Assignment
 from bridge.watcher.supervisor import Supervisor
 from watcher.scripted import QUICK, ScriptedSink
 

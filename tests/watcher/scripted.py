@@ -10,10 +10,10 @@ from typing import Any, Callable
 from fakes import PATIENCE, Answer, Asked, encode, problem
 
 from bridge.client.broker import BrokerClient
+from bridge.fifo_semaphore import Turns
 from bridge.settings import ClientSettings, WatcherSettings
 from bridge.tasks import within
 from bridge.ticket import Ticket
-from bridge.turns import Turns
 from bridge.watcher.session import Session
 
 QUICK = {

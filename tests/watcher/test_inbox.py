@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bridge.ticket import Ticket
-from bridge.watcher.inbox import NEXT_STAGE, Inbox, Stage, Step
+from bridge.watcher.inbox import NEXT_STAGE, Inbox, InboxStage, InboxStep
 
 CAPACITY, REMEMBERED = 5, 1000
 
@@ -64,7 +64,7 @@ class InboxAgreesWithModel(RuleBasedStateMachine):
     @rule()
     def claim_head(self):
         head = self.head()
-        if head.stage is Stage.INJECTED:
+        if head.stage is InboxStage.INJECTED:
             with pytest.raises(ValueError):
                 self.inbox.claim(head.ticket.ticket_id)
         else:
@@ -181,7 +181,7 @@ def test_a_ticket_set_aside_returns_to_its_place_when_its_time_is_over():
     )
     for name in ("T2", "T3"):
         inbox.drop(name)
-    assert inbox.head().ticket.ticket_id == "T1" and inbox.head().stage is Stage.WAITING
+    assert inbox.head().ticket.ticket_id == "T1" and inbox.head().stage is InboxStage.WAITING
 
 
 def test_at_most_a_full_inbox_of_tickets_may_be_set_aside():
@@ -233,10 +233,10 @@ def test_finished_ids_are_bounded_and_the_oldest_is_evicted():
     assert [inbox.has_seen(name) for name in "abc"] == [False, True, True]
 
 
-@given(st.sampled_from(Stage), st.sampled_from(Step))
+@given(st.sampled_from(InboxStage), st.sampled_from(InboxStep))
 def test_finished_is_final_and_injected_leads_only_to_an_ack(stage, action):
     after = NEXT_STAGE.get((stage, action))
-    if stage is Stage.FINISHED:
+    if stage is InboxStage.FINISHED:
         assert after is None
-    if stage is Stage.INJECTED:
-        assert after is (Stage.FINISHED if action is Step.ACK else None)
+    if stage is InboxStage.INJECTED:
+        assert after is (InboxStage.FINISHED if action is InboxStep.ACK else None)

@@ -10,10 +10,10 @@ from virtual_clock import run
 from bridge.client.broker import BrokerClient
 from bridge.settings import ClientSettings, TmuxSettings
 from bridge.ticket import Ticket
-from bridge.tmux.census import Census
-from bridge.tmux.command import Tmux
-from bridge.tmux.evidence import Evidence
-from bridge.tmux.tenancy import Tenancy
+from bridge.tmux.injection.evidence import Evidence
+from bridge.tmux.injection.tenancy import Tenancy
+from bridge.tmux.server.client import Tmux
+from bridge.tmux.server.pane_list import Census
 from bridge.watcher.sinks.pane import PaneSink
 
 

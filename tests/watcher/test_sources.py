@@ -10,13 +10,18 @@ import pytest
 from virtual_clock import run
 
 from bridge.errors import PaneLost, TmuxError, UsageError
-from bridge.tmux.identity import Listing, Row
-from bridge.watcher.enrolment import Enrolment
-from bridge.watcher.roster import Assignment
-from bridge.watcher.sources import FileSource, RegistrySource, SessionSource, registered_pane
+from bridge.tmux.server.identity import Listing, PaneRow
+from bridge.watcher.discovery.assignments import Enrolment
+from bridge.watcher.discovery.merge import Assignment
+from bridge.watcher.discovery.sources import (
+    FileSource,
+    RegistrySource,
+    SessionSource,
+    registered_pane,
+)
 
 
-def row(session: str, window: int = 0, pane: int = 0, **fields) -> Row:
+def row(session: str, window: int = 0, pane: int = 0, **fields) -> PaneRow:
     known = {
         "server_pid": 1,
         "start_time": 1,
@@ -25,11 +30,11 @@ def row(session: str, window: int = 0, pane: int = 0, **fields) -> Row:
         "tty": "/dev/null",
         "session_id": "$1",
     }
-    return Row(**{**known, **fields}, window_index=window, pane_index=pane, session=session)
+    return PaneRow(**{**known, **fields}, window_index=window, pane_index=pane, session=session)
 
 
 class FakeCensus:
-    def __init__(self, *rows: Row) -> None:
+    def __init__(self, *rows: PaneRow) -> None:
         self.rows = list(rows)
         self.error: Exception | None = None
 

@@ -9,7 +9,7 @@ from fakes import wait_for
 from running import Broker, new_name, package_launcher
 
 from bridge.errors import PaneNotReady
-from bridge.turns import Turns
+from bridge.fifo_semaphore import Turns
 from watcher.crew import Crew, send, supervising
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.wire.request import Stage
+from bridge.wire.request import RequestStage
 from bridge.wire.response import LAST_CHUNK, encode_chunk, encode_request, encode_response_head
 from wire.slicing import read_requests, read_responses
 from wire.test_request_laws import FIELDS
@@ -62,7 +62,7 @@ def test_we_read_what_http_client_writes(method, fields, body):
     assert (
         request[:4] == (method, "/a%20b", "c=d", (1, 1))
         and request[5:] == ("bridge:5050", body or b"", True)
-        and stage is Stage.IDLE
+        and stage is RequestStage.IDLE
     )
     assert {name: request[4][name.lower()] for name in fields} == fields
 

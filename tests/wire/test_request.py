@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.errors import PeerError
-from bridge.wire.request import Limits, RequestParser, Stage
+from bridge.wire.request import Limits, RequestParser, RequestStage
 from wire.slicing import read_requests, refusal, singly
 
 HOST = b"Host: bridge:5050\r\n"
@@ -16,7 +16,9 @@ def only(data: bytes, limits: Limits = Limits()):
     parser = RequestParser(limits)
     parser.feed(data)
     request = parser.take_request()
-    assert request is not None and parser.take_request() is None and parser.stage is Stage.IDLE
+    assert (
+        request is not None and parser.take_request() is None and parser.stage is RequestStage.IDLE
+    )
     assert read_requests([data], limits) == read_requests(singly(data), limits)
     return request
 
@@ -186,7 +188,7 @@ def test_pipelined_requests_are_returned_in_order_and_separately():
             ("/3", b"abc"),
             ("/4", b""),
         ]
-        assert record[-1] is Stage.IDLE
+        assert record[-1] is RequestStage.IDLE
 
 
 @pytest.mark.parametrize("count, fine", [(0, True), (1, True), (4, True), (5, False), (500, False)])
@@ -219,14 +221,14 @@ def test_the_stages_of_a_request():
         taken = parser.take_request()
         seen.append(taken.body if taken is not None else parser.stage)
     assert seen == [
-        Stage.IDLE,
-        Stage.IDLE,
-        Stage.HEAD,
-        Stage.HEAD,
-        Stage.BODY,
-        Stage.BODY,
+        RequestStage.IDLE,
+        RequestStage.IDLE,
+        RequestStage.HEAD,
+        RequestStage.HEAD,
+        RequestStage.BODY,
+        RequestStage.BODY,
         b"ab",
-        Stage.HEAD,
+        RequestStage.HEAD,
     ]
 
 

@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import PeerError
-from bridge.wire.request import Limits, RequestParser, Stage, decode_query, decode_segments
+from bridge.wire.request import Limits, RequestParser, RequestStage, decode_query, decode_segments
 from bridge.wire.response import encode_chunk, encode_request
 from wire.slicing import SMALL, cut, places, read_requests, singly
 
@@ -131,7 +131,7 @@ def test_an_encoded_request_is_parsed_unchanged(method, fields, body, at, close)
         body or b"",
         not close,
     )
-    assert record == [one, one, Stage.IDLE]
+    assert record == [one, one, RequestStage.IDLE]
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=8), places)

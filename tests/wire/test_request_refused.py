@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.errors import PeerError
-from bridge.wire.request import Limits, RequestParser, Stage
+from bridge.wire.request import Limits, RequestParser, RequestStage
 from wire.slicing import refusal
 
 SMUGGLED = b"GET /admin HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -323,7 +323,11 @@ def test_the_parser_stays_in_its_error_state(data):
         parser.take_request()
     for _ in range(3):
         parser.feed(SMUGGLED)
-        assert parser.held_bytes == 0 and not parser.take_continue() and parser.stage is Stage.IDLE
+        assert (
+            parser.held_bytes == 0
+            and not parser.take_continue()
+            and parser.stage is RequestStage.IDLE
+        )
         with pytest.raises(PeerError) as again:
             parser.take_request()
         assert (again.value.status, again.value.detail) == (first.value.status, first.value.detail)

@@ -14,23 +14,23 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from bridge.broker.fronts.house import House
-from bridge.broker.fronts.reading import Reading, State
+from bridge.broker.answers import problem
+from bridge.broker.fronts.reading import ReadState, RequestReader
 from bridge.broker.fronts.responses import encode_reply
-from bridge.broker.fronts.stuck import WriteProgress
-from bridge.broker.reply import problem
+from bridge.broker.fronts.server_context import ServerContext
+from bridge.broker.fronts.write_progress import WriteProgress
 from bridge.errors import PeerError
-from bridge.wire.request import Stage
+from bridge.wire.request import RequestStage
 
 log = logging.getLogger("bridge.broker")
 
 LINGER = 2.0  # seconds that a refused peer has to read its answer
 
 
-class Closing(Reading):
+class Closing(RequestReader):
     """The reading half, and every way in which it ends. The protocol adds `_answer_request`."""
 
-    def __init__(self, house: House, transport: asyncio.Transport) -> None:
+    def __init__(self, house: ServerContext, transport: asyncio.Transport) -> None:
         super().__init__(house, transport)
         self._is_cut = False
         self._stuck: WriteProgress | None = None  # while the peer reads too slowly
@@ -51,7 +51,7 @@ class Closing(Reading):
 
     def _linger(self) -> None:
         """Close once the peer has read the answer (rule 1)."""
-        self.state = State.LINGERING
+        self.state = ReadState.LINGERING
         self.deadline = self._monotonic() + LINGER
         if self._has_eof or self._transport.is_closing():
             self._transport.close()
@@ -75,8 +75,8 @@ class Closing(Reading):
                 self.abort()
         elif now < self.deadline or self._has_more:
             return
-        elif self.state is State.READING and self._stage is not Stage.IDLE:
-            part = "head" if self._stage is Stage.HEAD else "body"
+        elif self.state is ReadState.READING and self._stage is not RequestStage.IDLE:
+            part = "head" if self._stage is RequestStage.HEAD else "body"
             self._refuse(PeerError(408, f"the request's {part} did not arrive whole in time"))
         elif self._transport.is_closing():
             # Closed, but the peer has not read the last answer. Without the abort the descriptor

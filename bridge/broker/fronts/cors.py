@@ -5,8 +5,8 @@ Only an origin that a setting lists is allowed, never "*" (WIRE rule 8).
 
 from __future__ import annotations
 
-from bridge.broker.guard import Guard
-from bridge.broker.reply import Reply
+from bridge.broker.answers import Response
+from bridge.broker.fronts.origin_policy import OriginPolicy
 from bridge.broker.routes import allowed_methods
 from bridge.errors import PeerError
 from bridge.wire.request import Request
@@ -14,7 +14,7 @@ from bridge.wire.request import Request
 EVERY_METHOD = "DELETE, GET, HEAD, OPTIONS, POST"  # OPTIONS * asks for the whole server
 
 
-def cors_headers(request: Request, guard: Guard) -> tuple[tuple[str, str], ...]:
+def cors_headers(request: Request, guard: OriginPolicy) -> tuple[tuple[str, str], ...]:
     """Header fields for the answer to a request that may come from a web page."""
     origin = request.fields.get("origin")
     if origin is None or not guard.allows(origin):
@@ -22,7 +22,7 @@ def cors_headers(request: Request, guard: Guard) -> tuple[tuple[str, str], ...]:
     return (("Access-Control-Allow-Origin", origin), ("Vary", "Origin"))
 
 
-def options_reply(request: Request) -> Reply:
+def options_reply(request: Request) -> Response:
     """Answer OPTIONS, also a CORS preflight. Raises PeerError 404."""
     allow = EVERY_METHOD if request.path == "*" else allowed_methods(request.path)
     if not allow:
@@ -33,4 +33,4 @@ def options_reply(request: Request) -> Reply:
             ("Access-Control-Allow-Methods", allow),
             ("Access-Control-Allow-Headers", "content-type, last-event-id"),
         ]
-    return Reply(204, headers=tuple(headers))
+    return Response(204, headers=tuple(headers))

@@ -4,7 +4,7 @@
                                └──no──► when the peer has read: `drained`
 
 The transport's buffer holds at most BRIDGE_SSE_OUTBOX bytes and a piece. A peer that reads nothing
-is cut after the write deadline, like any other peer (stuck.py).
+is cut after the write deadline, like any other peer (write_progress.py).
 
 The loop reads the pieces. 64 KiB take 16 µs from the kernel's page cache, where a file that was
 just written mostly is, and 70 µs from a solid-state disk.
@@ -16,15 +16,15 @@ import asyncio
 import logging
 from typing import Callable
 
+from bridge.broker.answers import Download
 from bridge.broker.fronts.loop_budget import LoopBudget
-from bridge.broker.reply import Download
 
 log = logging.getLogger("bridge.broker")
 
 PIECE = 65536  # bytes
 
 
-class Sending:
+class FileSender:
     """One Download on one connection. `on_end` is called when all of it is written."""
 
     def __init__(

@@ -18,40 +18,49 @@ import asyncio
 from functools import partial
 from typing import Callable
 
+from bridge.broker.answers import (
+    Answer,
+    Download,
+    EventStream,
+    OnDisk,
+    Response,
+    Steps,
+    Wait,
+    problem,
+)
+from bridge.broker.fronts.access_log import ID
 from bridge.broker.fronts.closing import Closing
 from bridge.broker.fronts.cors import cors_headers, options_reply
-from bridge.broker.fronts.download import Sending
-from bridge.broker.fronts.house import House
+from bridge.broker.fronts.download import FileSender
 from bridge.broker.fronts.loop_budget import LARGE
 from bridge.broker.fronts.outbox import StreamOutbox
-from bridge.broker.fronts.reading import FOREVER, State
+from bridge.broker.fronts.reading import FOREVER, ReadState
 from bridge.broker.fronts.responses import encode_download_head, encode_reply, encode_stream_head
-from bridge.broker.fronts.stuck import WriteProgress
-from bridge.broker.fronts.witness import ID
+from bridge.broker.fronts.server_context import ServerContext
+from bridge.broker.fronts.write_progress import WriteProgress
 from bridge.broker.journal.base import Commit
-from bridge.broker.reply import Answer, Download, EventStream, OnDisk, Reply, Steps, Wait, problem
 from bridge.broker.routes import dispatch
 from bridge.errors import PeerError
-from bridge.wire.request import Request, Stage
+from bridge.wire.request import Request, RequestStage
 
 # Seconds that a new connection has for its request when the broker stops: it may be on its way.
 ASKING = 0.25
 
 
-class Connection(Closing):
+class HttpConnection(Closing):
     """Takes over a transport that asyncio.start_server accepted.
 
     It keeps `writer`, because the writer's finaliser would close the transport.
     """
 
     def __init__(
-        self, house: House, writer: asyncio.StreamWriter, loop: asyncio.AbstractEventLoop
+        self, house: ServerContext, writer: asyncio.StreamWriter, loop: asyncio.AbstractEventLoop
     ) -> None:
         super().__init__(house, writer.transport)  # type: ignore[arg-type]
         self._loop, self._writer = loop, writer
         self._request: Request | None = None
         self._outbox: StreamOutbox | None = None
-        self._sending: Sending | None = None
+        self._sending: FileSender | None = None
         self._stop_waiting: Callable[[], None] | None = None
         house.connections.add(self)
         house.timed.add(self)
@@ -59,7 +68,7 @@ class Connection(Closing):
 
     def eof_received(self) -> bool:
         """The peer sends no more. It may still read the answers to what it has sent."""
-        is_answering = self.state is State.ANSWERING and self._stop_waiting is None
+        is_answering = self.state is ReadState.ANSWERING and self._stop_waiting is None
         if is_answering or self._has_more:
             self._has_eof = True
             return True
@@ -68,8 +77,8 @@ class Connection(Closing):
     # Hot: once per request.
     def _answer_request(self, request: Request) -> None:
         self._request = request
-        self.state = State.ANSWERING
-        self._stage = Stage.IDLE  # the next request begins its own deadline
+        self.state = ReadState.ANSWERING
+        self._stage = RequestStage.IDLE  # the next request begins its own deadline
         self.deadline = FOREVER
         if len(request.body) > LARGE:
             self._put_off(request)
@@ -82,7 +91,7 @@ class Connection(Closing):
         def answer() -> None:
             self._late_bytes = 0
             self._note_held()
-            if self.state is State.ANSWERING and not self._transport.is_closing():
+            if self.state is ReadState.ANSWERING and not self._transport.is_closing():
                 self._give(self._guarded(self._dispatch, request))
                 self._go_on()
 
@@ -121,7 +130,7 @@ class Connection(Closing):
                 self._send(answer.reply)
             else:  # the same path if the commit is already done
                 answer.commit.add_done_callback(partial(self._on_disk, answer.reply))
-        elif isinstance(answer, Reply):
+        elif isinstance(answer, Response):
             self._send(answer)
         elif isinstance(answer, Wait):
             self._wait(answer)
@@ -134,12 +143,12 @@ class Connection(Closing):
 
     def _step(self, steps: Steps) -> None:
         # If this is false, the peer is gone.
-        if self.state is State.ANSWERING and not self._transport.is_closing():
+        if self.state is ReadState.ANSWERING and not self._transport.is_closing():
             self._give(self._guarded(lambda: next(steps.parts) or steps))
             self._go_on()
 
-    def _on_disk(self, reply: Reply, commit: Commit) -> None:
-        if self.state is State.ANSWERING and not self._transport.is_closing():
+    def _on_disk(self, reply: Response, commit: Commit) -> None:
+        if self.state is ReadState.ANSWERING and not self._transport.is_closing():
             error = commit.result()
             self._send(
                 reply
@@ -171,7 +180,7 @@ class Connection(Closing):
         timer = self._loop.call_later(wait.seconds, finish)
         self._stop_waiting, self.finish_waiting = stop, finish
 
-    def _send(self, reply: Reply) -> None:
+    def _send(self, reply: Response) -> None:
         house, request = self._house, self._request
         assert request is not None
         is_last = self._has_eof and not self._parser.held_bytes
@@ -202,14 +211,14 @@ class Connection(Closing):
             self._linger()
             return
         # A peer that does not read its answers gets no further ones until it does.
-        self.state = State.READING if self._stuck is None else State.ANSWERING
+        self.state = ReadState.READING if self._stuck is None else ReadState.ANSWERING
 
     def _download(self, answer: Download) -> None:
         request, house, transport = self._request, self._house, self._transport
         assert request is not None
-        counted = house.witness.answered(request, Reply(200), transport)
+        counted = house.witness.answered(request, Response(200), transport)
         fields = counted + cors_headers(request, house.guard)
-        self._sending = Sending(answer, transport, house.budget, self._note_held, self._linger)
+        self._sending = FileSender(answer, transport, house.budget, self._note_held, self._linger)
         transport.write(encode_download_head(answer, int(house.services.clock.wall()), fields))
         self._sending.start(request.method == "HEAD")
 
@@ -225,7 +234,7 @@ class Connection(Closing):
             self._transport.write(head)
             self._linger()
             return
-        self.state = State.STREAMING
+        self.state = ReadState.STREAMING
         self._request = None
         house.timed.discard(self)
         deadline = house.services.settings.write_deadline / 1000
@@ -254,14 +263,14 @@ class Connection(Closing):
         self._loop.call_soon(self._write_on)
 
     def _write_on(self) -> None:
-        if self.state is State.CLOSED or self._stuck is not None:
+        if self.state is ReadState.CLOSED or self._stuck is not None:
             return
         if self._outbox is not None:
             self._outbox.drained()
         elif self._sending is not None:
             self._sending.drained()
-        elif self.state is State.ANSWERING and self._request is None:
-            self.state = State.READING
+        elif self.state is ReadState.ANSWERING and self._request is None:
+            self.state = ReadState.READING
             self._go_on()
 
     def drain(self) -> None:
@@ -270,15 +279,15 @@ class Connection(Closing):
             self._outbox.subscriber.end()
         elif self._stop_waiting is not None:
             self.finish_waiting()
-        elif self.state is State.LINGERING or (self._is_idle and self._idle_for() >= ASKING):
+        elif self.state is ReadState.LINGERING or (self._is_idle and self._idle_for() >= ASKING):
             self._transport.close()
 
     def _idle_for(self) -> float:
-        return self._monotonic() - (self.deadline - self._house.patience[Stage.IDLE])
+        return self._monotonic() - (self.deadline - self._house.patience[RequestStage.IDLE])
 
     def connection_lost(self, error: Exception | None) -> None:
         house = self._house
-        self.state = State.CLOSED
+        self.state = ReadState.CLOSED
         house.connections.discard(self)
         house.timed.discard(self)
         house.waiting.pop(self, None)

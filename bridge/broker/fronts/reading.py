@@ -13,16 +13,16 @@ from __future__ import annotations
 import asyncio
 import enum
 
-from bridge.broker.fronts.house import House
+from bridge.broker.fronts.server_context import ServerContext
 from bridge.errors import PeerError
-from bridge.wire.request import Request, RequestParser, Stage
+from bridge.wire.request import Request, RequestParser, RequestStage
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CHUNK_MOVES = 600  # 200 chunks: a millisecond of the loop
 FOREVER = float("inf")
 
 
-class State(enum.Enum):
+class ReadState(enum.Enum):
     READING = "reading"
     ANSWERING = "answering"
     STREAMING = "streaming"
@@ -30,20 +30,20 @@ class State(enum.Enum):
     CLOSED = "closed"
 
 
-class Reading(asyncio.BufferedProtocol):
+class RequestReader(asyncio.BufferedProtocol):
     """A subclass adds `_answer_request`, `_refuse` and `cut`."""
 
-    def __init__(self, house: House, transport: asyncio.Transport) -> None:
+    def __init__(self, house: ServerContext, transport: asyncio.Transport) -> None:
         self._house, self._transport = house, transport
         self._monotonic = house.services.clock.monotonic
         self._parser = RequestParser(house.limits, CHUNK_MOVES)
         self._has_eof = self._is_queued = False
         self._noted = 0  # the held_bytes that `house.held` was last given
         self._late_bytes = 0  # of a complete request that waits for its turn of the loop
-        self.state = State.READING
+        self.state = ReadState.READING
         self.deadline = 0.0
-        self._stage = Stage.IDLE
-        self._set_stage(Stage.IDLE)
+        self._stage = RequestStage.IDLE
+        self._set_stage(RequestStage.IDLE)
 
     def _answer_request(self, request: Request) -> None:
         raise NotImplementedError
@@ -58,11 +58,15 @@ class Reading(asyncio.BufferedProtocol):
     @property
     def _has_more(self) -> bool:
         """Is there a request that waits for its turn of the loop?"""
-        return self._is_queued and self.state is State.READING
+        return self._is_queued and self.state is ReadState.READING
 
     @property
     def _is_idle(self) -> bool:
-        return self.state is State.READING and self._stage is Stage.IDLE and not self._is_queued
+        return (
+            self.state is ReadState.READING
+            and self._stage is RequestStage.IDLE
+            and not self._is_queued
+        )
 
     def get_buffer(self, sizehint: int) -> memoryview:
         # All connections share one buffer: the loop fills it and calls buffer_updated in one step.
@@ -73,10 +77,10 @@ class Reading(asyncio.BufferedProtocol):
     # Hot: once per request.
     def buffer_updated(self, nbytes: int) -> None:
         data = bytes(self._house.receive_buffer[:nbytes])
-        if self.state is not State.READING and self.state is not State.ANSWERING:
+        if self.state is not ReadState.READING and self.state is not ReadState.ANSWERING:
             return
         self._parser.feed(data)
-        if self.state is State.READING and not self._is_queued:
+        if self.state is ReadState.READING and not self._is_queued:
             self._read_on()
         else:
             if self._parser.held_bytes > self._house.limits.head_max:
@@ -100,7 +104,7 @@ class Reading(asyncio.BufferedProtocol):
     # Hot: once per request.
     def _go_on(self) -> None:
         """An answer was sent. Answer the next request, if one has arrived meanwhile."""
-        if self.state is State.READING and self._parser.is_empty:
+        if self.state is ReadState.READING and self._parser.is_empty:
             self._need_more()
         else:
             self._read_on()
@@ -118,7 +122,7 @@ class Reading(asyncio.BufferedProtocol):
 
     def _read_one(self) -> bool:
         """Answer the next request, or parse a part of it. Return whether there is more to do."""
-        if self.state is not State.READING:
+        if self.state is not ReadState.READING:
             return False
         try:
             request = self._parser.take_request()
@@ -131,20 +135,20 @@ class Reading(asyncio.BufferedProtocol):
             self._need_more()
             return False
         self._answer_request(request)
-        return self.state is State.READING
+        return self.state is ReadState.READING
 
     def _need_more(self) -> None:
         stage = self._parser.stage
-        if stage is Stage.BODY and self._parser.take_continue():
+        if stage is RequestStage.BODY and self._parser.take_continue():
             self._transport.write(CONTINUE)
         if self._has_eof:
             self._transport.close()
             return
         if not self._transport.is_reading():
             self._transport.resume_reading()
-        if stage is not self._stage or stage is Stage.IDLE:
+        if stage is not self._stage or stage is RequestStage.IDLE:
             self._set_stage(stage)
-        if stage is not Stage.IDLE or self._noted:
+        if stage is not RequestStage.IDLE or self._noted:
             self._note_held()
 
     @property
@@ -155,18 +159,18 @@ class Reading(asyncio.BufferedProtocol):
 
     def _note_held(self) -> None:
         held = self.held_bytes
-        if held != self._noted and self.state is not State.CLOSED:
+        if held != self._noted and self.state is not ReadState.CLOSED:
             self._noted = held
             self._house.held.note(self, held)
 
     @property
     def waits_since(self) -> float | None:
         """Since when it waits for its peer; None while it is answered or streams."""
-        if self.state is not State.READING or self._is_queued:
+        if self.state is not ReadState.READING or self._is_queued:
             return None
         return self.deadline - self._house.patience[self._stage]
 
-    def _set_stage(self, stage: Stage) -> None:
+    def _set_stage(self, stage: RequestStage) -> None:
         self._stage = stage
         waiting = self._house.waiting
         waiting[self] = None

@@ -7,7 +7,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 
-from bridge.broker.reply import JSON, PROBLEM, Download, Reply
+from bridge.broker.answers import JSON, PROBLEM, Download, Response
 from bridge.wire.response import encode_response_head
 from bridge.wire.sse import HEARTBEAT_FIELD
 
@@ -43,7 +43,7 @@ def date_field(second: int) -> bytes:
 
 
 def encode_reply(
-    reply: Reply,
+    reply: Response,
     second: int,
     connection: bytes,
     is_head: bool,

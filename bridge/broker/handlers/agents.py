@@ -15,10 +15,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bridge.broker import body
+from bridge.broker.answers import PART_ROWS, Answer, OnDisk, Response, Steps, json_reply
 from bridge.broker.journal.base import Commit
+from bridge.broker.metrics.watcher_reports import number
 from bridge.broker.registry import POLL_WINDOW
-from bridge.broker.reply import PART_ROWS, Answer, OnDisk, Reply, Steps, json_reply
-from bridge.broker.reported import number
 from bridge.broker.services import Services, query_int
 from bridge.errors import PeerError
 from bridge.ticket import Agent, check_id, check_name
@@ -132,7 +132,7 @@ def list_agents(request: Request, services: Services, name: str) -> Answer:
 
 def _listed(
     services: Services, query: dict[str, str], limit: int, last: int
-) -> Iterator[Reply | None]:
+) -> Iterator[Response | None]:
     """Make the list in parts, because 10,000 agents take 200 ms.
 
     The agents are those that were registered at the first part.
@@ -152,11 +152,11 @@ def _listed(
         if parts and (size > AGENTS_BYTES or len(parts) >= limit):
             following = urlencode({**query, "after": str(last)})
             link = f'</agents?{following}>; rel="next"'
-            yield Reply(200, b"[%b]" % b",".join(parts), headers=(("Link", link),))
+            yield Response(200, b"[%b]" % b",".join(parts), headers=(("Link", link),))
             return
         parts.append(part)
         last = place
-    yield Reply(200, b"[%b]" % b",".join(parts))
+    yield Response(200, b"[%b]" % b",".join(parts))
 
 
 def _registered(services: Services, agent_id: str) -> Agent:
@@ -177,7 +177,7 @@ def remove(request: Request, services: Services, name: str) -> Answer:
     commit = services.journal.put_agent(name, None)
     services.registry.propose(name, None, commit)
     commit.add_effect(partial(_removed, services, name))
-    return OnDisk(Reply(204), commit)
+    return OnDisk(Response(204), commit)
 
 
 def _removed(services: Services, agent_id: str, commit: Commit) -> None:
@@ -249,11 +249,11 @@ def subscribe(request: Request, services: Services, name: str) -> Answer:
     ):
         # The subscription exists already. Now this watcher owns it too.
         subscriptions.own(watcher, subscriber, name)
-        return Reply(204)
+        return Response(204)
     subscriptions.check_room(subscriber, name)
     commit = services.journal.put_subscription(subscriber, name, services.ledger.seq)
     commit.add_effect(partial(_subscribed, services, subscriber, name, watcher))
-    return OnDisk(Reply(204), commit)
+    return OnDisk(Response(204), commit)
 
 
 def _subscribed(
@@ -275,7 +275,7 @@ def unsubscribe(request: Request, services: Services, name: str) -> Answer:
     )
     if watcher:
         services.registry.drop_report(name, watcher)
-    return OnDisk(Reply(204), give_up(services, subscriber, name))
+    return OnDisk(Response(204), give_up(services, subscriber, name))
 
 
 def give_up(services: Services, subscriber: str, agent_id: str) -> Commit:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from bridge.broker.answers import SQLITE, Answer, Download, Wait
 from bridge.broker.journal.backup import StoreCopy
-from bridge.broker.reply import SQLITE, Answer, Download, Wait
 from bridge.broker.services import Services
 from bridge.errors import PeerError
 from bridge.wire.request import Request

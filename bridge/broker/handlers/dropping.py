@@ -14,8 +14,8 @@ that are still pending.
 
 from __future__ import annotations
 
+from bridge.broker.answers import Answer, OnDisk, json_reply
 from bridge.broker.handlers.history import REASON_MAX
-from bridge.broker.reply import Answer, OnDisk, json_reply
 from bridge.broker.services import Services
 from bridge.broker.transitions import dropped
 from bridge.errors import PeerError

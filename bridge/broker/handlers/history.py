@@ -17,9 +17,9 @@ from functools import partial
 from typing import Any
 
 from bridge.broker import body
-from bridge.broker.entry import Entry, State
+from bridge.broker.answers import Answer, OnDisk, Response, Wait, json_reply, refused
+from bridge.broker.entry import Entry, TicketState
 from bridge.broker.handlers.tickets import WAIT_MAX
-from bridge.broker.reply import Answer, OnDisk, Reply, Wait, json_reply, refused
 from bridge.broker.services import Services, query_int
 from bridge.broker.transitions import aside as aside_by
 from bridge.broker.transitions import shown as shown_at
@@ -65,7 +65,7 @@ def aside(request: Request, services: Services, name: str) -> Answer:
     return _kept(services, entry, state)
 
 
-def _kept(services: Services, entry: Entry, state: State) -> Answer:
+def _kept(services: Services, entry: Entry, state: TicketState) -> Answer:
     commit = entry.commit if state is entry.head else services.ledger.propose(entry, state)
     return OnDisk(json_reply(200, {"ticketId": entry.ticket_id, "status": state.status}), commit)
 
@@ -88,7 +88,7 @@ def show(request: Request, services: Services, name: str) -> Answer:
     return Wait(partial(services.hub.stages.wait_until, name, has_come), wait_ms / 1000, answer)
 
 
-def _ticket(services: Services, name: str, more: dict[str, Any]) -> Reply:
+def _ticket(services: Services, name: str, more: dict[str, Any]) -> Response:
     entry = services.ledger.get(name)
     return json_reply(200, {**entry.to_json(), **more, "history": _with_lease(entry)})
 

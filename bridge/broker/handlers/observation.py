@@ -11,17 +11,16 @@ from functools import partial
 
 from bridge import __version__
 from bridge.broker import body
-from bridge.broker.distribution import Distribution
+from bridge.broker.answers import ORDINARY, PART_ROWS, Answer, EventStream, Response, Steps
 from bridge.broker.events import HOLD, EventReader
 from bridge.broker.handlers.streams import check_streams, heartbeat_as_event
-from bridge.broker.reply import ORDINARY, PART_ROWS, Answer, EventStream, Reply, Steps
+from bridge.broker.metrics.histogram import Distribution
+from bridge.broker.metrics.timeline import DELIVERY_TIME, HOPS, STEP_SECONDS
 from bridge.broker.search import Search, SearchBounds, Wanted
 from bridge.broker.services import Services, query_int
 from bridge.broker.subscriber import Outbox
-from bridge.broker.timeline import DELIVERED, HOPS, STEP_SECONDS
 from bridge.errors import PeerError
-from bridge.ticket import DELIVERED as ACKNOWLEDGED
-from bridge.ticket import DROPPED, EXPIRED, PENDING, RESPONDED, check_id
+from bridge.ticket import DELIVERED, DROPPED, EXPIRED, PENDING, RESPONDED, check_id
 from bridge.timestamp import rfc3339
 from bridge.wire.request import Request
 from bridge.wire.target import decode_query
@@ -29,7 +28,7 @@ from bridge.wire.target import decode_query
 ROWS, ROWS_MAX = 1000, 10000  # agents of one overview
 FOUND, FOUND_MAX = 50, 200  # tickets of one search
 TEXT_MAX = 1000  # characters of a search text
-STATUSES = (PENDING, ACKNOWLEDGED, RESPONDED, EXPIRED, DROPPED)
+STATUSES = (PENDING, DELIVERED, RESPONDED, EXPIRED, DROPPED)
 
 
 def overview(request: Request, services: Services, name: str) -> Answer:
@@ -38,7 +37,7 @@ def overview(request: Request, services: Services, name: str) -> Answer:
     return Steps(_overview(services, _names(query.get("agent"), services), limit))
 
 
-def _overview(services: Services, names: list[str], limit: int) -> Iterator[Reply | None]:
+def _overview(services: Services, names: list[str], limit: int) -> Iterator[Response | None]:
     """Make the rows in parts, because 10,000 agents take 400 ms. Take the totals at the end."""
     rows: list[bytes] = []
     for number, agent_id in enumerate(names[:limit], 1):
@@ -55,7 +54,7 @@ def _overview(services: Services, names: list[str], limit: int) -> Iterator[Repl
         "truncated": len(names) > limit,
     }
     text = b'%b,"agents":[%b]}' % (body.encode(content)[:-1], b",".join(rows))
-    yield Reply(200, text)
+    yield Response(200, text)
 
 
 def _names(agent_id: str | None, services: Services) -> list[str]:
@@ -95,7 +94,7 @@ def _timeline(services: Services) -> dict[str, object]:
         services.metrics.timeline,
     )
     steps = line.steps(now)
-    delivered = [step.hops.get(DELIVERED) for step in steps]
+    delivered = [step.hops.get(DELIVERY_TIME) for step in steps]
     return {
         "stepMs": int(STEP_SECONDS * 1000),
         "fromAt": rfc3339(wall_ms - int(line.began_ago(now) * 1000)),
@@ -156,10 +155,10 @@ def find(request: Request, services: Services, name: str) -> Answer:
     return Steps(_parts(search))
 
 
-def _parts(search: Search) -> Iterator[Reply | None]:
+def _parts(search: Search) -> Iterator[Response | None]:
     while not search.step():
         yield None
-    yield Reply(200, search.answer())
+    yield Response(200, search.answer())
 
 
 def _wanted(query: dict[str, str]) -> Wanted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bridge.broker.reply import Answer, Reply, Steps, json_reply
+from bridge.broker.answers import Answer, Response, Steps, json_reply
 from bridge.broker.services import Services
 from bridge.broker.survey import count_tiers
 from bridge.errors import PeerError
@@ -31,7 +31,7 @@ def connections(request: Request, services: Services, name: str) -> Answer:
     return Steps(_connections(services))
 
 
-def _connections(services: Services) -> Iterator[Reply | None]:
+def _connections(services: Services) -> Iterator[Response | None]:
     counted, now = services.metrics, services.clock.monotonic()
     tiers = yield from count_tiers(services)
     content = {

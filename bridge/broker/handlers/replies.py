@@ -11,21 +11,21 @@ from __future__ import annotations
 from functools import partial
 
 from bridge.broker import body
-from bridge.broker.entry import Entry
-from bridge.broker.handlers.streams import check_streams, heartbeat_as_event
-from bridge.broker.handlers.tickets import WAIT_MAX
-from bridge.broker.ledger import Draft
-from bridge.broker.limits import REPLIES
-from bridge.broker.reply import (
+from bridge.broker.answers import (
     Answer,
     EventStream,
     OnDisk,
-    Reply,
+    Response,
     Wait,
     json_reply,
     problem,
     refused,
 )
+from bridge.broker.entry import Entry
+from bridge.broker.handlers.streams import check_streams, heartbeat_as_event
+from bridge.broker.handlers.tickets import WAIT_MAX
+from bridge.broker.ledger import NewTicket
+from bridge.broker.limits import REPLIES
 from bridge.broker.reply_stream import ReplyStream
 from bridge.broker.services import Services, query_int
 from bridge.broker.transitions import replied
@@ -45,7 +45,7 @@ def reply(request: Request, services: Services, name: str) -> Answer:
     metadata = body.take_object(fields, "metadata")
     entry = services.ledger.get(ticket_id)
     if _is_repeated(entry, fields["payload"]):
-        return OnDisk(Reply(204), entry.commit)
+        return OnDisk(Response(204), entry.commit)
     try:
         state = replied(entry.head, fields["payload"], metadata, services.clock.wall_ms())
     except PeerError as error:
@@ -53,11 +53,11 @@ def reply(request: Request, services: Services, name: str) -> Answer:
     original = entry.decoded()
     if original["originAgent"] in services.registry.agents:
         _check_bounds(services, original["originAgent"], entry.agent_id)
-        services.ledger.accept_unbounded(
+        services.ledger.accept(
             original["originAgent"],
             _ticket_to_origin(entry, original["metadata"], fields["payload"], metadata),
         )
-    return OnDisk(Reply(204), services.ledger.propose(entry, state))
+    return OnDisk(Response(204), services.ledger.propose(entry, state))
 
 
 def _is_repeated(entry: Entry, payload: object) -> bool:
@@ -82,12 +82,12 @@ def _check_bounds(services: Services, origin: str, replier: str) -> None:
 
 def _ticket_to_origin(
     entry: Entry, original: dict[str, object], payload: object, metadata: dict[str, object]
-) -> Draft:
+) -> NewTicket:
     added: dict[str, object] = {"replyTo": entry.ticket_id, "isReply": True}
     if "threadId" in original:
         added["threadId"] = original["threadId"]
     origin = metadata.get("origin")
-    return Draft(
+    return NewTicket(
         payload,
         {**metadata, **added},
         origin if isinstance(origin, str) and origin else entry.agent_id,
@@ -95,11 +95,11 @@ def _ticket_to_origin(
     )
 
 
-def _current(services: Services, ticket_id: str) -> Reply:
+def _current(services: Services, ticket_id: str) -> Response:
     return json_reply(200, services.ledger.get(ticket_id).to_json())
 
 
-def _reply_or(services: Services, ticket_id: str, otherwise: Reply) -> Reply:
+def _reply_or(services: Services, ticket_id: str, otherwise: Response) -> Response:
     entry = services.ledger.find(ticket_id)
     return (
         json_reply(200, entry.to_json())
@@ -113,12 +113,12 @@ def _is_settled(entry: Entry) -> bool:
     return entry.state.response is not None or entry.state.has_ended
 
 
-def _poll_reply(services: Services, ticket_id: str, tells_end: bool) -> Reply:
+def _poll_reply(services: Services, ticket_id: str, tells_end: bool) -> Response:
     entry = services.ledger.find(ticket_id)
     is_answer = entry is not None and (
         _is_settled(entry) if tells_end else entry.state.response is not None
     )
-    return json_reply(200, entry.to_json()) if entry and is_answer else Reply(204)
+    return json_reply(200, entry.to_json()) if entry and is_answer else Response(204)
 
 
 def get_reply(request: Request, services: Services, name: str) -> Answer:
@@ -138,7 +138,7 @@ def wait_reply(request: Request, services: Services, name: str) -> Answer:
     entry = services.ledger.get(name)
     deadline = services.clock.monotonic() + entry.timeout_ms / 1000
 
-    def answer() -> Reply:
+    def answer() -> Response:
         return _reply_or(
             services,
             name,
@@ -150,7 +150,7 @@ def wait_reply(request: Request, services: Services, name: str) -> Answer:
     return Wait(partial(services.hub.replies.wait, name), entry.timeout_ms / 1000, answer)
 
 
-def _no_reply(entry: Entry, is_over: bool) -> Reply:
+def _no_reply(entry: Entry, is_over: bool) -> Response:
     if entry.state.has_ended:
         detail = f"ticket {entry.ticket_id!r} is {entry.state.status}; no reply to it will come"
         return problem(PeerError(408, detail, reason="no_reply"))

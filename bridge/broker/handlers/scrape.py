@@ -1,4 +1,4 @@
-"""GET /metrics: the broker's counters as the families of families.py."""
+"""GET /metrics: the broker's counters as the families of definitions.py."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator
 from typing import Optional
 
 from bridge import __version__
-from bridge.broker import families
-from bridge.broker.exposition import (
+from bridge.broker.answers import REFUSALS, Answer, Response, Steps
+from bridge.broker.journal.base import SIZE_BOUNDS
+from bridge.broker.metrics import definitions
+from bridge.broker.metrics.exposition import (
     Family,
     Number,
     Sample,
@@ -19,25 +21,23 @@ from bridge.broker.exposition import (
     histogram,
     plain,
 )
-from bridge.broker.journal.base import SIZE_BOUNDS
-from bridge.broker.process import read_process
-from bridge.broker.reply import REFUSALS, Answer, Reply, Steps
+from bridge.broker.metrics.process import read_process
+from bridge.broker.metrics.timeline import ACKNOWLEDGE_HOP, DELIVERY_TIME, INJECT_HOP, STREAM_HOP
 from bridge.broker.services import Services
 from bridge.broker.survey import count_tiers, find_waiting, sum_reports
-from bridge.broker.timeline import ACKNOWLEDGED, DELIVERED, INJECTED, STREAMED
 from bridge.wire.request import Request
 
 # A family with its samples, or None between two parts of the work.
 Filled = Iterator[Optional[tuple[Family, Iterable[Sample]]]]
 GAUGED = {
-    families.WATCHER_QUEUED: "queued",
-    families.WATCHER_CPU: "cpuPercent",
-    families.WATCHER_MEMORY: "memoryBytes",
+    definitions.WATCHER_QUEUED: "queued",
+    definitions.WATCHER_CPU: "cpuPercent",
+    definitions.WATCHER_MEMORY: "memoryBytes",
 }
 COUNTED = {
-    families.RECONNECTS: "reconnects",
-    families.SESSION_FAILURES: "sessionFailures",
-    families.INJECTION_ERRORS: "injectionErrors",
+    definitions.RECONNECTS: "reconnects",
+    definitions.SESSION_FAILURES: "sessionFailures",
+    definitions.INJECTION_ERRORS: "injectionErrors",
 }
 
 
@@ -45,7 +45,7 @@ def metrics(request: Request, services: Services, name: str) -> Answer:
     return Steps(_exposed(services, choose(request.fields.get("accept", ""))))
 
 
-def _exposed(services: Services, content_type: str) -> Iterator[Reply | None]:
+def _exposed(services: Services, content_type: str) -> Iterator[Response | None]:
     """A family of 1,000 agents takes 2 ms, so each is a part."""
     told: list[str] = []
     for filled in _families(services):
@@ -53,7 +53,7 @@ def _exposed(services: Services, content_type: str) -> Iterator[Reply | None]:
             told.append(exposition(*filled, content_type))
         yield None
     content = "".join([*told, ending(content_type)])
-    yield Reply(200, content.encode(), content_type, (("Vary", "Accept"),))
+    yield Response(200, content.encode(), content_type, (("Vary", "Accept"),))
 
 
 def _families(services: Services) -> Filled:
@@ -70,26 +70,28 @@ def _one(family: Family, value: Number | None) -> tuple[Family, list[Sample]]:
 
 def _tickets(services: Services) -> Filled:
     counted, hub, now = services.metrics, services.hub, services.clock.monotonic()
-    line, buckets = counted.timeline, families.LATENCY_BUCKETS
+    line, buckets = counted.timeline, definitions.LATENCY_BUCKETS
     waiting = yield from find_waiting(services)
     oldest = hub.oldest()
-    yield _one(families.SENT, counted.sent)
-    yield _one(families.ACKNOWLEDGED, counted.acknowledged)
-    yield _one(families.EXPIRED, counted.expired)
-    yield _one(families.DROPPED, counted.dropped)
-    yield _one(families.REPLIES, counted.replies)
-    yield _one(families.QUEUED, hub.pending)
-    yield _one(families.QUEUED_BYTES, hub.pending_bytes)
-    yield _one(families.OLDEST, round(max(0.0, now - oldest.accepted_at), 3) if oldest else 0.0)
-    yield _one(families.WAITING, round(max(0.0, now - waiting.accepted_at), 3) if waiting else 0.0)
-    yield _one(families.STRAYS, counted.strays)
-    yield _one(families.STRAY_BYTES, hub.stray_bytes)
-    yield families.DELIVERY, histogram(line.total(DELIVERED), buckets)
+    yield _one(definitions.SENT, counted.sent)
+    yield _one(definitions.ACKNOWLEDGED, counted.acknowledged)
+    yield _one(definitions.EXPIRED, counted.expired)
+    yield _one(definitions.DROPPED, counted.dropped)
+    yield _one(definitions.REPLIES, counted.replies)
+    yield _one(definitions.QUEUED, hub.pending)
+    yield _one(definitions.QUEUED_BYTES, hub.pending_bytes)
+    yield _one(definitions.OLDEST, round(max(0.0, now - oldest.accepted_at), 3) if oldest else 0.0)
+    yield _one(
+        definitions.WAITING, round(max(0.0, now - waiting.accepted_at), 3) if waiting else 0.0
+    )
+    yield _one(definitions.STRAYS, counted.strays)
+    yield _one(definitions.STRAY_BYTES, hub.stray_bytes)
+    yield definitions.DELIVERY, histogram(line.total(DELIVERY_TIME), buckets)
     yield (
-        families.HOP,
+        definitions.HOP,
         [
             sample
-            for hop in (STREAMED, INJECTED, ACKNOWLEDGED)
+            for hop in (STREAM_HOP, INJECT_HOP, ACKNOWLEDGE_HOP)
             for sample in histogram(line.total(hop), buckets, ("hop", hop))
         ],
     )
@@ -97,33 +99,33 @@ def _tickets(services: Services) -> Filled:
 
 def _connections(services: Services) -> Filled:
     counted = services.metrics
-    yield _one(families.STREAMS, counted.streams_open)
-    yield _one(families.STREAMS_OPENED, counted.streams_opened)
-    yield _one(families.CATCHUPS, counted.catchups)
-    yield _one(families.STREAM_FAILURES, counted.stream_failures)
-    yield _one(families.LONGPOLLS, services.longpolls)
-    yield _one(families.CONNECTIONS, counted.connections_open)
+    yield _one(definitions.STREAMS, counted.streams_open)
+    yield _one(definitions.STREAMS_OPENED, counted.streams_opened)
+    yield _one(definitions.CATCHUPS, counted.catchups)
+    yield _one(definitions.STREAM_FAILURES, counted.stream_failures)
+    yield _one(definitions.LONGPOLLS, services.longpolls)
+    yield _one(definitions.CONNECTIONS, counted.connections_open)
     tiers = yield from count_tiers(services)
     yield (
-        families.TIERS,
+        definitions.TIERS,
         [
-            plain(families.TIERS, tiers.agents[tier], ("tier", tier))
+            plain(definitions.TIERS, tiers.agents[tier], ("tier", tier))
             for tier in ("sse", "longpoll", "poll")
         ],
     )
-    yield _one(families.READERS, len(services.events))
-    yield _one(families.MISSED, counted.events_missed)
+    yield _one(definitions.READERS, len(services.events))
+    yield _one(definitions.MISSED, counted.events_missed)
     yield (
-        families.RESPONSES,
+        definitions.RESPONSES,
         [
-            plain(families.RESPONSES, count, ("code", str(code)))
+            plain(definitions.RESPONSES, count, ("code", str(code)))
             for code, count in sorted(counted.responses.items())
         ],
     )
     yield (
-        families.REFUSALS,
+        definitions.REFUSALS,
         [
-            plain(families.REFUSALS, counted.refusals[reason], ("reason", reason))
+            plain(definitions.REFUSALS, counted.refusals[reason], ("reason", reason))
             for reason in sorted(REFUSALS)
         ],
     )
@@ -131,17 +133,17 @@ def _connections(services: Services) -> Filled:
 
 def _commits(services: Services) -> Filled:
     commits = services.journal.commits()
-    yield _one(families.COMMITS, commits.durations.count)
-    yield _one(families.COMMIT_FAILURES, commits.failures)
-    yield _one(families.COMMIT_ROWS, int(commits.sizes.total))
-    yield _one(families.COMMIT_SECONDS, round(commits.durations.total, 6))
-    yield families.COMMIT_DURATION, histogram(commits.durations, families.COMMIT_BUCKETS)
-    yield families.COMMIT_SIZE, histogram(commits.sizes, SIZE_BOUNDS)
-    yield families.LAG, histogram(services.metrics.loop_lag, families.COMMIT_BUCKETS)
+    yield _one(definitions.COMMITS, commits.durations.count)
+    yield _one(definitions.COMMIT_FAILURES, commits.failures)
+    yield _one(definitions.COMMIT_ROWS, int(commits.sizes.total))
+    yield _one(definitions.COMMIT_SECONDS, round(commits.durations.total, 6))
+    yield definitions.COMMIT_DURATION, histogram(commits.durations, definitions.COMMIT_BUCKETS)
+    yield definitions.COMMIT_SIZE, histogram(commits.sizes, SIZE_BOUNDS)
+    yield definitions.LAG, histogram(services.metrics.loop_lag, definitions.COMMIT_BUCKETS)
 
 
 def _watchers(services: Services) -> Filled:
-    yield _one(families.AGENTS, len(services.registry.agents))
+    yield _one(definitions.AGENTS, len(services.registry.agents))
     sums = yield from sum_reports(services, GAUGED.values())
     for family, field in GAUGED.items():
         yield family, [plain(family, value, ("agent", name)) for name, value in sums[field].items()]
@@ -156,17 +158,17 @@ def _watchers(services: Services) -> Filled:
 
 
 def _process(services: Services) -> Filled:
-    yield _one(families.UPTIME, round(services.clock.monotonic() - services.started_at, 3))
+    yield _one(definitions.UPTIME, round(services.clock.monotonic() - services.started_at, 3))
     build = (
         ("version", __version__),
         ("python", platform.python_version()),
         ("sqlite", sqlite3.sqlite_version),
     )
-    yield families.BUILD, [plain(families.BUILD, 1, *build)]
+    yield definitions.BUILD, [plain(definitions.BUILD, 1, *build)]
     process = read_process()
-    yield _one(families.CPU, round(process.cpu_seconds, 6))
-    yield _one(families.RESIDENT, process.resident_bytes)
-    yield _one(families.VIRTUAL, process.virtual_bytes)
-    yield _one(families.DESCRIPTORS, process.descriptors)
-    yield _one(families.DESCRIPTORS_MAX, process.descriptors_max)
-    yield _one(families.STARTED, process.started_at)
+    yield _one(definitions.CPU, round(process.cpu_seconds, 6))
+    yield _one(definitions.RESIDENT, process.resident_bytes)
+    yield _one(definitions.VIRTUAL, process.virtual_bytes)
+    yield _one(definitions.DESCRIPTORS, process.descriptors)
+    yield _one(definitions.DESCRIPTORS_MAX, process.descriptors_max)
+    yield _one(definitions.STARTED, process.started_at)

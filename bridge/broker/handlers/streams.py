@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from bridge.broker import body
+from bridge.broker.answers import Answer, EventStream
 from bridge.broker.handlers.agents import watcher_in
-from bridge.broker.reply import Answer, EventStream
 from bridge.broker.services import Services, only_looks, query_int
 from bridge.broker.subscriber import Outbox, StreamSubscriber
 from bridge.errors import PeerError

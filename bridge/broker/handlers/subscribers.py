@@ -11,12 +11,18 @@ from __future__ import annotations
 
 from functools import partial
 
+from bridge.broker.answers import Answer, Response, json_reply
 from bridge.broker.due import OfAgents
 from bridge.broker.entry import Entry
 from bridge.broker.handlers.agents import watcher_in
-from bridge.broker.handlers.tickets import Poll, list_tickets, note_poll, read_poll, wait_for_poll
+from bridge.broker.handlers.tickets import (
+    PollQuery,
+    list_tickets,
+    note_poll,
+    read_poll,
+    wait_for_poll,
+)
 from bridge.broker.registry import POLL_WINDOW
-from bridge.broker.reply import Answer, Reply, json_reply
 from bridge.broker.services import Services
 from bridge.broker.subscriptions import LINGER
 from bridge.ticket import check_id
@@ -57,7 +63,7 @@ def pending_of_subscriber(request: Request, services: Services, name: str) -> An
     return wait_for_poll(services, poll, partial(waiters.wait_until, name, has_any), answer)
 
 
-def _backlogs(services: Services, name: str, poll: Poll) -> Reply:
+def _backlogs(services: Services, name: str, poll: PollQuery) -> Response:
     """The oldest tickets after the cursor, of all agents."""
     due = OfAgents(services.hub, poll.after)
     found: list[Entry] = []

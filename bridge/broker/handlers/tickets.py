@@ -13,11 +13,11 @@ from typing import Callable, NamedTuple
 from urllib.parse import quote
 
 from bridge.broker import body
+from bridge.broker.answers import Answer, OnDisk, Response, Wait, json_reply, refused
 from bridge.broker.entry import LEASE_MAX, Entry
 from bridge.broker.handlers.agents import watcher_in
-from bridge.broker.ledger import Draft, Stored
+from bridge.broker.ledger import NewTicket, Stored
 from bridge.broker.registry import POLL_WINDOW
-from bridge.broker.reply import Answer, OnDisk, Reply, Wait, json_reply, refused
 from bridge.broker.services import Services, only_looks, query_int
 from bridge.broker.subscriptions import LINGER
 from bridge.broker.transitions import acknowledged, claimed
@@ -59,7 +59,7 @@ def send(request: Request, services: Services, name: str) -> Answer:
     services.ledger.check_room(name, not is_served)
     services.limits.check(name, services.clock.monotonic())
     services.registry.note_named(name)
-    return _accepted(*services.ledger.accept_unbounded(name, draft, not is_served), is_served)
+    return _accepted(*services.ledger.accept(name, draft, not is_served), is_served)
 
 
 def _accepted(entry: Entry, commit: Stored, is_served: bool) -> Answer:
@@ -76,10 +76,10 @@ def _accepted(entry: Entry, commit: Stored, is_served: bool) -> Answer:
         )
     if not is_served:
         content = content[:-1] + UNKNOWN
-    return OnDisk(Reply(202, content.encode()), commit)
+    return OnDisk(Response(202, content.encode()), commit)
 
 
-def read_draft(fields: dict[str, object]) -> Draft:
+def read_draft(fields: dict[str, object]) -> NewTicket:
     """Check a send's body. Raises PeerError 400, which names the field."""
     if "payload" not in fields:
         raise PeerError(400, "payload is missing; it is the message, any JSON value")
@@ -94,7 +94,7 @@ def read_draft(fields: dict[str, object]) -> Draft:
             raise PeerError(400, f"{detail}; put a longer text into the payload")
     if ticket_id is not None and check_id(ticket_id, "ticketId") in RESERVED_IDS:
         raise PeerError(400, f"ticketId {ticket_id!r} is the name of a resource; choose another")
-    return Draft(
+    return NewTicket(
         fields["payload"],
         metadata,
         origin if isinstance(origin, str) and origin else "ui",
@@ -105,7 +105,7 @@ def read_draft(fields: dict[str, object]) -> Draft:
     )
 
 
-class Poll(NamedTuple):
+class PollQuery(NamedTuple):
     """The query of a poll."""
 
     wait_ms: int  # 0 = a plain poll
@@ -120,7 +120,7 @@ class Poll(NamedTuple):
         return "" if self.looks else "longpoll" if self.wait_ms else "poll"
 
 
-def read_poll(request: Request, services: Services) -> Poll:
+def read_poll(request: Request, services: Services) -> PollQuery:
     """Check a poll's query. Raises PeerError 400, which names the field."""
     query = decode_query(request.query)
     wait_ms = query_int(query, "waitMs", 0, 0, WAIT_MAX)
@@ -129,7 +129,7 @@ def read_poll(request: Request, services: Services) -> Poll:
     looks = only_looks(query)
     # With a cursor of another store, every ticket is new. A waiting poll counts as presence, so an
     # observer does not wait.
-    return Poll(
+    return PollQuery(
         0 if looks else wait_ms,
         after if after <= services.ledger.seq else 0,
         limit,
@@ -140,9 +140,9 @@ def read_poll(request: Request, services: Services) -> Poll:
 
 def wait_for_poll(
     services: Services,
-    poll: Poll,
+    poll: PollQuery,
     join: Callable[[Callable[[], None]], Callable[[], None]],
-    answer: Callable[[], Reply],
+    answer: Callable[[], Response],
 ) -> Wait:
     """A long-poll that waits. Its watcher counts as here meanwhile, and for a moment after."""
 
@@ -155,7 +155,7 @@ def wait_for_poll(
     )
 
 
-def note_poll(services: Services, agent_id: str, poll: Poll) -> None:
+def note_poll(services: Services, agent_id: str, poll: PollQuery) -> None:
     if poll.looks:
         return
     presence, now = services.registry.presence(agent_id), services.clock.monotonic()
@@ -176,11 +176,11 @@ def pending(request: Request, services: Services, name: str) -> Answer:
     return wait_for_poll(services, poll, partial(services.hub.polls.wait, name), answer)
 
 
-def _backlog(services: Services, agent_id: str, poll: Poll) -> Reply:
+def _backlog(services: Services, agent_id: str, poll: PollQuery) -> Response:
     return list_tickets(services, services.hub.read(agent_id, poll.after, poll.limit), poll.tier)
 
 
-def list_tickets(services: Services, entries: Sequence[Entry], tier: str) -> Reply:
+def list_tickets(services: Services, entries: Sequence[Entry], tier: str) -> Response:
     """Pending tickets, as many as fit one answer. The next poll gets the rest.
 
     With `tier` "" the client is an observer, and the tickets do not count as streamed.
@@ -194,7 +194,7 @@ def list_tickets(services: Services, entries: Sequence[Entry], tier: str) -> Rep
         if tier and not entry.streamed_ms:
             services.metrics.streamed(entry, tier, wall_ms, now)
         parts.append(entry.data)
-    return Reply(200, b"[%b]" % b",".join(parts))
+    return Response(200, b"[%b]" % b",".join(parts))
 
 
 def claim(request: Request, services: Services, name: str) -> Answer:

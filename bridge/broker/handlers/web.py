@@ -15,7 +15,7 @@ import pkgutil
 from functools import lru_cache
 from typing import NamedTuple
 
-from bridge.broker.reply import Answer, Reply
+from bridge.broker.answers import Answer, Response
 from bridge.broker.services import Services
 from bridge.errors import PeerError
 from bridge.wire.request import Request
@@ -86,12 +86,12 @@ def part(request: Request, services: Services, name: str) -> Answer:
     return _answer(request, name)
 
 
-def _answer(request: Request, name: str) -> Reply:
+def _answer(request: Request, name: str) -> Response:
     file = read_files()[name]
     headers = (*HEADERS, ("ETag", file.etag))
     if _is_known(request.fields.get("if-none-match", ""), file.etag):
-        return Reply(304, headers=headers, cache=REVALIDATE)
-    return Reply(200, file.body, file.content_type, headers, cache=REVALIDATE)
+        return Response(304, headers=headers, cache=REVALIDATE)
+    return Response(200, file.body, file.content_type, headers, cache=REVALIDATE)
 
 
 def _is_known(asked: str, etag: str) -> bool:

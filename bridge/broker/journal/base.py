@@ -5,7 +5,7 @@ None when the whole group is on disk (fsync). Otherwise it is a StoreBusy with t
 reason, and none of the group is kept.
 Rule 2: groups are committed in the order in which their rows came. If a group fails,
 every group that was begun before the failure was known fails too: its rows may depend
-on lost ones (groups.py).
+on lost ones (group_commit.py).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any, Callable, NamedTuple, Protocol
 
-from bridge.broker.distribution import Distribution
 from bridge.broker.entry import Entry
 from bridge.broker.journal.backup import StoreCopy
+from bridge.broker.metrics.histogram import Distribution
 from bridge.errors import BridgeError, StoreBusy
 
 SIZE_BOUNDS = tuple(1 << power for power in range(12))  # rows of a group: 1 to 2048

@@ -11,7 +11,7 @@ from collections.abc import Generator
 from bridge.broker.entry import Entry
 from bridge.broker.journal.backup import StoreCopy
 from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Commits, Kept
-from bridge.broker.journal.groups import Group, Groups
+from bridge.broker.journal.group_commit import Group, Groups
 from bridge.errors import BridgeError
 
 

@@ -24,7 +24,7 @@ from bridge.broker.journal import schema
 from bridge.broker.journal.backup import StoreCopy, read_only, remove_leftover
 from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Commits, Kept
 from bridge.broker.journal.files import StoreFiles, open_lock, refuse_links
-from bridge.broker.journal.groups import Groups
+from bridge.broker.journal.group_commit import Groups
 from bridge.broker.journal.writer import STATEMENTS_KEPT, PruneJob, Writer
 from bridge.errors import BridgeError, PeerError, StoreBusy, StoreError, WriterDied
 

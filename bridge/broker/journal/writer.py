@@ -3,7 +3,7 @@
 Each SQLite step releases the GIL and must take it back from the loop. So a group is
 written in as few steps as possible, with many rows per INSERT.
 
-A group that fails is not tried again, and no later one of its epoch is written (groups.py).
+A group that fails is not tried again, and no later one of its epoch is written (group_commit.py).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Callable
 
 from bridge.broker.journal import schema
 from bridge.broker.journal.base import AcceptRow
-from bridge.broker.journal.groups import Group
-from bridge.broker.journal.trouble import Trouble
+from bridge.broker.journal.failure_log import Trouble
+from bridge.broker.journal.group_commit import Group
 from bridge.errors import StoreBusy
 
 log = logging.getLogger("bridge.broker")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Callable, Protocol
 
+from bridge.fifo_semaphore import Turns
 from bridge.ticket import Ticket
-from bridge.turns import Turns
 
 
 class Sink(Protocol):

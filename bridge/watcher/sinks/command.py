@@ -16,10 +16,10 @@ from contextlib import suppress
 from typing import Callable
 
 from bridge.errors import DeliveryFailed
+from bridge.fifo_semaphore import Turns
 from bridge.tasks import within
 from bridge.ticket import Ticket
 from bridge.timestamp import rfc3339
-from bridge.turns import Turns
 
 PIPE_ENDS = 1.0  # seconds; a process that left the command's session may hold the pipe open
 

@@ -21,15 +21,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Callable
 
-from bridge.bucket import TokenBucket
 from bridge.client.broker import BrokerClient
 from bridge.errors import Uncertain, Unconfirmed
+from bridge.fifo_semaphore import Turns
 from bridge.settings import TmuxSettings
 from bridge.ticket import Ticket
-from bridge.tmux.evidence import Evidence
-from bridge.tmux.injector import Injector
-from bridge.tmux.tenancy import Tenancy
-from bridge.turns import Turns
+from bridge.tmux.injection.evidence import Evidence
+from bridge.tmux.injection.injector import Injector
+from bridge.tmux.injection.tenancy import Tenancy
+from bridge.token_bucket import TokenBucket
 
 # `python3 -I /opt/bridge.pyz show {id}`, `python3 -m bridge show {id}`
 _OURS = re.compile(r"bridge[^ ]* show ")

@@ -16,9 +16,9 @@ import time
 from collections.abc import Iterable
 from typing import Callable, NamedTuple, TextIO
 
+from bridge.fifo_semaphore import Turns
 from bridge.ticket import Ticket
 from bridge.timestamp import rfc3339
-from bridge.turns import Turns
 
 
 class _Line(NamedTuple):

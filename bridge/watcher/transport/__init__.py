@@ -15,17 +15,17 @@ from __future__ import annotations
 from typing import Callable
 
 from bridge.settings import WatcherSettings
-from bridge.watcher.ladder import Tier
+from bridge.watcher.tiers import Tier
 from bridge.watcher.transport.base import Transport
 from bridge.watcher.transport.feed import AgentFeed, Feed, SubscriberFeed
 from bridge.watcher.transport.longpoll import LongPoll
-from bridge.watcher.transport.poll import Poll
-from bridge.watcher.transport.sse import Stream
+from bridge.watcher.transport.poll import PollTransport
+from bridge.watcher.transport.sse import StreamTransport
 
 TRANSPORTS: dict[Tier, Callable[[Feed, WatcherSettings], Transport]] = {
-    Tier.STREAM: Stream,
+    Tier.STREAM: StreamTransport,
     Tier.LONG_POLL: LongPoll,
-    Tier.POLL: Poll,
+    Tier.POLL: PollTransport,
 }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Callable, Protocol
 
 from bridge.client.broker import BrokerClient
-from bridge.client.http import EventStream
+from bridge.client.http import EventStreamReader
 from bridge.errors import Refused
 from bridge.ticket import Ticket
 from bridge.watcher.transport.base import UNFIT_STATUSES
@@ -22,7 +22,7 @@ class Feed(Protocol):
     kind: str  # what `name` is, for logs: agent or subscriber
     name: str
 
-    async def open_stream(self, after: int, head_within: float) -> EventStream:
+    async def open_stream(self, after: int, head_within: float) -> EventStreamReader:
         """Raises as BrokerClient.stream_agent does."""
 
     async def pending(self, after: int, wait_ms: int, limit: int) -> list[Ticket]:
@@ -47,7 +47,7 @@ class AgentFeed:
         self.name = agent
         self._client = client
 
-    async def open_stream(self, after: int, head_within: float) -> EventStream:
+    async def open_stream(self, after: int, head_within: float) -> EventStreamReader:
         return await self._client.stream_agent(self.name, after, head_within)
 
     async def pending(self, after: int, wait_ms: int, limit: int) -> list[Ticket]:
@@ -79,7 +79,7 @@ class SubscriberFeed:
         self._agents = agents
         self._is_known = True  # until the broker proves to have no such resource
 
-    async def open_stream(self, after: int, head_within: float) -> EventStream:
+    async def open_stream(self, after: int, head_within: float) -> EventStreamReader:
         return await self._client.stream_subscriber(self.name, after, head_within)
 
     async def pending(self, after: int, wait_ms: int, limit: int) -> list[Ticket]:

@@ -9,7 +9,7 @@ from bridge.ticket import Ticket
 from bridge.watcher.transport.feed import Feed
 
 
-class Poll:
+class PollTransport:
     """The pending tickets, once per interval."""
 
     def __init__(self, feed: Feed, settings: WatcherSettings) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 
-from bridge.client.http import EventStream
+from bridge.client.http import EventStreamReader
 from bridge.errors import BrokerUnreachable, ConnectionLost, Refused, StreamError, TierUnfit
 from bridge.settings import WatcherSettings
 from bridge.ticket import Ticket
@@ -22,7 +22,7 @@ from bridge.wire.sse import Event
 STALE_HEARTBEATS = 2.5  # WIRE, Event streams
 
 
-class Stream:
+class StreamTransport:
     """Tickets as they are published."""
 
     def __init__(self, feed: Feed, settings: WatcherSettings) -> None:
@@ -30,7 +30,7 @@ class Stream:
         self._first_byte = settings.first_byte / 1000
         self._heartbeat = settings.sse_heartbeat / 1000
         self._silence = STALE_HEARTBEATS * self._heartbeat
-        self._stream: EventStream | None = None
+        self._stream: EventStreamReader | None = None
         self._first: list[Ticket] = []
 
     async def open(self, after: int) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.cli.top.chart import ASCII_BARS, BARS, bars
+from bridge.cli.commands.top.chart import ASCII_BARS, BARS, bars
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.cli.top.columns import (
+from bridge.cli.commands.top.columns import (
     BY_KEY,
     COLUMNS,
     GAP,
@@ -16,7 +16,7 @@ from bridge.cli.top.columns import (
     in_order,
     waits,
 )
-from bridge.client.observation import AgentView, Waiting
+from bridge.client.observation import AgentView, WaitingReason
 
 AGENTS = [
     AgentView(
@@ -32,7 +32,7 @@ AGENTS = [
         "max",
         pending=10,
         oldest_at="2026-11-22T11:00:00.000Z",
-        waiting=Waiting("the pane is at a password prompt", "2026-11-22T11:30:00.000Z"),
+        waiting=WaitingReason("the pane is at a password prompt", "2026-11-22T11:30:00.000Z"),
         connection="poll",
     ),
     AgentView("ann", health="lost", connection="sse"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.cli.top.model import Link, Model
-from bridge.client.observation import AgentView, Overview, StageEvent, Timeline
+from bridge.cli.commands.top.model import Link, Model
+from bridge.client.observation import AgentView, Overview, StageEvent, TimelineChart
 from bridge.ticket import Ticket
 from bridge.timestamp import rfc3339
 
@@ -103,7 +103,7 @@ def test_the_timeline_moves_on(later, row, rate):
     known.take_overview(
         Overview(
             at=at(0),
-            timeline=Timeline(
+            timeline=TimelineChart(
                 1000,
                 at(119.5),
                 (0,) * 110 + (5,) * 10,
@@ -124,5 +124,5 @@ def test_is_moving():
     assert known.is_moving(NOW + 100) and not known.is_moving(NOW + 121)
     known.take_overview(Overview(agents=(AgentView("lucy", pending=1),)))
     assert known.is_moving(NOW + 1000), "its age grows"
-    known.take_overview(Overview(at=at(0), timeline=Timeline(1000, at(119), (0, 1), (0, 0))))
+    known.take_overview(Overview(at=at(0), timeline=TimelineChart(1000, at(119), (0, 1), (0, 0))))
     assert known.is_moving(NOW + 100) and not known.is_moving(NOW + 200)

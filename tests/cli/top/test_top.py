@@ -14,7 +14,7 @@ import pytest
 from fakes import FakeBroker, problem, wait_for
 from running import ROOT, Broker, package_launcher
 
-from bridge.cli.top.columns import COLUMNS
+from bridge.cli.commands.top.columns import COLUMNS
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "tmux"))
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.cli.top.columns import COLUMNS
-from bridge.cli.top.ui import HELP, KEYS, Rows, Ui, View, press
+from bridge.cli.commands.top.columns import COLUMNS
+from bridge.cli.commands.top.ui import HELP, KEYS, Rows, Ui, View, press
 
 ROWS = Rows(["a", "b", "c", "d", "e"], 3)
 

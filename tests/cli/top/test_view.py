@@ -9,14 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.cli.cells import text_width
-from bridge.cli.story import Facts, Moment
-from bridge.cli.text import one_line
-from bridge.cli.top.detail import Detail, frame
-from bridge.cli.top.line import STYLES, Look, Paper, text_of
-from bridge.cli.top.model import Link, Model, TicketLine
-from bridge.cli.top.ui import Pane, Ui, View
-from bridge.cli.top.view import share
-from bridge.client.observation import AgentView, Hop, Overview, StageEvent, Timeline, Waiting
+from bridge.cli.commands.top.detail import Detail, frame
+from bridge.cli.commands.top.line import STYLES, Paper, TerminalStyle, text_of
+from bridge.cli.commands.top.model import Link, Model, TicketLine
+from bridge.cli.commands.top.ui import Table, Ui, View
+from bridge.cli.commands.top.view import share
+from bridge.cli.safe_text import one_line
+from bridge.cli.ticket_status import Facts, Moment
+from bridge.client.observation import (
+    AgentView,
+    Hop,
+    Overview,
+    StageEvent,
+    TimelineChart,
+    WaitingReason,
+)
 from bridge.ticket import Ticket
 from bridge.timestamp import rfc3339
 
@@ -39,7 +46,7 @@ AGENTS = (
         "0",
         3,
         at(200),
-        Waiting("the pane is at a password prompt", at(200), "T1"),
+        WaitingReason("the pane is at a password prompt", at(200), "T1"),
         2,
         at(30),
     ),
@@ -59,7 +66,7 @@ AGENTS = (
         NASTY,
         status="offline",
         pending=1,
-        waiting=Waiting(NASTY, NASTY, NASTY),
+        waiting=WaitingReason(NASTY, NASTY, NASTY),
         type=NASTY,
         session=NASTY,
         pane=NASTY,
@@ -82,7 +89,7 @@ OVERVIEW = Overview(
     60_000,
     TOTALS,
     at(200),
-    Timeline(1000, at(119.5), (0,) * 60 + (4,) * 60, (0,) * 120, (None,) * 120, (1.0,) * 120),
+    TimelineChart(1000, at(119.5), (0,) * 60 + (4,) * 60, (0,) * 120, (None,) * 120, (1.0,) * 120),
     {"delivered": Hop(9, 0.84, 3.21)},
     AGENTS,
 )
@@ -115,7 +122,7 @@ def picture(
     height: int = 24,
     known: Model = None,
     detail: Detail = Detail(),
-    look: Look = Look(),
+    look: TerminalStyle = TerminalStyle(),
 ):
     return frame(known or model(), ui, detail, Paper(width, height, look, NOW))
 
@@ -157,7 +164,7 @@ def test_the_totals_stand_where_there_is_room():
 
 
 def test_forty_columns_and_ascii():
-    shown = lines(width=40, height=20, look=Look(is_unicode=False))
+    shown = lines(width=40, height=20, look=TerminalStyle(is_unicode=False))
     assert all(line.isascii() for line in shown)
     assert (
         shown[0] == "bridge 0.1.0  http://127.0.0.1:5050 live"
@@ -193,7 +200,7 @@ def test_the_selected_row_is_marked_and_in_sight():
     )
     assert any(
         line.startswith(">12:07:22 max > lucy")
-        for line in lines(Ui(pane=Pane.TICKETS, ticket="T1"))
+        for line in lines(Ui(pane=Table.TICKETS, ticket="T1"))
     )
 
 
@@ -232,13 +239,13 @@ def test_a_lost_broker_is_shown_with_the_reason():
 @pytest.mark.parametrize(
     "room, agents, tickets, pane, rows",
     [
-        (20, 3, 50, Pane.AGENTS, (3, 15)),  # few agents leave their rows to the tickets
-        (20, 50, 50, Pane.AGENTS, (12, 6)),
-        (20, 50, 2, Pane.AGENTS, (16, 2)),
-        (20, 50, 50, Pane.TICKETS, (6, 12)),
-        (8, 50, 50, Pane.AGENTS, (7, None)),  # a low screen: one of the two
-        (8, 50, 50, Pane.TICKETS, (None, 7)),
-        (0, 5, 5, Pane.AGENTS, (0, None)),
+        (20, 3, 50, Table.AGENTS, (3, 15)),  # few agents leave their rows to the tickets
+        (20, 50, 50, Table.AGENTS, (12, 6)),
+        (20, 50, 2, Table.AGENTS, (16, 2)),
+        (20, 50, 50, Table.TICKETS, (6, 12)),
+        (8, 50, 50, Table.AGENTS, (7, None)),  # a low screen: one of the two
+        (8, 50, 50, Table.TICKETS, (None, 7)),
+        (0, 5, 5, Table.AGENTS, (0, None)),
     ],
 )
 def test_how_the_two_tables_share_the_rows(room, agents, tickets, pane, rows):
@@ -305,7 +312,7 @@ def test_help_fits_a_narrow_pane():
 uis = st.builds(
     Ui,
     view=st.sampled_from(View),
-    pane=st.sampled_from(Pane),
+    pane=st.sampled_from(Table),
     agent=st.sampled_from([None, "lucy", NASTY]),
     ticket=st.sampled_from([None, "T1", NASTY]),
     typing=st.sampled_from([None, "", NASTY, "漢" * 99]),
@@ -332,7 +339,7 @@ details = st.sampled_from(
 def test_a_picture_fits_its_paper_and_cannot_act_on_a_terminal(
     ui, detail, width, height, is_unicode, link
 ):
-    made = picture(ui, width, height, model(link, NASTY), detail, Look(is_unicode))
+    made = picture(ui, width, height, model(link, NASTY), detail, TerminalStyle(is_unicode))
     assert len(made.lines) == height
     for line in made.lines:
         text = text_of(line)

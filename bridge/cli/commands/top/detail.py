@@ -1,0 +1,192 @@
+"""The views of one agent, of one ticket, and of the help. Each fills the screen.
+
+The view of a ticket shows the output of `why` (cli/commands/why.py), and then the ticket's text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bridge.cli.cells import fold
+from bridge.cli.commands.top.columns import TIERS, place, waits
+from bridge.cli.commands.top.line import Lines, Paper, Span, first_that_fits
+from bridge.cli.commands.top.model import Model, TicketLine
+from bridge.cli.commands.top.tables import ticket_list
+from bridge.cli.commands.top.ui import HELP, Rows, Ui, View
+from bridge.cli.commands.top.view import Frame, foot_line, main_frame, title_line
+from bridge.cli.commands.why import tell
+from bridge.cli.local_time import local, since
+from bridge.cli.safe_text import payload_text, visible
+from bridge.cli.ticket_status import Facts, stand
+
+LABEL = 10  # cells of a fact's name
+BODY_MAX = 20_000  # characters of a ticket's text; `show` prints all of it
+STYLES = {"": "plain", "bold": "bold", "dim": "dim", "green": "good", "yellow": "warn"}
+
+
+@dataclass(frozen=True)
+class Detail:
+    """The broker's answer for the view of an agent or a ticket.
+
+    `name` is that of the agent or ticket. It may be one that is not shown any more.
+    """
+
+    name: str = ""
+    tickets: tuple[TicketLine, ...] = ()  # of the agent, newest first
+    facts: Facts | None = None  # of the ticket
+    error: str = ""
+
+
+def frame(model: Model, ui: Ui, detail: Detail, paper: Paper) -> Frame:
+    """The whole screen."""
+    if ui.is_helping:
+        return _scrolled(model, ui, _help_lines(paper), paper)
+    if ui.view is View.AGENT:
+        return _agent_frame(model, ui, detail if detail.name == ui.agent else Detail(), paper)
+    if ui.view is View.TICKET:
+        return _scrolled(
+            model, ui, _ticket_lines(detail if detail.name == ui.ticket else Detail(), paper), paper
+        )
+    return main_frame(model, ui, paper)
+
+
+def _scrolled(model: Model, ui: Ui, lines: Lines, paper: Paper) -> Frame:
+    height = max(1, paper.height - 2)
+    scroll = max(0, min(ui.scroll, len(lines) - height))
+    shown = lines[scroll : scroll + height]
+    more = (
+        f"  line {scroll + 1} to {scroll + len(shown)} of {len(lines)}"
+        if len(lines) > height
+        else ""
+    )
+    foot = (
+        paper.line((f"escape back  q quit{more}", "dim"))
+        if model.link_reason == ""
+        else foot_line(model, ui, 0, paper)
+    )
+    return Frame(_page(model, ui, shown, foot, paper), Rows((), height), scroll)
+
+
+def _page(model: Model, ui: Ui, lines: Lines, foot: tuple[Span, ...], paper: Paper) -> Lines:
+    body = lines[: max(0, paper.height - 2)]
+    page = [title_line(model, ui, paper), *body, *[()] * (paper.height - 2 - len(body)), foot]
+    return page[-paper.height :] if paper.height < 2 else page
+
+
+def _help_lines(paper: Paper) -> Lines:
+    rows = [(keys, text) for keys, text in HELP]
+    lines = [paper.line(("KEYS", "bold"))]
+    for keys, text in rows:
+        lines += _fact_lines(keys, text, paper, 13)
+    lines += [(), paper.line(("COLUMNS", "bold"))]
+    for name, text in (
+        ("BACKLOG", "the agent's pending tickets: accepted, but not yet in its pane"),
+        ("OLDEST", "how long the oldest of them has waited"),
+        ("TIER", "how the agent's watcher is connected: stream, lpoll, poll"),
+        ("HEALTH", "the agent's pane, as its watcher reports: healthy, busy, lost"),
+        ("WAITS FOR", "why the agent's next ticket is not typed yet"),
+    ):
+        lines += _fact_lines(name, text, paper, 13)
+    return lines
+
+
+def _fact_lines(
+    name: str, text: str, paper: Paper, label: int = LABEL, style: str = "plain"
+) -> Lines:
+    """A name and a text, folded into lines that align."""
+    rows = fold(name.ljust(label) + " " + paper.look.safe(text), paper.width, label + 1)
+    head = rows[0][: label + 1]
+    return [paper.line((head, "dim"), (rows[0][len(head) :], style))] + [
+        paper.line((row, style)) for row in rows[1:]
+    ]
+
+
+def _agent_frame(model: Model, ui: Ui, detail: Detail, paper: Paper) -> Frame:
+    lines = _agent_lines(model, ui.agent or "", paper)[: max(1, paper.height - 4)]
+    room = paper.height - 2 - len(lines) - 1
+    title = (
+        "ITS TICKETS"
+        if detail.name
+        else first_that_fits(paper.width, "ITS TICKETS (asking the broker)")
+    )
+    lines.append(paper.line((paper.look.fit(title, paper.width), "head")))
+    if detail.error:
+        lines += _fact_lines("", detail.error, paper, 0, "bad")
+    lines += ticket_list(detail.tickets, max(0, room), ui.ticket, True, paper)
+    foot = (
+        foot_line(model, ui, 0, paper)
+        if model.link_reason
+        else paper.line(("enter open  escape back  q quit  ? help", "dim"))
+    )
+    return Frame(
+        _page(model, ui, lines, foot, paper),
+        Rows([ticket.ticket_id for ticket in detail.tickets], max(1, room)),
+    )
+
+
+def _agent_lines(model: Model, name: str, paper: Paper) -> Lines:
+    agent, now = model.agents.get(name), paper.now
+    if agent is None:
+        return _fact_lines("agent", name, paper, style="bold") + _fact_lines(
+            "", "the broker does not list this agent any more", paper, style="warn"
+        )
+    about = agent.waiting
+    facts = [
+        (
+            "status",
+            f"{agent.status}, connected by {TIERS.get(agent.connection, agent.connection)}"
+            if agent.is_connected
+            else f"{agent.status}, no watcher",
+            "plain",
+        ),
+        ("type", agent.type, "plain"),
+        ("pane", place(agent), "plain"),
+        ("health", agent.health, "bad" if agent.health == "lost" else "plain"),
+        (
+            "backlog",
+            f"{agent.pending} pending"
+            + (f", the oldest {since(agent.oldest_at, now)}" if agent.oldest_at else ""),
+            "plain",
+        ),
+        (
+            "queued",
+            "" if agent.queued is None else f"{agent.queued} in its watcher",
+            "plain",
+        ),
+        (
+            "waits for",
+            waits(agent) + (f", {since(about.since_at, now)}" if about and about.since_at else ""),
+            "warn",
+        ),
+        ("ticket", about.ticket_id if about else "", "plain"),
+        ("seen", local(agent.last_heartbeat, now) if agent.last_heartbeat else "", "plain"),
+    ]
+    lines = _fact_lines("agent", name, paper, style="bold")
+    for label, text, style in facts:
+        if text:
+            lines += _fact_lines(label, text, paper, style=style)
+    return lines
+
+
+def _ticket_lines(detail: Detail, paper: Paper) -> Lines:
+    if detail.facts is None:
+        return [
+            paper.line(
+                (
+                    paper.look.safe(detail.error) or "asking the broker",
+                    "bad" if detail.error else "dim",
+                )
+            )
+        ]
+    facts = detail.facts
+    lines: Lines = []
+    for style, text in tell(facts, stand(facts, paper.now), paper.now, 0):
+        lines += [
+            paper.line((row, STYLES[style])) for row in fold(paper.look.safe(text), paper.width, 5)
+        ]
+    lines += [(), paper.line(("the message", "dim"))]
+    for row in (
+        visible(payload_text(facts.ticket.payload)[:BODY_MAX]).replace("\t", "    ").split("\n")
+    ):
+        lines += [paper.line((part, "plain")) for part in fold(paper.look.safe(row), paper.width)]
+    return lines
