@@ -1,6 +1,6 @@
-"""A strict reader of the Prometheus text format 0.0.4 and of OpenMetrics 1.0.
+"""A strict reader of the Prometheus text format 0.0.4.
 
-    read(text, is_open) -> {family: Family(kind, unit, help, samples)}
+    read(text) -> {family: Family(kind, help, samples)}
 
 It shares no code with bridge, so that one mistake cannot hide in both. It refuses what the
 formats forbid: a family in two places, a series twice. It also refuses what the formats allow
@@ -17,46 +17,32 @@ METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|NaN|[+-]Inf")
 KINDS = ("counter", "gauge", "histogram")
-# Suffixes of the samples of some kind. An OpenMetrics family name must not end in one.
-RESERVED = (
-    "_total",
-    "_created",
-    "_info",
-    "_count",
-    "_sum",
-    "_bucket",
-    "_gcount",
-    "_gsum",
-)
 
 
 @dataclass
 class Family:
     kind: str = ""
     help: str = ""
-    unit: str = ""
     samples: dict = field(default_factory=dict)  # (name, labels) -> value
 
 
-def read(text: str, is_open: bool = False) -> dict[str, Family]:
+def read(text: str) -> dict[str, Family]:
     assert text.endswith("\n")
     lines = text[:-1].split("\n")
-    if is_open:
-        assert lines.pop() == "# EOF"
     families: dict[str, Family] = {}
     current, seen = "", set()
     for line in lines:
-        assert line and line != "# EOF", "an empty line, or # EOF before the end"
+        assert line, "an empty line"
         if line.startswith("#"):
-            word, name, rest = re.fullmatch(r"# (HELP|TYPE|UNIT) (\S+) (.*)", line).groups()
+            word, name, rest = re.fullmatch(r"# (HELP|TYPE) (\S+) (.*)", line).groups()
             if name != current:
                 assert name not in families and METRIC.fullmatch(name), f"{name} twice, or invalid"
                 current, families[name] = name, Family()
-            _describe(families[name], name, word, rest, is_open)
+            _describe(families[name], name, word, rest)
         else:
             name, labels, value = _sample(line)
             family = families[current]
-            _check_name(name, current, family, labels, is_open)
+            _check_name(name, current, family, labels)
             assert (name, labels) not in seen, f"twice: {line}"
             seen.add((name, labels))
             family.samples[name, labels] = value
@@ -66,22 +52,15 @@ def read(text: str, is_open: bool = False) -> dict[str, Family]:
     return families
 
 
-def _describe(family: Family, name: str, word: str, rest: str, is_open: bool) -> None:
+def _describe(family: Family, name: str, word: str, rest: str) -> None:
     assert not family.samples, f"{word} {name} comes after its samples"
-    assert not getattr(family, "kind" if word == "TYPE" else word.lower()), f"{word} {name} twice"
+    assert not getattr(family, "kind" if word == "TYPE" else "help"), f"{word} {name} twice"
     if word == "TYPE":
-        assert rest in KINDS + (("info",) if is_open else ()), rest
-        assert not is_open or not name.endswith(RESERVED), (
-            f"{name}: an OpenMetrics family name has no suffix"
-        )
-        assert is_open or (rest == "counter") == name.endswith("_total"), name
+        assert rest in KINDS, rest
+        assert (rest == "counter") == name.endswith("_total"), name
         family.kind = rest
-    elif word == "HELP":
-        family.help = _unescape(rest, '\\n"' if is_open else "\\n")
-        assert not is_open or not re.search(r'(?<!\\)(?:\\\\)*"', rest), f"a bare quote: {rest}"
     else:
-        assert is_open and name.endswith("_" + rest), f"{name} is not in {rest}"
-        family.unit = rest
+        family.help = _unescape(rest, "\\n")
 
 
 def _unescape(text: str, allowed: str) -> str:
@@ -109,17 +88,14 @@ def _sample(line: str) -> tuple[str, tuple, float]:
     return name, tuple(sorted(labels)), float(line[place + 1 :].replace("Inf", "inf"))
 
 
-def _check_name(name: str, family_name: str, family: Family, labels: tuple, is_open: bool) -> None:
+def _check_name(name: str, family_name: str, family: Family, labels: tuple) -> None:
     suffix = name[len(family_name) :]
     assert name.startswith(family_name), f"{name} below {family_name}"
     if family.kind == "histogram":
-        assert suffix in ("_bucket", "_sum", "_count") and ("le" in dict(labels)) == (
-            suffix == "_bucket"
-        ), name
+        assert suffix in ("_bucket", "_sum", "_count"), name
+        assert ("le" in dict(labels)) == (suffix == "_bucket"), name
     else:
-        assert suffix == (
-            {"counter": "_total", "info": "_info"}.get(family.kind, "") if is_open else ""
-        ), name
+        assert not suffix, name
 
 
 def _check_values(name: str, family: Family) -> None:
@@ -127,8 +103,6 @@ def _check_values(name: str, family: Family) -> None:
         assert all(value >= 0 for value in family.samples.values()), (
             f"{name} is negative or no number"
         )
-    if family.kind == "info":
-        assert set(family.samples.values()) == {1.0}
     if family.kind != "histogram":
         return
     rows: dict[tuple, dict] = {}

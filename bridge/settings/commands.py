@@ -1,6 +1,7 @@
 """Settings of single commands: doctor, show, tail, top, bench and bench load.
 
-Times are milliseconds, unless the setting's text gives another unit.
+Times are milliseconds, unless the setting's text gives another unit. These settings have flags
+only: a person who runs one of these commands types its flags.
 """
 
 from __future__ import annotations
@@ -16,24 +17,24 @@ class DoctorSettings:
 
     check_deadline: int = setting(
         10000,
-        "BRIDGE_CHECK_DEADLINE",
+        "",
         "ms one check may take, beyond what its own setting allows; then it counts as failed",
         100,
     )
     clock_apart: int = setting(
         5000,
-        "BRIDGE_CLOCK_APART",
+        "",
         "ms that the broker's clock and this machine's may differ; beyond it times in histories "
         "mislead",
     )
     disk_free: int = setting(
         256 << 20,
-        "BRIDGE_DISK_FREE",
+        "",
         "bytes that should be free where the store is; a full disk turns sends into 503",
     )
     descriptors: int = setting(
         4096,
-        "BRIDGE_DESCRIPTORS",
+        "",
         "open files that a broker should be allowed: one for each connection",
     )
 
@@ -44,7 +45,7 @@ class ShowSettings:
 
     patience: int = setting(
         10000,
-        "BRIDGE_SHOW_PATIENCE",
+        "",
         "ms that `show` waits for a broker that does not answer: it may be restarting",
         0,
     )
@@ -56,13 +57,13 @@ class TailSettings:
 
     stage_hold: int = setting(
         500,
-        "BRIDGE_STAGE_HOLD",
+        "",
         "ms that a stage waits for its ticket's own line, which comes over another stream",
         0,
     )
     stages_held: int = setting(
         1000,
-        "BRIDGE_STAGES_HELD",
+        "",
         "tickets whose stages may wait in this way, and whose lines are remembered",
         1,
     )
@@ -74,30 +75,26 @@ class TopSettings:
 
     top_refresh: int = setting(
         250,
-        "BRIDGE_TOP_REFRESH",
+        "",
         "ms between two paints while events arrive; faster than a person reads, slow enough for "
         "ssh",
         20,
     )
     top_overview: int = setting(
         1000,
-        "BRIDGE_TOP_OVERVIEW",
+        "",
         "ms between two looks at everything while events arrive; more if the broker answers slowly",
         50,
     )
     top_idle: int = setting(
         30000,
-        "BRIDGE_TOP_IDLE",
+        "",
         "ms between two such looks while no event arrives: an event is a hint, the look is the "
         "truth",
         100,
     )
-    top_agents: int = setting(
-        1000, "BRIDGE_TOP_AGENTS", "agents that are asked for and listed", 1, 10000
-    )
-    top_tickets: int = setting(
-        300, "BRIDGE_TOP_TICKETS", "latest tickets that are kept to look at", 1
-    )
+    top_agents: int = setting(1000, "", "agents that are asked for and listed", 1, 10000)
+    top_tickets: int = setting(300, "", "latest tickets that are kept to look at", 1)
     escape_delay: int = setting(
         50,
         "ESCDELAY",
@@ -112,52 +109,44 @@ class TopSettings:
 class BenchSettings:
     """What `bench` starts, and for how long it looks."""
 
-    agents: int = setting(10, "BRIDGE_BENCH_AGENTS", "agents; the claims are about 10", 1, 500)
+    agents: int = setting(10, "", "agents; the claims are about 10", 1, 500)
     idle: int = setting(
         30,
-        "BRIDGE_BENCH_IDLE",
+        "",
         "seconds of the idle phase; each way gets the nearest whole number of its own periods",
         1,
         3600,
     )
-    tickets: int = setting(
-        3, "BRIDGE_BENCH_TICKETS", "tickets to each agent, spread over one poll interval", 1, 50
-    )
+    tickets: int = setting(3, "", "tickets to each agent, spread over one poll interval", 1, 50)
     settle: int = setting(
         3000,
-        "BRIDGE_BENCH_SETTLE",
+        "",
         "ms between the last watcher's connection and the idle phase; first reports take 2000",
         0,
         60000,
     )
-    arrival: int = setting(
-        30000, "BRIDGE_BENCH_ARRIVAL", "ms that the last ticket has to arrive", 100
-    )
+    arrival: int = setting(30000, "", "ms that the last ticket has to arrive", 100)
 
 
 @dataclass(frozen=True)
 class LoadSettings:
     """What `bench load` does to a running broker."""
 
-    streams: int = setting(
-        100, "BRIDGE_LOAD_STREAMS", "event streams, each of an agent of its own", 1, 20000
-    )
+    streams: int = setting(100, "", "event streams, each of an agent of its own", 1, 20000)
     rate: int = setting(
-        200, "BRIDGE_LOAD_RATE", "tickets a second, of all agents together; 0 = flat out", 0, 100000
+        200, "", "tickets a second, of all agents together; 0 = flat out", 0, 100000
     )
     seconds: int = setting(
         10,
-        "BRIDGE_LOAD_SECONDS",
+        "",
         "seconds of sending; each ticket costs 29 bytes until the end",
         1,
         600,
     )
-    publishers: int = setting(
-        8, "BRIDGE_LOAD_PUBLISHERS", "connections that send, and as many that acknowledge", 1, 1000
-    )
+    publishers: int = setting(8, "", "connections that send, and as many that acknowledge", 1, 1000)
     outstanding: int = setting(
         500,
-        "BRIDGE_LOAD_OUTSTANDING",
+        "",
         "tickets sent and not yet acknowledged, beyond which sending waits; below the broker's "
         "BRIDGE_QUEUE_MAX",
         1,
@@ -165,7 +154,7 @@ class LoadSettings:
     )
     drain: int = setting(
         5000,
-        "BRIDGE_LOAD_DRAIN",
+        "",
         "ms without any arrival after which a ticket that has not come counts as lost",
         100,
     )

@@ -28,7 +28,10 @@ def setting(
     high: float = UNBOUNDED,
     choices: tuple[str, ...] = (),
 ) -> Any:
-    """A field of a settings class. `env` names its variables, separated by spaces; first wins."""
+    """A field of a settings class. `env` names its variables, separated by spaces; first wins.
+
+    With an empty `env` there is only the flag.
+    """
     return field(
         default=default,
         metadata={"env": env.split(), "doc": doc, "low": low, "high": high, "choices": choices},

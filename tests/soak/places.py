@@ -20,7 +20,7 @@ SHOW = """#!/bin/sh
 # Logs which shell ran it and when, and then runs bridge's own `show`.
 words="$*"
 printf '%s %s %s\\n' "$PPID" "$(date +%s.%3N)" "${{words#show }}" >> "$PLACE.runs"
-export BRIDGE_CONNECT_TIMEOUT=1000 BRIDGE_REQUEST_TIMEOUT=1500 BRIDGE_SHOW_PATIENCE=5000
+export BRIDGE_CONNECT_TIMEOUT=1000 BRIDGE_REQUEST_TIMEOUT=1500
 exec {python} -I {bridge} "$@" --broker-url {url}
 """
 RECORD = """#!/bin/sh

@@ -12,11 +12,10 @@ from bridge.broker.answers import REFUSALS, Answer, Response, Steps
 from bridge.broker.journal.base import SIZE_BOUNDS
 from bridge.broker.metrics import definitions
 from bridge.broker.metrics.exposition import (
+    TEXT,
     Family,
     Number,
     Sample,
-    choose,
-    ending,
     exposition,
     histogram,
     plain,
@@ -42,18 +41,17 @@ COUNTED = {
 
 
 def metrics(request: Request, services: Services, name: str) -> Answer:
-    return Steps(_exposed(services, choose(request.fields.get("accept", ""))))
+    return Steps(_exposed(services))
 
 
-def _exposed(services: Services, content_type: str) -> Iterator[Response | None]:
+def _exposed(services: Services) -> Iterator[Response | None]:
     """A family of 1,000 agents takes 2 ms, so each is a part."""
     told: list[str] = []
     for filled in _families(services):
         if filled is not None:
-            told.append(exposition(*filled, content_type))
+            told.append(exposition(*filled))
         yield None
-    content = "".join([*told, ending(content_type)])
-    yield Response(200, content.encode(), content_type, (("Vary", "Accept"),))
+    yield Response(200, "".join(told).encode(), TEXT)
 
 
 def _families(services: Services) -> Filled:
@@ -65,7 +63,7 @@ def _families(services: Services) -> Filled:
 
 
 def _one(family: Family, value: Number | None) -> tuple[Family, list[Sample]]:
-    return family, [] if value is None else [plain(family, value)]
+    return family, [] if value is None else [plain(value)]
 
 
 def _tickets(services: Services) -> Filled:
@@ -108,26 +106,17 @@ def _connections(services: Services) -> Filled:
     tiers = yield from count_tiers(services)
     yield (
         definitions.TIERS,
-        [
-            plain(definitions.TIERS, tiers.agents[tier], ("tier", tier))
-            for tier in ("sse", "longpoll", "poll")
-        ],
+        [plain(tiers.agents[tier], ("tier", tier)) for tier in ("sse", "longpoll", "poll")],
     )
     yield _one(definitions.READERS, len(services.events))
     yield _one(definitions.MISSED, counted.events_missed)
     yield (
         definitions.RESPONSES,
-        [
-            plain(definitions.RESPONSES, count, ("code", str(code)))
-            for code, count in sorted(counted.responses.items())
-        ],
+        [plain(count, ("code", str(code))) for code, count in sorted(counted.responses.items())],
     )
     yield (
         definitions.REFUSALS,
-        [
-            plain(definitions.REFUSALS, counted.refusals[reason], ("reason", reason))
-            for reason in sorted(REFUSALS)
-        ],
+        [plain(counted.refusals[reason], ("reason", reason)) for reason in sorted(REFUSALS)],
     )
 
 
@@ -146,12 +135,12 @@ def _watchers(services: Services) -> Filled:
     yield _one(definitions.AGENTS, len(services.registry.agents))
     sums = yield from sum_reports(services, GAUGED.values())
     for family, field in GAUGED.items():
-        yield family, [plain(family, value, ("agent", name)) for name, value in sums[field].items()]
+        yield family, [plain(value, ("agent", name)) for name, value in sums[field].items()]
     for family, field in COUNTED.items():
         yield (
             family,
             [
-                plain(family, value, ("agent", name))
+                plain(value, ("agent", name))
                 for name, value in services.metrics.reported.totals[field].items()
             ],
         )
@@ -164,7 +153,7 @@ def _process(services: Services) -> Filled:
         ("python", platform.python_version()),
         ("sqlite", sqlite3.sqlite_version),
     )
-    yield definitions.BUILD, [plain(definitions.BUILD, 1, *build)]
+    yield definitions.BUILD, [plain(1, *build)]
     process = read_process()
     yield _one(definitions.CPU, round(process.cpu_seconds, 6))
     yield _one(definitions.RESIDENT, process.resident_bytes)

@@ -1,14 +1,14 @@
-"""The formats of Prometheus: the text format 0.0.4, and OpenMetrics 1.0 on request.
+"""The text format of Prometheus, version 0.0.4.
 
-    Family (name, kind, help, unit) ── samples ──► lines
+    Family (name, kind, help) ── samples ──► lines
 
 Rule 1: a family's samples are together, below its HELP and TYPE. No label set
 appears twice. A family without samples is not written.
-Rule 2: the two formats differ in few places, and all of them are here. In
-OpenMetrics a counter's family has a name without `_total`. It also has the kind
-`info`, UNIT lines, escaped quotes in HELP, and `# EOF` at the end.
+Rule 2: a counter's name ends in `_total`.
 Rule 3: a label's value may hold any Unicode. Characters that would end it are
 escaped.
+
+Source: https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
 from __future__ import annotations
@@ -20,33 +20,29 @@ from typing import NamedTuple, Union
 from bridge.broker.metrics.histogram import Distribution
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
-OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-COUNTER, GAUGE, HISTOGRAM, INFO = "counter", "gauge", "histogram", "info"
-# The suffix of a kind's samples. In the text format it is part of the family's name.
-SUFFIX = {COUNTER: "_total", INFO: "_info"}
+COUNTER, GAUGE, HISTOGRAM = "counter", "gauge", "histogram"
 Number = Union[int, float]
 Labels = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Family:
-    """One metric. `name` is without the suffix of its kind (SUFFIX); it ends with the unit."""
+    """One metric. A counter's `name` ends in `_total`; a unit is part of the name."""
 
     name: str
     kind: str
     help: str
-    unit: str = ""
 
 
 class Sample(NamedTuple):
-    suffix: str
+    suffix: str  # of a histogram's samples
     labels: Labels
     value: Number
 
 
-def plain(family: Family, value: Number, *labels: tuple[str, str]) -> Sample:
-    """The sample of a counter, gauge or info."""
-    return Sample(SUFFIX.get(family.kind, ""), labels, value)
+def plain(value: Number, *labels: tuple[str, str]) -> Sample:
+    """The sample of a counter or gauge."""
+    return Sample("", labels, value)
 
 
 def histogram(
@@ -61,31 +57,16 @@ def histogram(
     yield Sample("_count", labels, count)
 
 
-def exposition(family: Family, samples: Iterable[Sample], content_type: str) -> str:
+def exposition(family: Family, samples: Iterable[Sample]) -> str:
     """The lines of one family; none without samples."""
     lines = [
         f"{family.name}{sample.suffix}{_label_set(sample.labels)} {_number(sample.value)}\n"
         for sample in samples
     ]
-    return "".join([*_described(family, content_type == OPENMETRICS), *lines]) if lines else ""
-
-
-def ending(content_type: str) -> str:
-    """What stands behind the last family."""
-    return "# EOF\n" if content_type == OPENMETRICS else ""
-
-
-def _described(family: Family, is_open: bool) -> Iterator[str]:
-    name = family.name if is_open else family.name + SUFFIX.get(family.kind, "")
+    if not lines:
+        return ""
     text = family.help.replace("\\", "\\\\").replace("\n", "\\n")
-    yield f"# HELP {name} {_quoted(text) if is_open else text}\n"
-    yield f"# TYPE {name} {GAUGE if family.kind == INFO and not is_open else family.kind}\n"
-    if is_open and family.unit:
-        yield f"# UNIT {name} {family.unit}\n"
-
-
-def _quoted(text: str) -> str:
-    return text.replace('"', '\\"')
+    return f"# HELP {family.name} {text}\n# TYPE {family.name} {family.kind}\n" + "".join(lines)
 
 
 def _label_set(labels: Labels) -> str:
@@ -96,7 +77,7 @@ def _label_set(labels: Labels) -> str:
 
 def escape(text: str) -> str:
     """A label's value between its quotes."""
-    return _quoted(text.replace("\\", "\\\\").replace("\n", "\\n"))
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
 
 
 def _number(value: Number) -> str:
@@ -107,44 +88,3 @@ def _number(value: Number) -> str:
         if value > 0
         else "-Inf"
     )
-
-
-def choose(accept: str) -> str:
-    """The content type for an Accept header (RFC 9110 section 12.5.1).
-
-    It is OpenMetrics if that has the greater weight; Prometheus lists both with weights. A client
-    that accepts neither gets the text format and no 406: that is more useful in a browser.
-    """
-    liked = {TEXT: 0.0, OPENMETRICS: 0.0}
-    exact = {TEXT: -1, OPENMETRICS: -1}  # the most specific range wins, whatever its weight
-    for entry in accept.lower().split(","):
-        kind, *parameters = [part.strip() for part in entry.split(";")]
-        given = dict(parameter.partition("=")[::2] for parameter in parameters)
-        for content_type, version in ((TEXT, "0.0.4"), (OPENMETRICS, "1.0.0")):
-            precision = _precision(kind, given.get("version", "").strip('"'), content_type, version)
-            if precision > exact[content_type] or (
-                precision == exact[content_type] >= 0 and _weight(given) > liked[content_type]
-            ):
-                exact[content_type], liked[content_type] = precision, _weight(given)
-    return OPENMETRICS if liked[OPENMETRICS] > liked[TEXT] else TEXT
-
-
-def _precision(kind: str, asked: str, content_type: str, version: str) -> int:
-    """How exactly a media range names the content type; -1 if it does not.
-
-    `*/*` names the text format, which every client can read.
-    """
-    name = content_type.partition(";")[0]
-    if kind == name and asked in ("", version):
-        return 3 if asked else 2
-    if content_type == TEXT:
-        return {"text/*": 1, "*/*": 0}.get(kind, -1)
-    return -1
-
-
-def _weight(given: dict[str, str]) -> float:
-    try:
-        weight = float(given.get("q", "1").strip())
-    except ValueError:
-        return 0.0
-    return weight if 0.0 <= weight <= 1.0 else 0.0
