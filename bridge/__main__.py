@@ -10,7 +10,7 @@ import sys
 OLDEST = (3, 9)
 
 
-def run():  # type: () -> None
+def run():
     """Run the command line, and exit with its status."""
     if sys.version_info < OLDEST:
         sys.stderr.write(
@@ -25,7 +25,7 @@ def run():  # type: () -> None
     raise SystemExit(main())
 
 
-def load_this_folder():  # type: () -> None
+def load_this_folder():
     """Import `bridge` from this folder, because Python was started with the folder's path.
 
     Python has put the folder itself into sys.path, where our errors.py, tasks.py, ... would

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 
 
-class Turns:
+class FifoSemaphore:
     def __init__(self, at_a_time: int) -> None:
         self._free = at_a_time
         self._waiting: deque[asyncio.Future[None]] = deque()

@@ -52,7 +52,7 @@ def interrupt() -> None:
     raise KeyboardInterrupt
 
 
-class Scene:
+class Sandbox:
     """Owns every process and every file of one command."""
 
     def __init__(self, name: str) -> None:
@@ -68,7 +68,7 @@ class Scene:
         self.is_interrupted = False
         self._is_ending = False
 
-    def __enter__(self) -> Scene:
+    def __enter__(self) -> Sandbox:
         for number in SIGNALS:
             # nohup has SIGHUP ignored; leave it so.
             if signal.getsignal(number) is not signal.SIG_IGN:
@@ -187,7 +187,7 @@ def private(environ: Mapping[str, str], home: str) -> dict[str, str]:
     return {**kept, "HOME": home, "HISTFILE": "", "SHELL": "/bin/sh"}
 
 
-def start_broker(scene: Scene) -> tuple[subprocess.Popen[bytes], str]:
+def start_broker(scene: Sandbox) -> tuple[subprocess.Popen[bytes], str]:
     """Start a broker with a store of its own on a free port.
 
     Return the process and its URL, which is read from the ready line.
@@ -216,7 +216,7 @@ def start_broker(scene: Scene) -> tuple[subprocess.Popen[bytes], str]:
     return process, ready[1]
 
 
-def run_loop(scene: Scene, work: Coroutine[Any, Any, T]) -> T:
+def run_loop(scene: Sandbox, work: Coroutine[Any, Any, T]) -> T:
     """asyncio.run within a scene.
 
     The first signal cancels `work`, which may tidy up, and then raises KeyboardInterrupt.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 
-from bridge.fifo_semaphore import Turns
+from bridge.fifo_semaphore import FifoSemaphore
 
 
 def test_holders_stay_within_the_limit_and_come_in_order():
     async def scenario():
-        turns, inside, most, order = Turns(3), 0, 0, []
+        turns, inside, most, order = FifoSemaphore(3), 0, 0, []
 
         async def job(number):
             nonlocal inside, most
@@ -33,7 +33,7 @@ def test_no_turn_is_lost_when_waiters_or_holders_are_cancelled():
     chance = random.Random(1)
 
     async def scenario():
-        turns, done = Turns(2), 0
+        turns, done = FifoSemaphore(2), 0
 
         async def job():
             nonlocal done

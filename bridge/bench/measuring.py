@@ -31,7 +31,7 @@ from bridge.bench.plan import Plan, Send, Way
 from bridge.bench.tap import Counts, Tap
 from bridge.client.broker import BrokerClient
 from bridge.errors import BridgeError
-from bridge.sandbox import START_DEADLINE, Scene, run_loop, start_broker
+from bridge.sandbox import START_DEADLINE, Sandbox, run_loop, start_broker
 from bridge.self_command import own_command
 from bridge.settings import ClientSettings
 
@@ -65,7 +65,7 @@ class Measurement:
 
 def measure(way: Way, plan: Plan, schedule: Sequence[Send], tell: Tell) -> Measured:
     """Start everything, measure, end everything. Raises BridgeError, KeyboardInterrupt."""
-    with Scene("bench") as scene, scene.action():
+    with Sandbox("bench") as scene, scene.action():
         tell(Progress(way, "starting"))
         scene.variables["BRIDGE_RATE_LIMIT"] = "0"
         scene.variables["BRIDGE_SSE_HEARTBEAT"] = str(plan.heartbeat_ms)
@@ -83,7 +83,7 @@ class Run:
 
     def __init__(
         self,
-        scene: Scene,
+        scene: Sandbox,
         way: Way,
         plan: Plan,
         tell: Tell,

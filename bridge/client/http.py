@@ -20,7 +20,7 @@ from bridge import __version__
 from bridge.client.address import BrokerAddress
 from bridge.client.connection import ClientConnection, open_connection
 from bridge.errors import BrokerUnreachable, ConnectionLost, Refused
-from bridge.fifo_semaphore import Turns
+from bridge.fifo_semaphore import FifoSemaphore
 from bridge.settings import ClientSettings
 from bridge.tasks import within
 from bridge.wire.response import BodyData, ResponseHead, encode_request
@@ -54,7 +54,7 @@ class HttpClient:
         self.address = BrokerAddress.from_url(settings.broker_url)
         self._settings = settings
         self._idle: list[ClientConnection] = []
-        self._turns = Turns(settings.request_connections)
+        self._turns = FifoSemaphore(settings.request_connections)
 
     async def request(
         self,

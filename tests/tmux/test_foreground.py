@@ -135,10 +135,10 @@ def test_the_fallbacks_are_switched_on_by_the_environment(server):
     """The variables are read once, when a process starts. ps reports the same as /proc."""
     pane = server.open(BASH)
     code = (
-        "import json, sys; from bridge.tmux import activity, terminal\n"
+        "import json, sys; from bridge.tmux.readiness import terminal, tty_events\n"
         "seen = terminal.read_terminal(sys.argv[1], int(sys.argv[2]))\n"
         "executables = [one.executable for one in seen.group]\n"
-        "read = [terminal.HAS_PROC, activity.HAS_INOTIFY, seen.own, list(seen.argv), executables]\n"
+        "read = [terminal.HAS_PROC, tty_events.HAS_INOTIFY, seen.own, list(seen.argv), executables]\n"
         "print(json.dumps(read))"
     )
     argv = [sys.executable, "-c", code, pane.get("pane_tty"), pane.get("pane_pid")]

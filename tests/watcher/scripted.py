@@ -10,7 +10,7 @@ from typing import Any, Callable
 from fakes import PATIENCE, Answer, Asked, encode, problem
 
 from bridge.client.broker import BrokerClient
-from bridge.fifo_semaphore import Turns
+from bridge.fifo_semaphore import FifoSemaphore
 from bridge.settings import ClientSettings, WatcherSettings
 from bridge.tasks import within
 from bridge.ticket import Ticket
@@ -46,7 +46,7 @@ class ScriptedSink:
         self.owed = ""
         self.words = "the test says so"
         self.looks = self.checks = self.leaves = 0
-        self.turns = Turns(1)  # a test may share one object among several sinks
+        self.turns = FifoSemaphore(1)  # a test may share one object among several sinks
         self._before = before
 
     async def wait_ready(self, held: Callable[[], Iterable[str]]) -> None:
@@ -64,7 +64,7 @@ class ScriptedSink:
     def owes(self, ticket_id: str) -> bool:
         return ticket_id == self.owed
 
-    def turn(self) -> Turns:
+    def turn(self) -> FifoSemaphore:
         return self.turns
 
     async def leave(self) -> None:

@@ -9,7 +9,7 @@ from fakes import wait_for
 from running import Broker, new_name, package_launcher
 
 from bridge.errors import PaneNotReady
-from bridge.fifo_semaphore import Turns
+from bridge.fifo_semaphore import FifoSemaphore
 from watcher.crew import Crew, send, supervising
 
 
@@ -26,7 +26,7 @@ class SharedPane(Crew):
 
     def __init__(self, **before) -> None:
         super().__init__(**before)
-        self.turns, self.steps = Turns(1), []
+        self.turns, self.steps = FifoSemaphore(1), []
 
     def __call__(self, assignment):
         sink = super().__call__(assignment)

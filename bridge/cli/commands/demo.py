@@ -5,7 +5,7 @@
 
 Rule 1: the demo runs the program's own commands, as processes, as a person would. What it
 shows is what the commands do.
-Rule 2: the user's settings, store, panes and tmux server are not touched (bridge/scene.py).
+Rule 2: the user's settings, store, panes and tmux server are not touched (bridge/sandbox.py).
 
 Without tmux the demo prints a note, and a watcher that prints takes the pane's place.
 """
@@ -26,7 +26,7 @@ from typing import Any
 
 from bridge.cli.safe_text import Page, one_line, payload_text
 from bridge.errors import BridgeError
-from bridge.sandbox import START_DEADLINE, Scene, start_broker, wait_for
+from bridge.sandbox import START_DEADLINE, Sandbox, start_broker, wait_for
 from bridge.self_command import own_command
 
 AGENT = "demo"
@@ -56,14 +56,14 @@ def run(args: argparse.Namespace) -> int:
     has_tmux = shutil.which("tmux") is not None
     if not has_tmux:
         page.line("tmux is not installed here: a watcher that prints takes the pane's place")
-    with Scene(AGENT) as scene, scene.action():
+    with Sandbox(AGENT) as scene, scene.action():
         stage = PaneStage(scene) if has_tmux and not args.is_print else PrintStage(scene)
         play(scene, page, stage)
     page.line(f"Stopped and removed: broker, watcher, store{stage.removed}.")
     return 0
 
 
-def play(scene: Scene, page: Page, stage: DemoStage) -> None:
+def play(scene: Sandbox, page: Page, stage: DemoStage) -> None:
     """Start everything, send the tickets one by one, and show how each arrived."""
     _, url = start_broker(scene)
     scene.variables["BRIDGE_BROKER_URL"] = url
@@ -91,7 +91,7 @@ def play(scene: Scene, page: Page, stage: DemoStage) -> None:
     page.line(f"{arrived}, median {statistics.median(latencies):.0f} ms.")
 
 
-def ask(scene: Scene, *words: str) -> Any:
+def ask(scene: Sandbox, *words: str) -> Any:
     """Run one of our commands to its end, and parse the JSON that it prints."""
     status, out, err = scene.run([*own_command(), *words])
     if status:
@@ -99,7 +99,7 @@ def ask(scene: Scene, *words: str) -> Any:
     return json.loads(out)
 
 
-def is_listening(scene: Scene) -> bool:
+def is_listening(scene: Sandbox) -> bool:
     connections = ask(scene, "status", "--json")["connections"]
     return bool(
         connections["sse"]["active"]
@@ -108,7 +108,7 @@ def is_listening(scene: Scene) -> bool:
     )
 
 
-def send_and_wait(scene: Scene, payload: object) -> Mapping[str, Any]:
+def send_and_wait(scene: Sandbox, payload: object) -> Mapping[str, Any]:
     """Send one ticket, wait until it is acknowledged, and return it with its history."""
     what = [payload] if isinstance(payload, str) else ["--payload-json", json.dumps(payload)]
     ticket_id = ask(scene, "send", AGENT, *what, "--json", "--no-reply")["ticketId"]
@@ -144,7 +144,7 @@ class DemoStage(abc.ABC):
 
     description = title = removed = ""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Sandbox) -> None:
         self._scene = scene
 
     @abc.abstractmethod

@@ -29,7 +29,7 @@ from typing import Callable
 from weakref import WeakValueDictionary
 
 from bridge.errors import PaneLost, PaneUnfit, TmuxError
-from bridge.fifo_semaphore import Turns
+from bridge.fifo_semaphore import FifoSemaphore
 from bridge.tmux.injection.conditional import DONE, NOT_DONE
 from bridge.tmux.injection.pane_marks import mark_of
 from bridge.tmux.readiness.observer import Lister
@@ -80,12 +80,16 @@ class PaneTurns:
     """One turn for each shared pane; dropped while no agent holds it or waits for it."""
 
     def __init__(self) -> None:
-        self._turns: WeakValueDictionary[tuple[int, int, str], Turns] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[tuple[int, int, str], FifoSemaphore] = (
+            WeakValueDictionary()
+        )
         self.holders: dict[str, Held] = {}  # agent -> the tickets that it holds
 
-    def of(self, pane: Pane | None) -> Turns:
+    def of(self, pane: Pane | None) -> FifoSemaphore:
         """Held with `async with`. Without a pane it is a turn that no other agent shares."""
-        return Turns(1) if pane is None else self._turns.setdefault(pane.key, Turns(1))
+        return (
+            FifoSemaphore(1) if pane is None else self._turns.setdefault(pane.key, FifoSemaphore(1))
+        )
 
 
 class Tenancy:
@@ -119,9 +123,9 @@ class Tenancy:
         """The ids of these tickets, and of those of the agents that share its pane."""
         return {ticket for held in self._holders.values() for ticket in held()}
 
-    def turn(self) -> Turns:
+    def turn(self) -> FifoSemaphore:
         """A delivery holds it from a claim to its acknowledgement."""
-        return self._turns.of(self._pane) if self._turns is not None else Turns(1)
+        return self._turns.of(self._pane) if self._turns is not None else FifoSemaphore(1)
 
     async def take(self, pane: Pane) -> None:
         """Raises PaneUnfit when the pane is another agent's, PaneLost, TmuxError."""

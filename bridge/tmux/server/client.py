@@ -15,7 +15,7 @@ import re
 import signal
 
 from bridge.errors import TmuxError
-from bridge.fifo_semaphore import Turns
+from bridge.fifo_semaphore import FifoSemaphore
 from bridge.tasks import stop_all, within
 from bridge.tmux.injection.conditional import is_guarded
 from bridge.tmux.server.batching import Gathering, only_looks
@@ -47,7 +47,7 @@ class Tmux:
         self._looks = Gathering(self._run_process)
         # Separate: a change follows the look that permits it, without other looks in between.
         self._changes = Gathering(self._run_process)
-        self._turns = Turns(PROCESSES)
+        self._turns = FifoSemaphore(PROCESSES)
         self._version: tuple[int, int] | None = None
 
     @property

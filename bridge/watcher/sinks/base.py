@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Callable, Protocol
 
-from bridge.fifo_semaphore import Turns
+from bridge.fifo_semaphore import FifoSemaphore
 from bridge.ticket import Ticket
 
 
@@ -35,7 +35,7 @@ class Sink(Protocol):
         The answer is as of the last `wait_ready`.
         """
 
-    def turn(self) -> Turns:
+    def turn(self) -> FifoSemaphore:
         """Held (`async with`) from the claim of a ticket until its acknowledgement.
 
         So agents that share a pane never have more than one ticket under way there.

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Callable
 
 from bridge.errors import DeliveryFailed
-from bridge.fifo_semaphore import Turns
+from bridge.fifo_semaphore import FifoSemaphore
 from bridge.tasks import within
 from bridge.ticket import Ticket
 from bridge.timestamp import rfc3339
@@ -60,8 +60,8 @@ class CommandSink:
     def owes(self, ticket_id: str) -> bool:
         return False
 
-    def turn(self) -> Turns:
-        return Turns(1)  # shared with no other agent
+    def turn(self) -> FifoSemaphore:
+        return FifoSemaphore(1)  # shared with no other agent
 
     async def leave(self) -> None:
         """Nothing is reserved."""

@@ -23,7 +23,7 @@ from typing import Callable
 
 from bridge.client.broker import BrokerClient
 from bridge.errors import Uncertain, Unconfirmed
-from bridge.fifo_semaphore import Turns
+from bridge.fifo_semaphore import FifoSemaphore
 from bridge.settings import TmuxSettings
 from bridge.ticket import Ticket
 from bridge.tmux.injection.evidence import Evidence
@@ -115,7 +115,7 @@ class PaneSink:
     def owes(self, ticket_id: str) -> bool:
         return self._injector.owes(ticket_id)
 
-    def turn(self) -> Turns:
+    def turn(self) -> FifoSemaphore:
         return self._tenancy.turn()
 
     async def leave(self) -> None:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable
 from typing import Callable, NamedTuple, TextIO
 
-from bridge.fifo_semaphore import Turns
+from bridge.fifo_semaphore import FifoSemaphore
 from bridge.ticket import Ticket
 from bridge.timestamp import rfc3339
 
@@ -59,8 +59,8 @@ class PrintSink:
     def owes(self, ticket_id: str) -> bool:
         return False
 
-    def turn(self) -> Turns:
-        return Turns(1)  # shared with no other agent
+    def turn(self) -> FifoSemaphore:
+        return FifoSemaphore(1)  # shared with no other agent
 
     async def leave(self) -> None:
         """Nothing is reserved."""
