@@ -138,7 +138,8 @@ def test_the_fallbacks_are_switched_on_by_the_environment(server):
         "import json, sys; from bridge.tmux.readiness import terminal, tty_events\n"
         "seen = terminal.read_terminal(sys.argv[1], int(sys.argv[2]))\n"
         "executables = [one.executable for one in seen.group]\n"
-        "read = [terminal.HAS_PROC, tty_events.HAS_INOTIFY, seen.own, list(seen.argv), executables]\n"
+        "has = [terminal.HAS_PROC, tty_events.HAS_INOTIFY]\n"
+        "read = [*has, seen.own, list(seen.argv), executables]\n"
         "print(json.dumps(read))"
     )
     argv = [sys.executable, "-c", code, pane.get("pane_tty"), pane.get("pane_pid")]
