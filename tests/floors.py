@@ -93,6 +93,7 @@ FLOORS = {
     "bridge.tmux.readiness": 3,
     "bridge.tmux.readiness.cells": 3,
     "bridge.tmux.readiness.composer": 3,
+    "bridge.tmux.readiness.objections": 3,
     "bridge.tmux.readiness.profiles": 3,
     "bridge.tmux.readiness.program": 3,
     "bridge.tmux.readiness.program_names": 3,

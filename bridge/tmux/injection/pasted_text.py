@@ -25,10 +25,10 @@ import unicodedata
 from dataclasses import dataclass
 
 from bridge.tmux.readiness.composer import BORDER, Composer, find_composer
+from bridge.tmux.readiness.objections import menu_rows, tmux_objection
 from bridge.tmux.readiness.profiles import FOLDED
 from bridge.tmux.readiness.program import Sight
 from bridge.tmux.readiness.snapshot import PaneState
-from bridge.tmux.readiness.verdict import menu_rows, tmux_objection
 
 GLYPHS = ">❯›»▌●"  # of prompts in composers: an unknown agent may begin each row with one
 IGNORED = "|\ufffd\\" + GLYPHS

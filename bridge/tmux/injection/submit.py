@@ -37,11 +37,11 @@ from bridge.settings import TmuxSettings
 from bridge.tmux.injection.pane_marks import Sent
 from bridge.tmux.injection.pasted_text import DraftState, PastedText
 from bridge.tmux.injection.typed_line import holds_command
+from bridge.tmux.readiness.objections import is_working, person_objection, tmux_objection
 from bridge.tmux.readiness.observer import PaneObserver
 from bridge.tmux.readiness.program import Sight
 from bridge.tmux.readiness.snapshot import PaneState
 from bridge.tmux.readiness.terminal import has_unread
-from bridge.tmux.readiness.verdict import is_working, person_objection, tmux_objection
 
 STEP = 0.02  # seconds between looks while a paste or an Enter takes effect: they take 20 to 300 ms
 SHELL_STEP = 0.002  # seconds: a line editor shows a paste within a few ms
