@@ -105,6 +105,7 @@ FLOORS = {
     "bridge.tmux.server": 3,
     "bridge.tmux.server.identity": 3,
     "bridge.tmux.injection.conditional": 3.5,
+    "bridge.tmux.injection.draft_state": 3.5,
     "bridge.tmux.injection.evidence": 3.5,
     "bridge.tmux.injection.pane_marks": 3.5,
     "bridge.tmux.injection.pasted_text": 3.5,
