@@ -210,10 +210,10 @@ class Submitter:
     async def _press_again(self, state: PaneState, mark: str) -> None:
         # Counted before Enter is pressed: the pane may be lost in that moment.
         self._retries += 1
-        outcome = await self._lookout.run(
-            *self._lookout.guard(state).enter(self._with_process(state, mark, ""))
+        is_pressed = await self._lookout.run_guarded(
+            self._lookout.guard(state).enter(self._with_process(state, mark, ""))
         )
-        self._retries -= "OK" not in outcome.split()
+        self._retries -= not is_pressed
 
     def _classify(self, draft: PastedText, sight: Sight) -> DraftState:
         return classify_draft(draft, sight, self._lookout.still >= self._settings.settle / 1000)
