@@ -30,7 +30,7 @@ _PANE = re.compile(r"(\S*) (\$\d+)")  # version of the server, session
 
 def program(setup: Setup) -> Finding:
     try:
-        said = asyncio.run(setup.tmux.run("-V")).strip()
+        said = asyncio.run(setup.tmux.version_text()).strip()
         version = asyncio.run(setup.tmux.version())
     except TmuxError as error:
         return fail(
@@ -62,9 +62,9 @@ def judge_version(said: str, version: tuple[int, int]) -> Finding:
 def server(setup: Setup) -> Finding:
     try:
         lines = asyncio.run(
-            setup.tmux.run("list-panes", "-a", "-F", "#{version} #{session_id}")
+            setup.tmux.query("list-panes", "-a", "-F", "#{version} #{session_id}")
         ).splitlines()
-        client = asyncio.run(setup.tmux.run("-V")).strip().rpartition(" ")[2]
+        client = asyncio.run(setup.tmux.version_text()).strip().rpartition(" ")[2]
     except TmuxError as error:
         return no_server(setup, str(error))
     rows = [match for match in map(_PANE.fullmatch, lines) if match]

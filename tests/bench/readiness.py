@@ -25,6 +25,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable
 from typing import Any
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
@@ -67,9 +68,18 @@ class TracedTmux(ControlClient):
     trace: Trace
 
     async def run(self, *argv: str, **options: Any) -> str:
+        return await self._noted(super().run(*argv, **options))
+
+    async def query(self, *argv: str) -> str:
+        return await self._noted(super().query(*argv))
+
+    async def run_guarded(self, *argv: str) -> str:
+        return await self._noted(super().run_guarded(*argv))
+
+    async def _noted(self, said: Awaitable[str]) -> str:
         self.trace.note("look")
         try:
-            return await super().run(*argv, **options)
+            return await said
         finally:
             self.trace.note("seen")
 

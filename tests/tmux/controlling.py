@@ -28,7 +28,7 @@ async def wait_until(condition, what: str) -> None:
 
 
 async def connect(client: ControlClient) -> None:
-    await client.run("list-sessions")
+    await client.query("list-sessions")
     assert client.is_connected
 
 
@@ -48,4 +48,4 @@ async def connect_behind(client: ControlClient, person: Person) -> None:
         person.press("x")
         await asyncio.sleep(0.1)
         client._not_before = 0.0  # skip the pause of TYPED_STEP
-        await client.run("list-sessions")
+        await client.query("list-sessions")

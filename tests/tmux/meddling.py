@@ -30,9 +30,18 @@ class Meddling(Tmux):
         self._hits, self._wanted = 0, range(nth, nth + times)
 
     async def run(self, *argv, stdin=None):
+        return await self._beside(argv, super().run, stdin=stdin)
+
+    async def query(self, *argv):
+        return await self._beside(argv, super().query)
+
+    async def run_guarded(self, *argv):
+        return await self._beside(argv, super().run_guarded)
+
+    async def _beside(self, argv, call, **options):
         if self._before:
             self._meddle(argv, "")
-        result = await super().run(*argv, stdin=stdin)
+        result = await call(*argv, **options)
         if not self._before:
             self._meddle(argv, result)
         return result

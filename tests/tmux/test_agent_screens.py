@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from screens import FILES, HEAD, PASTED, STILL, names, screen, sight
 
-from bridge.tmux.injection.pasted_text import DraftState, PastedText
+from bridge.tmux.injection.pasted_text import ComposerState, PastedText
 from bridge.tmux.readiness.profiles import PROFILES
 from bridge.tmux.readiness.verdict import judge
 
@@ -39,27 +39,29 @@ def test_each_screen_is_in_one_table():
 def test_an_empty_composer_is_ready_whatever_the_transcript_shows(agent, name):
     verdict = judge(screen(agent, name), STILL)
     assert (verdict.ready, verdict.form, verdict.rule) == (True, "agent", "agent_prompt"), verdict
-    assert PastedText.of(HEAD).standing(sight(agent, name)) is DraftState.EMPTY
+    assert PastedText.of(HEAD).standing(sight(agent, name)) is ComposerState.EMPTY
 
 
 @pytest.mark.parametrize(("agent", "name"), DRAFTS)
 def test_a_persons_draft_is_not_ready(agent, name):
     verdict, where = judge(screen(agent, name), STILL), OURS.standing(sight(agent, name))
     assert verdict.rule == "prompt" or (verdict.rule == "working" and name == "busy-draft"), verdict
-    assert where in (DraftState.FOREIGN, DraftState.TOUCHED) or name == "slash-menu", where
-    assert where is not DraftState.EMPTY
+    assert where in (ComposerState.FOREIGN, ComposerState.TOUCHED) or name == "slash-menu", where
+    assert where is not ComposerState.EMPTY
 
 
 @pytest.mark.parametrize(("agent", "name"), PASTES)
 def test_a_pasted_text_is_whole_and_another_text_is_not(agent, name):
     look = sight(agent, name)
     text = f"{HEAD}\n{PASTED[name.replace('w60-', '')]} "
-    assert PastedText.of(text).standing(look) is DraftState.WHOLE
+    assert PastedText.of(text).standing(look) is ComposerState.WHOLE
     assert PastedText.of(text).objection(look) is None
     assert judge(look.state, STILL).rule == "prompt"
     if "asted" not in "".join(look.state.rows) and "[Paste #" not in "".join(look.state.rows):
-        assert OURS.standing(look) in (DraftState.TOUCHED, DraftState.FOREIGN)
-        assert PastedText.of("please refactor the parser now").standing(look) is DraftState.FOREIGN
+        assert OURS.standing(look) in (ComposerState.TOUCHED, ComposerState.FOREIGN)
+        assert (
+            PastedText.of("please refactor the parser now").standing(look) is ComposerState.FOREIGN
+        )
 
 
 @pytest.mark.parametrize(("agent", "name"), BUSY)
@@ -72,7 +74,7 @@ def test_an_agent_at_work_is_not_ready(agent, name):
 @pytest.mark.parametrize(("agent", "name"), CLOSED)
 def test_no_composer_is_found_while_a_dialog_or_another_mode_reads_the_keys(agent, name):
     untitled = replace(screen(agent, name), title="")  # tmux can be set to ignore titles
-    assert OURS.standing(sight(agent, name)) in (DraftState.UNSEEN, DraftState.FOREIGN)
+    assert OURS.standing(sight(agent, name)) in (ComposerState.CLOSED, ComposerState.FOREIGN)
     for verdict in (judge(screen(agent, name), STILL), judge(untitled, STILL)):
         is_plain = name in PLAIN or agent == "cn"
         assert verdict.rule == "dialog" or (verdict.rule == "prompt" and is_plain), verdict

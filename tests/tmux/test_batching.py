@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from panes import run
 
 from bridge.errors import PaneLost, TmuxError
-from bridge.tmux.server.batching import LIST_MAX, Gathering, only_looks
+from bridge.tmux.server.batching import LIST_MAX, Gathering
 from bridge.tmux.server.client import Tmux
 from bridge.tmux.server.identity import pick
 from bridge.tmux.server.pane_list import Census
@@ -133,19 +133,6 @@ def test_a_command_whose_caller_was_cancelled_is_not_run():
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(
-    "argv, looks",
-    [
-        (("list-panes", "-a"), True),
-        (("list-panes", ";", "send-keys", "x"), False),
-        (("load-buffer", "-"), False),
-        (("display-message", "-p", ";;"), True),
-    ],
-)
-def test_only_looks_finds_commands_that_change_nothing(argv, looks):
-    assert only_looks(argv) is looks
-
-
 def test_real_panes_get_their_own_answers_and_a_lost_one_its_error(server):
     handles = [server.open("cat") for _ in range(12)]
     server("kill-session", "-t", f"={handles[5].session}")
@@ -154,7 +141,7 @@ def test_real_panes_get_their_own_answers_and_a_lost_one_its_error(server):
         tmux = Tmux(socket_name=server.name)
         answers = await asyncio.gather(
             *(
-                tmux.run(
+                tmux.query(
                     "display-message",
                     "-p",
                     "hello",
@@ -202,7 +189,7 @@ def test_real_guarded_sequences_share_a_process_and_a_failing_one_fails_alone(se
             ]
 
         answers = await asyncio.gather(
-            *(tmux.run(*sequence(number)) for number in range(8)), return_exceptions=True
+            *(tmux.run_guarded(*sequence(number)) for number in range(8)), return_exceptions=True
         )
         assert [isinstance(answer, TmuxError) for answer in answers] == [
             number in (3, 5) for number in range(8)
@@ -224,10 +211,7 @@ def test_one_listing_serves_all_callers_and_a_lost_pane_is_noticed(server):
     async def scenario():
         tmux = Tmux(socket_name=server.name)
         asked = []
-        ask, tmux.run = (
-            tmux.run,
-            lambda *argv, **options: asked.append(argv[0]) or ask(*argv, **options),
-        )
+        ask, tmux.query = (tmux.query, lambda *argv: asked.append(argv[0]) or ask(*argv))
         census = Census(tmux, fresh=1000.0)
         listings = await asyncio.gather(*(census.recent() for _ in handles))
         panes = [

@@ -54,13 +54,13 @@ def test_a_command_that_fails_names_itself(server):
 
 def test_a_missing_program_is_reported_as_not_installed():
     with pytest.raises(TmuxError, match="is tmux installed"):
-        run(Tmux(program="/nonexistent/tmux").run("-V"))
+        run(Tmux(program="/nonexistent/tmux").version_text())
 
 
 def test_a_call_that_hangs_is_killed_at_the_deadline(program, tmp_path):
     tmux = Tmux(program=program(f"echo $$ > {tmp_path}/pid\nexec sleep 60"), deadline=0.5)
     with pytest.raises(TmuxError, match="no answer"):
-        run(tmux.run("list-panes"))
+        run(tmux.query("list-panes"))
     assert not is_alive(int((tmp_path / "pid").read_text()))
 
 
@@ -71,7 +71,7 @@ def test_a_child_of_a_tmux_wrapper_does_not_delay_the_deadline(program, tmp_path
 
     async def scenario():
         with pytest.raises(TmuxError, match="no answer"):
-            await asyncio.wait_for(tmux.run("list-panes"), PATIENCE)
+            await asyncio.wait_for(tmux.query("list-panes"), PATIENCE)
 
     run(scenario())
     pid = int((tmp_path / "pid").read_text())
@@ -95,14 +95,14 @@ def test_no_batched_look_waits_for_an_answer_that_does_not_come(program, body):
     tmux = Tmux(program=program(body))
 
     async def scenario():
-        looks = [asyncio.ensure_future(tmux.run("list-panes")) for _ in range(5)]
+        looks = [asyncio.ensure_future(tmux.query("list-panes")) for _ in range(5)]
         outcomes = await asyncio.gather(*looks, return_exceptions=True)
         assert all(
             isinstance(outcome, TmuxError) or outcome in ("", "something else\n")
             for outcome in outcomes
         )
         with pytest.raises(TmuxError, match="null byte"):
-            await tmux.run("list-panes", "-t", "a\0b")
+            await tmux.query("list-panes", "-t", "a\0b")
 
     run(scenario())
 
@@ -111,7 +111,7 @@ def test_a_cancelled_caller_leaves_no_child_behind(program, tmp_path):
     tmux = Tmux(program=program(f"echo $$ > {tmp_path}/pid\nexec sleep 60"))
 
     async def scenario():
-        task = asyncio.ensure_future(tmux.run("list-panes"))
+        task = asyncio.ensure_future(tmux.query("list-panes"))
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
             await asyncio.sleep(0.01)
         task.cancel()

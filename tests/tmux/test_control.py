@@ -65,7 +65,8 @@ def test_a_command_prints_what_a_process_prints(own, argv):
         async with client_of(own) as client:
             await connect(client)
             plain = await Tmux(socket_name=own.name).run(*argv)
-            assert await client.run(*argv) == plain and client.is_connected
+            for way in (client.run, client.query, client.run_guarded):
+                assert await way(*argv) == plain and client.is_connected
 
     run(scenario())
 
@@ -87,12 +88,14 @@ def test_a_command_fails_as_a_process_fails(own, argv):
             await connect(client)
             with pytest.raises(TmuxError, match=f"tmux {argv[0]}: ") as heard:
                 await client.run(*argv)
+            with pytest.raises(TmuxError, match=f"tmux {argv[0]}: "):
+                await client.query(*argv)
             with pytest.raises(TmuxError) as plain:
                 await Tmux(socket_name=own.name).run(*argv)
             assert ("can't find" in str(heard.value)) == ("can't find" in str(plain.value))
             assert (
                 client.is_connected
-                and await client.run("display-message", "-p", "alive") == "alive\n"
+                and await client.query("display-message", "-p", "alive") == "alive\n"
             )
 
     run(scenario())
@@ -162,7 +165,7 @@ def test_concurrent_commands_get_their_own_answers(own):
             await connect(client)
             asked = [str(number) for number in range(200)]
             assert await asyncio.gather(
-                *(client.run("display-message", "-p", word) for word in asked)
+                *(client.query("display-message", "-p", word) for word in asked)
             ) == [word + "\n" for word in asked]
 
     run(scenario())
@@ -175,11 +178,11 @@ def test_a_cancelled_command_does_not_shift_the_answers(own):
         async with client_of(own) as client:
             await connect(client)
             for _ in range(20):
-                task = asyncio.ensure_future(client.run("list-panes", "-a"))
+                task = asyncio.ensure_future(client.query("list-panes", "-a"))
                 await asyncio.sleep(0)
                 task.cancel()
                 await asyncio.wait([task])
-                assert await client.run("display-message", "-p", "mine") == "mine\n"
+                assert await client.query("display-message", "-p", "mine") == "mine\n"
 
     run(scenario())
 

@@ -30,9 +30,9 @@ def test_the_client_survives_a_rename_and_a_killed_session(own, monkeypatch):
         async with client_of(own) as client:
             await connect(client)
             own("rename-session", "-t", f"={one.session}", "renamed $weird; name")
-            assert await client.run("display-message", "-p", "x") == "x\n" and client.is_connected
+            assert await client.query("display-message", "-p", "x") == "x\n" and client.is_connected
             own("kill-session", "-t", one.id)
-            assert two.session in await client.run("list-sessions")
+            assert two.session in await client.query("list-sessions")
             await wait_until(lambda: not client.is_connected, "noticing the end")
             await reconnect(client)
             assert controls(own) == [two.session]
@@ -44,7 +44,7 @@ async def reconnect(client: ControlClient) -> None:
     deadline = time.monotonic() + PATIENCE
     while not client.is_connected:
         assert time.monotonic() < deadline, "it did not come back"
-        await client.run("list-sessions")
+        await client.query("list-sessions")
         await asyncio.sleep(0.02)
 
 
@@ -63,7 +63,7 @@ def test_the_client_survives_a_restart_of_the_server(own, monkeypatch):
                 await client.run("send-keys", "-t", "%0", "x")
             again = own.open("sleep 60")
             await reconnect(client)
-            assert again.session in await client.run("list-sessions")
+            assert again.session in await client.query("list-sessions")
 
     run(scenario())
 
@@ -76,7 +76,7 @@ def test_the_client_comes_back_after_a_person_detached_it(own, monkeypatch):
         async with client_of(own) as client:
             await connect(client)
             own("detach-client", "-s", own("list-sessions", "-F", "#{session_name}").strip())
-            assert await client.run("display-message", "-p", "x") == "x\n"
+            assert await client.query("display-message", "-p", "x") == "x\n"
             await reconnect(client)
 
     run(scenario())
@@ -124,7 +124,7 @@ def test_commands_run_as_processes_when_control_mode_misbehaves(own, program, ho
     async def scenario():
         async with client_of(own, program=program(BAD[how]), deadline=1.0) as client:
             for _ in range(3):
-                assert await client.run("display-message", "-p", "answered") == "answered\n"
+                assert await client.query("display-message", "-p", "answered") == "answered\n"
             assert not client.is_connected
 
     run(scenario())
@@ -143,7 +143,7 @@ def test_a_change_whose_answer_is_lost_is_not_made_twice(own, program):
                 await client.run("set-option", "-g", "@count", "1")
             assert own("show-options", "-gv", "@count").strip() == "0"
             # A process runs this one.
-            assert await client.run("show-options", "-gv", "@count") == "0\n"
+            assert await client.query("show-options", "-gv", "@count") == "0\n"
 
     run(scenario())
 
@@ -156,7 +156,7 @@ def test_a_look_whose_answer_is_lost_is_repeated_by_a_process(own, program):
         async with client_of(own, program=program(body), deadline=1.0) as client:
             await connect(client)
             words = ["display-message", "-p", "seen", ";", "list-panes", "-a", "-F", "x"]
-            assert await client.run(*words) == "seen\nx\n"
+            assert await client.query(*words) == "seen\nx\n"
 
     run(scenario())
 
@@ -166,7 +166,7 @@ def test_policy_off_attaches_no_client(own):
 
     async def scenario():
         async with client_of(own, policy="off") as client:
-            assert await client.run("display-message", "-p", "x") == "x\n"
+            assert await client.query("display-message", "-p", "x") == "x\n"
             assert not client.is_connected and not controls(own)
 
     run(scenario())
@@ -182,7 +182,7 @@ def test_close_ends_the_process_and_may_be_repeated(own):
         assert not os.path.exists(f"/proc/{pid}")
         await wait_until(lambda: not controls(own), "leaving")
         await client.aclose()
-        assert await client.run("display-message", "-p", "x") == "x\n" and not client.is_connected
+        assert await client.query("display-message", "-p", "x") == "x\n" and not client.is_connected
 
     run(scenario())
 
@@ -194,7 +194,7 @@ def test_close_while_the_client_opens_leaves_no_process(own, policy, moment):
 
     async def scenario():
         client = ControlClient(socket_name=own.name, policy=policy)
-        asking = asyncio.ensure_future(client.run("list-sessions"))
+        asking = asyncio.ensure_future(client.query("list-sessions"))
         await asyncio.sleep(moment)
         await client.aclose()
         await asking

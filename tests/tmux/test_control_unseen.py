@@ -51,7 +51,7 @@ def test_a_person_sees_and_loses_nothing(own):
         async with client_of(own, policy="auto") as client:
             before, seen = size(), await wait_drawn(person)
             await connect_behind(client, person)
-            await client.run("list-panes", "-a")
+            await client.query("list-panes", "-a")
             assert await wait_drawn(person) == seen and size() == before
             person.resize(30, 90)
             await wait_until(
@@ -82,7 +82,7 @@ def test_a_message_of_a_script_goes_to_the_person_and_not_to_our_client(own):
         async with client_of(own, policy="auto") as client:
             own("display-message", "before it comes")
             await shown("before it comes")
-            await client.run("list-sessions")
+            await client.query("list-sessions")
             assert not client.is_connected and not controls(own)
             own("display-message", "while it waits")
             await shown("while it waits")
@@ -92,7 +92,7 @@ def test_a_message_of_a_script_goes_to_the_person_and_not_to_our_client(own):
             await shown("from outside")
             pane.keys("C-u", "tmux display-message 'from'' within'", "Enter")
             await shown("from within")
-            await client.run("list-panes", "-a")
+            await client.query("list-panes", "-a")
             own("display-message", "and later")
             await shown("and later")
 
@@ -106,7 +106,7 @@ def test_a_client_that_waits_at_the_gate_leaves_no_process_and_no_option(own):
 
     async def scenario():
         async with client_of(own, policy="auto") as client:
-            await client.run("list-sessions")
+            await client.query("list-sessions")
             pid = client._comer[0]._process.pid
             assert os.path.exists(f"/proc/{pid}") and not controls(own)
         assert not os.path.exists(f"/proc/{pid}") and not controls(own)
@@ -117,7 +117,7 @@ def test_a_client_that_waits_at_the_gate_leaves_no_process_and_no_option(own):
             person.leave()
             await wait_until(lambda: not controls(own), "leaving with the person")
             client._not_before = 0.0
-            await client.run("list-sessions")
+            await client.query("list-sessions")
             assert client._comer is None
 
     run(scenario())
@@ -130,7 +130,7 @@ def test_a_client_does_not_wait_at_the_gate_for_ever(own, monkeypatch):
 
     async def scenario():
         async with client_of(own, policy="auto") as client:
-            await client.run("list-sessions")
+            await client.query("list-sessions")
             comer = client._comer[0]
             await wait_until(lambda: comer.broken, "leaving")
             monkeypatch.setattr(attachment, "STAY", 60)
@@ -148,11 +148,11 @@ def test_the_client_survives_a_server_that_ends_while_it_waits_at_the_gate(own, 
 
     async def scenario():
         async with client_of(own, policy="auto") as client:
-            await client.run("list-sessions")
+            await client.query("list-sessions")
             own.stop()
             person.leave()
             with pytest.raises(TmuxError):
-                await client.run("list-sessions")
+                await client.query("list-sessions")
             again = Person(own.open("sleep 60"))
             await connect_behind(client, again)
             again.leave()
@@ -165,14 +165,14 @@ def test_auto_attaches_after_a_person_and_leaves_with_the_person(own):
 
     async def scenario():
         async with client_of(own, policy="auto") as client:
-            await client.run("list-sessions")
+            await client.query("list-sessions")
             assert not client.is_connected and not controls(own)
             person = Person(pane)
             await connect_behind(client, person)
             assert controls(own) == [pane.session]
             person.leave()
             await wait_until(lambda: not controls(own), "leaving with the person")
-            assert await client.run("display-message", "-p", "still here") == "still here\n"
+            assert await client.query("display-message", "-p", "still here") == "still here\n"
 
     run(scenario())
 
@@ -206,7 +206,7 @@ def test_a_session_with_destroy_unattached_is_never_attached_to(own):
 
     async def scenario():
         async with client_of(own) as client:
-            await client.run("list-sessions")
+            await client.query("list-sessions")
             assert not client.is_connected and not controls(own)
 
     run(scenario())

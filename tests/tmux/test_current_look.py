@@ -22,11 +22,22 @@ class CountingTmux(Tmux):
     looks = pastes = 0
 
     async def run(self, *argv, stdin=None):
+        self._count(argv)
+        return await super().run(*argv, stdin=stdin)
+
+    async def query(self, *argv):
+        self._count(argv)
+        return await super().query(*argv)
+
+    async def run_guarded(self, *argv):
+        self._count(argv)
+        return await super().run_guarded(*argv)
+
+    def _count(self, argv):
         if "capture-pane" in argv and "if-shell" in argv:
             self.pastes, self.looks_before = self.pastes + 1, self.looks
         else:
             self.looks += "capture-pane" in argv
-        return await super().run(*argv, stdin=stdin)
 
 
 @contextlib.asynccontextmanager

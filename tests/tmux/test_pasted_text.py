@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pictures import RAW, pane
 
-from bridge.tmux.injection.pasted_text import DraftState, PastedText, squash
+from bridge.tmux.injection.pasted_text import ComposerState, PastedText, squash
 from bridge.tmux.readiness.cells import clusters
 from bridge.tmux.readiness.program import Learned, Rules, Sight, sight_of
 from bridge.tmux.readiness.snapshot import PaneState
@@ -16,8 +16,9 @@ from bridge.tmux.readiness.snapshot import PaneState
 TEXT = "Message of a peer agent: please run the whole test suite now, thanks"
 LINE = "─" * 40
 STATUS = f"{LINE}\n  ? for shortcuts"
-WHOLE, FOREIGN, TOUCHED, EMPTY, UNSEEN = (
-    DraftState.WHOLE, DraftState.FOREIGN, DraftState.TOUCHED, DraftState.EMPTY, DraftState.UNSEEN
+WHOLE, FOREIGN, TOUCHED, EMPTY, CLOSED = (
+    ComposerState.WHOLE, ComposerState.FOREIGN, ComposerState.TOUCHED,
+    ComposerState.EMPTY, ComposerState.CLOSED,
 )  # fmt: skip
 
 
@@ -72,10 +73,10 @@ SCREENS = {
     "empty": (ruled("❯ █"), EMPTY),
     "taken": (SAID + ruled("❯ █"), EMPTY),
     "taken, words of a person since": (SAID + ruled("❯ my own words█"), FOREIGN),
-    "taken, and no composer while it works": (SAID + "Running the tests.\n1 passed\n█", UNSEEN),
-    "taken, and below a rule no composer": (SAID + f"works\n{LINE}\n█", UNSEEN),
-    "a dialog": (f"{LINE}\n Do you want to proceed?\n ❯ 1. Yes█\n   2. No\n Esc to cancel", UNSEEN),
-    "shell mode": (ruled("! ls█"), UNSEEN),
+    "taken, and no composer while it works": (SAID + "Running the tests.\n1 passed\n█", CLOSED),
+    "taken, and below a rule no composer": (SAID + f"works\n{LINE}\n█", CLOSED),
+    "a dialog": (f"{LINE}\n Do you want to proceed?\n ❯ 1. Yes█\n   2. No\n Esc to cancel", CLOSED),
+    "shell mode": (ruled("! ls█"), CLOSED),
 }  # fmt: skip
 
 
@@ -93,7 +94,7 @@ BOXES = {
     "whole": (BOX.format("│ > Message of a │\n│   peer, thanks█ │"), WHOLE),
     "words behind": (BOX.format("│ > Message of a │\n│   peer, thanks a█ │"), TOUCHED),
     "taken": ("> Message of a\npeer, thanks\n" + BOX.format("│ > █             │"), EMPTY),
-    "its words in another frame": (BOX.format("│ Message of a   │\n│ peer, thanks█   │"), UNSEEN),
+    "its words in another frame": (BOX.format("│ Message of a   │\n│ peer, thanks█   │"), CLOSED),
 }
 
 
@@ -137,7 +138,7 @@ def test_a_drawn_text_is_whole_and_with_more_behind_it_it_is_touched(name, body,
     text = f"[bridge] a header\n{body.strip()} "
     look = LOOKS[name]
 
-    def standing(shown: str) -> DraftState:
+    def standing(shown: str) -> ComposerState:
         drawn = shown.replace("\t", "    ").replace("\n\n", "\n")
         state = draw(look, drawn, sum(1 for _ in clusters(drawn)), width)
         return PastedText.of(text).standing(sight_of(named(state, look.agent), Learned(), Rules()))

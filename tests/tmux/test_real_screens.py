@@ -12,7 +12,7 @@ import pytest
 from pictures import RAW, STILL
 from pictures import pane as drawn
 
-from bridge.tmux.injection.pasted_text import DraftState, PastedText
+from bridge.tmux.injection.pasted_text import ComposerState, PastedText
 from bridge.tmux.readiness.program import Learned, Rules, sight_of
 from bridge.tmux.readiness.snapshot import PaneState
 from bridge.tmux.readiness.verdict import judge
@@ -308,19 +308,19 @@ DRAFTS = [
 ]
 
 
-def standing(draft: PastedText, state: PaneState) -> DraftState:
+def standing(draft: PastedText, state: PaneState) -> ComposerState:
     return draft.standing(sight_of(state, Learned(), Rules()))
 
 
 @pytest.mark.parametrize(("agent", "picture"), DRAFTS)
 def test_a_pasted_text_in_a_real_composer_is_whole_and_with_a_persons_words_is_not(agent, picture):
     draft = PastedText.of(f"{HEADER}\nplease say hi\nand a second line")
-    assert standing(draft, pane(agent, picture)) is DraftState.WHOLE
+    assert standing(draft, pane(agent, picture)) is ComposerState.WHOLE
     more = pane(agent, picture.replace("second line", "second line and mine"))
-    assert standing(draft, more) is DraftState.TOUCHED
+    assert standing(draft, more) is ComposerState.TOUCHED
     assert (
         standing(PastedText.of("another text altogether"), pane(agent, picture))
-        is DraftState.FOREIGN
+        is ComposerState.FOREIGN
     )
 
 
@@ -337,9 +337,9 @@ EMPTY = [
 def test_an_empty_input_under_a_transcript_that_ends_with_the_text_is_empty(agent, composer):
     draft = PastedText.of(f"{HEADER}\nplease say hi\nand a second line")
     state = pane(agent, f"{SAID}\n{composer}")
-    assert standing(draft, state) is DraftState.EMPTY and draft.is_told(state)
+    assert standing(draft, state) is ComposerState.EMPTY and draft.is_told(state)
 
 
 def test_a_text_whose_last_row_looks_like_a_prompt_is_a_draft():
     state = pane("claude", f"{LINE}\n❯ {HEADER}\n  quoted\n  >█\n{LINE}")
-    assert standing(PastedText.of(f"{HEADER}\nquoted\n>"), state) is DraftState.WHOLE
+    assert standing(PastedText.of(f"{HEADER}\nquoted\n>"), state) is ComposerState.WHOLE

@@ -10,10 +10,10 @@ from controlling import client_of, connect
 from panes import deliver, run, ticket, until, wait_reason
 
 from bridge.settings import TmuxSettings
+from bridge.tmux.readiness.objections import person_objection
 from bridge.tmux.readiness.program import Rules, sight_of
 from bridge.tmux.readiness.screen_history import Memory
 from bridge.tmux.readiness.snapshot import PaneState
-from bridge.tmux.readiness.verdict import person_objection
 from bridge.tmux.server.pane import has_unseen_person
 
 

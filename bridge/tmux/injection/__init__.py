@@ -5,6 +5,7 @@ Pure, values in and values out:
     sanitise.py     no byte of a body may act as a key
     ticket_text.py  the exact text that is typed
     pasted_text.py  is the pasted text in the composer: complete, changed, gone?
+    draft_state.py  what became of the text, and what follows: one state, one table
     typed_line.py   does a shell's line hold exactly the pasted command?
     pane_marks.py   what the pane stores about past tickets
     conditional.py  "if nothing changed: paste, mark, Enter" as one tmux command

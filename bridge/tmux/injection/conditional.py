@@ -5,7 +5,8 @@ program may die. tmux runs a command queue to its end without returning to its e
 
     if-shell -F '<nothing changed>' 'paste ; mark ; print OK' 'print NO'
 
-cannot be interrupted by any of these. NO is no error: look again later.
+cannot be interrupted by any of these. NO is no error: look again later. Such a sequence, perhaps
+with its buffer set before it, is for `Tmux.run_guarded`: its output proves whether it was done.
 
 A person's key sets session_activity to the present second, whether or not the program has shown
 the key. We type only after a longer time without keys, so a new key always changes this field.
@@ -25,7 +26,6 @@ that moment, through strftime(3)'s %s in an option of ours.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridge.tmux.injection.pane_marks import option_names
@@ -56,16 +56,6 @@ def snapshot_format(pane_id: str, per_pane: bool) -> str:
     """The tmux format of the pane's state. PaneState.snapshot is its value at one look."""
     pasted, sent = option_names(pane_id, per_pane)
     return "/".join("#{%s}" % name for name in [*_FIELDS, pasted, sent, "pane_current_command"])
-
-
-def is_guarded(argv: Sequence[str]) -> bool:
-    """Is it one of our sequences, perhaps with its buffer set before it? Its output is OK or NO."""
-    return (
-        len(argv) >= 7
-        and tuple(argv[-7:-5]) == ("if-shell", "-F")
-        and argv[-2].endswith(DONE)
-        and argv[-1].endswith(NOT_DONE)
-    )
 
 
 @dataclass(frozen=True)

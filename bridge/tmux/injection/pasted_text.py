@@ -6,7 +6,7 @@ We ask this between paste and Enter, after Enter, and after a crash. The answer 
     WHOLE      it holds the text, and nothing else
     FOREIGN    it holds something, but no part of the text
     TOUCHED    it holds a part of the text, or more than the text
-    UNSEEN     no composer is open: a dialog, another screen, an agent at work
+    CLOSED     no composer is open: a dialog, another screen, an agent at work
 
 A screen shows text wrapped, framed, indented and without some characters. So both sides are reduced
 to letters, digits and punctuation ("squashed"), after NFC: macOS decomposes accents, and agents
@@ -25,10 +25,10 @@ import unicodedata
 from dataclasses import dataclass
 
 from bridge.tmux.readiness.composer import BORDER, Composer, find_composer
+from bridge.tmux.readiness.objections import menu_rows, tmux_objection
 from bridge.tmux.readiness.profiles import FOLDED
 from bridge.tmux.readiness.program import Sight
 from bridge.tmux.readiness.snapshot import PaneState
-from bridge.tmux.readiness.verdict import menu_rows, tmux_objection
 
 GLYPHS = ">❯›»▌●"  # of prompts in composers: an unknown agent may begin each row with one
 IGNORED = "|\ufffd\\" + GLYPHS
@@ -37,12 +37,14 @@ SCROLLS_AT = 4  # rows that every composer shows before it begins to scroll
 HEAD = 120  # characters of the header, which has the ticket's id; searched in a transcript
 
 
-class DraftState(enum.Enum):
+class ComposerState(enum.Enum):
+    """What the composer holds, compared with the text."""
+
     EMPTY = "empty"
     WHOLE = "whole"
     FOREIGN = "foreign"
     TOUCHED = "touched"
-    UNSEEN = "unseen"
+    CLOSED = "closed"
 
 
 @dataclass(frozen=True)
@@ -61,28 +63,30 @@ class PastedText:
             squash(text), squash(text.rstrip().rpartition("\n")[2]), frozenset(map(squash, before))
         )
 
-    def standing(self, sight: Sight) -> DraftState:
+    def standing(self, sight: Sight) -> ComposerState:
         composer = find_composer(sight.state, sight.composers)
         if composer is None:
-            return DraftState.UNSEEN
+            return ComposerState.CLOSED
         if composer.is_empty:
-            return DraftState.EMPTY
+            return ComposerState.EMPTY
         return self._compare(composer)
 
-    def _compare(self, composer: Composer) -> DraftState:
+    def _compare(self, composer: Composer) -> ComposerState:
         shown = "\n".join(composer.rows)
         seen = squash(shown)
         is_end = len(seen) >= TAIL and self.whole.endswith(seen)
         if seen == self.whole or (is_end and self._may_scroll(composer)):
-            return DraftState.WHOLE
+            return ComposerState.WHOLE
         mark = FOLDED.search(shown)
         if (
             mark
             and not squash(shown[: mark.start()])
             and squash(shown[mark.end() :]) in ("", self.last)
         ):
-            return DraftState.WHOLE
-        return DraftState.TOUCHED if mark or not seen or self._shares(seen) else DraftState.FOREIGN
+            return ComposerState.WHOLE
+        if mark or not seen or self._shares(seen):
+            return ComposerState.TOUCHED
+        return ComposerState.FOREIGN
 
     def _may_scroll(self, composer: Composer) -> bool:
         """Is it too low for the text's beginning? If not, a person has removed that part."""

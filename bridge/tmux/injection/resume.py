@@ -25,7 +25,7 @@ from bridge.settings import TmuxSettings
 from bridge.ticket import Ticket
 from bridge.tmux.injection import ticket_text
 from bridge.tmux.injection.pane_marks import Pasted, Sent, mark_of
-from bridge.tmux.injection.pasted_text import DraftState, PastedText
+from bridge.tmux.injection.pasted_text import ComposerState, PastedText
 from bridge.tmux.injection.submit import Submitter, now_ms
 from bridge.tmux.injection.typed_line import holds_command
 from bridge.tmux.readiness.observer import PaneObserver
@@ -91,7 +91,7 @@ class Resumption:
                 return await self._submitter.submit_command(state, text, is_start, mark, time_left)
             return None  # the pane must be ready, as for a new one
         draft = PastedText.of(text)
-        if draft.standing(sight) is DraftState.WHOLE:
+        if draft.standing(sight) is ComposerState.WHOLE:
             return await self._submitter.submit(draft, mark, time_left, is_new=False)
         is_late = now_ms() - pasted.at_ms < self._settings.verify_timeout + LATE_MS
         is_free = verdict.ready and not is_late

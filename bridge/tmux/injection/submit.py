@@ -2,15 +2,10 @@
 
     pasted ─► seen, complete and still ─► guarded Enter ─► taken?
                                             ▲                │
-                                            └── still WHOLE ─┘
+                                            └─── UNCHANGED ──┘
 
-After Enter the composer shows what became of the text (pasted_text.py):
-
-    EMPTY             taken
-    UNSEEN, FOREIGN   taken, if the transcript shows the text or the agent works; else a later
-                        call looks again
-    WHOLE             the Enter was swallowed: press it again, unless there is an objection
-    TOUCHED           a person has changed the text: wait
+Each look classifies the text, and one table says what follows (draft_state.py). This module only
+looks, does what the table says, and puts the error into words.
 
 Enter is the only key that is ever pressed twice. The pane's mark records the Enter in the same
 tmux command, before its effect is known. So after a crash or a pause a later call only has to find
@@ -27,6 +22,7 @@ before Enter is pressed. A shell in vi mode takes a paste as commands, and a wid
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,18 +30,41 @@ from typing import NoReturn
 
 from bridge.errors import HalfDelivered, PaneError, PaneLost, TmuxError, Uncertain
 from bridge.settings import TmuxSettings
+from bridge.tmux.injection.draft_state import NEXT_STEP, DraftState, EnterStep, classify_draft
 from bridge.tmux.injection.pane_marks import Sent
-from bridge.tmux.injection.pasted_text import DraftState, PastedText
+from bridge.tmux.injection.pasted_text import PastedText
 from bridge.tmux.injection.typed_line import holds_command
+from bridge.tmux.readiness.objections import person_objection, tmux_objection
 from bridge.tmux.readiness.observer import PaneObserver
 from bridge.tmux.readiness.program import Sight
 from bridge.tmux.readiness.snapshot import PaneState
 from bridge.tmux.readiness.terminal import has_unread
-from bridge.tmux.readiness.verdict import is_working, person_objection, tmux_objection
 
 STEP = 0.02  # seconds between looks while a paste or an Enter takes effect: they take 20 to 300 ms
 SHELL_STEP = 0.002  # seconds: a line editor shows a paste within a few ms
 ENTER_DELAYS = (0.3, 0.6, 2.0)  # seconds to wait after each further Enter; the last one repeats
+
+# How a call ends that has pressed Enter and has not seen it taken.
+_UNTAKEN: dict[EnterStep, tuple[type[PaneError], str]] = {
+    EnterStep.EDITED: (
+        HalfDelivered,
+        "the program in {pane} did not take the Enter, "
+        "and a person has changed the text, or typed behind it",
+    ),
+    EnterStep.UNCLEAR: (
+        HalfDelivered,
+        "Enter was pressed in {pane}, and it cannot be seen yet what became of the text",
+    ),
+    EnterStep.OBJECTED: (
+        HalfDelivered,
+        "the text still stands in the input of {pane}: {objection}",
+    ),
+    EnterStep.STUCK: (
+        Uncertain,
+        "the text stands in the input of {pane}, "
+        "which does not take the Enter: press it there, or clear the input",
+    ),
+}
 
 TimeLeft = Callable[[], float]  # seconds for which the claim is certainly valid
 
@@ -76,9 +95,15 @@ class Submitter:
         while True:
             sight = self._lookout.sight(state)
             objection = tmux_objection(sight) or person_objection(sight)
-            if objection is None and holds_command(state, command, is_prompt):
+            is_there = holds_command(state, command, is_prompt)
+            step = NEXT_STEP[
+                DraftState.UNCHANGED if is_there else DraftState.UNSEEN,
+                objection is not None,
+                objection is None and time.monotonic() < until,
+            ].before
+            if step is EnterStep.PRESS:
                 break
-            if objection or time.monotonic() >= until:
+            if step is not EnterStep.LOOK:
                 reason = objection or "it does not stand behind the prompt as it was typed"
                 raise HalfDelivered(
                     f"the command was pasted into {self._lookout.label}, "
@@ -152,15 +177,12 @@ class Submitter:
             state = await self._lookout.observe()
             sight = self._lookout.sight(state)
             # tmux reports a person's key at once; the program may show it only after our Enter.
-            blocked = draft.objection(sight) or person_objection(sight)
-            is_whole = draft.standing(sight) is DraftState.WHOLE
-            if blocked:
-                reason = blocked
-                if not is_new:
-                    break
-            elif is_whole and self._lookout.still >= self._settings.settle / 1000:
+            objection = draft.objection(sight) or person_objection(sight)
+            reason = objection or reason
+            step = NEXT_STEP[self._classify(draft, sight), objection is not None, is_new].before
+            if step is EnterStep.PRESS:
                 return state
-            elif not is_whole and not is_new:
+            if step is not EnterStep.LOOK:
                 break
             await asyncio.sleep(STEP)
         raise HalfDelivered(
@@ -173,56 +195,28 @@ class Submitter:
         While exactly the same text is in the input, press Enter again, and no other key.
         """
         wait = self._settings.enter_wait / 1000
-        for attempt in range(self._settings.enter_retries + 1):
-            sight, standing = await self._wait_gone(draft, wait)
-            if self._is_taken(draft, sight, standing):
+        for attempt in itertools.count():  # the table ends it: a try less each time
+            sight, draft_state = await self._wait_gone(draft, wait)
+            objection = draft.objection(sight) or person_objection(sight) or _unread(sight)
+            has_tries = attempt < self._settings.enter_retries
+            step = NEXT_STEP[draft_state, objection is not None, has_tries].after
+            if step is EnterStep.TAKEN:
                 return
-            if standing is DraftState.TOUCHED:
-                reason = (
-                    f"the program in {self._lookout.label} did not take the Enter, "
-                    "and a person has changed the text, or typed behind it"
-                )
-                await self._refuse(mark, sight.state, HalfDelivered(reason))
-            if standing is not DraftState.WHOLE:
-                raise HalfDelivered(
-                    f"Enter was pressed in {self._lookout.label}, "
-                    "and it cannot be seen yet what became of the text"
-                )
-            # A busy program reads several Enters at once later, and some agents submit the same
-            # text with each of them.
-            busy = "the program has not read its Enter yet" if has_unread(sight.state.tty) else None
-            objection = draft.objection(sight) or person_objection(sight) or busy
-            if objection:
-                await self._refuse(
-                    mark,
-                    sight.state,
-                    HalfDelivered(
-                        f"the text still stands in the input of {self._lookout.label}: {objection}"
-                    ),
-                )
-            if attempt < self._settings.enter_retries:
-                # Counted before Enter is pressed: the pane may be lost in that moment.
-                self._retries += 1
-                outcome = await self._lookout.run(
-                    *self._lookout.guard(sight.state).enter(
-                        self._with_process(sight.state, mark, "")
-                    )
-                )
-                self._retries -= "OK" not in outcome.split()
-                wait = ENTER_DELAYS[min(attempt, len(ENTER_DELAYS) - 1)]
-        reason = (
-            f"the text stands in the input of {self._lookout.label}, "
-            "which does not take the Enter: press it there, or clear the input"
-        )
-        await self._refuse(mark, sight.state, Uncertain(reason))
+            if step is not EnterStep.PRESS:
+                await self._give_up(step, objection, mark, sight.state)
+            await self._press_again(sight.state, mark)
+            wait = ENTER_DELAYS[min(attempt, len(ENTER_DELAYS) - 1)]
 
-    @staticmethod
-    def _is_taken(draft: PastedText, sight: Sight, standing: DraftState) -> bool:
-        if standing is DraftState.EMPTY:
-            return True
-        return standing in (DraftState.UNSEEN, DraftState.FOREIGN) and (
-            is_working(sight) or draft.is_told(sight.state)
+    async def _press_again(self, state: PaneState, mark: str) -> None:
+        # Counted before Enter is pressed: the pane may be lost in that moment.
+        self._retries += 1
+        is_pressed = await self._lookout.run_guarded(
+            self._lookout.guard(state).enter(self._with_process(state, mark, ""))
         )
+        self._retries -= not is_pressed
+
+    def _classify(self, draft: PastedText, sight: Sight) -> DraftState:
+        return classify_draft(draft, sight, self._lookout.still >= self._settings.settle / 1000)
 
     async def _wait_gone(self, draft: PastedText, wait: float) -> tuple[Sight, DraftState]:
         """Look until the text has been gone for as long as a paste must be still (`settle`).
@@ -232,22 +226,31 @@ class Submitter:
         seen, gone, until = time.monotonic(), 0, time.monotonic() + wait
         while True:
             sight = self._lookout.sight(await self._lookout.observe())
-            standing, now = draft.standing(sight), time.monotonic()
-            is_taken = self._is_taken(draft, sight, standing)
-            seen, gone = (seen, gone + 1) if is_taken else (now, 0)
+            draft_state, now = self._classify(draft, sight), time.monotonic()
+            seen, gone = (seen, gone + 1) if draft_state is DraftState.GONE else (now, 0)
             if (gone >= 2 and now - seen >= self._settings.settle / 1000) or now >= until:
-                return sight, standing
+                return sight, draft_state
             await asyncio.sleep(STEP)
 
-    async def _refuse(self, mark: str, state: PaneState, error: PaneError) -> NoReturn:
-        """Record in the pane that its program has not taken the text, then raise `error`."""
+    async def _give_up(
+        self, step: EnterStep, objection: str | None, mark: str, state: PaneState
+    ) -> NoReturn:
+        """Raise the error of this step. Where the text is still in the input, record it first."""
+        kind, text = _UNTAKEN[step]
+        # Made before the record: that may find the pane lost, and then its label is lost, too.
+        error = kind(text.format(pane=self._lookout.label, objection=objection))
+        if step is not EnterStep.UNCLEAR:
+            await self._record(mark, state)
+        raise error
+
+    async def _record(self, mark: str, state: PaneState) -> None:
+        """Record in the pane that its program has not taken the text."""
         ring = self._with_process(state, mark, state.process)
         if ring != state.sent:
             try:
                 await self._lookout.run(*self._lookout.guard(state).note(ring))
             except (PaneLost, TmuxError):
                 pass  # the next look finds out
-        raise error
 
     def _with_process(self, state: PaneState, mark: str, process: str) -> str:
         """The ring of marks, with the process that still has the text in its input."""
@@ -258,6 +261,12 @@ class Submitter:
         return self._lookout.mark(
             state.sent, mark, str(replace(sent, stands_in=process, seen_ms=since))
         )
+
+
+def _unread(sight: Sight) -> str | None:
+    # A busy program reads several Enters at once later, and some agents submit the same text with
+    # each of them.
+    return "the program has not read its Enter yet" if has_unread(sight.state.tty) else None
 
 
 def now_ms() -> int:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from typing import Callable
 from weakref import WeakValueDictionary
@@ -174,7 +174,9 @@ class Tenancy:
 
     async def _read(self, pane: Pane) -> str:
         where = f"#{{pid}} #{{start_time}} #{{pane_id}} #{{{_option(pane)}}}"
-        said = await self._run(pane, "display-message", "-p", "-t", pane.pane_id, where)
+        said = await _of_pane(
+            pane, self._tmux.query("display-message", "-p", "-t", pane.pane_id, where)
+        )
         *key, text = said.rstrip("\n").split(" ", 3)
         if key != [str(pane.server_pid), str(pane.start_time), pane.pane_id]:
             # The pane is gone: display-message then prints the state of another one.
@@ -191,20 +193,21 @@ class Tenancy:
         escaped = re.sub(r"([#,}])", r"#\1", old)  # these end a format's argument
         condition = f"#{{==:#{{{_option(pane)}}},{escaped}}}"
         steps = [f"set-option {change} ; {DONE}", NOT_DONE]
-        return (
-            "OK"
-            in (
-                await self._run(pane, "if-shell", "-F", "-t", pane.pane_id, condition, *steps)
-            ).split()
+        said = await _of_pane(
+            pane,
+            self._tmux.run_guarded("if-shell", "-F", "-t", pane.pane_id, condition, *steps),
         )
+        return "OK" in said.split()
 
-    async def _run(self, pane: Pane, *argv: str) -> str:
-        try:
-            return await self._tmux.run(*argv)
-        except TmuxError as error:
-            if LOST.search(str(error)):
-                raise PaneLost(f"pane {pane.label} is gone ({error})") from error
-            raise
+
+async def _of_pane(pane: Pane, said: Awaitable[str]) -> str:
+    """The output of a command on this pane. Raises PaneLost, TmuxError."""
+    try:
+        return await said
+    except TmuxError as error:
+        if LOST.search(str(error)):
+            raise PaneLost(f"pane {pane.label} is gone ({error})") from error
+        raise
 
 
 def _option(pane: Pane) -> str:

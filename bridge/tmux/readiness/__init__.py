@@ -10,7 +10,8 @@ Pure, values in and values out:
     composer.py        where is an agent's composer, and what is in it?
     screen.py          which rows beside the composer matter
     prompts.py         is the line of a shell or a REPL empty?
-    verdict.py         the table of checks, and the first objection
+    objections.py      what may be against typing: one function for each objection
+    verdict.py         the table of checks, and the kinds of program that each one concerns
     screen_history.py  what is learned from consecutive looks
 
 With I/O:

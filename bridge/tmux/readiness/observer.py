@@ -12,6 +12,7 @@ import logging
 import math
 import re
 import time
+from collections.abc import Awaitable
 from dataclasses import replace
 from re import Pattern
 from typing import Protocol
@@ -211,8 +212,19 @@ class PaneObserver:
         self._memory.note_ran(submitted)
 
     async def run(self, *argv: str, stdin: bytes | None = None) -> str:
+        """Run a command that changes something. Raises PaneLost, TmuxError."""
+        return await self._changed(self._tmux.run(*argv, stdin=stdin))
+
+    async def run_guarded(self, argv: list[str]) -> bool:
+        """Was this guarded sequence done? Not if something changed since the look.
+
+        Raises PaneLost, TmuxError.
+        """
+        return _is_done(await self._changed(self._tmux.run_guarded(*argv)))
+
+    async def _changed(self, said: Awaitable[str]) -> str:
         try:
-            return await self._tmux.run(*argv, stdin=stdin)
+            return await said
         except TmuxError as error:
             if LOST.search(str(error)):
                 self.pane = None
@@ -223,7 +235,7 @@ class PaneObserver:
 
     async def guarded(self, argv: list[str]) -> None:
         """Run one guarded sequence. Raises PaneNotReady on NO: something changed since the look."""
-        self._check_done(await self.run(*argv))
+        self._check(await self.run_guarded(argv))
 
     async def guarded_look(self, argv: list[str], seconds: float) -> PaneState:
         """The same, and a look `seconds` later.
@@ -239,14 +251,18 @@ class PaneObserver:
         pause = ["run-shell", "-d", f"{seconds:g}"]
         output = await self.run(*argv, ";", *pause, ";", *await look_words(self._tmux, pane))
         done, _, seen = output.partition("\n")
-        self._check_done(done)
+        self._check(_is_done(done))
         return self._remember(pane, read_look(seen, pane, asked))
 
-    def _check_done(self, said: str) -> None:
-        if "OK" not in said.split():
+    def _check(self, is_done: bool) -> None:
+        if not is_done:
             raise PaneNotReady(
                 f"something changed in {self.label} at the last moment; nothing was typed"
             )
+
+
+def _is_done(said: str) -> bool:
+    return "OK" in said.split()
 
 
 def _compile(pattern: str) -> Pattern[str] | None:

@@ -1,6 +1,6 @@
 """Runs tmux: commands, panes, paste buffers.
 
-client.py         runs tmux: argument list, timeout, locale
+client.py         runs tmux: query, run, run_guarded; timeout, locale
 batching.py       many looks in one process
 identity.py       which pane does a name mean, and may it replace the lost one? Pure
 pane.py           lists panes, looks at one

@@ -10,8 +10,8 @@ one.
 
 An error ends a command list. The commands behind the failed one were not run, and are requested
 again. A command that changes something may be gathered if its output proves that it was done
-(injection/conditional.py). Then it does not matter whether an error inside an if-shell ends the
-list around it.
+(`proves`, injection/conditional.py). Then it does not matter whether an error inside an if-shell
+ends the list around it.
 """
 
 from __future__ import annotations
@@ -29,34 +29,16 @@ from bridge.errors import TmuxError
 AT_A_TIME = 2  # processes that look; more of them would only compete for the CPU
 LIST_MAX = 12000  # characters of one command list: tmux takes 16 KiB
 SERVER_GONE = re.compile(r"no server running|error connecting|lost server|server exited")
-LOOKS = {
-    "display-message",
-    "list-panes",
-    "list-clients",
-    "list-buffers",
-    "list-sessions",
-    "list-windows",
-    "capture-pane",
-    "show-options",
-    "show-hooks",
-    "has-session",
-}
 
 # argv -> (output, error text); no error text means success.
 RunList = Callable[["list[str]"], Awaitable["tuple[str, str]"]]
-
-
-def only_looks(argv: tuple[str, ...]) -> bool:
-    """Is none of these commands a change? Then they may be requested twice."""
-    starts = [argv[0], *(argv[index + 1] for index, word in enumerate(argv[:-1]) if word == ";")]
-    return all(word in LOOKS for word in starts)
 
 
 @dataclass(eq=False)
 class _Look:
     argv: tuple[str, ...]
     answer: asyncio.Future[str]
-    tells: bool  # does an empty output mean failure?
+    proves: bool  # does an empty output mean failure?
 
 
 class Gathering:
@@ -70,9 +52,9 @@ class Gathering:
         self._waiting: deque[_Look] = deque()
         self._running: set[asyncio.Future[None]] = set()
 
-    async def ask(self, argv: tuple[str, ...], tells: bool = False) -> str:
-        """The command's output. If `tells` is set, no output means failure. Raises TmuxError."""
-        look = _Look(argv, asyncio.get_running_loop().create_future(), tells)
+    async def ask(self, argv: tuple[str, ...], proves: bool = False) -> str:
+        """The command's output. If `proves` is set, no output means failure. Raises TmuxError."""
+        look = _Look(argv, asyncio.get_running_loop().create_future(), proves)
         self._waiting.append(look)
         self._start()
         return await look.answer
@@ -125,9 +107,8 @@ class Gathering:
             return
         parts = out.split(word + "\n")
         for look, part in zip(looks, parts[:-1]):
-            settle(
-                look.answer, TmuxError(look.argv[0], complaint) if look.tells and not part else part
-            )
+            is_unproven = look.proves and not part
+            settle(look.answer, TmuxError(look.argv[0], complaint) if is_unproven else part)
         if len(parts) <= len(looks):
             self._fail(
                 looks[len(parts) - 1 :], complaint or f"an answer that is not tmux's: {out[-80:]!r}"

@@ -4,7 +4,14 @@ It never runs a shell. A ticket's text goes through stdin into a buffer. Only sh
 may be an argument (buffers.is_argument). `-u` and LC_ALL are necessary: without them tmux prints
 every non-ASCII character, and every TAB, as '_'.
 
-Only this module and the control-mode client, which has the same `run`, start tmux.
+The caller says what its command does, by the method. Nothing here looks into the command:
+
+    query         only reads: may share a process with others, and may be repeated
+    run           changes something, or has a body (stdin): a process of its own, never repeated
+    run_guarded   changes something, in one `if-shell` that prints whether it was done
+                    (injection/conditional.py): may share a process, never repeated
+
+Only this module and the control-mode client, which has the same methods, start tmux.
 """
 
 from __future__ import annotations
@@ -17,8 +24,7 @@ import signal
 from bridge.errors import TmuxError
 from bridge.fifo_semaphore import FifoSemaphore
 from bridge.tasks import stop_all, within
-from bridge.tmux.injection.conditional import is_guarded
-from bridge.tmux.server.batching import Gathering, only_looks
+from bridge.tmux.server.batching import Gathering
 
 LEAVE = 0.5  # seconds for a killed tmux to end; it takes longer if another process holds its pipes
 PROCESSES = 6  # at a time: a hundred would only slow one another down until they time out
@@ -55,12 +61,19 @@ class Tmux:
         """The server, as on tmux's command line."""
         return " ".join(["tmux", *self._prefix[2:]])
 
+    async def query(self, *argv: str) -> str:
+        """Run commands that only read, and return their output. Raises TmuxError."""
+        return await self._looks.ask(argv)
+
+    async def run_guarded(self, *argv: str) -> str:
+        """Run one guarded sequence; its output says whether it was done. Raises TmuxError."""
+        return await self._changes.ask(argv, proves=True)
+
     async def run(self, *argv: str, stdin: bytes | None = None) -> str:
         """Run one tmux invocation and return its output. Raises TmuxError with the subcommand."""
-        if is_guarded(argv):
-            return await self._changes.ask(argv, tells=True)
-        if stdin is None and argv and only_looks(argv):
-            return await self._looks.ask(argv)
+        return await self._run_alone(argv, stdin)
+
+    async def _run_alone(self, argv: tuple[str, ...], stdin: bytes | None = None) -> str:
         out, complaint = await self._run_process(list(argv), stdin)
         if complaint:
             raise TmuxError(argv[0] if argv else "?", complaint)
@@ -105,10 +118,14 @@ class Tmux:
                 f"cannot start {self._prefix[0]} ({error.strerror}); is tmux installed?",
             ) from error
 
+    async def version_text(self) -> str:
+        """What `tmux -V` prints. The program answers it, not the server. Raises TmuxError."""
+        return await self._run_alone(("-V",))
+
     async def version(self) -> tuple[int, int]:
         """(3, 3) for "tmux 3.3a", (3, 6) for "tmux next-3.6", (99, 0) without a number (master)."""
         if self._version is None:
-            match = re.search(r"(\d+)\.(\d+)", await self.run("-V"))
+            match = re.search(r"(\d+)\.(\d+)", await self.version_text())
             self._version = (int(match[1]), int(match[2])) if match else (99, 0)
         return self._version
 

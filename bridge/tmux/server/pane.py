@@ -40,7 +40,7 @@ _CLIENTS = (
 async def list_panes(tmux: Tmux) -> Listing:
     """All panes of the server. Raises PaneLost when there is no server, TmuxError."""
     try:
-        output = await tmux.run(
+        output = await tmux.query(
             "list-panes", "-a", "-F", _LIST, ";", "display-message", "-p", "#{socket_path}"
         )
     except TmuxError as error:
@@ -84,14 +84,14 @@ async def observe(tmux: Tmux, pane: Pane, now: Callable[[], float] = time.time) 
     # answer.
     asked = now()
     try:
-        output = await tmux.run(*await look_words(tmux, pane))
+        output = await tmux.query(*await look_words(tmux, pane))
     except TmuxError as error:
         raise _lost(error, f"pane {pane.label}") from error
     return read_look(output, pane, asked)
 
 
 async def look_words(tmux: Tmux, pane: Pane) -> list[str]:
-    """The commands of a look, for `tmux.run`."""
+    """The commands of a look. They only read."""
     # Keep blanks: a row that a line editor has filled with them up to the edge continues in the
     # next row.
     keep_blanks = ["-N"] if await tmux.version() >= KEEPS_BLANKS else []

@@ -34,7 +34,7 @@ def new_name() -> str:
 
 async def sweep(tmux: Tmux) -> None:
     """Delete the buffers of processes that have ended. Raises TmuxError when tmux itself fails."""
-    for name in (await tmux.run("list-buffers", "-F", "#{buffer_name}")).split("\n"):
+    for name in (await tmux.query("list-buffers", "-F", "#{buffer_name}")).split("\n"):
         match = _OURS.fullmatch(name)
         if match and not _is_alive(int(match[1])):
             try:
