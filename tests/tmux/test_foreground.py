@@ -143,7 +143,7 @@ def test_the_fallbacks_are_switched_on_by_the_environment(server):
         "print(json.dumps(read))"
     )
     argv = [sys.executable, "-c", code, pane.get("pane_tty"), pane.get("pane_pid")]
-    root = str(pathlib.Path(terminal.__file__).parent.parent.parent)
+    root = str(pathlib.Path(terminal.__file__).parents[3])
     for setting, has_it in (("", True), ("1", False)):
         environment = {
             **os.environ,
