@@ -37,6 +37,7 @@ FLOORS = {
     "bridge.broker.metrics.counters": 3.5,
     "bridge.broker.agent_overview": 4,
     "bridge.broker.answers": 4,
+    "bridge.broker.call": 4,
     "bridge.broker.clock": 4,
     "bridge.broker.due": 4,
     "bridge.broker.events": 4,

@@ -8,7 +8,8 @@
                   services.py       all that a handler may use
   requests        fronts/           one connection of one protocol: bytes and sockets
                   routes.py         (method, path) -> handler
-                  handlers/         (Request, Services) -> Answer
+                  call.py           one request to one handler
+                  handlers/         Call -> Answer
                   answers.py        the kinds of Answer
                   body.py           JSON in, within limits; JSON out
                   web/              the page: files that handlers/web.py serves

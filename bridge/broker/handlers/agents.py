@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 from bridge.broker import body
 from bridge.broker.answers import PART_ROWS, Answer, OnDisk, Response, Steps, json_reply
+from bridge.broker.call import Call
 from bridge.broker.journal.base import Commit
 from bridge.broker.metrics.watcher_reports import number
 from bridge.broker.registry import POLL_WINDOW
@@ -23,7 +24,6 @@ from bridge.broker.services import Services, query_int
 from bridge.errors import PeerError
 from bridge.ticket import Agent, check_id, check_name
 from bridge.timestamp import rfc3339
-from bridge.wire.request import Request
 from bridge.wire.target import decode_query
 
 log = logging.getLogger("bridge.broker")
@@ -49,8 +49,9 @@ REPORT_TEXT_MAX = 256
 DEFAULT_SUBSCRIBER = "default"  # the name of a subscriber that sends none
 
 
-def register(request: Request, services: Services, name: str) -> Answer:
-    fields = body.decode_object(request.body, services.settings.json_depth)
+def register(call: Call) -> Answer:
+    services = call.services
+    fields = body.decode_object(call.request.body, services.settings.json_depth)
     agent_id = check_name(fields.get("agentId"), "agentId")
     known = services.registry.head(agent_id)
     if known is None and not services.registry.has_room(services.settings.agents_max):
@@ -119,15 +120,15 @@ def _shown(agent: Agent, services: Services) -> dict[str, object]:
     return agent.to_json(services.registry.status(agent, services.clock.monotonic()))
 
 
-def list_agents(request: Request, services: Services, name: str) -> Answer:
+def list_agents(call: Call) -> Answer:
     """List agents in order of registration, as many as fit one answer.
 
     A Link (RFC 8288) leads to the next answer.
     """
-    query = decode_query(request.query)
+    query = decode_query(call.request.query)
     limit = query_int(query, "limit", body.INT_MAX, 1, body.INT_MAX)
     last = query_int(query, "after", 0, 0, body.INT_MAX)
-    return Steps(_listed(services, query, limit, last))
+    return Steps(_listed(call.services, query, limit, last))
 
 
 def _listed(
@@ -168,11 +169,12 @@ def _registered(services: Services, agent_id: str) -> Agent:
     return agent
 
 
-def show_agent(request: Request, services: Services, name: str) -> Answer:
-    return json_reply(200, _shown(_registered(services, name), services))
+def show_agent(call: Call) -> Answer:
+    return json_reply(200, _shown(_registered(call.services, call.name), call.services))
 
 
-def remove(request: Request, services: Services, name: str) -> Answer:
+def remove(call: Call) -> Answer:
+    services, name = call.services, call.name
     _registered(services, name)
     commit = services.journal.put_agent(name, None)
     services.registry.propose(name, None, commit)
@@ -186,8 +188,9 @@ def _removed(services: Services, agent_id: str, commit: Commit) -> None:
         services.registry.forget_receiver(agent_id)
 
 
-def heartbeat(request: Request, services: Services, name: str) -> Answer:
-    fields = body.decode_object(request.body, services.settings.json_depth)
+def heartbeat(call: Call) -> Answer:
+    services, name = call.services, call.name
+    fields = body.decode_object(call.request.body, services.settings.json_depth)
     watcher_in(fields)
     agent = _registered(services, name)
     at = rfc3339(services.clock.wall_ms())
@@ -235,9 +238,10 @@ def watcher_in(fields: Mapping[str, Any]) -> str:
     return "" if watcher is None else check_id(watcher, "watcher")
 
 
-def subscribe(request: Request, services: Services, name: str) -> Answer:
+def subscribe(call: Call) -> Answer:
+    services, name = call.services, call.name
     check_name(name, "agentId")
-    fields = body.decode_object(request.body, services.settings.json_depth)
+    fields = body.decode_object(call.request.body, services.settings.json_depth)
     subscriber = check_id(fields.get("subscriber", DEFAULT_SUBSCRIBER), "subscriber")
     watcher, subscriptions = watcher_in(fields), services.subscriptions
     services.registry.presence(name)
@@ -267,15 +271,15 @@ def _subscribed(
             stream.catch_up()
 
 
-def unsubscribe(request: Request, services: Services, name: str) -> Answer:
-    query = decode_query(request.query)
+def unsubscribe(call: Call) -> Answer:
+    query = decode_query(call.request.query)
     subscriber, watcher = (
         check_id(query.get("subscriber", DEFAULT_SUBSCRIBER), "subscriber"),
         watcher_in(query),
     )
     if watcher:
-        services.registry.drop_report(name, watcher)
-    return OnDisk(Response(204), give_up(services, subscriber, name))
+        call.services.registry.drop_report(call.name, watcher)
+    return OnDisk(Response(204), give_up(call.services, subscriber, call.name))
 
 
 def give_up(services: Services, subscriber: str, agent_id: str) -> Commit:

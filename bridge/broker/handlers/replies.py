@@ -21,6 +21,7 @@ from bridge.broker.answers import (
     problem,
     refused,
 )
+from bridge.broker.call import Call
 from bridge.broker.entry import Entry
 from bridge.broker.handlers.streams import check_streams, heartbeat_as_event
 from bridge.broker.handlers.tickets import WAIT_MAX
@@ -31,14 +32,14 @@ from bridge.broker.services import Services, query_int
 from bridge.broker.transitions import replied
 from bridge.errors import PeerError
 from bridge.ticket import check_id
-from bridge.wire.request import Request
 from bridge.wire.target import decode_query
 
 PUNCTUAL = 0.05  # seconds by which a timer may be early
 
 
-def reply(request: Request, services: Services, name: str) -> Answer:
-    fields = body.decode_object(request.body, services.settings.json_depth)
+def reply(call: Call) -> Answer:
+    services = call.services
+    fields = body.decode_object(call.request.body, services.settings.json_depth)
     ticket_id = check_id(fields.get("ticketId"), "ticketId")
     if "payload" not in fields:
         raise PeerError(400, "payload is missing; it is the reply, any JSON value")
@@ -121,8 +122,9 @@ def _poll_reply(services: Services, ticket_id: str, tells_end: bool) -> Response
     return json_reply(200, entry.to_json()) if entry and is_answer else Response(204)
 
 
-def get_reply(request: Request, services: Services, name: str) -> Answer:
-    query = decode_query(request.query)
+def get_reply(call: Call) -> Answer:
+    services, name = call.services, call.name
+    query = decode_query(call.request.query)
     entry = services.ledger.get(name)
     if "waitMs" not in query:
         return _current(services, name)
@@ -134,7 +136,8 @@ def get_reply(request: Request, services: Services, name: str) -> Answer:
     return Wait(partial(services.hub.replies.wait, name), wait_ms / 1000, answer)
 
 
-def wait_reply(request: Request, services: Services, name: str) -> Answer:
+def wait_reply(call: Call) -> Answer:
+    services, name = call.services, call.name
     entry = services.ledger.get(name)
     deadline = services.clock.monotonic() + entry.timeout_ms / 1000
 
@@ -172,10 +175,11 @@ def _no_reply(entry: Entry, is_over: bool) -> Response:
     )
 
 
-def stream_reply(request: Request, services: Services, name: str) -> Answer:
+def stream_reply(call: Call) -> Answer:
+    services = call.services
     check_streams(services)
-    entry = services.ledger.get(name)
-    as_event = heartbeat_as_event(decode_query(request.query))
+    entry = services.ledger.get(call.name)
+    as_event = heartbeat_as_event(decode_query(call.request.query))
     return EventStream(
         lambda outbox: ReplyStream(services.ledger, services.hub.replies, outbox, entry), as_event
     )

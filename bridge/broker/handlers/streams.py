@@ -6,6 +6,7 @@ from functools import partial
 
 from bridge.broker import body
 from bridge.broker.answers import Answer, EventStream
+from bridge.broker.call import Call
 from bridge.broker.handlers.agents import watcher_in
 from bridge.broker.services import Services, only_looks, query_int
 from bridge.broker.subscriber import Outbox, StreamSubscriber
@@ -53,11 +54,12 @@ def _cursor(request: Request, query: dict[str, str], services: Services) -> int:
     return after if after <= services.ledger.seq else 0
 
 
-def stream(request: Request, services: Services, name: str) -> Answer:
+def stream(call: Call) -> Answer:
+    services, name = call.services, call.name
     check_id(name, "agentId")
     check_streams(services)
-    query = decode_query(request.query)
-    after = _cursor(request, query, services)
+    query = decode_query(call.request.query)
+    after = _cursor(call.request, query, services)
     watcher = watcher_in(query)
     _check_room(services.hub.streams(name), f"agent {name!r}", "/agents/{id}/tickets/pending")
     services.registry.presence(name)
@@ -78,10 +80,11 @@ def _attach_agent(
     return subscriber
 
 
-def shared_stream(request: Request, services: Services, name: str) -> Answer:
+def shared_stream(call: Call) -> Answer:
+    services = call.services
     check_streams(services)
-    query = decode_query(request.query)
-    after = _cursor(request, query, services)
+    query = decode_query(call.request.query)
+    after = _cursor(call.request, query, services)
     attach = partial(_attach_everything, services, after, only_looks(query))
     if "subscriber" in query:
         subscriber = check_id(query["subscriber"], "subscriber")

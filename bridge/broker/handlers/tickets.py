@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from bridge.broker import body
 from bridge.broker.answers import Answer, OnDisk, Response, Wait, json_reply, refused
+from bridge.broker.call import Call
 from bridge.broker.entry import LEASE_MAX, Entry
 from bridge.broker.handlers.agents import watcher_in
 from bridge.broker.ledger import NewTicket, Stored
@@ -47,9 +48,10 @@ def check_agent(name: str) -> None:
 
 
 # Hot: once per ticket.
-def send(request: Request, services: Services, name: str) -> Answer:
+def send(call: Call) -> Answer:
+    services, name = call.services, call.name
     check_agent(name)
-    draft = read_draft(body.decode_object(request.body, services.settings.json_depth))
+    draft = read_draft(body.decode_object(call.request.body, services.settings.json_depth))
     if draft.ticket_id is not None:
         known = services.ledger.repeated(name, draft)
         if known is not None:
@@ -165,9 +167,10 @@ def note_poll(services: Services, agent_id: str, poll: PollQuery) -> None:
         presence.polled_at = now
 
 
-def pending(request: Request, services: Services, name: str) -> Answer:
+def pending(call: Call) -> Answer:
+    services, name = call.services, call.name
     check_id(name, "agentId")
-    poll = read_poll(request, services)
+    poll = read_poll(call.request, services)
     note_poll(services, name, poll)
     services.watchers.note(poll.watcher, LINGER if poll.wait_ms else POLL_WINDOW)
     answer = partial(_backlog, services, name, poll)
@@ -197,11 +200,12 @@ def list_tickets(services: Services, entries: Sequence[Entry], tier: str) -> Res
     return Response(200, b"[%b]" % b",".join(parts))
 
 
-def claim(request: Request, services: Services, name: str) -> Answer:
-    fields = body.decode_object(request.body, services.settings.json_depth)
+def claim(call: Call) -> Answer:
+    services = call.services
+    fields = body.decode_object(call.request.body, services.settings.json_depth)
     watcher = check_id(fields.get("watcher"), "watcher")
     lease_ms = body.take_int(fields, "leaseMs", 60000, 1, LEASE_MAX)
-    entry = services.ledger.get(name)
+    entry = services.ledger.get(call.name)
     try:
         state = claimed(
             entry.head, watcher, lease_ms, services.clock.monotonic(), services.clock.wall_ms()
@@ -213,13 +217,14 @@ def claim(request: Request, services: Services, name: str) -> Answer:
     return OnDisk(json_reply(200, content), services.ledger.propose(entry, state))
 
 
-def acknowledge(request: Request, services: Services, name: str) -> Answer:
-    fields = body.decode_object(request.body, services.settings.json_depth)
+def acknowledge(call: Call) -> Answer:
+    services = call.services
+    fields = body.decode_object(call.request.body, services.settings.json_depth)
     watcher = "" if fields.get("watcher") is None else check_id(fields["watcher"], "watcher")
     evidence = fields.get("evidence")
-    if len(request.body) > EVIDENCE_MAX:  # only then can the evidence be too long
+    if len(call.request.body) > EVIDENCE_MAX:  # only then can the evidence be too long
         evidence = bounded(evidence)
-    entry = services.ledger.get(name)
+    entry = services.ledger.get(call.name)
     commit = entry.commit
     if entry.head.is_acknowledgeable:
         commit = services.ledger.propose(
