@@ -13,7 +13,8 @@
                   answers.py        the kinds of Answer
                   body.py           JSON in, within limits; JSON out
                   web/              the page: files that handlers/web.py serves
-  tickets         ledger.py         every ticket's state; each change goes to the journal first
+  tickets         operations.py     send, claim, acknowledge, reply, subscribe: for every front
+                  ledger.py         every ticket's state; each change goes to the journal first
                   entry.py          one ticket as the broker holds it
                   transitions.py    which changes of a ticket are allowed: pure functions
                   backlog.py        pending tickets in order
@@ -35,8 +36,8 @@
                   survey.py         totals over every known name
                   events.py         live events for GET /events
 
-A ticket's way: front -> route -> handler `send` -> ledger.accept -> journal (one
-group commit). When the group is on disk, the ledger applies it: backlog, hub,
+A ticket's way: front -> route -> handler `send` -> operation `send` -> ledger.accept ->
+journal (one group commit). When the group is on disk, the ledger applies it: backlog, hub,
 subscribers; and the 202 goes out. No state change contains an await, so none
 needs a lock.
 """

@@ -2,19 +2,17 @@
 
 Rule 1: a registration is answered when it is on disk. A heartbeat is in memory only.
 Rule 2: what peers send stays in memory, so each text, registration and list has a bound.
-Rule 3: when a watcher is gone, `abandon` removes what only it had left.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
-from bridge.broker import body
+from bridge.broker import body, operations
 from bridge.broker.answers import PART_ROWS, Answer, OnDisk, Response, Steps, json_reply
 from bridge.broker.call import Call
 from bridge.broker.journal.base import Commit
@@ -26,7 +24,6 @@ from bridge.ticket import Agent, check_id, check_name
 from bridge.timestamp import rfc3339
 from bridge.wire.target import decode_query
 
-log = logging.getLogger("bridge.broker")
 INTERVAL_MAX = 86_400_000  # ms; an interval of more than a day shows no presence
 REGISTRATION_MAX = 16384  # bytes of one as JSON
 REGISTRATIONS_MAX = 64 << 20  # bytes of memory of all of them: 10,000 of the usual ones take 15 MiB
@@ -239,75 +236,19 @@ def watcher_in(fields: Mapping[str, Any]) -> str:
 
 
 def subscribe(call: Call) -> Answer:
-    services, name = call.services, call.name
-    check_name(name, "agentId")
-    fields = body.decode_object(call.request.body, services.settings.json_depth)
-    subscriber = check_id(fields.get("subscriber", DEFAULT_SUBSCRIBER), "subscriber")
-    watcher, subscriptions = watcher_in(fields), services.subscriptions
-    services.registry.presence(name)
-    services.watchers.note(watcher, POLL_WINDOW)  # it is about to connect
-    if (
-        watcher
-        and name in subscriptions.agents(subscriber)
-        and (subscriber, name) not in subscriptions.owned(watcher)
-    ):
-        # The subscription exists already. Now this watcher owns it too.
-        subscriptions.own(watcher, subscriber, name)
-        return Response(204)
-    subscriptions.check_room(subscriber, name)
-    commit = services.journal.put_subscription(subscriber, name, services.ledger.seq)
-    commit.add_effect(partial(_subscribed, services, subscriber, name, watcher))
+    check_name(call.name, "agentId")
+    fields = body.decode_object(call.request.body, call.services.settings.json_depth)
+    subscriber, watcher = _subscriber_in(fields), watcher_in(fields)
+    commit = operations.subscribe(call.services, call.name, subscriber, watcher)
     return OnDisk(Response(204), commit)
-
-
-def _subscribed(
-    services: Services, subscriber: str, agent_id: str, watcher: str, commit: Commit
-) -> None:
-    if commit.result() is None:
-        services.subscriptions.own(watcher, subscriber, agent_id)
-        owed = services.subscriptions.add(subscriber, agent_id, services.ledger.seq)
-        for stream in services.subscriptions.streams(subscriber):
-            stream.add(agent_id, owed)
-            stream.catch_up()
 
 
 def unsubscribe(call: Call) -> Answer:
     query = decode_query(call.request.query)
-    subscriber, watcher = (
-        check_id(query.get("subscriber", DEFAULT_SUBSCRIBER), "subscriber"),
-        watcher_in(query),
-    )
-    if watcher:
-        call.services.registry.drop_report(call.name, watcher)
-    return OnDisk(Response(204), give_up(call.services, subscriber, call.name))
+    subscriber, watcher = _subscriber_in(query), watcher_in(query)
+    commit = operations.unsubscribe(call.services, call.name, subscriber, watcher)
+    return OnDisk(Response(204), commit)
 
 
-def give_up(services: Services, subscriber: str, agent_id: str) -> Commit:
-    commit = services.journal.put_subscription(subscriber, agent_id, None)
-    commit.add_effect(partial(_unsubscribed, services, subscriber, agent_id))
-    return commit
-
-
-def abandon(services: Services, watcher: str) -> None:
-    """Remove what a gone watcher left.
-
-    If another watcher receives under the same name, the subscriptions that only the gone one
-    owned are removed: the other's stream would carry agents that it does not serve. Otherwise
-    they stay, for a restart of the watcher.
-    """
-    services.registry.drop_reports(watcher)
-    now = services.clock.monotonic()
-    for subscriber, agent_id in services.subscriptions.leave(watcher):
-        if services.subscriptions.receivers(subscriber, now):
-            log.info(
-                "subscription removed, its watcher is gone agent=%s subscriber=%s watcher=%s",
-                agent_id,
-                subscriber,
-                watcher,
-            )
-            give_up(services, subscriber, agent_id)
-
-
-def _unsubscribed(services: Services, subscriber: str, agent_id: str, commit: Commit) -> None:
-    if commit.result() is None:
-        services.subscriptions.discard(subscriber, agent_id)
+def _subscriber_in(fields: Mapping[str, Any]) -> str:
+    return check_id(fields.get("subscriber", DEFAULT_SUBSCRIBER), "subscriber")

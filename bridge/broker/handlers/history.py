@@ -63,7 +63,7 @@ def aside(call: Call) -> Answer:
     try:
         state = aside_by(entry.head, watcher, reason, services.clock.wall_ms())
     except PeerError as error:
-        return refused(error, entry)
+        return refused(error, entry.commit)
     return _kept(services, entry, state)
 
 
