@@ -7,15 +7,17 @@ name        the id in the path; "" where the route has none
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from bridge.broker.services import Services
 from bridge.wire.request import Request
 
 
-class Call(NamedTuple):
-    """One request to one handler."""
+class Call:
+    """One request to one handler.
 
-    request: Request
-    services: Services
-    name: str
+    Hot: once per request. A NamedTuple takes half as long again to make.
+    """
+
+    __slots__ = ("request", "services", "name")
+
+    def __init__(self, request: Request, services: Services, name: str) -> None:
+        self.request, self.services, self.name = request, services, name

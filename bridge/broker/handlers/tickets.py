@@ -36,6 +36,8 @@ NAMES = ("origin", "threadId")  # members of metadata; each event about a ticket
 # Characters of such a name. No agent's name is so long, but older senders may send more than a
 # name.
 SAID_MAX = 8192
+# Members of a send that may be left out; NewTicket has their defaults.
+OPTIONS = frozenset({"expectReply", "timeoutMs", "ttlMs"})
 RESERVED_IDS = {"stream"}  # GET /tickets/stream is the shared stream
 
 
@@ -49,11 +51,7 @@ def send(call: Call) -> Answer:
     services, name = call.services, call.name
     check_agent(name)
     draft = read_draft(body.decode_object(call.request.body, services.settings.json_depth))
-    return _accepted(operations.send(services, name, draft))
-
-
-def _accepted(sent: operations.Accepted) -> Answer:
-    ticket_id = sent.ticket_id
+    ticket_id, is_served, commit = operations.send(services, name, draft)
     if ticket_id.isalnum() and ticket_id.isascii():  # the broker's own ids need no quoting
         content = (
             f'{{"ticketId":"{ticket_id}","status":"pending",'
@@ -64,9 +62,9 @@ def _accepted(sent: operations.Accepted) -> Answer:
             body.encode_text(ticket_id),
             body.encode_text(f"/replies/{quote(ticket_id, safe='')}/stream"),
         )
-    if not sent.is_served:
+    if not is_served:
         content = content[:-1] + UNKNOWN
-    return OnDisk(Response(202, content.encode()), sent.commit)
+    return OnDisk(Response(202, content.encode()), commit)
 
 
 def read_draft(fields: dict[str, object]) -> NewTicket:
@@ -84,10 +82,13 @@ def read_draft(fields: dict[str, object]) -> NewTicket:
             raise PeerError(400, f"{detail}; put a longer text into the payload")
     if ticket_id is not None and check_id(ticket_id, "ticketId") in RESERVED_IDS:
         raise PeerError(400, f"ticketId {ticket_id!r} is the name of a resource; choose another")
+    origin = origin if isinstance(origin, str) and origin else "ui"
+    if fields.keys().isdisjoint(OPTIONS):  # as in most sends
+        return NewTicket(fields["payload"], metadata, origin, ticket_id)  # type: ignore[arg-type]
     return NewTicket(
         fields["payload"],
         metadata,
-        origin if isinstance(origin, str) and origin else "ui",
+        origin,
         ticket_id,  # type: ignore[arg-type]
         body.take_flag(fields, "expectReply", True),
         body.take_int(fields, "timeoutMs", 30000, 0, TIMEOUT_MAX),
