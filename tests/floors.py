@@ -46,6 +46,7 @@ FLOORS = {
     "bridge.broker.hub": 4,
     "bridge.broker.journal.*": 4,
     "bridge.broker.ledger": 4,
+    "bridge.broker.live_event": 4,
     "bridge.broker.metrics.process": 4,
     "bridge.broker.pace": 4,
     "bridge.broker.registry": 4,

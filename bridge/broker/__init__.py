@@ -34,7 +34,8 @@
                   agent_overview.py an agent at a glance
   observation     metrics/          counters, histograms, and the text for Prometheus
                   survey.py         totals over every known name
-                  events.py         live events for GET /events
+                  events.py         live events for GET /events, and their readers
+                  live_event.py     the kinds of live events
 
 A ticket's way: front -> route -> handler `send` -> operation `send` -> ledger.accept ->
 journal (one group commit). When the group is on disk, the ledger applies it: backlog, hub,
