@@ -83,7 +83,7 @@ def read_draft(fields: dict[str, object]) -> NewTicket:
     if ticket_id is not None and check_id(ticket_id, "ticketId") in RESERVED_IDS:
         raise PeerError(400, f"ticketId {ticket_id!r} is the name of a resource; choose another")
     origin = origin if isinstance(origin, str) and origin else "ui"
-    if fields.keys().isdisjoint(OPTIONS):  # as in most sends
+    if OPTIONS.isdisjoint(fields):  # as in most sends
         return NewTicket(fields["payload"], metadata, origin, ticket_id)  # type: ignore[arg-type]
     return NewTicket(
         fields["payload"],
