@@ -8,11 +8,13 @@
                   services.py       all that a handler may use
   requests        fronts/           one connection of one protocol: bytes and sockets
                   routes.py         (method, path) -> handler
-                  handlers/         (Request, Services) -> Answer
+                  call.py           one request to one handler
+                  handlers/         Call -> Answer
                   answers.py        the kinds of Answer
                   body.py           JSON in, within limits; JSON out
                   web/              the page: files that handlers/web.py serves
-  tickets         ledger.py         every ticket's state; each change goes to the journal first
+  tickets         operations.py     send, claim, acknowledge, reply, subscribe: for every front
+                  ledger.py         every ticket's state; each change goes to the journal first
                   entry.py          one ticket as the broker holds it
                   transitions.py    which changes of a ticket are allowed: pure functions
                   backlog.py        pending tickets in order
@@ -32,10 +34,11 @@
                   agent_overview.py an agent at a glance
   observation     metrics/          counters, histograms, and the text for Prometheus
                   survey.py         totals over every known name
-                  events.py         live events for GET /events
+                  events.py         live events for GET /events, and their readers
+                  live_event.py     the kinds of live events
 
-A ticket's way: front -> route -> handler `send` -> ledger.accept -> journal (one
-group commit). When the group is on disk, the ledger applies it: backlog, hub,
+A ticket's way: front -> route -> handler `send` -> operation `send` -> ledger.accept ->
+journal (one group commit). When the group is on disk, the ledger applies it: backlog, hub,
 subscribers; and the 202 goes out. No state change contains an await, so none
 needs a lock.
 """

@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Callable, NamedTuple, Union
 
 from bridge.broker import body
-from bridge.broker.entry import Entry
 from bridge.broker.hub import Subscriber
 from bridge.broker.journal.base import Commit
 from bridge.broker.subscriber import Outbox
@@ -112,12 +111,12 @@ def problem(error: PeerError) -> Response:
     )
 
 
-def refused(error: PeerError, entry: Entry) -> Answer:
+def refused(error: PeerError, commit: Commit | None) -> Answer:
     """A refusal that rests on a change which may not be on disk yet. It waits for that change.
 
     If the write fails, the answer is 503: the reason for the refusal does not exist.
     """
-    return OnDisk(problem(error), entry.commit)
+    return OnDisk(problem(error), commit)
 
 
 # The label of bridge_refusals_total, where the PeerError has no `reason` of its own.

@@ -4,8 +4,8 @@
     rows, twice a second ──┘
 
 Rule 1: with no reader nothing happens here: `on_stage` is None, and no timer runs.
-Rule 2: an event is made once, for all its readers. The part of a ticket's JSON that
-it needs is remembered for the next stages, up to ABOUT_BYTES in all.
+Rule 2: an event is made once, for all its readers (live_event.py). The part of a ticket's
+JSON that it needs is remembered for the next stages, up to ABOUT_BYTES in all.
 Rule 3: a reader without room misses events, and nothing is kept for it. As soon as
 it has room again it gets one event with the number of those that it missed.
 Rule 4: agents are polled: at most LOOK_MAX of them in one turn. So with many agents
@@ -19,40 +19,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from bridge.broker.agent_overview import AgentOverview
-from bridge.broker.body import encode, encode_text
 from bridge.broker.entry import Entry
+from bridge.broker.live_event import (
+    About,
+    AgentChanged,
+    EventsMissed,
+    LiveEvent,
+    StageReached,
+    preview,
+)
 from bridge.broker.metrics.counters import Metrics
 from bridge.broker.subscriber import Outbox
-from bridge.wire.sse import encode_event
 
 log = logging.getLogger("bridge.broker")
 
-PREVIEW = 200  # characters of a payload
 HOLD = 10.0  # seconds
 LOOK_EVERY = 0.5  # seconds between two looks at agents
 LOOK_MAX = 1000  # agents in one look: 2 to 3 ms
 ABOUT_BYTES = 2 << 20  # bytes of all About values: some 4,000 usual tickets
-ABOUT_FRAME = 300  # bytes of one About besides its texts
 NEVER = float("inf")
-HELD_MAX = 65536  # bytes that wait for the end of the loop's turn, for one common write
-
-
-class About(NamedTuple):
-    """What the events of a ticket repeat of its JSON."""
-
-    origin: str
-    thread: str | None
-    preview: str
-
-    @property
-    def size(self) -> int:
-        return ABOUT_FRAME + sum(map(sys.getsizeof, self))
 
 
 class EventReader:
@@ -64,33 +54,20 @@ class EventReader:
         self.was_live = True
         self.agent, self.thread = agent, thread
         self._events, self._outbox = events, outbox
-        self._held: list[bytes] = []
-        self._held_bytes = 0
         self._missed = 0
         self.opened_at = asyncio.get_running_loop().time()
         self.lags_since = NEVER  # loop time of the first event that it missed
         events.open(self)
 
-    def send(self, event: bytes) -> None:
-        """Write the event at the end of the loop's turn, or count it as missed."""
-        if not self._outbox.has_room():
-            if not self._missed:
-                self.lags_since = asyncio.get_running_loop().time()
-            self._missed += 1
-            self._events.count_missed()
+    def send(self, event: LiveEvent) -> None:
+        """Give the event to the outbox, or count it as missed."""
+        if self._outbox.has_room():
+            self._outbox.send_event(event)
             return
-        if not self._held:
-            self._outbox.again(self._flush)
-        self._held.append(event)
-        self._held_bytes += len(event)
-        if self._held_bytes > HELD_MAX:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._held:
-            data = b"".join(self._held)
-            self._held, self._held_bytes = [], 0
-            self._outbox.write(data)
+        if not self._missed:
+            self.lags_since = asyncio.get_running_loop().time()
+        self._missed += 1
+        self._events.count_missed()
 
     def offer(self, entry: Entry) -> None:
         """Ignored: this reader gets events and no tickets."""
@@ -100,10 +77,9 @@ class EventReader:
         if self._missed:
             missed, self._missed = self._missed, 0
             self.lags_since = NEVER
-            self.send(encode_event(encode({"events": missed}), b"missed"))
+            self.send(EventsMissed(missed))
 
     def end(self) -> None:
-        self._flush()
         self._outbox.finish()
 
     def close(self) -> None:
@@ -165,10 +141,10 @@ class Events:
         readers = [reader for reader in self._readers if reader.agent in (None, entry.agent_id)]
         if not readers:
             return
-        about, event = self._about_of(entry), b""
+        about = self._about_of(entry)
+        event = StageReached(entry, about, stage)
         for reader in readers:
             if reader.thread in (None, about.thread):
-                event = event or encode_event(encode(_stage(entry, about, stage)), b"stage")
                 reader.send(event)
 
     def _about_of(self, entry: Entry) -> About:
@@ -210,29 +186,7 @@ class Events:
             del self._seen[agent_id]  # names cost nothing, so a gone one is not kept
         else:
             self._seen[agent_id] = state
-        event = encode_event(encode(self._rows.row(agent_id).to_json()), b"agent")
+        event = AgentChanged(self._rows.row(agent_id))
         for reader in self._readers:
             if reader.thread is None and reader.agent in (None, agent_id):
                 reader.send(event)
-
-
-def _stage(entry: Entry, about: About, stage: Mapping[str, Any]) -> dict[str, Any]:
-    event = {
-        "ticketId": entry.ticket_id,
-        "seq": entry.seq,
-        "agentId": entry.agent_id,
-        "originAgent": about.origin,
-        "threadId": about.thread,
-        "status": entry.state.status,
-        **stage,
-    }
-    if stage["stage"] == "accepted":
-        event["preview"] = about.preview
-    elif stage["stage"] == "replied" and entry.state.response is not None:
-        event["preview"] = preview(entry.state.response["payload"])
-    return event
-
-
-def preview(payload: Any) -> str:
-    """The beginning of a payload, as text."""
-    return (payload if isinstance(payload, str) else encode_text(payload))[:PREVIEW]

@@ -12,7 +12,7 @@ from functools import partial
 from bridge.broker.agent_overview import AgentOverview
 from bridge.broker.clock import Clock
 from bridge.broker.events import Events
-from bridge.broker.handlers.agents import abandon, restore
+from bridge.broker.handlers.agents import restore
 from bridge.broker.hub import Hub
 from bridge.broker.journal.base import Kept
 from bridge.broker.journal.memory import MemoryJournal
@@ -20,6 +20,7 @@ from bridge.broker.journal.sqlite import SqliteJournal
 from bridge.broker.ledger import Ledger
 from bridge.broker.limits import Bounds, SendLimits
 from bridge.broker.metrics.counters import Metrics
+from bridge.broker.operations import abandon
 from bridge.broker.pace import Pace
 from bridge.broker.registry import Registry
 from bridge.broker.services import Services

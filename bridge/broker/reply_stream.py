@@ -6,12 +6,10 @@ holds the status.
 
 from __future__ import annotations
 
-from bridge.broker import body
 from bridge.broker.entry import Entry
 from bridge.broker.ledger import Ledger
 from bridge.broker.subscriber import Outbox
 from bridge.broker.waiters import Waiters
-from bridge.wire.sse import encode_event
 
 
 class ReplyStream:
@@ -39,16 +37,13 @@ class ReplyStream:
     def _answer(self) -> None:
         entry = self._ledger.find(self._entry.ticket_id) or self._entry
         if entry.state.response is None:
-            self._give_up(status=entry.state.status)
+            self._give_up(entry.state.status)
         else:
-            self._finish(b"reply", body.encode(entry.to_json()))
+            self._outbox.send_reply(entry)
+            self._outbox.finish()
 
-    def _give_up(self, **more: str) -> None:
-        fields = {"ticketId": self._entry.ticket_id, "timeoutMs": self._entry.timeout_ms, **more}
-        self._finish(b"timeout", body.encode(fields))
-
-    def _finish(self, event: bytes, data: bytes) -> None:
-        self._outbox.write(encode_event(data, event, b"%d" % self._entry.seq))
+    def _give_up(self, status: str = "") -> None:
+        self._outbox.send_no_reply(self._entry, status)
         self._outbox.finish()
 
     def end(self) -> None:

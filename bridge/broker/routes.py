@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Callable
 
 from bridge.broker.answers import Answer
+from bridge.broker.call import Call
 from bridge.broker.handlers import (
     agents,
     backup,
@@ -25,7 +26,7 @@ from bridge.errors import PeerError
 from bridge.wire.request import Request
 from bridge.wire.target import decode_segments
 
-Handler = Callable[[Request, Services, str], Answer]
+Handler = Callable[[Call], Answer]
 
 ROUTES: dict[str, dict[str, Handler]] = {
     "/": {"GET": web.page},
@@ -109,7 +110,7 @@ def dispatch(request: Request, services: Services) -> Answer:
     matches = _remembered(path) if len(path) <= REMEMBERED_LENGTH else _find(path)
     for methods, name in matches:
         if method in methods:
-            return methods[method](request, services, name)
+            return methods[method](Call(request, services, name))
     raise _no_route(request, matches)
 
 

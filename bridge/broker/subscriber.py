@@ -16,27 +16,32 @@ from __future__ import annotations
 
 from typing import Callable, Protocol
 
-from bridge.broker.body import encode
 from bridge.broker.clock import Clock
 from bridge.broker.due import OfAgents, OfAll
 from bridge.broker.entry import Entry
 from bridge.broker.hub import Hub
+from bridge.broker.live_event import LiveEvent
 from bridge.broker.metrics.counters import Metrics
-from bridge.wire.sse import encode_event
 
 STEP = 16  # tickets that a stream sends before the next stream that is behind
 
 
 class Outbox(Protocol):
-    """A front's side of a stream: it takes bytes, and is bounded by bytes."""
-
-    def write(self, data: bytes) -> bool:
-        """Return whether the connection took the bytes."""
+    """A front's side of a stream: it takes values and encodes them, and is bounded by bytes."""
 
     def has_room(self) -> bool: ...
 
-    def again(self, step: Callable[[], None]) -> None:
-        """Call `step` in the loop's next turn, unless the stream is gone by then."""
+    def send_ticket(self, entry: Entry, is_shared: bool) -> bool:
+        """Return whether the connection took it. On a shared stream it comes with its agent."""
+
+    def send_reply(self, entry: Entry) -> None:
+        """Send the ticket with its reply."""
+
+    def send_no_reply(self, entry: Entry, status: str) -> None:
+        """No reply came in time. With a status: none will come, because the ticket ended so."""
+
+    def send_event(self, event: LiveEvent) -> None:
+        """Take the event now. Events of one turn of the loop may leave together at its end."""
 
     def later(self, seconds: float, step: Callable[[], None]) -> None:
         """Call `step` after that time, unless the stream is gone by then."""
@@ -110,10 +115,7 @@ class StreamSubscriber:
         self.catch_up()
 
     def _send(self, entry: Entry) -> None:
-        data = entry.data
-        if self._is_shared:
-            data = b'{"agentId":%b,"ticket":%b}' % (encode(entry.agent_id), data)
-        is_written = self._outbox.write(encode_event(data, b"ticket", b"%d" % entry.seq))
+        is_written = self._outbox.send_ticket(entry, self._is_shared)
         if is_written and not entry.streamed_ms and not self._only_looks:
             self._metrics.streamed(entry, "sse", self._clock.wall_ms(), self._clock.monotonic())
 

@@ -5,7 +5,7 @@
     on_gone           called when there was none of these for `grace` seconds
 
 When a watcher is gone, what it left is removed: its reports (registry.py), and the subscriptions
-that only it owned (handlers/subscribers.py). A broken connection comes back within the grace.
+that only it owned (operations.py). A broken connection comes back within the grace.
 All this is memory only. A watcher without a name, as older ones are, is not tracked, and
 nothing of it is removed.
 """

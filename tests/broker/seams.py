@@ -11,8 +11,15 @@ from typing import Any, Callable
 
 from bridge.broker.clock import Clock
 from bridge.broker.entry import Entry
+from bridge.broker.fronts.outbox import (
+    encode_live,
+    encode_reply_event,
+    encode_ticket,
+    encode_timeout,
+)
 from bridge.broker.hub import Hub
 from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Commits, Kept
+from bridge.broker.live_event import LiveEvent
 from bridge.broker.pace import Pace
 from bridge.errors import StoreBusy
 from bridge.wire.sse import EventStreamDecoder
@@ -196,12 +203,23 @@ class BoundedOutbox:
         self.limit = limit
         self.waiting = 0  # events that the peer has not read
         self.is_finished = False
-        self.steps: list[Callable[[], None]] = []
         self.timers: list[tuple[float, Callable[[], None]]] = []
         self._decoder = EventStreamDecoder()
         self.events: list[Any] = []
 
-    def write(self, data: bytes) -> bool:
+    def send_ticket(self, entry: Entry, is_shared: bool) -> bool:
+        return self._take(encode_ticket(entry, is_shared))
+
+    def send_reply(self, entry: Entry) -> None:
+        self._take(encode_reply_event(entry))
+
+    def send_no_reply(self, entry: Entry, status: str) -> None:
+        self._take(encode_timeout(entry, status))
+
+    def send_event(self, event: LiveEvent) -> None:
+        self._take(encode_live(event))
+
+    def _take(self, data: bytes) -> bool:
         assert not self.is_finished, "written after `finish`"
         self.waiting += 1
         self.events += self._decoder.feed(data)
@@ -209,9 +227,6 @@ class BoundedOutbox:
 
     def has_room(self) -> bool:
         return self.waiting < self.limit and not self.is_finished
-
-    def again(self, step: Callable[[], None]) -> None:
-        self.steps.append(step)
 
     def later(self, seconds: float, step: Callable[[], None]) -> None:
         self.timers.append((seconds, step))

@@ -11,13 +11,18 @@ import json
 from virtual_clock import run
 
 from bridge.broker import events as events_module
-from bridge.broker.events import EventReader, preview
+from bridge.broker.events import EventReader
+from bridge.broker.fronts import outbox as outbox_module
 from bridge.broker.ledger import NewTicket
+from bridge.broker.live_event import preview
 from bridge.broker.transitions import acknowledged, claimed, replied
 from bridge.errors import StoreBusy
 from broker.house import SmallHouse, make_services
 from broker.seams import BoundedOutbox
 from broker.talk import request, settle
+
+ENDED = b"\r\n0\r\n\r\n"
+FOLLOW = request("GET", "/events")
 
 
 class Scene:
@@ -50,9 +55,6 @@ class Scene:
         await asyncio.sleep(0)
 
     def turn(self, outbox):
-        steps, outbox.steps = outbox.steps, []
-        for step in steps:
-            step()
         return [(event.event, json.loads(event.data)) for event in outbox.events]
 
 
@@ -179,7 +181,8 @@ def test_a_slow_reader_holds_nothing_and_gets_the_count_of_missed_events():
         for _ in range(5):
             await scene.accept()
             scene.turn(narrow)
-        assert len(scene.turn(wide)) == 5 and len(scene.turn(narrow)) == 1 and not slow._held
+        assert len(scene.turn(wide)) == 5 and len(scene.turn(narrow)) == 1
+        assert narrow.waiting == 1, "the outbox was given nothing to keep"
         narrow.read_all()
         slow.catch_up()
         assert scene.turn(narrow)[-1] == ("missed", {"events": 4})
@@ -192,21 +195,50 @@ def test_a_slow_reader_holds_nothing_and_gets_the_count_of_missed_events():
     run(scenario)
 
 
-def test_the_events_of_one_iteration_leave_in_one_write():
+def test_the_events_of_one_iteration_leave_in_one_write(monkeypatch):
     async def scenario(loop):
-        scene = Scene(loop)
-        reader, outbox = scene.open()
+        house = SmallHouse(loop)
+        line = house.connect()
+        line.send(FOLLOW)
+        await settle(house)
+        writes, write = [], line.write
+
+        def counting(data):
+            writes.append(len(data))
+            write(data)
+
+        monkeypatch.setattr(line, "write", counting)
         for _ in range(10):
-            scene.services.ledger.accept("lucy", NewTicket("x", {}))
-        await scene.settle()
-        assert len(scene.turn(outbox)) == 10 and outbox.waiting == 1
+            house.services.ledger.accept("lucy", NewTicket("x", {}))
+        await settle(house)
+        assert line.received.count(b"event: stage") == 10 and len(writes) == 1
         for _ in range(10):
-            scene.services.ledger.accept(
-                "lucy", NewTicket("x", {"much": "y" * events_module.HELD_MAX})
+            house.services.ledger.accept(
+                "lucy", NewTicket("x", {"threadId": "y" * outbox_module.HELD_MAX})
             )
-        await scene.settle()
-        assert reader._held_bytes <= events_module.HELD_MAX, "for any number of events"
-        reader.close()
+        await settle(house)
+        assert line.received.count(b"event: stage") == 20
+        most = 2 * outbox_module.HELD_MAX + 1000  # what was held, and the event that was too much
+        assert len(writes) > 5 and max(writes) <= most, "for any number of events"
+        assert line.connection._outbox._held is None
+
+    run(scenario)
+
+
+def test_an_event_is_encoded_once_for_all_its_readers():
+    async def scenario(loop):
+        house = SmallHouse(loop)
+        lines = [house.connect() for _ in range(3)]
+        for line in lines:
+            line.send(FOLLOW)
+        await settle(house)
+        before = outbox_module.encode_live.cache_info()
+        for _ in range(10):
+            house.services.ledger.accept("lucy", NewTicket("x", {}))
+        await settle(house)
+        after = outbox_module.encode_live.cache_info()
+        assert (after.misses - before.misses, after.hits - before.hits) == (10, 20)
+        assert all(line.received.count(b"event: stage") == 10 for line in lines)
 
     run(scenario)
 
@@ -277,7 +309,7 @@ def test_the_cache_of_origins_and_threads_is_bounded_in_bytes_and_refilled():
 
     async def scenario(loop):
         scene = Scene(loop)
-        reader, outbox = scene.open(limit=10000)
+        reader, outbox = scene.open(limit=100000)
         events, big = scene.services.events, "x" * 500_000
         for number in range(20):
             await scene.accept(origin=f"{number}{big}", threadId=f"{number}{big}")
@@ -299,10 +331,6 @@ def test_the_cache_of_origins_and_threads_is_bounded_in_bytes_and_refilled():
         assert not events._about and not events._about_bytes
 
     run(scenario)
-
-
-ENDED = b"\r\n0\r\n\r\n"
-FOLLOW = request("GET", "/events")
 
 
 def test_at_the_limit_the_oldest_reader_is_closed_after_its_minimum_time():

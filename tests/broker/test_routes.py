@@ -74,7 +74,7 @@ def called(monkeypatch):
             monkeypatch.setitem(
                 methods,
                 method,
-                lambda request, services, name, known=handler.__name__: (known, name),
+                lambda call, known=handler.__name__: (known, call.name),
             )
 
 

@@ -69,7 +69,7 @@ def test_a_ticket_that_the_connection_refused_is_not_streamed(monkeypatch):
     stream.add_everything(0)
     catch_up(hub, stream)
     entry = make_entry(1)
-    monkeypatch.setattr(outbox, "write", lambda data: False)
+    monkeypatch.setattr(outbox, "send_ticket", lambda entry, is_shared: False)
     publish(hub, entry)
     assert not entry.streamed_ms
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from virtual_clock import run
 
+from bridge.broker.call import Call
 from bridge.broker.handlers import pages, scrape
 from bridge.broker.survey import PART_NAMES, count_tiers, find_waiting, sum_reports
 from bridge.ticket import Agent
@@ -72,7 +73,7 @@ def test_a_page_over_every_name_is_made_in_parts(handler):
         services = make_services(loop)
         for number in range(NAMES):
             services.registry.presence(f"a{number}")
-        *before, last = handler(ASKED, services, "").parts
+        *before, last = handler(Call(ASKED, services, "")).parts
         assert len(before) >= 3 and set(before) == {None} and last.status == 200 and last.body
 
     run(scenario)

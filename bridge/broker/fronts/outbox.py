@@ -1,24 +1,60 @@
-"""The outbox of an event stream: one write to the transport per event.
+"""The outbox of an event stream: values in, server-sent events out, one write for each.
 
 Rule 1: nothing is queued here. The transport's buffer is the outbox. If it holds
 more than BRIDGE_SSE_OUTBOX bytes there is no room, and the subscriber waits for
 `drained`.
 Rule 2: a heartbeat needs only the time of the last write.
+Rule 3: the live events of one turn of the loop leave in one write, of about HELD_MAX bytes.
+An event is encoded once for all its readers.
 """
 
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from typing import Callable
 
+from bridge.broker.body import encode
 from bridge.broker.clock import Clock
+from bridge.broker.entry import Entry
 from bridge.broker.hub import Subscriber
+from bridge.broker.live_event import AgentChanged, EventsMissed, LiveEvent, StageReached
 from bridge.wire.response import LAST_CHUNK, encode_chunk
 from bridge.wire.sse import HEARTBEAT, encode_event
 
 # Sent at once, so that a client can tell a stream from a proxy that buffers.
 OPENING = b"retry: 1000\n:heartbeat\n\n"
 HEARTBEAT_EVENT = encode_event(b"{}", b"heartbeat")
+HELD_MAX = 65536  # bytes that wait for the end of the loop's turn, for one common write
+LIVE_NAMES: dict[type[LiveEvent], bytes] = {
+    StageReached: b"stage",
+    AgentChanged: b"agent",
+    EventsMissed: b"missed",
+}
+
+
+# Hot: once per ticket and stream.
+def encode_ticket(entry: Entry, is_shared: bool) -> bytes:
+    data = entry.data
+    if is_shared:
+        data = b'{"agentId":%b,"ticket":%b}' % (encode(entry.agent_id), data)
+    return encode_event(data, b"ticket", b"%d" % entry.seq)
+
+
+def encode_reply_event(entry: Entry) -> bytes:
+    return encode_event(encode(entry.to_json()), b"reply", b"%d" % entry.seq)
+
+
+def encode_timeout(entry: Entry, status: str) -> bytes:
+    fields: dict[str, object] = {"ticketId": entry.ticket_id, "timeoutMs": entry.timeout_ms}
+    if status:
+        fields["status"] = status
+    return encode_event(encode(fields), b"timeout", b"%d" % entry.seq)
+
+
+@lru_cache(maxsize=1)  # an event is sent to all its readers before the next one is made
+def encode_live(event: LiveEvent) -> bytes:
+    return encode_event(encode(event.to_json()), LIVE_NAMES[type(event)])
 
 
 class StreamOutbox:
@@ -26,7 +62,7 @@ class StreamOutbox:
 
     __slots__ = (
         "wrote_at", "is_closed", "is_full", "subscriber", "_transport", "_is_chunked", "_clock",
-        "_beat", "_loop", "_on_unread", "_timer", "_write_deadline",
+        "_beat", "_held", "_loop", "_on_unread", "_timer", "_write_deadline",
     )  # fmt: skip
 
     def __init__(
@@ -42,6 +78,8 @@ class StreamOutbox:
         self._is_chunked = is_chunked
         self._beat = HEARTBEAT_EVENT if beats_as_event else HEARTBEAT
         self._timer: asyncio.TimerHandle | None = None
+        # Live events until the end of the turn. None while there are none: most streams have none.
+        self._held: bytearray | None = None
         self._on_unread = on_unread  # called after a write that leaves bytes in the buffer
         self._write_deadline = write_deadline  # seconds that a peer has to read the last bytes
 
@@ -51,6 +89,29 @@ class StreamOutbox:
         self._transport.write(head + (encode_chunk(opening) if self._is_chunked else opening))
         self.subscriber = attach(self)
         self.subscriber.catch_up()
+
+    # Hot: once per ticket and stream.
+    def send_ticket(self, entry: Entry, is_shared: bool) -> bool:
+        return self.write(encode_ticket(entry, is_shared))
+
+    def send_reply(self, entry: Entry) -> None:
+        self.write(encode_reply_event(entry))
+
+    def send_no_reply(self, entry: Entry, status: str) -> None:
+        self.write(encode_timeout(entry, status))
+
+    def send_event(self, event: LiveEvent) -> None:
+        if self._held is None:
+            self._held = bytearray()
+            self._loop.call_soon(self._run, self._flush)
+        self._held += encode_live(event)
+        if len(self._held) > HELD_MAX:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._held is not None:
+            held, self._held = self._held, None
+            self.write(bytes(held))
 
     # Hot: once per event.
     def write(self, data: bytes) -> bool:
@@ -72,9 +133,6 @@ class StreamOutbox:
         if self.has_room():
             self.write(self._beat)
 
-    def again(self, step: Callable[[], None]) -> None:
-        self._loop.call_soon(self._run, step)
-
     def later(self, seconds: float, step: Callable[[], None]) -> None:
         self._timer = self._loop.call_later(seconds, self._run, step)
 
@@ -91,6 +149,7 @@ class StreamOutbox:
     def finish(self) -> None:
         """End the stream cleanly: send the last chunk, and close when all bytes are sent."""
         if not self.is_closed:
+            self._flush()
             if self._is_chunked and not self._transport.is_closing():
                 self._transport.write(LAST_CHUNK)
             self._transport.close()

@@ -1,8 +1,7 @@
-"""The handler of each route: (Request, Services, name) -> Answer.
+"""The handler of each route: Call -> Answer.
 
-`name` is the id in the path ("" where the route has none). No handler waits, and
-none sees a connection. Errors are PeerErrors, which the front turns into problem
-documents.
+No handler waits, and none sees a connection. Errors are PeerErrors, which the front turns into
+problem documents.
 
     agents.py       registration, heartbeats, subscriptions
     tickets.py      send, poll, claim, acknowledge

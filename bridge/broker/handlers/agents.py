@@ -2,20 +2,19 @@
 
 Rule 1: a registration is answered when it is on disk. A heartbeat is in memory only.
 Rule 2: what peers send stays in memory, so each text, registration and list has a bound.
-Rule 3: when a watcher is gone, `abandon` removes what only it had left.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
-from bridge.broker import body
+from bridge.broker import body, operations
 from bridge.broker.answers import PART_ROWS, Answer, OnDisk, Response, Steps, json_reply
+from bridge.broker.call import Call
 from bridge.broker.journal.base import Commit
 from bridge.broker.metrics.watcher_reports import number
 from bridge.broker.registry import POLL_WINDOW
@@ -23,10 +22,8 @@ from bridge.broker.services import Services, query_int
 from bridge.errors import PeerError
 from bridge.ticket import Agent, check_id, check_name
 from bridge.timestamp import rfc3339
-from bridge.wire.request import Request
 from bridge.wire.target import decode_query
 
-log = logging.getLogger("bridge.broker")
 INTERVAL_MAX = 86_400_000  # ms; an interval of more than a day shows no presence
 REGISTRATION_MAX = 16384  # bytes of one as JSON
 REGISTRATIONS_MAX = 64 << 20  # bytes of memory of all of them: 10,000 of the usual ones take 15 MiB
@@ -49,8 +46,9 @@ REPORT_TEXT_MAX = 256
 DEFAULT_SUBSCRIBER = "default"  # the name of a subscriber that sends none
 
 
-def register(request: Request, services: Services, name: str) -> Answer:
-    fields = body.decode_object(request.body, services.settings.json_depth)
+def register(call: Call) -> Answer:
+    services = call.services
+    fields = body.decode_object(call.request.body, services.settings.json_depth)
     agent_id = check_name(fields.get("agentId"), "agentId")
     known = services.registry.head(agent_id)
     if known is None and not services.registry.has_room(services.settings.agents_max):
@@ -119,15 +117,15 @@ def _shown(agent: Agent, services: Services) -> dict[str, object]:
     return agent.to_json(services.registry.status(agent, services.clock.monotonic()))
 
 
-def list_agents(request: Request, services: Services, name: str) -> Answer:
+def list_agents(call: Call) -> Answer:
     """List agents in order of registration, as many as fit one answer.
 
     A Link (RFC 8288) leads to the next answer.
     """
-    query = decode_query(request.query)
+    query = decode_query(call.request.query)
     limit = query_int(query, "limit", body.INT_MAX, 1, body.INT_MAX)
     last = query_int(query, "after", 0, 0, body.INT_MAX)
-    return Steps(_listed(services, query, limit, last))
+    return Steps(_listed(call.services, query, limit, last))
 
 
 def _listed(
@@ -168,11 +166,12 @@ def _registered(services: Services, agent_id: str) -> Agent:
     return agent
 
 
-def show_agent(request: Request, services: Services, name: str) -> Answer:
-    return json_reply(200, _shown(_registered(services, name), services))
+def show_agent(call: Call) -> Answer:
+    return json_reply(200, _shown(_registered(call.services, call.name), call.services))
 
 
-def remove(request: Request, services: Services, name: str) -> Answer:
+def remove(call: Call) -> Answer:
+    services, name = call.services, call.name
     _registered(services, name)
     commit = services.journal.put_agent(name, None)
     services.registry.propose(name, None, commit)
@@ -186,8 +185,9 @@ def _removed(services: Services, agent_id: str, commit: Commit) -> None:
         services.registry.forget_receiver(agent_id)
 
 
-def heartbeat(request: Request, services: Services, name: str) -> Answer:
-    fields = body.decode_object(request.body, services.settings.json_depth)
+def heartbeat(call: Call) -> Answer:
+    services, name = call.services, call.name
+    fields = body.decode_object(call.request.body, services.settings.json_depth)
     watcher_in(fields)
     agent = _registered(services, name)
     at = rfc3339(services.clock.wall_ms())
@@ -235,75 +235,20 @@ def watcher_in(fields: Mapping[str, Any]) -> str:
     return "" if watcher is None else check_id(watcher, "watcher")
 
 
-def subscribe(request: Request, services: Services, name: str) -> Answer:
-    check_name(name, "agentId")
-    fields = body.decode_object(request.body, services.settings.json_depth)
-    subscriber = check_id(fields.get("subscriber", DEFAULT_SUBSCRIBER), "subscriber")
-    watcher, subscriptions = watcher_in(fields), services.subscriptions
-    services.registry.presence(name)
-    services.watchers.note(watcher, POLL_WINDOW)  # it is about to connect
-    if (
-        watcher
-        and name in subscriptions.agents(subscriber)
-        and (subscriber, name) not in subscriptions.owned(watcher)
-    ):
-        # The subscription exists already. Now this watcher owns it too.
-        subscriptions.own(watcher, subscriber, name)
-        return Response(204)
-    subscriptions.check_room(subscriber, name)
-    commit = services.journal.put_subscription(subscriber, name, services.ledger.seq)
-    commit.add_effect(partial(_subscribed, services, subscriber, name, watcher))
+def subscribe(call: Call) -> Answer:
+    check_name(call.name, "agentId")
+    fields = body.decode_object(call.request.body, call.services.settings.json_depth)
+    subscriber, watcher = _subscriber_in(fields), watcher_in(fields)
+    commit = operations.subscribe(call.services, call.name, subscriber, watcher)
     return OnDisk(Response(204), commit)
 
 
-def _subscribed(
-    services: Services, subscriber: str, agent_id: str, watcher: str, commit: Commit
-) -> None:
-    if commit.result() is None:
-        services.subscriptions.own(watcher, subscriber, agent_id)
-        owed = services.subscriptions.add(subscriber, agent_id, services.ledger.seq)
-        for stream in services.subscriptions.streams(subscriber):
-            stream.add(agent_id, owed)
-            stream.catch_up()
+def unsubscribe(call: Call) -> Answer:
+    query = decode_query(call.request.query)
+    subscriber, watcher = _subscriber_in(query), watcher_in(query)
+    commit = operations.unsubscribe(call.services, call.name, subscriber, watcher)
+    return OnDisk(Response(204), commit)
 
 
-def unsubscribe(request: Request, services: Services, name: str) -> Answer:
-    query = decode_query(request.query)
-    subscriber, watcher = (
-        check_id(query.get("subscriber", DEFAULT_SUBSCRIBER), "subscriber"),
-        watcher_in(query),
-    )
-    if watcher:
-        services.registry.drop_report(name, watcher)
-    return OnDisk(Response(204), give_up(services, subscriber, name))
-
-
-def give_up(services: Services, subscriber: str, agent_id: str) -> Commit:
-    commit = services.journal.put_subscription(subscriber, agent_id, None)
-    commit.add_effect(partial(_unsubscribed, services, subscriber, agent_id))
-    return commit
-
-
-def abandon(services: Services, watcher: str) -> None:
-    """Remove what a gone watcher left.
-
-    If another watcher receives under the same name, the subscriptions that only the gone one
-    owned are removed: the other's stream would carry agents that it does not serve. Otherwise
-    they stay, for a restart of the watcher.
-    """
-    services.registry.drop_reports(watcher)
-    now = services.clock.monotonic()
-    for subscriber, agent_id in services.subscriptions.leave(watcher):
-        if services.subscriptions.receivers(subscriber, now):
-            log.info(
-                "subscription removed, its watcher is gone agent=%s subscriber=%s watcher=%s",
-                agent_id,
-                subscriber,
-                watcher,
-            )
-            give_up(services, subscriber, agent_id)
-
-
-def _unsubscribed(services: Services, subscriber: str, agent_id: str, commit: Commit) -> None:
-    if commit.result() is None:
-        services.subscriptions.discard(subscriber, agent_id)
+def _subscriber_in(fields: Mapping[str, Any]) -> str:
+    return check_id(fields.get("subscriber", DEFAULT_SUBSCRIBER), "subscriber")

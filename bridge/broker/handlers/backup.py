@@ -9,16 +9,15 @@ from __future__ import annotations
 from functools import partial
 
 from bridge.broker.answers import SQLITE, Answer, Download, Wait
+from bridge.broker.call import Call
 from bridge.broker.journal.backup import StoreCopy
-from bridge.broker.services import Services
 from bridge.errors import PeerError
-from bridge.wire.request import Request
 
 COPY_MAX = 3600.0  # seconds that a copy may take: the WAL grows meanwhile
 
 
-def backup(request: Request, services: Services, name: str) -> Answer:
-    copy = services.journal.copy()
+def backup(call: Call) -> Answer:
+    copy = call.services.journal.copy()
     if copy is None:
         raise PeerError(409, "this broker keeps nothing on disk (--db :memory:)")
     return Wait(copy.join, COPY_MAX, partial(_download, copy))

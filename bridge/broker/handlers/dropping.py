@@ -15,8 +15,8 @@ that are still pending.
 from __future__ import annotations
 
 from bridge.broker.answers import Answer, OnDisk, json_reply
+from bridge.broker.call import Call
 from bridge.broker.handlers.history import REASON_MAX
-from bridge.broker.services import Services
 from bridge.broker.transitions import dropped
 from bridge.errors import PeerError
 from bridge.wire.request import Request
@@ -33,8 +33,9 @@ def _reason(request: Request) -> str:
     return reason
 
 
-def drop(request: Request, services: Services, name: str) -> Answer:
-    reason, entry = _reason(request), services.ledger.get(name)
+def drop(call: Call) -> Answer:
+    services = call.services
+    reason, entry = _reason(call.request), services.ledger.get(call.name)
     if entry.head.is_final:
         content: dict[str, object] = {"dropped": 0, "status": entry.head.status}
         return OnDisk(json_reply(200, content), entry.commit)
@@ -43,14 +44,15 @@ def drop(request: Request, services: Services, name: str) -> Answer:
     return OnDisk(json_reply(200, {"dropped": 1, "status": state.status}), commit)
 
 
-def purge(request: Request, services: Services, name: str) -> Answer:
+def purge(call: Call) -> Answer:
     # The name is not checked: a store may hold one that an older broker accepted.
-    reason, wall_ms = _reason(request), services.clock.wall_ms()
-    found = services.hub.read(name, 0, PURGE_MAX + 1)
+    services = call.services
+    reason, wall_ms = _reason(call.request), services.clock.wall_ms()
+    found = services.hub.read(call.name, 0, PURGE_MAX + 1)
     pending = [entry for entry in found[:PURGE_MAX] if not entry.head.is_final]
     commit = found[-1].commit if found else None
     for entry in pending:
         commit = services.ledger.propose(entry, dropped(entry.head, wall_ms, reason))
-    backlog = services.hub.backlogs.get(name)
+    backlog = services.hub.backlogs.get(call.name)
     left = (len(backlog) if backlog else 0) - len(found[:PURGE_MAX])
     return OnDisk(json_reply(200, {"dropped": len(pending), "left": left}), commit)

@@ -18,6 +18,7 @@ from typing import Any
 
 from bridge.broker import body
 from bridge.broker.answers import Answer, OnDisk, Response, Wait, json_reply, refused
+from bridge.broker.call import Call
 from bridge.broker.entry import Entry, TicketState
 from bridge.broker.handlers.tickets import WAIT_MAX
 from bridge.broker.services import Services, query_int
@@ -26,7 +27,6 @@ from bridge.broker.transitions import shown as shown_at
 from bridge.errors import PeerError
 from bridge.ticket import check_id
 from bridge.timestamp import rfc3339
-from bridge.wire.request import Request
 from bridge.wire.target import decode_query
 
 PLACE = ("pane", "tty", "terminal")  # members by which `show` describes its terminal
@@ -45,23 +45,25 @@ STAGES = (
 )
 
 
-def shown(request: Request, services: Services, name: str) -> Answer:
-    fields = body.decode_object(request.body, services.settings.json_depth)
+def shown(call: Call) -> Answer:
+    services = call.services
+    fields = body.decode_object(call.request.body, services.settings.json_depth)
     said = {field: body.take_text(fields, field, "", PLACE_MAX) for field in PLACE}
     evidence = {field: text for field, text in said.items() if text}
-    entry = services.ledger.get(name)
+    entry = services.ledger.get(call.name)
     return _kept(services, entry, shown_at(entry.head, evidence, services.clock.wall_ms()))
 
 
-def aside(request: Request, services: Services, name: str) -> Answer:
-    fields = body.decode_object(request.body, services.settings.json_depth)
+def aside(call: Call) -> Answer:
+    services = call.services
+    fields = body.decode_object(call.request.body, services.settings.json_depth)
     watcher = check_id(fields.get("watcher"), "watcher")
     reason = body.take_text(fields, "reason", "", REASON_MAX)
-    entry = services.ledger.get(name)
+    entry = services.ledger.get(call.name)
     try:
         state = aside_by(entry.head, watcher, reason, services.clock.wall_ms())
     except PeerError as error:
-        return refused(error, entry)
+        return refused(error, entry.commit)
     return _kept(services, entry, state)
 
 
@@ -70,8 +72,9 @@ def _kept(services: Services, entry: Entry, state: TicketState) -> Answer:
     return OnDisk(json_reply(200, {"ticketId": entry.ticket_id, "status": state.status}), commit)
 
 
-def show(request: Request, services: Services, name: str) -> Answer:
-    query = decode_query(request.query)
+def show(call: Call) -> Answer:
+    services, name = call.services, call.name
+    query = decode_query(call.request.query)
     services.ledger.get(name)  # 404 comes before any other error
     stage = query.get("stage")
     if stage is None:

@@ -12,6 +12,7 @@ from functools import partial
 from bridge import __version__
 from bridge.broker import body
 from bridge.broker.answers import ORDINARY, PART_ROWS, Answer, EventStream, Response, Steps
+from bridge.broker.call import Call
 from bridge.broker.events import HOLD, EventReader
 from bridge.broker.handlers.streams import check_streams, heartbeat_as_event
 from bridge.broker.metrics.histogram import Distribution
@@ -22,7 +23,6 @@ from bridge.broker.subscriber import Outbox
 from bridge.errors import PeerError
 from bridge.ticket import DELIVERED, DROPPED, EXPIRED, PENDING, RESPONDED, check_id
 from bridge.timestamp import rfc3339
-from bridge.wire.request import Request
 from bridge.wire.target import decode_query
 
 ROWS, ROWS_MAX = 1000, 10000  # agents of one overview
@@ -31,10 +31,10 @@ TEXT_MAX = 1000  # characters of a search text
 STATUSES = (PENDING, DELIVERED, RESPONDED, EXPIRED, DROPPED)
 
 
-def overview(request: Request, services: Services, name: str) -> Answer:
-    query = decode_query(request.query)
+def overview(call: Call) -> Answer:
+    query = decode_query(call.request.query)
     limit = query_int(query, "limit", ROWS, 1, ROWS_MAX)
-    return Steps(_overview(services, _names(query.get("agent"), services), limit))
+    return Steps(_overview(call.services, _names(query.get("agent"), call.services), limit))
 
 
 def _overview(services: Services, names: list[str], limit: int) -> Iterator[Response | None]:
@@ -119,9 +119,10 @@ def _ms(found: Distribution | None, share: float) -> float | None:
     return None if seconds is None else round(seconds * 1000, 3)
 
 
-def events(request: Request, services: Services, name: str) -> Answer:
+def events(call: Call) -> Answer:
+    services = call.services
     check_streams(services)
-    query = decode_query(request.query)
+    query = decode_query(call.request.query)
     agent, thread = query.get("agent"), query.get("thread")
     if agent is not None:
         check_id(agent, "agent")
@@ -146,8 +147,9 @@ def _follow(
     return reader
 
 
-def find(request: Request, services: Services, name: str) -> Answer:
-    query, settings = decode_query(request.query), services.settings
+def find(call: Call) -> Answer:
+    services = call.services
+    query, settings = decode_query(call.request.query), services.settings
     limit = query_int(query, "limit", FOUND, 1, FOUND_MAX)
     before = query_int(query, "before", body.INT_MAX, 0, body.INT_MAX)
     bounds = SearchBounds(limit, settings.search_rows, settings.search_bytes)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bridge.broker.answers import Answer, Response, Steps, json_reply
+from bridge.broker.call import Call
 from bridge.broker.services import Services
 from bridge.broker.survey import count_tiers
 from bridge.errors import PeerError
-from bridge.wire.request import Request
 
 
-def health(request: Request, services: Services, name: str) -> Answer:
+def health(call: Call) -> Answer:
+    services = call.services
     lost = services.journal.lost()
     if lost is not None:
         raise PeerError(503, f"{lost}", {"Retry-After": "5"}, reason="store")
@@ -27,8 +28,8 @@ def health(request: Request, services: Services, name: str) -> Answer:
     )
 
 
-def connections(request: Request, services: Services, name: str) -> Answer:
-    return Steps(_connections(services))
+def connections(call: Call) -> Answer:
+    return Steps(_connections(call.services))
 
 
 def _connections(services: Services) -> Iterator[Response | None]:
@@ -43,7 +44,8 @@ def _connections(services: Services) -> Iterator[Response | None]:
     yield json_reply(200, content)
 
 
-def agent_status(request: Request, services: Services, name: str) -> Answer:
+def agent_status(call: Call) -> Answer:
+    services, name = call.services, call.name
     registry, now = services.registry, services.clock.monotonic()
     if not registry.is_known(name):
         raise PeerError(404, f"no request here ever named an agent {name!r}")

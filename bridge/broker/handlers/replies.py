@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from bridge.broker import body
+from bridge.broker import body, operations
 from bridge.broker.answers import (
     Answer,
     EventStream,
@@ -21,78 +21,29 @@ from bridge.broker.answers import (
     problem,
     refused,
 )
+from bridge.broker.call import Call
 from bridge.broker.entry import Entry
 from bridge.broker.handlers.streams import check_streams, heartbeat_as_event
 from bridge.broker.handlers.tickets import WAIT_MAX
-from bridge.broker.ledger import NewTicket
-from bridge.broker.limits import REPLIES
 from bridge.broker.reply_stream import ReplyStream
 from bridge.broker.services import Services, query_int
-from bridge.broker.transitions import replied
 from bridge.errors import PeerError
 from bridge.ticket import check_id
-from bridge.wire.request import Request
 from bridge.wire.target import decode_query
 
 PUNCTUAL = 0.05  # seconds by which a timer may be early
 
 
-def reply(request: Request, services: Services, name: str) -> Answer:
-    fields = body.decode_object(request.body, services.settings.json_depth)
+def reply(call: Call) -> Answer:
+    fields = body.decode_object(call.request.body, call.services.settings.json_depth)
     ticket_id = check_id(fields.get("ticketId"), "ticketId")
     if "payload" not in fields:
         raise PeerError(400, "payload is missing; it is the reply, any JSON value")
     metadata = body.take_object(fields, "metadata")
-    entry = services.ledger.get(ticket_id)
-    if _is_repeated(entry, fields["payload"]):
-        return OnDisk(Response(204), entry.commit)
-    try:
-        state = replied(entry.head, fields["payload"], metadata, services.clock.wall_ms())
-    except PeerError as error:
-        return refused(error, entry)
-    original = entry.decoded()
-    if original["originAgent"] in services.registry.agents:
-        _check_bounds(services, original["originAgent"], entry.agent_id)
-        services.ledger.accept(
-            original["originAgent"],
-            _ticket_to_origin(entry, original["metadata"], fields["payload"], metadata),
-        )
-    return OnDisk(Response(204), services.ledger.propose(entry, state))
-
-
-def _is_repeated(entry: Entry, payload: object) -> bool:
-    """Is it the same reply again? The answer to the first request may have been lost."""
-    response = entry.head.response
-    return response is not None and body.canonical(response["payload"]) == body.canonical(payload)
-
-
-def _check_bounds(services: Services, origin: str, replier: str) -> None:
-    """A reply that becomes a ticket has the bounds of a send. Its rate is that of the replier.
-
-    Raises PeerError 429 or 503. Nothing is lost: the ticket is unchanged, and the replier can try
-    again.
-    """
-    try:
-        services.ledger.check_room(origin)
-        services.limits.check(replier, services.clock.monotonic(), REPLIES)
-    except PeerError as error:
-        error.detail = f"the reply was not kept; send it again. {error.detail}"
-        raise
-
-
-def _ticket_to_origin(
-    entry: Entry, original: dict[str, object], payload: object, metadata: dict[str, object]
-) -> NewTicket:
-    added: dict[str, object] = {"replyTo": entry.ticket_id, "isReply": True}
-    if "threadId" in original:
-        added["threadId"] = original["threadId"]
-    origin = metadata.get("origin")
-    return NewTicket(
-        payload,
-        {**metadata, **added},
-        origin if isinstance(origin, str) and origin else entry.agent_id,
-        expect_reply=False,
-    )
+    outcome = operations.reply(call.services, ticket_id, fields["payload"], metadata)
+    if isinstance(outcome, operations.Refusal):
+        return refused(outcome.error, outcome.commit)
+    return OnDisk(Response(204), outcome)
 
 
 def _current(services: Services, ticket_id: str) -> Response:
@@ -121,8 +72,9 @@ def _poll_reply(services: Services, ticket_id: str, tells_end: bool) -> Response
     return json_reply(200, entry.to_json()) if entry and is_answer else Response(204)
 
 
-def get_reply(request: Request, services: Services, name: str) -> Answer:
-    query = decode_query(request.query)
+def get_reply(call: Call) -> Answer:
+    services, name = call.services, call.name
+    query = decode_query(call.request.query)
     entry = services.ledger.get(name)
     if "waitMs" not in query:
         return _current(services, name)
@@ -134,7 +86,8 @@ def get_reply(request: Request, services: Services, name: str) -> Answer:
     return Wait(partial(services.hub.replies.wait, name), wait_ms / 1000, answer)
 
 
-def wait_reply(request: Request, services: Services, name: str) -> Answer:
+def wait_reply(call: Call) -> Answer:
+    services, name = call.services, call.name
     entry = services.ledger.get(name)
     deadline = services.clock.monotonic() + entry.timeout_ms / 1000
 
@@ -172,10 +125,11 @@ def _no_reply(entry: Entry, is_over: bool) -> Response:
     )
 
 
-def stream_reply(request: Request, services: Services, name: str) -> Answer:
+def stream_reply(call: Call) -> Answer:
+    services = call.services
     check_streams(services)
-    entry = services.ledger.get(name)
-    as_event = heartbeat_as_event(decode_query(request.query))
+    entry = services.ledger.get(call.name)
+    as_event = heartbeat_as_event(decode_query(call.request.query))
     return EventStream(
         lambda outbox: ReplyStream(services.ledger, services.hub.replies, outbox, entry), as_event
     )

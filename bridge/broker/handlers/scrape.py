@@ -9,6 +9,7 @@ from typing import Optional
 
 from bridge import __version__
 from bridge.broker.answers import REFUSALS, Answer, Response, Steps
+from bridge.broker.call import Call
 from bridge.broker.journal.base import SIZE_BOUNDS
 from bridge.broker.metrics import definitions
 from bridge.broker.metrics.exposition import (
@@ -24,7 +25,6 @@ from bridge.broker.metrics.process import read_process
 from bridge.broker.metrics.timeline import ACKNOWLEDGE_HOP, DELIVERY_TIME, INJECT_HOP, STREAM_HOP
 from bridge.broker.services import Services
 from bridge.broker.survey import count_tiers, find_waiting, sum_reports
-from bridge.wire.request import Request
 
 # A family with its samples, or None between two parts of the work.
 Filled = Iterator[Optional[tuple[Family, Iterable[Sample]]]]
@@ -40,8 +40,8 @@ COUNTED = {
 }
 
 
-def metrics(request: Request, services: Services, name: str) -> Answer:
-    return Steps(_exposed(services))
+def metrics(call: Call) -> Answer:
+    return Steps(_exposed(call.services))
 
 
 def _exposed(services: Services) -> Iterator[Response | None]:

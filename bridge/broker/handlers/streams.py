@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from bridge.broker import body
+from bridge.broker import body, operations
 from bridge.broker.answers import Answer, EventStream
+from bridge.broker.call import Call
 from bridge.broker.handlers.agents import watcher_in
 from bridge.broker.services import Services, only_looks, query_int
-from bridge.broker.subscriber import Outbox, StreamSubscriber
 from bridge.errors import PeerError
 from bridge.ticket import check_id
 from bridge.wire.request import Request
@@ -53,68 +53,32 @@ def _cursor(request: Request, query: dict[str, str], services: Services) -> int:
     return after if after <= services.ledger.seq else 0
 
 
-def stream(request: Request, services: Services, name: str) -> Answer:
+def stream(call: Call) -> Answer:
+    services, name = call.services, call.name
     check_id(name, "agentId")
     check_streams(services)
-    query = decode_query(request.query)
-    after = _cursor(request, query, services)
+    query = decode_query(call.request.query)
+    after = _cursor(call.request, query, services)
     watcher = watcher_in(query)
     _check_room(services.hub.streams(name), f"agent {name!r}", "/agents/{id}/tickets/pending")
     services.registry.presence(name)
     return EventStream(
-        partial(_attach_agent, services, name, after, watcher), heartbeat_as_event(query)
+        partial(operations.stream_agent, services, name, after, watcher),
+        heartbeat_as_event(query),
     )
 
 
-def _attach_agent(
-    services: Services, agent_id: str, after: int, watcher: str, outbox: Outbox
-) -> StreamSubscriber:
-    subscriber = StreamSubscriber(
-        services.hub, services.clock, services.metrics, outbox, is_shared=False, after=after
-    )
-    subscriber.add(agent_id, 0)
-    services.watchers.opened(watcher)
-    subscriber.on_close = partial(services.watchers.closed, watcher)
-    return subscriber
-
-
-def shared_stream(request: Request, services: Services, name: str) -> Answer:
+def shared_stream(call: Call) -> Answer:
+    services = call.services
     check_streams(services)
-    query = decode_query(request.query)
-    after = _cursor(request, query, services)
-    attach = partial(_attach_everything, services, after, only_looks(query))
+    query = decode_query(call.request.query)
+    after = _cursor(call.request, query, services)
+    attach = partial(operations.stream_everything, services, after, only_looks(query))
     if "subscriber" in query:
         subscriber = check_id(query["subscriber"], "subscriber")
         count = len(services.subscriptions.streams(subscriber))
         _check_room(count, f"subscriber {subscriber!r}", "/subscribers/{name}/tickets/pending")
-        attach = partial(_attach_named, services, subscriber, after, watcher_in(query))
+        attach = partial(
+            operations.stream_subscriber, services, subscriber, after, watcher_in(query)
+        )
     return EventStream(attach, heartbeat_as_event(query))
-
-
-def _attach_everything(
-    services: Services, after: int, looks: bool, outbox: Outbox
-) -> StreamSubscriber:
-    subscriber = StreamSubscriber(
-        services.hub, services.clock, services.metrics, outbox, True, after, looks
-    )
-    subscriber.add_everything(after)
-    return subscriber
-
-
-def _attach_named(
-    services: Services, name: str, after: int, watcher: str, outbox: Outbox
-) -> StreamSubscriber:
-    subscriber = StreamSubscriber(
-        services.hub, services.clock, services.metrics, outbox, is_shared=True, after=after
-    )
-    for agent_id, owed in services.subscriptions.agents(name).items():
-        subscriber.add(agent_id, owed)
-    services.subscriptions.opened(name, subscriber)
-    services.watchers.opened(watcher)
-
-    def close() -> None:
-        services.subscriptions.closed(name, subscriber)
-        services.watchers.closed(watcher)
-
-    subscriber.on_close = close
-    return subscriber

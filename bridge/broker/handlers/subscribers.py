@@ -12,6 +12,7 @@ from __future__ import annotations
 from functools import partial
 
 from bridge.broker.answers import Answer, Response, json_reply
+from bridge.broker.call import Call
 from bridge.broker.due import OfAgents
 from bridge.broker.entry import Entry
 from bridge.broker.handlers.agents import watcher_in
@@ -26,15 +27,15 @@ from bridge.broker.registry import POLL_WINDOW
 from bridge.broker.services import Services
 from bridge.broker.subscriptions import LINGER
 from bridge.ticket import check_id
-from bridge.wire.request import Request
 from bridge.wire.target import decode_query
 
 MERGED_MAX = 256  # tickets of one answer
 
 
-def show_subscriber(request: Request, services: Services, name: str) -> Answer:
+def show_subscriber(call: Call) -> Answer:
+    services, name = call.services, call.name
     check_id(name, "subscriber")
-    subscriptions, watcher = services.subscriptions, watcher_in(decode_query(request.query))
+    subscriptions, watcher = services.subscriptions, watcher_in(decode_query(call.request.query))
     content = {
         "subscriber": name,
         "agents": sorted(subscriptions.agents(name)),
@@ -47,9 +48,10 @@ def show_subscriber(request: Request, services: Services, name: str) -> Answer:
     return json_reply(200, content)
 
 
-def pending_of_subscriber(request: Request, services: Services, name: str) -> Answer:
+def pending_of_subscriber(call: Call) -> Answer:
+    services, name = call.services, call.name
     check_id(name, "subscriber")
-    poll = read_poll(request, services)
+    poll = read_poll(call.request, services)
     for agent_id in services.subscriptions.agents(name):
         note_poll(services, agent_id, poll)
     services.watchers.note(poll.watcher, LINGER if poll.wait_ms else POLL_WINDOW)

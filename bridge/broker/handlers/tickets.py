@@ -2,7 +2,7 @@
 
 Rule 1: a request that changes a ticket is answered when the change is on disk.
 Rule 2: a poll removes nothing. A ticket leaves the backlog when it is acknowledged.
-Rule 3: all bounds are checked before the ticket is made.
+Rule 3: a handler reads the request and makes the answer. operations.py decides.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from functools import lru_cache, partial
 from typing import Callable, NamedTuple
 from urllib.parse import quote
 
-from bridge.broker import body
+from bridge.broker import body, operations
 from bridge.broker.answers import Answer, OnDisk, Response, Wait, json_reply, refused
+from bridge.broker.call import Call
 from bridge.broker.entry import LEASE_MAX, Entry
 from bridge.broker.handlers.agents import watcher_in
-from bridge.broker.ledger import NewTicket, Stored
+from bridge.broker.ledger import NewTicket
 from bridge.broker.registry import POLL_WINDOW
 from bridge.broker.services import Services, only_looks, query_int
 from bridge.broker.subscriptions import LINGER
-from bridge.broker.transitions import acknowledged, claimed
 from bridge.errors import PeerError
 from bridge.ticket import check_id, check_name
 from bridge.timestamp import rfc3339
@@ -31,13 +31,13 @@ TIMEOUT_MAX = 86_400_000  # ms that a wait for a reply may take: one day
 TTL_MAX = 366 * 86_400_000  # ms
 WAIT_MAX = 60_000  # ms, WIRE
 ACCEPTED = '{"ticketId":%s,"status":"pending","waitEndpoint":%s}'
-EVIDENCE_MAX = 16384  # bytes of JSON; two stages of a history hold it, and stay in memory
-EVIDENCE_TEXT = 2048  # characters of each text, if the evidence is too long
 UNKNOWN = ',"known":false}'  # the agent is neither registered nor received for
 NAMES = ("origin", "threadId")  # members of metadata; each event about a ticket has them
 # Characters of such a name. No agent's name is so long, but older senders may send more than a
 # name.
 SAID_MAX = 8192
+# Members of a send that may be left out; NewTicket has their defaults.
+OPTIONS = frozenset({"expectReply", "timeoutMs", "ttlMs"})
 RESERVED_IDS = {"stream"}  # GET /tickets/stream is the shared stream
 
 
@@ -47,23 +47,11 @@ def check_agent(name: str) -> None:
 
 
 # Hot: once per ticket.
-def send(request: Request, services: Services, name: str) -> Answer:
+def send(call: Call) -> Answer:
+    services, name = call.services, call.name
     check_agent(name)
-    draft = read_draft(body.decode_object(request.body, services.settings.json_depth))
-    if draft.ticket_id is not None:
-        known = services.ledger.repeated(name, draft)
-        if known is not None:
-            return _accepted(*known, services.registry.is_served(name))
-    is_served = services.registry.is_served(name)
-    # Before the rate: a send that is refused for lack of room takes no token.
-    services.ledger.check_room(name, not is_served)
-    services.limits.check(name, services.clock.monotonic())
-    services.registry.note_named(name)
-    return _accepted(*services.ledger.accept(name, draft, not is_served), is_served)
-
-
-def _accepted(entry: Entry, commit: Stored, is_served: bool) -> Answer:
-    ticket_id = entry.ticket_id
+    draft = read_draft(body.decode_object(call.request.body, services.settings.json_depth))
+    ticket_id, is_served, commit = operations.send(services, name, draft)
     if ticket_id.isalnum() and ticket_id.isascii():  # the broker's own ids need no quoting
         content = (
             f'{{"ticketId":"{ticket_id}","status":"pending",'
@@ -94,10 +82,13 @@ def read_draft(fields: dict[str, object]) -> NewTicket:
             raise PeerError(400, f"{detail}; put a longer text into the payload")
     if ticket_id is not None and check_id(ticket_id, "ticketId") in RESERVED_IDS:
         raise PeerError(400, f"ticketId {ticket_id!r} is the name of a resource; choose another")
+    origin = origin if isinstance(origin, str) and origin else "ui"
+    if OPTIONS.isdisjoint(fields):  # as in most sends
+        return NewTicket(fields["payload"], metadata, origin, ticket_id)  # type: ignore[arg-type]
     return NewTicket(
         fields["payload"],
         metadata,
-        origin if isinstance(origin, str) and origin else "ui",
+        origin,
         ticket_id,  # type: ignore[arg-type]
         body.take_flag(fields, "expectReply", True),
         body.take_int(fields, "timeoutMs", 30000, 0, TIMEOUT_MAX),
@@ -165,9 +156,10 @@ def note_poll(services: Services, agent_id: str, poll: PollQuery) -> None:
         presence.polled_at = now
 
 
-def pending(request: Request, services: Services, name: str) -> Answer:
+def pending(call: Call) -> Answer:
+    services, name = call.services, call.name
     check_id(name, "agentId")
-    poll = read_poll(request, services)
+    poll = read_poll(call.request, services)
     note_poll(services, name, poll)
     services.watchers.note(poll.watcher, LINGER if poll.wait_ms else POLL_WINDOW)
     answer = partial(_backlog, services, name, poll)
@@ -197,54 +189,22 @@ def list_tickets(services: Services, entries: Sequence[Entry], tier: str) -> Res
     return Response(200, b"[%b]" % b",".join(parts))
 
 
-def claim(request: Request, services: Services, name: str) -> Answer:
-    fields = body.decode_object(request.body, services.settings.json_depth)
+def claim(call: Call) -> Answer:
+    fields = body.decode_object(call.request.body, call.services.settings.json_depth)
     watcher = check_id(fields.get("watcher"), "watcher")
     lease_ms = body.take_int(fields, "leaseMs", 60000, 1, LEASE_MAX)
-    entry = services.ledger.get(name)
-    try:
-        state = claimed(
-            entry.head, watcher, lease_ms, services.clock.monotonic(), services.clock.wall_ms()
-        )
-    except PeerError as error:
-        return refused(error, entry)
-    assert state.claim is not None
-    content = {"ticketId": entry.ticket_id, "leaseUntilAt": rfc3339(state.claim.until_ms)}
-    return OnDisk(json_reply(200, content), services.ledger.propose(entry, state))
+    outcome = operations.claim(call.services, call.name, watcher, lease_ms)
+    if isinstance(outcome, operations.Refusal):
+        return refused(outcome.error, outcome.commit)
+    content = {"ticketId": outcome.ticket_id, "leaseUntilAt": rfc3339(outcome.until_ms)}
+    return OnDisk(json_reply(200, content), outcome.commit)
 
 
-def acknowledge(request: Request, services: Services, name: str) -> Answer:
-    fields = body.decode_object(request.body, services.settings.json_depth)
+def acknowledge(call: Call) -> Answer:
+    fields = body.decode_object(call.request.body, call.services.settings.json_depth)
     watcher = "" if fields.get("watcher") is None else check_id(fields["watcher"], "watcher")
-    evidence = fields.get("evidence")
-    if len(request.body) > EVIDENCE_MAX:  # only then can the evidence be too long
-        evidence = bounded(evidence)
-    entry = services.ledger.get(name)
-    commit = entry.commit
-    if entry.head.is_acknowledgeable:
-        commit = services.ledger.propose(
-            entry, acknowledged(entry.head, watcher, evidence, services.clock.wall_ms())
-        )
-    return OnDisk(
-        json_reply(200, {"ticketId": entry.ticket_id, "status": entry.head.status}), commit
+    outcome = operations.acknowledge(
+        call.services, call.name, watcher, fields.get("evidence"), len(call.request.body)
     )
-
-
-def bounded(evidence: object) -> object:
-    """The evidence, or the part of it that fits.
-
-    A ticket that was typed must not stay pending because its evidence is too long. Long texts are
-    cut, and members that still do not fit are left out. `cutFrom` is the original size in bytes.
-    """
-    size = len(body.encode(evidence))
-    if size <= EVIDENCE_MAX:
-        return evidence
-    kept: dict[str, object] = {"cutFrom": size}
-    left = EVIDENCE_MAX
-    for key, value in (evidence if isinstance(evidence, dict) else {"text": evidence}).items():
-        value = value[:EVIDENCE_TEXT] if isinstance(value, str) else value
-        took = len(body.encode({key: value}))
-        if took <= left:
-            left -= took
-            kept[key] = value
-    return kept
+    content = {"ticketId": outcome.ticket_id, "status": outcome.status}
+    return OnDisk(json_reply(200, content), outcome.commit)

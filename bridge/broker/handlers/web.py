@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from bridge.broker.answers import Answer, Response
-from bridge.broker.services import Services
+from bridge.broker.call import Call
 from bridge.errors import PeerError
 from bridge.wire.request import Request
 
@@ -76,14 +76,15 @@ def _read(name: str, content_type: str) -> WebFile:
     return WebFile(body, content_type, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
-def page(request: Request, services: Services, name: str) -> Answer:
-    return _answer(request, PAGE)
+def page(call: Call) -> Answer:
+    return _answer(call.request, PAGE)
 
 
-def part(request: Request, services: Services, name: str) -> Answer:
+def part(call: Call) -> Answer:
+    name = call.name
     if name not in FILES or name == PAGE:
         raise PeerError(404, f"the page has no part {name[:64]!r}")
-    return _answer(request, name)
+    return _answer(call.request, name)
 
 
 def _answer(request: Request, name: str) -> Response:

@@ -174,7 +174,7 @@ _SUBCOMMANDS = frozenset({"run", "x"})  # of bun and deno: the script comes afte
 
 
 @dataclass(frozen=True)
-class Call:
+class ProgramCall:
     """A command line, taken apart."""
 
     name: str  # of the program, plain
@@ -185,14 +185,14 @@ class Call:
     rest: tuple[str, ...] = ()  # the script and its own arguments
 
 
-def read_call(argv: tuple[str, ...]) -> Call:
+def read_call(argv: tuple[str, ...]) -> ProgramCall:
     """The program that was called, and what an interpreter or a shell was given to run."""
     if len(argv) > 1 and plain_name(argv[0]) in MULTI_CALL:
         argv = argv[1:]
     name = plain_name(argv[0]) if argv else ""
     runner = next((runner for runner in RUNNERS if name in runner.names), None)
     if runner is None:
-        return Call(name)
+        return ProgramCall(name)
     talks, index = False, 1
     while index < len(argv):
         word = argv[index]
@@ -201,13 +201,13 @@ def read_call(argv: tuple[str, ...]) -> Call:
             index += 1
         elif runner.module and re.fullmatch(rf"-[a-zA-Z]*{runner.module}", word):
             module = "".join(argv[index + 1 : index + 2]).partition(".")[0]
-            return Call(name, module, talks, argv[index + 1 :])
+            return ProgramCall(name, module, talks, argv[index + 1 :])
         elif runner.code.fullmatch(word) or (
             word != "-" and not word.startswith(("-", "+")) and word not in _SUBCOMMANDS
         ):
-            return Call(name, word, talks, argv[index:])
+            return ProgramCall(name, word, talks, argv[index:])
         index += 1
-    return Call(name)
+    return ProgramCall(name)
 
 
 # Processes
