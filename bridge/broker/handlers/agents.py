@@ -10,13 +10,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 from bridge.broker import body
 from bridge.broker.answers import PART_ROWS, Answer, OnDisk, Response, Steps, json_reply
-from bridge.broker.journal.base import Commit
+from bridge.broker.journal.base import Commit, SubscriptionRow
 from bridge.broker.metrics.watcher_reports import number
 from bridge.broker.registry import POLL_WINDOW
 from bridge.broker.services import Services, query_int
@@ -74,8 +73,7 @@ def register(request: Request, services: Services, name: str) -> Answer:
     record = body.encode_text(_record(agent))
     if known is None or agent.metadata != known.metadata:
         _check_size(services, agent, record)
-    commit = services.journal.put_agent(agent_id, record)
-    services.registry.propose(agent_id, agent, commit, body.weight(record))
+    commit = services.registry.propose(agent_id, agent, record, body.weight(record))
     services.registry.presence(agent_id).heartbeat_at = services.clock.monotonic()
     return OnDisk(json_reply(200, _shown(agent, services)), commit)
 
@@ -112,7 +110,7 @@ def restore(services: Services, record: dict[str, Any]) -> None:
         record["heartbeatIntervalMs"],
         record["lastHeartbeat"],
     )
-    services.registry.take(agent, body.weight(body.encode_text(record)))
+    services.registry.registered(agent, body.weight(body.encode_text(record)))
 
 
 def _shown(agent: Agent, services: Services) -> dict[str, object]:
@@ -174,16 +172,7 @@ def show_agent(request: Request, services: Services, name: str) -> Answer:
 
 def remove(request: Request, services: Services, name: str) -> Answer:
     _registered(services, name)
-    commit = services.journal.put_agent(name, None)
-    services.registry.propose(name, None, commit)
-    commit.add_effect(partial(_removed, services, name))
-    return OnDisk(Response(204), commit)
-
-
-def _removed(services: Services, agent_id: str, commit: Commit) -> None:
-    if agent_id not in services.registry.agents:
-        services.metrics.reported.forget(agent_id)
-        services.registry.forget_receiver(agent_id)
+    return OnDisk(Response(204), services.registry.propose(name, None))
 
 
 def heartbeat(request: Request, services: Services, name: str) -> Answer:
@@ -251,20 +240,8 @@ def subscribe(request: Request, services: Services, name: str) -> Answer:
         subscriptions.own(watcher, subscriber, name)
         return Response(204)
     subscriptions.check_room(subscriber, name)
-    commit = services.journal.put_subscription(subscriber, name, services.ledger.seq)
-    commit.add_effect(partial(_subscribed, services, subscriber, name, watcher))
-    return OnDisk(Response(204), commit)
-
-
-def _subscribed(
-    services: Services, subscriber: str, agent_id: str, watcher: str, commit: Commit
-) -> None:
-    if commit.result() is None:
-        services.subscriptions.own(watcher, subscriber, agent_id)
-        owed = services.subscriptions.add(subscriber, agent_id, services.ledger.seq)
-        for stream in services.subscriptions.streams(subscriber):
-            stream.add(agent_id, owed)
-            stream.catch_up()
+    row = SubscriptionRow(subscriber, name, services.ledger.seq)
+    return OnDisk(Response(204), subscriptions.propose(row, watcher))
 
 
 def unsubscribe(request: Request, services: Services, name: str) -> Answer:
@@ -279,9 +256,7 @@ def unsubscribe(request: Request, services: Services, name: str) -> Answer:
 
 
 def give_up(services: Services, subscriber: str, agent_id: str) -> Commit:
-    commit = services.journal.put_subscription(subscriber, agent_id, None)
-    commit.add_effect(partial(_unsubscribed, services, subscriber, agent_id))
-    return commit
+    return services.subscriptions.propose(SubscriptionRow(subscriber, agent_id, None))
 
 
 def abandon(services: Services, watcher: str) -> None:
@@ -302,8 +277,3 @@ def abandon(services: Services, watcher: str) -> None:
                 watcher,
             )
             give_up(services, subscriber, agent_id)
-
-
-def _unsubscribed(services: Services, subscriber: str, agent_id: str, commit: Commit) -> None:
-    if commit.result() is None:
-        services.subscriptions.discard(subscriber, agent_id)

@@ -51,13 +51,12 @@ def reply(request: Request, services: Services, name: str) -> Answer:
     except PeerError as error:
         return refused(error, entry)
     original = entry.decoded()
-    if original["originAgent"] in services.registry.agents:
-        _check_bounds(services, original["originAgent"], entry.agent_id)
-        services.ledger.accept(
-            original["originAgent"],
-            _ticket_to_origin(entry, original["metadata"], fields["payload"], metadata),
-        )
-    return OnDisk(Response(204), services.ledger.propose(entry, state))
+    origin = original["originAgent"]
+    if origin not in services.registry.agents:
+        return OnDisk(Response(204), services.ledger.propose(entry, state))
+    _check_bounds(services, origin, entry.agent_id)
+    ticket = _ticket_to_origin(entry, original["metadata"], fields["payload"], metadata)
+    return OnDisk(Response(204), services.ledger.propose(entry, state, (origin, ticket)))
 
 
 def _is_repeated(entry: Entry, payload: object) -> bool:

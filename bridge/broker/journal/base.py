@@ -1,8 +1,9 @@
 """The seam between the ledger and the disk.
 
-Rule 1: every write joins the open group and gets that group's Commit. Its result is
-None when the whole group is on disk (fsync). Otherwise it is a StoreBusy with the
-reason, and none of the group is kept.
+Rule 1: a record is what belongs together: all of its rows are kept, or none. It joins
+the open group and gets that group's Commit. Its result is None when the whole group is
+on disk (fsync). Otherwise it is a StoreBusy with the reason, and none of the group is
+kept.
 Rule 2: groups are committed in the order in which their rows came. If a group fails,
 every group that was begun before the failure was known fails too: its rows may depend
 on lost ones (group_commit.py).
@@ -11,9 +12,9 @@ on lost ones (group_commit.py).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Callable, NamedTuple, Protocol
+from typing import Any, Callable, NamedTuple, Protocol, Union
 
 from bridge.broker.entry import Entry
 from bridge.broker.journal.backup import StoreCopy
@@ -97,7 +98,7 @@ class Commit:
         return self._error
 
 
-class AcceptRow(NamedTuple):
+class BirthRow(NamedTuple):
     """A new ticket; `body` is its JSON."""
 
     seq: int
@@ -117,6 +118,34 @@ class ChangeRow(NamedTuple):
     memo: str
     finished_ms: int | None
     seq: int
+
+
+class AgentRow(NamedTuple):
+    """An agent's registration as JSON. None removes it."""
+
+    agent_id: str
+    registration: str | None
+
+
+class SubscriptionRow(NamedTuple):
+    """A subscription, and the seq up to which tickets are owed to it. None gives it up."""
+
+    subscriber: str
+    agent_id: str
+    owed_seq: int | None
+
+
+class Record(NamedTuple):
+    """Rows that belong together."""
+
+    births: Sequence[BirthRow] = ()
+    changes: Sequence[ChangeRow] = ()
+    agents: Sequence[AgentRow] = ()
+    subscriptions: Sequence[SubscriptionRow] = ()
+
+
+# A birth alone is a record too. It is the usual one, and goes without a second object.
+Proposal = Union[Record, BirthRow]
 
 
 @dataclass(frozen=True)
@@ -153,15 +182,8 @@ class Journal(Protocol):
 
     def commits(self) -> Commits: ...
 
-    def accept(self, row: AcceptRow) -> Commit: ...
-
-    def change(self, row: ChangeRow) -> Commit: ...
-
-    def put_agent(self, agent_id: str, record: str | None) -> Commit:
-        """Keep an agent's registration as JSON; None removes it."""
-
-    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: int | None) -> Commit:
-        """Keep a subscription; None removes it."""
+    def propose(self, record: Proposal) -> Commit:
+        """Keep the whole record, or none of it. If this raises, none of it is proposed."""
 
     def find(self, ticket_id: str) -> Entry | None:
         """Read a ticket that memory no longer holds."""
