@@ -236,7 +236,8 @@ class Ledger:
         finished_ms = state.updated_ms if state.is_final else None
         row = ChangeRow(state.status, state.updated_ms, entry.memo(state), finished_ms, entry.seq)
         births = [self._draw_up(agent_id, draft, False) for agent_id, draft in sends]
-        commit = self._journal.propose(Record([birth for _, birth in births], (row,)))
+        record = Record([birth for _, birth in births], (row,), heads=(entry.head,))
+        commit = self._journal.propose(record)
         # As in `accept`: nothing below may fail.
         if state.is_final:
             entry.weight = weight(row.memo)

@@ -90,7 +90,8 @@ class Registry:
 
         `registration` is the agent as JSON.
         """
-        commit = self._journal.propose(Record(agents=(AgentRow(agent_id, registration),)))
+        row = AgentRow(agent_id, registration)
+        commit = self._journal.propose(Record(agents=(row,), heads=(self.head(agent_id),)))
         if agent is not None:
             self._weigh(agent_id, weight)  # at once: a burst must not slip past the bound
         self._coming[agent_id] = agent

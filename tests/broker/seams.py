@@ -14,7 +14,7 @@ from bridge.broker.entry import Entry
 from bridge.broker.hub import Hub
 from bridge.broker.journal.base import BirthRow, ChangeRow, Commit, Commits, Kept, Proposal, Record
 from bridge.broker.pace import Pace
-from bridge.errors import StoreBusy
+from bridge.errors import Raced, StoreBusy
 from bridge.wire.sse import EventStreamDecoder
 
 WALL_MS = 1_700_000_000_000
@@ -118,6 +118,12 @@ class ScriptedJournal:
             group.commit.settle(error)
         for group in settled:
             group.commit.answer()
+
+    def race(self) -> None:
+        """The records of the oldest group were decided on a state that another one replaced."""
+        group = self.unwritten.pop(0)
+        self._is_open = self._is_open and bool(self.unwritten)
+        group.commit.set_result(Raced("another broker was faster"))
 
     def propose(self, proposal: Proposal) -> Commit:
         record = Record((proposal,)) if isinstance(proposal, BirthRow) else proposal

@@ -3,7 +3,9 @@
 Rule 1: a record is what belongs together: all of its rows are kept, or none. It joins
 the open group and gets that group's Commit. Its result is None when the whole group is
 on disk (fsync). Otherwise it is a StoreBusy with the reason, and none of the group is
-kept.
+kept. Or it is a Raced: a journal with several writers did not keep the record, because
+one of its `heads` is no longer the newest state. SQLite and memory have one writer, and
+never give it.
 Rule 2: groups are committed in the order in which their rows came. If a group fails,
 every group that was begun before the failure was known fails too: its rows may depend
 on lost ones (group_commit.py).
@@ -16,11 +18,13 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable, NamedTuple, Protocol, Union
 
-from bridge.broker.entry import Entry
+from bridge.broker.entry import Entry, TicketState
 from bridge.broker.journal.backup import StoreCopy
 from bridge.broker.metrics.histogram import Distribution
-from bridge.errors import BridgeError, StoreBusy
+from bridge.errors import BridgeError, Raced, StoreBusy
+from bridge.ticket import Agent
 
+Failure = Union[StoreBusy, Raced]  # why a record was not kept
 SIZE_BOUNDS = tuple(1 << power for power in range(12))  # rows of a group: 1 to 2048
 
 
@@ -40,14 +44,14 @@ class Commit:
         self._loop = loop
         self._effects: list[Callable[[Commit], None]] = []
         self._callbacks: list[Callable[[Commit], None]] = []
-        self._error: StoreBusy | None = None
+        self._error: Failure | None = None
         self._is_done = False
 
     @property
     def is_done(self) -> bool:
         return self._is_done
 
-    def result(self) -> StoreBusy | None:
+    def result(self) -> Failure | None:
         """None if it is on disk, else the reason why not. Call it only when it is done."""
         assert self._is_done, "asked before it is known"
         return self._error
@@ -65,11 +69,11 @@ class Commit:
         else:
             self._callbacks.append(callback)
 
-    def set_result(self, error: StoreBusy | None) -> None:
+    def set_result(self, error: Failure | None) -> None:
         self.settle(error)
         self.answer()
 
-    def settle(self, error: StoreBusy | None) -> None:
+    def settle(self, error: Failure | None) -> None:
         """Set the outcome and run the effects. `answer` must follow."""
         self._error, self._is_done = error, True
         self._effects = self._run(self._effects)
@@ -89,7 +93,7 @@ class Commit:
                 )
         return []
 
-    def __await__(self) -> Generator[Any, None, StoreBusy | None]:
+    def __await__(self) -> Generator[Any, None, Failure | None]:
         """`await commit` returns the result when it is known."""
         known: asyncio.Future[None] = self._loop.create_future()
         # If `known` is done already, the waiting task was cancelled.
@@ -142,6 +146,8 @@ class Record(NamedTuple):
     changes: Sequence[ChangeRow] = ()
     agents: Sequence[AgentRow] = ()
     subscriptions: Sequence[SubscriptionRow] = ()
+    # What each change was decided on, and then each agent's row: the newest state at that time.
+    heads: Sequence[TicketState | Agent | None] = ()
 
 
 # A birth alone is a record too. It is the usual one, and goes without a second object.
