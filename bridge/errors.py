@@ -9,6 +9,7 @@
     ├── Refused               the broker refused: status and detail            exit 4 (404), 5
     ├── StoreError            the store cannot be used; the text says what to do   exit 6
     ├── StoreBusy             a write failed now (disk full); try again later
+    ├── Raced                 a change was decided on a state that another one has replaced
     ├── WriterDied            the broker's writer thread ended                 exit 9
     ├── TierUnfit             stream or long-poll cannot work with this broker or proxy
     ├── DeliveryFailed        the command of --exec failed; the ticket waits
@@ -109,6 +110,13 @@ class StoreError(BridgeError):
 
 class StoreBusy(BridgeError):
     """A write failed now (disk full, I/O error). Nothing of it was kept; try again later."""
+
+
+class Raced(BridgeError):
+    """A change was decided on a state that another one has replaced. Nothing of it was kept.
+
+    The request is answered again, on the state of now.
+    """
 
 
 class WriterDied(BridgeError):

@@ -1,7 +1,8 @@
 """The kinds of answer of a handler. A front turns them into bytes; no handler sees a connection.
 
     Reply         this reply, now
-    OnDisk        this reply, when its change is on disk; 503 if the write fails
+    OnDisk        this reply, when its change is on disk; 503 if the write fails. The request is
+                  answered again if the change lost a race
     Wait          an answer after a callback, or when the time is up
     Steps         a reply that is made in parts: it takes longer than one turn of the loop may
     Download      a file, as fast as the peer reads it
@@ -114,7 +115,8 @@ def problem(error: PeerError) -> Response:
 def refused(error: PeerError, commit: Commit | None) -> Answer:
     """A refusal that rests on a change which may not be on disk yet. It waits for that change.
 
-    If the write fails, the answer is 503: the reason for the refusal does not exist.
+    If the write fails, the answer is 503: the reason for the refusal does not exist. If the change
+    lost a race, the request is answered again.
     """
     return OnDisk(problem(error), commit)
 

@@ -1,12 +1,12 @@
 """Every ticket and its state; each change goes to the journal first.
 
-    accept, propose ──► journal's open group ──on disk──► _apply: hub, metrics, waiters
-                                             ──failed───► _apply: tickets and changes are dropped
+    accept, propose ──► journal's open group ──on disk──► born, changed: hub, metrics, waiters
+                                             ──failed───► unborn, unchanged: they are dropped
 
 Rule 1: a change joins the journal's open group. It is applied when that group is on
 disk; only then are subscribers and waiters called. If the group fails, its new tickets
 and changes are dropped, and so are those of every later group that was begun before
-the failure was known (journal/groups.py). Only their seqs stay used.
+the failure was known (journal/group_commit.py). Only their seqs stay used.
 Rule 2: a decision is made on the newest state, also one that is not on disk yet
 (`entry.head`). Its answer waits for that state's group: the second of two replies is
 refused only if the first one is really kept.
@@ -29,7 +29,7 @@ from bridge.broker.body import encode_text as quote
 from bridge.broker.clock import Clock
 from bridge.broker.entry import Entry, TicketState
 from bridge.broker.hub import Hub
-from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Journal, Kept
+from bridge.broker.journal.base import BirthRow, ChangeRow, Commit, Journal, Kept, Record
 from bridge.broker.limits import Bounds, check_room, check_stray
 from bridge.broker.metrics.counters import Metrics
 from bridge.errors import PeerError
@@ -88,8 +88,7 @@ class Ledger:
         """Take over the tickets of a store."""
         self.seq = kept.last_seq
         for entry in kept.pending:
-            self._held[entry.ticket_id] = entry
-            self._hub.hold(entry)
+            self.hold(entry, None)
         self._publish(kept.pending)
 
     # Hot: once per ticket.
@@ -104,6 +103,16 @@ class Ledger:
     def accept(
         self, agent_id: str, draft: NewTicket, is_stray: bool = False
     ) -> tuple[Entry, Stored]:
+        entry, row = self._draw_up(agent_id, draft, is_stray)
+        commit = self._journal.propose(row)
+        # The journal has the row now. Nothing below may fail; up to here only the seq has changed.
+        self._join(commit)
+        self._births.append(entry)
+        self.hold(entry, commit)
+        return entry, commit
+
+    # Hot: once per ticket.
+    def _draw_up(self, agent_id: str, draft: NewTicket, is_stray: bool) -> tuple[Entry, BirthRow]:
         self.seq = seq = self.seq + 1
         ticket_id = draft.ticket_id or f"{self._id_prefix}{seq:08x}"
         ticket_name = quote(ticket_id) if draft.ticket_id else f'"{ticket_id}"'
@@ -119,17 +128,17 @@ class Ledger:
         )
         entry.accepted_at = self._clock.monotonic()
         entry.is_stray = is_stray
-        commit = self._journal.accept(
-            AcceptRow(seq, ticket_id, agent_id, text, created_ms, draft.timeout_ms, draft.ttl_ms)
-        )
-        # The journal has the row now. Nothing below may fail; up to here only the seq has changed.
+        fields = seq, ticket_id, agent_id, text, created_ms, draft.timeout_ms, draft.ttl_ms
+        # As BirthRow(*fields), in half the time: a NamedTuple's own `__new__` is in Python.
+        return entry, tuple.__new__(BirthRow, fields)
+
+    # Hot: once per ticket.
+    def hold(self, entry: Entry, commit: Stored) -> None:
+        """Count a ticket that is not born yet."""
         entry.commit = commit
-        self._join(commit)
-        self._births.append(entry)
-        self._held[ticket_id] = entry
+        self._held[entry.ticket_id] = entry
         self._hub.hold(entry).reserved += 1
         self._coming_bytes += len(entry.data)
-        return entry, commit
 
     def repeated(self, agent_id: str, draft: NewTicket) -> tuple[Entry, Stored] | None:
         """The ticket that has the draft's id already; None if there is none.
@@ -219,15 +228,23 @@ class Ledger:
             del self._finished[entry.ticket_id]
             self._count(entry, 0)
 
-    def propose(self, entry: Entry, state: TicketState) -> Commit:
-        """Make `state` the entry's state when it is on disk."""
+    def propose(self, entry: Entry, state: TicketState, *sends: tuple[str, NewTicket]) -> Commit:
+        """Make `state` the entry's state when it is on disk.
+
+        `sends` are new tickets, each with its agent, that exist only if the change does.
+        """
         finished_ms = state.updated_ms if state.is_final else None
         row = ChangeRow(state.status, state.updated_ms, entry.memo(state), finished_ms, entry.seq)
-        commit = self._journal.change(row)
+        births = [self._draw_up(agent_id, draft, False) for agent_id, draft in sends]
+        record = Record([birth for _, birth in births], (row,), heads=(entry.head,))
+        commit = self._journal.propose(record)
         # As in `accept`: nothing below may fail.
         if state.is_final:
             entry.weight = weight(row.memo)
         self._join(commit)
+        for ticket, _ in births:
+            self._births.append(ticket)
+            self.hold(ticket, commit)
         self._changes.append((entry, state))
         entry.next, entry.commit = state, commit
         self._held[entry.ticket_id] = entry
@@ -242,20 +259,26 @@ class Ledger:
     def _apply(
         self, births: list[Entry], changes: list[tuple[Entry, TicketState]], commit: Commit
     ) -> None:
-        is_kept = commit.result() is None
-        for entry in births:
-            self._hub.backlogs[entry.agent_id].reserved -= 1
-            self._coming_bytes -= len(entry.data)
-        if is_kept:
-            self._metrics.accepted(births, self._clock.monotonic())
-            self._publish(births)
+        if commit.result() is None:
+            self.born(births)
+            for entry, state in changes:
+                self.changed(entry, state)
         else:
-            self._unmake(births)
-        for entry, state in changes:
-            self._change(entry, state, is_kept)
+            self.unborn(births)
+            for entry, state in changes:
+                self.unchanged(entry, state)
+
+    def born(self, births: list[Entry]) -> None:
+        """The tickets are on disk. They are in seq order, and `hold` was called for each."""
+        if births and births[-1].seq > self.seq:
+            self.seq = births[-1].seq
+        self._metrics.accepted(births, self._clock.monotonic())
+        self._publish(births)
 
     def _publish(self, births: list[Entry]) -> None:
         for entry in births:
+            self._hub.backlogs[entry.agent_id].reserved -= 1
+            self._coming_bytes -= len(entry.data)
             entry.is_born = True
             if entry.ttl_ms:
                 entry.expires_at = entry.expires_at or self._clock.monotonic() + entry.ttl_ms / 1000
@@ -263,31 +286,42 @@ class Ledger:
                 self.on_time_to_live(entry)
         self._hub.publish(births)
 
-    def _unmake(self, births: list[Entry]) -> None:
+    def unborn(self, births: list[Entry]) -> None:
+        """The tickets were not kept: forget them."""
         for entry in births:
-            del self._held[entry.ticket_id]
+            # Another broker's ticket with the same id may be born already.
+            if self._held.get(entry.ticket_id) is entry:
+                del self._held[entry.ticket_id]
+            backlog = self._hub.backlogs[entry.agent_id]
+            backlog.reserved -= 1
+            self._coming_bytes -= len(entry.data)
             self._hub.let_go(entry)
-            backlog = self._hub.backlogs.get(entry.agent_id)
-            if backlog is not None:
-                self._hub.release(backlog)
+            self._hub.release(backlog)
 
-    def _change(self, entry: Entry, state: TicketState, is_kept: bool) -> None:
-        before = entry.state
-        if is_kept:
-            entry.state = state
-            self._metrics.changed(entry, before, self._clock.monotonic())
-        if entry.next is state:
-            entry.next = entry.commit = None  # settled: later answers need not wait
-        if entry.state.is_final and not before.is_final:
+    def changed(self, entry: Entry, state: TicketState, is_ours: bool = True) -> None:
+        """`state` is on disk. If it is not `is_ours`, no own proposal that waits can be kept."""
+        before, entry.state = entry.state, state
+        self._metrics.changed(entry, before, self._clock.monotonic())
+        if state.is_final and not before.is_final:
             self._hub.withdraw(entry)
+        self._settle(entry, state if is_ours else entry.next)
+        is_over = state.has_ended and not before.has_ended  # no reply will come
+        if is_over or (state.response is not None and before.response is None):
+            self._hub.replies.wake_all(entry.ticket_id)
+        if state.stages is not before.stages:
+            self._hub.stages.wake_all(entry.ticket_id)
+
+    def unchanged(self, entry: Entry, state: TicketState) -> None:
+        """The own proposal `state` was not kept."""
+        self._settle(entry, state)
+
+    def _settle(self, entry: Entry, state: TicketState | None) -> None:
+        """If `state` is the newest proposal, later answers need not wait."""
+        if entry.next is state:
+            entry.next = entry.commit = None
         if entry.state.is_final and entry.next is None:
             self._held.pop(entry.ticket_id, None)
             self._remember(entry)
-        is_over = entry.state.has_ended and not before.has_ended  # no reply will come
-        if is_over or (entry.state.response is not None and before.response is None):
-            self._hub.replies.wake_all(entry.ticket_id)
-        if entry.state.stages is not before.stages:
-            self._hub.stages.wake_all(entry.ticket_id)
 
     def _remember(self, entry: Entry) -> None:
         self._count(entry, len(entry.data) + entry.weight)  # the weight has reply and evidence

@@ -43,8 +43,10 @@ def open_services(settings: BrokerSettings, clock: Clock) -> Services:
     )
     ledger = Ledger(journal, hub, clock, metrics, bounds)
     watchers = Watchers(clock, settings.watcher_grace / 1000, 2 * settings.agents_max)
-    registry = Registry(hub, settings.agents_max, watchers)
-    subscriptions = Subscriptions(hub.polls, settings.agents_max, settings.supervise_max)
+    registry = Registry(journal, hub, metrics.reported, settings.agents_max, watchers)
+    subscriptions = Subscriptions(
+        journal, ledger, hub.polls, settings.agents_max, settings.supervise_max
+    )
     limits = SendLimits(settings.rate_limit)
     rows = AgentOverview(registry, hub, clock)
     services = Services(

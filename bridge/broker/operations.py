@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from bridge.broker import body
 from bridge.broker.entry import Entry
-from bridge.broker.journal.base import Commit
+from bridge.broker.journal.base import Commit, SubscriptionRow
 from bridge.broker.ledger import NewTicket, Stored
 from bridge.broker.limits import REPLIES
 from bridge.broker.registry import POLL_WINDOW
@@ -145,13 +145,12 @@ def reply(
     except PeerError as error:
         return Refusal(error, entry.commit)
     original = entry.decoded()
-    if original["originAgent"] in services.registry.agents:
-        _check_bounds(services, original["originAgent"], entry.agent_id)
-        services.ledger.accept(
-            original["originAgent"],
-            _ticket_to_origin(entry, original["metadata"], payload, metadata),
-        )
-    return services.ledger.propose(entry, state)
+    origin = original["originAgent"]
+    if origin not in services.registry.agents:
+        return services.ledger.propose(entry, state)
+    _check_bounds(services, origin, entry.agent_id)
+    ticket = _ticket_to_origin(entry, original["metadata"], payload, metadata)
+    return services.ledger.propose(entry, state, (origin, ticket))
 
 
 def _is_repeated(entry: Entry, payload: object) -> bool:
@@ -206,20 +205,8 @@ def subscribe(services: Services, agent_id: str, subscriber: str, watcher: str) 
         subscriptions.own(watcher, subscriber, agent_id)
         return None
     subscriptions.check_room(subscriber, agent_id)
-    commit = services.journal.put_subscription(subscriber, agent_id, services.ledger.seq)
-    commit.add_effect(partial(_subscribed, services, subscriber, agent_id, watcher))
-    return commit
-
-
-def _subscribed(
-    services: Services, subscriber: str, agent_id: str, watcher: str, commit: Commit
-) -> None:
-    if commit.result() is None:
-        services.subscriptions.own(watcher, subscriber, agent_id)
-        owed = services.subscriptions.add(subscriber, agent_id, services.ledger.seq)
-        for stream in services.subscriptions.streams(subscriber):
-            stream.add(agent_id, owed)
-            stream.catch_up()
+    row = SubscriptionRow(subscriber, agent_id, services.ledger.seq)
+    return subscriptions.propose(row, watcher)
 
 
 def unsubscribe(services: Services, agent_id: str, subscriber: str, watcher: str) -> Commit:
@@ -229,14 +216,7 @@ def unsubscribe(services: Services, agent_id: str, subscriber: str, watcher: str
 
 
 def _give_up(services: Services, subscriber: str, agent_id: str) -> Commit:
-    commit = services.journal.put_subscription(subscriber, agent_id, None)
-    commit.add_effect(partial(_unsubscribed, services, subscriber, agent_id))
-    return commit
-
-
-def _unsubscribed(services: Services, subscriber: str, agent_id: str, commit: Commit) -> None:
-    if commit.result() is None:
-        services.subscriptions.discard(subscriber, agent_id)
+    return services.subscriptions.propose(SubscriptionRow(subscriber, agent_id, None))
 
 
 def abandon(services: Services, watcher: str) -> None:

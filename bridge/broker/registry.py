@@ -4,6 +4,9 @@ An agent is online while it has an open stream or a waiting long-poll, or while 
 last heartbeat is younger than 2.5 of its intervals. Presence is kept for every agent
 that a request named, registered or not. It is memory only.
 
+A registration or a removal is proposed to the journal. `registered` and `removed` apply
+it when it is on disk, and `unregistered` drops it if its write fails.
+
 A report belongs to a watcher. If an agent has reports of several watchers, the latest
 one of a watcher that is here counts.
 """
@@ -16,7 +19,8 @@ from functools import partial
 from typing import Any
 
 from bridge.broker.hub import Hub
-from bridge.broker.journal.base import Commit
+from bridge.broker.journal.base import AgentRow, Commit, Journal, Record
+from bridge.broker.metrics.watcher_reports import Reported
 from bridge.broker.watchers import Watchers
 from bridge.ticket import Agent
 
@@ -41,8 +45,15 @@ class Presence:
 
 
 class Registry:
-    def __init__(self, hub: Hub, presences_max: int, watchers: Watchers | None = None) -> None:
-        self._watchers = watchers
+    def __init__(
+        self,
+        journal: Journal,
+        hub: Hub,
+        reported: Reported,
+        presences_max: int,
+        watchers: Watchers | None = None,
+    ) -> None:
+        self._journal, self._reported, self._watchers = journal, reported, watchers
         self.agents: dict[str, Agent] = {}
         # Registrations on their way to disk; None: a removal.
         self._coming: dict[str, Agent | None] = {}
@@ -58,17 +69,6 @@ class Registry:
         """The agent as it will be when all pending writes are on disk."""
         return self._coming[agent_id] if agent_id in self._coming else self.agents.get(agent_id)
 
-    def take(self, agent: Agent, weight: int) -> None:
-        """Take over an agent from the store."""
-        self._put(agent)
-        self._weigh(agent.agent_id, weight)
-
-    def _put(self, agent: Agent) -> None:
-        if agent.agent_id not in self.agents:
-            self._last_place += 1
-            self._places[agent.agent_id] = self._last_place
-        self.agents[agent.agent_id] = agent
-
     def listed(self, after: int) -> Iterator[tuple[int, Agent]]:
         """(place, agent) in order of registration, from the first one after that place."""
         for agent_id, agent in self.agents.items():
@@ -83,26 +83,50 @@ class Registry:
         self._weight = self.weight_with(agent_id, weight)
         self._weights[agent_id] = weight
 
-    def propose(self, agent_id: str, agent: Agent | None, commit: Commit, weight: int = 0) -> None:
-        """Register the agent, or remove it (None), when `commit` is on disk."""
+    def propose(
+        self, agent_id: str, agent: Agent | None, registration: str | None = None, weight: int = 0
+    ) -> Commit:
+        """Register the agent, or remove it (None), when that is on disk.
+
+        `registration` is the agent as JSON.
+        """
+        row = AgentRow(agent_id, registration)
+        commit = self._journal.propose(Record(agents=(row,), heads=(self.head(agent_id),)))
         if agent is not None:
             self._weigh(agent_id, weight)  # at once: a burst must not slip past the bound
         self._coming[agent_id] = agent
-        commit.add_effect(partial(self._settle, agent_id, agent))
+        commit.add_effect(partial(self._apply, agent_id, agent, weight))
+        return commit
 
-    def _settle(self, agent_id: str, agent: Agent | None, commit: Commit) -> None:
+    def _apply(self, agent_id: str, agent: Agent | None, weight: int, commit: Commit) -> None:
         if agent_id in self._coming and self._coming[agent_id] is agent:
             del self._coming[agent_id]
         if commit.result() is not None:
-            self._forget_weight(agent_id)
-            return
-        if agent is None:
-            self.agents.pop(agent_id, None)
-            self._forget_weight(agent_id)
+            self.unregistered(agent_id)
+        elif agent is None:
+            self.removed(agent_id)
         else:
-            self._put(agent)
+            self.registered(agent, weight)
 
-    def _forget_weight(self, agent_id: str) -> None:
+    def registered(self, agent: Agent, weight: int) -> None:
+        """The registration is on disk, be it an own one or not."""
+        if agent.agent_id not in self.agents:
+            self._last_place += 1
+            self._places[agent.agent_id] = self._last_place
+        self.agents[agent.agent_id] = agent
+        if self._coming.get(agent.agent_id) is None:  # else the weight of that one counts already
+            self._weigh(agent.agent_id, weight)
+
+    def removed(self, agent_id: str) -> None:
+        """The removal is on disk. A receiver that is still there reports again."""
+        self.agents.pop(agent_id, None)
+        self.unregistered(agent_id)
+        self._reported.forget(agent_id)
+        seen = self._presences.get(agent_id)
+        if seen is not None:
+            seen.is_received = False
+
+    def unregistered(self, agent_id: str) -> None:
         """Forget its weight, unless the agent is registered or is about to be."""
         if self.head(agent_id) is None:
             self._weight -= self._weights.pop(agent_id, 0)
@@ -154,12 +178,6 @@ class Registry:
         if seen is not None and seen.is_received:
             return True
         return agent_id in self._hub.polls or self._hub.streams(agent_id) > 0
-
-    def forget_receiver(self, agent_id: str) -> None:
-        """The agent was unregistered. A receiver that is still there reports again."""
-        seen = self._presences.get(agent_id)
-        if seen is not None:
-            seen.is_received = False
 
     def take_report(self, agent_id: str, watcher: str, report: Mapping[str, Any]) -> None:
         reports = self.presence(agent_id).reports

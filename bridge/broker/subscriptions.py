@@ -5,7 +5,8 @@ stream of the name, whatever the stream's cursor is. It is set when the agent is
 subscribed, to the newest seq of that moment: the cursor was about other agents'
 tickets. It stays until the tickets are acknowledged, because a stream that broke
 may have delivered none of them.
-Rule 2: the journal keeps subscriptions, like registrations.
+Rule 2: the journal keeps subscriptions, like registrations. `subscribed` and
+`unsubscribed` apply a row when it is on disk.
 Rule 3: several watchers of one name may subscribe the same agent, and each owns the
 subscription. Ownership is memory only. `leave` returns what only a gone watcher owned.
 Rule 4: each bound limits work. To open a stream or to answer a poll takes a look at
@@ -14,6 +15,10 @@ each agent of the name. A ticket's fan-out looks at each name that its agent has
 
 from __future__ import annotations
 
+from functools import partial
+
+from bridge.broker.journal.base import Commit, Journal, Record, SubscriptionRow
+from bridge.broker.ledger import Ledger
 from bridge.broker.subscriber import StreamSubscriber
 from bridge.broker.waiters import Polls
 from bridge.errors import PeerError
@@ -24,8 +29,16 @@ NAMES_MAX = 64  # names that may subscribe one agent; one is usual, two during a
 
 
 class Subscriptions:
-    def __init__(self, polls: Polls, subscriptions_max: int, agents_max: int) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        ledger: Ledger,
+        polls: Polls,
+        subscriptions_max: int,
+        agents_max: int,
+    ) -> None:
         """`subscriptions_max` is a bound on all names together, `agents_max` on one."""
+        self._journal, self._ledger = journal, ledger
         self._owed: dict[str, dict[str, int]] = {}  # subscriber -> agent -> owed up to seq
         self._open: dict[str, set[StreamSubscriber]] = {}
         self._polled: dict[str, float] = {}  # subscriber -> when it last polled, monotonic seconds
@@ -85,13 +98,30 @@ class Subscriptions:
             if count >= allowed:
                 raise PeerError(429, detail, {"Retry-After": "60"}, reason="subscribers_max")
 
-    def add(self, name: str, agent_id: str, last_seq: int) -> int:
-        """Subscribe; return the seq up to which the agent is owed."""
-        agents = self.agents(name)
-        if agent_id not in agents or not self.is_open(name):
-            self._put(name, agent_id, last_seq)
+    def propose(self, row: SubscriptionRow, watcher: str = "") -> Commit:
+        """Subscribe, or give up, when the row is on disk. `watcher` owns the subscription."""
+        commit = self._journal.propose(Record(subscriptions=(row,)))
+        commit.add_effect(partial(self._apply, row, watcher))
+        return commit
+
+    def _apply(self, row: SubscriptionRow, watcher: str, commit: Commit) -> None:
+        if commit.result() is not None:
+            return
+        if row.owed_seq is None:
+            self.unsubscribed(row.subscriber, row.agent_id)
+        else:
+            self.own(watcher, row.subscriber, row.agent_id)
+            self.subscribed(row.subscriber, row.agent_id)
+
+    def subscribed(self, name: str, agent_id: str) -> None:
+        """The subscription is on disk, be it an own one or not. Open streams carry the agent."""
+        if agent_id not in self.agents(name) or not self.is_open(name):
+            # Not the row's seq: tickets may have come since, and the streams' cursors passed them.
+            self._put(name, agent_id, self._ledger.seq)
             self._polls.by_subscriber.wake_all(name)
-        return self._owed[name][agent_id]
+        for stream in self.streams(name):
+            stream.add(agent_id, self._owed[name][agent_id])
+            stream.catch_up()
 
     def _put(self, name: str, agent_id: str, owed: int) -> None:
         agents = self._owed.setdefault(name, {})
@@ -112,7 +142,8 @@ class Subscriptions:
         left = self._owned.pop(watcher, set())
         return sorted(left.difference(*self._owned.values()))
 
-    def discard(self, name: str, agent_id: str) -> None:
+    def unsubscribed(self, name: str, agent_id: str) -> None:
+        """It is on disk that the name has given the agent up."""
         agents = self._owed.get(name, {})
         self._count -= agents.pop(agent_id, None) is not None
         self._polls.unsubscribed(agent_id, name)

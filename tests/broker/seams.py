@@ -18,10 +18,10 @@ from bridge.broker.fronts.outbox import (
     encode_timeout,
 )
 from bridge.broker.hub import Hub
-from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Commits, Kept
+from bridge.broker.journal.base import BirthRow, ChangeRow, Commit, Commits, Kept, Proposal, Record
 from bridge.broker.live_event import LiveEvent
 from bridge.broker.pace import Pace
-from bridge.errors import StoreBusy
+from bridge.errors import Raced, StoreBusy
 from bridge.wire.sse import EventStreamDecoder
 
 WALL_MS = 1_700_000_000_000
@@ -82,7 +82,7 @@ class Unwritten:
 
     def __init__(self, commit: Commit) -> None:
         self.commit = commit
-        self.accepts: list[AcceptRow] = []
+        self.births: list[BirthRow] = []
         self.changes: list[ChangeRow] = []
         self.rest: list[tuple] = []
 
@@ -99,7 +99,7 @@ class ScriptedJournal:
         self.loop = loop or asyncio.get_running_loop()
         self.unwritten: list[Unwritten] = []
         self._is_open = False
-        self.accepted: dict[int, AcceptRow] = {}
+        self.accepted: dict[int, BirthRow] = {}
         self.states: dict[int, ChangeRow] = {}
         self.pruned_before: list[int] = []
 
@@ -119,28 +119,26 @@ class ScriptedJournal:
         del self.unwritten[: len(settled)]
         self._is_open = self._is_open and bool(self.unwritten)
         if error is None:
-            self.accepted.update((row.seq, row) for row in settled[0].accepts)
+            self.accepted.update((row.seq, row) for row in settled[0].births)
             self.states.update((row.seq, row) for row in settled[0].changes)
         for group in settled:
             group.commit.settle(error)
         for group in settled:
             group.commit.answer()
 
-    def accept(self, row: AcceptRow) -> Commit:
-        self._joined().accepts.append(row)
-        return self._joined().commit
+    def race(self) -> None:
+        """The records of the oldest group were decided on a state that another one replaced."""
+        group = self.unwritten.pop(0)
+        self._is_open = self._is_open and bool(self.unwritten)
+        group.commit.set_result(Raced("another broker was faster"))
 
-    def change(self, row: ChangeRow) -> Commit:
-        self._joined().changes.append(row)
-        return self._joined().commit
-
-    def put_agent(self, agent_id: str, record: str | None) -> Commit:
-        self._joined().rest.append((agent_id, record))
-        return self._joined().commit
-
-    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: int | None) -> Commit:
-        self._joined().rest.append((subscriber, agent_id, owed_seq))
-        return self._joined().commit
+    def propose(self, proposal: Proposal) -> Commit:
+        record = Record((proposal,)) if isinstance(proposal, BirthRow) else proposal
+        group = self._joined()
+        group.births += record.births
+        group.changes += record.changes
+        group.rest += [*record.agents, *record.subscriptions]
+        return group.commit
 
     def find(self, ticket_id: str) -> Entry | None:
         for seq, row in self.accepted.items():

@@ -6,20 +6,28 @@ import asyncio
 
 from bridge.broker.body import encode_text
 from bridge.broker.entry import Entry
-from bridge.broker.journal.base import AcceptRow, ChangeRow
+from bridge.broker.journal.base import (
+    AgentRow,
+    BirthRow,
+    ChangeRow,
+    Commit,
+    Journal,
+    Record,
+    SubscriptionRow,
+)
 from bridge.broker.journal.sqlite import SqliteJournal
 from broker.seams import WALL_MS
 
 NOW = 500.0
 
 
-def row(seq: int, agent: str = "lucy", payload: object = "hi", ttl_ms: int = 0) -> AcceptRow:
-    return AcceptRow(
+def row(seq: int, agent: str = "lucy", payload: object = "hi", ttl_ms: int = 0) -> BirthRow:
+    return BirthRow(
         seq, f"t{seq}", agent, '{"payload":%s}' % encode_text(payload), WALL_MS + seq, 30000, ttl_ms
     )
 
 
-def entry_of(accepted: AcceptRow) -> Entry:
+def entry_of(accepted: BirthRow) -> Entry:
     return Entry(
         accepted.seq, accepted.ticket_id, accepted.agent_id, accepted.body.encode(), *accepted[4:]
     )
@@ -33,6 +41,25 @@ def change_of(entry: Entry, state) -> ChangeRow:
         state.updated_ms if state.is_final else None,
         entry.seq,
     )
+
+
+def accept(journal: Journal, accepted: BirthRow) -> Commit:
+    return journal.propose(accepted)
+
+
+def change(journal: Journal, changed: ChangeRow) -> Commit:
+    return journal.propose(Record(changes=(changed,)))
+
+
+def put_agent(journal: Journal, agent_id: str, registration: str | None) -> Commit:
+    return journal.propose(Record(agents=(AgentRow(agent_id, registration),)))
+
+
+def put_subscription(
+    journal: Journal, subscriber: str, agent_id: str, owed_seq: int | None
+) -> Commit:
+    row = SubscriptionRow(subscriber, agent_id, owed_seq)
+    return journal.propose(Record(subscriptions=(row,)))
 
 
 def looks(entry: Entry) -> tuple:

@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 import pytest
 
 from bridge.errors import PeerError
-from broker.stores import load, row, with_store
+from broker.stores import accept, load, row, with_store
 
 PATIENCE = 20.0  # seconds
 BIG = "x" * 1_000_000
@@ -22,7 +22,7 @@ ROWS = 40
 async def begin(journal):
     """Begin a copy and wait until its thread has the snapshot and still copies."""
     for number in range(1, ROWS + 1):
-        journal.accept(row(number, payload=BIG))
+        accept(journal, row(number, payload=BIG))
     await journal.flush()
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -49,7 +49,7 @@ def test_rows_that_are_committed_meanwhile_are_not_in_the_copy(tmp_path):
     async def scenario(journal):
         copy, woken, _ = await begin(journal)
         for number in range(ROWS + 1, ROWS + 11):
-            assert await journal.accept(row(number)) is None
+            assert await accept(journal, row(number)) is None
         await asyncio.wait_for(woken.wait(), PATIENCE)
         assert copy.result() is None and not copy.is_over
         with pytest.raises(PeerError):

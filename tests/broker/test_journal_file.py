@@ -21,7 +21,7 @@ from bridge.errors import PeerError, StoreBusy, StoreError
 from bridge.wire.request import Limits, RequestParser
 from broker.house import make_services
 from broker.seams import WALL_MS
-from broker.stores import NOW, load, row, with_store
+from broker.stores import NOW, accept, load, row, with_store
 from broker.talk import request
 
 
@@ -132,7 +132,7 @@ def test_health_is_503_when_the_writer_thread_has_ended(tmp_path):
         with pytest.raises(PeerError) as caught:
             dispatch(parser.take_request(), services)
         assert caught.value.status == 503 and "writes the store ended" in caught.value.detail
-        error = await journal.accept(row(1))
+        error = await accept(journal, row(1))
         assert isinstance(error, StoreBusy) and "writes the store ended" in str(error)
 
     with_store(tmp_path / "a.db", scenario)
@@ -201,7 +201,7 @@ def test_a_store_of_version_1_is_migrated(tmp_path, is_ever_used):
         assert kept.subscriptions == [("default", "lucy", 2)]
 
     async def scenario(journal):
-        assert await journal.accept(row(10)) is None
+        assert await accept(journal, row(10)) is None
 
     with_store(tmp_path / "a.db", scenario)
     assert load(tmp_path / "a.db").last_seq == 10
@@ -225,7 +225,7 @@ def test_a_store_with_damaged_rows_is_refused(tmp_path):
     """SQLite's quick_check does not find this damage."""
 
     async def scenario(journal):
-        assert await journal.accept(row(1)) is None
+        assert await accept(journal, row(1)) is None
 
     with_store(tmp_path / "a.db", scenario)
     for damage in ("memo = '{'", "memo = '[1]'", "memo = '{\"claim\": 3}'", "body = x'ff'"):

@@ -11,7 +11,7 @@ from bridge.broker.journal.sqlite import SqliteJournal
 from bridge.broker.journal.writer import PRUNE_ROWS, PRUNE_SIZE
 from bridge.broker.transitions import acknowledged, replied
 from broker.seams import WALL_MS
-from broker.stores import change_of, entry_of, load, row, with_store
+from broker.stores import accept, change, change_of, entry_of, load, row, with_store
 
 
 def test_a_seq_is_never_used_again(tmp_path):
@@ -21,19 +21,20 @@ def test_a_seq_is_never_used_again(tmp_path):
     async def scenario(journal):
         for seq in range(1, total + 1):
             accepted = row(seq)
-            journal.accept(accepted)
+            accept(journal, accepted)
             if seq > 3:
-                journal.change(
+                change(
+                    journal,
                     change_of(
                         entry_of(accepted),
                         acknowledged(NEW, "", {}, WALL_MS + (0 if seq < total else 10)),
-                    )
+                    ),
                 )
         await journal.flush()
         # In steps, prune all tickets that finished before. The last one finished at this time.
         journal.prune(WALL_MS + 10)
         await wait_for(lambda: journal.find(f"t{total - 1}") is None, "the prune")
-        assert await journal.accept(row(total + 1)) is None
+        assert await accept(journal, row(total + 1)) is None
         assert journal.find(f"t{total}") is not None
         await wait_for(lambda: journal._pruning.is_done, "the end of the prune")
         journal.prune(WALL_MS + 11)
@@ -54,8 +55,8 @@ def test_pruning_is_in_steps_of_bounded_bytes_with_commit_groups_in_between(tmp_
     async def scenario():
         journal = SqliteJournal(str(tmp_path / "a.db"), start=lambda writer: None)
         for seq, size in enumerate(sizes, 1):
-            journal.accept(row(seq, payload="x" * size))
-            journal.change(change_of(entry_of(row(seq)), acknowledged(NEW, "", {}, WALL_MS)))
+            accept(journal, row(seq, payload="x" * size))
+            change(journal, change_of(entry_of(row(seq)), acknowledged(NEW, "", {}, WALL_MS)))
         await asyncio.sleep(0)
         journal.writer.take()
         journal.prune(WALL_MS + 1)
@@ -63,7 +64,7 @@ def test_pruning_is_in_steps_of_bounded_bytes_with_commit_groups_in_between(tmp_
         assert journal.writer._jobs.qsize() == 1, "one at a time"
         left, steps = len(sizes), []
         while not journal.writer._jobs.empty():
-            commit = journal.accept(row(1000 + len(steps)))
+            commit = accept(journal, row(1000 + len(steps)))
             await asyncio.sleep(0)
             journal.writer.take()
             journal.writer.take()
@@ -86,10 +87,10 @@ def test_pruning_is_in_steps_of_bounded_bytes_with_commit_groups_in_between(tmp_
 def test_pruning_does_not_overtake_an_earlier_change(tmp_path):
     async def scenario(journal):
         entry = entry_of(row(1))
-        journal.accept(row(1))
+        accept(journal, row(1))
         entry.state = acknowledged(NEW, "", {}, WALL_MS)
-        await journal.change(change_of(entry, entry.state))
-        commit = journal.change(change_of(entry, replied(entry.state, "late", {}, WALL_MS + 5000)))
+        await change(journal, change_of(entry, entry.state))
+        commit = change(journal, change_of(entry, replied(entry.state, "late", {}, WALL_MS + 5000)))
         journal.prune(WALL_MS + 1000)
         assert await commit is None
         await wait_for(lambda: journal._pruning.is_done, "the end of the prune")
@@ -101,8 +102,8 @@ def test_pruning_does_not_overtake_an_earlier_change(tmp_path):
 def test_the_last_seq_is_kept_when_no_ticket_is_left(tmp_path):
     async def scenario(journal):
         for seq in (1, 2):
-            journal.accept(row(seq))
-            journal.change(change_of(entry_of(row(seq)), acknowledged(NEW, "", {}, WALL_MS)))
+            accept(journal, row(seq))
+            change(journal, change_of(entry_of(row(seq)), acknowledged(NEW, "", {}, WALL_MS)))
         await journal.flush()
         journal.prune(WALL_MS + 1)
         await wait_for(lambda: journal.find("t2") is None, "the prune")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import threading
 import time
 
 import pytest
@@ -15,12 +16,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.broker.entry import NEW
+from bridge.broker.journal.base import Record
 from bridge.broker.journal.sqlite import WAL_MAX, SqliteJournal
 from bridge.broker.journal.writer import CHUNK
 from bridge.broker.transitions import acknowledged, claimed, expired, replied
 from bridge.errors import StoreBusy
 from broker.seams import WALL_MS
-from broker.stores import NOW, change_of, entry_of, load, looks, row, with_store
+from broker.stores import (
+    NOW,
+    accept,
+    change,
+    change_of,
+    entry_of,
+    load,
+    looks,
+    put_agent,
+    put_subscription,
+    row,
+    with_store,
+)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +42,7 @@ from broker.stores import NOW, change_of, entry_of, load, looks, row, with_store
 )
 def test_a_group_of_any_size_is_one_commit(tmp_path, count):
     async def scenario(journal):
-        commits = {journal.accept(row(seq)) for seq in range(1, count + 1)}
+        commits = {accept(journal, row(seq)) for seq in range(1, count + 1)}
         assert len(commits) == 1 and await commits.pop() is None
         assert (journal.commits().sizes.count, journal.commits().sizes.total) == (1, count)
 
@@ -41,32 +55,32 @@ def test_a_group_of_any_size_is_one_commit(tmp_path, count):
 
 def test_rows_that_come_while_a_group_is_written_join_the_next_one(tmp_path):
     async def scenario(journal):
-        first = journal.accept(row(1))
+        write, may_write = journal.writer._write, threading.Event()
+        journal.writer._write = lambda group: may_write.wait() and write(group)
+        first = accept(journal, row(1))
         await asyncio.sleep(0)  # the group is with the writer
-        later = journal.accept(row(2))
-        changed = journal.change(change_of(entry_of(row(2)), acknowledged(NEW, "w", {}, WALL_MS)))
+        later = accept(journal, row(2))
+        changed = change(journal, change_of(entry_of(row(2)), acknowledged(NEW, "w", {}, WALL_MS)))
         assert changed is later is not first
+        may_write.set()
         assert await first is None and await later is None
         assert journal.commits().durations.count == 2
 
     with_store(tmp_path / "a.db", scenario)
 
 
-def test_a_row_that_finds_the_writer_idle_sends_the_open_group_first(tmp_path):
+def test_a_record_that_finds_the_writer_idle_sends_the_open_group_first(tmp_path):
     """In a long loop iteration, a group may be on disk before its completion callback has run.
 
-    The writer must not sit idle meanwhile. Rows that belong together stay in one group.
+    The writer must not sit idle meanwhile. The rows of a record stay in one group.
     """
 
     async def scenario(journal):
-        commits = [journal.accept(row(1))]
+        commits = [accept(journal, row(1))]
         await asyncio.sleep(0)  # the group is with the writer
         for seq in range(2, 2000):
-            commits.append(journal.accept(row(seq)))
-            assert (
-                journal.change(change_of(entry_of(row(seq)), acknowledged(NEW, "w", {}, WALL_MS)))
-                is commits[-1]
-            )
+            change = change_of(entry_of(row(seq)), acknowledged(NEW, "w", {}, WALL_MS))
+            commits.append(journal.propose(Record((row(seq),), (change,))))
             time.sleep(0.001)  # the loop is busy with other work
             if len(dict.fromkeys(commits)) >= 4:
                 break
@@ -90,14 +104,14 @@ def test_a_failed_group_leaves_no_rows_and_the_next_one_is_kept(tmp_path, count)
     """A duplicate id makes the group fail. Then no row of any table is on disk."""
 
     async def scenario(journal):
-        assert await journal.accept(row(1)) is None
+        assert await accept(journal, row(1)) is None
         for seq in range(2, count + 1):
-            journal.accept(row(seq))
-        journal.put_agent("lucy", "{}")
-        journal.change(change_of(entry_of(row(1)), acknowledged(NEW, "w", {}, WALL_MS)))
-        error = await journal.accept(row(5000)._replace(ticket_id="t1"))
+            accept(journal, row(seq))
+        put_agent(journal, "lucy", "{}")
+        change(journal, change_of(entry_of(row(1)), acknowledged(NEW, "w", {}, WALL_MS)))
+        error = await accept(journal, row(5000)._replace(ticket_id="t1"))
         assert isinstance(error, StoreBusy) and "cannot be written" in str(error)
-        assert await journal.accept(row(6000)) is None
+        assert await accept(journal, row(6000)) is None
 
     with_store(tmp_path / "a.db", scenario)
     kept = load(tmp_path / "a.db")
@@ -117,20 +131,20 @@ def test_changes_that_rest_on_a_failed_group_fail_with_it(tmp_path):
     async def scenario():
         journal = SqliteJournal(str(tmp_path / "a.db"), start=lambda writer: None)
         entry = entry_of(row(1))
-        journal.accept(row(1))
+        accept(journal, row(1))
         await asyncio.sleep(0)
         journal.writer.take()
         await asyncio.sleep(0)
         answers = []
         reply = replied(NEW, "lost", {}, WALL_MS)
-        first = journal.change(change_of(entry, reply))
+        first = change(journal, change_of(entry, reply))
         first.add_done_callback(
             lambda commit: answers.append((first.result(), second.is_done, third.is_done))
         )
         journal._groups.leave()
-        second = journal.change(change_of(entry, acknowledged(reply, "w", {}, WALL_MS)))
+        second = change(journal, change_of(entry, acknowledged(reply, "w", {}, WALL_MS)))
         journal._groups.leave()
-        third = journal.put_agent("lucy", "{}")
+        third = put_agent(journal, "lucy", "{}")
         journal.writer._connection.execute("PRAGMA query_only = 1")
         journal.writer.take()
         journal.writer._connection.execute("PRAGMA query_only = 0")
@@ -142,7 +156,7 @@ def test_changes_that_rest_on_a_failed_group_fail_with_it(tmp_path):
         assert journal.find("t1").state.status == "pending"
         assert journal.commits().failures == 3
         journal.writer.start()
-        assert await journal.change(change_of(entry, acknowledged(NEW, "w", {}, WALL_MS))) is None
+        assert await change(journal, change_of(entry, acknowledged(NEW, "w", {}, WALL_MS))) is None
         found = journal.find("t1")
         assert found.state.status == "delivered" and found.state.response is None
         await journal.aclose()
@@ -177,7 +191,7 @@ def test_load_restores_what_was_in_memory(tmp_path_factory, tickets):
             accepted = row(seq, payload=payload)
             entry = entry_of(accepted)
             entries.append(entry)
-            journal.accept(accepted)
+            accept(journal, accepted)
             for step, verb in enumerate(history):
                 state, at = entry.state, WALL_MS + step
                 if verb == "stream":
@@ -191,7 +205,7 @@ def test_load_restores_what_was_in_memory(tmp_path_factory, tickets):
                 elif verb == "expire" and not state.is_final:
                     state = expired(state, at)
                 entry.state = state
-                await journal.change(change_of(entry, state))
+                await change(journal, change_of(entry, state))
         await journal.flush()
 
     with_store(path, scenario)
@@ -214,8 +228,8 @@ def test_load_restores_what_was_in_memory(tmp_path_factory, tickets):
 def test_a_time_to_live_and_a_lease_continue_after_a_restart(tmp_path):
     async def scenario(journal):
         entry = entry_of(row(1, ttl_ms=10000))
-        journal.accept(row(1, ttl_ms=10000))
-        await journal.change(change_of(entry, claimed(NEW, "w", 60000, 0.0, WALL_MS)))
+        accept(journal, row(1, ttl_ms=10000))
+        await change(journal, change_of(entry, claimed(NEW, "w", 60000, 0.0, WALL_MS)))
 
     with_store(tmp_path / "a.db", scenario)
 
@@ -232,15 +246,15 @@ def test_a_time_to_live_and_a_lease_continue_after_a_restart(tmp_path):
 
 def test_a_change_of_a_missing_ticket_fails(tmp_path):
     async def scenario(journal):
-        assert await journal.accept(row(1)) is None
+        assert await accept(journal, row(1)) is None
         connection = sqlite3.connect(journal.path)
         connection.execute("DELETE FROM tickets")
         connection.commit()
         connection.close()
-        change = change_of(entry_of(row(1)), acknowledged(NEW, "", {}, WALL_MS))
-        error = await journal.change(change)
+        acknowledgement = change_of(entry_of(row(1)), acknowledged(NEW, "", {}, WALL_MS))
+        error = await change(journal, acknowledgement)
         assert isinstance(error, StoreBusy) and "not in the store" in str(error)
-        assert await journal.accept(row(2)) is None
+        assert await accept(journal, row(2)) is None
 
     with_store(tmp_path / "a.db", scenario)
 
@@ -248,12 +262,12 @@ def test_a_change_of_a_missing_ticket_fails(tmp_path):
 def test_the_wal_is_small_again_after_a_large_group(tmp_path):
     async def scenario(journal):
         for seq in range(1, 41):
-            journal.accept(row(seq, payload="x" * (1 << 20)))
+            accept(journal, row(seq, payload="x" * (1 << 20)))
         await journal.flush()
         wal = tmp_path / "a.db-wal"
         assert wal.stat().st_size > 2 * WAL_MAX
         for seq in range(41, 44):
-            assert await journal.accept(row(seq)) is None
+            assert await accept(journal, row(seq)) is None
         assert wal.stat().st_size <= WAL_MAX
 
     with_store(tmp_path / "a.db", scenario)
@@ -262,14 +276,14 @@ def test_the_wal_is_small_again_after_a_large_group(tmp_path):
 def test_agents_and_subscriptions_survive_a_restart(tmp_path):
     async def scenario(journal):
         for agent in ("ann", 'b"ob', "cyd"):
-            journal.put_agent(agent, json.dumps({"agentId": agent}))
-        journal.put_agent("cyd", None)
-        journal.put_agent("ann", json.dumps({"agentId": "ann", "type": "new"}))
-        journal.put_subscription("sup", "ann", 3)
-        journal.put_subscription("sup", "bob", 4)
-        journal.put_subscription("sup", "ann", 5)
-        journal.put_subscription("sup", "bob", None)
-        assert await journal.put_subscription("other", "ann", 0) is None
+            put_agent(journal, agent, json.dumps({"agentId": agent}))
+        put_agent(journal, "cyd", None)
+        put_agent(journal, "ann", json.dumps({"agentId": "ann", "type": "new"}))
+        put_subscription(journal, "sup", "ann", 3)
+        put_subscription(journal, "sup", "bob", 4)
+        put_subscription(journal, "sup", "ann", 5)
+        put_subscription(journal, "sup", "bob", None)
+        assert await put_subscription(journal, "other", "ann", 0) is None
 
     with_store(tmp_path / "a.db", scenario)
     kept = load(tmp_path / "a.db")

@@ -59,19 +59,19 @@ def test_a_row_that_the_journal_does_not_take_leaves_no_trace():
     """If memory runs out, a repeated send must not find a ticket that is never stored."""
 
     async def scenario(ledger, journal, hub):
-        def no_memory(row):
+        def no_memory(record):
             raise MemoryError
 
         draft = NewTicket(1, {}, ticket_id="mine")
-        journal.accept, accept = no_memory, journal.accept
+        journal.propose, propose = no_memory, journal.propose
         with pytest.raises(MemoryError):
             ledger.accept("lucy", draft)
         assert not hub.backlogs and not ledger._held and not ledger._coming_bytes
         assert ledger.repeated("lucy", draft) is None
-        journal.accept = accept
+        journal.propose = propose
         entry, _ = ledger.accept("lucy", draft)
         await settled(journal)
-        journal.change = no_memory
+        journal.propose = no_memory
         with pytest.raises(MemoryError):
             ledger.propose(entry, acknowledged(entry.head, "w", {}, 1))
         assert entry.head is entry.state and entry.commit.result() is None
@@ -110,7 +110,7 @@ def test_a_sender_cannot_take_an_id_that_the_broker_will_make():
         except PeerError as error:
             assert error.status in (400, 409)
         ledger.accept("lucy", NewTicket(2, {}))
-        rows = [row.ticket_id for row in journal.unwritten[0].accepts]
+        rows = [row.ticket_id for row in journal.unwritten[0].births]
         assert len(set(rows)) == len(rows), "one row twice fails the whole group on a real disk"
 
     on_disk(scenario)
@@ -198,7 +198,7 @@ def test_the_encoded_ticket_equals_ticket_to_json():
             ticket.expect_reply,
             ticket.timeout_ms,
         ) == (draft.payload, draft.metadata, draft.origin, False, 5)
-        assert journal.unwritten[0].accepts[0].body.encode() == entry.data
+        assert journal.unwritten[0].births[0].body.encode() == entry.data
 
     on_disk(scenario)
 

@@ -12,13 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.broker.journal.base import Commit
+from bridge.broker.metrics.watcher_reports import Reported
 from bridge.broker.registry import POLL_WINDOW, REPORTS_MAX, Registry
 from bridge.errors import StoreBusy
 from bridge.ticket import Agent
-from broker.seams import BoundedOutbox, PacedHub
+from broker.seams import BoundedOutbox, PacedHub, ScriptedJournal
 
 NAMES = ["ann", "bob"]
+
+
+def make_registry(size, hub=None, watchers=None, journal=None) -> Registry:
+    return Registry(journal, hub or PacedHub(), Reported(10), size, watchers)
 
 
 @given(
@@ -29,11 +33,12 @@ def test_a_registration_is_visible_when_it_is_on_disk(changes, data):
     """The registry agrees with a dict of the committed changes. At the end none is uncommitted."""
 
     async def scenario():
-        loop, registry, model = asyncio.get_running_loop(), Registry(PacedHub(), 10), {}
-        proposed = []
+        journal, model, proposed = ScriptedJournal(), {}, []
+        registry = make_registry(10, journal=journal)
         for number, (name, is_removal, is_kept) in enumerate(changes):
-            agent, commit = None if is_removal else Agent(name, type=str(number)), Commit(loop)
-            registry.propose(name, agent, commit)
+            agent = None if is_removal else Agent(name, type=str(number))
+            commit = registry.propose(name, agent)
+            journal.close_group()
             assert registry.head(name) is agent
             proposed.append((name, agent, commit, is_kept))
             while proposed and data.draw(st.booleans()):
@@ -56,11 +61,12 @@ def test_a_registration_is_visible_when_it_is_on_disk(changes, data):
 
 def test_the_bound_counts_uncommitted_registrations():
     async def scenario():
-        registry = Registry(PacedHub(), 10)
-        commits = [Commit(asyncio.get_running_loop()) for _ in range(2)]
-        for number, commit in enumerate(commits):
+        journal, commits = ScriptedJournal(), []
+        registry = make_registry(10, journal=journal)
+        for number in range(2):
             assert registry.has_room(2)
-            registry.propose(f"agent-{number}", Agent(f"agent-{number}"), commit)
+            commits.append(registry.propose(f"agent-{number}", Agent(f"agent-{number}")))
+            journal.close_group()
         assert not registry.has_room(2)
         commits[0].set_result(StoreBusy("full"))
         await asyncio.sleep(0)
@@ -73,7 +79,7 @@ def test_the_bound_counts_uncommitted_registrations():
 
 
 def test_invented_names_do_not_evict_an_agent_that_is_present():
-    registry = Registry(PacedHub(), 5)
+    registry = make_registry(5)
     for number in range(100):
         registry.presence("ann").heartbeat_at = float(number)
         registry.presence(f"invented-{number}")
@@ -83,7 +89,7 @@ def test_invented_names_do_not_evict_an_agent_that_is_present():
 
 def test_reading_reports_evicts_no_agent():
     """/metrics reads the report of every registered agent."""
-    registry = Registry(PacedHub(), 3)
+    registry = make_registry(3)
     for name in ("a", "b", "c"):
         registry.take_report(name, "", {"queued": 1})
     for name in ("x", "y", "z", "a"):
@@ -94,7 +100,7 @@ def test_reading_reports_evicts_no_agent():
 
 def test_the_latest_report_of_a_present_watcher_is_used():
     here = {"a"}
-    registry = Registry(PacedHub(), 3, types.SimpleNamespace(is_here=here.__contains__))
+    registry = make_registry(3, watchers=types.SimpleNamespace(is_here=here.__contains__))
     for watcher in ("a", "b"):
         registry.take_report("ann", watcher, {"session": watcher})
     assert registry.report("ann") == {"session": "a"}
@@ -113,7 +119,7 @@ def test_the_latest_report_of_a_present_watcher_is_used():
 
 
 def test_reports_of_one_agent_are_bounded():
-    registry = Registry(PacedHub(), 3)
+    registry = make_registry(3)
     for number in range(100):
         registry.take_report("ann", f"w{number}", {"queued": number})
     assert len(registry.presence("ann").reports) == REPORTS_MAX and registry.report("ann") == {
@@ -122,7 +128,7 @@ def test_reports_of_one_agent_are_bounded():
 
 
 def test_names_that_are_only_sent_to_evict_no_agent():
-    registry = Registry(PacedHub(), 3)
+    registry = make_registry(3)
     registry.note_named("sent-1")
     for name in ("ann", "bob"):
         registry.presence(name).heartbeat_at = 1.0
@@ -138,7 +144,7 @@ def test_names_that_are_only_sent_to_evict_no_agent():
 
 @pytest.mark.parametrize("interval_ms", [1000, 30000])
 def test_a_heartbeat_counts_for_two_and_a_half_intervals(interval_ms):
-    registry, agent = Registry(PacedHub(), 5), Agent("ann", heartbeat_interval_ms=interval_ms)
+    registry, agent = make_registry(5), Agent("ann", heartbeat_interval_ms=interval_ms)
     assert registry.status(agent, 0.0) == "offline"
     registry.presence("ann").heartbeat_at = 100.0
     assert registry.status(agent, 100 + 2.49 * interval_ms / 1000) == "online"
@@ -147,7 +153,7 @@ def test_a_heartbeat_counts_for_two_and_a_half_intervals(interval_ms):
 
 def test_the_tier_is_the_best_open_connection():
     hub = PacedHub()
-    registry, now = Registry(hub, 5), 100.0
+    registry, now = make_registry(5, hub), 100.0
     assert registry.connection("ann", now) == "none" and not registry.is_known("ann")
     registry.presence("ann").polled_at = now
     assert (

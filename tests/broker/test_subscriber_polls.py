@@ -36,7 +36,7 @@ def seqs(line, size: int) -> list:
 def supervised(loop) -> SmallHouse:
     house = SmallHouse(loop)
     for agent in AGENTS:
-        house.services.subscriptions.add("s", agent, 0)
+        house.services.subscriptions.subscribed("s", agent)
     return house
 
 
@@ -66,7 +66,7 @@ def test_a_long_poll_that_is_woken_without_a_ticket_keeps_waiting():
         house = supervised(loop)
         polls, line = house.services.hub.polls, house.connect()
         line.send(poll("waitMs=60000&after=0"))
-        house.services.subscriptions.discard("s", AGENTS[0])
+        house.services.subscriptions.unsubscribed("s", AGENTS[0])
         entry = numbered(1, AGENTS[1])
         publish(house, entry)
         house.services.hub.withdraw(entry)
@@ -125,20 +125,20 @@ def test_subscriptions_are_bounded_by_name_by_agent_and_together():
         subscriptions = SmallHouse(loop, agents_max=70, supervise_max=3).services.subscriptions
         for number in range(3):
             subscriptions.check_room("one", f"agent-{number}")
-            subscriptions.add("one", f"agent-{number}", 0)
+            subscriptions.subscribed("one", f"agent-{number}")
         check_refused(subscriptions, "one", "new", "subscriber 'one' has 3 agents")
         subscriptions.check_room("one", "agent-0")  # this subscription exists already
         for number in range(63):
-            subscriptions.add(f"name-{number}", "agent-0", 0)
+            subscriptions.subscribed(f"name-{number}", "agent-0")
         said = "agent 'agent-0' is subscribed under 64 names"
         check_refused(subscriptions, "{more}", "agent-0", said)
         for number in range(4):
-            subscriptions.add("other", f"agent-{number}", 0)
+            subscriptions.subscribed("other", f"agent-{number}")
         check_refused(subscriptions, "new", "new", "there are 70 subscriptions")
-        subscriptions.discard("one", "agent-0")
-        subscriptions.discard("one", "agent-0")
+        subscriptions.unsubscribed("one", "agent-0")
+        subscriptions.unsubscribed("one", "agent-0")
         subscriptions.check_room("new", "new")
-        subscriptions.add("one", "agent-0", 0)
+        subscriptions.subscribed("one", "agent-0")
         check_refused(subscriptions, "new", "new", "there are 70 subscriptions")
 
     run(scenario)

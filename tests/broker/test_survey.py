@@ -37,7 +37,7 @@ def test_every_name_is_counted_in_parts():
         registry = services.registry
         for number in range(NAMES):
             name = f"a{number}"
-            registry.take(Agent(name), 1)
+            registry.registered(Agent(name), 1)
             registry.presence(name).heartbeat_at = loop.time() if number else loop.time() - 1000
             registry.presence(name).polled_at = loop.time() if number % 2 else loop.time() - 1000
             registry.take_report(name, "", {"queued": 2})

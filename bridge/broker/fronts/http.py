@@ -40,9 +40,10 @@ from bridge.broker.fronts.server_context import ServerContext
 from bridge.broker.fronts.write_progress import WriteProgress
 from bridge.broker.journal.base import Commit
 from bridge.broker.routes import dispatch
-from bridge.errors import PeerError
+from bridge.errors import PeerError, Raced
 from bridge.wire.request import Request, RequestStage
 
+RACES_MAX = 16  # times that one request is answered again because its change was Raced
 # Seconds that a new connection has for its request when the broker stops: it may be on its way.
 ASKING = 0.25
 
@@ -59,6 +60,7 @@ class HttpConnection(Closing):
         super().__init__(house, writer.transport)  # type: ignore[arg-type]
         self._loop, self._writer = loop, writer
         self._request: Request | None = None
+        self._races = 0  # of the request
         self._outbox: StreamOutbox | None = None
         self._sending: FileSender | None = None
         self._stop_waiting: Callable[[], None] | None = None
@@ -76,7 +78,7 @@ class HttpConnection(Closing):
 
     # Hot: once per request.
     def _answer_request(self, request: Request) -> None:
-        self._request = request
+        self._request, self._races = request, 0
         self.state = ReadState.ANSWERING
         self._stage = RequestStage.IDLE  # the next request begins its own deadline
         self.deadline = FOREVER
@@ -150,18 +152,14 @@ class HttpConnection(Closing):
     def _on_disk(self, reply: Response, commit: Commit) -> None:
         if self.state is ReadState.ANSWERING and not self._transport.is_closing():
             error = commit.result()
-            self._send(
-                reply
-                if error is None
-                else problem(
-                    PeerError(
-                        503,
-                        f"{error}; nothing was kept, try again",
-                        {"Retry-After": "2"},
-                        reason="store",
-                    )
-                )
-            )
+            if error is None:
+                self._send(reply)
+            elif isinstance(error, Raced) and self._races < RACES_MAX:
+                self._races += 1
+                self._give(self._guarded(self._dispatch, self._request))
+            else:
+                detail = f"{error}; nothing was kept, try again"
+                self._send(problem(PeerError(503, detail, {"Retry-After": "2"}, reason="store")))
             self._go_on()
 
     def _wait(self, wait: Wait) -> None:

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 from bridge.broker import body, operations
 from bridge.broker.answers import PART_ROWS, Answer, OnDisk, Response, Steps, json_reply
 from bridge.broker.call import Call
-from bridge.broker.journal.base import Commit
 from bridge.broker.metrics.watcher_reports import number
 from bridge.broker.registry import POLL_WINDOW
 from bridge.broker.services import Services, query_int
@@ -72,8 +70,7 @@ def register(call: Call) -> Answer:
     record = body.encode_text(_record(agent))
     if known is None or agent.metadata != known.metadata:
         _check_size(services, agent, record)
-    commit = services.journal.put_agent(agent_id, record)
-    services.registry.propose(agent_id, agent, commit, body.weight(record))
+    commit = services.registry.propose(agent_id, agent, record, body.weight(record))
     services.registry.presence(agent_id).heartbeat_at = services.clock.monotonic()
     return OnDisk(json_reply(200, _shown(agent, services)), commit)
 
@@ -110,7 +107,7 @@ def restore(services: Services, record: dict[str, Any]) -> None:
         record["heartbeatIntervalMs"],
         record["lastHeartbeat"],
     )
-    services.registry.take(agent, body.weight(body.encode_text(record)))
+    services.registry.registered(agent, body.weight(body.encode_text(record)))
 
 
 def _shown(agent: Agent, services: Services) -> dict[str, object]:
@@ -173,16 +170,7 @@ def show_agent(call: Call) -> Answer:
 def remove(call: Call) -> Answer:
     services, name = call.services, call.name
     _registered(services, name)
-    commit = services.journal.put_agent(name, None)
-    services.registry.propose(name, None, commit)
-    commit.add_effect(partial(_removed, services, name))
-    return OnDisk(Response(204), commit)
-
-
-def _removed(services: Services, agent_id: str, commit: Commit) -> None:
-    if agent_id not in services.registry.agents:
-        services.metrics.reported.forget(agent_id)
-        services.registry.forget_receiver(agent_id)
+    return OnDisk(Response(204), services.registry.propose(name, None))
 
 
 def heartbeat(call: Call) -> Answer:

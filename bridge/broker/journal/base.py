@@ -1,8 +1,11 @@
 """The seam between the ledger and the disk.
 
-Rule 1: every write joins the open group and gets that group's Commit. Its result is
-None when the whole group is on disk (fsync). Otherwise it is a StoreBusy with the
-reason, and none of the group is kept.
+Rule 1: a record is what belongs together: all of its rows are kept, or none. It joins
+the open group and gets that group's Commit. Its result is None when the whole group is
+on disk (fsync). Otherwise it is a StoreBusy with the reason, and none of the group is
+kept. Or it is a Raced: a journal with several writers did not keep the record, because
+one of its `heads` is no longer the newest state. SQLite and memory have one writer, and
+never give it.
 Rule 2: groups are committed in the order in which their rows came. If a group fails,
 every group that was begun before the failure was known fails too: its rows may depend
 on lost ones (group_commit.py).
@@ -11,15 +14,17 @@ on lost ones (group_commit.py).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Callable, NamedTuple, Protocol
+from typing import Any, Callable, NamedTuple, Protocol, Union
 
-from bridge.broker.entry import Entry
+from bridge.broker.entry import Entry, TicketState
 from bridge.broker.journal.backup import StoreCopy
 from bridge.broker.metrics.histogram import Distribution
-from bridge.errors import BridgeError, StoreBusy
+from bridge.errors import BridgeError, Raced, StoreBusy
+from bridge.ticket import Agent
 
+Failure = Union[StoreBusy, Raced]  # why a record was not kept
 SIZE_BOUNDS = tuple(1 << power for power in range(12))  # rows of a group: 1 to 2048
 
 
@@ -39,14 +44,14 @@ class Commit:
         self._loop = loop
         self._effects: list[Callable[[Commit], None]] = []
         self._callbacks: list[Callable[[Commit], None]] = []
-        self._error: StoreBusy | None = None
+        self._error: Failure | None = None
         self._is_done = False
 
     @property
     def is_done(self) -> bool:
         return self._is_done
 
-    def result(self) -> StoreBusy | None:
+    def result(self) -> Failure | None:
         """None if it is on disk, else the reason why not. Call it only when it is done."""
         assert self._is_done, "asked before it is known"
         return self._error
@@ -64,11 +69,11 @@ class Commit:
         else:
             self._callbacks.append(callback)
 
-    def set_result(self, error: StoreBusy | None) -> None:
+    def set_result(self, error: Failure | None) -> None:
         self.settle(error)
         self.answer()
 
-    def settle(self, error: StoreBusy | None) -> None:
+    def settle(self, error: Failure | None) -> None:
         """Set the outcome and run the effects. `answer` must follow."""
         self._error, self._is_done = error, True
         self._effects = self._run(self._effects)
@@ -88,7 +93,7 @@ class Commit:
                 )
         return []
 
-    def __await__(self) -> Generator[Any, None, StoreBusy | None]:
+    def __await__(self) -> Generator[Any, None, Failure | None]:
         """`await commit` returns the result when it is known."""
         known: asyncio.Future[None] = self._loop.create_future()
         # If `known` is done already, the waiting task was cancelled.
@@ -97,7 +102,7 @@ class Commit:
         return self._error
 
 
-class AcceptRow(NamedTuple):
+class BirthRow(NamedTuple):
     """A new ticket; `body` is its JSON."""
 
     seq: int
@@ -117,6 +122,36 @@ class ChangeRow(NamedTuple):
     memo: str
     finished_ms: int | None
     seq: int
+
+
+class AgentRow(NamedTuple):
+    """An agent's registration as JSON. None removes it."""
+
+    agent_id: str
+    registration: str | None
+
+
+class SubscriptionRow(NamedTuple):
+    """A subscription, and the seq up to which tickets are owed to it. None gives it up."""
+
+    subscriber: str
+    agent_id: str
+    owed_seq: int | None
+
+
+class Record(NamedTuple):
+    """Rows that belong together."""
+
+    births: Sequence[BirthRow] = ()
+    changes: Sequence[ChangeRow] = ()
+    agents: Sequence[AgentRow] = ()
+    subscriptions: Sequence[SubscriptionRow] = ()
+    # What each change was decided on, and then each agent's row: the newest state at that time.
+    heads: Sequence[TicketState | Agent | None] = ()
+
+
+# A birth alone is a record too. It is the usual one, and goes without a second object.
+Proposal = Union[Record, BirthRow]
 
 
 @dataclass(frozen=True)
@@ -153,15 +188,8 @@ class Journal(Protocol):
 
     def commits(self) -> Commits: ...
 
-    def accept(self, row: AcceptRow) -> Commit: ...
-
-    def change(self, row: ChangeRow) -> Commit: ...
-
-    def put_agent(self, agent_id: str, record: str | None) -> Commit:
-        """Keep an agent's registration as JSON; None removes it."""
-
-    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: int | None) -> Commit:
-        """Keep a subscription; None removes it."""
+    def propose(self, record: Proposal) -> Commit:
+        """Keep the whole record, or none of it. If this raises, none of it is proposed."""
 
     def find(self, ticket_id: str) -> Entry | None:
         """Read a ticket that memory no longer holds."""

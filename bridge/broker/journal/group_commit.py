@@ -22,19 +22,30 @@ import asyncio
 from collections import deque
 from typing import Any, Callable
 
-from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Commits
+from bridge.broker.journal.base import (
+    AgentRow,
+    BirthRow,
+    ChangeRow,
+    Commit,
+    Commits,
+    Proposal,
+    SubscriptionRow,
+)
 from bridge.errors import StoreBusy
 
 
 class Group:
-    """Rows of one commit. `rest` has (sql, parameters) of the rare kinds, in order."""
+    """Rows of one commit: those of its records, in order."""
 
-    __slots__ = ("accepts", "changes", "rest", "commit", "epoch", "seconds", "is_written")
+    __slots__ = (
+        "births", "changes", "agents", "subscriptions", "commit", "epoch", "seconds", "is_written",
+    )  # fmt: skip
 
     def __init__(self, commit: Commit, epoch: int) -> None:
-        self.accepts: list[AcceptRow] = []
+        self.births: list[BirthRow] = []
         self.changes: list[ChangeRow] = []
-        self.rest: list[tuple[str, tuple[Any, ...]]] = []
+        self.agents: list[AgentRow] = []
+        self.subscriptions: list[SubscriptionRow] = []
         self.commit = commit
         self.epoch = epoch  # the number of failures that were known when it was begun
         self.seconds = 0.0  # the time that the write took
@@ -42,7 +53,24 @@ class Group:
         self.is_written = False
 
     def __len__(self) -> int:
-        return len(self.accepts) + len(self.changes) + len(self.rest)
+        rare = len(self.agents) + len(self.subscriptions)
+        return len(self.births) + len(self.changes) + rare
+
+    # Hot: once per ticket.
+    def add(self, record: Proposal) -> None:
+        """Add all rows of the record. If memory runs out, add none of them."""
+        if isinstance(record, BirthRow):
+            self.births.append(record)
+            return
+        lists: tuple[list[Any], ...] = self.births, self.changes, self.agents, self.subscriptions
+        sizes = [len(rows) for rows in lists]
+        try:
+            for rows, more in zip(lists, record):
+                rows += more
+        except BaseException:
+            for rows, size in zip(lists, sizes):
+                del rows[size:]
+            raise
 
 
 class Groups:
@@ -56,25 +84,20 @@ class Groups:
         self._epoch = 0
         self.commits = Commits()
 
+    # Hot: once per ticket.
     def joined(self) -> Group:
-        """The open group. If there is none, begin one."""
+        """The open group, for a whole record. If there is none, begin one.
+
+        If the writer is idle, send the open group first. Its completion callback may be queued
+        behind a long loop iteration. Without this the writer would sit idle for about one fsync.
+        """
+        if self._open is not None and self._under_way and self._under_way[-1].is_written:
+            self.leave()
         if self._open is None:
             self._open = Group(Commit(self._loop), self._epoch)
             if not self._under_way:
                 self._loop.call_soon(self.leave)
         return self._open
-
-    # Hot: once per ticket.
-    def joined_anew(self) -> Group:
-        """The same for the first row of a change. If the writer is idle, send the open group first.
-
-        The writer's completion callback may be queued behind a long loop iteration. Without this
-        the writer would sit idle for about one fsync. Rows that belong together must stay in one
-        group, so only the first of them may come here.
-        """
-        if self._open is not None and self._under_way and self._under_way[-1].is_written:
-            self.leave()
-        return self.joined()
 
     def leave(self) -> None:
         """Send the open group, if there is one."""

@@ -10,7 +10,7 @@ from collections.abc import Generator
 
 from bridge.broker.entry import Entry
 from bridge.broker.journal.backup import StoreCopy
-from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Commits, Kept
+from bridge.broker.journal.base import Commit, Commits, Kept, Proposal
 from bridge.broker.journal.group_commit import Group, Groups
 from bridge.errors import BridgeError
 
@@ -28,16 +28,8 @@ class MemoryJournal:
     def commits(self) -> Commits:
         return self._groups.commits
 
-    def accept(self, row: AcceptRow) -> Commit:
-        return self._groups.joined().commit
-
-    def change(self, row: ChangeRow) -> Commit:
-        return self._groups.joined().commit
-
-    def put_agent(self, agent_id: str, record: str | None) -> Commit:
-        return self._groups.joined().commit
-
-    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: int | None) -> Commit:
+    # Hot: once per ticket.
+    def propose(self, record: Proposal) -> Commit:
         return self._groups.joined().commit
 
     def find(self, ticket_id: str) -> Entry | None:

@@ -22,7 +22,7 @@ from typing import Any, Callable
 from bridge.broker.entry import Entry
 from bridge.broker.journal import schema
 from bridge.broker.journal.backup import StoreCopy, read_only, remove_leftover
-from bridge.broker.journal.base import AcceptRow, ChangeRow, Commit, Commits, Kept
+from bridge.broker.journal.base import Commit, Commits, Kept, Proposal
 from bridge.broker.journal.files import StoreFiles, open_lock, refuse_links
 from bridge.broker.journal.group_commit import Groups
 from bridge.broker.journal.writer import STATEMENTS_KEPT, PruneJob, Writer
@@ -90,29 +90,10 @@ class SqliteJournal:
     def commits(self) -> Commits:
         return self._groups.commits
 
-    def accept(self, row: AcceptRow) -> Commit:
-        group = self._groups.joined_anew()
-        group.accepts.append(row)
-        return group.commit
-
-    def change(self, row: ChangeRow) -> Commit:
+    # Hot: once per ticket.
+    def propose(self, record: Proposal) -> Commit:
         group = self._groups.joined()
-        group.changes.append(row)
-        return group.commit
-
-    def put_agent(self, agent_id: str, record: str | None) -> Commit:
-        if record is None:
-            return self._put(schema.DROP_AGENT, agent_id)
-        return self._put(schema.PUT_AGENT, agent_id, record)
-
-    def put_subscription(self, subscriber: str, agent_id: str, owed_seq: int | None) -> Commit:
-        if owed_seq is None:
-            return self._put(schema.DROP_SUBSCRIPTION, subscriber, agent_id)
-        return self._put(schema.PUT_SUBSCRIPTION, subscriber, agent_id, owed_seq)
-
-    def _put(self, sql: str, *parameters: Any) -> Commit:
-        group = self._groups.joined()
-        group.rest.append((sql, parameters))
+        group.add(record)
         return group.commit
 
     def find(self, ticket_id: str) -> Entry | None:

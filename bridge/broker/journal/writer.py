@@ -17,7 +17,7 @@ from itertools import chain
 from typing import Callable
 
 from bridge.broker.journal import schema
-from bridge.broker.journal.base import AcceptRow
+from bridge.broker.journal.base import BirthRow
 from bridge.broker.journal.failure_log import Trouble
 from bridge.broker.journal.group_commit import Group
 from bridge.errors import StoreBusy
@@ -124,25 +124,37 @@ class Writer:
         if self._connection.in_transaction:
             # A failed transaction is still open. Without this the group would join it, uncommitted.
             self._connection.execute("ROLLBACK")
-        if len(group) == len(group.accepts) <= CHUNK:
+        if 0 < len(group) == len(group.births) <= CHUNK:
             # A single statement is a transaction by itself: one step for the usual group.
-            self._insert(group.accepts)
+            self._insert(group.births)
         else:
             self._connection.execute("BEGIN IMMEDIATE")
-            for first in range(0, len(group.accepts), CHUNK):
-                self._insert(group.accepts[first : first + CHUNK])
+            for first in range(0, len(group.births), CHUNK):
+                self._insert(group.births[first : first + CHUNK])
             if group.changes:
                 changed = self._connection.executemany(schema.CHANGE, group.changes).rowcount
                 if changed != len(group.changes):  # only another program can have deleted them
                     missing = len(group.changes) - changed
                     raise sqlite3.DatabaseError(f"{missing} changed tickets are not in the store")
-            for sql, parameters in group.rest:
-                self._connection.execute(sql, parameters)
+            self._write_rare(group)
             self._connection.execute("COMMIT")
         group.seconds = time.perf_counter() - started
 
-    def _insert(self, rows: list[AcceptRow]) -> None:
+    def _insert(self, rows: list[BirthRow]) -> None:
         self._connection.execute(_INSERTS[len(rows)], list(chain.from_iterable(rows)))
+
+    def _write_rare(self, group: Group) -> None:
+        execute = self._connection.execute
+        for agent in group.agents:
+            if agent.registration is None:
+                execute(schema.DROP_AGENT, agent[:1])
+            else:
+                execute(schema.PUT_AGENT, agent)
+        for subscription in group.subscriptions:
+            if subscription.owed_seq is None:
+                execute(schema.DROP_SUBSCRIPTION, subscription[:2])
+            else:
+                execute(schema.PUT_SUBSCRIPTION, subscription)
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:  # a full disk may have ended it already
