@@ -47,6 +47,7 @@ FLOORS = {
     "bridge.broker.ledger": 4,
     "bridge.broker.metrics.process": 4,
     "bridge.broker.pace": 4,
+    "bridge.broker.receivers": 4,
     "bridge.broker.registry": 4,
     "bridge.broker.reply_stream": 4,
     "bridge.broker.search": 4,

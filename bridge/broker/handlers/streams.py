@@ -109,7 +109,7 @@ def _attach_named(
     )
     for agent_id, owed in services.subscriptions.agents(name).items():
         subscriber.add(agent_id, owed)
-    services.subscriptions.opened(name, subscriber)
+    services.subscriptions.opened(name, subscriber, watcher)
     services.watchers.opened(watcher)
 
     def close() -> None:
