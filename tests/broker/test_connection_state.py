@@ -93,8 +93,7 @@ class FewBytes:
         self.is_closed = False
 
     def join(self, wake):
-        asyncio.get_running_loop().call_soon(wake)
-        return lambda: None
+        return asyncio.get_running_loop().call_soon(wake).cancel
 
     def result(self):
         return None
