@@ -49,6 +49,7 @@ FLOORS = {
     "bridge.broker.live_event": 4,
     "bridge.broker.metrics.process": 4,
     "bridge.broker.pace": 4,
+    "bridge.broker.receivers": 4,
     "bridge.broker.registry": 4,
     "bridge.broker.reply_stream": 4,
     "bridge.broker.search": 4,

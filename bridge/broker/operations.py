@@ -261,7 +261,7 @@ def stream_subscriber(
     )
     for agent_id, owed in services.subscriptions.agents(name).items():
         stream.add(agent_id, owed)
-    services.subscriptions.opened(name, stream)
+    services.subscriptions.opened(name, stream, watcher)
     services.watchers.opened(watcher)
 
     def close() -> None:

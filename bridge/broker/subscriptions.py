@@ -11,14 +11,17 @@ Rule 3: several watchers of one name may subscribe the same agent, and each owns
 subscription. Ownership is memory only. `leave` returns what only a gone watcher owned.
 Rule 4: each bound limits work. To open a stream or to answer a poll takes a look at
 each agent of the name. A ticket's fan-out looks at each name that its agent has.
+Rule 5: whose the streams and the long-polls of a name are is known by process (receivers.py).
 """
 
 from __future__ import annotations
 
 from functools import partial
+from typing import Callable
 
 from bridge.broker.journal.base import Commit, Journal, Record, SubscriptionRow
 from bridge.broker.ledger import Ledger
+from bridge.broker.receivers import Receivers
 from bridge.broker.subscriber import StreamSubscriber
 from bridge.broker.waiters import Polls
 from bridge.errors import PeerError
@@ -40,12 +43,13 @@ class Subscriptions:
         """`subscriptions_max` is a bound on all names together, `agents_max` on one."""
         self._journal, self._ledger = journal, ledger
         self._owed: dict[str, dict[str, int]] = {}  # subscriber -> agent -> owed up to seq
-        self._open: dict[str, set[StreamSubscriber]] = {}
+        self._open: dict[str, dict[StreamSubscriber, str]] = {}  # with its watcher
         self._polled: dict[str, float] = {}  # subscriber -> when it last polled, monotonic seconds
         self._count = 0  # of all names
         self._subscriptions_max, self._agents_max = subscriptions_max, agents_max
         self._owned: dict[str, set[tuple[str, str]]] = {}  # watcher -> (subscriber, agent)
         self._polls = polls
+        self._receivers = Receivers()
 
     def load(self, rows: list[tuple[str, str, int]]) -> None:
         for name, agent_id, owed in rows:
@@ -58,10 +62,27 @@ class Subscriptions:
     def is_open(self, name: str) -> bool:
         return bool(self._open.get(name))
 
-    def polled(self, name: str, now: float) -> None:
-        """A long-poll under the name has arrived."""
+    def polled(self, name: str, watcher: str, now: float) -> None:
+        """A long-poll of the watcher under the name has arrived."""
         if name in self._owed:
             self._polled[name] = now
+            self._receivers.polled(name, watcher, now + LINGER)
+
+    def wait(
+        self, name: str, watcher: str, monotonic: Callable[[], float],
+        holds: Callable[[], bool], wake: Callable[[], None],
+    ) -> Callable[[], None]:  # fmt: skip
+        """A long-poll of the watcher waits until `holds`. Return a function that ends it, once."""
+        cancel = self._polls.by_subscriber.wait_until(name, holds, wake)
+        self._receivers.opened(name, watcher)
+
+        def end() -> None:
+            cancel()
+            self._receivers.closed(name, watcher)
+            if name in self._owed:
+                self._receivers.polled(name, watcher, monotonic() + LINGER)
+
+        return end
 
     def receivers(self, name: str, now: float) -> int:
         """The number of streams and long-polls that receive under the name.
@@ -72,6 +93,10 @@ class Subscriptions:
         return len(self._open.get(name, ())) + (
             waiting or int(now - self._polled.get(name, float("-inf")) < LINGER)
         )
+
+    def others(self, name: str, watcher: str, now: float) -> int:
+        """The number of processes that receive under the name beside `watcher`."""
+        return self._receivers.others(name, watcher, now)
 
     def check_room(self, name: str, agent_id: str) -> None:
         """Raises PeerError 429 at one of three bounds: of all, of the name, or of the agent."""
@@ -152,18 +177,20 @@ class Subscriptions:
         if not agents:
             self._owed.pop(name, None)
             self._polled.pop(name, None)
+            self._receivers.forget(name)
         for subscriber in self._open.get(name, ()):
             subscriber.discard(agent_id)
         self._polls.by_subscriber.wake_all(name)
 
-    def opened(self, name: str, subscriber: StreamSubscriber) -> None:
-        self._open.setdefault(name, set()).add(subscriber)
+    def opened(self, name: str, subscriber: StreamSubscriber, watcher: str) -> None:
+        self._open.setdefault(name, {})[subscriber] = watcher
+        self._receivers.opened(name, watcher)
 
     def closed(self, name: str, subscriber: StreamSubscriber) -> None:
-        streams = self._open.get(name, set())
-        streams.discard(subscriber)
+        streams = self._open[name]
+        self._receivers.closed(name, streams.pop(subscriber))
         if not streams:
-            self._open.pop(name, None)
+            del self._open[name]
 
     def streams(self, name: str) -> list[StreamSubscriber]:
         return list(self._open.get(name, ()))

@@ -165,7 +165,7 @@ class BrokerClient(BrokerRequests):
         )
 
     async def subscriber(self, subscriber: str) -> Json:
-        """The name's agents, those that this watcher subscribed, and the number of receivers."""
+        """The name's agents, those that this watcher subscribed, and what receives under it."""
         return self._object(
             await self.request("GET", f"/subscribers/{segment(subscriber)}", query=self._named({}))
         )

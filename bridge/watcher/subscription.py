@@ -9,13 +9,15 @@ Rule 1: an agent that joins after the cursor has moved reads its own backlog, an
         is subscribed. Later tickets come through the connection, earlier ones are in the
         backlog.
 Rule 2: another process may receive under the same name (a supervisor started twice). Then
-        nothing is unsubscribed, because the agents may belong to that process. Nothing is
-        unsubscribed either before the broker counts us. A supervisor that has subscribed but
-        not yet connected cannot be told from a stale one. If it was taken for a stale one, it
-        subscribes again when its connection has held. The intake ignores tickets of agents
+        nothing is unsubscribed, because the agents may belong to that process. Each process
+        sends its own watcher name, so the broker reports how many others receive. An older
+        broker reports one count of all, from which our own connection is subtracted.
+Rule 3: nothing is unsubscribed before the broker counts us. A supervisor that has subscribed
+        but not yet connected cannot be told from a stale one. If it was taken for a stale one,
+        it subscribes again when its connection has held. The intake ignores tickets of agents
         that are not ours.
-Rule 3: a refusal concerns one agent. It is tried again, and the others go on.
-Rule 4: agents that another run subscribed are subscribed again, once, so that the broker
+Rule 4: a refusal concerns one agent. It is tried again, and the others go on.
+Rule 5: agents that another run subscribed are subscribed again, once, so that the broker
         records them as ours too. While other processes receive under a name, the broker
         removes only the subscriptions that belonged to an ended process alone.
 """
@@ -25,10 +27,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
-from typing import Callable
+from typing import Callable, NamedTuple
 
 from bridge.backoff import full_jitter
 from bridge.client.broker import BrokerClient
+from bridge.client.broker_requests import Json
 from bridge.errors import BrokerUnreachable, PeerError, Refused
 from bridge.settings import WatcherSettings
 from bridge.tasks import within
@@ -37,6 +40,14 @@ from bridge.watcher.tiers import Tier
 from bridge.watcher.transport.base import UNFIT_STATUSES
 
 log = logging.getLogger("bridge.watcher")
+
+
+class _Listed(NamedTuple):
+    """What the broker says of our name."""
+
+    agents: set[str]
+    own: set[str]  # those that we subscribed; all of them if the broker records no owners
+    others: int | None  # other processes that receive under the name; None = not known
 
 
 class Subscription:
@@ -118,61 +129,67 @@ class Subscription:
                 self._dropped.add(agent)
             self._dropped.difference_update(self._recipients)
             connection = self._receiving(), self._held
-            listed, own, receivers = await self._list()
+            listed = await self._list()
             # True if the broker has surely counted our present connection.
             is_sure = connection[0] is not None and connection == (self._receiving(), self._held)
             done = await self._each(
                 self._join,
-                own,
+                listed.own,
                 [
                     agent
                     for agent, arrivals in self._recipients.items()
-                    if agent not in listed or self._joined.get(agent) is not arrivals
+                    if agent not in listed.agents or self._joined.get(agent) is not arrivals
                 ],
             )
             done += await self._each(
                 self._own,
-                own,
-                [agent for agent in self._joined if agent in listed and agent not in own],
+                listed.own,
+                [
+                    agent
+                    for agent in self._joined
+                    if agent in listed.agents and agent not in listed.own
+                ],
             )
-            if is_sure and receivers is not None and not self._finds_company(receivers):
-                # Of two processes that poll, the broker may count only one. Then only agents
-                # that were ours are unsubscribed.
-                is_counted = connection[0] is Tier.STREAM
-                done += await self._each(
-                    self._leave,
-                    listed,
-                    [
-                        agent
-                        for agent in listed
-                        if agent not in self._recipients and (is_counted or agent in self._dropped)
-                    ],
-                )
+            if is_sure:
+                stale = self._stale(listed, connection[0])
+                done += await self._each(self._leave, listed.agents, stale)
             return all(done)
 
-    async def _list(self) -> tuple[set[str], set[str], int | None]:
-        """The name's agents, those of them that we subscribed, and the number of receivers.
+    def _stale(self, listed: _Listed, tier: Tier | None) -> list[str]:
+        """The agents to unsubscribe, while we receive on `tier` (rules 2 and 3)."""
+        if listed.others is None or self._finds_company(listed.others):
+            return []
+        # Where no stream passes, another process may poll. The broker does not count plain polls,
+        # and an older one counts one of several long-polls. So only agents that were ours go.
+        is_counted = tier is Tier.STREAM
+        return [
+            agent
+            for agent in listed.agents
+            if agent not in self._recipients and (is_counted or agent in self._dropped)
+        ]
 
-        The number is None if the broker does not report it. If the broker records no owners, all
-        agents count as ours.
-        """
+    async def _list(self) -> _Listed:
         try:
             answer = await self._client.subscriber(self._name)
         except Refused as error:
             if error.status in UNFIT_STATUSES:
-                return set(), set(), None
+                return _Listed(set(), set(), None)
             raise
-        receivers = answer.get("receivers")
         agents, own = (
             set(found) if isinstance(found, list) else None
             for found in (answer.get("agents"), answer.get("own"))
         )
         listed = agents or set()
-        return (
-            listed,
-            listed if own is None else own,
-            receivers if isinstance(receivers, int) else None,
-        )
+        return _Listed(listed, listed if own is None else own, self._others_in(answer))
+
+    def _others_in(self, answer: Json) -> int | None:
+        """How many other processes receive under the name."""
+        others, receivers = answer.get("others"), answer.get("receivers")
+        if isinstance(others, int):
+            return others
+        if isinstance(receivers, int):  # an older broker: our own connection is in the count
+            return receivers - int(self._receiving() not in (None, Tier.POLL))
+        return None
 
     async def _each(
         self, step: Callable[[str, bool], Awaitable[bool]], listed: set[str], agents: Iterable[str]
@@ -222,10 +239,8 @@ class Subscription:
         self._dropped.discard(agent)
         return True
 
-    def _finds_company(self, receivers: int) -> bool:
-        # How many of the receivers are ourselves.
-        own = int(self._receiving() not in (None, Tier.POLL))
-        has_company = receivers > own
+    def _finds_company(self, others: int) -> bool:
+        has_company = others > 0
         if has_company and not self._has_company:
             log.warning(
                 "another process receives under the same name: both go on, and no ticket is typed "

@@ -70,6 +70,30 @@ def test_the_receivers_of_a_name_are_its_streams_and_long_polls(broker, three):
     wait_until(lambda: show(broker, name)["receivers"] == 0, "none is counted")
 
 
+def test_a_watcher_is_told_how_many_other_processes_receive(broker, three):
+    """Two connections of one process count once, and so do all that send no name."""
+    name = three[0]
+
+    def others(watcher):
+        answer = broker.ask("GET", f"/subscribers/{name}?watcher={watcher}")
+        assert set(answer.json) == {"subscriber", "agents", "receivers", "own", "others"}
+        return answer.json["others"]
+
+    path = f"/tickets/stream?subscriber={name}"
+    with broker.stream(f"{path}&watcher=one") as first, broker.stream(f"{path}&watcher=one") as two:
+        first.read_block(), two.read_block()
+        assert (others("one"), others("two")) == (0, 1) and show(broker, name)["receivers"] == 2
+        with broker.line() as line, broker.stream(path) as older, broker.stream(path) as oldest:
+            older.read_block(), oldest.read_block()
+            poll_path = f"/subscribers/{name}/tickets/pending?waitMs=300&watcher=two"
+            line.request("GET", poll_path)
+            wait_until(lambda: others("one") == 2, "the poller and the older ones")
+            assert line.read_answer().json == []
+            assert (others("one"), others("two")) == (2, 2), "it is about to poll again"
+        wait_until(lambda: others("one") == 1, "the end of the older ones")
+    wait_until(lambda: others("two") == 0, "the end of all streams")
+
+
 def test_a_poll_returns_the_tickets_of_all_agents_in_the_order_of_seq(broker, three):
     name, one, other, strange = three
     for number in range(6):

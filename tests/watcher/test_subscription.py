@@ -24,8 +24,18 @@ def served(tmp_path_factory):
         yield running
 
 
+def without_others(method):
+    """`BrokerClient.subscriber` as an older broker answers it: a count, and not whose."""
+
+    async def ask_older(*given):
+        return {key: told for key, told in (await method(*given)).items() if key != "others"}
+
+    return ask_older
+
+
+@pytest.mark.parametrize("is_older", [False, True], ids=["by-identity", "by-count"])
 def test_stale_subscriptions_are_removed_unless_another_process_receives_under_the_name(
-    served, caplog
+    served, caplog, monkeypatch, is_older
 ):
     async def scenario():
         name, old, new, theirs = (new_name() for _ in range(4))
@@ -43,6 +53,43 @@ def test_stale_subscriptions_are_removed_unless_another_process_receives_under_t
                 await wait_for(lambda: crew.taken(theirs) == sent, "the other's ticket")
             # The subscription is kept for a restart. The next supervisor that connects removes it.
             await wait_subscribed(served, name, new, theirs)
+
+    if is_older:
+        monkeypatch.setattr(BrokerClient, "subscriber", without_others(BrokerClient.subscriber))
+    caplog.set_level("INFO", "bridge.watcher")
+    asyncio.run(scenario())
+
+
+def test_an_own_connection_that_the_broker_still_counts_is_no_other_process(served, caplog):
+    """A stream that broke may stay open at the broker for a while, beside the new one."""
+
+    async def scenario():
+        name, old, mine = (new_name() for _ in range(3))
+        await ask(served, f"/agents/{old}/subscribe", "POST", {"subscriber": name})
+        async with supervising(served.url, Crew(), [mine], name, tier_holds=3000) as supervisor:
+            path = f"/tickets/stream?subscriber={name}&watcher={supervisor._watcher}"
+            with served.stream(path) as broken:
+                broken.read_block()
+                await wait_subscribed(served, name, old, mine)
+                await wait_subscribed(served, name, mine)
+
+    caplog.set_level("INFO", "bridge.watcher")
+    asyncio.run(scenario())
+    assert "another process receives" not in caplog.text
+
+
+def test_a_process_that_sends_no_identity_is_another_one(served, caplog):
+    async def scenario():
+        name, old, mine = (new_name() for _ in range(3))
+        await ask(served, f"/agents/{old}/subscribe", "POST", {"subscriber": name})
+        with served.stream(f"/tickets/stream?subscriber={name}") as older:
+            older.read_block()
+            async with supervising(served.url, Crew(), [mine], name):
+                await wait_for(
+                    lambda: "another process receives under the same name" in caplog.text,
+                    "the warning",
+                )
+                await wait_subscribed(served, name, old, mine)
 
     caplog.set_level("INFO", "bridge.watcher")
     asyncio.run(scenario())

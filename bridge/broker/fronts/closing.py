@@ -15,7 +15,8 @@ import asyncio
 import logging
 
 from bridge.broker.answers import problem
-from bridge.broker.fronts.reading import ReadState, RequestReader
+from bridge.broker.fronts.connection_state import ConnectionEvent, ConnectionState
+from bridge.broker.fronts.reading import RequestReader
 from bridge.broker.fronts.responses import encode_reply
 from bridge.broker.fronts.server_context import ServerContext
 from bridge.broker.fronts.write_progress import WriteProgress
@@ -51,7 +52,7 @@ class Closing(RequestReader):
 
     def _linger(self) -> None:
         """Close once the peer has read the answer (rule 1)."""
-        self.state = ReadState.LINGERING
+        self._move(ConnectionEvent.FINISH)
         self.deadline = self._monotonic() + LINGER
         if self._has_eof or self._transport.is_closing():
             self._transport.close()
@@ -73,9 +74,9 @@ class Closing(RequestReader):
             ):
                 log.info("write deadline passed, the peer reads nothing")
                 self.abort()
-        elif now < self.deadline or self._has_more:
+        elif now < self.deadline or self.state is ConnectionState.QUEUED:
             return
-        elif self.state is ReadState.READING and self._stage is not RequestStage.IDLE:
+        elif self.state is ConnectionState.READING and self._stage is not RequestStage.IDLE:
             part = "head" if self._stage is RequestStage.HEAD else "body"
             self._refuse(PeerError(408, f"the request's {part} did not arrive whole in time"))
         elif self._transport.is_closing():

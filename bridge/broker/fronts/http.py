@@ -1,8 +1,9 @@
 """One HTTP/1.1 connection: requests in, answers out, in the same order.
 
-    reading ──whole request──► answering ──answered──► reading | closing
-                                   └──EventStream──► streaming ──► closed
-    a Download, or an error of the peer ──► lingering: the answer is sent, input is discarded
+    whole request (reading.py) ──► handler ──► Answer ──► one write, a stream or a file
+                                                    └──► later: a commit, a long-poll, Steps
+
+What the connection does at a time is its state (connection_state.py).
 
 Rule 1: one request at a time. Pipelined requests wait in the parser (reading.py).
 Rule 2: no task and no timer per connection. A deadline is a number that the
@@ -30,11 +31,16 @@ from bridge.broker.answers import (
 )
 from bridge.broker.fronts.access_log import ID
 from bridge.broker.fronts.closing import Closing
+from bridge.broker.fronts.connection_state import (
+    OUTLIVES_EOF,
+    ConnectionEvent,
+    ConnectionState,
+)
 from bridge.broker.fronts.cors import cors_headers, options_reply
 from bridge.broker.fronts.download import FileSender
 from bridge.broker.fronts.loop_budget import LARGE
 from bridge.broker.fronts.outbox import StreamOutbox
-from bridge.broker.fronts.reading import FOREVER, ReadState
+from bridge.broker.fronts.reading import FOREVER
 from bridge.broker.fronts.responses import encode_download_head, encode_reply, encode_stream_head
 from bridge.broker.fronts.server_context import ServerContext
 from bridge.broker.fronts.write_progress import WriteProgress
@@ -54,6 +60,12 @@ class HttpConnection(Closing):
     It keeps `writer`, because the writer's finaliser would close the transport.
     """
 
+    # Each belongs to a state, and is set when that begins.
+    _outbox: StreamOutbox  # STREAMING
+    _sending: FileSender  # DOWNLOADING
+    _stop_waiting: Callable[[], None]  # WAITING
+    _finish_waiting: Callable[[], None]  # WAITING
+
     def __init__(
         self, house: ServerContext, writer: asyncio.StreamWriter, loop: asyncio.AbstractEventLoop
     ) -> None:
@@ -61,17 +73,13 @@ class HttpConnection(Closing):
         self._loop, self._writer = loop, writer
         self._request: Request | None = None
         self._races = 0  # of the request
-        self._outbox: StreamOutbox | None = None
-        self._sending: FileSender | None = None
-        self._stop_waiting: Callable[[], None] | None = None
         house.connections.add(self)
         house.timed.add(self)
         house.services.metrics.connections_open += 1
 
     def eof_received(self) -> bool:
         """The peer sends no more. It may still read the answers to what it has sent."""
-        is_answering = self.state is ReadState.ANSWERING and self._stop_waiting is None
-        if is_answering or self._has_more:
+        if self.state in OUTLIVES_EOF:
             self._has_eof = True
             return True
         return False
@@ -79,7 +87,7 @@ class HttpConnection(Closing):
     # Hot: once per request.
     def _answer_request(self, request: Request) -> None:
         self._request, self._races = request, 0
-        self.state = ReadState.ANSWERING
+        self._move(ConnectionEvent.REQUEST)
         self._stage = RequestStage.IDLE  # the next request begins its own deadline
         self.deadline = FOREVER
         if len(request.body) > LARGE:
@@ -93,7 +101,7 @@ class HttpConnection(Closing):
         def answer() -> None:
             self._late_bytes = 0
             self._note_held()
-            if self.state is ReadState.ANSWERING and not self._transport.is_closing():
+            if self.state is ConnectionState.ANSWERING and not self._transport.is_closing():
                 self._give(self._guarded(self._dispatch, request))
                 self._go_on()
 
@@ -145,12 +153,12 @@ class HttpConnection(Closing):
 
     def _step(self, steps: Steps) -> None:
         # If this is false, the peer is gone.
-        if self.state is ReadState.ANSWERING and not self._transport.is_closing():
+        if self.state is ConnectionState.ANSWERING and not self._transport.is_closing():
             self._give(self._guarded(lambda: next(steps.parts) or steps))
             self._go_on()
 
     def _on_disk(self, reply: Response, commit: Commit) -> None:
-        if self.state is ReadState.ANSWERING and not self._transport.is_closing():
+        if self.state is ConnectionState.ANSWERING and not self._transport.is_closing():
             error = commit.result()
             if error is None:
                 self._send(reply)
@@ -166,17 +174,18 @@ class HttpConnection(Closing):
         def stop() -> None:
             cancel()
             timer.cancel()
-            self._stop_waiting = None
             wait.on_end()
 
         def finish() -> None:
+            self._move(ConnectionEvent.WOKEN)
             stop()
             self._give(self._guarded(wait.answer))
             self._go_on()
 
         cancel = wait.join(finish)
         timer = self._loop.call_later(wait.seconds, finish)
-        self._stop_waiting, self.finish_waiting = stop, finish
+        self._stop_waiting, self._finish_waiting = stop, finish
+        self._move(ConnectionEvent.WAIT)
 
     def _send(self, reply: Response) -> None:
         house, request = self._house, self._request
@@ -209,13 +218,14 @@ class HttpConnection(Closing):
             self._linger()
             return
         # A peer that does not read its answers gets no further ones until it does.
-        self.state = ReadState.READING if self._stuck is None else ReadState.ANSWERING
+        self._move(ConnectionEvent.ANSWERED if self._stuck is None else ConnectionEvent.FULL)
 
     def _download(self, answer: Download) -> None:
         request, house, transport = self._request, self._house, self._transport
         assert request is not None
         counted = house.witness.answered(request, Response(200), transport)
         fields = counted + cors_headers(request, house.guard)
+        self._move(ConnectionEvent.DOWNLOAD)
         self._sending = FileSender(answer, transport, house.budget, self._note_held, self._linger)
         transport.write(encode_download_head(answer, int(house.services.clock.wall()), fields))
         self._sending.start(request.method == "HEAD")
@@ -232,7 +242,7 @@ class HttpConnection(Closing):
             self._transport.write(head)
             self._linger()
             return
-        self.state = ReadState.STREAMING
+        self._move(ConnectionEvent.STREAM)
         self._request = None
         house.timed.discard(self)
         deadline = house.services.settings.write_deadline / 1000
@@ -247,55 +257,59 @@ class HttpConnection(Closing):
     def pause_writing(self) -> None:
         self._stuck = WriteProgress(self._monotonic(), self._transport.get_write_buffer_size())
         self._house.timed.add(self)
-        if self._outbox is not None:
+        if self.state is ConnectionState.STREAMING:
             self._outbox.is_full = True
-        elif self._sending is not None:
+        elif self.state is ConnectionState.DOWNLOADING:
             self._sending.is_full = True
 
     def resume_writing(self) -> None:
         self._stuck = None
-        if self._outbox is not None:
+        if self.state is ConnectionState.STREAMING:
             self._house.timed.discard(self)
         # Not at once: this runs inside the transport's own write. If a write from here failed, the
         # transport would end twice.
         self._loop.call_soon(self._write_on)
 
     def _write_on(self) -> None:
-        if self.state is ReadState.CLOSED or self._stuck is not None:
+        if self._stuck is not None:
             return
-        if self._outbox is not None:
+        if self.state is ConnectionState.STREAMING:
             self._outbox.drained()
-        elif self._sending is not None:
+        elif self.state is ConnectionState.DOWNLOADING:
             self._sending.drained()
-        elif self.state is ReadState.ANSWERING and self._request is None:
-            self.state = ReadState.READING
+        elif self.state is ConnectionState.UNREAD:
+            self._move(ConnectionEvent.ROOM)
             self._go_on()
 
     def drain(self) -> None:
         """The broker is stopping: end waiting polls and streams, but let requests finish."""
-        if self._outbox is not None and self._outbox.subscriber is not None:
-            self._outbox.subscriber.end()
-        elif self._stop_waiting is not None:
-            self.finish_waiting()
-        elif self.state is ReadState.LINGERING or (self._is_idle and self._idle_for() >= ASKING):
+        if self.state is ConnectionState.STREAMING:
+            self._outbox.end()
+        elif self.state is ConnectionState.WAITING:
+            self._finish_waiting()
+        elif self.state is ConnectionState.LINGERING or self._idle_for() >= ASKING:
             self._transport.close()
 
     def _idle_for(self) -> float:
-        return self._monotonic() - (self.deadline - self._house.patience[RequestStage.IDLE])
+        """The seconds since it has begun to wait for a request; 0 if it does not."""
+        since = self.waits_since
+        if since is None or self._stage is not RequestStage.IDLE:
+            return 0.0
+        return self._monotonic() - since
 
     def connection_lost(self, error: Exception | None) -> None:
-        house = self._house
-        self.state = ReadState.CLOSED
+        house, before = self._house, self.state
+        self._move(ConnectionEvent.LOST)
         house.connections.discard(self)
         house.timed.discard(self)
         house.waiting.pop(self, None)
         house.held.note(self, 0)
         house.services.metrics.connections_open -= 1
-        if self._stop_waiting is not None:
+        if before is ConnectionState.WAITING:
             self._stop_waiting()
-        if self._sending is not None:
+        elif before is ConnectionState.DOWNLOADING:
             self._sending.close()
-        if self._outbox is not None:
+        elif before is ConnectionState.STREAMING:
             house.services.metrics.stream_closed(
                 error is not None or self._is_cut, house.services.clock.monotonic()
             )

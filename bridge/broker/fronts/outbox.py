@@ -146,6 +146,11 @@ class StreamOutbox:
         if self.subscriber is not None and not self.is_closed:
             self.subscriber.catch_up()
 
+    def end(self) -> None:
+        """The broker is stopping: the subscriber ends the stream."""
+        if self.subscriber is not None:
+            self.subscriber.end()
+
     def finish(self) -> None:
         """End the stream cleanly: send the last chunk, and close when all bytes are sent."""
         if not self.is_closed:

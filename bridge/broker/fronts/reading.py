@@ -11,8 +11,13 @@ Rule 2: a deadline runs only while the connection waits for its peer.
 from __future__ import annotations
 
 import asyncio
-import enum
 
+from bridge.broker.fronts.connection_state import (
+    HOLDS_INPUT,
+    NEXT_STATE,
+    ConnectionEvent,
+    ConnectionState,
+)
 from bridge.broker.fronts.server_context import ServerContext
 from bridge.errors import PeerError
 from bridge.wire.request import Request, RequestParser, RequestStage
@@ -22,14 +27,6 @@ CHUNK_MOVES = 600  # 200 chunks: a millisecond of the loop
 FOREVER = float("inf")
 
 
-class ReadState(enum.Enum):
-    READING = "reading"
-    ANSWERING = "answering"
-    STREAMING = "streaming"
-    LINGERING = "lingering"
-    CLOSED = "closed"
-
-
 class RequestReader(asyncio.BufferedProtocol):
     """A subclass adds `_answer_request`, `_refuse` and `cut`."""
 
@@ -37,10 +34,10 @@ class RequestReader(asyncio.BufferedProtocol):
         self._house, self._transport = house, transport
         self._monotonic = house.services.clock.monotonic
         self._parser = RequestParser(house.limits, CHUNK_MOVES)
-        self._has_eof = self._is_queued = False
+        self._has_eof = False  # the peer has sent its end
         self._noted = 0  # the held_bytes that `house.held` was last given
         self._late_bytes = 0  # of a complete request that waits for its turn of the loop
-        self.state = ReadState.READING
+        self.state = ConnectionState.READING
         self.deadline = 0.0
         self._stage = RequestStage.IDLE
         self._set_stage(RequestStage.IDLE)
@@ -55,18 +52,9 @@ class RequestReader(asyncio.BufferedProtocol):
         """End the connection at once; unread bytes are lost."""
         raise NotImplementedError
 
-    @property
-    def _has_more(self) -> bool:
-        """Is there a request that waits for its turn of the loop?"""
-        return self._is_queued and self.state is ReadState.READING
-
-    @property
-    def _is_idle(self) -> bool:
-        return (
-            self.state is ReadState.READING
-            and self._stage is RequestStage.IDLE
-            and not self._is_queued
-        )
+    # Hot: twice per request.
+    def _move(self, event: ConnectionEvent) -> None:
+        self.state = NEXT_STATE[self.state, event]
 
     def get_buffer(self, sizehint: int) -> memoryview:
         # All connections share one buffer: the loop fills it and calls buffer_updated in one step.
@@ -77,12 +65,11 @@ class RequestReader(asyncio.BufferedProtocol):
     # Hot: once per request.
     def buffer_updated(self, nbytes: int) -> None:
         data = bytes(self._house.receive_buffer[:nbytes])
-        if self.state is not ReadState.READING and self.state is not ReadState.ANSWERING:
-            return
-        self._parser.feed(data)
-        if self.state is ReadState.READING and not self._is_queued:
+        if self.state is ConnectionState.READING:
+            self._parser.feed(data)
             self._read_on()
-        else:
+        elif self.state in HOLDS_INPUT:
+            self._parser.feed(data)
             if self._parser.held_bytes > self._house.limits.head_max:
                 self._transport.pause_reading()
             self._note_held()
@@ -104,26 +91,26 @@ class RequestReader(asyncio.BufferedProtocol):
     # Hot: once per request.
     def _go_on(self) -> None:
         """An answer was sent. Answer the next request, if one has arrived meanwhile."""
-        if self.state is ReadState.READING and self._parser.is_empty:
-            self._need_more()
-        else:
-            self._read_on()
+        if self.state is ConnectionState.READING:
+            if self._parser.is_empty:
+                self._need_more()
+            else:
+                self._read_on()
 
     def _queue(self) -> None:
-        if not self._is_queued:
-            self._is_queued = True
-            self._note_held()
-            self._house.budget.queue(self._take_turn)
+        self._move(ConnectionEvent.DEFER)
+        self._note_held()
+        self._house.budget.queue(self._take_turn)
 
     def _take_turn(self) -> None:
-        self._is_queued = False
+        if self.state is ConnectionState.CLOSED:
+            return
+        self._move(ConnectionEvent.TURN)
         if not self._transport.is_closing() and self._read_one():
             self._queue()
 
     def _read_one(self) -> bool:
         """Answer the next request, or parse a part of it. Return whether there is more to do."""
-        if self.state is not ReadState.READING:
-            return False
         try:
             request = self._parser.take_request()
         except PeerError as error:
@@ -135,7 +122,7 @@ class RequestReader(asyncio.BufferedProtocol):
             self._need_more()
             return False
         self._answer_request(request)
-        return self.state is ReadState.READING
+        return self.state is ConnectionState.READING
 
     def _need_more(self) -> None:
         stage = self._parser.stage
@@ -159,14 +146,14 @@ class RequestReader(asyncio.BufferedProtocol):
 
     def _note_held(self) -> None:
         held = self.held_bytes
-        if held != self._noted and self.state is not ReadState.CLOSED:
+        if held != self._noted and self.state is not ConnectionState.CLOSED:
             self._noted = held
             self._house.held.note(self, held)
 
     @property
     def waits_since(self) -> float | None:
         """Since when it waits for its peer; None while it is answered or streams."""
-        if self.state is not ReadState.READING or self._is_queued:
+        if self.state is not ConnectionState.READING:
             return None
         return self.deadline - self._house.patience[self._stage]
 

@@ -36,15 +36,17 @@ def show_subscriber(call: Call) -> Answer:
     services, name = call.services, call.name
     check_id(name, "subscriber")
     subscriptions, watcher = services.subscriptions, watcher_in(decode_query(call.request.query))
+    now = services.clock.monotonic()
     content = {
         "subscriber": name,
         "agents": sorted(subscriptions.agents(name)),
-        "receivers": subscriptions.receivers(name, services.clock.monotonic()),
+        "receivers": subscriptions.receivers(name, now),
     }
     if watcher:
         content["own"] = sorted(
             agent for subscriber, agent in subscriptions.owned(watcher) if subscriber == name
         )
+        content["others"] = subscriptions.others(name, watcher, now)
     return json_reply(200, content)
 
 
@@ -57,12 +59,13 @@ def pending_of_subscriber(call: Call) -> Answer:
     services.watchers.note(poll.watcher, LINGER if poll.wait_ms else POLL_WINDOW)
     answer = partial(_backlogs, services, name, poll)
     if poll.wait_ms:
-        services.subscriptions.polled(name, services.clock.monotonic())
+        services.subscriptions.polled(name, poll.watcher, services.clock.monotonic())
     if not poll.wait_ms or _has_any(services, name, poll.after):
         return answer()
     has_any = partial(_has_any, services, name, poll.after)  # the name's agents may change
-    waiters = services.hub.polls.by_subscriber
-    return wait_for_poll(services, poll, partial(waiters.wait_until, name, has_any), answer)
+    subscriptions, monotonic = services.subscriptions, services.clock.monotonic
+    join = partial(subscriptions.wait, name, poll.watcher, monotonic, has_any)
+    return wait_for_poll(services, poll, join, answer)
 
 
 def _backlogs(services: Services, name: str, poll: PollQuery) -> Response:
