@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from bridge.broker.hub import Hub
-from bridge.broker.journal.base import AgentRow, Commit, Journal, Record
+from bridge.broker.journal.base import Commit, Journal, Record, RegistrationRow
 from bridge.broker.metrics.watcher_reports import Reported
 from bridge.broker.watchers import Watchers
 from bridge.ticket import Agent
@@ -90,7 +90,7 @@ class Registry:
 
         `registration` is the agent as JSON.
         """
-        row = AgentRow(agent_id, registration)
+        row = RegistrationRow(agent_id, registration)
         commit = self._journal.propose(Record(agents=(row,), heads=(self.head(agent_id),)))
         if agent is not None:
             self._weigh(agent_id, weight)  # at once: a burst must not slip past the bound

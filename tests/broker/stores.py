@@ -7,12 +7,12 @@ import asyncio
 from bridge.broker.body import encode_text
 from bridge.broker.entry import Entry
 from bridge.broker.journal.base import (
-    AgentRow,
     BirthRow,
     ChangeRow,
     Commit,
     Journal,
     Record,
+    RegistrationRow,
     SubscriptionRow,
 )
 from bridge.broker.journal.sqlite import SqliteJournal
@@ -52,7 +52,7 @@ def change(journal: Journal, changed: ChangeRow) -> Commit:
 
 
 def put_agent(journal: Journal, agent_id: str, registration: str | None) -> Commit:
-    return journal.propose(Record(agents=(AgentRow(agent_id, registration),)))
+    return journal.propose(Record(agents=(RegistrationRow(agent_id, registration),)))
 
 
 def put_subscription(

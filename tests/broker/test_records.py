@@ -12,7 +12,7 @@ import pytest
 from virtual_clock import run
 
 from bridge.broker.entry import NEW, Entry
-from bridge.broker.journal.base import AgentRow, BirthRow, Commit, Record, SubscriptionRow
+from bridge.broker.journal.base import BirthRow, Commit, Record, RegistrationRow, SubscriptionRow
 from bridge.broker.journal.group_commit import Group
 from bridge.broker.ledger import NewTicket
 from bridge.broker.transitions import acknowledged, replied
@@ -100,7 +100,7 @@ def test_a_group_takes_all_rows_of_a_record_or_none(full):
         group.add(row(1))
         setattr(group, full, NoRoom(getattr(group, full)))
         change = change_of(entry_of(row(2)), acknowledged(NEW, "w", {}, WALL_MS))
-        agent, subscription = AgentRow("ann", "{}"), SubscriptionRow("sup", "ann", 3)
+        agent, subscription = RegistrationRow("ann", "{}"), SubscriptionRow("sup", "ann", 3)
         with pytest.raises(MemoryError):
             group.add(Record([row(2)], [change], [agent], [subscription]))
         assert len(group) == 1 and group.births == [row(1)]

@@ -124,7 +124,7 @@ class ChangeRow(NamedTuple):
     seq: int
 
 
-class AgentRow(NamedTuple):
+class RegistrationRow(NamedTuple):
     """An agent's registration as JSON. None removes it."""
 
     agent_id: str
@@ -144,7 +144,7 @@ class Record(NamedTuple):
 
     births: Sequence[BirthRow] = ()
     changes: Sequence[ChangeRow] = ()
-    agents: Sequence[AgentRow] = ()
+    agents: Sequence[RegistrationRow] = ()
     subscriptions: Sequence[SubscriptionRow] = ()
     # What each change was decided on, and then each agent's row: the newest state at that time.
     heads: Sequence[TicketState | Agent | None] = ()

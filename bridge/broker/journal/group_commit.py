@@ -23,12 +23,12 @@ from collections import deque
 from typing import Any, Callable
 
 from bridge.broker.journal.base import (
-    AgentRow,
     BirthRow,
     ChangeRow,
     Commit,
     Commits,
     Proposal,
+    RegistrationRow,
     SubscriptionRow,
 )
 from bridge.errors import StoreBusy
@@ -44,7 +44,7 @@ class Group:
     def __init__(self, commit: Commit, epoch: int) -> None:
         self.births: list[BirthRow] = []
         self.changes: list[ChangeRow] = []
-        self.agents: list[AgentRow] = []
+        self.agents: list[RegistrationRow] = []
         self.subscriptions: list[SubscriptionRow] = []
         self.commit = commit
         self.epoch = epoch  # the number of failures that were known when it was begun
