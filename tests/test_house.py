@@ -276,3 +276,18 @@ def test_a_class_name_names_one_thing():
             if isinstance(node, ast.ClassDef):
                 found.setdefault(node.name, []).append(name)
     assert not {name: places for name, places in found.items() if len(places) > 1}
+
+
+# One module for each command, and the modules of the top level: their names say it.
+WITHOUT_A_MAP = {"bridge", "bridge.cli.commands"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in FILES if FILES[name].name == "__init__.py" and name not in WITHOUT_A_MAP],
+)
+def test_the_docstring_of_a_package_is_its_map(name):
+    folder, text = FILES[name].parent, ast.get_docstring(TREES[name]) or ""
+    modules = {path.name for path in folder.glob("*.py")} - {"__init__.py"}
+    folders = {path.parent.name + "/" for path in folder.glob("*/__init__.py")}
+    assert not {each for each in modules | folders if each not in text}

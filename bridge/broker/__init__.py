@@ -26,6 +26,7 @@
                   subscriber.py     one open stream
                   reply_stream.py   one awaited reply, as a stream
                   subscriptions.py  which agents a shared stream carries
+                  receivers.py      which processes receive under a name
                   due.py            what a stream has still to send, in order
                   pace.py           long work in pieces, by time
                   waiters.py        callbacks by key
