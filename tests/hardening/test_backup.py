@@ -143,9 +143,9 @@ def test_the_command_replaces_no_file_and_leaves_none_behind(start, tmp_path):
     (folder / "link").symlink_to(folder / "nowhere")
     (folder / "other.part").write_text("precious too")
     for name, word in [
-        ("mine", "mine is there already"),
-        ("link", "link is there already"),
-        ("other", "other.part is there already"),
+        ("mine", "mine exists already"),
+        ("link", "link exists already"),
+        ("other", "other.part exists already"),
         ("none/copy.db", "No such file"),
     ]:
         status, _, said = run(broker, name, folder)

@@ -26,6 +26,7 @@ from bridge.broker.metrics.timeline import ACKNOWLEDGE_HOP, DELIVERY_TIME, INJEC
 from bridge.broker.services import Services
 from bridge.broker.survey import count_tiers, find_waiting, sum_reports
 
+PART_SIZE = 16384  # characters of a family; some 250 samples
 # A family with its samples, or None between two parts of the work.
 Filled = Iterator[Optional[tuple[Family, Iterable[Sample]]]]
 GAUGED = {
@@ -45,12 +46,13 @@ def metrics(call: Call) -> Answer:
 
 
 def _exposed(services: Services) -> Iterator[Response | None]:
-    """A family of 1,000 agents takes 2 ms, so each is a part."""
+    """A family of 1,000 agents takes 2 ms, so a large family ends a part."""
     told: list[str] = []
     for filled in _families(services):
         if filled is not None:
             told.append(exposition(*filled))
-        yield None
+        if filled is None or len(told[-1]) > PART_SIZE:
+            yield None
     yield Response(200, "".join(told).encode(), TEXT)
 
 
