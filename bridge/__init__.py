@@ -7,9 +7,10 @@
     tmux/     the main sink: types into a pane when the pane is ready
     doctor/   checks whether the machine has everything that bridge needs
     bench/    measures pushing against polling, and the load that a broker takes
-    cli/      one file per family of commands; the only place that prints and exits
+    cli/      one file per command; the only place that prints and exits
+    settings/ every setting: default, unit, range, environment variable
 
-README has the long version: map, words, decisions.
+DESIGN.md has the map and the words, DECISIONS.md the reasons, HTTP_API.md the wire.
 """
 
 __version__ = "0.2.0"

@@ -1,7 +1,7 @@
 """Two values of the wire: a ticket (one message for one agent) and an agent.
 
 `Ticket.from_json` reads what a broker sent: a watcher and the commands use it.
-`to_json` gives the dict of WIRE's Ticket (keys in camelCase). A Ticket is frozen.
+`to_json` gives the Ticket of HTTP_API.md as a dict (keys in camelCase). A Ticket is frozen.
 
 The broker does not use Ticket. It holds an Entry (broker/entry.py), and encodes the
 same fields once, from a template (broker/ledger.py). The tests hold the template
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from bridge.errors import PeerError
 
-ID_MAX = 128  # characters, WIRE rule 7
+ID_MAX = 128  # characters
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, lone surrogates
 # Characters without width or visible effect: soft hyphen, zero-width space and joiners, word
 # joiner, BOM.

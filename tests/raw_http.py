@@ -2,7 +2,7 @@
 
     Line           one connection: send bytes, read a response, or see that the peer has closed
     Answer         one response: status, fields in order, body
-    EventStream    the blocks between blank lines (WHATWG HTML 9.2, as far as WIRE.md uses it)
+    EventStream    the blocks between blank lines (WHATWG HTML 9.2, as far as the broker uses it)
 
 It shares no code with bridge, so that one mistake cannot hide in both.
 """

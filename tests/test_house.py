@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import pathlib
+import re
 import sys
 
 import pytest
@@ -291,3 +292,16 @@ def test_the_docstring_of_a_package_is_its_map(name):
     modules = {path.name for path in folder.glob("*.py")} - {"__init__.py"}
     folders = {path.parent.name + "/" for path in folder.glob("*/__init__.py")}
     assert not {each for each in modules | folders if each not in text}
+
+
+def test_the_design_names_what_is_there():
+    """Each `folder/file.py` of DESIGN.md is a file, and each `file.py: name` stands in it."""
+    text = (HOUSE / "DESIGN.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w/]+\.py)(?:: (\w+))?`", text)
+    sources = [path.as_posix() for path in [*HOUSE.rglob("*.py"), *(ROOT / "tests").rglob("*.py")]]
+    wrong = []
+    for path, name in named:
+        found = [each for each in sources if each.endswith("/" + path)]
+        if not any(not name or name in pathlib.Path(each).read_text() for each in found):
+            wrong.append(f"{path}: {name}")
+    assert len(named) > 20 and not wrong

@@ -5,7 +5,7 @@
 
 Rule 1: a lost ticket is one that was accepted and never arrived. A send without an answer may
 have been accepted: it can arrive, and does not count as lost.
-Rule 2: within one connection a ticket arrives once (WIRE rule 4). After a reconnect a ticket
+Rule 2: within one connection a ticket arrives once. After a reconnect a ticket
 that is not yet acknowledged may arrive again: at least once.
 Rule 3: 21 bytes a ticket and 8 an answer, in every case.
 """

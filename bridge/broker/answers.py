@@ -1,10 +1,10 @@
 """The kinds of answer of a handler. A front turns them into bytes; no handler sees a connection.
 
-    Reply         this reply, now
-    OnDisk        this reply, when its change is on disk; 503 if the write fails. The request is
+    Response      this response, now
+    OnDisk        this response, when its change is on disk; 503 if the write fails. The request is
                   answered again if the change lost a race
     Wait          an answer after a callback, or when the time is up
-    Steps         a reply that is made in parts: it takes longer than one turn of the loop may
+    Steps         a response that is made in parts: it takes longer than one turn of the loop may
     Download      a file, as fast as the peer reads it
     EventStream   a stream that goes on
 
@@ -62,7 +62,7 @@ class Wait(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """Answer with the first Reply of `parts`. Each None before it ends a part of the work.
+    """Answer with the first Response of `parts`. Each None before it ends a part of the work.
 
     Parts of many answers take turns, so no lock and no open read may be held between two parts.
     """

@@ -133,7 +133,7 @@ class Entry:
         return fields
 
     def to_json(self) -> dict[str, Any]:
-        """The ticket with its present state (WIRE, Ticket)."""
+        """The ticket with its present state (HTTP_API.md, Ticket)."""
         fields, state = self.decoded(), self.state
         fields["status"] = state.status
         if state.updated_ms:

@@ -35,8 +35,8 @@ from bridge.broker.metrics.counters import Metrics
 from bridge.errors import PeerError
 from bridge.timestamp import rfc3339
 
-# WIRE's Ticket as it is accepted. One format step costs half as much as encoding a dict. A test
-# compares it with ticket.Ticket.
+# The Ticket of HTTP_API.md as it is accepted. One format step costs half as much as encoding a
+# dict. A test compares it with ticket.Ticket.
 TICKET = (
     '{"ticketId":%s,"seq":%d,"agentId":%s,"targetAgent":%s,"originAgent":%s,"payload":%s,'
     '"metadata":%s,"status":"pending","expectReply":%s,"timeoutMs":%d,"response":null,'
@@ -143,7 +143,7 @@ class Ledger:
     def repeated(self, agent_id: str, draft: NewTicket) -> tuple[Entry, Stored] | None:
         """The ticket that has the draft's id already; None if there is none.
 
-        Raises PeerError 409 if that is a ticket with other contents (WIRE rule 2).
+        Raises PeerError 409 if that is a ticket with other contents.
         """
         assert draft.ticket_id is not None
         # Also one that is being pruned: while its row exists, no other ticket can have the id.

@@ -1,4 +1,4 @@
-"""Rates of sends and replies, and room for pending tickets (WIRE rule 7).
+"""Rates of sends and replies, and room for pending tickets (HTTP_API.md, Bounds).
 
 All pending tickets are in memory, so their bytes are bounded, and each agent has a
 share of them. A stray ticket is one whose agent is neither registered nor received

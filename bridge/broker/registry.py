@@ -25,7 +25,7 @@ from bridge.broker.watchers import Watchers
 from bridge.ticket import Agent
 
 STALE_HEARTBEATS = 2.5  # as on the event stream
-POLL_WINDOW = 15.0  # seconds that a poll counts as presence on the debug pages (WIRE)
+POLL_WINDOW = 15.0  # seconds that a poll counts as presence on the debug pages
 NEVER = float("-inf")
 REPORTS_MAX = 8  # watchers of one agent whose reports are kept
 

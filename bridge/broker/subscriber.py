@@ -4,8 +4,8 @@
 
 Rule 1: a live stream is written to when tickets are published. Nothing is queued here.
 If its outbox is full, the stream is left to drain. Meanwhile it costs only a cursor, and
-it continues after the cursor when there is room again (WIRE rule 6).
-Rule 2: within one stream a ticket is sent once (WIRE rule 4), and due tickets are sent
+it continues after the cursor when there is room again.
+Rule 2: within one stream a ticket is sent once, and due tickets are sent
 in order of seq (due.py). An agent that is subscribed late has older tickets in its
 backlog than the stream has sent. Those come first.
 Rule 3: catching up is work in pieces (pace.py), of at most STEP tickets each. One turn

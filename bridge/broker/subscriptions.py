@@ -1,4 +1,4 @@
-"""Which agents a named shared stream carries, and what each is owed (WIRE, subscribe).
+"""Which agents a named shared stream carries, and what each is owed.
 
 Rule 1: `owed` is a seq. An agent's pending tickets up to it are sent on every new
 stream of the name, whatever the stream's cursor is. It is set when the agent is

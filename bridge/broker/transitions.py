@@ -35,7 +35,7 @@ def claimed(
 ) -> TicketState:
     """`watcher` holds the ticket for the lease. A second claim of the same watcher renews it.
 
-    Raises PeerError 409 (WIRE rule 5).
+    Raises PeerError 409.
     """
     if state.is_final:
         raise PeerError(

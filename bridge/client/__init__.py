@@ -4,7 +4,7 @@
     connection.py       one socket: bytes out, wire.response events in, deadlines
     http.py             HttpClient: one request -> one Answer; one request -> an EventStream
     broker_requests.py  BrokerRequests: a request whose answer is checked, or Refused
-    broker.py           BrokerClient: WIRE's request table as methods
+    broker.py           BrokerClient: the requests of HTTP_API.md as methods
     following.py        an event stream that is opened again after each break
     observation.py      overview, events and search results as values
 

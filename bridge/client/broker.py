@@ -1,4 +1,4 @@
-"""WIRE's request table as methods: each is one request; its answer is a value, or Refused.
+"""The requests of HTTP_API.md as methods: each is one request; its answer is a value, or Refused.
 
 Nothing here retries or stores anything. Callers that must not lose a ticket do. Only a wait
 that is longer than the broker allows for one request becomes several requests.
@@ -17,7 +17,7 @@ from bridge.client.observation import Overview, SearchPage
 from bridge.errors import Refused
 from bridge.ticket import Ticket
 
-WAIT_MAX = 60_000  # ms, the longest wait that the broker allows for one request (WIRE)
+WAIT_MAX = 60_000  # ms, the longest wait that the broker allows for one request
 REASON_MAX = 512  # characters; the broker keeps no more of a reason
 AGENTS_PAGE = 500  # agents of one answer: about 200 kB
 BACKUP_WAIT = 3600.0  # seconds that a broker has for a copy, as its own bound
@@ -30,12 +30,12 @@ class BrokerClient(BrokerRequests):
     # tickets
 
     async def send(self, agent: str, payload: object, **options: object) -> Json:
-        """POST /agents/{id}/send. Options are the camelCase keys of WIRE's table; None = absent."""
+        """POST /agents/{id}/send. Options are the camelCase keys of HTTP_API.md; None = absent."""
         body = {
             "payload": payload,
             **{name: value for name, value in options.items() if value is not None},
         }
-        again = "ticketId" in body  # the idempotency key, WIRE rule 2
+        again = "ticketId" in body  # the idempotency key
         return self._object(
             await self.request("POST", f"/agents/{segment(agent)}/send", body, again=again)
         )
@@ -147,7 +147,7 @@ class BrokerClient(BrokerRequests):
             if found or time.monotonic() >= deadline:
                 return [evidence if isinstance(evidence, dict) else {} for evidence in found]
 
-    # subscriptions: many agents under one name (WIRE, shared stream)
+    # subscriptions: many agents under one name (HTTP_API.md, GET /tickets/stream)
 
     async def subscribe(self, agent: str, subscriber: str) -> None:
         await self.request(

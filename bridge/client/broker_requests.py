@@ -1,4 +1,4 @@
-"""One request to a broker, and the check of its answer. BrokerClient adds WIRE's table.
+"""One request to a broker, and the check of its answer. BrokerClient has a method for each.
 
     request ─► Answer ─► Refused, unless 2xx
                   └─► a JSON object or a JSON list, else ConnectionLost

@@ -18,7 +18,7 @@ from bridge.errors import BrokerUnreachable, PeerError, Refused
 from bridge.settings import WatcherSettings
 from bridge.wire.sse import Event
 
-STALE_HEARTBEATS = 2.5  # WIRE, Event streams
+STALE_HEARTBEATS = 2.5  # HTTP_API.md, Event streams
 # 4xx statuses for which a retry may succeed. For a 5xx it may as well.
 PASSING = frozenset({408, 425, 429})
 

@@ -1,4 +1,4 @@
-"""Claims: "I am about to inject this one" (WIRE rule 5), and what the broker's answers mean.
+"""Claims: "I am about to inject this one", and what the broker's answers mean.
 
     200  it is ours for a while            404 of our broker       the ticket is gone: drop it
     409  another watcher holds it: wait    404 of the predecessor  no claims: go on without
@@ -118,7 +118,7 @@ class Leases:
     async def release(self) -> None:
         """Give back a claimed ticket that will not be delivered.
 
-        WIRE has no release. The shortest lease (1 ms) comes nearest to it.
+        The broker has no release. The shortest lease (1 ms) comes nearest to it.
         """
         if self._claimed is None or self._claimed.stage is not InboxStage.CLAIMED:
             return

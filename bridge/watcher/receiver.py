@@ -31,7 +31,7 @@ from bridge.settings import WatcherSettings
 from bridge.tasks import run_together
 from bridge.ticket import Ticket
 from bridge.watcher.backfill import Arrivals
-from bridge.watcher.tiers import Change, Ladder, Tier
+from bridge.watcher.tiers import Change, Tier, TierMachine
 from bridge.watcher.transport import Feed, Transport, make_transport
 
 log = logging.getLogger("bridge.watcher")
@@ -41,7 +41,7 @@ async def _nothing() -> None:
     return None
 
 
-class Intake:
+class Receiver:
     """Receives a feed's tickets for `recipients`, by agent. The mapping may change meanwhile."""
 
     def __init__(
@@ -57,7 +57,7 @@ class Intake:
         self._settings = settings
         self._before_open = before_open
         self._on_open = on_open
-        self._ladder = Ladder(first_tier(settings), settings.step_down_after)
+        self._ladder = TierMachine(first_tier(settings), settings.step_down_after)
         self._opened_at: float | None = None
         self._delays = self._new_delays()
         self.cursor = 0

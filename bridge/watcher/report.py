@@ -1,4 +1,4 @@
-"""The watcher's report about itself to the broker (WIRE's report), in a heartbeat's body.
+"""The watcher's report about itself to the broker, in a heartbeat's body (HTTP_API.md).
 
 `waiting` is the reason why the head of the inbox is not typed yet, and since when.
 

@@ -18,7 +18,7 @@ from bridge.settings import WatcherSettings
 from bridge.tasks import run_together
 from bridge.watcher.agent_tasks import AgentWatch
 from bridge.watcher.lease import watcher_name
-from bridge.watcher.receiver import Intake, first_tier
+from bridge.watcher.receiver import Receiver, first_tier
 from bridge.watcher.sinks.base import Sink
 from bridge.watcher.transport import AgentFeed
 
@@ -33,7 +33,7 @@ class Session:
     ) -> None:
         client.watcher = watcher_name()
         self._watch = AgentWatch(agent, client, settings, client.watcher, first_tier(settings))
-        self._intake = Intake(AgentFeed(client, agent), {agent: self._watch.arrivals}, settings)
+        self._intake = Receiver(AgentFeed(client, agent), {agent: self._watch.arrivals}, settings)
         self._client = client
         self._sink = sink
         self._stop = asyncio.Event()

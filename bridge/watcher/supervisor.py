@@ -30,7 +30,7 @@ from bridge.watcher.agent_tasks import AgentWatch
 from bridge.watcher.backfill import Arrivals
 from bridge.watcher.discovery.merge import Assignment, Roster
 from bridge.watcher.lease import watcher_name
-from bridge.watcher.receiver import Intake
+from bridge.watcher.receiver import Receiver
 from bridge.watcher.sinks.base import Sink
 from bridge.watcher.subscription import Subscription
 from bridge.watcher.transport import SubscriberFeed
@@ -80,7 +80,7 @@ class Supervisor:
             lambda: self._intake.receiving,
         )
         feed = SubscriberFeed(client, name, lambda: self._recipients)
-        self._intake = Intake(
+        self._intake = Receiver(
             feed, self._recipients, settings, self._subscription.before_open, self._opened
         )
         self.on_open: Callable[[], None] = lambda: None  # called with each new connection

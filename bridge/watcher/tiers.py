@@ -56,7 +56,7 @@ class Change:
     reason: str
 
 
-class Ladder:
+class TierMachine:
     """The current tier. `top` is the one the user chose; we never climb above it."""
 
     def __init__(self, top: Tier, step_down_after: int) -> None:

@@ -38,10 +38,10 @@ CR, LF = 13, 10
 class Limits:
     """Bounds of one message. A message beyond them is refused (414, 431, 413)."""
 
-    # Bytes of start line and fields together, WIRE rule 7. The same bound holds for chunk
+    # Bytes of start line and fields together. The same bound holds for chunk
     # extensions, and for trailers.
     head_max: int = 16384
-    body_max: int = 1 << 20  # bytes of a request's body, WIRE rule 7
+    body_max: int = 1 << 20  # bytes of a request's body
 
 
 def find_line_end(held: bytes | bytearray, scan: int, stop: int) -> int:

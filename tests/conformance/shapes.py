@@ -1,4 +1,4 @@
-"""Checks of the exact shape of each value in WIRE.md."""
+"""Checks of the exact shape of each value in bridge/HTTP_API.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The old polling deployment, after the section "The predecessor's habits" of WIRE.md.
+"""The old polling deployment, as it was found in use.
 
     OldBroker     its own ticket ids; 500 for a send to an unregistered agent;
                   no waitMs on pending, no stream, no claim

@@ -13,11 +13,11 @@ from running import new_name, wait_until
 
 from proxies.conftest import EXAMPLES, NAME, Proxied, running
 
-# 60000, the largest value that WIRE.md allows, was run once by hand. The last test checks that
+# 60000, the largest value that the broker allows, was run once by hand. The last test checks that
 # the timeouts in the configurations exceed it.
 LONGPOLL_MS = int(os.environ.get("BRIDGE_TEST_LONGPOLL", "1500"))
 BODY_MAX = 1 << 20
-LONGEST_WAIT, STALE = 60, 75  # seconds: WIRE's waitMs, and 2.5 heartbeats
+LONGEST_WAIT, STALE = 60, 75  # seconds: the longest waitMs, and 2.5 heartbeats
 
 
 def payloads(lines) -> list:

@@ -3,7 +3,7 @@
     accepted: ticket id ─► its body
 
 Half of the requests use the faulty proxy. Some tickets are sent once more after their answer. The
-ticket id is an idempotency key (WIRE, rule 2), so all of these are one ticket.
+ticket id is an idempotency key, so all of these are one ticket.
 """
 
 from __future__ import annotations

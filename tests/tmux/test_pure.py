@@ -30,7 +30,7 @@ from bridge.tmux.injection.pasted_text import squash
 from bridge.tmux.injection.sanitise import sanitise
 from bridge.tmux.readiness.cells import char_width, split_at_column, text_width
 from bridge.tmux.readiness.profiles import REPLS
-from bridge.tmux.readiness.screen_history import Memory
+from bridge.tmux.readiness.screen_history import ScreenHistory
 from bridge.tmux.readiness.snapshot import PaneState, Terminal
 from bridge.tmux.server.pane import human_idle
 
@@ -290,7 +290,7 @@ def shell_state(left, busy=False, **fields):
     ],
 )
 def test_a_prompt_is_learned_from_the_ends_of_two_commands(first, second, idle, learned):
-    memory, now = Memory(), 0.0
+    memory, now = ScreenHistory(), 0.0
     for left in (first, second):
         for state in (shell_state("", busy=True), shell_state(left), shell_state(left)):
             now += 0.5
@@ -304,7 +304,7 @@ def test_words_that_a_person_typed_after_our_command_are_not_a_prompt(typed, lea
 
     A person's draft stood on the line by then, and was learned as a prompt.
     """
-    memory = Memory()
+    memory = ScreenHistory()
     memory.see(shell_state("dev$ "), True, 9.5, 9.5)
     memory.note_ran(10.0)
     for now in (13.0, 13.5):
@@ -313,7 +313,7 @@ def test_words_that_a_person_typed_after_our_command_are_not_a_prompt(typed, lea
 
 
 def test_a_prompt_that_was_not_still_is_not_learned():
-    memory = Memory()
+    memory = ScreenHistory()
     for now, state in enumerate(
         [
             shell_state("", busy=True),
@@ -337,7 +337,7 @@ def test_the_last_key_of_an_attached_person_is_found():
 
 def test_a_screen_counts_as_still_only_between_the_first_answer_and_the_next_request():
     """A look shows some moment between its request and its answer, but not which one."""
-    memory, state = Memory(), PaneState("", 1, "%0", 2)
+    memory, state = ScreenHistory(), PaneState("", 1, "%0", 2)
     memory.see(state, True, asked=1.0, now=5.0)
     assert memory.still == 0
     memory.see(state, True, asked=4.0, now=6.0)

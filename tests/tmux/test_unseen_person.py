@@ -12,7 +12,7 @@ from panes import deliver, run, ticket, until, wait_reason
 from bridge.settings import TmuxSettings
 from bridge.tmux.readiness.objections import person_objection
 from bridge.tmux.readiness.program import Rules, sight_of
-from bridge.tmux.readiness.screen_history import Memory
+from bridge.tmux.readiness.screen_history import ScreenHistory
 from bridge.tmux.readiness.snapshot import PaneState
 from bridge.tmux.server.pane import has_unseen_person
 
@@ -122,7 +122,7 @@ def test_a_control_client_that_gets_output_is_a_person_in_every_pane_of_its_sess
 
 def test_without_a_record_of_a_persons_keys_the_line_must_have_been_still():
     state = PaneState("", 1, "%0", 2, rows=("$ ", ""), cursor_x=2, unseen_person=True)
-    memory = Memory()
+    memory = ScreenHistory()
 
     def objection(now, **changed):
         seen = replace(state, **changed)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.watcher.tiers import Ladder, Signal, Tier, step
+from bridge.watcher.tiers import Signal, Tier, TierMachine, step
 
 ORDER = [Tier.STREAM, Tier.LONG_POLL, Tier.POLL]
 
@@ -39,7 +39,7 @@ def test_every_move_is_legal_or_refused(tier, signal):
     st.lists(st.sampled_from(["fail", "proof", "hold", "climb"]), max_size=40),
 )
 def test_the_ladder_stays_within_its_bounds_and_counts_its_moves(top, step_down_after, happenings):
-    ladder, moves, failures = Ladder(top, step_down_after), 0, 0
+    ladder, moves, failures = TierMachine(top, step_down_after), 0, 0
     for happening in happenings:
         before = ladder.tier
         if happening == "climb" and ladder.above is None:
@@ -62,7 +62,7 @@ def test_the_ladder_stays_within_its_bounds_and_counts_its_moves(top, step_down_
 
 
 def test_consecutive_failures_step_down_and_a_tier_that_holds_resets_their_count():
-    ladder = Ladder(Tier.STREAM, 3)
+    ladder = TierMachine(Tier.STREAM, 3)
     assert ladder.fail("reset") is None and ladder.fail("reset") is None
     ladder.hold()
     assert ladder.fail("reset") is None and ladder.fail("reset") is None
@@ -78,7 +78,7 @@ def test_consecutive_failures_step_down_and_a_tier_that_holds_resets_their_count
 
 
 def test_a_proof_steps_down_at_once():
-    ladder = Ladder(Tier.STREAM, 100)
+    ladder = TierMachine(Tier.STREAM, 100)
     assert ladder.fail("404", is_proof=True).after is Tier.LONG_POLL
     assert ladder.fail("repeats itself", is_proof=True).after is Tier.POLL
     assert ladder.fail("nothing lower", is_proof=True) is None

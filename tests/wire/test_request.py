@@ -285,7 +285,7 @@ def test_a_head_of_exactly_the_limit_is_accepted(size, status):
 
 
 def test_the_limits_of_the_contract():
-    """WIRE rule 7: request line and header block 16 KiB, body 1 MiB."""
+    """Request line and header block 16 KiB, body 1 MiB."""
     assert (Limits().head_max, Limits().body_max) == (16 * 1024, 1024 * 1024)
 
 

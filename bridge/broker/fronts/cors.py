@@ -1,6 +1,6 @@
 """What a browser on another origin may read.
 
-Only an origin that a setting lists is allowed, never "*" (WIRE rule 8).
+Only an origin that a setting lists is allowed, never "*".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which requests are allowed: by default local ones, but none of a foreign page (WIRE rule 8).
+"""Which requests are allowed: by default local ones, but none of a foreign page.
 
 A page on the web can make a visitor's browser send requests to 127.0.0.1. Three
 header fields reveal such a request:

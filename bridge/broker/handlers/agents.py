@@ -218,7 +218,7 @@ def _cut(said: Any) -> Any:
 
 
 def watcher_in(fields: Mapping[str, Any]) -> str:
-    """The watcher's name in a body or a query (⊕ `watcher`), or "". Raises PeerError 400."""
+    """The watcher's name in a body or a query, or "". Raises PeerError 400."""
     watcher = fields.get("watcher")
     return "" if watcher is None else check_id(watcher, "watcher")
 

@@ -1,4 +1,4 @@
-"""Overview, live events, search: WIRE's ⊕ additions for people and their programs.
+"""Overview, live events, search: for people and their programs.
 
 Rule 1: a long answer is made in parts, and other requests come between them.
 Rule 2: a reader of events never holds up a ticket (events.py).

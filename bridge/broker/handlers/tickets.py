@@ -29,7 +29,7 @@ from bridge.wire.target import decode_query
 
 TIMEOUT_MAX = 86_400_000  # ms that a wait for a reply may take: one day
 TTL_MAX = 366 * 86_400_000  # ms
-WAIT_MAX = 60_000  # ms, WIRE
+WAIT_MAX = 60_000  # ms
 ACCEPTED = '{"ticketId":%s,"status":"pending","waitEndpoint":%s}'
 UNKNOWN = ',"known":false}'  # the agent is neither registered nor received for
 NAMES = ("origin", "threadId")  # members of metadata; each event about a ticket has them

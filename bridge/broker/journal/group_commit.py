@@ -73,7 +73,7 @@ class Group:
             raise
 
 
-class Groups:
+class GroupCommit:
     """Passes the groups in order to `write`. Each must end in a call of `written(group, error)`."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, write: Callable[[Group], None]) -> None:

@@ -11,13 +11,13 @@ from collections.abc import Generator
 from bridge.broker.entry import Entry
 from bridge.broker.journal.backup import StoreCopy
 from bridge.broker.journal.base import Commit, Commits, Kept, Proposal
-from bridge.broker.journal.group_commit import Group, Groups
+from bridge.broker.journal.group_commit import Group, GroupCommit
 from bridge.errors import BridgeError
 
 
 class MemoryJournal:
     def __init__(self) -> None:
-        self._groups = Groups(asyncio.get_running_loop(), self._write)
+        self._groups = GroupCommit(asyncio.get_running_loop(), self._write)
 
     def _write(self, group: Group) -> None:
         self._groups.written(group, None)

@@ -24,7 +24,7 @@ from bridge.broker.journal import schema
 from bridge.broker.journal.backup import StoreCopy, read_only, remove_leftover
 from bridge.broker.journal.base import Commit, Commits, Kept, Proposal
 from bridge.broker.journal.files import StoreFiles, open_lock, refuse_links
-from bridge.broker.journal.group_commit import Groups
+from bridge.broker.journal.group_commit import GroupCommit
 from bridge.broker.journal.writer import STATEMENTS_KEPT, PruneJob, Writer
 from bridge.errors import BridgeError, PeerError, StoreBusy, StoreError, WriterDied
 
@@ -58,7 +58,7 @@ class SqliteJournal:
             lambda group, error: _call_soon(loop, self._groups.written, group, error),
             lambda: _call_soon(loop, self._writer_ended),
         )
-        self._groups = Groups(loop, self.writer.put)
+        self._groups = GroupCommit(loop, self.writer.put)
         self._files = StoreFiles(path)
         self._is_closing = False
         self._pruning: PruneJob | None = None  # the latest

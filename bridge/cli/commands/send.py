@@ -33,7 +33,7 @@ from bridge.ticket import DROPPED, EXPIRED
 
 NO_REPLY = 7  # exit status
 ENDED = (EXPIRED, DROPPED)  # no reply will come
-TIMEOUT_MS = 30000  # WIRE: the default of a ticket's timeoutMs
+TIMEOUT_MS = 30000  # the default of a ticket's timeoutMs
 ACCEPTED = """accepted or not:
   Exit status 0, 7 (no reply in time) and 141 (stdout is closed) mean: the ticket was accepted.
   In doubt, send again with the same --ticket-id: that creates no second ticket."""

@@ -227,7 +227,7 @@ def to_json(facts: Facts, standing: TicketStatus) -> Mapping[str, Any]:
 
 
 def _moment_json(moment: Moment) -> Mapping[str, Any]:
-    """As an entry of the wire's `history` (WIRE)."""
+    """As an entry of a ticket's `history` (HTTP_API.md, Ticket)."""
     said = {"by": moment.by or None, "evidence": moment.evidence}
     return {
         "stage": moment.stage,

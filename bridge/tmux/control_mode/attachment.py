@@ -22,7 +22,7 @@ STAY = 120  # seconds at the gate
 ATTACH = ("attach-session", "-E", "-f", "ignore-size,no-output", "-t")
 
 
-class Gate:
+class Attachment:
     """The commands of one gate, each as an argument list."""
 
     def __init__(self, session_id: str) -> None:

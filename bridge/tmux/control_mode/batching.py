@@ -33,7 +33,7 @@ from typing import Callable
 from bridge.backoff import full_jitter
 from bridge.errors import ControlBroken, TmuxError
 from bridge.tasks import stop_all, within
-from bridge.tmux.control_mode.attachment import Gate
+from bridge.tmux.control_mode.attachment import Attachment
 from bridge.tmux.control_mode.connection import ControlConnection
 from bridge.tmux.control_mode.session_choice import (
     CLIENTS,
@@ -76,7 +76,7 @@ class ControlClient(Tmux):
         self._connection: ControlConnection | None = None
         self._keeper: asyncio.Future[None] | None = None
         # The connection that waits at its gate.
-        self._comer: tuple[ControlConnection, Gate] | None = None
+        self._comer: tuple[ControlConnection, Attachment] | None = None
         self._is_opening = False
         self._not_before = 0.0  # monotonic seconds; no connection is tried earlier
         self._delays = self._new_delays()
@@ -163,7 +163,7 @@ class ControlClient(Tmux):
         ):
             await self._turn_away()
         if self._comer is None:
-            gate = Gate(session_id)
+            gate = Attachment(session_id)
             self._comer = (
                 await ControlConnection.come(self._prefix, gate, session_id, self._deadline),
                 gate,

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 
 from bridge.errors import ControlBroken, TmuxError
 from bridge.tasks import stop_all, within
-from bridge.tmux.control_mode.attachment import ATTACH, Gate
+from bridge.tmux.control_mode.attachment import ATTACH, Attachment
 from bridge.tmux.control_mode.wire import Block, ControlParser, Notification, Said
 from bridge.tmux.server.client import end_process
 
@@ -77,7 +77,7 @@ class ControlConnection:
 
     @classmethod
     async def come(
-        cls, prefix: Sequence[str], gate: Gate, session_id: str, deadline: float
+        cls, prefix: Sequence[str], gate: Attachment, session_id: str, deadline: float
     ) -> ControlConnection:
         """Connect, and wait at the gate. Raises ControlBroken."""
         connection = await cls._start(prefix, session_id, deadline, gate.wait)

@@ -22,7 +22,7 @@ from bridge.settings import TmuxSettings
 from bridge.tmux.injection.conditional import Guard
 from bridge.tmux.injection.pane_marks import add_mark, mark_of
 from bridge.tmux.readiness.program import Kind, Learned, Rules, Sight, sight_of
-from bridge.tmux.readiness.screen_history import Memory
+from bridge.tmux.readiness.screen_history import ScreenHistory
 from bridge.tmux.readiness.snapshot import PaneState
 from bridge.tmux.readiness.terminal import has_changed, has_unread
 from bridge.tmux.readiness.tty_events import Activity, Armed
@@ -86,7 +86,7 @@ class PaneObserver:
         )
         self.pane: Pane | None = None
         self.looked_at = 0.0  # monotonic seconds at which the last look began
-        self._memory = Memory()
+        self._memory = ScreenHistory()
         self._last: PaneState | None = None  # the last look; None: we have typed since
         self._activity = activity  # None: no events
         # Done when the program has written something since the last look began.
@@ -138,7 +138,7 @@ class PaneObserver:
     def _remember(self, pane: Pane, state: PaneState) -> PaneState:
         if state.pane_pid != pane.pane_pid:  # respawned: another program, prompt and terminal
             self.pane = replace(pane, pane_pid=state.pane_pid, tty=state.tty)
-            self._memory, self._stirred = Memory(), None
+            self._memory, self._stirred = ScreenHistory(), None
         self._see_now(state, self.looked_at)
         self._last = state
         return state
@@ -182,7 +182,7 @@ class PaneObserver:
 
     def _lose(self) -> None:
         self.pane = self._last = None
-        self._memory = Memory()
+        self._memory = ScreenHistory()
 
     def mark(self, ring: str, mark: str, value: str) -> str:
         """The ring of marks with one more; marks of held tickets stay in it."""

@@ -23,7 +23,7 @@ _PROMPTS_LEARNED = 8  # prompts of one shell: they differ, because they contain 
 _PROMPT_STILL = 0.3
 
 
-class Memory:
+class ScreenHistory:
     """For one pane."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The first tier: an event stream held open (WIRE, Event streams).
+"""The first tier: an event stream held open (HTTP_API.md, Event streams).
 
 The broker sends a comment at once. A stream without one at its start goes through a proxy
 that buffers: proof that the tier cannot work here. Later, a silence of 2.5 heartbeats means
@@ -19,7 +19,7 @@ from bridge.watcher.transport.base import unfit
 from bridge.watcher.transport.feed import Feed
 from bridge.wire.sse import Event
 
-STALE_HEARTBEATS = 2.5  # WIRE, Event streams
+STALE_HEARTBEATS = 2.5  # HTTP_API.md, Event streams
 
 
 class StreamTransport:
