@@ -62,11 +62,9 @@ class Publishers:
 
     async def publish(self) -> None:
         """One connection: send a ticket, read its answer, send the next, until stop()."""
-        caller, clock, delays = (
-            Caller(self._dialler),
-            asyncio.get_running_loop().time,
-            full_jitter(RETRY_BASE, RETRY_CAP),
-        )
+        caller = Caller(self._dialler)
+        clock = asyncio.get_running_loop().time
+        delays = full_jitter(RETRY_BASE, RETRY_CAP)
         try:
             while await self._wait_turn():
                 number = self._account.post(clock())

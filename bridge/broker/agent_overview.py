@@ -89,10 +89,8 @@ class AgentOverview:
 
     def row(self, agent_id: str) -> AgentRow:
         status, connection, health, waiting, is_registered = self.state(agent_id)
-        agent, report = (
-            self._registry.agents.get(agent_id) or Agent(agent_id),
-            self._registry.report(agent_id),
-        )
+        agent = self._registry.agents.get(agent_id) or Agent(agent_id)
+        report = self._registry.report(agent_id)
         backlog = self._hub.backlogs.get(agent_id)
         oldest = backlog.oldest() if backlog else None
         queued = report.get("queued")

@@ -61,13 +61,11 @@ class Ledger:
     def __init__(
         self, journal: Journal, hub: Hub, clock: Clock, metrics: Metrics, bounds: Bounds
     ) -> None:
-        self._journal, self._hub, self._clock, self._metrics, self._bounds = (
-            journal,
-            hub,
-            clock,
-            metrics,
-            bounds,
-        )
+        self._journal = journal
+        self._hub = hub
+        self._clock = clock
+        self._metrics = metrics
+        self._bounds = bounds
         self.seq = 0
         self._coming_bytes = 0  # of tickets on their way to disk
         # Called for each new ticket that may expire (expiry.py).

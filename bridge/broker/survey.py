@@ -65,11 +65,9 @@ def sum_reports(services: Services, fields: Iterable[str]) -> Parts[dict[str, di
 
     A watcher that is gone uses nothing, so it does not count.
     """
-    registry, reported, now = (
-        services.registry,
-        services.metrics.reported,
-        services.clock.monotonic(),
-    )
+    registry = services.registry
+    reported = services.metrics.reported
+    now = services.clock.monotonic()
     sums: dict[str, dict[str, Number]] = {field: {OTHER: 0} for field in fields}
     for agent in _in_parts(registry.agents.values()):
         if agent is None:

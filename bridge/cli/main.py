@@ -31,19 +31,17 @@ from bridge.errors import (
     WriterDied,
 )
 
-(
-    OK,
-    UNEXPECTED,
-    USAGE,
-    UNREACHABLE,
-    NOT_FOUND,
-    REFUSED,
-    STORE,
-    NO_REPLY,
-    PANE,
-    INTERRUPTED,
-    PIPE_CLOSED,
-) = 0, 1, 2, 3, 4, 5, 6, 7, 8, 130, 141
+OK = 0
+UNEXPECTED = 1
+USAGE = 2
+UNREACHABLE = 3
+NOT_FOUND = 4
+REFUSED = 5
+STORE = 6
+NO_REPLY = 7
+PANE = 8
+INTERRUPTED = 130
+PIPE_CLOSED = 141
 WRITER_DIED = 9
 
 

@@ -114,10 +114,8 @@ def identity(pane: Pane) -> list[tuple[str, str]]:
 
 
 def program(sight: Sight) -> list[tuple[str, str]]:
-    state, profile = (
-        sight.state,
-        f", profile {sight.profile.name}" if sight.kind is Kind.AGENT else "",
-    )
+    state = sight.state
+    profile = f", profile {sight.profile.name}" if sight.kind is Kind.AGENT else ""
     own = {
         True: "the pane's own process",
         False: "started by the pane's own process",

@@ -89,11 +89,9 @@ class ChunkedDecoder:
                     if next(moves) == self._moves_max:
                         self.is_behind = True
                         break
-                self._held, self._scan, self._pos = (
-                    self._held[self._pos :],
-                    max(0, self._scan - self._pos),
-                    0,
-                )
+                self._held = self._held[self._pos :]
+                self._scan = max(0, self._scan - self._pos)
+                self._pos = 0
             except PeerError as error:
                 self._error, self._held = PeerError(error.status, error.detail), b""
         if self._error is not None and not pieces:

@@ -176,14 +176,13 @@ def remove(call: Call) -> Answer:
 def heartbeat(call: Call) -> Answer:
     services, name = call.services, call.name
     fields = body.decode_object(call.request.body, services.settings.json_depth)
-    watcher_in(fields)
+    watcher = watcher_in(fields)
     agent = _registered(services, name)
     at = rfc3339(services.clock.wall_ms())
     # Not written to disk: after a restart an old heartbeat means nothing.
     services.registry.agents[name] = replace(agent, last_heartbeat=at)
     presence = services.registry.presence(name)
     presence.heartbeat_at = services.clock.monotonic()
-    watcher = watcher_in(fields)
     services.watchers.note(watcher, POLL_WINDOW)
     if fields:
         report = _report(fields)

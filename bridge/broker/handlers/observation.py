@@ -88,11 +88,9 @@ def _totals(services: Services) -> dict[str, object]:
 
 
 def _timeline(services: Services) -> dict[str, object]:
-    now, wall_ms, line = (
-        services.clock.monotonic(),
-        services.clock.wall_ms(),
-        services.metrics.timeline,
-    )
+    now = services.clock.monotonic()
+    wall_ms = services.clock.wall_ms()
+    line = services.metrics.timeline
     steps = line.steps(now)
     delivered = [step.hops.get(DELIVERY_TIME) for step in steps]
     return {

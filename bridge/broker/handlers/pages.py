@@ -49,11 +49,9 @@ def agent_status(call: Call) -> Answer:
     registry, now = services.registry, services.clock.monotonic()
     if not registry.is_known(name):
         raise PeerError(404, f"no request here ever named an agent {name!r}")
-    agent, report, backlog = (
-        registry.agents.get(name),
-        registry.report(name),
-        services.hub.backlogs.get(name),
-    )
+    agent = registry.agents.get(name)
+    report = registry.report(name)
+    backlog = services.hub.backlogs.get(name)
     content = {
         "connection": registry.connection(name, now),
         "lastHeartbeat": agent.last_heartbeat if agent else None,

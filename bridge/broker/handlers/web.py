@@ -20,12 +20,10 @@ from bridge.broker.call import Call
 from bridge.errors import PeerError
 from bridge.wire.request import Request
 
-HTML, CSS, SCRIPT, SVG = (
-    "text/html; charset=utf-8",
-    "text/css; charset=utf-8",
-    "text/javascript; charset=utf-8",
-    "image/svg+xml",
-)
+HTML = "text/html; charset=utf-8"
+CSS = "text/css; charset=utf-8"
+SCRIPT = "text/javascript; charset=utf-8"
+SVG = "image/svg+xml"
 PAGE = "page.html"
 FILES = {
     PAGE: HTML,

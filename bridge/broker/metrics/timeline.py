@@ -21,12 +21,10 @@ from bridge.broker.metrics.histogram import LATENCY_BOUNDS, Distribution
 STEPS = 120  # steps that are kept, with the current one
 STEP_SECONDS = 1.0
 WINDOW_STEPS = 60  # "the last minute"
-STREAM_HOP, INJECT_HOP, ACKNOWLEDGE_HOP, DELIVERY_TIME = (
-    "streamed",
-    "injected",
-    "acknowledged",
-    "delivered",
-)
+STREAM_HOP = "streamed"
+INJECT_HOP = "injected"
+ACKNOWLEDGE_HOP = "acknowledged"
+DELIVERY_TIME = "delivered"
 HOPS = (STREAM_HOP, INJECT_HOP, ACKNOWLEDGE_HOP, DELIVERY_TIME)
 
 

@@ -41,10 +41,8 @@ async def drive(
     client: ClientSettings, settings: LoadSettings, line: ProgressLine
 ) -> tuple[Result, bool]:
     """The result, and whether a signal interrupted it."""
-    loop, load = (
-        asyncio.get_running_loop(),
-        Load(client, settings, lambda what, how_far: line.tell(f"bench load: {what}", how_far)),
-    )
+    loop = asyncio.get_running_loop()
+    load = Load(client, settings, lambda what, how_far: line.tell(f"bench load: {what}", how_far))
     interrupted = asyncio.Event()
 
     def on_signal() -> None:

@@ -121,14 +121,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def supervise(args: argparse.Namespace) -> None:
-    settings, limits = (
-        replace(load(WatcherSettings, args), exit_on_loss=False),
-        load(SupervisorSettings, args),
-    )
-    words, manager = (
-        read_words(args.agents, not args.has_panes, limits.share_pane),
-        ServiceManager.from_environment(os.environ),
-    )
+    settings = replace(load(WatcherSettings, args), exit_on_loss=False)
+    limits = load(SupervisorSettings, args)
+    words = read_words(args.agents, not args.has_panes, limits.share_pane)
+    manager = ServiceManager.from_environment(os.environ)
     client = BrokerClient(load(ClientSettings, args))
     async with AsyncExitStack() as owned:
         panes = open_panes(args, settings, limits, client, owned) if args.has_panes else None
@@ -180,10 +176,8 @@ def open_panes(
     owned.push_async_callback(tmux.aclose)
     owned.callback(activity.close)
     owned.push_async_callback(census.aclose)
-    typing, turns = (
-        name_program(tmux_settings, client.url),
-        PaneTurns() if limits.share_pane else None,
-    )
+    injector_settings = name_program(tmux_settings, client.url)
+    turns = PaneTurns() if limits.share_pane else None
 
     def make_sink(assignment: Assignment) -> Sink:
         tenancy = Tenancy(assignment.agent, tmux, census, turns)
@@ -191,7 +185,7 @@ def open_panes(
             tmux,
             assignment.session,
             assignment.pane,
-            typing,
+            injector_settings,
             assignment.form or args.form,
             activity,
             tenancy,

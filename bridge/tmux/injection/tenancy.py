@@ -185,10 +185,8 @@ class Tenancy:
 
     async def _replace(self, pane: Pane, old: str, tenants: list[Tenant]) -> bool:
         """Set the option, if its value is still `old`; False when it is not."""
-        value, scope = (
-            " ".join(map(str, tenants)),
-            f"-p -t {pane.pane_id}" if pane.per_pane else "-g",
-        )
+        value = " ".join(map(str, tenants))
+        scope = f"-p -t {pane.pane_id}" if pane.per_pane else "-g"
         change = f'{scope} {_option(pane)} "{value}"' if value else f"{scope} -u {_option(pane)}"
         escaped = re.sub(r"([#,}])", r"#\1", old)  # these end a format's argument
         condition = f"#{{==:#{{{_option(pane)}}},{escaped}}}"

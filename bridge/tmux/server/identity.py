@@ -194,10 +194,8 @@ def choose(rows: Iterable[PaneRow], session: str, pane: str) -> PaneRow:
     fits = {
         row.pane_id: row for row in inside if pane in (row.pane_id, row.place, str(row.pane_index))
     }
-    found, there = (
-        list(fits.values()),
-        _listed(list({row.pane_id: row.name for row in inside}.values())),
-    )
+    found = list(fits.values())
+    there = _listed(list({row.pane_id: row.name for row in inside}.values()))
     if pane.isdigit() and found and _windows(inside) > 1:
         way_out = f"write window.pane, as {found[0].place}; there is {there}"
         raise PaneUnfit(

@@ -150,10 +150,8 @@ class SessionSource:
         self._firsts: dict[str, PaneRow] = {}  # by agent: the session's first pane, as last seen
 
     async def look(self) -> Roster:
-        listing, now = (
-            await listing_or_none(self._census, self.interval / 2),
-            asyncio.get_running_loop().time(),
-        )
+        listing = await listing_or_none(self._census, self.interval / 2)
+        now = asyncio.get_running_loop().time()
         for session, panes in panes_by_session(listing).items():
             match = self._pattern.fullmatch(session)
             if match and is_id(match[1]):

@@ -41,7 +41,7 @@ class StreamTransport:
             self._first = self._tickets_of(await self._stream.read_events(self._first_byte))
         except Refused as error:
             if error.status >= 500 and not error.is_problem:
-                await self._blame(error)
+                raise await self._cause_of(error) from None
             # 503: DISABLE_SSE, or too many streams.
             raise unfit(error, "the event stream", also=503) from None
         except asyncio.TimeoutError:
@@ -49,8 +49,8 @@ class StreamTransport:
                 f"the event stream showed nothing within {self._first_byte:g} s: a proxy buffers it"
             ) from None
 
-    async def _blame(self, error: Refused) -> None:
-        """Is a proxy's 5xx evidence against the stream? Raises ConnectionLost if so, else Refused.
+    async def _cause_of(self, error: Refused) -> Refused | BrokerUnreachable:
+        """ConnectionLost if a proxy's 5xx is evidence against the stream, else the error itself.
 
         A proxy answers 502, 503 or 504 for an absent broker, which is no evidence. If a plain
         request gets through, the stream itself is the problem.
@@ -58,8 +58,8 @@ class StreamTransport:
         try:
             await self._feed.poll(0, 1)
         except (BrokerUnreachable, Refused):
-            raise error from None
-        raise ConnectionLost(
+            return error
+        return ConnectionLost(
             f"the event stream is refused ({error.status} {error.detail}), "
             "and plain requests are not"
         )

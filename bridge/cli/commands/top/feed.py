@@ -65,13 +65,11 @@ class Updates:
         changed: Callable[[], None],
     ) -> None:
         self.detail = Detail()
-        self._client, self._model, self._settings, self._stream, self._changed = (
-            client,
-            model,
-            settings,
-            stream,
-            changed,
-        )
+        self._client = client
+        self._model = model
+        self._settings = settings
+        self._stream = stream
+        self._changed = changed
         self._is_due = asyncio.Event()  # an overview
         self._wants_detail = asyncio.Event()
         self._shown: tuple[View, str | None] = (View.MAIN, None)

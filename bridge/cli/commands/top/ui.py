@@ -145,10 +145,8 @@ def _other_pane(ui: Ui, rows: Rows) -> Ui:
 
 
 _UP, _DOWN = _move(lambda rows: -1), _move(lambda rows: 1)
-_PAGE_UP, _PAGE_DOWN = (
-    _move(lambda rows: -max(1, rows.height - 1)),
-    _move(lambda rows: max(1, rows.height - 1)),
-)
+_PAGE_UP = _move(lambda rows: -max(1, rows.height - 1))
+_PAGE_DOWN = _move(lambda rows: max(1, rows.height - 1))
 _FIRST, _LAST = _move(lambda rows: -1_000_000), _move(lambda rows: 1_000_000)
 
 

@@ -177,10 +177,8 @@ def chart_line(model: Model, paper: Paper) -> tuple[Span, ...]:
     left = min(room - room // 2, 120)
     right = min(room - left, 120)
     unicode = paper.look.is_unicode
-    accepted, p99 = (
-        bars(model.accepted(paper.now), left, unicode),
-        bars(model.p99(paper.now), right, unicode),
-    )
+    accepted = bars(model.accepted(paper.now), left, unicode)
+    p99 = bars(model.p99(paper.now), right, unicode)
     return paper.line(
         (rate, "bold"), (accepted.rjust(left), "chart"), (latency, "plain"), (p99, "chart")
     )
