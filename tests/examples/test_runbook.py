@@ -138,11 +138,11 @@ def test_a_guide_names_only_what_exists(name):
     text = GUIDES[name]
     assert set(re.findall(r"python3 -m bridge ([a-z]+)", text)) <= set(COMMANDS)
     assert set(re.findall(r"`((?:BRIDGE|BROKER)_[A-Z_]+)[=`]", text)) <= known
-    shown = {family.name for family in vars(definitions).values() if isinstance(family, Family)}
-    assert {
-        re.sub("_(total|bucket|count|sum)$", "", metric)
-        for metric in re.findall(r"`((?:bridge|process)_[a-z_]+)`", text)
-    } <= shown
+    families = {family.name for family in vars(definitions).values() if isinstance(family, Family)}
+    shown = families | {
+        f"{name}_{part}" for name in families for part in ("bucket", "count", "sum")
+    }
+    assert set(re.findall(r"`((?:bridge|process)_[a-z_]+)`", text)) <= shown
     assert all(
         (ROOT / path).exists() for path in re.findall(r"`((?:examples|tests)/[\w./-]+)`", text)
     )
