@@ -222,7 +222,8 @@ def test_a_persons_key_in_the_pasted_draft_is_not_sent_with_it(server, flags):
 
 @pytest.mark.parametrize("program", ["shell", "agent"])
 def test_watchers_that_race_type_each_ticket_once(server, program):
-    pane = server.open("dash", height=60) if program == "shell" else server.agent()
+    # Each command prints some lines, and more of them on a loaded machine.
+    pane = server.open("dash", height=200) if program == "shell" else server.agent()
     count = 6 if program == "shell" else 3
 
     async def watcher(injector):
