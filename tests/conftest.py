@@ -9,6 +9,9 @@ import hypothesis
 import pytest
 from running import ROOT, Broker, environment, package_launcher
 
+# Other folders too use the tmux server, the panes and the persons of tests/tmux.
+sys.path.insert(0, str(ROOT / "tests" / "tmux"))
+
 # No deadline for one example: on two shared cores a slow example is no evidence about the code.
 # 60 examples keep the default run short; a test that needs more asks for them.
 hypothesis.settings.register_profile(

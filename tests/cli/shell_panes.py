@@ -5,12 +5,9 @@ from __future__ import annotations
 import contextlib
 import pathlib
 import re
-import sys
 
-from running import wait_until
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
 from panes import Server
+from running import wait_until
 
 QUICK = {
     "BRIDGE_RETRY_MAX": "300",

@@ -7,19 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pathlib
 import subprocess
-import sys
 
 import pytest
+from panes import Server
 from running import ROOT, new_name, package_launcher, wait_until
 
 from bridge.cli.main import COMMANDS
 from cli.conftest import Running
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
-
-from panes import Server
 
 END = 60.0  # seconds for a command on a loaded machine
 # They print nothing. `supervise --print` prints as `watch --print` does.

@@ -9,6 +9,7 @@ import sys
 import threading
 
 import pytest
+from panes import Server
 from running import ROOT
 
 from bridge import __version__
@@ -17,10 +18,6 @@ from bridge.doctor.examination import CHECKS, examine
 from bridge.doctor.finding import Check, Grade, Setup, ok, size
 from bridge.self_command import own_words
 from cli.examining import DEAD, setup
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
-
-from panes import Server
 
 
 @pytest.fixture(scope="module")

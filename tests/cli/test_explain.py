@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-import pathlib
 import shlex
 import signal
-import sys
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from panes import QUICK, PaneHandle, Server, deliver, run, until
 from running import wait_until
 
 from bridge.cli.commands.explain import EXAMPLE, follow, gist
@@ -23,10 +22,6 @@ from bridge.settings import TmuxSettings
 from bridge.tmux.injection.injector import Injector
 from bridge.tmux.readiness.verdict import Verdict
 from bridge.tmux.server.client import Tmux
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
-
-from panes import QUICK, PaneHandle, Server, deliver, run, until
 
 NO_BROKER = "http://127.0.0.1:1"  # no server listens there; explain does not need one
 

@@ -14,13 +14,10 @@ import sys
 import venv
 
 import pytest
+from panes import Server
 from running import ROOT, environment, new_name, stages, wait_until
 
 from cli.conftest import Program, Running
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
-
-from panes import Server
 
 NAMES = ("bridge", "json", "argparse", "asyncio", "sitecustomize", "usercustomize", "startup")
 # No single quote and no backslash: those are refused.

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pathlib
 import pty
 import shlex
-import sys
 
 import pytest
 from fakes import FakeBroker, problem
+from panes import Server
 from running import ROOT, environment, new_name, package_launcher, stages, wait_until
 
 from bridge.cli.commands.show import LINE_MAX, METADATA_MAX
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
-from panes import Server
 
 
 @pytest.fixture

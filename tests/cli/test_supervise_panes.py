@@ -8,14 +8,11 @@ from __future__ import annotations
 import itertools
 import os
 import pathlib
-import sys
 import threading
 
 import pytest
-from running import Broker, package_launcher, stages, wait_until
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
 from panes import Server
+from running import Broker, package_launcher, stages, wait_until
 
 PANES = int(os.environ.get("BRIDGE_TEST_PANES") or 30)
 LONG = 180.0  # seconds for all panes together on a loaded machine

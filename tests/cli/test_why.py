@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import pathlib
 import re
 import shlex
-import sys
 
 import pytest
 from fakes import FakeBroker, encode
+from panes import Server
 from running import Broker, new_name, package_launcher, wait_until
 
 from bridge.cli.main import main
 from bridge.self_command import own_words
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tmux"))
-
-from panes import Server
 
 
 @pytest.fixture

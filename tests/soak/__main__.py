@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
-sys.path[:1] = [str(TESTS), str(TESTS.parent)]
+sys.path[:1] = [str(TESTS), str(TESTS.parent), str(TESTS / "tmux")]
 
 from soak.scene import CREWS  # noqa: E402
 from soak.soaking import soak  # noqa: E402

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 
+from panes import AGENTS, PaneHandle, Server
 from running import ROOT, Broker, environment, package_launcher, wait_until
 
 from soak.crews import CREWS, START
@@ -35,9 +36,6 @@ from soak.places import (
     is_alive,
 )
 from soak.proxy import Proxy
-
-sys.path.insert(0, str(ROOT / "tests" / "tmux"))
-from panes import AGENTS, PaneHandle, Server
 
 START_IDLE = 0.8  # seconds that a bridge process takes to start on an idle machine
 BROKER = {"BRIDGE_RATE_LIMIT": 0, "BRIDGE_SSE_HEARTBEAT": 500}

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import pathlib
 import signal
-import sys
 
 import pytest
-
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-
 from panes import Server
 
 from bridge.tmux.readiness import terminal, tty_events

@@ -7,18 +7,14 @@ import json
 import pathlib
 import re
 import shlex
-import sys
 from urllib.parse import quote
 
 import pytest
 from fakes import FakeBroker, problem, wait_for
+from panes import Server, until
 from running import ROOT, Broker, package_launcher
 
 from bridge.cli.commands.top.columns import COLUMNS
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "tmux"))
-
-from panes import Server, until
 
 # An id may not have control characters, but it may have bidi controls and wide characters.
 HOSTILE = "evil\u202e漢字"
