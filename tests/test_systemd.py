@@ -163,11 +163,11 @@ def test_the_command_of_exec_inherits_no_variable_of_the_service_manager(tmp_pat
 
 def test_an_unreachable_manager_is_logged_once(tmp_path, start):
     broker = start(NOTIFY_SOCKET=tmp_path / "nobody", WATCHDOG_USEC=20_000)
-    wait_until(lambda: len(broker.stderr) >= 2, "a warning")
+    wait_until(lambda: any("cannot notify" in line for line in broker.stderr), "a warning")
     for _ in range(3):
         assert broker.ask("GET", "/health").status == 200
     broker.stop()
-    assert [line for line in broker.stderr if "cannot notify" in line] == broker.stderr[1:2]
+    assert len([line for line in broker.stderr if "cannot notify" in line]) == 1
 
 
 @pytest.mark.parametrize(

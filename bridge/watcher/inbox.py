@@ -50,10 +50,8 @@ class InboxStep(enum.Enum):
 
 NEXT_STAGE = {
     (InboxStage.WAITING, InboxStep.CLAIM): InboxStage.CLAIMED,
-    (
-        InboxStage.WAITING,
-        InboxStep.INJECT,
-    ): InboxStage.INJECTED,  # the predecessor's broker has no claims
+    # A broker of the older deployment has no claims.
+    (InboxStage.WAITING, InboxStep.INJECT): InboxStage.INJECTED,
     (InboxStage.WAITING, InboxStep.DROP): InboxStage.FINISHED,
     (InboxStage.WAITING, InboxStep.ASIDE): InboxStage.WAITING,
     (InboxStage.CLAIMED, InboxStep.CLAIM): InboxStage.CLAIMED,  # renewed
@@ -177,12 +175,14 @@ class Inbox:
     def set_aside(self, ticket_id: str, until: float, most: int | None = None) -> bool:
         """Let all others pass this one until then.
 
-        False, and nothing changes, if the limit is reached: `most`, or the capacity.
+        False, and nothing changes, if the limit is reached: `most`, or the capacity. Raises
+        ValueError for an injected ticket.
         """
-        is_new = self._held[ticket_id].aside_until is None
-        if is_new and self._set_aside >= (
-            self._capacity if most is None else min(most, self._capacity)
-        ):
+        item = self._held[ticket_id]
+        is_new = item.aside_until is None
+        limit = self._capacity if most is None else min(most, self._capacity)
+        is_legal = (item.stage, InboxStep.ASIDE) in NEXT_STAGE
+        if is_legal and is_new and self._set_aside >= limit:
             return False
         self._step(ticket_id, InboxStep.ASIDE).aside_until = until
         self._set_aside += is_new

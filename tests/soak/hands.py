@@ -46,12 +46,14 @@ class Hands:
         self._scene, self._place, self._random, self._stopping = scene, place, chance, stopping
         self._before = ""  # the text of the input before the person's words
         self._terminal: Person | None = None
-        self._terminal_of = 0
+        self._terminal_of = ""  # its process id
 
     # keys
 
     def press(self, keys: str) -> None:
-        server = int(self._scene.tmux("display-message", "-p", "#{pid}"))
+        server = self._scene.tmux("display-message", "-p", "#{pid}")
+        if not server:
+            return  # no tmux server runs: the keys go nowhere
         if self._terminal is None or self._terminal_of != server:
             self.leave()
             self._terminal = Person(self._scene.handle(self._place))

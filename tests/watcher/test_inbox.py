@@ -240,3 +240,12 @@ def test_finished_is_final_and_injected_leads_only_to_an_ack(stage, action):
         assert after is None
     if stage is InboxStage.INJECTED:
         assert after is (InboxStage.FINISHED if action is InboxStep.ACK else None)
+
+
+def test_an_injected_ticket_is_not_set_aside_even_if_no_more_may_be():
+    inbox = Inbox(1, 8)
+    inbox.offer(ticket("T-1", 1))
+    assert inbox.set_aside("T-1", 5.0) and inbox.offer(ticket("T-2", 2))
+    inbox.inject("T-2", {})
+    with pytest.raises(ValueError):
+        inbox.set_aside("T-2", 5.0)
