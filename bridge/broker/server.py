@@ -277,17 +277,14 @@ async def serve(
     url = await server.start()
     ready(url)  # before any log line: scripts read the first line
     manager.ready(f"ready on {url}", lambda: journal.lost() is None)
-    kept = (
-        settings.db or default_db(),
-        server.services.hub.pending,
-        len(server.services.registry.agents),
-    )
     log.info(
         "started version=%s pid=%d url=%s db=%s pending=%d agents=%d",
         __version__,
         os.getpid(),
         url,
-        *kept,
+        settings.db or default_db(),
+        server.services.hub.pending,
+        len(server.services.registry.agents),
     )
     await stopping.wait()
     manager.stopping()

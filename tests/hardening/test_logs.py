@@ -234,21 +234,16 @@ def test_an_internal_error_is_one_line_with_its_id(start, log_format):
     broker.kill()
 
 
+def start_talkative() -> subprocess.Popen:
+    """A broker that logs each refusal, and more, to a pipe."""
+    flags = ["--port", "0", "--db", ":memory:", "--log-refusals", "100000", "--log-level", "debug"]
+    words = [*package_launcher(), "broker", *flags]
+    return subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True)
+
+
 def test_an_unread_log_does_not_block_the_broker():
     """The pipe takes 64 KiB. Later lines are dropped and counted, and the broker continues."""
-    words = [
-        *package_launcher(),
-        "broker",
-        "--port",
-        "0",
-        "--db",
-        ":memory:",
-        "--log-refusals",
-        "100000",
-        "--log-level",
-        "debug",
-    ]
-    process = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True)
+    process = start_talkative()
     try:
         port = int(read_line(process.stderr).rpartition(":")[2])
         with Line(port) as line:
@@ -270,19 +265,7 @@ def test_an_unread_log_does_not_block_the_broker():
 
 
 def test_a_log_whose_reader_is_gone_does_not_block_the_broker():
-    words = [
-        *package_launcher(),
-        "broker",
-        "--port",
-        "0",
-        "--db",
-        ":memory:",
-        "--log-refusals",
-        "100000",
-        "--log-level",
-        "debug",
-    ]
-    process = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True)
+    process = start_talkative()
     try:
         port = int(read_line(process.stderr).rpartition(":")[2])
         process.stderr.close()
