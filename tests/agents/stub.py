@@ -65,10 +65,13 @@ class Stub:
         self._thread.join()
 
     def texts(self) -> list[str]:
-        """Return the user's words in the longest request of the conversation."""
+        """Return the user's words of all requests, in the order of their arrival.
+
+        Each request repeats the conversation. An agent that joins waiting messages to one text
+        sends requests with the same number of texts, so no single request is the longest.
+        """
         with self._lock:
-            longest = max(self.arrivals, key=lambda each: len(each.texts), default=None)
-            return list(longest.texts) if longest else []
+            return [text for each in self.arrivals for text in each.texts]
 
     def count(self, word: str) -> int:
         """Return the largest count of a word in one request: a message sent twice counts two."""
