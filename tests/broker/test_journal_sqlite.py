@@ -9,14 +9,12 @@ import asyncio
 import json
 import sqlite3
 import threading
-import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.broker.entry import NEW
-from bridge.broker.journal.base import Record
 from bridge.broker.journal.sqlite import WAL_MAX, SqliteJournal
 from bridge.broker.journal.writer import CHUNK
 from bridge.broker.transitions import acknowledged, claimed, expired, replied
@@ -67,36 +65,6 @@ def test_rows_that_come_while_a_group_is_written_join_the_next_one(tmp_path):
         assert journal.commits().durations.count == 2
 
     with_store(tmp_path / "a.db", scenario)
-
-
-def test_a_record_that_finds_the_writer_idle_sends_the_open_group_first(tmp_path):
-    """In a long loop iteration, a group may be on disk before its completion callback has run.
-
-    The writer must not sit idle meanwhile. The rows of a record stay in one group.
-    """
-
-    async def scenario(journal):
-        commits = [accept(journal, row(1))]
-        await asyncio.sleep(0)  # the group is with the writer
-        for seq in range(2, 2000):
-            change = change_of(entry_of(row(seq)), acknowledged(NEW, "w", {}, WALL_MS))
-            commits.append(journal.propose(Record((row(seq),), (change,))))
-            time.sleep(0.001)  # the loop is busy with other work
-            if len(dict.fromkeys(commits)) >= 4:
-                break
-        groups = list(dict.fromkeys(commits))
-        assert len(groups) >= 4 and commits == sorted(commits, key=groups.index), (
-            "in order, and in more groups than one iteration would send without this"
-        )
-        assert [await commit for commit in commits] == [None] * len(commits)
-        return len(commits)
-
-    count = with_store(tmp_path / "a.db", scenario)
-
-    async def find(journal):
-        return [journal.find(f"t{seq}").state.status for seq in range(2, count + 1)]
-
-    assert with_store(tmp_path / "a.db", find) == ["delivered"] * (count - 1)
 
 
 @pytest.mark.parametrize("count", [2, CHUNK + 5])

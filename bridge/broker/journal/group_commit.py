@@ -1,11 +1,15 @@
 """Group commit: which rows are written together, and when a group is sent to the writer.
 
 While a group is being written, new rows form the next group. So all of them share the
-cost of one fsync, and the cost per ticket falls as load rises. If the writer is idle,
-a group is sent at the end of the loop's turn, with all rows of that turn.
+cost of one fsync, and the cost per ticket falls as load rises.
 
-    open group ──writer idle, end of turn──► under way ──on disk──► commit settled
-         ^ rows join                                         └─► then the next group is sent
+    open group ──writer idle, no more rows──► under way ──on disk──► commit settled
+         ^ rows join                                          └─► then the next group may go
+
+While the writer is idle, a group goes at the end of the loop's first turn that brings it no
+more rows, and after GROWTH_TURNS turns at the latest. So a row alone goes at the end of its
+own turn. Under load, one large group costs less than two small ones: each costs an fsync, and
+several switches between the two threads.
 
 A row is decided on the state that all earlier rows will make. So if a group fails,
 every later one of its epoch fails too:
@@ -33,12 +37,14 @@ from bridge.broker.journal.base import (
 )
 from bridge.errors import StoreBusy
 
+GROWTH_TURNS = 3  # turns of the loop that a group may grow while the writer is idle
+
 
 class Group:
     """Rows of one commit: those of its records, in order."""
 
     __slots__ = (
-        "births", "changes", "agents", "subscriptions", "commit", "epoch", "seconds", "is_written",
+        "births", "changes", "agents", "subscriptions", "commit", "epoch", "seconds",
     )  # fmt: skip
 
     def __init__(self, commit: Commit, epoch: int) -> None:
@@ -49,8 +55,6 @@ class Group:
         self.commit = commit
         self.epoch = epoch  # the number of failures that were known when it was begun
         self.seconds = 0.0  # the time that the write took
-        # Written, or failed. Set by the writer thread before it schedules `written()` on the loop.
-        self.is_written = False
 
     def __len__(self) -> int:
         rare = len(self.agents) + len(self.subscriptions)
@@ -86,18 +90,21 @@ class GroupCommit:
 
     # Hot: once per ticket.
     def joined(self) -> Group:
-        """The open group, for a whole record. If there is none, begin one.
-
-        If the writer is idle, send the open group first. Its completion callback may be queued
-        behind a long loop iteration. Without this the writer would sit idle for about one fsync.
-        """
-        if self._open is not None and self._under_way and self._under_way[-1].is_written:
-            self.leave()
+        """The open group, for a whole record. If there is none, begin one."""
         if self._open is None:
-            self._open = Group(Commit(self._loop), self._epoch)
+            self._open = group = Group(Commit(self._loop), self._epoch)
             if not self._under_way:
-                self._loop.call_soon(self.leave)
+                self._loop.call_soon(self._grow, group, 1, GROWTH_TURNS)
         return self._open
+
+    def _grow(self, group: Group, size: int, turns: int) -> None:
+        """Let the group go if the last turn brought it no rows, or if its turns are used up."""
+        if group is not self._open or self._under_way:
+            return  # it has failed or gone
+        if len(group) <= size or not turns:
+            self.leave()
+        else:
+            self._loop.call_soon(self._grow, group, len(group), turns - 1)
 
     def leave(self) -> None:
         """Send the open group, if there is one."""
@@ -114,8 +121,8 @@ class GroupCommit:
             self.fail(error)
             return
         self._under_way.popleft()
-        if not self._under_way:
-            self.leave()
+        if not self._under_way and self._open is not None:
+            self._loop.call_soon(self._grow, self._open, len(self._open), GROWTH_TURNS)
         self.commits.count(len(group), group.seconds)
         group.commit.set_result(None)
 

@@ -100,7 +100,6 @@ class Writer:
             self._prune(job)
         elif job is not None:
             error = self._commit(job)
-            job.is_written = True
             self._report(job, error)
         return job is not None
 
