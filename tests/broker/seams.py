@@ -7,6 +7,7 @@ shows. A seam has a disk, a socket or time behind it. No part of the broker itse
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Callable
 
 from bridge.broker.clock import Clock
@@ -195,18 +196,18 @@ class ScriptedJournal:
 
 
 class BoundedOutbox:
-    """The Outbox seam. Written events wait until `read_all`; it is full at `limit` events."""
+    """The Outbox seam. What is written waits until `read_all`; it is full at `limit` writes."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.waiting = 0  # events that the peer has not read
+        self.waiting = 0  # writes that the peer has not read
         self.is_finished = False
         self.timers: list[tuple[float, Callable[[], None]]] = []
         self._decoder = EventStreamDecoder()
         self.events: list[Any] = []
 
-    def send_ticket(self, entry: Entry, is_shared: bool) -> bool:
-        return self._take(encode_ticket(entry, is_shared))
+    def send_tickets(self, entries: Sequence[Entry], is_shared: bool) -> bool:
+        return self._take(b"".join(encode_ticket(entry, is_shared) for entry in entries))
 
     def send_reply(self, entry: Entry) -> None:
         self._take(encode_reply_event(entry))

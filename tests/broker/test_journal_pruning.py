@@ -60,6 +60,7 @@ def test_pruning_is_in_steps_of_bounded_bytes_with_commit_groups_in_between(tmp_
         await asyncio.sleep(0)
         await asyncio.sleep(0)  # this turn brought no more rows, so the group has gone
         journal.writer.take()
+        await asyncio.sleep(0)  # its completion is heard
         journal.prune(WALL_MS + 1)
         journal.prune(WALL_MS + 1)
         assert journal.writer._jobs.qsize() == 1, "one at a time"

@@ -10,7 +10,7 @@ import json
 from bridge.broker import pace as pace_module
 from bridge.broker.backlog import Backlog
 from bridge.broker.metrics.counters import Metrics
-from bridge.broker.subscriber import StreamSubscriber
+from bridge.broker.subscriber import STEP, STEP_BYTES, StreamSubscriber
 from broker.seams import WALL_MS, BoundedOutbox, PacedHub, make_entry
 
 
@@ -69,7 +69,7 @@ def test_a_ticket_that_the_connection_refused_is_not_streamed(monkeypatch):
     stream.add_everything(0)
     catch_up(hub, stream)
     entry = make_entry(1)
-    monkeypatch.setattr(outbox, "send_ticket", lambda entry, is_shared: False)
+    monkeypatch.setattr(outbox, "send_tickets", lambda entries, is_shared: False)
     publish(hub, entry)
     assert not entry.streamed_ms
 
@@ -187,3 +187,18 @@ def test_fan_out_to_many_streams_is_spread_over_turns():
     opened[0][1].limit = 0
     publish(hub, make_entry(7, "lucy"))
     assert [stream._metrics.catchups for _, _, stream in opened[:2]] == [1, 0]
+
+
+def test_a_stream_that_is_behind_sends_several_tickets_in_one_write_within_two_bounds():
+    hub = PacedHub()
+    publish(hub, *(make_entry(number) for number in range(1, 101)))
+    _, outbox, stream = open_stream(hub=hub)
+    stream.add_everything(0)
+    catch_up(hub, stream)
+    assert outbox.seqs == list(range(1, 101)) and outbox.waiting == -(-100 // STEP)
+    large = b'"%b"' % (b"x" * (STEP_BYTES // 2))
+    publish(hub, *(make_entry(number, data=large) for number in range(101, 105)))
+    _, outbox, stream = open_stream(hub=hub)
+    stream.add_everything(100)
+    catch_up(hub, stream)
+    assert outbox.seqs == [101, 102, 103, 104] and outbox.waiting == 2

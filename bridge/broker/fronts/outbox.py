@@ -1,4 +1,4 @@
-"""The outbox of an event stream: values in, server-sent events out, one write for each.
+"""The outbox of an event stream: values in, server-sent events out, in few writes.
 
 Rule 1: nothing is queued here. The transport's buffer is the outbox. If it holds
 more than BRIDGE_SSE_OUTBOX bytes there is no room, and the subscriber waits for
@@ -11,6 +11,7 @@ An event is encoded once for all its readers.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Callable
 
@@ -91,8 +92,8 @@ class StreamOutbox:
         self.subscriber.catch_up()
 
     # Hot: once per ticket and stream.
-    def send_ticket(self, entry: Entry, is_shared: bool) -> bool:
-        return self.write(encode_ticket(entry, is_shared))
+    def send_tickets(self, entries: Sequence[Entry], is_shared: bool) -> bool:
+        return self.write(b"".join([encode_ticket(entry, is_shared) for entry in entries]))
 
     def send_reply(self, entry: Entry) -> None:
         self.write(encode_reply_event(entry))
