@@ -21,7 +21,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Generator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Callable, NamedTuple, Optional
 
 from bridge.broker.body import canonical, weight
@@ -42,6 +42,7 @@ TICKET = (
     '"metadata":%s,"status":"pending","expectReply":%s,"timeoutMs":%d,"response":null,'
     '"createdAt":"%s","updatedAt":"%s"}'
 )
+quote_name = lru_cache(maxsize=256)(quote)  # most tickets are of the same few names
 Stored = Optional[Commit]  # settled when it is on disk; None = it is on disk already
 
 
@@ -115,9 +116,9 @@ class Ledger:
         ticket_id = draft.ticket_id or f"{self._id_prefix}{seq:08x}"
         ticket_name = quote(ticket_id) if draft.ticket_id else f'"{ticket_id}"'
         created_ms = self._clock.wall_ms()
-        at, agent = rfc3339(created_ms), quote(agent_id)
+        at, agent = rfc3339(created_ms), quote_name(agent_id)
         text = TICKET % (
-            ticket_name, seq, agent, agent, quote(draft.origin), quote(draft.payload),
+            ticket_name, seq, agent, agent, quote_name(draft.origin), quote(draft.payload),
             quote(draft.metadata), "true" if draft.expect_reply else "false", draft.timeout_ms,
             at, at,
         )  # fmt: skip

@@ -127,7 +127,7 @@ class StreamOutbox:
         return not transport.is_closing()
 
     def has_room(self) -> bool:
-        return not (self.is_full or self.is_closed or self._transport.is_closing())
+        return not (self.is_full or self.is_closed)
 
     def beat(self) -> None:
         """Send a heartbeat, unless the buffer is full of events that the peer has still to read."""
