@@ -15,7 +15,7 @@ from typing import Callable
 
 from bridge.broker.clock import Clock
 
-TURN = 0.002  # seconds; about 200 writes of a small event
+TURN = 0.001  # seconds; about 100 writes of a small event
 
 Work = Callable[[], None]
 

@@ -34,6 +34,7 @@ from bridge.broker.fronts.http import HttpConnection
 from bridge.broker.fronts.loop_budget import LoopBudget
 from bridge.broker.fronts.origin_policy import OriginPolicy
 from bridge.broker.fronts.responses import encode_reply
+from bridge.broker.fronts.sweep import Sweep
 from bridge.broker.handlers.web import read_files
 from bridge.broker.listener import ACCEPTS_PER_TURN, Listening
 from bridge.broker.opening import open_services, take_over_store
@@ -95,6 +96,7 @@ class Server:
         self.on_lost: Callable[[], None] = lambda: None
         self.connections: set[HttpConnection] = set()
         self.timed: set[HttpConnection] = set()
+        self._timed_sweep = Sweep(self._loop, clock)
         registry = self.services.registry
         self._expiry = Expiry(
             self.services.ledger, clock, self._loop, settings.stray_ttl, registry.is_served
@@ -201,9 +203,7 @@ class Server:
 
     def _sweep(self) -> None:
         self.witness.sweep()
-        now = self.services.clock.monotonic()
-        for connection in list(self.timed):
-            connection.sweep(now)
+        self._timed_sweep.begin(self.timed)
         self.services.journal.look()
         if self.services.journal.lost() is not None:
             self.on_lost()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from virtual_clock import run
 from wire.slicing import cut, places
 
+from bridge.broker.fronts.loop_budget import LARGE, REST
 from bridge.errors import StoreBusy
 from broker.house import SmallHouse
 from broker.talk import HEALTH, POLL, SEND, read_answers, request, settle, statuses
@@ -313,5 +314,44 @@ def test_http_1_0_gets_one_response_unless_it_asks_for_keep_alive():
         assert more.received.count(b"Connection: keep-alive") == 2 and not more.is_closing()
         stream.send(request("GET", "/tickets/stream", version="1.0"))
         assert b"chunked" not in stream.received and stream.received.endswith(b":heartbeat\n\n")
+
+    run(scenario)
+
+
+def test_a_large_body_rests_after_each_read_and_arrives_whole():
+    """A client on the same machine sends as fast as it is read. Reads must leave it time to send
+    much at once, or the loop does little else.
+    """
+
+    async def scenario(loop):
+        house = SmallHouse(loop)
+        line = house.connect()
+        body = b'{"payload":"' + b"x" * (4 * LARGE) + b'"}'
+        head = request("POST", "/agents/a/send", fields=f"Content-Length: {len(body)}\r\n")
+        line.send(head + body[:LARGE])
+        assert line.is_reading(), "a small part does not rest"
+        line.send(body[LARGE : 2 * LARGE])
+        assert not line.is_reading()
+        await asyncio.sleep(REST)
+        assert line.is_reading()
+        line.send(body[2 * LARGE :])
+        await settle(house)
+        await asyncio.sleep(10 * REST)
+        assert statuses(line, 1) == [202] and line.is_reading()
+
+    run(scenario)
+
+
+def test_bytes_that_nothing_will_answer_are_read_with_rests():
+    async def scenario(loop):
+        house = SmallHouse(loop)
+        line = house.connect()
+        line.send(b"no request\r\n\r\n")
+        assert statuses(line, 1) == [400]
+        for _ in range(3):
+            line.send(b"x" * 1000)
+            assert not line.is_reading()
+            await asyncio.sleep(REST)
+            assert line.is_reading()
 
     run(scenario)

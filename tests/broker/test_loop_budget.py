@@ -6,7 +6,7 @@ import asyncio
 
 from virtual_clock import run
 
-from bridge.broker.fronts.loop_budget import BUDGET, CHEAP, LoopBudget
+from bridge.broker.fronts.loop_budget import BUDGET, CHEAP, REST, RESTS_END, LoopBudget
 from broker.seams import HandClock
 
 
@@ -88,5 +88,22 @@ def test_a_step_that_fails_does_not_stop_the_others():
         await asyncio.sleep(BUDGET)
         assert served == [1]
         assert isinstance(loop.failures.pop()["exception"], ZeroDivisionError)
+
+    run(scenario)
+
+
+def test_connections_that_rest_go_on_in_order_a_few_at_a_time():
+    async def scenario(loop):
+        _, budget = make(loop)
+        woken = []
+        for number in range(2 * RESTS_END + 1):
+            budget.rest(lambda number=number: woken.append(number))
+        seen = []
+        for _ in range(4):
+            seen.append(list(woken))
+            await asyncio.sleep(REST)
+        counts = [len(each) for each in seen]
+        assert counts[:3] == [0, RESTS_END, 2 * RESTS_END]
+        assert woken == list(range(2 * RESTS_END + 1)), "each once, and in order"
 
     run(scenario)

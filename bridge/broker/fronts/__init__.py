@@ -11,6 +11,7 @@
     held_bytes.py        what all connections hold together, and which one is cut
     heartbeats.py        one timer for the heartbeats of every stream
     access_log.py        access log, response counters, request ids
+    sweep.py             overdue connections, a few in a turn
     write_progress.py    a peer that reads nothing
     cors.py              what a browser on another origin may read
     origin_policy.py     which Host and Origin are allowed

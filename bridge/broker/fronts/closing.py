@@ -25,6 +25,8 @@ from bridge.wire.request import RequestStage
 
 log = logging.getLogger("bridge.broker")
 
+# A connection that is closed during a sweep may still be on the sweep's list.
+NEVER_OVERDUE = frozenset({ConnectionState.QUEUED, ConnectionState.CLOSED})
 LINGER = 2.0  # seconds that a refused peer has to read its answer
 
 
@@ -64,18 +66,16 @@ class Closing(RequestReader):
             except OSError:  # the peer has reset the connection already
                 self.abort()
 
-    def sweep(self, now: float) -> None:
-        """Close the connection if it is overdue."""
+    def sweep(self, now: float) -> bool:
+        """Close the connection if it is overdue. Return whether that was begun."""
         if self._stuck is not None:
-            if self._stuck.is_over(
-                now,
-                self._transport.get_write_buffer_size(),
-                self._house.services.settings.write_deadline / 1000,
-            ):
-                log.info("write deadline passed, the peer reads nothing")
-                self.abort()
-        elif now < self.deadline or self.state is ConnectionState.QUEUED:
-            return
+            allowed = self._house.services.settings.write_deadline / 1000
+            if not self._stuck.is_over(now, self._transport.get_write_buffer_size(), allowed):
+                return False
+            log.info("write deadline passed, the peer reads nothing")
+            self.abort()
+        elif now < self.deadline or self.state in NEVER_OVERDUE:
+            return False
         elif self.state is ConnectionState.READING and self._stage is not RequestStage.IDLE:
             part = "head" if self._stage is RequestStage.HEAD else "body"
             self._refuse(PeerError(408, f"the request's {part} did not arrive whole in time"))
@@ -86,6 +86,7 @@ class Closing(RequestReader):
         else:
             self._transport.close()
             self.deadline = now + self._house.services.settings.write_deadline / 1000
+        return True
 
     def give_way(self) -> None:
         """Another connection needs the place, and this one has been idle for long."""

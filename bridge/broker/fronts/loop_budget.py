@@ -11,6 +11,9 @@ Rule 3: after a whole budget the queue pauses for as long as it ran. The loop th
 and the writer thread gets the GIL. Otherwise each of its system calls would wait for a budget.
 Rule 4: a request with a large body is queued at once, because its JSON takes long to read.
 Rule 5: cheap requests schedule nothing here: a run below CHEAP seconds is not counted.
+Rule 6: a connection whose peer sends a large body, or bytes that nothing will answer, rests after
+each read. RESTS_END of them read again each REST seconds. A peer on the same machine fills the
+receive buffer as fast as it is read, and the loop would do little else.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ from bridge.broker.clock import Clock
 BUDGET = 0.002  # seconds; event-loop lag stays at a small multiple of it
 LARGE = 32768  # bytes of a body; takes up to a quarter of a millisecond to decode and encode
 CHEAP = 0.0005  # seconds; the time of several usual requests
+REST = 0.002  # seconds
+RESTS_END = 4  # with a receive buffer of 64 KiB: 128 MiB a second, for all connections
 
 
 class LoopBudget:
@@ -35,6 +40,7 @@ class LoopBudget:
         self._used = 0.0
         self._line: deque[Callable[[], None]] = deque()
         self._is_serving = self._is_refilling = False  # scheduled for a later turn
+        self._resting: deque[Callable[[], None]] = deque()
 
     # Hot, as the next one: once per request.
     def is_over(self, began: float) -> bool:
@@ -72,3 +78,15 @@ class LoopBudget:
             self._is_serving = bool(self._line)
             if self._line:
                 self._loop.call_later(seconds, self._serve)
+
+    def rest(self, read_again: Callable[[], None]) -> None:
+        """Call `read_again` after a rest, and after those that rest already."""
+        if not self._resting:
+            self._loop.call_later(REST, self._end_rests)
+        self._resting.append(read_again)
+
+    def _end_rests(self) -> None:
+        for _ in range(min(RESTS_END, len(self._resting))):
+            self._resting.popleft()()
+        if self._resting:
+            self._loop.call_later(REST, self._end_rests)

@@ -6,6 +6,8 @@
 Rule 1: while an answer is due, further bytes wait in the parser. Beyond head_max bytes reading
 pauses, and TCP holds the peer back. Reading resumes when the parser needs more, not before.
 Rule 2: a deadline runs only while the connection waits for its peer.
+Rule 3: a large body is read in few large steps, with a rest after each. So are bytes that
+nothing will answer (loop_budget.py).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from bridge.broker.fronts.connection_state import (
     ConnectionEvent,
     ConnectionState,
 )
+from bridge.broker.fronts.loop_budget import LARGE
 from bridge.broker.fronts.server_context import ServerContext
 from bridge.errors import PeerError
 from bridge.wire.request import Request, RequestParser, RequestStage
@@ -64,15 +67,24 @@ class RequestReader(asyncio.BufferedProtocol):
 
     # Hot: once per request.
     def buffer_updated(self, nbytes: int) -> None:
-        data = bytes(self._house.receive_buffer[:nbytes])
         if self.state is ConnectionState.READING:
-            self._parser.feed(data)
+            self._parser.feed(bytes(self._house.receive_buffer[:nbytes]))
             self._read_on()
         elif self.state in HOLDS_INPUT:
-            self._parser.feed(data)
+            self._parser.feed(bytes(self._house.receive_buffer[:nbytes]))
             if self._parser.held_bytes > self._house.limits.head_max:
                 self._transport.pause_reading()
             self._note_held()
+        else:
+            self._rest()
+
+    def _rest(self) -> None:
+        self._transport.pause_reading()
+        self._house.budget.rest(self._read_again)
+
+    def _read_again(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def _read_on(self) -> None:
         """Answer the requests in the parser, as far as this turn of the loop has time."""
@@ -131,7 +143,9 @@ class RequestReader(asyncio.BufferedProtocol):
         if self._has_eof:
             self._transport.close()
             return
-        if not self._transport.is_reading():
+        if stage is RequestStage.BODY and self._parser.held_bytes > LARGE:
+            self._rest()
+        elif not self._transport.is_reading():
             self._transport.resume_reading()
         if stage is not self._stage or stage is RequestStage.IDLE:
             self._set_stage(stage)
