@@ -74,9 +74,11 @@ class Server:
         self._listening = Listening(settings, passed)
         settings = self._listening.settings
         self.services = open_services(settings, clock)
-        self.guard = OriginPolicy(settings.host, settings.allowed_hosts, settings.allowed_origins)
-        self.witness = AccessLog(self.services.metrics, settings.log_refusals)
-        logging.getLogger("asyncio").addFilter(self.witness.may_log)
+        self.origin_policy = OriginPolicy(
+            settings.host, settings.allowed_hosts, settings.allowed_origins
+        )
+        self.access_log = AccessLog(self.services.metrics, settings.log_refusals)
+        logging.getLogger("asyncio").addFilter(self.access_log.may_log)
         self.heartbeats = Heartbeats(self._loop, clock, settings.sse_heartbeat / 1000)
         self.budget = LoopBudget(self._loop, clock)
         self.held = HeldBytes(settings.connection_bytes)
@@ -87,7 +89,7 @@ class Server:
             RequestStage.HEAD: settings.head_timeout,
             RequestStage.BODY: settings.body_timeout,
         }
-        self.patience: Mapping[RequestStage, float] = {
+        self.stage_timeouts: Mapping[RequestStage, float] = {
             stage: allowed_ms / 1000 for stage, allowed_ms in allowed.items()
         }
         self.receive_buffer = memoryview(bytearray(RECEIVE_BUFFER))
@@ -144,7 +146,7 @@ class Server:
             refusal = problem(
                 PeerError(503, detail, {"Retry-After": "5"}, reason="connections_max")
             )
-            headers = self.witness.refused(refusal, transport)
+            headers = self.access_log.refused(refusal, transport)
             transport.write(
                 encode_reply(
                     refusal,
@@ -202,7 +204,7 @@ class Server:
         self._timers[name] = self._loop.call_later(seconds, run)
 
     def _sweep(self) -> None:
-        self.witness.sweep()
+        self.access_log.sweep()
         self._timed_sweep.begin(self.timed)
         self.services.journal.look()
         if self.services.journal.lost() is not None:
@@ -239,7 +241,7 @@ class Server:
         self.heartbeats.stop()
         self._expiry.stop()
         await self.services.journal.aclose()
-        logging.getLogger("asyncio").removeFilter(self.witness.may_log)
+        logging.getLogger("asyncio").removeFilter(self.access_log.may_log)
         log.info("stopped pending=%d cut=%d", self.services.hub.pending, len(self.connections))
         for connection in list(self.connections):
             connection.abort()

@@ -1,4 +1,4 @@
-"""The requests that a peer sends to a SmallHouse, and a reader for the responses."""
+"""The requests that a peer sends to a SmallServer, and a reader for the responses."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def statuses(line, count: int) -> list[int]:
     return [status for status, _ in read_answers(line.received, ["GET"] * max(1, count))]
 
 
-async def settle(house, error=None) -> None:
+async def settle(server, error=None) -> None:
     """Settle all unwritten groups, and let the responses leave."""
     for _ in range(50):
         await asyncio.sleep(0)
-        if house.journal.unwritten:
-            house.journal.settle(error)
+        if server.journal.unwritten:
+            server.journal.settle(error)
     await asyncio.sleep(0)

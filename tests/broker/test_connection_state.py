@@ -23,7 +23,7 @@ from bridge.broker.fronts.connection_state import (
     ConnectionState,
 )
 from bridge.broker.fronts.loop_budget import BUDGET
-from broker.house import SmallHouse
+from broker.small_server import SmallServer
 from broker.talk import HEALTH, POLL, SEND, request, settle
 
 STREAM = request("GET", "/agents/lucy/tickets/stream")
@@ -105,14 +105,14 @@ class FewBytes:
         self.is_closed = True
 
 
-def make_house(loop) -> SmallHouse:
-    house = SmallHouse(loop, sse_outbox=1024, write_deadline=5000)
-    house.copy = FewBytes()
-    house.journal.copy = lambda: house.copy
-    return house
+def make_house(loop) -> SmallServer:
+    server = SmallServer(loop, sse_outbox=1024, write_deadline=5000)
+    server.copy = FewBytes()
+    server.journal.copy = lambda: server.copy
+    return server
 
 
-def take_step(house, line, step) -> None:
+def take_step(server, line, step) -> None:
     """Bytes are sent. The other steps are what a peer, the loop and the broker do beside that."""
     if isinstance(step, bytes):
         line.send(step)
@@ -124,13 +124,13 @@ def take_step(house, line, step) -> None:
         line.is_stalled = False
         line.read()
     elif step == "busy":
-        house.budget.is_used_up = True
+        server.budget.is_used_up = True
     elif step == "calm":
-        house.budget.is_used_up = False
+        server.budget.is_used_up = False
     elif step == "hog":  # the next step of the queue takes longer than a turn may
-        house.budget.queue(lambda: setattr(house.loop, "now", house.loop.now + 2 * BUDGET))
+        server.budget.queue(lambda: setattr(server.loop, "now", server.loop.now + 2 * BUDGET))
     elif step == "drain":
-        house.is_draining = True
+        server.is_draining = True
         line.connection.drain()
     elif not line.is_lost:
         line.connection.abort()
@@ -186,23 +186,23 @@ def test_a_script_walks_its_moves(walked, name):
     script, moves = SCRIPTS[name]
 
     async def scenario(loop):
-        house = make_house(loop)
-        helper = house.connect()
+        server = make_house(loop)
+        helper = server.connect()
         helper.send(request("POST", "/agents/full/send", {"payload": "y" * 2000}))
-        await settle(house)
+        await settle(server)
         helper.abort()
-        await settle(house)
+        await settle(server)
         walked.moves.clear()
-        line = house.connect()
+        line = server.connect()
         for step in script:
             if isinstance(step, (int, float)):
                 await asyncio.sleep(step)
             else:
-                take_step(house, line, step)
-        await settle(house)
+                take_step(server, line, step)
+        await settle(server)
         await asyncio.sleep(6)
         assert [f"{state.name} {event.name}" for state, event in walked.moves] == moves
-        assert house.copy.is_closed == ("ANSWERING DOWNLOAD" in moves)
+        assert server.copy.is_closed == ("ANSWERING DOWNLOAD" in moves)
         assert line.is_lost == moves[-1].endswith("LOST")
 
     run(scenario)
@@ -224,19 +224,19 @@ def test_no_script_causes_a_move_that_is_not_in_the_table(script):
     """A missing key raises in a callback, which fails the scenario."""
 
     async def scenario(loop):
-        house = make_house(loop)
-        line = house.connect()
+        server = make_house(loop)
+        line = server.connect()
         for step in script:
             if isinstance(step, float):
                 await asyncio.sleep(step)
-                await settle(house)
+                await settle(server)
             else:
-                take_step(house, line, step)
+                take_step(server, line, step)
         if not line.is_lost:
             line.connection.abort()
-        await settle(house)
+        await settle(server)
         assert line.connection.state is State.CLOSED
-        assert not house.connections and not house.timed and not house.held.total
-        assert not house.waiting and not house.services.hub.polls.total
+        assert not server.connections and not server.timed and not server.held.total
+        assert not server.waiting and not server.services.hub.polls.total
 
     run(scenario)

@@ -17,8 +17,8 @@ from bridge.broker.ledger import NewTicket
 from bridge.broker.live_event import preview
 from bridge.broker.transitions import acknowledged, claimed, replied
 from bridge.errors import StoreBusy
-from broker.house import SmallHouse, make_services
 from broker.seams import BoundedOutbox
+from broker.small_server import SmallServer, make_services
 from broker.talk import request, settle
 
 ENDED = b"\r\n0\r\n\r\n"
@@ -197,10 +197,10 @@ def test_a_slow_reader_holds_nothing_and_gets_the_count_of_missed_events():
 
 def test_the_events_of_one_iteration_leave_in_one_write(monkeypatch):
     async def scenario(loop):
-        house = SmallHouse(loop)
-        line = house.connect()
+        server = SmallServer(loop)
+        line = server.connect()
         line.send(FOLLOW)
-        await settle(house)
+        await settle(server)
         writes, write = [], line.write
 
         def counting(data):
@@ -209,14 +209,14 @@ def test_the_events_of_one_iteration_leave_in_one_write(monkeypatch):
 
         monkeypatch.setattr(line, "write", counting)
         for _ in range(10):
-            house.services.ledger.accept("lucy", NewTicket("x", {}))
-        await settle(house)
+            server.services.ledger.accept("lucy", NewTicket("x", {}))
+        await settle(server)
         assert line.received.count(b"event: stage") == 10 and len(writes) == 1
         for _ in range(10):
-            house.services.ledger.accept(
+            server.services.ledger.accept(
                 "lucy", NewTicket("x", {"threadId": "y" * outbox_module.HELD_MAX})
             )
-        await settle(house)
+        await settle(server)
         assert line.received.count(b"event: stage") == 20
         most = 2 * outbox_module.HELD_MAX + 1000  # what was held, and the event that was too much
         assert len(writes) > 5 and max(writes) <= most, "for any number of events"
@@ -227,15 +227,15 @@ def test_the_events_of_one_iteration_leave_in_one_write(monkeypatch):
 
 def test_an_event_is_encoded_once_for_all_its_readers():
     async def scenario(loop):
-        house = SmallHouse(loop)
-        lines = [house.connect() for _ in range(3)]
+        server = SmallServer(loop)
+        lines = [server.connect() for _ in range(3)]
         for line in lines:
             line.send(FOLLOW)
-        await settle(house)
+        await settle(server)
         before = outbox_module.encode_live.cache_info()
         for _ in range(10):
-            house.services.ledger.accept("lucy", NewTicket("x", {}))
-        await settle(house)
+            server.services.ledger.accept("lucy", NewTicket("x", {}))
+        await settle(server)
         after = outbox_module.encode_live.cache_info()
         assert (after.misses - before.misses, after.hits - before.hits) == (10, 20)
         assert all(line.received.count(b"event: stage") == 10 for line in lines)
@@ -335,8 +335,8 @@ def test_the_cache_of_origins_and_threads_is_bounded_in_bytes_and_refilled():
 
 def test_at_the_limit_the_oldest_reader_is_closed_after_its_minimum_time():
     async def scenario(loop):
-        house = SmallHouse(loop, events_max=2)
-        first, second, early, third, fourth = (house.connect() for _ in range(5))
+        server = SmallServer(loop, events_max=2)
+        first, second, early, third, fourth = (server.connect() for _ in range(5))
         first.send(FOLLOW)
         await asyncio.sleep(5)
         second.send(FOLLOW)
@@ -348,9 +348,9 @@ def test_at_the_limit_the_oldest_reader_is_closed_after_its_minimum_time():
         assert not first.received.endswith(ENDED), "a HEAD does not count as a reader"
         fourth.send(FOLLOW)
         assert first.received.endswith(ENDED) and not second.received.endswith(ENDED)
-        assert len(house.services.events) == 2
-        house.connect().send(request("POST", "/agents/lucy/send", {"payload": "hi"}))
-        await settle(house)
+        assert len(server.services.events) == 2
+        server.connect().send(request("POST", "/agents/lucy/send", {"payload": "hi"}))
+        await settle(server)
         assert b"event: stage" in second.received and b"event: stage" in fourth.received
 
     run(scenario)
@@ -358,20 +358,20 @@ def test_at_the_limit_the_oldest_reader_is_closed_after_its_minimum_time():
 
 def test_at_the_limit_a_lagging_reader_is_closed_before_older_ones():
     async def scenario(loop):
-        house = SmallHouse(loop, events_max=3, sse_outbox=1024, write_deadline=60000)
-        old, new = house.connect(), house.connect()
-        stuck, slow = house.connect(is_stalled=True), house.connect(is_stalled=True)
+        server = SmallServer(loop, events_max=3, sse_outbox=1024, write_deadline=60000)
+        old, new = server.connect(), server.connect()
+        stuck, slow = server.connect(is_stalled=True), server.connect(is_stalled=True)
         for line in (old, stuck, slow):
             line.send(FOLLOW)
-        sender = house.connect()
+        sender = server.connect()
         for _ in range(20):
             sender.send(request("POST", "/agents/lucy/send", {"payload": "x" * 200}))
-            await settle(house)
+            await settle(server)
         await asyncio.sleep(9)
         slow.read()
         await asyncio.sleep(1)
         new.send(FOLLOW)
-        assert len(house.services.events) == 3 and stuck.is_closing()
+        assert len(server.services.events) == 3 and stuck.is_closing()
         ended = [line.is_closing() for line in (old, slow, new)]
         assert not any(ended), "a reader that has read again does not lag"
 

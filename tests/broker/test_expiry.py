@@ -16,8 +16,8 @@ from bridge.broker.journal.base import Kept
 from bridge.broker.ledger import NewTicket
 from bridge.broker.transitions import acknowledged, claimed
 from bridge.errors import StoreBusy
-from broker.house import make_services
 from broker.seams import make_entry
+from broker.small_server import make_services
 
 
 async def on_disk(services, error=None) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from virtual_clock import run
 
 from bridge.broker.fronts.heartbeats import BEATS_PER_TURN
-from broker.house import SmallHouse
+from broker.small_server import SmallServer
 
 STREAM = b"GET /agents/%b/tickets/stream%b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 BEAT = b"c\r\n:heartbeat\n\n\r\n"
@@ -24,14 +24,14 @@ def test_a_heartbeat_follows_each_interval_of_silence(opened, gaps):
     """Some streams are idle and one gets events. No stream is silent for more than the interval."""
 
     async def scenario(loop):
-        house = SmallHouse(loop, sse_heartbeat=5000)
+        server = SmallServer(loop, sse_heartbeat=5000)
         idle = []
         for gap in opened:
             await asyncio.sleep(gap)
-            line = house.connect()
+            line = server.connect()
             line.send(STREAM % (b"idle", b""))
             idle.append((line, loop.time()))
-        busy = house.connect()
+        busy = server.connect()
         busy.send(STREAM % (b"busy", b""))
         outbox, spoke = busy.connection._outbox, [loop.time()]
         for gap in gaps:
@@ -51,8 +51,8 @@ def test_a_heartbeat_follows_each_interval_of_silence(opened, gaps):
 
 def test_a_heartbeat_is_an_event_if_the_request_asks_for_it():
     async def scenario(loop):
-        house = SmallHouse(loop, sse_heartbeat=5000)
-        line = house.connect()
+        server = SmallServer(loop, sse_heartbeat=5000)
+        line = server.connect()
         line.send(STREAM % (b"lucy", b"?heartbeat=event"))
         opening = line.received
         assert b"event: heartbeat\ndata: {}\n\n" in opening
@@ -64,8 +64,8 @@ def test_a_heartbeat_is_an_event_if_the_request_asks_for_it():
 
 def test_a_full_stream_gets_no_heartbeat_and_a_closed_one_is_removed():
     async def scenario(loop):
-        house = SmallHouse(loop, sse_heartbeat=5000, sse_outbox=1024, write_deadline=10**6)
-        full, gone = house.connect(is_stalled=True), house.connect()
+        server = SmallServer(loop, sse_heartbeat=5000, sse_outbox=1024, write_deadline=10**6)
+        full, gone = server.connect(is_stalled=True), server.connect()
         for line in (full, gone):
             line.send(STREAM % (b"lucy", b""))
         full.connection._outbox.write(b"x" * 2000)
@@ -73,7 +73,7 @@ def test_a_full_stream_gets_no_heartbeat_and_a_closed_one_is_removed():
         gone.send_eof()
         await asyncio.sleep(21)
         assert len(full.buffer) == waiting, "nothing is added to a full buffer"
-        assert [each[2] for each in house.heartbeats._due] == [full.connection._outbox]
+        assert [each[2] for each in server.heartbeats._due] == [full.connection._outbox]
 
     run(scenario)
 
@@ -82,8 +82,8 @@ def test_many_heartbeats_due_at_once_are_sent_over_several_iterations():
     """Streams that were opened at once are due at once. The loop must run in between."""
 
     async def scenario(loop):
-        house = SmallHouse(loop, sse_heartbeat=5000)
-        lines = [house.connect() for _ in range(2 * BEATS_PER_TURN + 10)]
+        server = SmallServer(loop, sse_heartbeat=5000)
+        lines = [server.connect() for _ in range(2 * BEATS_PER_TURN + 10)]
         for number, line in enumerate(lines):
             line.send(STREAM % (b"lucy%d" % number, b""))
         done, most, turns = 0, 0, 0
@@ -99,10 +99,10 @@ def test_many_heartbeats_due_at_once_are_sent_over_several_iterations():
 
 def test_after_stop_there_is_no_heartbeat():
     async def scenario(loop):
-        house = SmallHouse(loop, sse_heartbeat=5000)
-        line = house.connect()
+        server = SmallServer(loop, sse_heartbeat=5000)
+        line = server.connect()
         line.send(STREAM % (b"lucy", b""))
-        house.heartbeats.stop()
+        server.heartbeats.stop()
         await asyncio.sleep(60)
         assert BEAT not in line.received
 

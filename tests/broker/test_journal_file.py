@@ -19,8 +19,8 @@ from bridge.broker.journal.sqlite import SqliteJournal
 from bridge.broker.routes import dispatch
 from bridge.errors import PeerError, StoreBusy, StoreError
 from bridge.wire.request import Limits, RequestParser
-from broker.house import make_services
 from broker.seams import WALL_MS
+from broker.small_server import make_services
 from broker.stores import NOW, accept, load, row, with_store
 from broker.talk import request
 

@@ -15,8 +15,8 @@ from bridge.errors import PeerError
 from bridge.wire.request import Limits, RequestParser
 
 
-def ask(guard: OriginPolicy, host=None, origin=None, version="1.1") -> int:
-    """Return 200, or the status with which the parser or the guard refuses these fields."""
+def ask(policy: OriginPolicy, host=None, origin=None, version="1.1") -> int:
+    """Return 200, or the status with which the parser or the policy refuses these fields."""
     fields = "".join(
         f"{name}: {value}\r\n"
         for name, value in (("Host", host), ("Origin", origin))
@@ -25,7 +25,7 @@ def ask(guard: OriginPolicy, host=None, origin=None, version="1.1") -> int:
     parser = RequestParser(Limits())
     parser.feed(f"GET /health HTTP/{version}\r\n{fields}\r\n".encode())
     try:
-        guard.check(parser.take_request())
+        policy.check(parser.take_request())
     except PeerError as error:
         return error.status
     return 200
@@ -131,14 +131,14 @@ def test_only_the_origin_of_the_host_is_allowed(host, origin, status):
     assert ask(LOCAL, host, origin) == status
 
 
-def fetch(guard: OriginPolicy, **fields) -> int:
+def fetch(policy: OriginPolicy, **fields) -> int:
     """Return the status for a browser's request with these Sec-Fetch fields and this Origin."""
     given = [f"Sec-Fetch-{name}" if name != "origin" else name for name in fields]
     lines = "".join(f"{name}: {value}\r\n" for name, value in zip(given, fields.values()))
     parser = RequestParser(Limits())
     parser.feed(f"GET /agents HTTP/1.1\r\nHost: localhost:5050\r\n{lines}\r\n".encode())
     try:
-        guard.check(parser.take_request())
+        policy.check(parser.take_request())
     except PeerError as error:
         return error.status
     return 200
@@ -168,7 +168,7 @@ def test_a_followed_link_our_own_page_and_a_typed_address_are_allowed():
 
 
 def test_settings_add_names_and_origins():
-    guard = OriginPolicy(
+    policy = OriginPolicy(
         "192.0.2.7",
         " Bridge.Example , [fd00::1], dotted.example. ",
         "https://App.example, http://localhost:3000",
@@ -182,37 +182,37 @@ def test_settings_add_names_and_origins():
         "192.0.2.7:5050",
         "dotted.example",
     ):
-        assert ask(guard, host) == 200, host
-    assert ask(guard, "other.example") == 421
-    assert ask(guard, "bridge.example", "https://app.EXAMPLE") == 200 and guard.allows(
+        assert ask(policy, host) == 200, host
+    assert ask(policy, "other.example") == 421
+    assert ask(policy, "bridge.example", "https://app.EXAMPLE") == 200 and policy.allows(
         "https://app.example"
     )
-    assert ask(guard, "bridge.example", "https://app.example.evil") == 403
-    assert not guard.allows("*") and not guard.allows("null") and not guard.allows("")
+    assert ask(policy, "bridge.example", "https://app.example.evil") == 403
+    assert not policy.allows("*") and not policy.allows("null") and not policy.allows("")
 
 
 @pytest.mark.parametrize("bound", ["0.0.0.0", "::", ""])
 def test_a_broker_bound_to_all_addresses_allows_any_address_but_no_foreign_name(bound):
     """DNS rebinding needs a name. An address literal cannot be rebound."""
-    guard = OriginPolicy(bound, "", "")
+    policy = OriginPolicy(bound, "", "")
     for host in ("192.0.2.1:5050", "[2001:db8::1]", "localhost"):
-        assert ask(guard, host) == 200
+        assert ask(policy, host) == 200
     for host in ("evil.example", "192.0.2.1.evil.example", "."):
-        assert ask(guard, host) == 421, host
+        assert ask(policy, host) == 421, host
 
 
 @given(st.lists(st.from_regex(r"[a-z]{1,5}\.example(:[0-9]{1,4})?", fullmatch=True), max_size=5))
 def test_foreign_names_are_never_cached(hosts):
-    guard = OriginPolicy("127.0.0.1", "", "")
+    policy = OriginPolicy("127.0.0.1", "", "")
     for host in hosts * 2:
-        assert ask(guard, host) == 421
-    assert not guard._remembered
+        assert ask(policy, host) == 421
+    assert not policy._remembered
 
 
 def test_the_cache_is_bounded():
-    guard = OriginPolicy("127.0.0.1", "", "")
+    policy = OriginPolicy("127.0.0.1", "", "")
     for port in range(2 * REMEMBERED_MAX):
-        assert ask(guard, f"localhost:{port}") == 200
-    assert len(guard._remembered) <= REMEMBERED_MAX
+        assert ask(policy, f"localhost:{port}") == 200
+    assert len(policy._remembered) <= REMEMBERED_MAX
     long = OriginPolicy("127.0.0.1", "", "")
     assert ask(long, "localhost:" + "0" * 10000) == 200 and not long._remembered

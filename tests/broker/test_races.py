@@ -15,7 +15,7 @@ from bridge.broker.entry import NEW
 from bridge.broker.fronts.http import RACES_MAX
 from bridge.broker.ledger import NewTicket
 from bridge.broker.transitions import acknowledged, claimed
-from broker.house import SmallHouse
+from broker.small_server import SmallServer
 from broker.talk import HEALTH, SEND, request, settle, statuses
 
 CLAIM = request("POST", "/tickets/mine/claim", {"watcher": "w1"})
@@ -25,10 +25,10 @@ SUBSCRIBE = request("POST", "/agents/ann/subscribe", {"subscriber": "sup"})
 
 
 async def house_with_ticket(loop):
-    house = SmallHouse(loop)
-    entry, _ = house.services.ledger.accept("lucy", NewTicket(1, {}, ticket_id="mine"))
-    await settle(house)
-    return house, entry
+    server = SmallServer(loop)
+    entry, _ = server.services.ledger.accept("lucy", NewTicket(1, {}, ticket_id="mine"))
+    await settle(server)
+    return server, entry
 
 
 @pytest.mark.parametrize(
@@ -41,12 +41,12 @@ async def house_with_ticket(loop):
 )
 def test_the_request_is_answered_on_the_state_that_won(state, answer):
     async def scenario(loop):
-        house, entry = await house_with_ticket(loop)
-        line = house.connect()
+        server, entry = await house_with_ticket(loop)
+        line = server.connect()
         line.send(CLAIM + HEALTH)
-        house.services.ledger.changed(entry, state, is_ours=False)
-        house.journal.race()
-        await settle(house)
+        server.services.ledger.changed(entry, state, is_ours=False)
+        server.journal.race()
+        await settle(server)
         assert statuses(line, 2) == [answer, 200]
 
     run(scenario)
@@ -58,15 +58,15 @@ def test_the_request_is_answered_on_the_state_that_won(state, answer):
 @pytest.mark.parametrize("races", [1, RACES_MAX, RACES_MAX + 1])
 def test_a_request_is_answered_again_a_bounded_number_of_times(asked, answer, races):
     async def scenario(loop):
-        house, _ = await house_with_ticket(loop)
-        line, is_enough = house.connect(), races <= RACES_MAX
+        server, _ = await house_with_ticket(loop)
+        line, is_enough = server.connect(), races <= RACES_MAX
         for _ in range(2):  # the second request has as many tries of its own
             line.send(asked)
             for _ in range(races):
-                house.journal.race()
+                server.journal.race()
                 await asyncio.sleep(0)
-            assert bool(house.journal.unwritten) is is_enough
-            await settle(house)
+            assert bool(server.journal.unwritten) is is_enough
+            await settle(server)
         assert statuses(line, 2) == [answer if is_enough else 503] * 2
         assert is_enough or b"Retry-After" in line.received
         assert not line.is_closing()
@@ -76,16 +76,16 @@ def test_a_request_is_answered_again_a_bounded_number_of_times(asked, answer, ra
 
 def test_a_refusal_that_rests_on_a_lost_change_is_decided_again():
     async def scenario(loop):
-        house, entry = await house_with_ticket(loop)
-        first, second = house.connect(), house.connect()
+        server, entry = await house_with_ticket(loop)
+        first, second = server.connect(), server.connect()
         first.send(CLAIM)
         second.send(CLAIM_OF_ANOTHER)
         await asyncio.sleep(0.001)
         assert not second.received, "its 409 waits for the claim that it rests on"
         # Another broker ends the ticket, and so the first claim is lost.
-        house.services.ledger.changed(entry, acknowledged(NEW, "w3", {}, 1), is_ours=False)
-        house.journal.race()
-        await settle(house)
+        server.services.ledger.changed(entry, acknowledged(NEW, "w3", {}, 1), is_ours=False)
+        server.journal.race()
+        await settle(server)
         for line in (first, second):
             assert statuses(line, 1) == [409] and b"delivered already" in line.received
 
@@ -94,31 +94,31 @@ def test_a_refusal_that_rests_on_a_lost_change_is_decided_again():
 
 def test_a_send_that_lost_a_race_makes_one_ticket():
     async def scenario(loop):
-        house = SmallHouse(loop)
-        line = house.connect()
+        server = SmallServer(loop)
+        line = server.connect()
         line.send(SEND)
-        house.journal.race()
+        server.journal.race()
         line.close()
-        await settle(house)
-        assert len(house.services.hub.read("lucy", 0, 9)) == 1
-        assert house.services.hub.backlogs["lucy"].reserved == 0
+        await settle(server)
+        assert len(server.services.hub.read("lucy", 0, 9)) == 1
+        assert server.services.hub.backlogs["lucy"].reserved == 0
 
     run(scenario)
 
 
 def test_a_change_carries_what_it_was_decided_on():
     async def scenario(loop):
-        house, entry = await house_with_ticket(loop)
+        server, entry = await house_with_ticket(loop)
         records = []
-        propose = house.journal.propose
-        house.journal.propose = lambda record: records.append(record) or propose(record)
-        line = house.connect()
+        propose = server.journal.propose
+        server.journal.propose = lambda record: records.append(record) or propose(record)
+        line = server.connect()
         line.send(CLAIM + REGISTER)
         claim = entry.head
-        await settle(house)
+        await settle(server)
         line.send(CLAIM + REGISTER)
-        await settle(house)
-        known = house.services.registry.agents["ann"]
+        await settle(server)
+        known = server.services.registry.agents["ann"]
         assert [record.heads[0] for record in records[:3]] == [NEW, None, claim]
         assert records[3].heads[0].agent_id == known.agent_id
 

@@ -17,20 +17,20 @@ from bridge.broker.journal.group_commit import Group
 from bridge.broker.ledger import NewTicket
 from bridge.broker.transitions import acknowledged, replied
 from bridge.ticket import Agent
-from broker.house import SmallHouse, make_services
 from broker.seams import FULL, WALL_MS
+from broker.small_server import SmallServer, make_services
 from broker.stores import change_of, entry_of, row
 from broker.talk import request, settle, statuses
 
 REPLY = request("POST", "/replies", {"ticketId": "asked", "payload": "done"})
 
 
-async def asked(house):
+async def asked(server):
     """A ticket from the registered agent `boss` to `worker`."""
-    house.services.registry.registered(Agent("boss"), 1)
+    server.services.registry.registered(Agent("boss"), 1)
     draft = NewTicket("please", {}, "boss", ticket_id="asked")
-    entry, _ = house.services.ledger.accept("worker", draft)
-    await settle(house)
+    entry, _ = server.services.ledger.accept("worker", draft)
+    await settle(server)
     return entry
 
 
@@ -48,20 +48,23 @@ class OutOfMemory:
 
 def test_a_reply_that_cannot_be_proposed_makes_no_ticket():
     async def scenario(loop):
-        house = SmallHouse(loop)
-        entry = await asked(house)
-        propose, house.journal.propose = house.journal.propose, OutOfMemory(house.journal).propose
-        line = house.connect()
+        server = SmallServer(loop)
+        entry = await asked(server)
+        propose, server.journal.propose = (
+            server.journal.propose,
+            OutOfMemory(server.journal).propose,
+        )
+        line = server.connect()
         line.send(REPLY)
-        await settle(house)
+        await settle(server)
         assert statuses(line, 1) == [500]
-        assert not house.services.hub.read("boss", 0, 10) and entry.head is NEW
-        assert "boss" not in house.services.hub.backlogs
-        house.journal.propose = propose
+        assert not server.services.hub.read("boss", 0, 10) and entry.head is NEW
+        assert "boss" not in server.services.hub.backlogs
+        server.journal.propose = propose
         line.send(REPLY)
-        await settle(house)
+        await settle(server)
         assert statuses(line, 2) == [500, 204], "the same reply can be sent again"
-        assert len(house.services.hub.read("boss", 0, 10)) == 1
+        assert len(server.services.hub.read("boss", 0, 10)) == 1
         assert entry.state.response["payload"] == "done"
 
     run(scenario)
@@ -70,20 +73,20 @@ def test_a_reply_that_cannot_be_proposed_makes_no_ticket():
 @pytest.mark.parametrize("error", [None, FULL])
 def test_a_reply_and_its_ticket_are_proposed_as_one_record(error):
     async def scenario(loop):
-        house, records = SmallHouse(loop), []
-        entry = await asked(house)
-        propose = house.journal.propose
-        house.journal.propose = lambda record: records.append(record) or propose(record)
-        line = house.connect()
+        server, records = SmallServer(loop), []
+        entry = await asked(server)
+        propose = server.journal.propose
+        server.journal.propose = lambda record: records.append(record) or propose(record)
+        line = server.connect()
         line.send(REPLY)
         [record] = records
         assert [birth.agent_id for birth in record.births] == ["boss"]
         assert [change.seq for change in record.changes] == [entry.seq]
-        await settle(house, error)
+        await settle(server, error)
         is_kept = error is None
         assert statuses(line, 1) == [204 if is_kept else 503]
         assert (entry.state.response is not None) is is_kept
-        assert len(house.services.hub.read("boss", 0, 10)) == is_kept
+        assert len(server.services.hub.read("boss", 0, 10)) == is_kept
 
     run(scenario)
 

@@ -31,7 +31,7 @@ from bridge.broker.opening import take_over_store
 from bridge.broker.routes import dispatch
 from bridge.errors import PeerError
 from bridge.wire.request import Limits, RequestParser
-from broker.house import make_services
+from broker.small_server import make_services
 from broker.talk import request
 
 AGENTS, WATCHERS = ["ann", "bob"], ["w1", "w2"]

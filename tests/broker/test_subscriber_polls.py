@@ -10,8 +10,8 @@ from virtual_clock import run
 
 from bridge.broker.backlog import Backlog
 from bridge.errors import PeerError
-from broker.house import SmallHouse
 from broker.seams import make_entry
+from broker.small_server import SmallServer
 from broker.talk import read_answers, request
 
 AGENTS = [f"agent-{number}" for number in range(300)]
@@ -21,11 +21,11 @@ def poll(query: str) -> bytes:
     return request("GET", f"/subscribers/s/tickets/pending?{query}")
 
 
-def publish(house, *entries) -> None:
+def publish(server, *entries) -> None:
     for entry in entries:
-        house.services.hub.backlog(entry.agent_id)
-    house.services.ledger.seq = entries[-1].seq
-    house.services.hub.publish(entries)
+        server.services.hub.backlog(entry.agent_id)
+    server.services.ledger.seq = entries[-1].seq
+    server.services.hub.publish(entries)
 
 
 def seqs(line, size: int) -> list:
@@ -33,11 +33,11 @@ def seqs(line, size: int) -> list:
     return [json.loads(body) for _, body in read_answers(line.received, ["GET"] * size)]
 
 
-def supervised(loop) -> SmallHouse:
-    house = SmallHouse(loop)
+def supervised(loop) -> SmallServer:
+    server = SmallServer(loop)
     for agent in AGENTS:
-        house.services.subscriptions.subscribed("s", agent)
-    return house
+        server.services.subscriptions.subscribed("s", agent)
+    return server
 
 
 def numbered(seq: int, agent: str):
@@ -46,13 +46,13 @@ def numbered(seq: int, agent: str):
 
 def test_a_long_poll_waits_once_for_any_number_of_agents():
     async def scenario(loop):
-        house = supervised(loop)
-        polls, lines = house.services.hub.polls, [house.connect() for _ in range(100)]
+        server = supervised(loop)
+        polls, lines = server.services.hub.polls, [server.connect() for _ in range(100)]
         for line in lines:
             line.send(poll("waitMs=60000&after=0"))
         assert (polls.total, len(polls._waiting), polls.by_subscriber.count("s")) == (100, 0, 100)
         assert all(agent in polls for agent in AGENTS), "a poll waits for each of them"
-        publish(house, numbered(1, AGENTS[7]), numbered(2, AGENTS[3]))
+        publish(server, numbered(1, AGENTS[7]), numbered(2, AGENTS[3]))
         await asyncio.sleep(0.1)
         assert [seqs(line, 1) for line in lines] == [[[1, 2]]] * 100 and polls.total == 0
 
@@ -63,19 +63,19 @@ def test_a_long_poll_that_is_woken_without_a_ticket_keeps_waiting():
     """Its agents have changed, or the ticket was acknowledged before the poll ran."""
 
     async def scenario(loop):
-        house = supervised(loop)
-        polls, line = house.services.hub.polls, house.connect()
+        server = supervised(loop)
+        polls, line = server.services.hub.polls, server.connect()
         line.send(poll("waitMs=60000&after=0"))
-        house.services.subscriptions.unsubscribed("s", AGENTS[0])
+        server.services.subscriptions.unsubscribed("s", AGENTS[0])
         entry = numbered(1, AGENTS[1])
-        publish(house, entry)
-        house.services.hub.withdraw(entry)
+        publish(server, entry)
+        server.services.hub.withdraw(entry)
         await asyncio.sleep(0.1)
         assert not line.received and polls.total == 1
-        publish(house, numbered(2, AGENTS[0]))
+        publish(server, numbered(2, AGENTS[0]))
         await asyncio.sleep(0.1)
         assert not line.received, "that agent is no longer subscribed"
-        publish(house, numbered(3, AGENTS[2]))
+        publish(server, numbered(3, AGENTS[2]))
         await asyncio.sleep(0.1)
         assert seqs(line, 1) == [[3]]
 
@@ -85,15 +85,15 @@ def test_a_long_poll_that_is_woken_without_a_ticket_keeps_waiting():
 @pytest.mark.parametrize("ends", ["time", "peer"])
 def test_a_long_poll_that_ends_while_it_is_woken_is_answered_once(ends):
     async def scenario(loop):
-        house = supervised(loop)
-        line = house.connect()
+        server = supervised(loop)
+        line = server.connect()
         line.send(poll("waitMs=1000&after=0"))
         await asyncio.sleep(1)  # its timeout ends in the iteration that wakes it
-        publish(house, numbered(1, AGENTS[1]))
+        publish(server, numbered(1, AGENTS[1]))
         if ends == "peer":
             line.abort()
         await asyncio.sleep(10)
-        assert house.services.hub.polls.total == 0
+        assert server.services.hub.polls.total == 0
         assert len(seqs(line, 1)) <= 1
 
     run(scenario)
@@ -109,9 +109,9 @@ def test_a_poll_of_many_backlogs_reads_only_what_it_returns(monkeypatch):
         return found
 
     async def scenario(loop):
-        house = supervised(loop)
-        publish(house, *(numbered(seq, AGENTS[seq * 7 % 300]) for seq in range(1, 30001)))
-        line = house.connect()
+        server = supervised(loop)
+        publish(server, *(numbered(seq, AGENTS[seq * 7 % 300]) for seq in range(1, 30001)))
+        line = server.connect()
         monkeypatch.setattr(Backlog, "read_after", counting)
         line.send(poll("after=15000&limit=100"))
         assert seqs(line, 1) == [list(range(15001, 15101))]
@@ -122,7 +122,7 @@ def test_a_poll_of_many_backlogs_reads_only_what_it_returns(monkeypatch):
 
 def test_subscriptions_are_bounded_by_name_by_agent_and_together():
     async def scenario(loop):
-        subscriptions = SmallHouse(loop, agents_max=70, supervise_max=3).services.subscriptions
+        subscriptions = SmallServer(loop, agents_max=70, supervise_max=3).services.subscriptions
         for number in range(3):
             subscriptions.check_room("one", f"agent-{number}")
             subscriptions.subscribed("one", f"agent-{number}")

@@ -10,8 +10,8 @@ from bridge.broker.handlers import pages, scrape
 from bridge.broker.survey import PART_NAMES, count_tiers, find_waiting, sum_reports
 from bridge.ticket import Agent
 from bridge.wire.request import Limits, RequestParser
-from broker.house import make_services
 from broker.seams import make_entry
+from broker.small_server import make_services
 from broker.talk import request
 
 ASKED = RequestParser(Limits())

@@ -72,10 +72,10 @@ def test_a_broker_bounds_the_lines_of_asyncio(tmp_path):
 
 
 def test_asyncio_cannot_fill_the_log():
-    witness = AccessLog(Metrics(), 1)
+    access_log = AccessLog(Metrics(), 1)
     record = logging.LogRecord(
         "asyncio", logging.WARNING, "", 0, "socket.send() raised exception.", (), None
     )
-    assert sum(witness.may_log(record) for _ in range(1000)) == ASYNCIO_LINES
-    witness.sweep()
-    assert witness.may_log(record)
+    assert sum(access_log.may_log(record) for _ in range(1000)) == ASYNCIO_LINES
+    access_log.sweep()
+    assert access_log.may_log(record)

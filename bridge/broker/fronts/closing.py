@@ -33,21 +33,21 @@ LINGER = 2.0  # seconds that a refused peer has to read its answer
 class Closing(RequestReader):
     """The reading half, and every way in which it ends. The protocol adds `_answer_request`."""
 
-    def __init__(self, house: ServerContext, transport: asyncio.Transport) -> None:
-        super().__init__(house, transport)
+    def __init__(self, server: ServerContext, transport: asyncio.Transport) -> None:
+        super().__init__(server, transport)
         self._is_cut = False
         self._stuck: WriteProgress | None = None  # while the peer reads too slowly
 
     def _refuse(self, error: PeerError) -> None:
         """The peer broke the protocol, so the end of its request cannot be found."""
-        reply, second = problem(error), int(self._house.services.clock.wall())
+        reply, second = problem(error), int(self._server.services.clock.wall())
         self._transport.write(
             encode_reply(
                 reply,
                 second,
                 b"Connection: close\r\n",
                 False,
-                self._house.witness.refused(reply, self._transport),
+                self._server.access_log.refused(reply, self._transport),
             )
         )
         self._linger()
@@ -69,7 +69,7 @@ class Closing(RequestReader):
     def sweep(self, now: float) -> bool:
         """Close the connection if it is overdue. Return whether that was begun."""
         if self._stuck is not None:
-            allowed = self._house.services.settings.write_deadline / 1000
+            allowed = self._server.services.settings.write_deadline / 1000
             if not self._stuck.is_over(now, self._transport.get_write_buffer_size(), allowed):
                 return False
             log.info("write deadline passed, the peer reads nothing")
@@ -85,7 +85,7 @@ class Closing(RequestReader):
             self.abort()
         else:
             self._transport.close()
-            self.deadline = now + self._house.services.settings.write_deadline / 1000
+            self.deadline = now + self._server.services.settings.write_deadline / 1000
         return True
 
     def give_way(self) -> None:
@@ -95,7 +95,7 @@ class Closing(RequestReader):
 
     def cut(self) -> None:
         """All connections together hold too many bytes (held_bytes.py)."""
-        self._house.services.metrics.refusals["connection_bytes"] += 1
+        self._server.services.metrics.refusals["connection_bytes"] += 1
         self.abort()
 
     def abort(self) -> None:

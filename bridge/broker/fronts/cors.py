@@ -14,10 +14,10 @@ from bridge.wire.request import Request
 EVERY_METHOD = "DELETE, GET, HEAD, OPTIONS, POST"  # OPTIONS * asks for the whole server
 
 
-def cors_headers(request: Request, guard: OriginPolicy) -> tuple[tuple[str, str], ...]:
+def cors_headers(request: Request, policy: OriginPolicy) -> tuple[tuple[str, str], ...]:
     """Header fields for the answer to a request that may come from a web page."""
     origin = request.fields.get("origin")
-    if origin is None or not guard.allows(origin):
+    if origin is None or not policy.allows(origin):
         return ()
     return (("Access-Control-Allow-Origin", origin), ("Vary", "Origin"))
 

@@ -67,15 +67,15 @@ class HttpConnection(Closing):
     _finish_waiting: Callable[[], None]  # WAITING
 
     def __init__(
-        self, house: ServerContext, writer: asyncio.StreamWriter, loop: asyncio.AbstractEventLoop
+        self, server: ServerContext, writer: asyncio.StreamWriter, loop: asyncio.AbstractEventLoop
     ) -> None:
-        super().__init__(house, writer.transport)  # type: ignore[arg-type]
+        super().__init__(server, writer.transport)  # type: ignore[arg-type]
         self._loop, self._writer = loop, writer
         self._request: Request | None = None
         self._races = 0  # of the request
-        house.connections.add(self)
-        house.timed.add(self)
-        house.services.metrics.connections_open += 1
+        server.connections.add(self)
+        server.timed.add(self)
+        server.services.metrics.connections_open += 1
 
     def eof_received(self) -> bool:
         """The peer sends no more. It may still read the answers to what it has sent."""
@@ -107,14 +107,14 @@ class HttpConnection(Closing):
 
         self._late_bytes = len(request.body)
         self._note_held()
-        self._house.budget.queue(answer)
+        self._server.budget.queue(answer)
 
     def _dispatch(self, request: Request) -> Answer:
-        self._house.guard.check(request)
+        self._server.origin_policy.check(request)
         return (
             options_reply(request)
             if request.method == "OPTIONS"
-            else dispatch(request, self._house.services)
+            else dispatch(request, self._server.services)
         )
 
     def _guarded(self, make: Callable[..., Answer], *given: object) -> Answer:
@@ -125,7 +125,7 @@ class HttpConnection(Closing):
         # The outermost seam: one bad request must not end the other connections.
         except Exception:
             assert self._request is not None
-            request_id = self._house.witness.failed(self._request)
+            request_id = self._server.access_log.failed(self._request)
             return problem(
                 PeerError(
                     500,
@@ -145,7 +145,7 @@ class HttpConnection(Closing):
         elif isinstance(answer, Wait):
             self._wait(answer)
         elif isinstance(answer, Steps):
-            self._house.budget.queue(partial(self._step, answer))
+            self._server.budget.queue(partial(self._step, answer))
         elif isinstance(answer, Download):
             self._download(answer)
         else:
@@ -188,10 +188,10 @@ class HttpConnection(Closing):
         self._move(ConnectionEvent.WAIT)
 
     def _send(self, reply: Response) -> None:
-        house, request = self._house, self._request
+        server, request = self._server, self._request
         assert request is not None
         is_last = self._has_eof and not self._parser.held_bytes
-        keep = request.keep_alive and not house.is_draining and not is_last
+        keep = request.keep_alive and not server.is_draining and not is_last
         connection = (
             b""
             if keep and request.version > (1, 0)
@@ -199,13 +199,13 @@ class HttpConnection(Closing):
             if keep
             else b"Connection: close\r\n"
         )
-        headers = house.witness.answered(request, reply, self._transport) + cors_headers(
-            request, house.guard
+        headers = server.access_log.answered(request, reply, self._transport) + cors_headers(
+            request, server.origin_policy
         )
         self._transport.write(
             encode_reply(
                 reply,
-                int(house.services.clock.wall()),
+                int(server.services.clock.wall()),
                 connection,
                 request.method == "HEAD",
                 headers,
@@ -221,42 +221,42 @@ class HttpConnection(Closing):
         self._move(ConnectionEvent.ANSWERED if self._stuck is None else ConnectionEvent.FULL)
 
     def _download(self, answer: Download) -> None:
-        request, house, transport = self._request, self._house, self._transport
+        request, server, transport = self._request, self._server, self._transport
         assert request is not None
-        counted = house.witness.answered(request, Response(200), transport)
-        fields = counted + cors_headers(request, house.guard)
+        counted = server.access_log.answered(request, Response(200), transport)
+        fields = counted + cors_headers(request, server.origin_policy)
         self._move(ConnectionEvent.DOWNLOAD)
-        self._sending = FileSender(answer, transport, house.budget, self._note_held, self._linger)
-        transport.write(encode_download_head(answer, int(house.services.clock.wall()), fields))
+        self._sending = FileSender(answer, transport, server.budget, self._note_held, self._linger)
+        transport.write(encode_download_head(answer, int(server.services.clock.wall()), fields))
         self._sending.start(request.method == "HEAD")
 
     def _stream(self, answer: EventStream) -> None:
-        request, house = self._request, self._house
+        request, server = self._request, self._server
         assert request is not None
         is_chunked = request.version > (1, 0)
-        fields = house.witness.stream_opened(request, self._transport) + cors_headers(
-            request, house.guard
+        fields = server.access_log.stream_opened(request, self._transport) + cors_headers(
+            request, server.origin_policy
         )
-        head = encode_stream_head(is_chunked, house.services.settings.sse_heartbeat, fields)
+        head = encode_stream_head(is_chunked, server.services.settings.sse_heartbeat, fields)
         if request.method == "HEAD":
             self._transport.write(head)
             self._linger()
             return
         self._move(ConnectionEvent.STREAM)
         self._request = None
-        house.timed.discard(self)
-        deadline = house.services.settings.write_deadline / 1000
+        server.timed.discard(self)
+        deadline = server.services.settings.write_deadline / 1000
         self._outbox = StreamOutbox(
-            self._transport, self._loop, house.services.clock, is_chunked,
+            self._transport, self._loop, server.services.clock, is_chunked,
             answer.heartbeat_as_event, deadline, self._note_held,
         )  # fmt: skip
-        house.services.metrics.stream_opened()
+        server.services.metrics.stream_opened()
         self._outbox.open(head, answer.attach)
-        house.heartbeats.add(self._outbox)
+        server.heartbeats.add(self._outbox)
 
     def pause_writing(self) -> None:
         self._stuck = WriteProgress(self._monotonic(), self._transport.get_write_buffer_size())
-        self._house.timed.add(self)
+        self._server.timed.add(self)
         if self.state is ConnectionState.STREAMING:
             self._outbox.is_full = True
         elif self.state is ConnectionState.DOWNLOADING:
@@ -265,7 +265,7 @@ class HttpConnection(Closing):
     def resume_writing(self) -> None:
         self._stuck = None
         if self.state is ConnectionState.STREAMING:
-            self._house.timed.discard(self)
+            self._server.timed.discard(self)
         # Not at once: this runs inside the transport's own write. If a write from here failed, the
         # transport would end twice.
         self._loop.call_soon(self._write_on)
@@ -298,20 +298,20 @@ class HttpConnection(Closing):
         return self._monotonic() - since
 
     def connection_lost(self, error: Exception | None) -> None:
-        house, before = self._house, self.state
+        server, before = self._server, self.state
         self._move(ConnectionEvent.LOST)
-        house.connections.discard(self)
-        house.timed.discard(self)
-        house.waiting.pop(self, None)
-        house.held.note(self, 0)
-        house.services.metrics.connections_open -= 1
+        server.connections.discard(self)
+        server.timed.discard(self)
+        server.waiting.pop(self, None)
+        server.held.note(self, 0)
+        server.services.metrics.connections_open -= 1
         if before is ConnectionState.WAITING:
             self._stop_waiting()
         elif before is ConnectionState.DOWNLOADING:
             self._sending.close()
         elif before is ConnectionState.STREAMING:
-            house.services.metrics.stream_closed(
-                error is not None or self._is_cut, house.services.clock.monotonic()
+            server.services.metrics.stream_closed(
+                error is not None or self._is_cut, server.services.clock.monotonic()
             )
-            house.witness.stream_closed(self._transport, error, self._is_cut)
+            server.access_log.stream_closed(self._transport, error, self._is_cut)
             self._outbox.close()

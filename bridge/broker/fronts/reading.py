@@ -33,12 +33,12 @@ FOREVER = float("inf")
 class RequestReader(asyncio.BufferedProtocol):
     """A subclass adds `_answer_request`, `_refuse` and `cut`."""
 
-    def __init__(self, house: ServerContext, transport: asyncio.Transport) -> None:
-        self._house, self._transport = house, transport
-        self._monotonic = house.services.clock.monotonic
-        self._parser = RequestParser(house.limits, CHUNK_MOVES)
+    def __init__(self, server: ServerContext, transport: asyncio.Transport) -> None:
+        self._server, self._transport = server, transport
+        self._monotonic = server.services.clock.monotonic
+        self._parser = RequestParser(server.limits, CHUNK_MOVES)
         self._has_eof = False  # the peer has sent its end
-        self._noted = 0  # the held_bytes that `house.held` was last given
+        self._noted = 0  # the held_bytes that `server.held` was last given
         self._late_bytes = 0  # of a complete request that waits for its turn of the loop
         self.state = ConnectionState.READING
         self.deadline = 0.0
@@ -63,16 +63,16 @@ class RequestReader(asyncio.BufferedProtocol):
         # All connections share one buffer: the loop fills it and calls buffer_updated in one step.
         # asyncio.Protocol would get a new 256 KiB for each read. malloc would map, shrink and
         # unmap it: three system calls a request.
-        return self._house.receive_buffer
+        return self._server.receive_buffer
 
     # Hot: once per request.
     def buffer_updated(self, nbytes: int) -> None:
         if self.state is ConnectionState.READING:
-            self._parser.feed(bytes(self._house.receive_buffer[:nbytes]))
+            self._parser.feed(bytes(self._server.receive_buffer[:nbytes]))
             self._read_on()
         elif self.state in HOLDS_INPUT:
-            self._parser.feed(bytes(self._house.receive_buffer[:nbytes]))
-            if self._parser.held_bytes > self._house.limits.head_max:
+            self._parser.feed(bytes(self._server.receive_buffer[:nbytes]))
+            if self._parser.held_bytes > self._server.limits.head_max:
                 self._transport.pause_reading()
             self._note_held()
         else:
@@ -80,7 +80,7 @@ class RequestReader(asyncio.BufferedProtocol):
 
     def _rest(self) -> None:
         self._transport.pause_reading()
-        self._house.budget.rest(self._read_again)
+        self._server.budget.rest(self._read_again)
 
     def _read_again(self) -> None:
         if not self._transport.is_closing():
@@ -88,7 +88,7 @@ class RequestReader(asyncio.BufferedProtocol):
 
     def _read_on(self) -> None:
         """Answer the requests in the parser, as far as this turn of the loop has time."""
-        budget, began = self._house.budget, self._monotonic()
+        budget, began = self._server.budget, self._monotonic()
         if budget.is_used_up:
             self._queue()
             return
@@ -112,7 +112,7 @@ class RequestReader(asyncio.BufferedProtocol):
     def _queue(self) -> None:
         self._move(ConnectionEvent.DEFER)
         self._note_held()
-        self._house.budget.queue(self._take_turn)
+        self._server.budget.queue(self._take_turn)
 
     def _take_turn(self) -> None:
         if self.state is ConnectionState.CLOSED:
@@ -162,18 +162,18 @@ class RequestReader(asyncio.BufferedProtocol):
         held = self.held_bytes
         if held != self._noted and self.state is not ConnectionState.CLOSED:
             self._noted = held
-            self._house.held.note(self, held)
+            self._server.held.note(self, held)
 
     @property
     def waits_since(self) -> float | None:
         """Since when it waits for its peer; None while it is answered or streams."""
         if self.state is not ConnectionState.READING:
             return None
-        return self.deadline - self._house.patience[self._stage]
+        return self.deadline - self._server.stage_timeouts[self._stage]
 
     def _set_stage(self, stage: RequestStage) -> None:
         self._stage = stage
-        waiting = self._house.waiting
+        waiting = self._server.waiting
         waiting[self] = None
         waiting.move_to_end(self)
-        self.deadline = self._monotonic() + self._house.patience[stage]
+        self.deadline = self._monotonic() + self._server.stage_timeouts[stage]

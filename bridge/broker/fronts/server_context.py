@@ -19,15 +19,15 @@ class ServerContext(Protocol):
     """The server, as a connection sees it."""
 
     services: Services
-    guard: OriginPolicy
-    witness: AccessLog
+    origin_policy: OriginPolicy
+    access_log: AccessLog
     heartbeats: Heartbeats
     budget: LoopBudget
     held: HeldBytes
     limits: Limits
     # The loop fills it and the connection reads it in one step, so all connections share it.
     receive_buffer: memoryview
-    patience: Mapping[RequestStage, float]  # seconds that a connection may be in a stage
+    stage_timeouts: Mapping[RequestStage, float]  # seconds that a connection may be in a stage
     is_draining: bool
     connections: set[Any]  # open ones, of every front
     timed: set[Any]  # those with a deadline, which the sweep looks at

@@ -66,7 +66,7 @@ def make_services(loop, journal=None, **settings: Any) -> Services:
     return services
 
 
-class SmallHouse:
+class SmallServer:
     """What the server provides to a connection (fronts.http.House), with a sweep each second."""
 
     def __init__(self, loop, **settings: Any) -> None:
@@ -74,14 +74,14 @@ class SmallHouse:
         self.services = make_services(loop, **settings)
         self.journal: Any = self.services.journal
         rules = self.services.settings
-        self.guard = OriginPolicy("127.0.0.1", rules.allowed_hosts, rules.allowed_origins)
-        self.witness = AccessLog(self.services.metrics, 1000)
+        self.origin_policy = OriginPolicy("127.0.0.1", rules.allowed_hosts, rules.allowed_origins)
+        self.access_log = AccessLog(self.services.metrics, 1000)
         self.heartbeats = Heartbeats(loop, self.services.clock, rules.sse_heartbeat / 1000)
         self.budget = LoopBudget(loop, self.services.clock)
         self.held = HeldBytes(rules.connection_bytes)
         self.waiting: OrderedDict = OrderedDict()
         self.limits = Limits(head_max=rules.head_max, body_max=rules.body_max)
-        self.patience = {
+        self.stage_timeouts = {
             RequestStage.IDLE: rules.idle_timeout / 1000,
             RequestStage.HEAD: rules.head_timeout / 1000,
             RequestStage.BODY: rules.body_timeout / 1000,
@@ -109,8 +109,8 @@ class FakeTransport:
     iteration of the loop.
     """
 
-    def __init__(self, house: SmallHouse, is_stalled: bool = False) -> None:
-        self.loop, self.high = house.loop, house.services.settings.sse_outbox
+    def __init__(self, server: SmallServer, is_stalled: bool = False) -> None:
+        self.loop, self.high = server.loop, server.services.settings.sse_outbox
         self.received = b""  # what the peer has read
         self.buffer = b""
         self.is_stalled = is_stalled
@@ -119,7 +119,7 @@ class FakeTransport:
         ) = False
         self._unread: list[bytes] = []
         self.transport = self  # Connection takes a StreamWriter; only its transport matters
-        self.connection = HttpConnection(house, self, self.loop)
+        self.connection = HttpConnection(server, self, self.loop)
 
     # -- the peer ---------------------------------------------------------------
 
