@@ -1,7 +1,7 @@
 """The handler of each route: Call -> Answer.
 
-No handler waits, and none sees a connection. Errors are PeerErrors, which the front turns into
-problem documents.
+No handler waits, and none sees a connection. An error has a Reason, and answers.py has the
+status of each.
 
     agents.py       registration, heartbeats, subscriptions
     tickets.py      send, poll, claim, acknowledge

@@ -18,7 +18,7 @@ from bridge.broker.answers import Answer, OnDisk, json_reply
 from bridge.broker.call import Call
 from bridge.broker.handlers.history import REASON_MAX
 from bridge.broker.transitions import dropped
-from bridge.errors import PeerError
+from bridge.errors import BadValue
 from bridge.wire.request import Request
 from bridge.wire.target import decode_query
 
@@ -29,7 +29,7 @@ def _reason(request: Request) -> str:
     reason = decode_query(request.query).get("reason", "")
     if len(reason) > REASON_MAX:
         detail = f"reason is {len(reason)} characters long; at most {REASON_MAX} are kept"
-        raise PeerError(400, detail)
+        raise BadValue(detail)
     return reason
 
 

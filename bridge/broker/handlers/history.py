@@ -24,7 +24,7 @@ from bridge.broker.handlers.tickets import WAIT_MAX
 from bridge.broker.services import Services, query_int
 from bridge.broker.transitions import aside as aside_by
 from bridge.broker.transitions import shown as shown_at
-from bridge.errors import PeerError
+from bridge.errors import BadValue, RequestError
 from bridge.ticket import check_id
 from bridge.timestamp import rfc3339
 from bridge.wire.target import decode_query
@@ -62,7 +62,7 @@ def aside(call: Call) -> Answer:
     entry = services.ledger.get(call.name)
     try:
         state = aside_by(entry.head, watcher, reason, services.clock.wall_ms())
-    except PeerError as error:
+    except RequestError as error:
         return refused(error, entry.commit)
     return _kept(services, entry, state)
 
@@ -79,10 +79,10 @@ def show(call: Call) -> Answer:
     stage = query.get("stage")
     if stage is None:
         if "waitMs" in query:
-            raise PeerError(400, "waitMs waits for a stage of the history; name it: stage=shown")
+            raise BadValue("waitMs waits for a stage of the history; name it: stage=shown")
         return _ticket(services, name, {})
     if stage not in STAGES:
-        raise PeerError(400, f"stage must be one of {', '.join(STAGES)}, not {stage[:40]!r}")
+        raise BadValue(f"stage must be one of {', '.join(STAGES)}, not {stage[:40]!r}")
     wait_ms = query_int(query, "waitMs", 0, 0, WAIT_MAX)
     answer = partial(_ticket, services, name, {"awaited": stage})
     has_come = partial(_has_stage, services, name, stage)
