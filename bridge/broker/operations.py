@@ -3,6 +3,8 @@
     front: bytes ─► checked values ─► send, claim, acknowledge, reply, subscribe, stream_…
            bytes ◄─ its answer, when `commit` is on disk ◄─ the outcome and `commit`, or a Refusal
 
+stage_operations.py has those that only add a stage to a ticket.
+
 Rule 1: no request, no response and no status line is known here. A front checks ids and texts
 while it reads them. The bounds of what is kept are checked here, so each front has them.
 Rule 2: each operation decides at once, without an await, on the newest state. Its outcome is true

@@ -16,5 +16,6 @@ status of each.
     backup.py       a copy of the store
     web.py          the page: files of broker/web
 
-A handler checks the request and decides. The front sends the answer.
+A handler checks the request and makes the answer. operations.py and stage_operations.py decide
+what happens to tickets. The front sends the answer.
 """
