@@ -2,7 +2,9 @@
 
     BridgeError
     ├── UsageError            a flag, a setting or an argument is wrong        exit 2
-    ├── PeerError             the peer broke the protocol; has a status
+    ├── RequestError          a request is refused, for a Reason that each front translates
+    │   └── BadValue          a name, a field or a body is not what the request needs
+    ├── PeerError             the peer broke the protocol; has a status of HTTP
     │   └── StreamError       an event stream broke a limit
     ├── BrokerUnreachable     there is no answer at the broker's address       exit 3
     │   └── ConnectionLost    there was one, but it broke off or made no sense
@@ -23,12 +25,13 @@
         ├── Uncertain         text may be in the pane; it must not be typed again
         └── Unconfirmed       a typed command has not reported that it ran; it may be typed again
 
-One seam translates each family: `broker/fronts/http.py` turns PeerError into a
-response, and `cli/main.py` turns the rest into a line on stderr and an exit status.
+One seam translates each family. `broker/answers.py` turns RequestError and PeerError into
+a response. `cli/main.py` turns the rest into a line on stderr and an exit status.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 
 
@@ -40,28 +43,74 @@ class UsageError(BridgeError):
     """A flag, a setting or an argument is wrong. The text names it and says how to correct it."""
 
 
-class PeerError(BridgeError):
-    """The peer broke the protocol, or its request cannot be met. `status` is the answer.
+class Reason(enum.Enum):
+    """Why a request is refused. Each front has its own code for it.
 
-    `headers` are added to the response (Allow, Retry-After, ...), and `extra` to the
-    problem document (RFC 9457 section 3.2, extension members). `reason` is one word for
-    the counters of refusals, where the status alone is not exact enough.
+    The value is the label by which `bridge_refusals_total` counts it, in every front.
+    """
+
+    MALFORMED = "malformed"  # a field has a bad value; the text names it
+    NOT_FOUND = "not_found"
+    NO_REPLY = "no_reply"  # none came in time, or none will come
+    CONFLICT = "conflict"  # with the state of the ticket, or with another request
+    TOO_LARGE = "too_large"
+    # A bound is reached.
+    AGENT_BYTES = "agent_bytes"
+    AGENTS_MAX = "agents_max"
+    QUEUE_FULL = "queue_full"
+    RATE_LIMIT = "rate_limit"
+    STRAY_BYTES = "stray_bytes"
+    SUBSCRIBERS_MAX = "subscribers_max"
+    # The broker itself has no room, or cannot do it now.
+    CONNECTIONS_MAX = "connections_max"
+    EVENTS_MAX = "events_max"
+    PENDING_BYTES = "pending_bytes"
+    STORE = "store"
+    STREAMS_MAX = "streams_max"
+    STREAMS_OFF = "streams_off"
+    UNAVAILABLE = "unavailable"
+
+
+class RequestError(BridgeError):
+    """The request cannot be met. `detail` says why, and what to do.
+
+    `retry_after` is the number of seconds after which a repeated request may succeed; 0 = not
+    known. `extra` is the state of things that a client may want to read: the front adds it to
+    its answer.
     """
 
     def __init__(
         self,
-        status: int,
+        reason: Reason,
         detail: str,
-        headers: Mapping[str, str] | None = None,
+        retry_after: int = 0,
         extra: Mapping[str, object] | None = None,
-        reason: str = "",
     ) -> None:
         super().__init__(detail)
         self.reason = reason
+        self.detail = detail
+        self.retry_after = retry_after
+        self.extra = dict(extra or {})
+
+
+class BadValue(RequestError):
+    """A name, a field or a whole body is not what the request needs. The text names it."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(Reason.MALFORMED, detail)
+
+
+class PeerError(BridgeError):
+    """The peer broke the protocol, or asks for what no route has. `status` is the answer in HTTP.
+
+    `headers` are added to the response (Allow, ...).
+    """
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
         self.status = status
         self.detail = detail
         self.headers = dict(headers or {})
-        self.extra = dict(extra or {})
 
 
 class StreamError(PeerError):

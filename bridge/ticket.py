@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bridge.errors import PeerError
+from bridge.errors import BadValue, PeerError
 
 ID_MAX = 128  # characters
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, lone surrogates
@@ -29,34 +29,30 @@ DROPPED = "dropped"  # an operator ended it
 def check_id(value: object, name: str) -> str:
     """Return `value` if it may name an agent, a ticket or a subscriber.
 
-    An id is 1 to 128 characters without control characters. Raises PeerError 400.
+    An id is 1 to 128 characters without control characters. Raises BadValue.
     """
     if not isinstance(value, str) or not value:
-        raise PeerError(400, f"{name} must be a non-empty string")
+        raise BadValue(f"{name} must be a non-empty string")
     if len(value) > ID_MAX:
-        raise PeerError(
-            400, f"{name} is {len(value)} characters long; at most {ID_MAX} are allowed"
-        )
+        raise BadValue(f"{name} is {len(value)} characters long; at most {ID_MAX} are allowed")
     if _FORBIDDEN.search(value):
-        raise PeerError(400, f"{name} contains a control character")
+        raise BadValue(f"{name} contains a control character")
     return value
 
 
 def check_name(value: object, name: str) -> str:
     """Return `value` if it may name an agent that is sent to, registered or subscribed.
 
-    A name must not look like another one: `lucy ` looks like `lucy`. Raises PeerError 400.
+    A name must not look like another one: `lucy ` looks like `lucy`. Raises BadValue.
     """
     text = check_id(value, name)
     if text != text.strip():
-        raise PeerError(400, f"{name} {text!r} begins or ends with white space; leave it out")
+        raise BadValue(f"{name} {text!r} begins or ends with white space; leave it out")
     if not text.isascii():
         unseen = _UNSEEN.search(text)
         if unseen:
             code = f"U+{ord(unseen.group()):04X}"
-            raise PeerError(
-                400, f"{name} {text!r} contains {code}, which cannot be seen; leave it out"
-            )
+            raise BadValue(f"{name} {text!r} contains {code}, which cannot be seen; leave it out")
     return text
 
 

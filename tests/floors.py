@@ -61,6 +61,7 @@ FLOORS = {
     "bridge.broker.watchers": 4,
     "bridge.broker.web": 4,
     "bridge.broker.operations": 4.5,
+    "bridge.broker.stage_operations": 4.5,
     "bridge.broker.handlers.*": 5,
     "bridge.broker.routes": 6,
     "bridge.broker.fronts.*": 7,

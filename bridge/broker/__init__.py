@@ -14,6 +14,7 @@
                   body.py           JSON in, within limits; JSON out
                   web/              the page: files that handlers/web.py serves
   tickets         operations.py     send, claim, acknowledge, reply, subscribe: for every front
+                  stage_operations.py  shown, aside, drop, purge: for every front
                   ledger.py         every ticket's state; each change goes to the journal first
                   entry.py          one ticket as the broker holds it
                   transitions.py    which changes of a ticket are allowed: pure functions

@@ -20,7 +20,7 @@ from bridge.broker import body
 from bridge.broker.hub import Subscriber
 from bridge.broker.journal.base import Commit
 from bridge.broker.subscriber import Outbox
-from bridge.errors import PeerError
+from bridge.errors import PeerError, Reason, RequestError
 
 JSON, PROBLEM = "application/json", "application/problem+json"
 SQLITE = "application/vnd.sqlite3"
@@ -38,7 +38,7 @@ class Response(NamedTuple):
     body: bytes = b""
     content_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
-    reason: str = ""  # of a refusal, in one word
+    reason: str = ""  # of a refusal: the label of bridge_refusals_total
     cache: str = "no-store"  # Cache-Control
 
 
@@ -93,26 +93,39 @@ def json_reply(status: int, content: object) -> Response:
     return Response(status, body.encode(content))
 
 
-def problem(error: PeerError) -> Response:
-    """A problem document (RFC 9457), plus `error`, which the predecessor's clients read."""
+def problem(error: RequestError | PeerError) -> Response:
+    """The answer to a refused request, or to bytes that broke the protocol."""
+    if isinstance(error, PeerError):
+        label = LABELS.get(error.status, "other")
+        return _document(error.status, error.detail, tuple(error.headers.items()), {}, label)
+    headers = (("Retry-After", str(error.retry_after)),) if error.retry_after else ()
+    status, label = STATUSES[error.reason], error.reason.value
+    return _document(status, error.detail, headers, error.extra, label)
+
+
+def _document(
+    status: int,
+    detail: str,
+    headers: tuple[tuple[str, str], ...],
+    extra: Mapping[str, object],
+    label: str,
+) -> Response:
+    """A problem document (RFC 9457), plus `error`, which the predecessor's clients read.
+
+    `extra` are its extension members (section 3.2).
+    """
     content: Mapping[str, Any] = {
         "type": "about:blank",
-        "title": TITLES.get(error.status, "Error"),
-        "status": error.status,
-        "detail": error.detail,
-        "error": error.detail,
-        **error.extra,
+        "title": TITLES.get(status, "Error"),
+        "status": status,
+        "detail": detail,
+        "error": detail,
+        **extra,
     }
-    return Response(
-        error.status,
-        body.encode(content),
-        PROBLEM,
-        tuple(error.headers.items()),
-        error.reason or REASONS.get(error.status, "other"),
-    )
+    return Response(status, body.encode(content), PROBLEM, headers, label)
 
 
-def refused(error: PeerError, commit: Commit | None) -> Answer:
+def refused(error: RequestError, commit: Commit | None) -> Answer:
     """A refusal that rests on a change which may not be on disk yet. It waits for that change.
 
     If the write fails, the answer is 503: the reason for the refusal does not exist. If the change
@@ -121,19 +134,26 @@ def refused(error: PeerError, commit: Commit | None) -> Answer:
     return OnDisk(problem(error), commit)
 
 
-# The label of bridge_refusals_total, where the PeerError has no `reason` of its own.
-REASONS = {
+# The status of each Reason in HTTP. A reason without one is a KeyError.
+STATUSES = {
+    Reason.MALFORMED: 400, Reason.NOT_FOUND: 404, Reason.NO_REPLY: 408, Reason.CONFLICT: 409,
+    Reason.TOO_LARGE: 413,
+    Reason.AGENT_BYTES: 429, Reason.AGENTS_MAX: 429, Reason.QUEUE_FULL: 429,
+    Reason.RATE_LIMIT: 429, Reason.STRAY_BYTES: 429, Reason.SUBSCRIBERS_MAX: 429,
+    Reason.CONNECTIONS_MAX: 503, Reason.EVENTS_MAX: 503, Reason.PENDING_BYTES: 503,
+    Reason.STORE: 503, Reason.STREAMS_MAX: 503, Reason.STREAMS_OFF: 503, Reason.UNAVAILABLE: 503,
+}  # fmt: skip
+# The label of bridge_refusals_total, where a PeerError has only a status.
+LABELS = {
     400: "malformed", 403: "origin", 404: "not_found", 405: "method", 408: "timeout",
     409: "conflict", 413: "too_large", 414: "too_large", 417: "expectation", 421: "host",
     429: "limit", 431: "too_large", 500: "internal", 501: "method", 503: "unavailable",
     505: "version",
 }  # fmt: skip
-# All values of the label.
-REFUSALS = frozenset(REASONS.values()) | {
-    "agent_bytes", "agents_max", "connection_bytes", "connections_max", "events_max", "no_reply",
-    "other", "pending_bytes", "queue_full", "rate_limit", "store", "stray_bytes", "streams_max",
-    "streams_off", "subscribers_max",
-}  # fmt: skip
+# All values of the label. The front counts `connection_bytes` without an answer.
+REFUSALS = frozenset(
+    {*LABELS.values(), *(reason.value for reason in Reason), "connection_bytes", "other"}
+)
 # Refusals when nothing is wrong: no reply yet, another watcher's claim.
 ORDINARY = frozenset({"not_found", "no_reply", "timeout", "conflict"})
 TITLES = {

@@ -13,7 +13,7 @@ import re
 from json.encoder import encode_basestring as _quote  # what JSONEncoder itself quotes with
 from typing import Any
 
-from bridge.errors import PeerError
+from bridge.errors import BadValue
 
 # Values of one body; a list or an object counts twice. Reading and keeping them takes 2 ms.
 VALUES_MAX = 20_000
@@ -27,13 +27,13 @@ INFINITY = float("inf")
 
 
 def _refuse_constant(name: str) -> None:
-    raise PeerError(400, f"{name} is no JSON value (RFC 8259 section 6)")
+    raise BadValue(f"{name} is no JSON value (RFC 8259 section 6)")
 
 
 def _finite(digits: str) -> float:
     value = float(digits)
     if value in (INFINITY, -INFINITY):
-        raise PeerError(400, "a number in the body is beyond the range of a double")
+        raise BadValue("a number in the body is beyond the range of a double")
     return value
 
 
@@ -66,7 +66,7 @@ def _encode_any(content: object) -> str:
 def encode_text(content: object) -> str:
     """JSON that can be encoded as UTF-8: lone surrogates, which cannot, stay as \\u escapes.
 
-    Raises PeerError 400.
+    Raises BadValue.
     """
     try:
         text = _quote(content) if type(content) is str else _encode_any(content)
@@ -76,7 +76,7 @@ def encode_text(content: object) -> str:
     except UnicodeEncodeError:
         return _encode_ascii(content)
     except ValueError:
-        raise PeerError(400, "a number in the body is beyond the range of a double") from None
+        raise BadValue("a number in the body is beyond the range of a double") from None
 
 
 def encode(content: object) -> bytes:
@@ -85,11 +85,11 @@ def encode(content: object) -> bytes:
 
 
 def decode(data: bytes, depth: int) -> Any:
-    """Any JSON value. Raises PeerError 400, which says where the text is wrong."""
+    """Any JSON value. Raises BadValue, which says where the text is wrong."""
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        raise PeerError(400, f"the body is not UTF-8 (byte {error.start})") from None
+        raise BadValue(f"the body is not UTF-8 (byte {error.start})") from None
     brackets = data.count(b"{") + data.count(b"[")
     if brackets > depth or data.count(b",") > VALUES_MAX - depth:
         _check_shape(data, depth)
@@ -99,28 +99,28 @@ def decode(data: bytes, depth: int) -> Any:
             content if end == len(text) else _decoder.decode(text)
         )  # white space around it, or not an object
     except (json.JSONDecodeError, RecursionError) as error:
-        raise PeerError(400, f"the body is not JSON: {error}") from None
+        raise BadValue(f"the body is not JSON: {error}") from None
     except ValueError:  # more digits than the interpreter reads
-        raise PeerError(400, "an integer in the body has too many digits") from None
+        raise BadValue("an integer in the body has too many digits") from None
 
 
 def _check_shape(data: bytes, depth: int) -> None:
-    """Refuse too many values or levels before they are decoded. Raises PeerError 400."""
+    """Refuse too many values or levels before they are decoded. Raises BadValue."""
     outside = _outside_strings(data)
     values = 1 + outside.count(b",") + outside.count(b"[") + outside.count(b"{")
     if values > VALUES_MAX:
         raise _too_many()
     if _is_deeper(outside.translate(_AS_LISTS, _NO_BRACKETS), depth):
-        raise PeerError(400, f"the body is nested deeper than {depth} levels")
+        raise BadValue(f"the body is nested deeper than {depth} levels")
 
 
-def _too_many() -> PeerError:
+def _too_many() -> BadValue:
     detail = f"the body holds more than {VALUES_MAX} values; send fewer, or all of them as one text"
-    return PeerError(400, detail)
+    return BadValue(detail)
 
 
 def _outside_strings(data: bytes) -> bytes:
-    """The text without its strings. Raises PeerError 400 if there are too many strings."""
+    """The text without its strings. Raises BadValue if there are too many strings."""
     if b"\\" in data:  # after this, each quote that is left begins or ends a string
         data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
     parts = data.split(b'"', 4 * VALUES_MAX + 1)  # a member has two strings, a string two quotes
@@ -147,7 +147,7 @@ def decode_object(data: bytes, depth: int) -> dict[str, Any]:
     """A JSON object. An empty body counts as {}."""
     fields = decode(data, depth) if data else {}
     if not isinstance(fields, dict):
-        raise PeerError(400, "the body must be a JSON object")
+        raise BadValue("the body must be a JSON object")
     return fields
 
 
@@ -156,7 +156,7 @@ def take_object(fields: dict[str, Any], name: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise PeerError(400, f"{name} must be an object")
+        raise BadValue(f"{name} must be an object")
     return value
 
 
@@ -165,7 +165,7 @@ def take_text(fields: dict[str, Any], name: str, default: str, limit: int = 256)
     if value is None:
         return default
     if not isinstance(value, str) or len(value) > limit:
-        raise PeerError(400, f"{name} must be a string of at most {limit} characters")
+        raise BadValue(f"{name} must be a string of at most {limit} characters")
     return value
 
 
@@ -174,7 +174,7 @@ def take_flag(fields: dict[str, Any], name: str, default: bool) -> bool:
     if value is None:
         return default
     if not isinstance(value, bool):
-        raise PeerError(400, f"{name} must be true or false")
+        raise BadValue(f"{name} must be true or false")
     return value
 
 
@@ -187,7 +187,7 @@ def take_int(
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise PeerError(400, f"{name} must be a whole number from {low} to {high}")
+        raise BadValue(f"{name} must be a whole number from {low} to {high}")
     return value
 
 

@@ -32,7 +32,7 @@ from bridge.broker.hub import Hub
 from bridge.broker.journal.base import BirthRow, ChangeRow, Commit, Journal, Kept, Record
 from bridge.broker.limits import Bounds, check_room, check_stray
 from bridge.broker.metrics.counters import Metrics
-from bridge.errors import PeerError
+from bridge.errors import Reason, RequestError
 from bridge.timestamp import rfc3339
 
 # The Ticket of HTTP_API.md as it is accepted. One format step costs half as much as encoding a
@@ -92,7 +92,7 @@ class Ledger:
 
     # Hot: once per ticket.
     def check_room(self, agent_id: str, is_stray: bool = False) -> None:
-        """Is there room for one more? Raises PeerError 429 or 503."""
+        """Is there room for one more? Raises RequestError."""
         hub = self._hub
         check_room(self._bounds, hub.backlogs.get(agent_id), hub.pending_bytes + self._coming_bytes)
         if is_stray:
@@ -142,7 +142,7 @@ class Ledger:
     def repeated(self, agent_id: str, draft: NewTicket) -> tuple[Entry, Stored] | None:
         """The ticket that has the draft's id already; None if there is none.
 
-        Raises PeerError 409 if that is a ticket with other contents.
+        Raises RequestError CONFLICT if that is a ticket with other contents.
         """
         assert draft.ticket_id is not None
         # Also one that is being pruned: while its row exists, no other ticket can have the id.
@@ -150,8 +150,8 @@ class Ledger:
         if entry is None:
             # The broker could give such an id to a later ticket.
             if draft.ticket_id.startswith(self._id_prefix):
-                raise PeerError(
-                    409,
+                raise RequestError(
+                    Reason.CONFLICT,
                     f"ticketId {draft.ticket_id!r} looks like one that the broker makes; "
                     "choose another",
                 )
@@ -174,8 +174,8 @@ class Ledger:
             draft.ttl_ms,
         ]
         if canonical(known) != canonical(asked):
-            raise PeerError(
-                409,
+            raise RequestError(
+                Reason.CONFLICT,
                 f"ticketId {draft.ticket_id!r} is taken by another ticket; "
                 "the same id must come with the same body",
             )
@@ -195,11 +195,11 @@ class Ledger:
         return self._finished.get(ticket_id) or self._journal.find(ticket_id)
 
     def get(self, ticket_id: str) -> Entry:
-        """The ticket. Raises PeerError 404."""
+        """The ticket. Raises RequestError NOT_FOUND."""
         entry = self.find(ticket_id)
         if entry is None:
-            raise PeerError(
-                404,
+            raise RequestError(
+                Reason.NOT_FOUND,
                 f"no ticket {ticket_id!r}: "
                 "it was never accepted here, or its retention time is over",
             )

@@ -17,7 +17,7 @@ import math
 from dataclasses import dataclass
 
 from bridge.broker.backlog import Backlog
-from bridge.errors import PeerError
+from bridge.errors import Reason, RequestError
 from bridge.token_bucket import TokenBucket
 
 BUCKETS_MAX = 10000  # buckets that are not full
@@ -39,50 +39,49 @@ class Bounds:
 
 # Hot: once per ticket.
 def check_room(bounds: Bounds, backlog: Backlog | None, held_bytes: int) -> None:
-    """Is there room for one more ticket? Raises PeerError 429 (the agent) or 503 (all agents)."""
+    """Is there room for one more ticket?
+
+    Raises RequestError PENDING_BYTES (all agents), QUEUE_FULL or AGENT_BYTES (this one).
+    """
     if held_bytes > bounds.pending_bytes:
-        raise PeerError(
-            503,
+        raise RequestError(
+            Reason.PENDING_BYTES,
             f"pending tickets of all agents hold {bounds.pending_bytes} bytes "
             "(BRIDGE_PENDING_BYTES); `python3 -m bridge top` shows whose, "
             "and `purge AGENT` ends an agent's",
-            {"Retry-After": "30"},
-            reason="pending_bytes",
+            retry_after=30,
         )
     if backlog is None:
         return
     if not backlog.has_room(bounds.queue_max):
-        raise PeerError(
-            429,
+        raise RequestError(
+            Reason.QUEUE_FULL,
             f"agent {backlog.agent_id!r} has {bounds.queue_max} pending tickets "
             "(BRIDGE_QUEUE_MAX); try again when some are acknowledged",
-            {"Retry-After": "5"},
-            reason="queue_full",
+            retry_after=5,
         )
     if backlog.bytes > bounds.pending_bytes // AGENT_SHARE:
-        raise PeerError(
-            429,
+        raise RequestError(
+            Reason.AGENT_BYTES,
             f"agent {backlog.agent_id!r} has {backlog.bytes} bytes of pending tickets, which is "
             f"its share (1/{AGENT_SHARE} of BRIDGE_PENDING_BYTES); try again when some are "
             "acknowledged, or end them with `python3 -m bridge purge AGENT`",
-            {"Retry-After": "5"},
-            reason="agent_bytes",
+            retry_after=5,
         )
 
 
 def check_stray(bounds: Bounds, agent_id: str, backlog: Backlog | None, stray_bytes: int) -> None:
-    """Is there room for one more stray ticket? Raises PeerError 429."""
+    """Is there room for one more stray ticket? Raises RequestError STRAY_BYTES."""
     part, whose, held = STRAY_SHARE, "its", backlog.bytes if backlog is not None else 0
     if held <= bounds.pending_bytes // STRAY_SHARE:
         part, whose, held = STRAYS_SHARE, "such agents'", stray_bytes
     if held > bounds.pending_bytes // part:
-        raise PeerError(
-            429,
+        raise RequestError(
+            Reason.STRAY_BYTES,
             f"agent {agent_id!r} is neither registered nor received for, and {whose} pending "
             f"tickets hold {held} bytes, as much as they may (1/{part} of BRIDGE_PENDING_BYTES); "
             "register it, start its watcher, or end tickets with `python3 -m bridge purge AGENT`",
-            {"Retry-After": "60"},
-            reason="stray_bytes",
+            retry_after=60,
         )
 
 
@@ -94,7 +93,7 @@ class SendLimits:
     def check(self, agent_id: str, now: float, does: str = SENT) -> None:
         """Take a token for a send to the agent, or for a reply of the agent.
 
-        Raises PeerError 429 with Retry-After.
+        Raises RequestError RATE_LIMIT, with the time to wait.
         """
         if not self._per_minute:
             return
@@ -103,12 +102,11 @@ class SendLimits:
             bucket = self._buckets[agent_id, does] = self._make(now)
         wait = bucket.take(now)
         if wait:
-            raise PeerError(
-                429,
+            raise RequestError(
+                Reason.RATE_LIMIT,
                 f"agent {agent_id!r} {does} more than {self._per_minute} tickets a minute "
                 f"(BRIDGE_RATE_LIMIT); try again in {wait:.1f} s",
-                {"Retry-After": str(math.ceil(wait))},
-                reason="rate_limit",
+                retry_after=math.ceil(wait),
             )
 
     def _make(self, now: float) -> TokenBucket:
@@ -117,10 +115,9 @@ class SendLimits:
                 key: bucket for key, bucket in self._buckets.items() if not bucket.is_full(now)
             }
             if len(self._buckets) >= BUCKETS_MAX:
-                raise PeerError(
-                    429,
+                raise RequestError(
+                    Reason.RATE_LIMIT,
                     "sends to too many different agents within a minute; try again in 60 s",
-                    {"Retry-After": "60"},
-                    reason="rate_limit",
+                    retry_after=60,
                 )
         return TokenBucket(self._per_minute, self._per_minute / 60, now)

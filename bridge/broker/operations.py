@@ -3,13 +3,16 @@
     front: bytes ─► checked values ─► send, claim, acknowledge, reply, subscribe, stream_…
            bytes ◄─ its answer, when `commit` is on disk ◄─ the outcome and `commit`, or a Refusal
 
+stage_operations.py has those that only add a stage to a ticket.
+
 Rule 1: no request, no response and no status line is known here. A front checks ids and texts
 while it reads them. The bounds of what is kept are checked here, so each front has them.
 Rule 2: each operation decides at once, without an await, on the newest state. Its outcome is true
 when `commit` is on disk, and a front answers no sooner. None = it is on disk already.
 Rule 3: a Refusal rests on a change that may not be on disk yet. So it has a commit too: if that
 write fails, the reason for the refusal does not exist.
-Rule 4: an error that rests on no change is raised: there is no such ticket, or no room.
+Rule 4: an error that rests on no change is raised: there is no such ticket, or no room. Each
+RequestError has a Reason, for which each front has its own code.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from bridge.broker.registry import POLL_WINDOW
 from bridge.broker.services import Services
 from bridge.broker.subscriber import Outbox, StreamSubscriber
 from bridge.broker.transitions import acknowledged, claimed, replied
-from bridge.errors import PeerError
+from bridge.errors import RequestError
 
 log = logging.getLogger("bridge.broker")
 EVIDENCE_MAX = 16384  # bytes of JSON; two stages of a history hold it, and stay in memory
@@ -38,7 +41,7 @@ EVIDENCE_TEXT = 2048  # characters of each text, if the evidence is too long
 class Refusal(NamedTuple):
     """The operation is refused, if `commit` succeeds."""
 
-    error: PeerError
+    error: RequestError
     commit: Stored
 
 
@@ -60,7 +63,7 @@ def send(services: Services, agent_id: str, draft: NewTicket) -> tuple[str, bool
 
     An agent is served if it is registered or received for. All bounds are checked before the
     ticket is made. A repeated send of the same ticket is answered as the first one was. Raises
-    PeerError.
+    RequestError.
     """
     # A plain tuple: a NamedTuple costs 1 % of a ticket's way.
     ledger = services.ledger
@@ -79,12 +82,12 @@ def send(services: Services, agent_id: str, draft: NewTicket) -> tuple[str, bool
 
 
 def claim(services: Services, ticket_id: str, watcher: str, lease_ms: int) -> Claimed | Refusal:
-    """`watcher` is about to inject the ticket. Raises PeerError if there is no such ticket."""
+    """`watcher` is about to inject the ticket. Raises RequestError if there is no such ticket."""
     entry = services.ledger.get(ticket_id)
     now, wall_ms = services.clock.monotonic(), services.clock.wall_ms()
     try:
         state = claimed(entry.head, watcher, lease_ms, now, wall_ms)
-    except PeerError as error:
+    except RequestError as error:
         return Refusal(error, entry.commit)
     assert state.claim is not None
     return Claimed(ticket_id, state.claim.until_ms, services.ledger.propose(entry, state))
@@ -93,7 +96,7 @@ def claim(services: Services, ticket_id: str, watcher: str, lease_ms: int) -> Cl
 def acknowledge(
     services: Services, ticket_id: str, watcher: str, evidence: object, size_bytes: int
 ) -> Acknowledged:
-    """The ticket was injected. Raises PeerError if there is no such ticket.
+    """The ticket was injected. Raises RequestError if there is no such ticket.
 
     `evidence` is a JSON value of at most `size_bytes`; one that is too long is cut. A repeated
     acknowledgement changes nothing.
@@ -133,7 +136,7 @@ def reply(
 ) -> Stored | Refusal:
     """Set the ticket's reply. If a registered agent sent the ticket, it gets one back.
 
-    Raises PeerError if there is no such ticket, or no room for the new one. The same reply again
+    Raises RequestError if there is no such ticket, or no room for the new one. The same reply again
     changes nothing.
     """
     entry = services.ledger.get(ticket_id)
@@ -142,7 +145,7 @@ def reply(
         return known
     try:
         state = replied(entry.head, payload, metadata, services.clock.wall_ms())
-    except PeerError as error:
+    except RequestError as error:
         return Refusal(error, entry.commit)
     original = entry.decoded()
     origin = original["originAgent"]
@@ -162,13 +165,12 @@ def _is_repeated(entry: Entry, payload: object) -> bool:
 def _check_bounds(services: Services, origin: str, replier: str) -> None:
     """A reply that becomes a ticket has the bounds of a send. Its rate is that of the replier.
 
-    Raises PeerError 429 or 503. Nothing is lost: the ticket is unchanged, and the replier can try
-    again.
+    Raises RequestError. Nothing is lost: the ticket is unchanged, and the replier can try again.
     """
     try:
         services.ledger.check_room(origin)
         services.limits.check(replier, services.clock.monotonic(), REPLIES)
-    except PeerError as error:
+    except RequestError as error:
         error.detail = f"the reply was not kept; send it again. {error.detail}"
         raise
 
@@ -189,9 +191,9 @@ def _ticket_to_origin(
 
 
 def subscribe(services: Services, agent_id: str, subscriber: str, watcher: str) -> Stored:
-    """The streams and polls of `subscriber` carry the agent. Raises PeerError if there is no room.
+    """The streams and polls of `subscriber` carry the agent.
 
-    `watcher` owns the subscription, if it has a name.
+    `watcher` owns the subscription, if it has a name. Raises RequestError if there is no room.
     """
     subscriptions = services.subscriptions
     services.registry.presence(agent_id)

@@ -44,7 +44,7 @@ from bridge.broker.tuning import (
     set_probes,
     share_the_interpreter,
 )
-from bridge.errors import PeerError, UsageError
+from bridge.errors import Reason, RequestError, UsageError
 from bridge.settings import BrokerSettings, default_db
 from bridge.systemd import ServiceManager
 from bridge.tasks import ACCEPT_TURNS
@@ -143,9 +143,7 @@ class Server:
                 f"the broker has {len(self.connections)} connections, "
                 "as many as it may (BRIDGE_CONNECTIONS_MAX)"
             )
-            refusal = problem(
-                PeerError(503, detail, {"Retry-After": "5"}, reason="connections_max")
-            )
+            refusal = problem(RequestError(Reason.CONNECTIONS_MAX, detail, retry_after=5))
             headers = self.access_log.refused(refusal, transport)
             transport.write(
                 encode_reply(

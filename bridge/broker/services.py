@@ -15,7 +15,7 @@ from bridge.broker.metrics.counters import Metrics
 from bridge.broker.registry import Registry
 from bridge.broker.subscriptions import Subscriptions
 from bridge.broker.watchers import Watchers
-from bridge.errors import PeerError
+from bridge.errors import BadValue
 from bridge.settings import BrokerSettings
 
 
@@ -42,14 +42,12 @@ class Services:
 
 
 def query_int(query: dict[str, str], name: str, default: int, low: int, high: int) -> int:
-    """A whole number from the query string. Raises PeerError 400 that names the range."""
+    """A whole number from the query string. Raises BadValue that names the range."""
     text: str | None = query.get(name)
     if text is None:
         return default
     if not (text.isascii() and text.isdigit() and len(text) <= 16 and low <= int(text) <= high):
-        raise PeerError(
-            400, f"{name} must be a whole number from {low} to {high}, not {text[:40]!r}"
-        )
+        raise BadValue(f"{name} must be a whole number from {low} to {high}, not {text[:40]!r}")
     return int(text)
 
 

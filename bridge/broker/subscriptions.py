@@ -24,7 +24,7 @@ from bridge.broker.ledger import Ledger
 from bridge.broker.receivers import Receivers
 from bridge.broker.subscriber import StreamSubscriber
 from bridge.broker.waiters import Polls
-from bridge.errors import PeerError
+from bridge.errors import Reason, RequestError
 
 # Seconds that a long-poll still counts after its end: a network round trip and a little work.
 LINGER = 3.0
@@ -99,7 +99,7 @@ class Subscriptions:
         return self._receivers.others(name, watcher, now)
 
     def check_room(self, name: str, agent_id: str) -> None:
-        """Raises PeerError 429 at one of three bounds: of all, of the name, or of the agent."""
+        """Raises RequestError at one of three bounds: of all, of the name, or of the agent."""
         agents = self._owed.get(name, {})
         if agent_id in agents:
             return
@@ -121,7 +121,7 @@ class Subscriptions:
         )  # fmt: skip
         for count, allowed, detail in bounds:
             if count >= allowed:
-                raise PeerError(429, detail, {"Retry-After": "60"}, reason="subscribers_max")
+                raise RequestError(Reason.SUBSCRIBERS_MAX, detail, retry_after=60)
 
     def propose(self, row: SubscriptionRow, watcher: str = "") -> Commit:
         """Subscribe, or give up, when the row is on disk. `watcher` owns the subscription."""

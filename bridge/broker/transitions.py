@@ -23,7 +23,7 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.broker.entry import Claim, TicketState, with_stage
-from bridge.errors import PeerError
+from bridge.errors import Reason, RequestError
 from bridge.ticket import DELIVERED, DROPPED, EXPIRED, PENDING, RESPONDED
 from bridge.timestamp import parse_rfc3339, rfc3339
 
@@ -35,17 +35,19 @@ def claimed(
 ) -> TicketState:
     """`watcher` holds the ticket for the lease. A second claim of the same watcher renews it.
 
-    Raises PeerError 409.
+    Raises RequestError CONFLICT.
     """
     if state.is_final:
-        raise PeerError(
-            409, f"the ticket is {state.status} already; drop it", extra={"status": state.status}
+        raise RequestError(
+            Reason.CONFLICT,
+            f"the ticket is {state.status} already; drop it",
+            extra={"status": state.status},
         )
     held = state.claim
     if held and held.until > now and held.watcher != watcher:
         until = rfc3339(held.until_ms)
-        raise PeerError(
-            409,
+        raise RequestError(
+            Reason.CONFLICT,
             f"another watcher holds the ticket until {until}; try again then",
             extra={"status": PENDING, "leaseUntilAt": until},
         )
@@ -97,14 +99,19 @@ def shown(state: TicketState, evidence: Mapping[str, str], wall_ms: int) -> Tick
 
 
 def aside(state: TicketState, watcher: str, reason: str, wall_ms: int) -> TicketState:
-    """`watcher` lets other tickets pass this one. Raises PeerError 409 if it does not hold it."""
+    """`watcher` lets other tickets pass this one.
+
+    Raises RequestError CONFLICT if it does not hold it.
+    """
     if state.is_final:
-        raise PeerError(
-            409, f"the ticket is {state.status} already; drop it", extra={"status": state.status}
+        raise RequestError(
+            Reason.CONFLICT,
+            f"the ticket is {state.status} already; drop it",
+            extra={"status": state.status},
         )
     if state.claim is not None and state.claim.watcher != watcher:
-        raise PeerError(
-            409,
+        raise RequestError(
+            Reason.CONFLICT,
             "another watcher holds the ticket",
             extra={"status": PENDING, "leaseUntilAt": rfc3339(state.claim.until_ms)},
         )
@@ -134,11 +141,13 @@ def submitted_ms(evidence: object) -> int | None:
 def replied(
     state: TicketState, payload: Any, metadata: Mapping[str, Any], wall_ms: int
 ) -> TicketState:
-    """Set the ticket's response. Raises PeerError 409: a second reply replaces nothing."""
+    """Set the ticket's response. Raises RequestError CONFLICT: a second reply replaces nothing."""
     if state.status == RESPONDED:
-        raise PeerError(409, "the ticket has a reply already, which stays")
+        raise RequestError(Reason.CONFLICT, "the ticket has a reply already, which stays")
     if state.has_ended:
-        raise PeerError(409, f"the ticket is {state.status}; no reply to it is awaited")
+        raise RequestError(
+            Reason.CONFLICT, f"the ticket is {state.status}; no reply to it is awaited"
+        )
     at = rfc3339(wall_ms)
     response = {"payload": payload, "metadata": metadata, "at": at}
     state = replace(

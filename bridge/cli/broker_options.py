@@ -11,7 +11,7 @@ from typing import Callable, TypeVar
 
 from bridge.cli.flags import add_flags, load
 from bridge.client.broker import BrokerClient
-from bridge.errors import PeerError, UsageError
+from bridge.errors import BadValue, UsageError
 from bridge.settings import ClientSettings
 from bridge.ticket import check_id, check_name
 
@@ -84,7 +84,7 @@ def checked_name(value: str, name: str) -> str:
 def _checked(check: Callable[[object, str], str], value: str, name: str) -> str:
     try:
         return check(value, name)
-    except PeerError as error:
+    except BadValue as error:
         raise UsageError(str(error)) from None
 
 

@@ -1,6 +1,6 @@
 """Decoding of JSON within limits, in linear time.
 
-The result is what the json module reads, or a PeerError with status 400.
+The result is what the json module reads, or a BadValue.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.broker import body
-from bridge.errors import PeerError
+from bridge.errors import BadValue, Reason
 
 DEPTH = 8
 # Lone surrogates are included.
@@ -74,9 +74,9 @@ def test_a_value_is_refused_if_and_only_if_it_exceeds_the_depth(value, depth):
     if nesting(value) <= depth:
         assert same(body.decode(data, depth), value)
     else:
-        with pytest.raises(PeerError) as caught:
+        with pytest.raises(BadValue) as caught:
             body.decode(data, depth)
-        assert caught.value.status == 400 and str(depth) in caught.value.detail
+        assert caught.value.reason is Reason.MALFORMED and str(depth) in caught.value.detail
 
 
 SMALL = ["[]", "{}", '""', "1", '{"a":"b"}', "[" * 7 + "]" * 7, '["\\\\",1]']
@@ -89,9 +89,9 @@ def test_the_number_of_values_is_bounded(text):
     marks = sum(map(text.count, "[{,")) + 1
     few, many = (body.VALUES_MAX - 2) // marks, body.VALUES_MAX // marks + 1
     assert len(body.decode(f"[{','.join([text] * few)}]".encode(), DEPTH)) == few
-    with pytest.raises(PeerError) as caught:
+    with pytest.raises(BadValue) as caught:
         body.decode(f"[{','.join([text] * many)}]".encode(), DEPTH)
-    assert caught.value.status == 400 and str(body.VALUES_MAX) in caught.value.detail
+    assert caught.value.reason is Reason.MALFORMED and str(body.VALUES_MAX) in caught.value.detail
 
 
 @pytest.mark.parametrize("text", ["a,b", "[]", '\\"', "{,", "\\", '\\",\\\\"'])
@@ -111,7 +111,7 @@ def test_the_depth_limit_holds_for_wide_and_deep_lists(nests, depth, more):
     is_deeper = nesting(value) > depth
     text = json.dumps(value).encode()
     if is_deeper:
-        with pytest.raises(PeerError):
+        with pytest.raises(BadValue):
             body.decode(text, depth)
     else:
         assert body.decode(text, depth) == value
@@ -121,7 +121,7 @@ def test_a_megabyte_of_small_values_is_refused():
     """A request body of deep, many or tiny values is refused before any object is built."""
     for text in ("[" * 60 + "]" * 60, "[]", "{}", '""', "0", '{"":0}', '[""]'):
         data = f'{{"payload":[{",".join([text] * ((1 << 20) // (len(text) + 1)))}]}}'.encode()
-        with pytest.raises(PeerError):
+        with pytest.raises(BadValue):
             body.decode(data, 64)
 
 
@@ -136,9 +136,9 @@ def test_any_bytes_decode_as_the_json_module_does_or_are_refused(data):
     try:
         wanted = json.loads(data.decode("utf-8"), parse_constant=refuse)
     except (ValueError, RecursionError):
-        with pytest.raises(PeerError) as caught:
+        with pytest.raises(BadValue) as caught:
             body.decode(data, DEPTH)
-        assert caught.value.status == 400
+        assert caught.value.reason is Reason.MALFORMED
         return
     if nesting(wanted) <= DEPTH and all_finite(wanted):
         assert same(body.decode(data, DEPTH), wanted)
@@ -162,9 +162,9 @@ def all_finite(value: object) -> bool:
 )
 def test_numbers_that_are_not_finite_are_refused_by_the_decoder(text):
     """A later refusal is too late: the handler may have changed state by then."""
-    with pytest.raises(PeerError) as caught:
+    with pytest.raises(BadValue) as caught:
         body.decode(text.encode(), DEPTH)
-    assert caught.value.status == 400
+    assert caught.value.reason is Reason.MALFORMED
 
 
 @pytest.mark.parametrize("text", ["1e308", "-1.7976931348623157e308", "1e-400", "5e-324", "0.1"])
@@ -176,7 +176,7 @@ def test_numbers_that_fit_a_double_are_accepted(text):
 def test_the_depth_check_takes_linear_time(unit):
     """Each input is a megabyte. Linear time takes milliseconds; quadratic time takes hours."""
     data = ("[" * (DEPTH + 1) + '"' + unit * ((1 << 20) // len(unit))).encode()
-    with pytest.raises(PeerError):
+    with pytest.raises(BadValue):
         body.decode(data, DEPTH)
 
 
@@ -184,8 +184,8 @@ def test_the_depth_check_takes_linear_time(unit):
 def test_an_integer_of_any_length_is_accepted_or_refused(digits):
     try:
         assert str(body.decode(b"9" * digits, 1)) == "9" * digits
-    except PeerError as error:
-        assert error.status == 400 and digits > 4300 and "sys." not in str(error), (
+    except BadValue as error:
+        assert error.reason is Reason.MALFORMED and digits > 4300 and "sys." not in str(error), (
             "the text must not advise to call a function of `sys`"
         )
 
@@ -194,9 +194,9 @@ def test_only_an_object_or_an_empty_body_decodes_to_an_object():
     assert body.decode_object(b"", 4) == {}
     assert body.decode_object(b' {"a": null}\r\n', 4) == {"a": None}
     for data in (b"[]", b"null", b'"x"', b"1", b" ", b"\xef\xbb\xbf{}"):
-        with pytest.raises(PeerError) as caught:
+        with pytest.raises(BadValue) as caught:
             body.decode_object(data, 4)
-        assert caught.value.status == 400
+        assert caught.value.reason is Reason.MALFORMED
 
 
 fields = st.dictionaries(
@@ -233,9 +233,9 @@ def test_fields_have_their_type_or_are_refused(given_fields):
         elif fits(value):
             assert take(given_fields, "x", *arguments) == value
         else:
-            with pytest.raises(PeerError) as caught:
+            with pytest.raises(BadValue) as caught:
                 take(given_fields, "x", *arguments)
-            assert caught.value.status == 400 and caught.value.detail.startswith("x ")
+            assert caught.value.reason is Reason.MALFORMED and caught.value.detail.startswith("x ")
 
 
 @given(values, values)

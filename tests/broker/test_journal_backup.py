@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 
 import pytest
 
-from bridge.errors import PeerError
+from bridge.errors import RequestError
 from broker.stores import accept, load, row, with_store
 
 PATIENCE = 20.0  # seconds
@@ -52,7 +52,7 @@ def test_rows_that_are_committed_meanwhile_are_not_in_the_copy(tmp_path):
             assert await accept(journal, row(number)) is None
         await asyncio.wait_for(woken.wait(), PATIENCE)
         assert copy.result() is None and not copy.is_over
-        with pytest.raises(PeerError):
+        with pytest.raises(RequestError):
             journal.copy()
         content = copy.read(copy.size)
         assert len(content) == copy.size and not copy.read(1)

@@ -17,7 +17,7 @@ from virtual_clock import VirtualLoop
 from bridge.broker.journal import schema
 from bridge.broker.journal.sqlite import SqliteJournal
 from bridge.broker.routes import dispatch
-from bridge.errors import PeerError, StoreBusy, StoreError
+from bridge.errors import Reason, RequestError, StoreBusy, StoreError
 from bridge.wire.request import Limits, RequestParser
 from broker.seams import WALL_MS
 from broker.small_server import make_services
@@ -129,9 +129,11 @@ def test_health_is_503_when_the_writer_thread_has_ended(tmp_path):
         assert dispatch(parser.take_request(), services).status == 200
         journal.writer._jobs.put(None)
         journal.writer._thread.join()
-        with pytest.raises(PeerError) as caught:
+        with pytest.raises(RequestError) as caught:
             dispatch(parser.take_request(), services)
-        assert caught.value.status == 503 and "writes the store ended" in caught.value.detail
+        assert (
+            caught.value.reason is Reason.STORE and "writes the store ended" in caught.value.detail
+        )
         error = await accept(journal, row(1))
         assert isinstance(error, StoreBusy) and "writes the store ended" in str(error)
 

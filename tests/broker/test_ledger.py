@@ -11,7 +11,7 @@ from bridge.broker.journal.memory import MemoryJournal
 from bridge.broker.ledger import Bounds, Ledger, NewTicket
 from bridge.broker.metrics.counters import Metrics
 from bridge.broker.transitions import acknowledged, replied
-from bridge.errors import PeerError
+from bridge.errors import Reason, RequestError
 from broker.seams import FULL, HandClock, PacedHub, ScriptedJournal
 
 
@@ -37,7 +37,7 @@ def test_a_ticket_that_cannot_be_encoded_leaves_no_backlog(draft):
     """A sender can make up any agent name. A name without tickets must not stay in memory."""
 
     async def scenario(ledger, journal, hub):
-        with pytest.raises(PeerError):
+        with pytest.raises(RequestError):
             ledger.accept("nobody", draft)
         assert not hub.backlogs and not ledger._held and not journal.unwritten
 
@@ -48,7 +48,7 @@ def test_a_change_that_cannot_be_encoded_has_no_effect():
     async def scenario(ledger, journal, hub):
         entry, _ = ledger.accept("lucy", NewTicket(1, {}))
         await settled(journal)
-        with pytest.raises(PeerError):
+        with pytest.raises(RequestError):
             ledger.propose(entry, acknowledged(entry.head, "w", {"n": float("inf")}, 1))
         assert entry.next is None and not entry.head.is_final and not journal.unwritten
 
@@ -107,8 +107,8 @@ def test_a_sender_cannot_take_an_id_that_the_broker_will_make():
         try:
             if ledger.repeated("eve", draft) is None:
                 ledger.accept("eve", draft)
-        except PeerError as error:
-            assert error.status in (400, 409)
+        except RequestError as error:
+            assert error.reason in (Reason.MALFORMED, Reason.CONFLICT)
         ledger.accept("lucy", NewTicket(2, {}))
         rows = [row.ticket_id for row in journal.unwritten[0].births]
         assert len(set(rows)) == len(rows), "one row twice fails the whole group on a real disk"
@@ -119,12 +119,12 @@ def test_a_sender_cannot_take_an_id_that_the_broker_will_make():
 def test_pending_bytes_include_tickets_that_are_not_yet_committed():
     async def scenario(ledger, journal, hub):
         taken = 0
-        with pytest.raises(PeerError) as caught:
+        with pytest.raises(RequestError) as caught:
             for number in range(200):
                 ledger.check_room(f"agent-{number}")
                 ledger.accept(f"agent-{number}", NewTicket("x" * 1000, {}))
                 taken += 1
-        assert caught.value.status == 503 and taken < 20
+        assert caught.value.reason is Reason.PENDING_BYTES and taken < 20
 
     on_disk(scenario, pending_bytes=10000)
 
@@ -141,9 +141,9 @@ def test_a_ticket_being_pruned_cannot_change_and_its_id_stays_taken():
         assert ledger.find("mine") is entry, "it is not older than the limit"
         ledger.forget(1001)
         assert journal.find("mine") is not None and ledger.find("mine") is None
-        with pytest.raises(PeerError) as caught:
+        with pytest.raises(RequestError) as caught:
             ledger.get("mine")
-        assert caught.value.status == 404
+        assert caught.value.reason is Reason.NOT_FOUND
         known, commit = ledger.repeated("lucy", draft)
         assert known.seq == entry.seq and commit is None
 

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from bridge.broker.ledger import Bounds, Ledger, NewTicket
 from bridge.broker.metrics.counters import Metrics
 from bridge.broker.transitions import acknowledged, claimed, replied
-from bridge.errors import PeerError
+from bridge.errors import Reason, RequestError
 from broker.seams import FULL, HandClock, PacedHub, ScriptedJournal
 
 AGENTS, QUEUE_MAX, RETAINED = ["ann", "bob"], 5, 3
@@ -71,9 +71,9 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         coming = sum(row[1] == "born" and row[2] == agent for group in self.on_way for row in group)
         if waiting + coming >= QUEUE_MAX:
-            with pytest.raises(PeerError) as caught:
+            with pytest.raises(RequestError) as caught:
                 self.ledger.check_room(agent)
-            assert caught.value.status == 429
+            assert caught.value.reason is Reason.QUEUE_FULL
             return
         self.ledger.check_room(agent)
         entry, commit = self.ledger.accept(agent, draft)
@@ -103,9 +103,9 @@ class LedgerMachine(RuleBasedStateMachine):
             is_failed = commit is not None and commit.is_done and commit.result() is not None
             assert not is_failed, "a ticket on disk must not be answered with 503"
         else:
-            with pytest.raises(PeerError) as caught:
+            with pytest.raises(RequestError) as caught:
                 self.ledger.repeated("eve" if other == "agent" else agent, draft)
-            assert caught.value.status == 409
+            assert caught.value.reason is Reason.CONFLICT
         assert len(self.journal.unwritten) == before
 
     @rule(
@@ -136,8 +136,8 @@ class LedgerMachine(RuleBasedStateMachine):
             else:
                 assert not head["is_acknowledged"]
                 state = acknowledged(entry.head, watcher, {}, self.hand.wall_ms)
-        except PeerError as error:
-            assert error.status == 409
+        except RequestError as error:
+            assert error.reason is Reason.CONFLICT
             assert head["status"] == "responded" or (
                 verb == "claim"
                 and (head["status"] != "pending" or head["watcher"] not in (None, watcher))

@@ -29,7 +29,7 @@ from bridge.broker.answers import OnDisk, problem
 from bridge.broker.journal.sqlite import SqliteJournal
 from bridge.broker.opening import take_over_store
 from bridge.broker.routes import dispatch
-from bridge.errors import PeerError
+from bridge.errors import PeerError, RequestError
 from bridge.wire.request import Limits, RequestParser
 from broker.small_server import make_services
 from broker.talk import request
@@ -108,7 +108,7 @@ class StoreMachine(RuleBasedStateMachine):
         parser.feed(request(method, path, content))
         try:
             answer = dispatch(parser.take_request(), self.services)
-        except PeerError as error:
+        except (RequestError, PeerError) as error:
             answer = problem(error)
         if not isinstance(answer, OnDisk) or answer.commit is None:
             reply = answer.reply if isinstance(answer, OnDisk) else answer

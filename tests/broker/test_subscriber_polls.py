@@ -9,7 +9,7 @@ import pytest
 from virtual_clock import run
 
 from bridge.broker.backlog import Backlog
-from bridge.errors import PeerError
+from bridge.errors import Reason, RequestError
 from broker.seams import make_entry
 from broker.small_server import SmallServer
 from broker.talk import read_answers, request
@@ -145,6 +145,6 @@ def test_subscriptions_are_bounded_by_name_by_agent_and_together():
 
 
 def check_refused(subscriptions, name: str, agent: str, said: str) -> None:
-    with pytest.raises(PeerError) as refused:
+    with pytest.raises(RequestError) as refused:
         subscriptions.check_room(name, agent)
-    assert refused.value.status == 429 and said in refused.value.detail
+    assert refused.value.reason is Reason.SUBSCRIBERS_MAX and said in refused.value.detail

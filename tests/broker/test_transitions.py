@@ -20,7 +20,7 @@ from bridge.broker.transitions import (
     replied,
     shown,
 )
-from bridge.errors import PeerError
+from bridge.errors import Reason, RequestError
 from broker.seams import WALL_MS
 
 NOW = 1000.0
@@ -60,9 +60,9 @@ def test_the_table_is_total():
 def test_each_cell(status, verb):
     wanted, before = table()[status, verb], START[status]
     if wanted == "409":
-        with pytest.raises(PeerError) as caught:
+        with pytest.raises(RequestError) as caught:
             VERBS[verb](before)
-        assert caught.value.status == 409
+        assert caught.value.reason is Reason.CONFLICT
     elif wanted == "same":
         assert VERBS[verb](before) is before
     else:
@@ -75,7 +75,7 @@ def test_each_cell(status, verb):
 
 def test_only_the_watcher_with_the_lease_sets_a_ticket_aside_and_only_once():
     held = claimed(NEW, "w", 1000, NOW, WALL_MS)
-    with pytest.raises(PeerError) as caught:
+    with pytest.raises(RequestError) as caught:
         aside(held, "another", "it fails", WALL_MS)
     assert caught.value.extra["status"] == "pending"
     free = aside(held, "w", "it fails", WALL_MS)
@@ -127,7 +127,7 @@ def test_a_lease_excludes_other_watchers_until_it_ends(first, second, lease_ms, 
     now, wall_ms = NOW + gap, WALL_MS + int(gap * 1000)
     is_running = held.claim.until > now
     if is_running and first != second:
-        with pytest.raises(PeerError) as caught:
+        with pytest.raises(RequestError) as caught:
             claimed(held, second, renewal_ms, now, wall_ms)
         assert caught.value.extra == {
             "status": "pending",
@@ -142,7 +142,7 @@ def test_a_lease_excludes_other_watchers_until_it_ends(first, second, lease_ms, 
 
 @pytest.mark.parametrize("status", ["delivered", "responded", "expired"])
 def test_a_late_claim_is_refused_with_the_status(status):
-    with pytest.raises(PeerError) as caught:
+    with pytest.raises(RequestError) as caught:
         VERBS["claim"](START[status])
     assert caught.value.extra == {"status": status}
 

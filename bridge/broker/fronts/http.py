@@ -8,8 +8,8 @@ What the connection does at a time is its state (connection_state.py).
 Rule 1: one request at a time. Pipelined requests wait in the parser (reading.py).
 Rule 2: no task and no timer per connection. A deadline is a number that the
 server's sweep looks at (closing.py). Only a waiting long-poll has a timer.
-Rule 3: the one seam where PeerError becomes an answer, and where any other
-exception becomes a 500 without a stack trace.
+Rule 3: the one seam where RequestError and PeerError become an answer, and where any
+other exception becomes a 500 without a stack trace.
 Rule 4: no peer takes more than its share of a turn of the loop (loop_budget.py).
 """
 
@@ -46,7 +46,7 @@ from bridge.broker.fronts.server_context import ServerContext
 from bridge.broker.fronts.write_progress import WriteProgress
 from bridge.broker.journal.base import Commit
 from bridge.broker.routes import dispatch
-from bridge.errors import PeerError, Raced
+from bridge.errors import PeerError, Raced, Reason, RequestError
 from bridge.wire.request import Request, RequestStage
 
 RACES_MAX = 16  # times that one request is answered again because its change was Raced
@@ -120,7 +120,7 @@ class HttpConnection(Closing):
     def _guarded(self, make: Callable[..., Answer], *given: object) -> Answer:
         try:
             return make(*given)
-        except PeerError as error:
+        except (RequestError, PeerError) as error:
             return problem(error)
         # The outermost seam: one bad request must not end the other connections.
         except Exception:
@@ -167,7 +167,7 @@ class HttpConnection(Closing):
                 self._give(self._guarded(self._dispatch, self._request))
             else:
                 detail = f"{error}; nothing was kept, try again"
-                self._send(problem(PeerError(503, detail, {"Retry-After": "2"}, reason="store")))
+                self._send(problem(RequestError(Reason.STORE, detail, retry_after=2)))
             self._go_on()
 
     def _wait(self, wait: Wait) -> None:

@@ -1,7 +1,7 @@
 """The handler of each route: Call -> Answer.
 
-No handler waits, and none sees a connection. Errors are PeerErrors, which the front turns into
-problem documents.
+No handler waits, and none sees a connection. An error has a Reason, and answers.py has the
+status of each.
 
     agents.py       registration, heartbeats, subscriptions
     tickets.py      send, poll, claim, acknowledge
@@ -16,5 +16,6 @@ problem documents.
     backup.py       a copy of the store
     web.py          the page: files of broker/web
 
-A handler checks the request and decides. The front sends the answer.
+A handler checks the request and makes the answer. operations.py and stage_operations.py decide
+what happens to tickets. The front sends the answer.
 """

@@ -17,7 +17,7 @@ from bridge.broker.call import Call
 from bridge.broker.metrics.watcher_reports import number
 from bridge.broker.registry import POLL_WINDOW
 from bridge.broker.services import Services, query_int
-from bridge.errors import PeerError
+from bridge.errors import Reason, RequestError
 from bridge.ticket import Agent, check_id, check_name
 from bridge.timestamp import rfc3339
 from bridge.wire.target import decode_query
@@ -50,12 +50,11 @@ def register(call: Call) -> Answer:
     agent_id = check_name(fields.get("agentId"), "agentId")
     known = services.registry.head(agent_id)
     if known is None and not services.registry.has_room(services.settings.agents_max):
-        raise PeerError(
-            429,
+        raise RequestError(
+            Reason.AGENTS_MAX,
             f"there are {services.settings.agents_max} registered agents (BRIDGE_AGENTS_MAX); "
             "remove one first",
-            {"Retry-After": "60"},
-            reason="agents_max",
+            retry_after=60,
         )
     base = known or Agent(agent_id)
     agent = Agent(
@@ -76,21 +75,23 @@ def register(call: Call) -> Answer:
 
 
 def _check_size(services: Services, agent: Agent, record: str) -> None:
-    """All registrations are in memory, and one answer lists them. Raises PeerError 413 or 429."""
+    """All registrations are in memory, and one answer lists them.
+
+    Raises RequestError TOO_LARGE or AGENTS_MAX.
+    """
     size = len(record.encode())
     if size > REGISTRATION_MAX:
-        raise PeerError(
-            413,
+        raise RequestError(
+            Reason.TOO_LARGE,
             f"the registration of {agent.agent_id!r} is {size} bytes with its merged metadata; "
             f"at most {REGISTRATION_MAX} are kept: leave some out, or unregister it first",
         )
     if services.registry.weight_with(agent.agent_id, body.weight(record)) > REGISTRATIONS_MAX:
-        raise PeerError(
-            429,
+        raise RequestError(
+            Reason.AGENTS_MAX,
             f"all registrations together take {REGISTRATIONS_MAX} bytes of memory; "
             "unregister some first",
-            {"Retry-After": "60"},
-            reason="agents_max",
+            retry_after=60,
         )
 
 
@@ -157,8 +158,9 @@ def _listed(
 def _registered(services: Services, agent_id: str) -> Agent:
     agent = services.registry.agents.get(agent_id)
     if agent is None:
-        raise PeerError(
-            404, f"no agent {agent_id!r} is registered; POST /agents/register makes it known"
+        raise RequestError(
+            Reason.NOT_FOUND,
+            f"no agent {agent_id!r} is registered; POST /agents/register makes it known",
         )
     return agent
 
@@ -217,7 +219,7 @@ def _cut(said: Any) -> Any:
 
 
 def watcher_in(fields: Mapping[str, Any]) -> str:
-    """The watcher's name in a body or a query, or "". Raises PeerError 400."""
+    """The watcher's name in a body or a query, or "". Raises BadValue."""
     watcher = fields.get("watcher")
     return "" if watcher is None else check_id(watcher, "watcher")
 

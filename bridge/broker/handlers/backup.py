@@ -11,7 +11,7 @@ from functools import partial
 from bridge.broker.answers import SQLITE, Answer, Download, Wait
 from bridge.broker.call import Call
 from bridge.broker.journal.backup import StoreCopy
-from bridge.errors import PeerError
+from bridge.errors import Reason, RequestError
 
 COPY_MAX = 3600.0  # seconds that a copy may take: the WAL grows meanwhile
 
@@ -19,7 +19,7 @@ COPY_MAX = 3600.0  # seconds that a copy may take: the WAL grows meanwhile
 def backup(call: Call) -> Answer:
     copy = call.services.journal.copy()
     if copy is None:
-        raise PeerError(409, "this broker keeps nothing on disk (--db :memory:)")
+        raise RequestError(Reason.CONFLICT, "this broker keeps nothing on disk (--db :memory:)")
     return Wait(copy.join, COPY_MAX, partial(_download, copy))
 
 
@@ -27,5 +27,5 @@ def _download(copy: StoreCopy) -> Download:
     error = copy.result()
     if error is not None:
         detail = f"no copy of the store was made: {error}"
-        raise PeerError(503, detail, {"Retry-After": "5"}, reason="store")
+        raise RequestError(Reason.STORE, detail, retry_after=5)
     return Download(SQLITE, copy.size, copy.read, copy.close)

@@ -4,8 +4,7 @@
     POST /tickets/{id}/aside                 its watcher lets other tickets pass it, with a reason
     GET  /tickets/{id}?stage=shown&waitMs=N  the ticket, when it has that stage or the time is up
 
-Rule 1: `shown` and `aside` add a stage and change no status. Like an acknowledgement, each is on
-disk before it is answered.
+Rule 1: stage_operations.py decides what `shown` and `aside` change.
 Rule 2: a wait answers 200 with the present ticket, and the client looks in its history. The member
 `awaited` shows that the broker supports the wait: an older one ignores the query and answers at
 once.
@@ -16,15 +15,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from bridge.broker import body
+from bridge.broker import body, stage_operations
 from bridge.broker.answers import Answer, OnDisk, Response, Wait, json_reply, refused
 from bridge.broker.call import Call
-from bridge.broker.entry import Entry, TicketState
+from bridge.broker.entry import Entry
 from bridge.broker.handlers.tickets import WAIT_MAX
+from bridge.broker.operations import Refusal
 from bridge.broker.services import Services, query_int
-from bridge.broker.transitions import aside as aside_by
-from bridge.broker.transitions import shown as shown_at
-from bridge.errors import PeerError
+from bridge.errors import BadValue
 from bridge.ticket import check_id
 from bridge.timestamp import rfc3339
 from bridge.wire.target import decode_query
@@ -46,30 +44,25 @@ STAGES = (
 
 
 def shown(call: Call) -> Answer:
-    services = call.services
-    fields = body.decode_object(call.request.body, services.settings.json_depth)
+    fields = body.decode_object(call.request.body, call.services.settings.json_depth)
     said = {field: body.take_text(fields, field, "", PLACE_MAX) for field in PLACE}
-    evidence = {field: text for field, text in said.items() if text}
-    entry = services.ledger.get(call.name)
-    return _kept(services, entry, shown_at(entry.head, evidence, services.clock.wall_ms()))
+    place = {field: text for field, text in said.items() if text}
+    return _noted(stage_operations.shown(call.services, call.name, place))
 
 
 def aside(call: Call) -> Answer:
-    services = call.services
-    fields = body.decode_object(call.request.body, services.settings.json_depth)
+    fields = body.decode_object(call.request.body, call.services.settings.json_depth)
     watcher = check_id(fields.get("watcher"), "watcher")
     reason = body.take_text(fields, "reason", "", REASON_MAX)
-    entry = services.ledger.get(call.name)
-    try:
-        state = aside_by(entry.head, watcher, reason, services.clock.wall_ms())
-    except PeerError as error:
-        return refused(error, entry.commit)
-    return _kept(services, entry, state)
+    outcome = stage_operations.aside(call.services, call.name, watcher, reason)
+    if isinstance(outcome, Refusal):
+        return refused(outcome.error, outcome.commit)
+    return _noted(outcome)
 
 
-def _kept(services: Services, entry: Entry, state: TicketState) -> Answer:
-    commit = entry.commit if state is entry.head else services.ledger.propose(entry, state)
-    return OnDisk(json_reply(200, {"ticketId": entry.ticket_id, "status": state.status}), commit)
+def _noted(outcome: stage_operations.Noted) -> Answer:
+    content = {"ticketId": outcome.ticket_id, "status": outcome.status}
+    return OnDisk(json_reply(200, content), outcome.commit)
 
 
 def show(call: Call) -> Answer:
@@ -79,10 +72,10 @@ def show(call: Call) -> Answer:
     stage = query.get("stage")
     if stage is None:
         if "waitMs" in query:
-            raise PeerError(400, "waitMs waits for a stage of the history; name it: stage=shown")
+            raise BadValue("waitMs waits for a stage of the history; name it: stage=shown")
         return _ticket(services, name, {})
     if stage not in STAGES:
-        raise PeerError(400, f"stage must be one of {', '.join(STAGES)}, not {stage[:40]!r}")
+        raise BadValue(f"stage must be one of {', '.join(STAGES)}, not {stage[:40]!r}")
     wait_ms = query_int(query, "waitMs", 0, 0, WAIT_MAX)
     answer = partial(_ticket, services, name, {"awaited": stage})
     has_come = partial(_has_stage, services, name, stage)

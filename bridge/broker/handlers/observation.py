@@ -20,7 +20,7 @@ from bridge.broker.metrics.timeline import DELIVERY_TIME, HOPS, STEP_SECONDS
 from bridge.broker.search import Search, SearchBounds, Wanted
 from bridge.broker.services import Services, query_int
 from bridge.broker.subscriber import Outbox
-from bridge.errors import PeerError
+from bridge.errors import BadValue, Reason, RequestError
 from bridge.ticket import DELIVERED, DROPPED, EXPIRED, PENDING, RESPONDED, check_id
 from bridge.timestamp import rfc3339
 from bridge.wire.target import decode_query
@@ -61,7 +61,7 @@ def _names(agent_id: str | None, services: Services) -> list[str]:
     if agent_id is None:
         return sorted(services.rows.names())
     if not services.registry.is_known(agent_id):
-        raise PeerError(404, f"no request here ever named an agent {agent_id!r}")
+        raise RequestError(Reason.NOT_FOUND, f"no request here ever named an agent {agent_id!r}")
     return [agent_id]
 
 
@@ -127,7 +127,7 @@ def events(call: Call) -> Answer:
     if _is_full(services) and services.events.giving_way() is None:
         count = len(services.events)
         detail = f"{count} readers follow the events (BRIDGE_EVENTS_MAX), all since just now"
-        raise PeerError(503, detail, {"Retry-After": str(int(HOLD))}, reason="events_max")
+        raise RequestError(Reason.EVENTS_MAX, detail, retry_after=int(HOLD))
     return EventStream(partial(_follow, services, agent, thread), heartbeat_as_event(query))
 
 
@@ -164,9 +164,7 @@ def _parts(search: Search) -> Iterator[Response | None]:
 def _wanted(query: dict[str, str]) -> Wanted:
     text, status = query.get("q", ""), query.get("status")
     if len(text) > TEXT_MAX:
-        raise PeerError(
-            400, f"q is {len(text)} characters long; at most {TEXT_MAX} are searched for"
-        )
+        raise BadValue(f"q is {len(text)} characters long; at most {TEXT_MAX} are searched for")
     if status is not None and status not in STATUSES:
-        raise PeerError(400, f"status must be one of {', '.join(STATUSES)}, not {status[:40]!r}")
+        raise BadValue(f"status must be one of {', '.join(STATUSES)}, not {status[:40]!r}")
     return Wanted(text, query.get("agent"), query.get("origin"), query.get("thread"), status)

@@ -8,14 +8,14 @@ from bridge.broker.answers import Answer, Response, Steps, json_reply
 from bridge.broker.call import Call
 from bridge.broker.services import Services
 from bridge.broker.survey import count_tiers
-from bridge.errors import PeerError
+from bridge.errors import Reason, RequestError
 
 
 def health(call: Call) -> Answer:
     services = call.services
     lost = services.journal.lost()
     if lost is not None:
-        raise PeerError(503, f"{lost}", {"Retry-After": "5"}, reason="store")
+        raise RequestError(Reason.STORE, f"{lost}", retry_after=5)
     uptime = round(services.clock.monotonic() - services.started_at, 3)
     return json_reply(
         200,
@@ -48,7 +48,7 @@ def agent_status(call: Call) -> Answer:
     services, name = call.services, call.name
     registry, now = services.registry, services.clock.monotonic()
     if not registry.is_known(name):
-        raise PeerError(404, f"no request here ever named an agent {name!r}")
+        raise RequestError(Reason.NOT_FOUND, f"no request here ever named an agent {name!r}")
     agent = registry.agents.get(name)
     report = registry.report(name)
     backlog = services.hub.backlogs.get(name)

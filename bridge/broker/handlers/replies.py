@@ -27,7 +27,7 @@ from bridge.broker.handlers.streams import check_streams, heartbeat_as_event
 from bridge.broker.handlers.tickets import WAIT_MAX
 from bridge.broker.reply_stream import ReplyStream
 from bridge.broker.services import Services, query_int
-from bridge.errors import PeerError
+from bridge.errors import BadValue, Reason, RequestError
 from bridge.ticket import check_id
 from bridge.wire.target import decode_query
 
@@ -38,7 +38,7 @@ def reply(call: Call) -> Answer:
     fields = body.decode_object(call.request.body, call.services.settings.json_depth)
     ticket_id = check_id(fields.get("ticketId"), "ticketId")
     if "payload" not in fields:
-        raise PeerError(400, "payload is missing; it is the reply, any JSON value")
+        raise BadValue("payload is missing; it is the reply, any JSON value")
     metadata = body.take_object(fields, "metadata")
     outcome = operations.reply(call.services, ticket_id, fields["payload"], metadata)
     if isinstance(outcome, operations.Refusal):
@@ -106,21 +106,20 @@ def wait_reply(call: Call) -> Answer:
 def _no_reply(entry: Entry, is_over: bool) -> Response:
     if entry.state.has_ended:
         detail = f"ticket {entry.ticket_id!r} is {entry.state.status}; no reply to it will come"
-        return problem(PeerError(408, detail, reason="no_reply"))
+        return problem(RequestError(Reason.NO_REPLY, detail))
     if is_over:
         return problem(
-            PeerError(
-                408,
+            RequestError(
+                Reason.NO_REPLY,
                 f"no reply to ticket {entry.ticket_id!r} within its {entry.timeout_ms} ms; "
                 "it stays as it is, ask again",
-                reason="no_reply",
             )
         )
     return problem(
-        PeerError(
-            503,
+        RequestError(
+            Reason.UNAVAILABLE,
             "the broker is stopping; the ticket stays as it is, ask again",
-            {"Retry-After": "1"},
+            retry_after=1,
         )
     )
 

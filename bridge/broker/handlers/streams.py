@@ -9,7 +9,7 @@ from bridge.broker.answers import Answer, EventStream
 from bridge.broker.call import Call
 from bridge.broker.handlers.agents import watcher_in
 from bridge.broker.services import Services, only_looks, query_int
-from bridge.errors import PeerError
+from bridge.errors import BadValue, Reason, RequestError
 from bridge.ticket import check_id
 from bridge.wire.request import Request
 from bridge.wire.target import decode_query
@@ -19,28 +19,27 @@ STREAMS_MAX = 64
 
 
 def check_streams(services: Services) -> None:
-    """Raises PeerError 503 when streams are switched off."""
+    """Raises RequestError STREAMS_OFF if streams are switched off."""
     if services.settings.disable_sse:
-        raise PeerError(
-            503,
+        raise RequestError(
+            Reason.STREAMS_OFF,
             "event streams are switched off (DISABLE_SSE); "
             "use GET /agents/{id}/tickets/pending?waitMs=",
-            {"Retry-After": "60"},
-            reason="streams_off",
+            retry_after=60,
         )
 
 
 def _check_room(count: int, whose: str, otherwise: str) -> None:
-    """Raises PeerError 503 if there is no room. A watcher then uses long-polls."""
+    """Raises RequestError STREAMS_MAX if there is no room. A watcher then uses long-polls."""
     if count >= STREAMS_MAX:
         detail = f"{whose} has {count} event streams already; close one, or GET {otherwise}?waitMs="
-        raise PeerError(503, detail, {"Retry-After": "60"}, reason="streams_max")
+        raise RequestError(Reason.STREAMS_MAX, detail, retry_after=60)
 
 
 def heartbeat_as_event(query: dict[str, str]) -> bool:
     asked = query.get("heartbeat")
     if asked not in (None, "event"):
-        raise PeerError(400, f"heartbeat may only be 'event', not {asked[:40]!r}")
+        raise BadValue(f"heartbeat may only be 'event', not {asked[:40]!r}")
     return asked == "event"
 
 

@@ -21,7 +21,7 @@ from bridge.broker.ledger import NewTicket
 from bridge.broker.registry import POLL_WINDOW
 from bridge.broker.services import Services, only_looks, query_int
 from bridge.broker.subscriptions import LINGER
-from bridge.errors import PeerError
+from bridge.errors import BadValue
 from bridge.ticket import check_id, check_name
 from bridge.timestamp import rfc3339
 from bridge.wire.request import Request
@@ -68,9 +68,9 @@ def send(call: Call) -> Answer:
 
 
 def read_draft(fields: dict[str, object]) -> NewTicket:
-    """Check a send's body. Raises PeerError 400, which names the field."""
+    """Check a send's body. Raises BadValue, which names the field."""
     if "payload" not in fields:
-        raise PeerError(400, "payload is missing; it is the message, any JSON value")
+        raise BadValue("payload is missing; it is the message, any JSON value")
     metadata = body.take_object(fields, "metadata")
     origin, ticket_id = metadata.get("origin"), fields.get("ticketId")
     for name in NAMES:
@@ -79,9 +79,9 @@ def read_draft(fields: dict[str, object]) -> NewTicket:
             detail = (
                 f"metadata.{name} is {len(said)} characters long; at most {SAID_MAX} are allowed"
             )
-            raise PeerError(400, f"{detail}; put a longer text into the payload")
+            raise BadValue(f"{detail}; put a longer text into the payload")
     if ticket_id is not None and check_id(ticket_id, "ticketId") in RESERVED_IDS:
-        raise PeerError(400, f"ticketId {ticket_id!r} is the name of a resource; choose another")
+        raise BadValue(f"ticketId {ticket_id!r} is the name of a resource; choose another")
     origin = origin if isinstance(origin, str) and origin else "ui"
     if OPTIONS.isdisjoint(fields):  # as in most sends
         return NewTicket(fields["payload"], metadata, origin, ticket_id)  # type: ignore[arg-type]
@@ -112,7 +112,7 @@ class PollQuery(NamedTuple):
 
 
 def read_poll(request: Request, services: Services) -> PollQuery:
-    """Check a poll's query. Raises PeerError 400, which names the field."""
+    """Check a poll's query. Raises BadValue, which names the field."""
     query = decode_query(request.query)
     wait_ms = query_int(query, "waitMs", 0, 0, WAIT_MAX)
     after = query_int(query, "after", 0, 0, body.INT_MAX)

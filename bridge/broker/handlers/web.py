@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from bridge.broker.answers import Answer, Response
 from bridge.broker.call import Call
-from bridge.errors import PeerError
+from bridge.errors import Reason, RequestError
 from bridge.wire.request import Request
 
 HTML = "text/html; charset=utf-8"
@@ -81,7 +81,7 @@ def page(call: Call) -> Answer:
 def part(call: Call) -> Answer:
     name = call.name
     if name not in FILES or name == PAGE:
-        raise PeerError(404, f"the page has no part {name[:64]!r}")
+        raise RequestError(Reason.NOT_FOUND, f"the page has no part {name[:64]!r}")
     return _answer(call.request, name)
 
 

@@ -204,7 +204,7 @@ class Journal(Protocol):
         """Remove, in small steps, the tickets that were finished before `before_ms`."""
 
     def copy(self) -> StoreCopy | None:
-        """Begin a copy of the store as it is now. Raises PeerError.
+        """Begin a copy of the store as it is now. Raises RequestError.
 
         None: this journal keeps nothing.
         """

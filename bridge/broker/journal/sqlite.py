@@ -26,7 +26,7 @@ from bridge.broker.journal.base import Commit, Commits, Kept, Proposal
 from bridge.broker.journal.files import StoreFiles, open_lock, refuse_links
 from bridge.broker.journal.group_commit import GroupCommit
 from bridge.broker.journal.writer import STATEMENTS_KEPT, PruneJob, Writer
-from bridge.errors import BridgeError, PeerError, StoreBusy, StoreError, WriterDied
+from bridge.errors import BridgeError, Reason, RequestError, StoreBusy, StoreError, WriterDied
 
 log = logging.getLogger("bridge.broker")
 
@@ -124,10 +124,10 @@ class SqliteJournal:
     def copy(self) -> StoreCopy:
         self.look()  # the copy opens the store by its path
         if self._lost is not None:
-            raise PeerError(503, str(self._lost), {"Retry-After": "5"}, reason="store")
+            raise RequestError(Reason.STORE, str(self._lost), retry_after=5)
         if self._copy is not None and not self._copy.is_over:
             detail = "another backup is under way, and its reader may be slow; try again later"
-            raise PeerError(409, detail)
+            raise RequestError(Reason.CONFLICT, detail)
         self._copy = StoreCopy(self.path, partial(_call_soon, asyncio.get_running_loop()))
         return self._copy
 

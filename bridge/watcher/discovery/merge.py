@@ -20,7 +20,7 @@ from dataclasses import dataclass
 # The only function of json that returns where a key ends.
 from json.decoder import scanstring  # type: ignore[attr-defined]
 
-from bridge.errors import PeerError, UsageError
+from bridge.errors import BadValue, UsageError
 from bridge.ticket import check_name
 
 FORMS = ("", "auto", "agent", "shell")
@@ -192,7 +192,7 @@ def _skip(text: str, position: int) -> int:
 def _checked(agent: str, where: str) -> str:
     try:
         return check_name(agent, "the agent's name")
-    except PeerError as error:
+    except BadValue as error:
         raise UsageError(f"{where}: {error}") from None
 
 

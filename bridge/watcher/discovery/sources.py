@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from bridge.client.broker import BrokerClient
-from bridge.errors import PaneLost, PeerError, UsageError
+from bridge.errors import BadValue, PaneLost, UsageError
 from bridge.ticket import check_name
 from bridge.tmux.server.identity import Listing, PaneRow
 from bridge.tmux.server.pane_list import Census
@@ -169,7 +169,7 @@ class SessionSource:
 def is_id(name: str) -> bool:
     try:
         return bool(check_name(name, "the agent's name"))
-    except PeerError:
+    except BadValue:
         return False
 
 
