@@ -73,6 +73,7 @@ class HttpConnection(Closing):
         self._loop, self._writer = loop, writer
         self._request: Request | None = None
         self._races = 0  # of the request
+        self._is_counted = False  # by a rate limit, before its change lost a race
         server.connections.add(self)
         server.timed.add(self)
         server.services.metrics.connections_open += 1
@@ -86,7 +87,7 @@ class HttpConnection(Closing):
 
     # Hot: once per request.
     def _answer_request(self, request: Request) -> None:
-        self._request, self._races = request, 0
+        self._request, self._races, self._is_counted = request, 0, False
         self._move(ConnectionEvent.REQUEST)
         self._stage = RequestStage.IDLE  # the next request begins its own deadline
         self.deadline = FOREVER
@@ -114,7 +115,7 @@ class HttpConnection(Closing):
         return (
             options_reply(request)
             if request.method == "OPTIONS"
-            else dispatch(request, self._server.services)
+            else dispatch(request, self._server.services, self._is_counted)
         )
 
     def _guarded(self, make: Callable[..., Answer], *given: object) -> Answer:
@@ -164,6 +165,8 @@ class HttpConnection(Closing):
                 self._send(reply)
             elif isinstance(error, Raced) and self._races < RACES_MAX:
                 self._races += 1
+                # A refusal took no token.
+                self._is_counted = self._is_counted or not reply.reason
                 self._give(self._guarded(self._dispatch, self._request))
             else:
                 detail = f"{error}; nothing was kept, try again"
