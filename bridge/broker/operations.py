@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from bridge.broker import body
 from bridge.broker.entry import Entry
-from bridge.broker.journal.base import Commit, SubscriptionRow
+from bridge.broker.journal.base import Commit
 from bridge.broker.ledger import NewTicket, Stored
 from bridge.broker.limits import REPLIES
 from bridge.broker.registry import POLL_WINDOW
@@ -215,18 +215,13 @@ def subscribe(services: Services, agent_id: str, subscriber: str, watcher: str) 
         subscriptions.own(watcher, subscriber, agent_id)
         return None
     subscriptions.check_room(subscriber, agent_id)
-    row = SubscriptionRow(subscriber, agent_id, services.ledger.seq)
-    return subscriptions.propose(row, watcher)
+    return subscriptions.subscribe(subscriber, agent_id, watcher)
 
 
 def unsubscribe(services: Services, agent_id: str, subscriber: str, watcher: str) -> Commit:
     if watcher:
         services.registry.drop_report(agent_id, watcher)
-    return _give_up(services, subscriber, agent_id)
-
-
-def _give_up(services: Services, subscriber: str, agent_id: str) -> Commit:
-    return services.subscriptions.propose(SubscriptionRow(subscriber, agent_id, None))
+    return services.subscriptions.unsubscribe(subscriber, agent_id)
 
 
 def abandon(services: Services, watcher: str) -> None:
@@ -246,7 +241,7 @@ def abandon(services: Services, watcher: str) -> None:
                 subscriber,
                 watcher,
             )
-            _give_up(services, subscriber, agent_id)
+            services.subscriptions.unsubscribe(subscriber, agent_id)
 
 
 def stream_agent(

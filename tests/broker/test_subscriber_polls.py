@@ -36,7 +36,7 @@ def seqs(line, size: int) -> list:
 def supervised(loop) -> SmallServer:
     server = SmallServer(loop)
     for agent in AGENTS:
-        server.services.subscriptions.subscribed("s", agent)
+        server.services.subscriptions.subscribed("s", agent, 0)
     return server
 
 
@@ -125,20 +125,20 @@ def test_subscriptions_are_bounded_by_name_by_agent_and_together():
         subscriptions = SmallServer(loop, agents_max=70, supervise_max=3).services.subscriptions
         for number in range(3):
             subscriptions.check_room("one", f"agent-{number}")
-            subscriptions.subscribed("one", f"agent-{number}")
+            subscriptions.subscribed("one", f"agent-{number}", 0)
         check_refused(subscriptions, "one", "new", "subscriber 'one' has 3 agents")
         subscriptions.check_room("one", "agent-0")  # this subscription exists already
         for number in range(63):
-            subscriptions.subscribed(f"name-{number}", "agent-0")
+            subscriptions.subscribed(f"name-{number}", "agent-0", 0)
         said = "agent 'agent-0' is subscribed under 64 names"
         check_refused(subscriptions, "{more}", "agent-0", said)
         for number in range(4):
-            subscriptions.subscribed("other", f"agent-{number}")
+            subscriptions.subscribed("other", f"agent-{number}", 0)
         check_refused(subscriptions, "new", "new", "there are 70 subscriptions")
         subscriptions.unsubscribed("one", "agent-0")
         subscriptions.unsubscribed("one", "agent-0")
         subscriptions.check_room("new", "new")
-        subscriptions.subscribed("one", "agent-0")
+        subscriptions.subscribed("one", "agent-0", 0)
         check_refused(subscriptions, "new", "new", "there are 70 subscriptions")
 
     run(scenario)
