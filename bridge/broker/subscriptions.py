@@ -49,7 +49,7 @@ class Subscriptions:
         # (subscriber, agent) -> the latest row that is on its way to disk
         self._coming: dict[tuple[str, str], SubscriptionRow] = {}
         self._open: dict[str, dict[StreamSubscriber, str]] = {}  # with its watcher
-        self._polled: dict[str, float] = {}  # subscriber -> when it last polled, monotonic seconds
+        self._polled: dict[str, float] = {}  # subscriber -> its last poll, monotonic seconds
         self._count = 0  # of all names
         self._subscriptions_max, self._agents_max = subscriptions_max, agents_max
         self._owned: dict[str, set[tuple[str, str]]] = {}  # watcher -> (subscriber, agent)
@@ -68,7 +68,7 @@ class Subscriptions:
         return bool(self._open.get(name))
 
     def polled(self, name: str, watcher: str, now: float) -> None:
-        """A long-poll of the watcher under the name has arrived."""
+        """A long-poll of the watcher under the name has arrived or ended."""
         if name in self._owed:
             self._polled[name] = now
             self._receivers.polled(name, watcher, now + LINGER)
@@ -84,8 +84,7 @@ class Subscriptions:
         def end() -> None:
             cancel()
             self._receivers.closed(name, watcher)
-            if name in self._owed:
-                self._receivers.polled(name, watcher, monotonic() + LINGER)
+            self.polled(name, watcher, monotonic())
 
         return end
 

@@ -9,6 +9,7 @@ import pytest
 from virtual_clock import run
 
 from bridge.broker.backlog import Backlog
+from bridge.broker.subscriptions import LINGER
 from bridge.errors import PeerError
 from broker.seams import make_entry
 from broker.small_server import SmallServer
@@ -148,3 +149,36 @@ def check_refused(subscriptions, name: str, agent: str, said: str) -> None:
     with pytest.raises(PeerError) as refused:
         subscriptions.check_room(name, agent)
     assert refused.value.status == 429 and said in refused.value.detail
+
+
+@pytest.mark.parametrize("ends", ["time", "peer"])
+def test_a_long_poll_counts_as_a_receiver_for_a_while_after_its_end(ends):
+    async def scenario(loop):
+        server = supervised(loop)
+        subscriptions, line = server.services.subscriptions, server.connect()
+
+        def counts() -> tuple[int, int]:
+            return subscriptions.receivers("s", loop.time()), subscriptions.others(
+                "s", "another", loop.time()
+            )
+
+        line.send(poll("waitMs=20000&watcher=one"))
+        for _ in range(19):
+            await asyncio.sleep(1)
+            assert counts() == (1, 1)
+        if ends == "peer":
+            line.abort()
+        else:
+            await asyncio.sleep(1)
+        await asyncio.sleep(0.1)
+        assert server.services.hub.polls.total == 0
+        assert counts() == (1, 1), "it has just ended"
+        await asyncio.sleep(LINGER - 0.2)
+        assert counts() == (1, 1)
+        await asyncio.sleep(0.2)
+        assert counts() == (0, 0)
+        for agent in AGENTS:
+            subscriptions.unsubscribed("s", agent)
+        assert not subscriptions._polled and not subscriptions._receivers._polled
+
+    run(scenario)
