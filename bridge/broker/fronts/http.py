@@ -229,7 +229,9 @@ class HttpConnection(Closing):
         counted = server.access_log.answered(request, Response(200), transport)
         fields = counted + cors_headers(request, server.origin_policy)
         self._move(ConnectionEvent.DOWNLOAD)
-        self._sending = FileSender(answer, transport, server.budget, self._note_held, self._linger)
+        self._sending = FileSender(
+            answer, transport, server.budget, self._monotonic(), self._note_held, self._linger
+        )
         transport.write(encode_download_head(answer, int(server.services.clock.wall()), fields))
         self._sending.start(request.method == "HEAD")
 
@@ -256,6 +258,12 @@ class HttpConnection(Closing):
         server.services.metrics.stream_opened()
         self._outbox.open(head, answer.attach)
         server.heartbeats.add(self._outbox)
+
+    def _reason_to_cut(self, now: float, allowed: float) -> str:
+        is_download = self.state is ConnectionState.DOWNLOADING
+        if is_download and self._sending.is_too_slow(now, allowed):
+            return "download cut, the peer reads too slowly"
+        return super()._reason_to_cut(now, allowed)
 
     def pause_writing(self) -> None:
         self._stuck = WriteProgress(self._monotonic(), self._transport.get_write_buffer_size())
