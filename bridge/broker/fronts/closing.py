@@ -100,10 +100,11 @@ class Closing(RequestReader):
         log.debug("closed for another connection, it was idle")
         self.abort()
 
-    def cut(self) -> None:
+    def cut(self) -> int:
         """All connections together hold too many bytes (held_bytes.py)."""
         self._server.services.metrics.refusals["connection_bytes"] += 1
         self.abort()
+        return 0
 
     def abort(self) -> None:
         self._is_cut = True

@@ -92,23 +92,36 @@ class HttpConnection(Closing):
         self._stage = RequestStage.IDLE  # the next request begins its own deadline
         self.deadline = FOREVER
         if len(request.body) > LARGE:
-            self._put_off(request)
+            self._put_off(len(request.body))
         else:
             self._give(self._guarded(self._dispatch, request))
 
-    def _put_off(self, request: Request) -> None:
+    def _put_off(self, size_bytes: int) -> None:
         """Answer it when the loop budget's queue calls; until then its body counts as held."""
 
         def answer() -> None:
+            answers = self._dispatch if self._late_bytes else _gave_way
             self._late_bytes = 0
             self._note_held()
             if self.state is ConnectionState.ANSWERING and not self._transport.is_closing():
-                self._give(self._guarded(self._dispatch, request))
+                self._give(self._guarded(answers, self._request))
                 self._go_on()
 
-        self._late_bytes = len(request.body)
+        self._late_bytes = size_bytes
         self._note_held()
         self._server.budget.queue(answer)
+
+    def cut(self) -> int:
+        """A request that waits for its turn loses its body, and is refused in its turn.
+
+        Not now: this may run while another connection's bytes are read.
+        """
+        if not self._late_bytes:
+            return super().cut()
+        assert self._request is not None
+        self._request, self._late_bytes = self._request.without_body(), 0
+        self._noted = self.held_bytes
+        return self._noted
 
     def _dispatch(self, request: Request) -> Answer:
         self._server.origin_policy.check(request)
@@ -326,3 +339,8 @@ class HttpConnection(Closing):
             )
             server.access_log.stream_closed(self._transport, error, self._is_cut)
             self._outbox.close()
+
+
+def _gave_way(request: Request) -> Answer:
+    detail = "all connections hold BRIDGE_CONNECTION_BYTES; this request was dropped, send it again"
+    raise PeerError(503, detail, {"Retry-After": "1"}, reason="connection_bytes")
