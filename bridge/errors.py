@@ -63,6 +63,7 @@ class Reason(enum.Enum):
     SUBSCRIBERS_MAX = "subscribers_max"
     # The broker itself has no room, or cannot do it now.
     CONNECTIONS_MAX = "connections_max"
+    CONNECTION_BYTES = "connection_bytes"
     EVENTS_MAX = "events_max"
     PENDING_BYTES = "pending_bytes"
     STORE = "store"

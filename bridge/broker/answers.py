@@ -140,8 +140,9 @@ STATUSES = {
     Reason.TOO_LARGE: 413,
     Reason.AGENT_BYTES: 429, Reason.AGENTS_MAX: 429, Reason.QUEUE_FULL: 429,
     Reason.RATE_LIMIT: 429, Reason.STRAY_BYTES: 429, Reason.SUBSCRIBERS_MAX: 429,
-    Reason.CONNECTIONS_MAX: 503, Reason.EVENTS_MAX: 503, Reason.PENDING_BYTES: 503,
-    Reason.STORE: 503, Reason.STREAMS_MAX: 503, Reason.STREAMS_OFF: 503, Reason.UNAVAILABLE: 503,
+    Reason.CONNECTIONS_MAX: 503, Reason.CONNECTION_BYTES: 503, Reason.EVENTS_MAX: 503,
+    Reason.PENDING_BYTES: 503, Reason.STORE: 503, Reason.STREAMS_MAX: 503,
+    Reason.STREAMS_OFF: 503, Reason.UNAVAILABLE: 503,
 }  # fmt: skip
 # The label of bridge_refusals_total, where a PeerError has only a status.
 LABELS = {
@@ -150,10 +151,8 @@ LABELS = {
     429: "limit", 431: "too_large", 500: "internal", 501: "method", 503: "unavailable",
     505: "version",
 }  # fmt: skip
-# All values of the label. The front counts `connection_bytes` without an answer.
-REFUSALS = frozenset(
-    {*LABELS.values(), *(reason.value for reason in Reason), "connection_bytes", "other"}
-)
+# All values of the label.
+REFUSALS = frozenset({*LABELS.values(), *(reason.value for reason in Reason), "other"})
 # Refusals when nothing is wrong: no reply yet, another watcher's claim.
 ORDINARY = frozenset({"not_found", "no_reply", "timeout", "conflict"})
 TITLES = {

@@ -250,10 +250,17 @@ class Ledger:
         return commit
 
     def _join(self, commit: Commit) -> None:
-        # One effect per group: states are applied before any answer is sent.
+        # One effect for many: states are applied before any answer is sent.
         if commit is not self._group:
             self._group, self._births, self._changes = commit, [], []
             commit.add_effect(partial(self._apply, self._births, self._changes))
+
+    def divide(self) -> None:
+        """Apply what is proposed from now on after the effects that the open group has by now.
+
+        A record of another kind calls this, if later tickets must find it applied.
+        """
+        self._group = None
 
     def _apply(
         self, births: list[Entry], changes: list[tuple[Entry, TicketState]], commit: Commit

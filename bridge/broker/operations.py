@@ -13,6 +13,8 @@ Rule 3: a Refusal rests on a change that may not be on disk yet. So it has a com
 write fails, the reason for the refusal does not exist.
 Rule 4: an error that rests on no change is raised: there is no such ticket, or no room. Each
 RequestError has a Reason, for which each front has its own code.
+Rule 5: a request takes one token of its rate, however many races its change loses. The front says
+with `is_counted` that an earlier decision on the request was no refusal, so it took the token.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from typing import NamedTuple
 
 from bridge.broker import body
 from bridge.broker.entry import Entry
-from bridge.broker.journal.base import Commit, SubscriptionRow
+from bridge.broker.journal.base import Commit
 from bridge.broker.ledger import NewTicket, Stored
 from bridge.broker.limits import REPLIES
 from bridge.broker.registry import POLL_WINDOW
@@ -58,7 +60,9 @@ class Acknowledged(NamedTuple):
 
 
 # Hot: once per ticket.
-def send(services: Services, agent_id: str, draft: NewTicket) -> tuple[str, bool, Stored]:
+def send(
+    services: Services, agent_id: str, draft: NewTicket, is_counted: bool = False
+) -> tuple[str, bool, Stored]:
     """Accept a ticket. Return its id, whether its agent is served, and the commit.
 
     An agent is served if it is registered or received for. All bounds are checked before the
@@ -75,7 +79,8 @@ def send(services: Services, agent_id: str, draft: NewTicket) -> tuple[str, bool
     is_served = services.registry.is_served(agent_id)
     # Before the rate: a send that is refused for lack of room takes no token.
     ledger.check_room(agent_id, not is_served)
-    services.limits.check(agent_id, services.clock.monotonic())
+    if not is_counted:
+        services.limits.check(agent_id, services.clock.monotonic())
     services.registry.note_named(agent_id)
     entry, commit = ledger.accept(agent_id, draft, not is_served)
     return entry.ticket_id, is_served, commit
@@ -132,7 +137,11 @@ def _bounded(evidence: object) -> object:
 
 
 def reply(
-    services: Services, ticket_id: str, payload: object, metadata: dict[str, object]
+    services: Services,
+    ticket_id: str,
+    payload: object,
+    metadata: dict[str, object],
+    is_counted: bool = False,
 ) -> Stored | Refusal:
     """Set the ticket's reply. If a registered agent sent the ticket, it gets one back.
 
@@ -151,7 +160,7 @@ def reply(
     origin = original["originAgent"]
     if origin not in services.registry.agents:
         return services.ledger.propose(entry, state)
-    _check_bounds(services, origin, entry.agent_id)
+    _check_bounds(services, origin, entry.agent_id, is_counted)
     ticket = _ticket_to_origin(entry, original["metadata"], payload, metadata)
     return services.ledger.propose(entry, state, (origin, ticket))
 
@@ -162,14 +171,15 @@ def _is_repeated(entry: Entry, payload: object) -> bool:
     return response is not None and body.canonical(response["payload"]) == body.canonical(payload)
 
 
-def _check_bounds(services: Services, origin: str, replier: str) -> None:
+def _check_bounds(services: Services, origin: str, replier: str, is_counted: bool) -> None:
     """A reply that becomes a ticket has the bounds of a send. Its rate is that of the replier.
 
     Raises RequestError. Nothing is lost: the ticket is unchanged, and the replier can try again.
     """
     try:
         services.ledger.check_room(origin)
-        services.limits.check(replier, services.clock.monotonic(), REPLIES)
+        if not is_counted:
+            services.limits.check(replier, services.clock.monotonic(), REPLIES)
     except RequestError as error:
         error.detail = f"the reply was not kept; send it again. {error.detail}"
         raise
@@ -207,18 +217,13 @@ def subscribe(services: Services, agent_id: str, subscriber: str, watcher: str) 
         subscriptions.own(watcher, subscriber, agent_id)
         return None
     subscriptions.check_room(subscriber, agent_id)
-    row = SubscriptionRow(subscriber, agent_id, services.ledger.seq)
-    return subscriptions.propose(row, watcher)
+    return subscriptions.subscribe(subscriber, agent_id, watcher)
 
 
 def unsubscribe(services: Services, agent_id: str, subscriber: str, watcher: str) -> Commit:
     if watcher:
         services.registry.drop_report(agent_id, watcher)
-    return _give_up(services, subscriber, agent_id)
-
-
-def _give_up(services: Services, subscriber: str, agent_id: str) -> Commit:
-    return services.subscriptions.propose(SubscriptionRow(subscriber, agent_id, None))
+    return services.subscriptions.unsubscribe(subscriber, agent_id)
 
 
 def abandon(services: Services, watcher: str) -> None:
@@ -238,7 +243,7 @@ def abandon(services: Services, watcher: str) -> None:
                 subscriber,
                 watcher,
             )
-            _give_up(services, subscriber, agent_id)
+            services.subscriptions.unsubscribe(subscriber, agent_id)
 
 
 def stream_agent(

@@ -5,7 +5,8 @@ last heartbeat is younger than 2.5 of its intervals. Presence is kept for every 
 that a request named, registered or not. It is memory only.
 
 A registration or a removal is proposed to the journal. `registered` and `removed` apply
-it when it is on disk, and `unregistered` drops it if its write fails.
+it when it is on disk. A registration's weight counts from its proposal on. When no change
+of an agent is on its way, what counts is what is kept.
 
 A report belongs to a watcher. If an agent has reports of several watchers, the latest
 one of a watcher that is here counts.
@@ -44,6 +45,15 @@ class Presence:
         self.is_received = False  # something has received for it; it is more than a name
 
 
+class _Proposed:
+    """A registration that is on its way to disk; None: a removal."""
+
+    __slots__ = ("agent", "weight")
+
+    def __init__(self, agent: Agent | None, weight: int) -> None:
+        self.agent, self.weight = agent, weight
+
+
 class Registry:
     def __init__(
         self,
@@ -55,19 +65,20 @@ class Registry:
     ) -> None:
         self._journal, self._reported, self._watchers = journal, reported, watchers
         self.agents: dict[str, Agent] = {}
-        # Registrations on their way to disk; None: a removal.
-        self._coming: dict[str, Agent | None] = {}
+        self._coming: dict[str, _Proposed] = {}  # the latest of each agent
         self._places: dict[str, int] = {}  # agent -> its rising number in order of registration
         self._last_place = 0
-        self._weights: dict[str, int] = {}  # agent -> bytes of memory of its registration
-        self._weight = 0  # of all
+        self._kept_weights: dict[str, int] = {}  # agent -> bytes of memory of its registration
+        self._weights: dict[str, int] = {}  # the same, with what is on its way
+        self._weight = 0  # the sum
         self._hub = hub
         self._presences: OrderedDict[str, Presence] = OrderedDict()
         self._presences_max = presences_max
 
     def head(self, agent_id: str) -> Agent | None:
         """The agent as it will be when all pending writes are on disk."""
-        return self._coming[agent_id] if agent_id in self._coming else self.agents.get(agent_id)
+        coming = self._coming.get(agent_id)
+        return self.agents.get(agent_id) if coming is None else coming.agent
 
     def listed(self, after: int) -> Iterator[tuple[int, Agent]]:
         """(place, agent) in order of registration, from the first one after that place."""
@@ -82,6 +93,13 @@ class Registry:
     def _weigh(self, agent_id: str, weight: int) -> None:
         self._weight = self.weight_with(agent_id, weight)
         self._weights[agent_id] = weight
+        if not weight:
+            del self._weights[agent_id]
+
+    def _weigh_kept(self, agent_id: str) -> None:
+        """Count what is kept of the agent, unless a change is on its way: that counts already."""
+        if agent_id not in self._coming:
+            self._weigh(agent_id, self._kept_weights.get(agent_id, 0))
 
     def propose(
         self, agent_id: str, agent: Agent | None, registration: str | None = None, weight: int = 0
@@ -94,19 +112,19 @@ class Registry:
         commit = self._journal.propose(Record(agents=(row,), heads=(self.head(agent_id),)))
         if agent is not None:
             self._weigh(agent_id, weight)  # at once: a burst must not slip past the bound
-        self._coming[agent_id] = agent
-        commit.add_effect(partial(self._apply, agent_id, agent, weight))
+        proposed = self._coming[agent_id] = _Proposed(agent, weight)
+        commit.add_effect(partial(self._apply, agent_id, proposed))
         return commit
 
-    def _apply(self, agent_id: str, agent: Agent | None, weight: int, commit: Commit) -> None:
-        if agent_id in self._coming and self._coming[agent_id] is agent:
+    def _apply(self, agent_id: str, proposed: _Proposed, commit: Commit) -> None:
+        if self._coming.get(agent_id) is proposed:
             del self._coming[agent_id]
         if commit.result() is not None:
-            self.unregistered(agent_id)
-        elif agent is None:
+            self._weigh_kept(agent_id)
+        elif proposed.agent is None:
             self.removed(agent_id)
         else:
-            self.registered(agent, weight)
+            self.registered(proposed.agent, proposed.weight)
 
     def registered(self, agent: Agent, weight: int) -> None:
         """The registration is on disk, be it an own one or not."""
@@ -114,28 +132,24 @@ class Registry:
             self._last_place += 1
             self._places[agent.agent_id] = self._last_place
         self.agents[agent.agent_id] = agent
-        if self._coming.get(agent.agent_id) is None:  # else the weight of that one counts already
-            self._weigh(agent.agent_id, weight)
+        self._kept_weights[agent.agent_id] = weight
+        self._weigh_kept(agent.agent_id)
 
     def removed(self, agent_id: str) -> None:
         """The removal is on disk. A receiver that is still there reports again."""
         self.agents.pop(agent_id, None)
-        self.unregistered(agent_id)
+        self._kept_weights.pop(agent_id, None)
+        self._weigh_kept(agent_id)
         self._reported.forget(agent_id)
         seen = self._presences.get(agent_id)
         if seen is not None:
             seen.is_received = False
 
-    def unregistered(self, agent_id: str) -> None:
-        """Forget its weight, unless the agent is registered or is about to be."""
-        if self.head(agent_id) is None:
-            self._weight -= self._weights.pop(agent_id, 0)
-
     def has_room(self, agents_max: int) -> bool:
         """Return whether one more agent may register. Pending registrations count."""
         coming = sum(
-            agent is not None and agent_id not in self.agents
-            for agent_id, agent in self._coming.items()
+            proposed.agent is not None and agent_id not in self.agents
+            for agent_id, proposed in self._coming.items()
         )
         return len(self.agents) + coming < agents_max
 

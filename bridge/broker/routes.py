@@ -100,8 +100,8 @@ _remembered = lru_cache(maxsize=REMEMBERED_PATHS)(_find)
 
 
 # Hot: once per request.
-def dispatch(request: Request, services: Services) -> Answer:
-    """Answer a request.
+def dispatch(request: Request, services: Services, is_counted: bool = False) -> Answer:
+    """Answer a request. `is_counted`: a rate limit has counted it already.
 
     Raises PeerError 404, 405 (with Allow) and 501, and the errors of the handler.
     """
@@ -110,7 +110,7 @@ def dispatch(request: Request, services: Services) -> Answer:
     matches = _remembered(path) if len(path) <= REMEMBERED_LENGTH else _find(path)
     for methods, name in matches:
         if method in methods:
-            return methods[method](Call(request, services, name))
+            return methods[method](Call(request, services, name, is_counted))
     raise _no_route(request, matches)
 
 

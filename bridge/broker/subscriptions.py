@@ -6,7 +6,10 @@ subscribed, to the newest seq of that moment: the cursor was about other agents'
 tickets. It stays until the tickets are acknowledged, because a stream that broke
 may have delivered none of them.
 Rule 2: the journal keeps subscriptions, like registrations. `subscribed` and
-`unsubscribed` apply a row when it is on disk.
+`unsubscribed` apply a row when it is on disk. The row alone says what is owed, so
+that a restart changes nothing. Rows and tickets are applied in the order in which
+they were proposed. So no stream can have passed a ticket after the row's seq
+without the agent: every such ticket is published later than the row is applied.
 Rule 3: several watchers of one name may subscribe the same agent, and each owns the
 subscription. Ownership is memory only. `leave` returns what only a gone watcher owned.
 Rule 4: each bound limits work. To open a stream or to answer a poll takes a look at
@@ -43,8 +46,10 @@ class Subscriptions:
         """`subscriptions_max` is a bound on all names together, `agents_max` on one."""
         self._journal, self._ledger = journal, ledger
         self._owed: dict[str, dict[str, int]] = {}  # subscriber -> agent -> owed up to seq
+        # (subscriber, agent) -> the latest row that is on its way to disk
+        self._coming: dict[tuple[str, str], SubscriptionRow] = {}
         self._open: dict[str, dict[StreamSubscriber, str]] = {}  # with its watcher
-        self._polled: dict[str, float] = {}  # subscriber -> when it last polled, monotonic seconds
+        self._polled: dict[str, float] = {}  # subscriber -> its last poll, monotonic seconds
         self._count = 0  # of all names
         self._subscriptions_max, self._agents_max = subscriptions_max, agents_max
         self._owned: dict[str, set[tuple[str, str]]] = {}  # watcher -> (subscriber, agent)
@@ -63,7 +68,7 @@ class Subscriptions:
         return bool(self._open.get(name))
 
     def polled(self, name: str, watcher: str, now: float) -> None:
-        """A long-poll of the watcher under the name has arrived."""
+        """A long-poll of the watcher under the name has arrived or ended."""
         if name in self._owed:
             self._polled[name] = now
             self._receivers.polled(name, watcher, now + LINGER)
@@ -79,8 +84,7 @@ class Subscriptions:
         def end() -> None:
             cancel()
             self._receivers.closed(name, watcher)
-            if name in self._owed:
-                self._receivers.polled(name, watcher, monotonic() + LINGER)
+            self.polled(name, watcher, monotonic())
 
         return end
 
@@ -123,29 +127,44 @@ class Subscriptions:
             if count >= allowed:
                 raise RequestError(Reason.SUBSCRIBERS_MAX, detail, retry_after=60)
 
-    def propose(self, row: SubscriptionRow, watcher: str = "") -> Commit:
-        """Subscribe, or give up, when the row is on disk. `watcher` owns the subscription."""
+    def subscribe(self, name: str, agent_id: str, watcher: str) -> Commit:
+        """Subscribe the agent when that is on disk. `watcher` owns the subscription."""
+        coming = self._coming.get((name, agent_id))
+        owed = coming.owed_seq if coming is not None else self.agents(name).get(agent_id)
+        if owed is None or not self.is_open(name):
+            owed = self._ledger.seq  # else the open streams carry it, and their cursors are right
+        return self._propose(SubscriptionRow(name, agent_id, owed), watcher)
+
+    def unsubscribe(self, name: str, agent_id: str) -> Commit:
+        """Give the agent up when that is on disk."""
+        return self._propose(SubscriptionRow(name, agent_id, None), "")
+
+    def _propose(self, row: SubscriptionRow, watcher: str) -> Commit:
         commit = self._journal.propose(Record(subscriptions=(row,)))
+        self._coming[row.subscriber, row.agent_id] = row
         commit.add_effect(partial(self._apply, row, watcher))
+        self._ledger.divide()
         return commit
 
     def _apply(self, row: SubscriptionRow, watcher: str, commit: Commit) -> None:
+        name, agent_id, owed = row
+        if self._coming.get((name, agent_id)) is row:
+            del self._coming[name, agent_id]
         if commit.result() is not None:
             return
-        if row.owed_seq is None:
-            self.unsubscribed(row.subscriber, row.agent_id)
+        if owed is None:
+            self.unsubscribed(name, agent_id)
         else:
-            self.own(watcher, row.subscriber, row.agent_id)
-            self.subscribed(row.subscriber, row.agent_id)
+            self.own(watcher, name, agent_id)
+            self.subscribed(name, agent_id, owed)
 
-    def subscribed(self, name: str, agent_id: str) -> None:
+    def subscribed(self, name: str, agent_id: str, owed: int) -> None:
         """The subscription is on disk, be it an own one or not. Open streams carry the agent."""
-        if agent_id not in self.agents(name) or not self.is_open(name):
-            # Not the row's seq: tickets may have come since, and the streams' cursors passed them.
-            self._put(name, agent_id, self._ledger.seq)
+        if self.agents(name).get(agent_id) != owed:
+            self._put(name, agent_id, owed)
             self._polls.by_subscriber.wake_all(name)
         for stream in self.streams(name):
-            stream.add(agent_id, self._owed[name][agent_id])
+            stream.add(agent_id, owed)
             stream.catch_up()
 
     def _put(self, name: str, agent_id: str, owed: int) -> None:

@@ -15,6 +15,7 @@ Rule 3: held memory is bounded by the limits and one feed, for any input.
 from __future__ import annotations
 
 import enum
+from copy import copy
 
 from bridge.errors import PeerError
 from bridge.wire.chunked import ChunkedDecoder
@@ -58,6 +59,11 @@ class Request:
         self.authority = head.authority
         self.keep_alive = head.keep_alive
         self.body = b""
+
+    def without_body(self) -> Request:
+        bare = copy(self)
+        bare.body = b""
+        return bare
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.path} {len(self.body)} bytes>"

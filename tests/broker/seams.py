@@ -19,7 +19,16 @@ from bridge.broker.fronts.outbox import (
     encode_timeout,
 )
 from bridge.broker.hub import Hub
-from bridge.broker.journal.base import BirthRow, ChangeRow, Commit, Commits, Kept, Proposal, Record
+from bridge.broker.journal.base import (
+    BirthRow,
+    ChangeRow,
+    Commit,
+    Commits,
+    Kept,
+    Proposal,
+    Record,
+    SubscriptionRow,
+)
 from bridge.broker.live_event import LiveEvent
 from bridge.broker.pace import Pace
 from bridge.errors import Raced, StoreBusy
@@ -92,8 +101,8 @@ class ScriptedJournal:
     """The Journal seam. Rows join the open group until `close_group`.
 
     `settle` ends the groups in order, with success or with an error. A group that fails makes all
-    unwritten groups fail, as the seam promises (rule 2). `accepted` and `states` hold what a disk
-    would hold: the rows of the groups that succeeded, and no others.
+    unwritten groups fail, as the seam promises (rule 2). `accepted`, `states` and `subscriptions`
+    hold what a disk would hold: the rows of the groups that succeeded, and no others.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
@@ -102,6 +111,7 @@ class ScriptedJournal:
         self._is_open = False
         self.accepted: dict[int, BirthRow] = {}
         self.states: dict[int, ChangeRow] = {}
+        self.subscriptions: dict[tuple[str, str], int] = {}  # (subscriber, agent) -> owed_seq
         self.pruned_before: list[int] = []
 
     def _joined(self) -> Unwritten:
@@ -122,10 +132,18 @@ class ScriptedJournal:
         if error is None:
             self.accepted.update((row.seq, row) for row in settled[0].births)
             self.states.update((row.seq, row) for row in settled[0].changes)
+            self._keep_subscriptions(settled[0])
         for group in settled:
             group.commit.settle(error)
         for group in settled:
             group.commit.answer()
+
+    def _keep_subscriptions(self, group: Unwritten) -> None:
+        for row in group.rest:
+            if isinstance(row, SubscriptionRow):
+                self.subscriptions.pop(row[:2], None)
+                if row.owed_seq is not None:
+                    self.subscriptions[row[:2]] = row.owed_seq
 
     def race(self) -> None:
         """The records of the oldest group were decided on a state that another one replaced."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from hypothesis import given
 from hypothesis import strategies as st
+from virtual_clock import run
 
 from bridge.broker.fronts.held_bytes import HeldBytes
+from broker.small_server import SmallServer
+from broker.talk import HEALTH, request, settle, statuses
 
 MOST = 1000
 
@@ -17,9 +22,10 @@ class Peer:
         self.held_bytes = 0
         self.is_cut = False
 
-    def cut(self) -> None:
+    def cut(self) -> int:
         self.is_cut = True
         self.held_bytes = 0
+        return 0
 
 
 STEPS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 600), st.booleans()), max_size=60)
@@ -74,3 +80,46 @@ def test_a_connection_that_is_gone_holds_nothing():
     held.note(peer, 5)
     held.note(peer, 0)
     assert held.total == 0
+
+
+BODY = 60_000  # bytes of a large body, which is answered in a later turn
+
+
+def test_a_whole_request_in_line_that_must_give_way_is_503_and_its_connection_goes_on():
+    async def scenario(loop):
+        server, in_line = SmallServer(loop, connection_bytes=int(1.5 * BODY)), []
+        server.budget.queue = in_line.append
+        first, second = server.connect(), server.connect()
+        for line in (first, second):
+            line.send(request("POST", "/agents/lucy/send", {"payload": "x" * BODY}) + HEALTH)
+        assert BODY < server.held.total < 1.2 * BODY, "the first body is dropped at once"
+        while in_line:
+            in_line.pop(0)()
+        await settle(server)
+        assert statuses(first, 2) == [503, 200] and b"Retry-After: " in first.received
+        assert statuses(second, 2) == [202, 200]
+        assert server.services.metrics.refusals["connection_bytes"] == 1
+        assert server.held.total == 0
+        for line in (first, second):
+            line.send(HEALTH)
+        assert statuses(first, 3)[2] == statuses(second, 3)[2] == 200
+
+    run(scenario)
+
+
+def test_a_connection_whose_request_was_dropped_may_be_gone_before_its_turn():
+    async def scenario(loop):
+        server, in_line = SmallServer(loop, connection_bytes=int(1.5 * BODY)), []
+        server.budget.queue = in_line.append
+        first, second = server.connect(), server.connect()
+        for line in (first, second):
+            line.send(request("POST", "/agents/lucy/send", {"payload": "x" * BODY}))
+        first.abort()
+        await asyncio.sleep(0)
+        while in_line:
+            in_line.pop(0)()
+        await settle(server)
+        assert not first.received and statuses(second, 1) == [202]
+        assert server.held.total == 0
+
+    run(scenario)

@@ -15,6 +15,7 @@ from bridge.broker.entry import NEW
 from bridge.broker.fronts.http import RACES_MAX
 from bridge.broker.ledger import NewTicket
 from bridge.broker.transitions import acknowledged, claimed
+from bridge.ticket import Agent
 from broker.small_server import SmallServer
 from broker.talk import HEALTH, SEND, request, settle, statuses
 
@@ -102,6 +103,59 @@ def test_a_send_that_lost_a_race_makes_one_ticket():
         await settle(server)
         assert len(server.services.hub.read("lucy", 0, 9)) == 1
         assert server.services.hub.backlogs["lucy"].reserved == 0
+
+    run(scenario)
+
+
+def reply_to(ticket_id: str) -> bytes:
+    return request("POST", "/replies", {"ticketId": ticket_id, "payload": "done"})
+
+
+async def house_with_questions(loop, **settings):
+    """Two tickets from the registered agent `boss` to `lucy`, whose replies become tickets."""
+    server = SmallServer(loop, **settings)
+    server.services.registry.registered(Agent("boss"), 1)
+    for ticket_id in ("mine", "other"):
+        server.services.ledger.accept("lucy", NewTicket(1, {}, "boss", ticket_id=ticket_id))
+    await settle(server)
+    return server
+
+
+@pytest.mark.parametrize("asked", [[SEND] * 3, [reply_to("mine"), reply_to("other")]])
+@pytest.mark.parametrize("races", [0, 1, 5])
+def test_a_request_that_lost_races_takes_one_token_of_its_rate(asked, races):
+    async def scenario(loop):
+        server = await house_with_questions(loop, rate_limit=len(asked) - 1)
+        line = server.connect()
+        line.send(asked[0])
+        for _ in range(races):
+            server.journal.race()
+            await asyncio.sleep(0)
+        await settle(server)
+        for each in asked[1:]:
+            line.send(each)
+            await settle(server)
+        found = statuses(line, len(asked))
+        assert [status < 300 for status in found] == [True] * (len(asked) - 1) + [False]
+        assert found[-1] == 429
+
+    run(scenario)
+
+
+def test_a_refusal_takes_no_token_so_the_answer_that_replaces_it_takes_one():
+    async def scenario(loop):
+        server = await house_with_questions(loop, rate_limit=1)
+        operator, line = server.connect(), server.connect()
+        operator.send(request("DELETE", "/tickets/mine"))
+        line.send(reply_to("mine"))
+        await asyncio.sleep(0.001)
+        assert not line.received, "its 409 waits for the drop that it rests on"
+        operator.abort()
+        server.journal.race()
+        await settle(server)
+        line.send(reply_to("other"))
+        await settle(server)
+        assert statuses(line, 2) == [204, 429]
 
     run(scenario)
 

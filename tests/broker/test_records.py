@@ -190,8 +190,7 @@ def test_a_registration_that_was_not_proposed_here_is_applied():
 def test_a_subscription_that_was_not_proposed_here_is_applied():
     async def scenario(loop):
         services = make_services(loop)
-        services.ledger.seq = 5
-        services.subscriptions.subscribed("sup", "ann")
+        services.subscriptions.subscribed("sup", "ann", 5)
         assert services.subscriptions.agents("sup") == {"ann": 5}
         services.subscriptions.unsubscribed("sup", "ann")
         assert services.subscriptions.agents("sup") == {}

@@ -59,6 +59,56 @@ def test_a_registration_is_visible_when_it_is_on_disk(changes, data):
     asyncio.run(scenario())
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from(NAMES), st.booleans(), st.integers(1, 99)), max_size=12),
+    st.data(),
+)
+def test_the_weight_is_that_of_the_registrations_that_are_kept_or_on_their_way(changes, data):
+    """While a change of an agent is on its way, its latest registration counts."""
+
+    async def scenario():
+        journal, kept, coming, counted = ScriptedJournal(), {}, [], {}
+        registry = make_registry(10, journal=journal)
+
+        def check():
+            names = [name for name, *_ in coming]
+            counted.update({name: kept.get(name, 0) for name in NAMES if name not in names})
+            assert registry.weight_with("other", 0) == sum(counted.values())
+
+        def settle():
+            name, weight, commit = coming.pop(0)
+            is_kept = data.draw(st.booleans())
+            commit.set_result(None if is_kept else StoreBusy("full"))
+            if is_kept:
+                kept.update({name: weight})
+            check()
+
+        for name, is_removal, size in changes:
+            agent, weight = (None, 0) if is_removal else (Agent(name), size)
+            coming.append((name, weight, registry.propose(name, agent, weight=weight)))
+            counted.update({} if is_removal else {name: size})
+            journal.close_group()
+            check()
+            while coming and data.draw(st.booleans()):
+                settle()
+        while coming:
+            settle()
+
+    asyncio.run(scenario())
+
+
+def test_a_registration_that_fails_leaves_the_weight_of_the_kept_one():
+    async def scenario():
+        registry = make_registry(10, journal=ScriptedJournal())
+        registry.registered(Agent("ann"), 30)
+        for weight in (100, 10):
+            registry.propose("ann", Agent("ann"), weight=weight).set_result(StoreBusy("full"))
+            registry._journal.close_group()
+            assert registry.weight_with("bob", 0) == 30
+
+    asyncio.run(scenario())
+
+
 def test_the_bound_counts_uncommitted_registrations():
     async def scenario():
         journal, commits = ScriptedJournal(), []

@@ -9,6 +9,7 @@ import pytest
 from virtual_clock import run
 
 from bridge.broker.backlog import Backlog
+from bridge.broker.subscriptions import LINGER
 from bridge.errors import Reason, RequestError
 from broker.seams import make_entry
 from broker.small_server import SmallServer
@@ -36,7 +37,7 @@ def seqs(line, size: int) -> list:
 def supervised(loop) -> SmallServer:
     server = SmallServer(loop)
     for agent in AGENTS:
-        server.services.subscriptions.subscribed("s", agent)
+        server.services.subscriptions.subscribed("s", agent, 0)
     return server
 
 
@@ -125,20 +126,20 @@ def test_subscriptions_are_bounded_by_name_by_agent_and_together():
         subscriptions = SmallServer(loop, agents_max=70, supervise_max=3).services.subscriptions
         for number in range(3):
             subscriptions.check_room("one", f"agent-{number}")
-            subscriptions.subscribed("one", f"agent-{number}")
+            subscriptions.subscribed("one", f"agent-{number}", 0)
         check_refused(subscriptions, "one", "new", "subscriber 'one' has 3 agents")
         subscriptions.check_room("one", "agent-0")  # this subscription exists already
         for number in range(63):
-            subscriptions.subscribed(f"name-{number}", "agent-0")
+            subscriptions.subscribed(f"name-{number}", "agent-0", 0)
         said = "agent 'agent-0' is subscribed under 64 names"
         check_refused(subscriptions, "{more}", "agent-0", said)
         for number in range(4):
-            subscriptions.subscribed("other", f"agent-{number}")
+            subscriptions.subscribed("other", f"agent-{number}", 0)
         check_refused(subscriptions, "new", "new", "there are 70 subscriptions")
         subscriptions.unsubscribed("one", "agent-0")
         subscriptions.unsubscribed("one", "agent-0")
         subscriptions.check_room("new", "new")
-        subscriptions.subscribed("one", "agent-0")
+        subscriptions.subscribed("one", "agent-0", 0)
         check_refused(subscriptions, "new", "new", "there are 70 subscriptions")
 
     run(scenario)
@@ -148,3 +149,36 @@ def check_refused(subscriptions, name: str, agent: str, said: str) -> None:
     with pytest.raises(RequestError) as refused:
         subscriptions.check_room(name, agent)
     assert refused.value.reason is Reason.SUBSCRIBERS_MAX and said in refused.value.detail
+
+
+@pytest.mark.parametrize("ends", ["time", "peer"])
+def test_a_long_poll_counts_as_a_receiver_for_a_while_after_its_end(ends):
+    async def scenario(loop):
+        server = supervised(loop)
+        subscriptions, line = server.services.subscriptions, server.connect()
+
+        def counts() -> tuple[int, int]:
+            return subscriptions.receivers("s", loop.time()), subscriptions.others(
+                "s", "another", loop.time()
+            )
+
+        line.send(poll("waitMs=20000&watcher=one"))
+        for _ in range(19):
+            await asyncio.sleep(1)
+            assert counts() == (1, 1)
+        if ends == "peer":
+            line.abort()
+        else:
+            await asyncio.sleep(1)
+        await asyncio.sleep(0.1)
+        assert server.services.hub.polls.total == 0
+        assert counts() == (1, 1), "it has just ended"
+        await asyncio.sleep(LINGER - 0.2)
+        assert counts() == (1, 1)
+        await asyncio.sleep(0.2)
+        assert counts() == (0, 0)
+        for agent in AGENTS:
+            subscriptions.unsubscribed("s", agent)
+        assert not subscriptions._polled and not subscriptions._receivers._polled
+
+    run(scenario)

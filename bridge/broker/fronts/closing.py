@@ -1,7 +1,7 @@
 """How an HTTP connection ends: deadlines, refusals, lingering, cuts.
 
     deadline passed, or the peer broke the protocol ──► refused ──► lingering ──► closed
-    the peer reads nothing, or another connection needs the place ──► aborted
+    the peer reads too little, or another connection needs the place ──► aborted
 
 Rule 1: a refused peer gets time to read its answer (RFC 9112 section 9.6). If we
 closed while bytes of the peer are unread, TCP would reset the connection and the
@@ -69,10 +69,10 @@ class Closing(RequestReader):
     def sweep(self, now: float) -> bool:
         """Close the connection if it is overdue. Return whether that was begun."""
         if self._stuck is not None:
-            allowed = self._server.services.settings.write_deadline / 1000
-            if not self._stuck.is_over(now, self._transport.get_write_buffer_size(), allowed):
+            reason = self._reason_to_cut(now, self._server.services.settings.write_deadline / 1000)
+            if not reason:
                 return False
-            log.info("write deadline passed, the peer reads nothing")
+            log.info("%s", reason)
             self.abort()
         elif now < self.deadline or self.state in NEVER_OVERDUE:
             return False
@@ -88,15 +88,23 @@ class Closing(RequestReader):
             self.deadline = now + self._server.services.settings.write_deadline / 1000
         return True
 
+    def _reason_to_cut(self, now: float, allowed: float) -> str:
+        """Why a peer whose buffer is full is cut; "" if it is not."""
+        assert self._stuck is not None
+        if self._stuck.is_over(now, self._transport.get_write_buffer_size(), allowed):
+            return "write deadline passed, the peer reads nothing"
+        return ""
+
     def give_way(self) -> None:
         """Another connection needs the place, and this one has been idle for long."""
         log.debug("closed for another connection, it was idle")
         self.abort()
 
-    def cut(self) -> None:
+    def cut(self) -> int:
         """All connections together hold too many bytes (held_bytes.py)."""
         self._server.services.metrics.refusals["connection_bytes"] += 1
         self.abort()
+        return 0
 
     def abort(self) -> None:
         self._is_cut = True

@@ -4,7 +4,8 @@
                                └──no──► when the peer has read: `drained`
 
 The transport's buffer holds at most BRIDGE_SSE_OUTBOX bytes and a piece. A peer that reads nothing
-is cut after the write deadline, like any other peer (write_progress.py).
+is cut after the write deadline, like any other peer. So is one that only trickles: the next backup
+waits for this one (write_progress.py).
 
 The loop reads the pieces. 64 KiB take 16 µs from the kernel's page cache, where a file that was
 just written mostly is, and 70 µs from a solid-state disk.
@@ -18,6 +19,7 @@ from typing import Callable
 
 from bridge.broker.answers import Download
 from bridge.broker.fronts.loop_budget import LoopBudget
+from bridge.broker.fronts.write_progress import ReadRate
 
 log = logging.getLogger("bridge.broker")
 
@@ -29,12 +31,13 @@ class FileSender:
 
     def __init__(
         self, download: Download, transport: asyncio.Transport, budget: LoopBudget,
-        on_piece: Callable[[], None], on_end: Callable[[], None],
+        now: float, on_piece: Callable[[], None], on_end: Callable[[], None],
     ) -> None:  # fmt: skip
         self.is_full = False  # the transport's buffer
         self._download, self._left = download, download.size
         self._transport, self._budget = transport, budget
         self._on_piece, self._on_end = on_piece, on_end
+        self._rate = ReadRate(now)
         self._is_closed = False
 
     def start(self, is_head: bool) -> None:
@@ -47,6 +50,11 @@ class FileSender:
         """The buffer has room again."""
         self.is_full = False
         self._go_on()
+
+    def is_too_slow(self, now: float, window: float) -> bool:
+        """Return whether the peer only trickles. Ask while the buffer is full."""
+        unread = self._left + self._transport.get_write_buffer_size()
+        return self._rate.is_low(now, self._download.size - unread, window)
 
     def close(self) -> None:
         """The peer has all of it, or is gone."""

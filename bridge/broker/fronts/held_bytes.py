@@ -1,6 +1,7 @@
 """The bytes that all connections hold together: bodies that are arriving, answers not yet read.
 
 Rule 1: the total stays below BRIDGE_CONNECTION_BYTES. Beyond it, connections are cut one by one.
+Of a connection whose request is complete, only that request is dropped. It gets a 503.
 Reading is not paused instead: half-sent bodies would then keep all other peers out until their
 deadline.
 Rule 2: the candidates are the connections that hold half of the average or more. Together they
@@ -22,7 +23,8 @@ class Holder(Protocol):
     @property
     def held_bytes(self) -> int: ...
 
-    def cut(self) -> None: ...
+    def cut(self) -> int:
+        """Hold less than before, or end. Return the bytes that it still holds."""
 
 
 class HeldBytes:
@@ -43,8 +45,7 @@ class HeldBytes:
             oldest = self._oldest()
             size = oldest.held_bytes
             if size >= self._noted[oldest]:
-                size = 0
-                oldest.cut()
+                size = oldest.cut()
             self._replace(oldest, size)
 
     def _replace(self, holder: Holder, size: int) -> None:

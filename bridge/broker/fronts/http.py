@@ -73,6 +73,7 @@ class HttpConnection(Closing):
         self._loop, self._writer = loop, writer
         self._request: Request | None = None
         self._races = 0  # of the request
+        self._is_counted = False  # by a rate limit, before its change lost a race
         server.connections.add(self)
         server.timed.add(self)
         server.services.metrics.connections_open += 1
@@ -86,35 +87,48 @@ class HttpConnection(Closing):
 
     # Hot: once per request.
     def _answer_request(self, request: Request) -> None:
-        self._request, self._races = request, 0
+        self._request, self._races, self._is_counted = request, 0, False
         self._move(ConnectionEvent.REQUEST)
         self._stage = RequestStage.IDLE  # the next request begins its own deadline
         self.deadline = FOREVER
         if len(request.body) > LARGE:
-            self._put_off(request)
+            self._put_off(len(request.body))
         else:
             self._give(self._guarded(self._dispatch, request))
 
-    def _put_off(self, request: Request) -> None:
+    def _put_off(self, size_bytes: int) -> None:
         """Answer it when the loop budget's queue calls; until then its body counts as held."""
 
         def answer() -> None:
+            answers = self._dispatch if self._late_bytes else _gave_way
             self._late_bytes = 0
             self._note_held()
             if self.state is ConnectionState.ANSWERING and not self._transport.is_closing():
-                self._give(self._guarded(self._dispatch, request))
+                self._give(self._guarded(answers, self._request))
                 self._go_on()
 
-        self._late_bytes = len(request.body)
+        self._late_bytes = size_bytes
         self._note_held()
         self._server.budget.queue(answer)
+
+    def cut(self) -> int:
+        """A request that waits for its turn loses its body, and is refused in its turn.
+
+        Not now: this may run while another connection's bytes are read.
+        """
+        if not self._late_bytes:
+            return super().cut()
+        assert self._request is not None
+        self._request, self._late_bytes = self._request.without_body(), 0
+        self._noted = self.held_bytes
+        return self._noted
 
     def _dispatch(self, request: Request) -> Answer:
         self._server.origin_policy.check(request)
         return (
             options_reply(request)
             if request.method == "OPTIONS"
-            else dispatch(request, self._server.services)
+            else dispatch(request, self._server.services, self._is_counted)
         )
 
     def _guarded(self, make: Callable[..., Answer], *given: object) -> Answer:
@@ -164,6 +178,8 @@ class HttpConnection(Closing):
                 self._send(reply)
             elif isinstance(error, Raced) and self._races < RACES_MAX:
                 self._races += 1
+                # A refusal took no token.
+                self._is_counted = self._is_counted or not reply.reason
                 self._give(self._guarded(self._dispatch, self._request))
             else:
                 detail = f"{error}; nothing was kept, try again"
@@ -226,7 +242,9 @@ class HttpConnection(Closing):
         counted = server.access_log.answered(request, Response(200), transport)
         fields = counted + cors_headers(request, server.origin_policy)
         self._move(ConnectionEvent.DOWNLOAD)
-        self._sending = FileSender(answer, transport, server.budget, self._note_held, self._linger)
+        self._sending = FileSender(
+            answer, transport, server.budget, self._monotonic(), self._note_held, self._linger
+        )
         transport.write(encode_download_head(answer, int(server.services.clock.wall()), fields))
         self._sending.start(request.method == "HEAD")
 
@@ -253,6 +271,12 @@ class HttpConnection(Closing):
         server.services.metrics.stream_opened()
         self._outbox.open(head, answer.attach)
         server.heartbeats.add(self._outbox)
+
+    def _reason_to_cut(self, now: float, allowed: float) -> str:
+        is_download = self.state is ConnectionState.DOWNLOADING
+        if is_download and self._sending.is_too_slow(now, allowed):
+            return "download cut, the peer reads too slowly"
+        return super()._reason_to_cut(now, allowed)
 
     def pause_writing(self) -> None:
         self._stuck = WriteProgress(self._monotonic(), self._transport.get_write_buffer_size())
@@ -315,3 +339,8 @@ class HttpConnection(Closing):
             )
             server.access_log.stream_closed(self._transport, error, self._is_cut)
             self._outbox.close()
+
+
+def _gave_way(request: Request) -> Answer:
+    detail = "all connections hold BRIDGE_CONNECTION_BYTES; this request was dropped, send it again"
+    raise RequestError(Reason.CONNECTION_BYTES, detail, retry_after=1)

@@ -51,8 +51,8 @@ class RequestReader(asyncio.BufferedProtocol):
     def _refuse(self, error: PeerError) -> None:
         raise NotImplementedError
 
-    def cut(self) -> None:
-        """End the connection at once; unread bytes are lost."""
+    def cut(self) -> int:
+        """Hold less, or end the connection at once. Return the bytes that it still holds."""
         raise NotImplementedError
 
     # Hot: twice per request.

@@ -40,7 +40,9 @@ def reply(call: Call) -> Answer:
     if "payload" not in fields:
         raise BadValue("payload is missing; it is the reply, any JSON value")
     metadata = body.take_object(fields, "metadata")
-    outcome = operations.reply(call.services, ticket_id, fields["payload"], metadata)
+    outcome = operations.reply(
+        call.services, ticket_id, fields["payload"], metadata, call.is_counted
+    )
     if isinstance(outcome, operations.Refusal):
         return refused(outcome.error, outcome.commit)
     return OnDisk(Response(204), outcome)

@@ -51,7 +51,7 @@ def send(call: Call) -> Answer:
     services, name = call.services, call.name
     check_agent(name)
     draft = read_draft(body.decode_object(call.request.body, services.settings.json_depth))
-    ticket_id, is_served, commit = operations.send(services, name, draft)
+    ticket_id, is_served, commit = operations.send(services, name, draft, call.is_counted)
     if ticket_id.isalnum() and ticket_id.isascii():  # the broker's own ids need no quoting
         content = (
             f'{{"ticketId":"{ticket_id}","status":"pending",'
