@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from bridge.broker.clock import Clock
 from bridge.broker.hub import Hub
@@ -54,6 +54,16 @@ class AgentRow:
         }
 
 
+class AgentState(NamedTuple):
+    """The values of a row whose change is an event."""
+
+    status: str  # online or offline
+    connection: str  # the tier that reaches it: sse, longpoll, poll or none
+    is_registered: bool
+    health: object = None  # as its watcher reported, while the agent is online
+    waiting: object = None
+
+
 class AgentOverview:
     """Makes rows from the present state of the registry and the hub."""
 
@@ -69,26 +79,22 @@ class AgentOverview:
         waiting = {name for name, backlog in self._hub.backlogs.items() if backlog}
         return waiting.union(self._registry.agents, self._hub.streamed_agents())
 
-    def state(self, agent_id: str) -> tuple[object, ...]:
-        """The values whose change is an event.
-
-        They are status, connection, health, waiting, and whether the agent is registered.
-        """
+    def state(self, agent_id: str) -> AgentState:
         now, report = self._clock.monotonic(), self._registry.report(agent_id)
         agent = self._registry.agents.get(agent_id)
         status = self._registry.status(agent or Agent(agent_id), now)
         # The report of a watcher that is gone is no longer true.
         current = report if status == "online" else {}
-        return (
+        return AgentState(
             status,
             self._registry.connection(agent_id, now),
+            agent is not None,
             current.get("health"),
             current.get("waiting"),
-            agent is not None,
         )
 
     def row(self, agent_id: str) -> AgentRow:
-        status, connection, health, waiting, is_registered = self.state(agent_id)
+        state = self.state(agent_id)
         agent = self._registry.agents.get(agent_id) or Agent(agent_id)
         report = self._registry.report(agent_id)
         backlog = self._hub.backlogs.get(agent_id)
@@ -97,15 +103,15 @@ class AgentOverview:
         return AgentRow(
             agent_id=agent_id,
             type=agent.type,
-            is_registered=bool(is_registered),
-            status=str(status),
-            connection=str(connection),
-            health=str(health) if health in HEALTHS else None,
+            is_registered=state.is_registered,
+            status=state.status,
+            connection=state.connection,
+            health=str(state.health) if state.health in HEALTHS else None,
             session=_text(report.get("session")) or _text(agent.metadata.get("session")),
             pane=_text(report.get("pane")) or _text(agent.metadata.get("paneId")),
             pending=len(backlog) if backlog else 0,
             oldest_pending_at=rfc3339(oldest.created_ms) if oldest else None,
-            waiting=waiting if isinstance(waiting, dict) else None,
+            waiting=state.waiting if isinstance(state.waiting, dict) else None,
             queued=queued if isinstance(queued, int) and not isinstance(queued, bool) else None,
             last_heartbeat=agent.last_heartbeat or None,
         )

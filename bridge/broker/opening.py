@@ -48,10 +48,10 @@ def open_services(settings: BrokerSettings, clock: Clock) -> Services:
         journal, ledger, hub.polls, settings.agents_max, settings.supervise_max
     )
     limits = SendLimits(settings.rate_limit)
-    rows = AgentOverview(registry, hub, clock)
+    overview = AgentOverview(registry, hub, clock)
     services = Services(
-        settings, clock, journal, hub, ledger, registry, subscriptions, limits, metrics, rows,
-        Events(metrics, rows), clock.monotonic(), watchers,
+        settings, clock, journal, hub, ledger, registry, subscriptions, limits, metrics,
+        overview, Events(metrics, overview), clock.monotonic(), watchers,
     )  # fmt: skip
     watchers.on_gone = partial(abandon, services)
     return services

@@ -43,7 +43,7 @@ def _overview(services: Services, names: list[str], limit: int) -> Iterator[Resp
     for number, agent_id in enumerate(names[:limit], 1):
         if number % PART_ROWS == 0:
             yield None
-        rows.append(body.encode(services.rows.row(agent_id).to_json()))
+        rows.append(body.encode(services.overview.row(agent_id).to_json()))
     content = {
         "at": rfc3339(services.clock.wall_ms()),
         "version": __version__,
@@ -59,7 +59,7 @@ def _overview(services: Services, names: list[str], limit: int) -> Iterator[Resp
 
 def _names(agent_id: str | None, services: Services) -> list[str]:
     if agent_id is None:
-        return sorted(services.rows.names())
+        return sorted(services.overview.names())
     if not services.registry.is_known(agent_id):
         raise PeerError(404, f"no request here ever named an agent {agent_id!r}")
     return [agent_id]
