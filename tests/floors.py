@@ -34,6 +34,7 @@ FLOORS = {
     "bridge.broker.metrics.timeline": 3,
     "bridge.broker.metrics.watcher_reports": 3,
     "bridge.broker.transitions": 3,
+    "bridge.broker.watcher_report": 3,
     "bridge.broker.metrics.counters": 3.5,
     "bridge.broker.agent_overview": 4,
     "bridge.broker.answers": 4,

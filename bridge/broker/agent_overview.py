@@ -6,13 +6,13 @@ backlog or an open stream. A sender can invent any name, so a mere name has no r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bridge.broker.clock import Clock
 from bridge.broker.hub import Hub
 from bridge.broker.registry import Registry
+from bridge.broker.watcher_report import NO_REPORT, ReportedWait, Value
 from bridge.ticket import Agent
 from bridge.timestamp import rfc3339
 
@@ -32,7 +32,7 @@ class AgentRow:
     pane: str | None
     pending: int
     oldest_pending_at: str | None
-    waiting: Mapping[str, Any] | None  # {ticketId, reason, sinceAt}, as its watcher reported
+    waiting: ReportedWait | None
     queued: int | None
     last_heartbeat: str | None
 
@@ -48,7 +48,7 @@ class AgentRow:
             "pane": self.pane,
             "pending": self.pending,
             "oldestPendingAt": self.oldest_pending_at,
-            "waiting": self.waiting,
+            "waiting": self.waiting.to_json() if self.waiting else None,
             "queued": self.queued,
             "lastHeartbeat": self.last_heartbeat,
         }
@@ -60,8 +60,9 @@ class AgentState(NamedTuple):
     status: str  # online or offline
     connection: str  # the tier that reaches it: sse, longpoll, poll or none
     is_registered: bool
-    health: object = None  # as its watcher reported, while the agent is online
-    waiting: object = None
+    # As its watcher reported, while the agent is online.
+    health: Value = None
+    waiting: ReportedWait | None = None
 
 
 class AgentOverview:
@@ -84,13 +85,13 @@ class AgentOverview:
         agent = self._registry.agents.get(agent_id)
         status = self._registry.status(agent or Agent(agent_id), now)
         # The report of a watcher that is gone is no longer true.
-        current = report if status == "online" else {}
+        current = report if status == "online" else NO_REPORT
         return AgentState(
             status,
             self._registry.connection(agent_id, now),
             agent is not None,
-            current.get("health"),
-            current.get("waiting"),
+            current.health,
+            current.waiting,
         )
 
     def row(self, agent_id: str) -> AgentRow:
@@ -99,7 +100,7 @@ class AgentOverview:
         report = self._registry.report(agent_id)
         backlog = self._hub.backlogs.get(agent_id)
         oldest = backlog.oldest() if backlog else None
-        queued = report.get("queued")
+        queued = report.numbers.get("queued")
         return AgentRow(
             agent_id=agent_id,
             type=agent.type,
@@ -107,12 +108,12 @@ class AgentOverview:
             status=state.status,
             connection=state.connection,
             health=str(state.health) if state.health in HEALTHS else None,
-            session=_text(report.get("session")) or _text(agent.metadata.get("session")),
-            pane=_text(report.get("pane")) or _text(agent.metadata.get("paneId")),
+            session=_text(report.session) or _text(agent.metadata.get("session")),
+            pane=_text(report.pane) or _text(agent.metadata.get("paneId")),
             pending=len(backlog) if backlog else 0,
             oldest_pending_at=rfc3339(oldest.created_ms) if oldest else None,
-            waiting=state.waiting if isinstance(state.waiting, dict) else None,
-            queued=queued if isinstance(queued, int) and not isinstance(queued, bool) else None,
+            waiting=state.waiting,
+            queued=queued if isinstance(queued, int) else None,
             last_heartbeat=agent.last_heartbeat or None,
         )
 

@@ -14,13 +14,13 @@ one of a watcher that is here counts.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 from bridge.broker.hub import Hub
 from bridge.broker.journal.base import Commit, Journal, Record, RegistrationRow
 from bridge.broker.metrics.watcher_reports import Reported
+from bridge.broker.watcher_report import NO_REPORT, WatcherReport
 from bridge.broker.watchers import Watchers
 from bridge.ticket import Agent
 
@@ -40,7 +40,7 @@ class Presence:
         self.polled_at = NEVER
         self.heartbeat_at = NEVER
         # watcher ("" = one without a name) -> report; the latest is last
-        self.reports: dict[str, Mapping[str, Any]] = {}
+        self.reports: dict[str, WatcherReport] = {}
         self.is_received = False  # something has received for it; it is more than a name
 
 
@@ -179,21 +179,21 @@ class Registry:
             return True
         return agent_id in self._hub.polls or self._hub.streams(agent_id) > 0
 
-    def take_report(self, agent_id: str, watcher: str, report: Mapping[str, Any]) -> None:
+    def take_report(self, agent_id: str, watcher: str, report: WatcherReport) -> None:
         reports = self.presence(agent_id).reports
         reports.pop(watcher, None)
         reports[watcher] = report
         if len(reports) > REPORTS_MAX:
             del reports[next(iter(reports))]
 
-    def report(self, agent_id: str) -> Mapping[str, Any]:
+    def report(self, agent_id: str) -> WatcherReport:
         """The latest report of the agent's watcher.
 
         This does not count as naming the agent: a page that looks at it must evict no other.
         """
         known = self._presences.get(agent_id)
         if known is None or not known.reports:
-            return {}
+            return NO_REPORT
         latest = list(known.reports.items())[::-1]
         return next(
             (report for watcher, report in latest if self._may_be_here(watcher)), latest[0][1]

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 from bridge.broker.entry import Entry
-from bridge.broker.metrics.watcher_reports import OTHER, Number, number
+from bridge.broker.metrics.watcher_reports import OTHER, Number
 from bridge.broker.services import Services
 
 PART_NAMES = 256  # 1 to 2 us each
@@ -74,10 +74,10 @@ def sum_reports(services: Services, fields: Iterable[str]) -> Parts[dict[str, di
             yield
             continue
         report = registry.report(agent.agent_id)
-        if not report or registry.status(agent, now) != "online":
+        if not report.numbers or registry.status(agent, now) != "online":
             continue
         for field, of_names in sums.items():
-            value = number(report, field)
+            value = report.numbers.get(field)
             if value is not None:
                 name = reported.name(agent.agent_id)
                 of_names[name] = of_names.get(name, 0) + value
