@@ -125,7 +125,7 @@ FLOORS = {
     "bridge.tmux.server.batching": 4,
     "bridge.tmux.server.client": 4,
     "bridge.tmux.server.paste_buffers": 4,
-    "bridge.tmux.control_mode.batching": 4.2,
+    "bridge.tmux.control_mode.client": 4.2,
     "bridge.tmux.control_mode.connection": 4.2,
     "bridge.tmux.server.pane": 4.2,
     "bridge.tmux.server.pane_list": 4.3,
