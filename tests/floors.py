@@ -32,7 +32,7 @@ FLOORS = {
     "bridge.broker.metrics.exposition": 3,
     "bridge.broker.metrics.histogram": 3,
     "bridge.broker.metrics.timeline": 3,
-    "bridge.broker.metrics.watcher_reports": 3,
+    "bridge.broker.metrics.watcher_series": 3,
     "bridge.broker.transitions": 3,
     "bridge.broker.watcher_report": 3,
     "bridge.broker.metrics.counters": 3.5,

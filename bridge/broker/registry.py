@@ -14,12 +14,14 @@ one of a watcher that is here counts.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from typing import Any
 
+from bridge.broker import body
 from bridge.broker.hub import Hub
 from bridge.broker.journal.base import Commit, Journal, Record, RegistrationRow
-from bridge.broker.metrics.watcher_reports import Reported
+from bridge.broker.metrics.watcher_series import WatcherSeries
 from bridge.broker.watcher_report import NO_REPORT, WatcherReport
 from bridge.broker.watchers import Watchers
 from bridge.ticket import Agent
@@ -44,16 +46,26 @@ class Presence:
         self.is_received = False  # something has received for it; it is more than a name
 
 
+def encode_registration(agent: Agent) -> str:
+    """The agent as JSON for the journal. `Registry.load` reads it back.
+
+    The status is left out: it is presence, which is memory only.
+    """
+    fields = agent.to_json("")
+    del fields["status"]
+    return body.encode_text(fields)
+
+
 class Registry:
     def __init__(
         self,
         journal: Journal,
         hub: Hub,
-        reported: Reported,
+        series: WatcherSeries,
         presences_max: int,
         watchers: Watchers | None = None,
     ) -> None:
-        self._journal, self._reported, self._watchers = journal, reported, watchers
+        self._journal, self._series, self._watchers = journal, series, watchers
         self.agents: dict[str, Agent] = {}
         # Registrations on their way to disk; None: a removal.
         self._coming: dict[str, Agent | None] = {}
@@ -64,6 +76,18 @@ class Registry:
         self._hub = hub
         self._presences: OrderedDict[str, Presence] = OrderedDict()
         self._presences_max = presences_max
+
+    def load(self, registrations: Iterable[Mapping[str, Any]]) -> None:
+        """Take over the agents of a store."""
+        for fields in registrations:
+            agent = Agent(
+                fields["agentId"],
+                fields["type"],
+                fields["metadata"],
+                fields["heartbeatIntervalMs"],
+                fields["lastHeartbeat"],
+            )
+            self.registered(agent, body.weight(body.encode_text(fields)))
 
     def head(self, agent_id: str) -> Agent | None:
         """The agent as it will be when all pending writes are on disk."""
@@ -121,7 +145,7 @@ class Registry:
         """The removal is on disk. A receiver that is still there reports again."""
         self.agents.pop(agent_id, None)
         self.unregistered(agent_id)
-        self._reported.forget(agent_id)
+        self._series.forget(agent_id)
         seen = self._presences.get(agent_id)
         if seen is not None:
             seen.is_received = False

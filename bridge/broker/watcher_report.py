@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Union
 
-from bridge.broker.metrics.watcher_reports import Number, number
+from bridge.broker.metrics.watcher_series import Number, number
 
 TEXT_MAX = 256  # characters of each text
 NUMBERS = (

@@ -19,7 +19,15 @@ from bridge.broker.fronts.outbox import (
     encode_timeout,
 )
 from bridge.broker.hub import Hub
-from bridge.broker.journal.base import BirthRow, ChangeRow, Commit, Commits, Kept, Proposal, Record
+from bridge.broker.journal.base import (
+    BirthRow,
+    ChangeRow,
+    Commit,
+    Commits,
+    Proposal,
+    Record,
+    StoreContents,
+)
 from bridge.broker.live_event import LiveEvent
 from bridge.broker.pace import Pace
 from bridge.errors import Raced, StoreBusy
@@ -169,8 +177,8 @@ class ScriptedJournal:
     def read_before(self, seq: int) -> None:
         return None
 
-    def load(self, wall_ms: int, now: float) -> Kept:
-        return Kept()
+    def load(self, wall_ms: int, now: float) -> StoreContents:
+        return StoreContents()
 
     def commits(self) -> Commits:
         return Commits()

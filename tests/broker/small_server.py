@@ -44,7 +44,7 @@ def make_services(loop, journal=None, **settings: Any) -> Services:
         Bounds(rules.queue_max, rules.pending_bytes, rules.finished_max),
     )
     watchers = Watchers(clock, rules.watcher_grace / 1000, rules.agents_max)
-    registry = Registry(journal, hub, metrics.reported, rules.agents_max, watchers)
+    registry = Registry(journal, hub, metrics.watcher_series, rules.agents_max, watchers)
     subscriptions = Subscriptions(journal, ledger, hub.polls, rules.agents_max, rules.supervise_max)
     overview = AgentOverview(registry, hub, clock)
     services = Services(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.broker.metrics.watcher_reports import Reported
+from bridge.broker.metrics.watcher_series import WatcherSeries
 from bridge.broker.registry import POLL_WINDOW, REPORTS_MAX, Registry
 from bridge.broker.watcher_report import NO_REPORT, WatcherReport
 from bridge.errors import StoreBusy
@@ -23,7 +23,7 @@ NAMES = ["ann", "bob"]
 
 
 def make_registry(size, hub=None, watchers=None, journal=None) -> Registry:
-    return Registry(journal, hub or PacedHub(), Reported(10), size, watchers)
+    return Registry(journal, hub or PacedHub(), WatcherSeries(10), size, watchers)
 
 
 @given(

@@ -42,7 +42,7 @@ def test_every_name_is_counted_in_parts():
             registry.presence(name).heartbeat_at = loop.time() if number else loop.time() - 1000
             registry.presence(name).polled_at = loop.time() if number % 2 else loop.time() - 1000
             registry.take_report(name, "", WatcherReport(numbers={"queued": 2}))
-            services.metrics.reported.take(name, {"queued": 2})
+            services.metrics.watcher_series.take(name, {"queued": 2})
             entry = make_entry(NAMES - number, name)
             services.hub.hold(entry)
             services.hub.publish([entry])

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from bridge.broker import body, operations
 from bridge.broker.answers import PART_ROWS, Answer, OnDisk, Response, Steps, json_reply
 from bridge.broker.call import Call
-from bridge.broker.registry import POLL_WINDOW
+from bridge.broker.registry import POLL_WINDOW, encode_registration
 from bridge.broker.services import Services, query_int
 from bridge.broker.watcher_report import WatcherReport
 from bridge.errors import PeerError
@@ -53,47 +53,32 @@ def register(call: Call) -> Answer:
         ),
         last_heartbeat=rfc3339(services.clock.wall_ms()),
     )
-    record = body.encode_text(_record(agent))
+    registration = encode_registration(agent)
     if known is None or agent.metadata != known.metadata:
-        _check_size(services, agent, record)
-    commit = services.registry.propose(agent_id, agent, record, body.weight(record))
+        _check_size(services, agent, registration)
+    commit = services.registry.propose(agent_id, agent, registration, body.weight(registration))
     services.registry.presence(agent_id).heartbeat_at = services.clock.monotonic()
     return OnDisk(json_reply(200, _shown(agent, services)), commit)
 
 
-def _check_size(services: Services, agent: Agent, record: str) -> None:
+def _check_size(services: Services, agent: Agent, registration: str) -> None:
     """All registrations are in memory, and one answer lists them. Raises PeerError 413 or 429."""
-    size = len(record.encode())
+    size = len(registration.encode())
     if size > REGISTRATION_MAX:
         raise PeerError(
             413,
             f"the registration of {agent.agent_id!r} is {size} bytes with its merged metadata; "
             f"at most {REGISTRATION_MAX} are kept: leave some out, or unregister it first",
         )
-    if services.registry.weight_with(agent.agent_id, body.weight(record)) > REGISTRATIONS_MAX:
+    if services.registry.weight_with(agent.agent_id, body.weight(registration)) > REGISTRATIONS_MAX:
         raise PeerError(
             429,
             f"all registrations together take {REGISTRATIONS_MAX} bytes of memory; "
             "unregister some first",
             {"Retry-After": "60"},
+            # Room for agents in bytes has the label of room by count: alerts know only that one.
             reason="agents_max",
         )
-
-
-def _record(agent: Agent) -> dict[str, Any]:
-    return {key: value for key, value in agent.to_json("").items() if key != "status"}
-
-
-def restore(services: Services, record: dict[str, Any]) -> None:
-    """Take over an agent from the journal's record."""
-    agent = Agent(
-        record["agentId"],
-        record["type"],
-        record["metadata"],
-        record["heartbeatIntervalMs"],
-        record["lastHeartbeat"],
-    )
-    services.registry.registered(agent, body.weight(body.encode_text(record)))
 
 
 def _shown(agent: Agent, services: Services) -> dict[str, object]:
@@ -173,7 +158,7 @@ def heartbeat(call: Call) -> Answer:
     if fields:
         report = WatcherReport.from_json(fields)
         services.registry.take_report(name, watcher, report)
-        services.metrics.reported.take(name, report.numbers, watcher)
+        services.metrics.watcher_series.take(name, report.numbers, watcher)
     return json_reply(200, {"status": "ok", "lastHeartbeat": at})
 
 

@@ -15,7 +15,7 @@ from bridge.broker.answers import ORDINARY, PART_ROWS, Answer, EventStream, Resp
 from bridge.broker.call import Call
 from bridge.broker.events import HOLD, EventReader
 from bridge.broker.handlers.streams import check_streams, heartbeat_as_event
-from bridge.broker.metrics.histogram import Distribution
+from bridge.broker.metrics.histogram import Histogram
 from bridge.broker.metrics.timeline import DELIVERY_TIME, HOPS, STEP_SECONDS
 from bridge.broker.search import Search, SearchBounds, Wanted
 from bridge.broker.services import Services, query_int
@@ -112,7 +112,7 @@ def _latency(services: Services) -> dict[str, object]:
     }
 
 
-def _ms(found: Distribution | None, share: float) -> float | None:
+def _ms(found: Histogram | None, share: float) -> float | None:
     seconds = found.quantile(share) if found is not None else None
     return None if seconds is None else round(seconds * 1000, 3)
 
