@@ -33,6 +33,7 @@
                   waiters.py        callbacks by key
   agents          registry.py       agents and presence
                   watchers.py       the watchers that are there, and their reports
+                  watcher_report.py one report of a watcher
                   agent_overview.py an agent at a glance
   observation     metrics/          counters, histograms, and the text for Prometheus
                   survey.py         totals over every known name

@@ -6,13 +6,13 @@ backlog or an open stream. A sender can invent any name, so a mere name has no r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from bridge.broker.clock import Clock
 from bridge.broker.hub import Hub
 from bridge.broker.registry import Registry
+from bridge.broker.watcher_report import NO_REPORT, ReportedWait, Value
 from bridge.ticket import Agent
 from bridge.timestamp import rfc3339
 
@@ -32,7 +32,7 @@ class AgentRow:
     pane: str | None
     pending: int
     oldest_pending_at: str | None
-    waiting: Mapping[str, Any] | None  # {ticketId, reason, sinceAt}, as its watcher reported
+    waiting: ReportedWait | None
     queued: int | None
     last_heartbeat: str | None
 
@@ -48,10 +48,21 @@ class AgentRow:
             "pane": self.pane,
             "pending": self.pending,
             "oldestPendingAt": self.oldest_pending_at,
-            "waiting": self.waiting,
+            "waiting": self.waiting.to_json() if self.waiting else None,
             "queued": self.queued,
             "lastHeartbeat": self.last_heartbeat,
         }
+
+
+class AgentState(NamedTuple):
+    """The values of a row whose change is an event."""
+
+    status: str  # online or offline
+    connection: str  # the tier that reaches it: sse, longpoll, poll or none
+    is_registered: bool
+    # As its watcher reported, while the agent is online.
+    health: Value = None
+    waiting: ReportedWait | None = None
 
 
 class AgentOverview:
@@ -69,44 +80,40 @@ class AgentOverview:
         waiting = {name for name, backlog in self._hub.backlogs.items() if backlog}
         return waiting.union(self._registry.agents, self._hub.streamed_agents())
 
-    def state(self, agent_id: str) -> tuple[object, ...]:
-        """The values whose change is an event.
-
-        They are status, connection, health, waiting, and whether the agent is registered.
-        """
+    def state(self, agent_id: str) -> AgentState:
         now, report = self._clock.monotonic(), self._registry.report(agent_id)
         agent = self._registry.agents.get(agent_id)
         status = self._registry.status(agent or Agent(agent_id), now)
         # The report of a watcher that is gone is no longer true.
-        current = report if status == "online" else {}
-        return (
+        current = report if status == "online" else NO_REPORT
+        return AgentState(
             status,
             self._registry.connection(agent_id, now),
-            current.get("health"),
-            current.get("waiting"),
             agent is not None,
+            current.health,
+            current.waiting,
         )
 
     def row(self, agent_id: str) -> AgentRow:
-        status, connection, health, waiting, is_registered = self.state(agent_id)
+        state = self.state(agent_id)
         agent = self._registry.agents.get(agent_id) or Agent(agent_id)
         report = self._registry.report(agent_id)
         backlog = self._hub.backlogs.get(agent_id)
         oldest = backlog.oldest() if backlog else None
-        queued = report.get("queued")
+        queued = report.numbers.get("queued")
         return AgentRow(
             agent_id=agent_id,
             type=agent.type,
-            is_registered=bool(is_registered),
-            status=str(status),
-            connection=str(connection),
-            health=str(health) if health in HEALTHS else None,
-            session=_text(report.get("session")) or _text(agent.metadata.get("session")),
-            pane=_text(report.get("pane")) or _text(agent.metadata.get("paneId")),
+            is_registered=state.is_registered,
+            status=state.status,
+            connection=state.connection,
+            health=str(state.health) if state.health in HEALTHS else None,
+            session=_text(report.session) or _text(agent.metadata.get("session")),
+            pane=_text(report.pane) or _text(agent.metadata.get("paneId")),
             pending=len(backlog) if backlog else 0,
             oldest_pending_at=rfc3339(oldest.created_ms) if oldest else None,
-            waiting=waiting if isinstance(waiting, dict) else None,
-            queued=queued if isinstance(queued, int) and not isinstance(queued, bool) else None,
+            waiting=state.waiting,
+            queued=queued if isinstance(queued, int) else None,
             last_heartbeat=agent.last_heartbeat or None,
         )
 

@@ -1,7 +1,7 @@
 """Live events for the readers of GET /events: stages of tickets and changes of agents.
 
-    metrics.on_stage ──► Events ──► EventReader (filter, bounded) ──► outbox
-    rows, twice a second ──┘
+    metrics.on_stage ───────────────┬──► Events ──► EventReader (filter, bounded) ──► outbox
+    AgentOverview, twice a second ──┘
 
 Rule 1: with no reader nothing happens here: `on_stage` is None, and no timer runs.
 Rule 2: an event is made once, for all its readers (live_event.py). The part of a ticket's
@@ -23,7 +23,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bridge.broker.agent_overview import AgentOverview
+from bridge.broker.agent_overview import AgentOverview, AgentState
 from bridge.broker.entry import Entry
 from bridge.broker.live_event import (
     About,
@@ -89,12 +89,12 @@ class EventReader:
 class Events:
     """The open readers, and the events for them."""
 
-    def __init__(self, metrics: Metrics, rows: AgentOverview) -> None:
-        self._metrics, self._rows = metrics, rows
+    def __init__(self, metrics: Metrics, overview: AgentOverview) -> None:
+        self._metrics, self._overview = metrics, overview
         self._readers: set[EventReader] = set()
         self._about: OrderedDict[str, About] = OrderedDict()
         self._about_bytes = 0
-        self._seen: dict[str, tuple[object, ...]] = {}  # agent -> state in its last event
+        self._seen: dict[str, AgentState] = {}  # as of each agent's last event
         self._to_look: Iterator[str] = iter(())
         self._timer: asyncio.TimerHandle | None = None
 
@@ -104,7 +104,7 @@ class Events:
     def open(self, reader: EventReader) -> None:
         self._readers.add(reader)
         if self._timer is None:
-            self._seen = {name: self._rows.state(name) for name in self._rows.names()}
+            self._seen = {name: self._overview.state(name) for name in self._overview.names()}
             self._metrics.on_stage = self._tell_stage
             self._look_later()
 
@@ -174,19 +174,19 @@ class Events:
             if agent_id is None:
                 if looked:
                     return
-                self._to_look = iter(self._rows.names().union(self._seen))
+                self._to_look = iter(self._overview.names().union(self._seen))
                 continue
             self._look_at(agent_id)
 
     def _look_at(self, agent_id: str) -> None:
-        state = self._rows.state(agent_id) if self._rows.has(agent_id) else None
+        state = self._overview.state(agent_id) if self._overview.has(agent_id) else None
         if self._seen.get(agent_id) == state:
             return
         if state is None:
             del self._seen[agent_id]  # names cost nothing, so a gone one is not kept
         else:
             self._seen[agent_id] = state
-        event = AgentChanged(self._rows.row(agent_id))
+        event = AgentChanged(self._overview.row(agent_id))
         for reader in self._readers:
             if reader.thread is None and reader.agent in (None, agent_id):
                 reader.send(event)

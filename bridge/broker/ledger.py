@@ -29,7 +29,7 @@ from bridge.broker.body import encode_text as quote
 from bridge.broker.clock import Clock
 from bridge.broker.entry import Entry, TicketState
 from bridge.broker.hub import Hub
-from bridge.broker.journal.base import BirthRow, ChangeRow, Commit, Journal, Kept, Record
+from bridge.broker.journal.base import BirthRow, ChangeRow, Commit, Journal, Record, StoreContents
 from bridge.broker.limits import Bounds, check_room, check_stray
 from bridge.broker.metrics.counters import Metrics
 from bridge.errors import Reason, RequestError
@@ -83,7 +83,7 @@ class Ledger:
         # ids of two stores apart.
         self._id_prefix = f"t{clock.wall_ms():011x}{os.urandom(2).hex()}"
 
-    def load(self, kept: Kept) -> None:
+    def load(self, kept: StoreContents) -> None:
         """Take over the tickets of a store."""
         self.seq = kept.last_seq
         for entry in kept.pending:

@@ -12,9 +12,8 @@ from functools import partial
 from bridge.broker.agent_overview import AgentOverview
 from bridge.broker.clock import Clock
 from bridge.broker.events import Events
-from bridge.broker.handlers.agents import restore
 from bridge.broker.hub import Hub
-from bridge.broker.journal.base import Kept
+from bridge.broker.journal.base import StoreContents
 from bridge.broker.journal.memory import MemoryJournal
 from bridge.broker.journal.sqlite import SqliteJournal
 from bridge.broker.ledger import Ledger
@@ -43,26 +42,25 @@ def open_services(settings: BrokerSettings, clock: Clock) -> Services:
     )
     ledger = Ledger(journal, hub, clock, metrics, bounds)
     watchers = Watchers(clock, settings.watcher_grace / 1000, 2 * settings.agents_max)
-    registry = Registry(journal, hub, metrics.reported, settings.agents_max, watchers)
+    registry = Registry(journal, hub, metrics.watcher_series, settings.agents_max, watchers)
     subscriptions = Subscriptions(
         journal, ledger, hub.polls, settings.agents_max, settings.supervise_max
     )
     limits = SendLimits(settings.rate_limit)
-    rows = AgentOverview(registry, hub, clock)
+    overview = AgentOverview(registry, hub, clock)
     services = Services(
-        settings, clock, journal, hub, ledger, registry, subscriptions, limits, metrics, rows,
-        Events(metrics, rows), clock.monotonic(), watchers,
+        settings, clock, journal, hub, ledger, registry, subscriptions, limits, metrics,
+        overview, Events(metrics, overview), clock.monotonic(), watchers,
     )  # fmt: skip
     watchers.on_gone = partial(abandon, services)
     return services
 
 
-def take_over_store(services: Services) -> Kept:
+def take_over_store(services: Services) -> StoreContents:
     """Load agents, subscriptions and pending tickets from the store into the services."""
     kept = services.journal.load(services.clock.wall_ms(), services.clock.monotonic())
     registry = services.registry
-    for record in kept.agents:
-        restore(services, record)
+    registry.load(kept.agents)
     services.subscriptions.load(kept.subscriptions)
     for _, agent_id, _ in kept.subscriptions:
         registry.presence(agent_id)

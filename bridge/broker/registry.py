@@ -15,13 +15,15 @@ one of a watcher that is here counts.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from bridge.broker import body
 from bridge.broker.hub import Hub
 from bridge.broker.journal.base import Commit, Journal, Record, RegistrationRow
-from bridge.broker.metrics.watcher_reports import Reported
+from bridge.broker.metrics.watcher_series import WatcherSeries
+from bridge.broker.watcher_report import NO_REPORT, WatcherReport
 from bridge.broker.watchers import Watchers
 from bridge.ticket import Agent
 
@@ -41,7 +43,7 @@ class Presence:
         self.polled_at = NEVER
         self.heartbeat_at = NEVER
         # watcher ("" = one without a name) -> report; the latest is last
-        self.reports: dict[str, Mapping[str, Any]] = {}
+        self.reports: dict[str, WatcherReport] = {}
         self.is_received = False  # something has received for it; it is more than a name
 
 
@@ -54,16 +56,26 @@ class _Proposed:
         self.agent, self.weight = agent, weight
 
 
+def encode_registration(agent: Agent) -> str:
+    """The agent as JSON for the journal. `Registry.load` reads it back.
+
+    The status is left out: it is presence, which is memory only.
+    """
+    fields = agent.to_json("")
+    del fields["status"]
+    return body.encode_text(fields)
+
+
 class Registry:
     def __init__(
         self,
         journal: Journal,
         hub: Hub,
-        reported: Reported,
+        series: WatcherSeries,
         presences_max: int,
         watchers: Watchers | None = None,
     ) -> None:
-        self._journal, self._reported, self._watchers = journal, reported, watchers
+        self._journal, self._series, self._watchers = journal, series, watchers
         self.agents: dict[str, Agent] = {}
         self._coming: dict[str, _Proposed] = {}  # the latest of each agent
         self._places: dict[str, int] = {}  # agent -> its rising number in order of registration
@@ -74,6 +86,18 @@ class Registry:
         self._hub = hub
         self._presences: OrderedDict[str, Presence] = OrderedDict()
         self._presences_max = presences_max
+
+    def load(self, registrations: Iterable[Mapping[str, Any]]) -> None:
+        """Take over the agents of a store."""
+        for fields in registrations:
+            agent = Agent(
+                fields["agentId"],
+                fields["type"],
+                fields["metadata"],
+                fields["heartbeatIntervalMs"],
+                fields["lastHeartbeat"],
+            )
+            self.registered(agent, body.weight(body.encode_text(fields)))
 
     def head(self, agent_id: str) -> Agent | None:
         """The agent as it will be when all pending writes are on disk."""
@@ -140,7 +164,7 @@ class Registry:
         self.agents.pop(agent_id, None)
         self._kept_weights.pop(agent_id, None)
         self._weigh_kept(agent_id)
-        self._reported.forget(agent_id)
+        self._series.forget(agent_id)
         seen = self._presences.get(agent_id)
         if seen is not None:
             seen.is_received = False
@@ -193,21 +217,21 @@ class Registry:
             return True
         return agent_id in self._hub.polls or self._hub.streams(agent_id) > 0
 
-    def take_report(self, agent_id: str, watcher: str, report: Mapping[str, Any]) -> None:
+    def take_report(self, agent_id: str, watcher: str, report: WatcherReport) -> None:
         reports = self.presence(agent_id).reports
         reports.pop(watcher, None)
         reports[watcher] = report
         if len(reports) > REPORTS_MAX:
             del reports[next(iter(reports))]
 
-    def report(self, agent_id: str) -> Mapping[str, Any]:
+    def report(self, agent_id: str) -> WatcherReport:
         """The latest report of the agent's watcher.
 
         This does not count as naming the agent: a page that looks at it must evict no other.
         """
         known = self._presences.get(agent_id)
         if known is None or not known.reports:
-            return {}
+            return NO_REPORT
         latest = list(known.reports.items())[::-1]
         return next(
             (report for watcher, report in latest if self._may_be_here(watcher)), latest[0][1]

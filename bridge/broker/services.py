@@ -30,7 +30,7 @@ class Services:
     subscriptions: Subscriptions
     limits: SendLimits
     metrics: Metrics
-    rows: AgentOverview
+    overview: AgentOverview
     events: Events
     started_at: float  # monotonic
     watchers: Watchers

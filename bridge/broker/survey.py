@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 from bridge.broker.entry import Entry
-from bridge.broker.metrics.watcher_reports import OTHER, Number, number
+from bridge.broker.metrics.watcher_series import OTHER, Number
 from bridge.broker.services import Services
 
 PART_NAMES = 256  # 1 to 2 us each
@@ -66,7 +66,7 @@ def sum_reports(services: Services, fields: Iterable[str]) -> Parts[dict[str, di
     A watcher that is gone uses nothing, so it does not count.
     """
     registry = services.registry
-    reported = services.metrics.reported
+    series = services.metrics.watcher_series
     now = services.clock.monotonic()
     sums: dict[str, dict[str, Number]] = {field: {OTHER: 0} for field in fields}
     for agent in _in_parts(registry.agents.values()):
@@ -74,11 +74,11 @@ def sum_reports(services: Services, fields: Iterable[str]) -> Parts[dict[str, di
             yield
             continue
         report = registry.report(agent.agent_id)
-        if not report or registry.status(agent, now) != "online":
+        if not report.numbers or registry.status(agent, now) != "online":
             continue
         for field, of_names in sums.items():
-            value = number(report, field)
+            value = report.numbers.get(field)
             if value is not None:
-                name = reported.name(agent.agent_id)
+                name = series.name(agent.agent_id)
                 of_names[name] = of_names.get(name, 0) + value
     return sums

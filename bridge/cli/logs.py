@@ -67,7 +67,7 @@ class JsonLines(logging.Formatter):
     """One object a line: at, level, logger, message; fields and traceback only where they exist."""
 
     def format(self, record: logging.LogRecord) -> str:
-        said: dict[str, Any] = {
+        line: dict[str, Any] = {
             "at": rfc3339(int(record.created * 1000)),
             "level": record.levelname.lower(),
             "logger": record.name,
@@ -75,12 +75,13 @@ class JsonLines(logging.Formatter):
         }
         fields = fields_of(record)
         if fields:
-            said["fields"] = fields
+            line["fields"] = fields
         if record.exc_info:
-            said["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(said)
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)
 
 
+# One `%` specifier of a log call, and the name before its "=".
 _SPECIFIER = re.compile(r"(?:(\w+)=)?%(?:%|[-#0 +]*[0-9]*(?:\.[0-9]+)?[a-zA-Z])")
 
 

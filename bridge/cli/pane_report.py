@@ -53,33 +53,15 @@ class PaneReport:
 # In words
 
 
-def describe(look: PaneReport, page: Page, width: int) -> list[str]:
+def describe(report: PaneReport, page: Page, width: int) -> list[str]:
     """The verdict, then the facts behind it, then what would be typed."""
-    verdict, state = look.verdict, look.state
+    verdict, state = report.verdict, report.state
     answer = "READY" if verdict.ready else "NOT READY"
     lines = [
         page.paint(f"{answer}: ", "green" if verdict.ready else "yellow")
         + hanging(" " * len(answer + ": "), one_line(verdict.reason), width).lstrip()
     ]
-    rows = [
-        ("rule", verdict.rule),
-        *identity(look.pane),
-        *program(look.sight),
-        ("terminal", terminal(state.terminal)),
-    ]
-    rows += [
-        ("flags", ", ".join(flags(state)) or "none"),
-        ("person", person(state)),
-        ("marks", marks(state)),
-    ]
-    if verdict.rule == "prompt" and look.sight.kind is Kind.SHELL:
-        rows.insert(
-            1,
-            (
-                "note",
-                "a running watcher may have learned this prompt; this first look has not",
-            ),
-        )
+    rows = _rows(report)
     lines += [hanging(name.ljust(LABEL), one_line(text), width) for name, text in rows if text]
     lines += [
         cursor(state),
@@ -87,23 +69,38 @@ def describe(look: PaneReport, page: Page, width: int) -> list[str]:
         + around(
             one_line(state.left), CURSOR, one_line(state.right).rstrip(), max(0, width - LABEL - 1)
         ),
-    ]
-    lines += [
         "",
-        hanging(
-            "",
-            f"{'Would type now' if verdict.ready else 'Once ready'}: {HOW[verdict.form]}"
-            if verdict.form
-            else f"Would type: {HOW['']}",
-            width,
-        ),
+        hanging("", _would_type(verdict), width),
     ]
-    if look.text:
+    if report.text:
         lines += [
             page.paint("  (an example: it is not typed now)", "dim"),
-            *("    " + line for line in visible(look.text).split("\n")),
+            *("    " + line for line in visible(report.text).split("\n")),
         ]
     return lines
+
+
+def _rows(report: PaneReport) -> list[tuple[str, str]]:
+    """(name, text) of each fact; one without a text is not shown."""
+    verdict, state = report.verdict, report.state
+    may_be_learned = verdict.rule == "prompt" and report.sight.kind is Kind.SHELL
+    note = "a running watcher may have learned this prompt; this first look has not"
+    return [
+        ("rule", verdict.rule),
+        ("note", note if may_be_learned else ""),
+        *identity(report.pane),
+        *program(report.sight),
+        ("terminal", terminal(state.terminal)),
+        ("flags", ", ".join(flags(state)) or "none"),
+        ("person", person(state)),
+        ("marks", marks(state)),
+    ]
+
+
+def _would_type(verdict: Verdict) -> str:
+    if not verdict.form:
+        return f"Would type: {HOW['']}"
+    return f"{'Would type now' if verdict.ready else 'Once ready'}: {HOW[verdict.form]}"
 
 
 def identity(pane: Pane) -> list[tuple[str, str]]:
@@ -202,11 +199,11 @@ def verdict_json(verdict: Verdict) -> dict[str, object]:
     }
 
 
-def to_json(look: PaneReport) -> dict[str, object]:
-    pane, state, sight = look.pane, look.state, look.sight
+def to_json(report: PaneReport) -> dict[str, object]:
+    pane, state, sight = report.pane, report.state, report.sight
     seen = state.terminal
     return {
-        **verdict_json(look.verdict),
+        **verdict_json(report.verdict),
         "pane": {
             "id": pane.pane_id,
             "session": pane.session,
@@ -243,5 +240,5 @@ def to_json(look: PaneReport) -> dict[str, object]:
         "personIdleSeconds": state.human_idle,
         "personUnseen": state.unseen_person,
         "marks": {"pasted": state.pasted.split(), "sent": state.sent.split()},
-        "exampleText": look.text or None,
+        "exampleText": report.text or None,
     }

@@ -118,7 +118,7 @@ class TicketStatus:
     mend: str = ""  # a command that helps
 
 
-def stand(facts: Facts, now: float) -> TicketStatus:
+def find_status(facts: Facts, now: float) -> TicketStatus:
     """The first answer that applies."""
     for check in CHECKS:
         found = check(facts, now)

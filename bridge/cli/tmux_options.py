@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from bridge.settings import TmuxSettings
-from bridge.tmux.control_mode.batching import ControlClient
+from bridge.tmux.control_mode.client import ControlClient
 from bridge.tmux.server.client import Tmux
 
 

@@ -1,6 +1,6 @@
 """All tasks and state of one agent. `watch` has one of these, `supervise` may have a hundred.
 
-    arrivals    intake ─► inbox; catches up when the inbox was full
+    recipient   receiver ─► inbox; catches up when the inbox was full
     delivery    inbox ─► claim ─► sink ─► acknowledge
     report      sends the watcher's report to the broker
 
@@ -17,10 +17,10 @@ import logging
 from bridge.client.broker import BrokerClient
 from bridge.settings import WatcherSettings
 from bridge.tasks import run_together
-from bridge.watcher.backfill import Arrivals
 from bridge.watcher.delivery import Delivery, finishes
 from bridge.watcher.inbox import Inbox
 from bridge.watcher.lease import Leases
+from bridge.watcher.recipient import Recipient
 from bridge.watcher.report import Reporter, Share, Vitals
 from bridge.watcher.sinks.base import Sink
 from bridge.watcher.tiers import Tier
@@ -31,7 +31,7 @@ log = logging.getLogger("bridge.watcher")
 LEAVE = 5.0
 
 
-class AgentWatch:
+class AgentTasks:
     """Made inside a running loop. `share` returns this agent's part of the process, for reports."""
 
     def __init__(
@@ -46,7 +46,7 @@ class AgentWatch:
         self.agent = agent
         self.vitals = Vitals("", "", tier)
         self._inbox = Inbox(settings.inbox_max, settings.remembered)
-        self.arrivals = Arrivals(agent, client, self._inbox, self.vitals, settings)
+        self.recipient = Recipient(agent, client, self._inbox, self.vitals, settings)
         self._client = client
         self._settings = settings
         self._watcher = watcher
@@ -68,14 +68,14 @@ class AgentWatch:
             await run_together(
                 delivery=Delivery(
                     self._inbox,
-                    self.arrivals,
+                    self.recipient,
                     self._client,
                     sink,
                     leases,
                     self.vitals,
                     self._settings,
                 ).run(),
-                arrivals=self.arrivals.run(),
+                recipient=self.recipient.run(),
                 report=Reporter(
                     self.agent, self._client, self._inbox, self.vitals, self._settings, self._share
                 ).run(),

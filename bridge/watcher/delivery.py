@@ -35,11 +35,12 @@ from bridge.errors import (
 )
 from bridge.settings import WatcherSettings
 from bridge.tasks import NEVER, stop_all, within
-from bridge.watcher.backfill import Arrivals
+from bridge.watcher.delays import retry_delays
 from bridge.watcher.inbox import Inbox, InboxItem, InboxStage
 from bridge.watcher.lease import Leases
+from bridge.watcher.recipient import Recipient
 from bridge.watcher.report import Vitals
-from bridge.watcher.sink_wait import SinkWait, retry_delays
+from bridge.watcher.sink_wait import SinkWait
 from bridge.watcher.sinks.base import Sink
 
 log = logging.getLogger("bridge.watcher")
@@ -63,7 +64,7 @@ class Delivery:
     def __init__(
         self,
         inbox: Inbox,
-        arrivals: Arrivals,
+        recipient: Recipient,
         client: BrokerClient,
         sink: Sink,
         leases: Leases,
@@ -71,7 +72,7 @@ class Delivery:
         settings: WatcherSettings,
     ) -> None:
         self._inbox = inbox
-        self._arrivals = arrivals
+        self._recipient = recipient
         self._client = client
         self._sink = sink
         self._leases = leases
@@ -99,13 +100,13 @@ class Delivery:
     async def _wait_head(self) -> InboxItem:
         await self._wait.look()
         while True:
-            self._arrivals.arrived.clear()
+            self._recipient.arrived.clear()
             head = self._head()
             pause = self._pause_of(head) if head is not None else NEVER
             if head is not None and not pause:
                 return head
             try:
-                await within(min(pause, self._idle_pause()), self._arrivals.arrived.wait())
+                await within(min(pause, self._idle_pause()), self._recipient.arrived.wait())
             except asyncio.TimeoutError:
                 if head is None or self._pause_of(head):
                     await self._wait.look()
@@ -226,7 +227,7 @@ class Delivery:
         self._inbox.hold(ticket_id, until)
         self._forget_failures()
         self._vitals.go_on()
-        self._arrivals.has_room.set()
+        self._recipient.has_room.set()
         return True
 
     async def _is_ready_again(self) -> bool:
@@ -245,7 +246,7 @@ class Delivery:
         ticket = entry.ticket
         if entry.stage is not InboxStage.INJECTED:
             if not await self._leases.claim(entry):
-                self._arrivals.has_room.set()
+                self._recipient.has_room.set()
                 self._note_refused(entry)
                 return
             evidence = await self._leases.keep_while(
@@ -290,7 +291,7 @@ class Delivery:
             )
             await asyncio.sleep(pause)
         self._inbox.ack(ticket_id)
-        self._arrivals.has_room.set()
+        self._recipient.has_room.set()
         self._vitals.note()
         log.info(
             "delivered ticket=%s seq=%d from=%s", ticket_id, entry.ticket.seq, entry.ticket.origin

@@ -17,7 +17,7 @@ Rule 4: a ticket that was tried for long enough may be set aside. The others pas
         or when its time aside is over. So no ticket is lost.
 
 Bounds: the line holds `capacity` tickets, and as many may be set aside. When the line is full,
-`offer` returns False, and the broker keeps the rest (backfill.py). When the limit of set-aside
+`offer` returns False, and the broker keeps the rest (recipient.py). When the limit of set-aside
 tickets is reached, `set_aside` returns False, and the line waits (rule 3). The ids of the
 last `remembered` finished tickets are kept, because a late answer may contain one again.
 """

@@ -1,7 +1,7 @@
 """Transport → inboxes: receive, reconnect, change the tier, keep the cursor.
 
 Rule 1: the cursor is the highest seq received. It serves all tiers and all recipients. A
-        recipient without room reads its own backlog later (backfill.py), so the intake
+        recipient without room reads its own backlog later (recipient.py), so the receiver
         never waits for one.
 Rule 2: after each reconnect the whole backlog is read once, without the cursor. A pushed
         event is a hint, the backlog is the truth: the broker may have come back with another
@@ -15,10 +15,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Callable
 
-from bridge.backoff import full_jitter
 from bridge.errors import (
     BridgeError,
     BrokerUnreachable,
@@ -30,7 +29,8 @@ from bridge.errors import (
 from bridge.settings import WatcherSettings
 from bridge.tasks import run_together
 from bridge.ticket import Ticket
-from bridge.watcher.backfill import Arrivals
+from bridge.watcher.delays import reconnect_delays
+from bridge.watcher.recipient import Recipient
 from bridge.watcher.tiers import Change, Tier, TierMachine
 from bridge.watcher.transport import Feed, Transport, make_transport
 
@@ -47,7 +47,7 @@ class Receiver:
     def __init__(
         self,
         feed: Feed,
-        recipients: Mapping[str, Arrivals],
+        recipients: Mapping[str, Recipient],
         settings: WatcherSettings,
         before_open: Callable[[], Awaitable[None]] = _nothing,
         on_open: Callable[[], None] = lambda: None,
@@ -57,14 +57,14 @@ class Receiver:
         self._settings = settings
         self._before_open = before_open
         self._on_open = on_open
-        self._ladder = TierMachine(first_tier(settings), settings.step_down_after)
+        self._tiers = TierMachine(first_tier(settings), settings.step_down_after)
         self._opened_at: float | None = None
-        self._delays = self._new_delays()
+        self._delays = reconnect_delays(self._settings)
         self.cursor = 0
 
     @property
     def tier(self) -> Tier:
-        return self._ladder.tier
+        return self._tiers.tier
 
     @property
     def receiving(self) -> Tier | None:
@@ -98,13 +98,13 @@ class Receiver:
             self.tier.value,
             self.cursor,
         )
-        for arrivals in self._recipients.values():
-            arrivals.vitals.note(tier=self.tier)
+        for recipient in self._recipients.values():
+            recipient.vitals.note(tier=self.tier)
         self._on_open()
         if self.cursor and not await self._reconcile():
             return
         jobs = {"receive": self._receive(transport)}
-        if self._ladder.above is not None:
+        if self._tiers.above is not None:
             jobs["probe"] = self._probe()
         await run_together(**jobs)
 
@@ -114,9 +114,9 @@ class Receiver:
                 self._take(ticket)
 
     def _take(self, ticket: Ticket) -> None:
-        arrivals = self._recipients.get(self._feed.recipient(ticket))
-        if arrivals is not None:
-            arrivals.take(ticket)
+        recipient = self._recipients.get(self._feed.recipient(ticket))
+        if recipient is not None:
+            recipient.take(ticket)
         self.cursor = max(self.cursor, ticket.seq)
 
     async def _reconcile(self) -> bool:
@@ -129,30 +129,30 @@ class Receiver:
             self._feed.name,
         )
         self.cursor = 0
-        for arrivals in self._recipients.values():
-            arrivals.forget()
+        for recipient in self._recipients.values():
+            recipient.forget()
         return False
 
     def _is_known(self, ticket: Ticket) -> bool:
         """False: the cursor is past this ticket, and it was never received."""
-        arrivals = self._recipients.get(self._feed.recipient(ticket))
-        return arrivals is None or not 0 < ticket.seq <= self.cursor or arrivals.knows(ticket)
+        recipient = self._recipients.get(self._feed.recipient(ticket))
+        return recipient is None or not 0 < ticket.seq <= self.cursor or recipient.knows(ticket)
 
     async def _probe(self) -> None:
         """Return when the tier above has worked once."""
         while True:
             await asyncio.sleep(self._settings.probe_interval / 1000 * random.uniform(0.5, 1.5))
-            assert self._ladder.above is not None, "only started below the top"
-            transport = make_transport(self._ladder.above, self._feed, self._settings)
+            assert self._tiers.above is not None, "only started below the top"
+            transport = make_transport(self._tiers.above, self._feed, self._settings)
             try:
                 await transport.open(self.cursor)
-                self._log_change(self._ladder.climb())
+                self._log_change(self._tiers.climb())
                 return
             except BridgeError as error:
                 log.debug(
                     f"probe failed {self._feed.kind}=%s tier=%s reason=%s",
                     self._feed.name,
-                    self._ladder.above.value,
+                    self._tiers.above.value,
                     error,
                 )
             finally:
@@ -165,10 +165,10 @@ class Receiver:
             and asyncio.get_running_loop().time() - self._opened_at
             >= self._settings.tier_holds / 1000
         ):
-            self._ladder.hold()
-            self._delays = self._new_delays()
-        for arrivals in self._recipients.values():
-            arrivals.vitals.note(reconnect=True)
+            self._tiers.hold()
+            self._delays = reconnect_delays(self._settings)
+        for recipient in self._recipients.values():
+            recipient.vitals.note(reconnect=True)
         log.info(
             f"not receiving {self._feed.kind}=%s tier=%s reason=%s",
             self._feed.name,
@@ -178,7 +178,7 @@ class Receiver:
         change: Change | None = None
         # An absent broker is no evidence against the tier.
         if isinstance(error, (TierUnfit, ConnectionLost, PeerError)):
-            change = self._ladder.fail(str(error), is_proof=isinstance(error, TierUnfit))
+            change = self._tiers.fail(str(error), is_proof=isinstance(error, TierUnfit))
         self._log_change(change)
         if change:
             return 0.0
@@ -191,14 +191,9 @@ class Receiver:
                 self._feed.name,
                 change.before.value,
                 change.after.value,
-                self._ladder.changes,
+                self._tiers.changes,
                 change.reason,
             )
-
-    def _new_delays(self) -> Iterator[float]:
-        return full_jitter(
-            self._settings.reconnect_base / 1000, self._settings.reconnect_max / 1000
-        )
 
 
 def first_tier(settings: WatcherSettings) -> Tier:

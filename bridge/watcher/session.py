@@ -1,6 +1,6 @@
 """`watch`: one agent on a connection of its own. Owns the tasks, and ends them in order.
 
-    intake    receives tickets              ends only by a fault of our own
+    receiver  receives tickets              ends only by a fault of our own
     agent     delivers and reports          ends by a failure, or by the loss of the pane
                                             when `exit_on_loss` is set
     stop      waits for stop()              ends first in the normal case
@@ -16,7 +16,7 @@ import logging
 from bridge.client.broker import BrokerClient
 from bridge.settings import WatcherSettings
 from bridge.tasks import run_together
-from bridge.watcher.agent_tasks import AgentWatch
+from bridge.watcher.agent_tasks import AgentTasks
 from bridge.watcher.lease import watcher_name
 from bridge.watcher.receiver import Receiver, first_tier
 from bridge.watcher.sinks.base import Sink
@@ -32,8 +32,10 @@ class Session:
         self, agent: str, client: BrokerClient, sink: Sink, settings: WatcherSettings
     ) -> None:
         client.watcher = watcher_name()
-        self._watch = AgentWatch(agent, client, settings, client.watcher, first_tier(settings))
-        self._intake = Receiver(AgentFeed(client, agent), {agent: self._watch.arrivals}, settings)
+        self._tasks = AgentTasks(agent, client, settings, client.watcher, first_tier(settings))
+        self._receiver = Receiver(
+            AgentFeed(client, agent), {agent: self._tasks.recipient}, settings
+        )
         self._client = client
         self._sink = sink
         self._stop = asyncio.Event()
@@ -42,7 +44,9 @@ class Session:
         """Return after stop(). Raise what ended the watch otherwise."""
         try:
             await run_together(
-                stop=self._wait_stop(), intake=self._intake.run(), agent=self._watch.run(self._sink)
+                stop=self._wait_stop(),
+                receiver=self._receiver.run(),
+                agent=self._tasks.run(self._sink),
             )
         finally:
             await self._client.aclose()

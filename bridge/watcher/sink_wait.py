@@ -12,19 +12,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
 from typing import Callable
 
-from bridge.backoff import full_jitter
 from bridge.errors import BridgeError, PaneLost, PaneUnfit, TmuxError
 from bridge.settings import WatcherSettings
 from bridge.tasks import stop_all
+from bridge.watcher.delays import retry_delays
 from bridge.watcher.inbox import Inbox, InboxItem
 from bridge.watcher.report import BUSY, HEALTHY, LOST, Vitals
 from bridge.watcher.sinks.base import Sink
 
 log = logging.getLogger("bridge.watcher")
-RETRY_BASE = 0.25  # seconds, ceiling of the first pause between two attempts
 EXPLAIN_EVERY = 30.0  # seconds between two log lines with the same reason
 
 
@@ -113,8 +111,3 @@ class SinkWait:
             self._vitals.note(health=LOST, session_failure=True)
         if self._settings.exit_on_loss:
             raise error
-
-
-def retry_delays(settings: WatcherSettings) -> Iterator[float]:
-    """The pauses between two attempts, with full jitter."""
-    return full_jitter(RETRY_BASE, settings.retry_max / 1000)

@@ -14,7 +14,7 @@ Rule 2: another process may receive under the same name (a supervisor started tw
         broker reports one count of all, from which our own connection is subtracted.
 Rule 3: nothing is unsubscribed before the broker counts us. A supervisor that has subscribed
         but not yet connected cannot be told from a stale one. If it was taken for a stale one,
-        it subscribes again when its connection has held. The intake ignores tickets of agents
+        it subscribes again when its connection has held. The receiver ignores tickets of agents
         that are not ours.
 Rule 4: a refusal concerns one agent. It is tried again, and the others go on.
 Rule 5: agents that another run subscribed are subscribed again, once, so that the broker
@@ -26,16 +26,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Callable, NamedTuple
 
-from bridge.backoff import full_jitter
 from bridge.client.broker import BrokerClient
 from bridge.client.broker_requests import Json
 from bridge.errors import BrokerUnreachable, PeerError, Refused
 from bridge.settings import WatcherSettings
 from bridge.tasks import within
-from bridge.watcher.backfill import Arrivals
+from bridge.watcher.delays import reconnect_delays
+from bridge.watcher.recipient import Recipient
 from bridge.watcher.tiers import Tier
 from bridge.watcher.transport.base import UNFIT_STATUSES
 
@@ -53,14 +53,14 @@ class _Listed(NamedTuple):
 class Subscription:
     """Made inside a running loop. `recipients` are our agents.
 
-    `cursor` and `receiving` return the intake's values.
+    `cursor` and `receiving` return the receiver's values.
     """
 
     def __init__(
         self,
         name: str,
         client: BrokerClient,
-        recipients: Mapping[str, Arrivals],
+        recipients: Mapping[str, Recipient],
         settings: WatcherSettings,
         cursor: Callable[[], int],
         receiving: Callable[[], Tier | None],
@@ -72,7 +72,7 @@ class Subscription:
         self._settings = settings
         self._cursor = cursor
         self._receiving = receiving
-        self._joined: dict[str, Arrivals] = {}
+        self._joined: dict[str, Recipient] = {}
         self._dropped: set[str] = set()  # joined earlier, and no longer wanted
         self._turn = asyncio.Lock()
         self._has_company = False
@@ -93,7 +93,7 @@ class Subscription:
 
     async def keep(self) -> None:
         """Follow the changes of `recipients` without end."""
-        delays = self._new_delays()
+        delays = reconnect_delays(self._settings)
         while True:
             await self._wait_change()
             try:
@@ -102,7 +102,7 @@ class Subscription:
                 log.info("subscriptions not settled subscriber=%s reason=%s", self._name, error)
                 is_settled = False
             if is_settled:
-                delays = self._new_delays()
+                delays = reconnect_delays(self._settings)
             else:
                 await asyncio.sleep(next(delays))
                 self.changed.set()
@@ -137,8 +137,8 @@ class Subscription:
                 listed.own,
                 [
                     agent
-                    for agent, arrivals in self._recipients.items()
-                    if agent not in listed.agents or self._joined.get(agent) is not arrivals
+                    for agent, recipient in self._recipients.items()
+                    if agent not in listed.agents or self._joined.get(agent) is not recipient
                 ],
             )
             done += await self._each(
@@ -223,11 +223,11 @@ class Subscription:
                     "the broker has no subscriptions: its agents are polled one by one agent=%s",
                     agent,
                 )
-        arrivals = self._recipients.get(agent)
-        if arrivals is not None:
-            self._joined[agent] = arrivals
+        recipient = self._recipients.get(agent)
+        if recipient is not None:
+            self._joined[agent] = recipient
             if self._cursor():
-                arrivals.fall_behind()
+                recipient.fall_behind()
         return True
 
     async def _own(self, agent: str, is_own: bool) -> bool:
@@ -249,8 +249,3 @@ class Subscription:
             )
         self._has_company = has_company
         return has_company
-
-    def _new_delays(self) -> Iterator[float]:
-        return full_jitter(
-            self._settings.reconnect_base / 1000, self._settings.reconnect_max / 1000
-        )

@@ -1,6 +1,6 @@
 """`supervise`: many agents on one connection. Each agent has its own tasks, and its own failures.
 
-    intake         one stream (or long-poll, or poll) for all      ends only by a fault of our own
+    receiver       one stream (or long-poll, or poll) for all      ends only by a fault of our own
     subscription   subscribes our agents at the broker             ends only by a fault of our own
     members        one task for each agent                         never end the others
     stop           waits for stop()                                ends first in the normal case
@@ -17,20 +17,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
 from functools import partial
 from typing import Callable
 
-from bridge.backoff import full_jitter
 from bridge.client.broker import BrokerClient
 from bridge.errors import BridgeError
 from bridge.settings import WatcherSettings
 from bridge.tasks import run_together, stop_all
-from bridge.watcher.agent_tasks import AgentWatch
-from bridge.watcher.backfill import Arrivals
+from bridge.watcher.agent_tasks import AgentTasks
+from bridge.watcher.delays import reconnect_delays
 from bridge.watcher.discovery.merge import Assignment, Roster
 from bridge.watcher.lease import watcher_name
 from bridge.watcher.receiver import Receiver
+from bridge.watcher.recipient import Recipient
 from bridge.watcher.sinks.base import Sink
 from bridge.watcher.subscription import Subscription
 from bridge.watcher.transport import SubscriberFeed
@@ -42,9 +41,9 @@ MakeSink = Callable[[Assignment], Sink]
 class Member:
     """One served agent."""
 
-    def __init__(self, assignment: Assignment, watch: AgentWatch) -> None:
+    def __init__(self, assignment: Assignment, tasks: AgentTasks) -> None:
         self.assignment = assignment
-        self.watch = watch
+        self.tasks = tasks
         self.moved = asyncio.Event()
         self.crashes = 0
         self.task: asyncio.Future[None] | None = None
@@ -70,17 +69,17 @@ class Supervisor:
         self._members: dict[str, Member] = {}
         # Tasks of dismissed members that still finish a delivery.
         self._leaving: dict[str, set[asyncio.Future[None]]] = {}
-        self._recipients: dict[str, Arrivals] = {}
+        self._recipients: dict[str, Recipient] = {}
         self._subscription = Subscription(
             name,
             client,
             self._recipients,
             settings,
-            lambda: self._intake.cursor,
-            lambda: self._intake.receiving,
+            lambda: self._receiver.cursor,
+            lambda: self._receiver.receiving,
         )
         feed = SubscriberFeed(client, name, lambda: self._recipients)
-        self._intake = Receiver(
+        self._receiver = Receiver(
             feed, self._recipients, settings, self._subscription.before_open, self._opened
         )
         self.on_open: Callable[[], None] = lambda: None  # called with each new connection
@@ -100,7 +99,7 @@ class Supervisor:
         try:
             await run_together(
                 stop=self._wait_stop(),
-                intake=self._intake.run(),
+                receiver=self._receiver.run(),
                 subscription=self._subscription.keep(),
                 fatal=self._wait_fatal(),
             )
@@ -154,20 +153,20 @@ class Supervisor:
 
     def _engage(self, assignment: Assignment) -> None:
         agent = assignment.agent
-        watch = AgentWatch(
+        tasks = AgentTasks(
             agent,
             self._client,
             self._settings,
             self._watcher,
-            self._intake.tier,
+            self._receiver.tier,
             lambda: 1 / max(1, len(self._members)),
         )
-        member = self._members[agent] = Member(assignment, watch)
+        member = self._members[agent] = Member(assignment, tasks)
         if self._is_running:
             # Waiting tickets go before new ones, which may arrive at once if an earlier run has
             # subscribed this agent.
-            watch.arrivals.fall_behind()
-        self._recipients[agent] = watch.arrivals
+            tasks.recipient.fall_behind()
+        self._recipients[agent] = tasks.recipient
         member.task = asyncio.ensure_future(self._attend(member))
         self._subscription.changed.set()
 
@@ -192,16 +191,16 @@ class Supervisor:
         if before:
             # An earlier member of this agent finishes a delivery. Its claims have our name too.
             await asyncio.wait(set(before))
-        delays, clock = self._new_delays(), asyncio.get_running_loop().time
+        delays, clock = reconnect_delays(self._settings), asyncio.get_running_loop().time
         while True:
             member.moved.clear()
             began = clock()
             try:
                 await run_together(
-                    life=member.watch.run(self._make_sink(member.assignment)),
+                    life=member.tasks.run(self._make_sink(member.assignment)),
                     moved=_wait(member.moved),
                 )
-                delays = self._new_delays()
+                delays = reconnect_delays(self._settings)
                 continue
             except BrokenPipeError as error:  # all agents share stdout
                 if not self._fatal.done():
@@ -221,7 +220,7 @@ class Supervisor:
                     "agent crashed agent=%s crashes=%d", member.assignment.agent, member.crashes
                 )
             if clock() - began >= self._settings.tier_holds / 1000:
-                delays = self._new_delays()
+                delays = reconnect_delays(self._settings)
             await asyncio.sleep(next(delays))
 
     async def _wait_stop(self) -> None:
@@ -230,11 +229,6 @@ class Supervisor:
 
     async def _wait_fatal(self) -> None:
         await self._fatal
-
-    def _new_delays(self) -> Iterator[float]:
-        return full_jitter(
-            self._settings.reconnect_base / 1000, self._settings.reconnect_max / 1000
-        )
 
 
 async def _wait(event: asyncio.Event) -> None:

@@ -34,7 +34,7 @@ sys.path[:1] = [str(TESTS), str(TESTS.parent), str(TESTS / "tmux")]
 from panes import PaneHandle, Server  # noqa: E402
 
 from bridge.settings import TmuxSettings  # noqa: E402
-from bridge.tmux.control_mode.batching import ControlClient  # noqa: E402
+from bridge.tmux.control_mode.client import ControlClient  # noqa: E402
 from bridge.tmux.injection.injector import Injector  # noqa: E402
 from bridge.tmux.readiness.tty_events import Activity  # noqa: E402
 

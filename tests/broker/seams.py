@@ -24,9 +24,9 @@ from bridge.broker.journal.base import (
     ChangeRow,
     Commit,
     Commits,
-    Kept,
     Proposal,
     Record,
+    StoreContents,
     SubscriptionRow,
 )
 from bridge.broker.live_event import LiveEvent
@@ -187,8 +187,8 @@ class ScriptedJournal:
     def read_before(self, seq: int) -> None:
         return None
 
-    def load(self, wall_ms: int, now: float) -> Kept:
-        return Kept()
+    def load(self, wall_ms: int, now: float) -> StoreContents:
+        return StoreContents()
 
     def commits(self) -> Commits:
         return Commits()

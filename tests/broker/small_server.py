@@ -44,9 +44,9 @@ def make_services(loop, journal=None, **settings: Any) -> Services:
         Bounds(rules.queue_max, rules.pending_bytes, rules.finished_max),
     )
     watchers = Watchers(clock, rules.watcher_grace / 1000, rules.agents_max)
-    registry = Registry(journal, hub, metrics.reported, rules.agents_max, watchers)
+    registry = Registry(journal, hub, metrics.watcher_series, rules.agents_max, watchers)
     subscriptions = Subscriptions(journal, ledger, hub.polls, rules.agents_max, rules.supervise_max)
-    rows = AgentOverview(registry, hub, clock)
+    overview = AgentOverview(registry, hub, clock)
     services = Services(
         rules,
         clock,
@@ -57,8 +57,8 @@ def make_services(loop, journal=None, **settings: Any) -> Services:
         subscriptions,
         SendLimits(rules.rate_limit),
         metrics,
-        rows,
-        Events(metrics, rows),
+        overview,
+        Events(metrics, overview),
         clock.monotonic(),
         watchers,
     )

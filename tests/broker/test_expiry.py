@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from virtual_clock import run
 
 from bridge.broker.expiry import LOOK_AGAIN, RUN_MAX, STRAY_GRACE
-from bridge.broker.journal.base import Kept
+from bridge.broker.journal.base import StoreContents
 from bridge.broker.ledger import NewTicket
 from bridge.broker.transitions import acknowledged, claimed
 from bridge.errors import StoreBusy
@@ -117,7 +117,7 @@ def test_after_a_start_a_stray_ticket_waits_for_its_watcher():
         services = make_services(loop, stray_ttl=2 * int(STRAY_GRACE))
         old = make_entry(1, "lcuy")
         old.is_stray, old.accepted_at = True, loop.time() - 10 * STRAY_GRACE
-        services.ledger.load(Kept(1, [old]))
+        services.ledger.load(StoreContents(1, [old]))
         await asyncio.sleep(STRAY_GRACE - 1)
         assert not services.journal.unwritten
         await asyncio.sleep(2)

@@ -16,7 +16,7 @@ from bridge.broker.metrics.exposition import (
     histogram,
     plain,
 )
-from bridge.broker.metrics.histogram import LATENCY_BOUNDS, Distribution
+from bridge.broker.metrics.histogram import LATENCY_BOUNDS, Histogram
 
 ALL = [each for each in vars(definitions).values() if isinstance(each, Family)]
 texts = st.text(st.characters(blacklist_categories=["Cs"]), max_size=20)
@@ -51,7 +51,7 @@ def test_an_exposition_reads_back(groups):
     values=st.lists(st.floats(0, 1e6) | st.sampled_from(LATENCY_BOUNDS), max_size=40), shown=bounds
 )
 def test_a_histogram_bucket_counts_values_up_to_its_bound(values, shown):
-    family, counted = Family("some_seconds", HISTOGRAM, "Help."), Distribution()
+    family, counted = Family("some_seconds", HISTOGRAM, "Help."), Histogram()
     for value in values:
         counted.observe(value)
     exposed = exposition(family, histogram(counted, shown, ("hop", "a")))

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.broker.metrics.watcher_reports import Reported
+from bridge.broker.metrics.watcher_series import WatcherSeries
 from bridge.broker.registry import POLL_WINDOW, REPORTS_MAX, Registry
+from bridge.broker.watcher_report import NO_REPORT, WatcherReport
 from bridge.errors import StoreBusy
 from bridge.ticket import Agent
 from broker.seams import BoundedOutbox, PacedHub, ScriptedJournal
@@ -22,7 +23,7 @@ NAMES = ["ann", "bob"]
 
 
 def make_registry(size, hub=None, watchers=None, journal=None) -> Registry:
-    return Registry(journal, hub or PacedHub(), Reported(10), size, watchers)
+    return Registry(journal, hub or PacedHub(), WatcherSeries(10), size, watchers)
 
 
 @given(
@@ -141,10 +142,12 @@ def test_reading_reports_evicts_no_agent():
     """/metrics reads the report of every registered agent."""
     registry = make_registry(3)
     for name in ("a", "b", "c"):
-        registry.take_report(name, "", {"queued": 1})
+        registry.take_report(name, "", WatcherReport(numbers={"queued": 1}))
     for name in ("x", "y", "z", "a"):
         registry.report(name)
-    assert [registry.report(name) for name in ("a", "b", "c", "x")] == [{"queued": 1}] * 3 + [{}]
+    assert [registry.report(name) for name in ("a", "b", "c", "x")] == [
+        WatcherReport(numbers={"queued": 1})
+    ] * 3 + [NO_REPORT]
     assert not registry.is_known("x")
 
 
@@ -152,29 +155,31 @@ def test_the_latest_report_of_a_present_watcher_is_used():
     here = {"a"}
     registry = make_registry(3, watchers=types.SimpleNamespace(is_here=here.__contains__))
     for watcher in ("a", "b"):
-        registry.take_report("ann", watcher, {"session": watcher})
-    assert registry.report("ann") == {"session": "a"}
+        registry.take_report("ann", watcher, WatcherReport(session=watcher))
+    assert registry.report("ann") == WatcherReport(session="a")
     here.add("b")
-    assert registry.report("ann") == {"session": "b"}, "the latest of two present watchers"
-    registry.take_report("ann", "a", {"session": "again"})
-    assert registry.report("ann") == {"session": "again"}
+    assert registry.report("ann") == WatcherReport(session="b"), (
+        "the latest of two present watchers"
+    )
+    registry.take_report("ann", "a", WatcherReport(session="again"))
+    assert registry.report("ann") == WatcherReport(session="again")
     here.clear()
-    assert registry.report("ann") == {"session": "again"}, "no watcher is present"
-    registry.take_report("ann", "", {"session": "an older watcher's"})
+    assert registry.report("ann") == WatcherReport(session="again"), "no watcher is present"
+    registry.take_report("ann", "", WatcherReport(session="an older watcher's"))
     registry.drop_reports("b")
-    assert registry.report("ann") == {"session": "an older watcher's"}
+    assert registry.report("ann") == WatcherReport(session="an older watcher's")
     for watcher in ("", "a"):
         registry.drop_reports(watcher)
-    assert registry.report("ann") == {"session": "again"}, "the last report is kept"
+    assert registry.report("ann") == WatcherReport(session="again"), "the last report is kept"
 
 
 def test_reports_of_one_agent_are_bounded():
     registry = make_registry(3)
     for number in range(100):
-        registry.take_report("ann", f"w{number}", {"queued": number})
-    assert len(registry.presence("ann").reports) == REPORTS_MAX and registry.report("ann") == {
-        "queued": 99
-    }
+        registry.take_report("ann", f"w{number}", WatcherReport(numbers={"queued": number}))
+    assert len(registry.presence("ann").reports) == REPORTS_MAX and registry.report(
+        "ann"
+    ) == WatcherReport(numbers={"queued": 99})
 
 
 def test_names_that_are_only_sent_to_evict_no_agent():

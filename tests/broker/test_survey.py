@@ -8,6 +8,7 @@ from virtual_clock import run
 from bridge.broker.call import Call
 from bridge.broker.handlers import pages, scrape
 from bridge.broker.survey import PART_NAMES, count_tiers, find_waiting, sum_reports
+from bridge.broker.watcher_report import WatcherReport
 from bridge.ticket import Agent
 from bridge.wire.request import Limits, RequestParser
 from broker.seams import make_entry
@@ -40,8 +41,8 @@ def test_every_name_is_counted_in_parts():
             registry.registered(Agent(name), 1)
             registry.presence(name).heartbeat_at = loop.time() if number else loop.time() - 1000
             registry.presence(name).polled_at = loop.time() if number % 2 else loop.time() - 1000
-            registry.take_report(name, "", {"queued": 2})
-            services.metrics.reported.take(name, {"queued": 2})
+            registry.take_report(name, "", WatcherReport(numbers={"queued": 2}))
+            services.metrics.watcher_series.take(name, {"queued": 2})
             entry = make_entry(NAMES - number, name)
             services.hub.hold(entry)
             services.hub.publish([entry])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.broker.metrics.histogram import LATENCY_BOUNDS as BOUNDS
-from bridge.broker.metrics.histogram import Distribution
+from bridge.broker.metrics.histogram import Histogram
 from bridge.broker.metrics.timeline import (
     DELIVERY_TIME,
     HOPS,
@@ -39,7 +39,7 @@ def bin_of(seconds: float) -> tuple[float, float]:
 
 @given(st.lists(latencies, min_size=1, max_size=50), shares)
 def test_a_quantile_lies_in_the_bin_of_the_exact_one(samples, share):
-    found = Distribution()
+    found = Histogram()
     for each in samples:
         found.observe(each)
     true = sorted(samples)[math.ceil(share * len(samples)) - 1]
@@ -51,7 +51,7 @@ def test_a_quantile_lies_in_the_bin_of_the_exact_one(samples, share):
 
 
 def test_without_samples_there_is_no_quantile():
-    assert Distribution().quantile(0.5) is None
+    assert Histogram().quantile(0.5) is None
 
 
 @given(happenings, st.integers(0, 10**6).map(float))  # sums that a float holds exactly

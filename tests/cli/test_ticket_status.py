@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from bridge.cli.commands.why import tell
+from bridge.cli.commands.why import describe_ticket
 from bridge.cli.safe_text import one_line
-from bridge.cli.ticket_status import Before, Facts, Moment, stand
+from bridge.cli.ticket_status import Before, Facts, Moment, find_status
 from bridge.client.observation import AgentView, WaitingReason
 from bridge.self_command import own_words
 from bridge.ticket import Ticket
@@ -257,13 +257,15 @@ def here(**fields) -> AgentView:
     ],
 )
 def test_state_and_text(given, state, text):
-    standing = stand(given, NOW)
-    assert (standing.state, standing.text) == (state, text)
+    found = find_status(given, NOW)
+    assert (found.state, found.text) == (state, text)
 
 
 def test_the_suggested_command():
-    assert stand(facts(STREAMED, agent=HERE), NOW).mend == own_words() + " explain 'dev lucy' 0"
-    assert stand(facts(), NOW).mend == own_words() + " watch lucy SESSION PANE"
+    assert (
+        find_status(facts(STREAMED, agent=HERE), NOW).mend == own_words() + " explain 'dev lucy' 0"
+    )
+    assert find_status(facts(), NOW).mend == own_words() + " watch lucy SESSION PANE"
 
 
 def test_the_lines_have_the_steps_and_no_evidence_twice():
@@ -275,7 +277,7 @@ def test_the_lines_have_the_steps_and_no_evidence_twice():
         moment("acknowledged", 239.9, "w", **evidence),
         status="delivered",
     )
-    told = [text for _, text in tell(given, stand(given, NOW), NOW, 0)]
+    told = [text for _, text in describe_ticket(given, find_status(given, NOW), NOW, 0)]
     assert told == [
         "T9: max > lucy",
         "do it",
@@ -295,7 +297,7 @@ def test_the_stage_shown_names_the_terminal():
         Moment("shown", at(8), "", "?"),
         agent=here(),
     )
-    told = [text for _, text in tell(given, stand(given, NOW), NOW, 0)]
+    told = [text for _, text in describe_ticket(given, find_status(given, NOW), NOW, 0)]
     assert [line.partition("  ")[2] for line in told[3:6]] == [
         "shown         +4 m 50 s  in pane %3",
         "shown         +1.0 s  on /dev/pts/8",
@@ -309,9 +311,9 @@ def test_evidence_may_be_a_sentence():
         Moment("injected", at(5), "w", "typed by \x1b hand"),
         agent=here(),
     )
-    assert [text for _, text in tell(given, stand(given, NOW), NOW, 0)][4].endswith(
-        "by w  typed by ␛ hand"
-    )
+    assert [text for _, text in describe_ticket(given, find_status(given, NOW), NOW, 0)][
+        4
+    ].endswith("by w  typed by ␛ hand")
 
 
 def test_no_text_can_act_on_a_terminal():
@@ -324,5 +326,5 @@ def test_no_text_can_act_on_a_terminal():
         names=(nasty,),
     )
     for width in (0, 40):
-        for _, text in tell(given, stand(given, NOW), NOW, width):
+        for _, text in describe_ticket(given, find_status(given, NOW), NOW, width):
             assert all(one_line(line) == line for line in text.split("\n"))

@@ -8,7 +8,7 @@ import time
 
 from panes import PATIENCE, Person
 
-from bridge.tmux.control_mode.batching import ControlClient
+from bridge.tmux.control_mode.client import ControlClient
 
 
 @contextlib.asynccontextmanager

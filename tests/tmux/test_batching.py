@@ -1,4 +1,4 @@
-"""Batching of looks into few tmux processes, and the shared list of panes (the census).
+"""Batching of looks into few tmux processes, and the shared list of panes.
 
 Each caller gets its own answer, also when another command of the same batch fails.
 """
@@ -18,7 +18,7 @@ from bridge.errors import PaneLost, TmuxError
 from bridge.tmux.server.batching import LIST_MAX, Gathering
 from bridge.tmux.server.client import Tmux
 from bridge.tmux.server.identity import pick
-from bridge.tmux.server.pane_list import Census
+from bridge.tmux.server.pane_list import PaneList
 
 
 class FakeTmux:
@@ -202,7 +202,7 @@ def test_real_guarded_sequences_share_a_process_and_a_failing_one_fails_alone(se
             assert handle.screen().count(f"x{number}y") == 2, "typed once, echoed once"
 
 
-# The census
+# The shared list of panes
 
 
 def test_one_listing_serves_all_callers_and_a_lost_pane_is_noticed(server):
@@ -212,38 +212,38 @@ def test_one_listing_serves_all_callers_and_a_lost_pane_is_noticed(server):
         tmux = Tmux(socket_name=server.name)
         asked = []
         ask, tmux.query = (tmux.query, lambda *argv: asked.append(argv[0]) or ask(*argv))
-        census = Census(tmux, fresh=1000.0)
-        listings = await asyncio.gather(*(census.recent() for _ in handles))
+        pane_list = PaneList(tmux, fresh=1000.0)
+        listings = await asyncio.gather(*(pane_list.recent() for _ in handles))
         panes = [
             pick(listing, handle.session, "0").pane for listing, handle in zip(listings, handles)
         ]
         assert [pane.pane_id for pane in panes] == [
             handle.id for handle in handles
         ] and asked.count("list-panes") == 1
-        await asyncio.gather(*map(census.confirm, panes))
+        await asyncio.gather(*map(pane_list.confirm, panes))
         assert asked.count("list-panes") == 1
         server("kill-session", "-t", f"={handles[0].session}")
-        await census.confirm(panes[0])
-        census.forget()
+        await pane_list.confirm(panes[0])
+        pane_list.forget()
         with pytest.raises(PaneLost):
-            await census.confirm(panes[0])
-        await census.confirm(panes[1])
+            await pane_list.confirm(panes[0])
+        await pane_list.confirm(panes[1])
         assert asked.count("list-panes") == 2
-        assert pick(await census.recent(), "", handles[2].id).pane.session == handles[2].session
+        assert pick(await pane_list.recent(), "", handles[2].id).pane.session == handles[2].session
         with pytest.raises(PaneLost):
-            pick(await census.recent(), "", "0")
-        await census.aclose()
+            pick(await pane_list.recent(), "", "0")
+        await pane_list.aclose()
 
     run(scenario())
 
 
 def test_a_missing_server_raises_pane_lost_each_time():
     async def scenario():
-        census = Census(Tmux(socket_name="bridge-test-no-such-server"))
+        pane_list = PaneList(Tmux(socket_name="bridge-test-no-such-server"))
         for _ in range(2):
             with pytest.raises(PaneLost):
-                await census.listing(10.0)
-        await census.aclose()
+                await pane_list.listing(10.0)
+        await pane_list.aclose()
 
     run(scenario())
 
@@ -254,14 +254,14 @@ def test_a_cancelled_caller_leaves_no_unretrieved_exception_when_the_census_fail
         asyncio.get_running_loop().set_exception_handler(
             lambda loop, context: troubles.append(context["message"])
         )
-        census = Census(Tmux(socket_name="bridge-test-no-such-server"))
-        asking = asyncio.ensure_future(census.listing(0.0))
+        pane_list = PaneList(Tmux(socket_name="bridge-test-no-such-server"))
+        asking = asyncio.ensure_future(pane_list.listing(0.0))
         await asyncio.sleep(0)  # start the listing
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
         await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
-        del census, asking
+        del pane_list, asking
         gc.collect()
         await asyncio.sleep(0)
         assert troubles == []

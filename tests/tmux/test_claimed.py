@@ -41,13 +41,13 @@ def test_the_claim_is_checked_after_the_last_look(server):
 
     async def scenario():
         injector = pane.injector()
-        look = injector._lookout.observe
+        look = injector._observer.observe
 
         async def counted():
             looks.append("look")
             return await look()
 
-        injector._lookout.observe = counted
+        injector._observer.observe = counted
         await injector.wait_ready()
         with pytest.raises(PaneNotReady, match="claim ran out"):
             await injector.inject(ticket(), lambda: looks.append("asked") or 0.0)

@@ -13,8 +13,9 @@ from controlling import client_of, connect, controls, wait_until
 from panes import PATIENCE, Person, run, tmux_version
 
 from bridge.errors import ControlBroken, TmuxError
-from bridge.tmux.control_mode import batching, session_choice
-from bridge.tmux.control_mode.batching import ControlClient
+from bridge.tmux.control_mode import client as control_client
+from bridge.tmux.control_mode import session_choice
+from bridge.tmux.control_mode.client import ControlClient
 
 pytestmark = pytest.mark.skipif(
     tmux_version() < session_choice.VERSION_MIN,
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_the_client_survives_a_rename_and_a_killed_session(own, monkeypatch):
-    monkeypatch.setattr(batching, "BACKOFF_BASE", 0.01)
+    monkeypatch.setattr(control_client, "BACKOFF_BASE", 0.01)
     one, two = own.open("sleep 60"), own.open("sleep 60")
 
     async def scenario():
@@ -49,8 +50,8 @@ async def reconnect(client: ControlClient) -> None:
 
 
 def test_the_client_survives_a_restart_of_the_server(own, monkeypatch):
-    monkeypatch.setattr(batching, "BACKOFF_BASE", 0.01)
-    monkeypatch.setattr(batching, "RECHECK", 0.05)
+    monkeypatch.setattr(control_client, "BACKOFF_BASE", 0.01)
+    monkeypatch.setattr(control_client, "RECHECK", 0.05)
     own.open("sleep 60")
 
     async def scenario():
@@ -69,7 +70,7 @@ def test_the_client_survives_a_restart_of_the_server(own, monkeypatch):
 
 
 def test_the_client_comes_back_after_a_person_detached_it(own, monkeypatch):
-    monkeypatch.setattr(batching, "BACKOFF_BASE", 0.01)
+    monkeypatch.setattr(control_client, "BACKOFF_BASE", 0.01)
     own.open("sleep 60")
 
     async def scenario():

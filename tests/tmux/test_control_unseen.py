@@ -16,7 +16,8 @@ from controlling import client_of, connect_behind, controls, wait_until
 from panes import PATIENCE, Person, run, tmux_version, until
 
 from bridge.errors import TmuxError
-from bridge.tmux.control_mode import attachment, batching, session_choice
+from bridge.tmux.control_mode import attachment, session_choice
+from bridge.tmux.control_mode import client as control_client
 
 pytestmark = pytest.mark.skipif(
     tmux_version() < session_choice.VERSION_MIN,
@@ -141,9 +142,9 @@ def test_a_client_does_not_wait_at_the_gate_for_ever(own, monkeypatch):
 
 
 def test_the_client_survives_a_server_that_ends_while_it_waits_at_the_gate(own, monkeypatch):
-    monkeypatch.setattr(batching, "BACKOFF_BASE", 0.01)
-    monkeypatch.setattr(batching, "RECHECK", 0.05)
-    monkeypatch.setattr(batching, "TYPED_STEP", 0.05)
+    monkeypatch.setattr(control_client, "BACKOFF_BASE", 0.01)
+    monkeypatch.setattr(control_client, "RECHECK", 0.05)
+    monkeypatch.setattr(control_client, "TYPED_STEP", 0.05)
     person = Person(own.open("sleep 60"))
 
     async def scenario():

@@ -18,7 +18,7 @@ from bridge.tmux.injection.conditional import DONE, NOT_DONE, Guard
 from bridge.tmux.injection.injector import Injector
 from bridge.tmux.injection.tenancy import PaneTurns, Tenancy
 from bridge.tmux.server.client import Tmux
-from bridge.tmux.server.pane_list import Census
+from bridge.tmux.server.pane_list import PaneList
 from bridge.tmux.server.paste_buffers import sweep
 
 READS = {
@@ -95,13 +95,13 @@ def test_a_delivery_uses_the_method_that_fits(server, program):
     tmux = Recorder(server.name)
 
     async def scenario():
-        census = Census(tmux)
-        tenancy = Tenancy("lucy", tmux, census, PaneTurns())
-        injector = Injector(tmux, pane.session, "0", QUICK, pane.form, census=tenancy)
+        pane_list = PaneList(tmux)
+        tenancy = Tenancy("lucy", tmux, pane_list, PaneTurns())
+        injector = Injector(tmux, pane.session, "0", QUICK, pane.form, pane_list=tenancy)
         await deliver(injector, ticket())
         await deliver(injector, ticket("日本 " * 2000, "T-2"))  # through stdin, to an agent
         await tenancy.leave()
-        await census.aclose()
+        await pane_list.aclose()
 
     run(scenario())
     tmux.check("query", "run", "run_guarded")

@@ -166,7 +166,7 @@ def test_a_second_window_is_logged_once(own, caplog):
         injector = pane.injector()
         await injector.check()
         bash(own, "new-window", "-d", "-t", f"={pane.session}:")
-        injector._lookout._census.forget()
+        injector._observer._pane_list.forget()
         for _ in range(3):
             await injector.check()
         return await deliver(injector, ticket(ticket_id="T-1"))

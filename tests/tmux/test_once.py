@@ -16,7 +16,7 @@ from bridge.tmux.injection.injector import Injector
 from bridge.tmux.injection.pane_marks import RING, read_mark
 from bridge.tmux.injection.tenancy import Tenancy
 from bridge.tmux.server.client import Tmux
-from bridge.tmux.server.pane_list import Census
+from bridge.tmux.server.pane_list import PaneList
 
 
 class Crash(BaseException):
@@ -128,9 +128,9 @@ def test_the_mark_of_an_unconfirmed_ticket_is_kept_while_others_pass(server):
 
     async def scenario():
         tmux = Tmux(socket_name=server.name)
-        tenancy = Tenancy("lucy", tmux, Census(tmux))
+        tenancy = Tenancy("lucy", tmux, PaneList(tmux))
         tenancy.hold(lambda: ["T-1"])
-        injector = Injector(tmux, pane.session, "0", QUICK, "agent", census=tenancy)
+        injector = Injector(tmux, pane.session, "0", QUICK, "agent", pane_list=tenancy)
         with pytest.raises(Crash):
             await deliver(pane.injector(tmux=crashing(server, "if-shell", True)), ticket())
         pane.wait_shown("hello from a peer")

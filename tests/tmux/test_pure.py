@@ -1,4 +1,4 @@
-"""Laws of small pure modules: sanitise, forms, marks, guard, state, draft, memory."""
+"""Laws of small pure modules: sanitise, forms, marks, guard, state, draft, history."""
 
 from __future__ import annotations
 
@@ -290,12 +290,12 @@ def shell_state(left, busy=False, **fields):
     ],
 )
 def test_a_prompt_is_learned_from_the_ends_of_two_commands(first, second, idle, learned):
-    memory, now = ScreenHistory(), 0.0
+    history, now = ScreenHistory(), 0.0
     for left in (first, second):
         for state in (shell_state("", busy=True), shell_state(left), shell_state(left)):
             now += 0.5
-            memory.see(replace(state, human_idle=idle), True, now, now)
-    assert (second in memory.learned().prompts) is learned
+            history.add_look(replace(state, human_idle=idle), True, now, now)
+    assert (second in history.learned().prompts) is learned
 
 
 @pytest.mark.parametrize("typed, learned", [(9.0, True), (11.0, False)], ids=["before", "since"])
@@ -304,16 +304,16 @@ def test_words_that_a_person_typed_after_our_command_are_not_a_prompt(typed, lea
 
     A person's draft stood on the line by then, and was learned as a prompt.
     """
-    memory = ScreenHistory()
-    memory.see(shell_state("dev$ "), True, 9.5, 9.5)
-    memory.note_ran(10.0)
+    history = ScreenHistory()
+    history.add_look(shell_state("dev$ "), True, 9.5, 9.5)
+    history.note_ran(10.0)
     for now in (13.0, 13.5):
-        memory.see(replace(shell_state("wwwww-"), human_idle=now - typed), True, now, now)
-    assert (memory.learned().prompts == ("wwwww-",)) is learned
+        history.add_look(replace(shell_state("wwwww-"), human_idle=now - typed), True, now, now)
+    assert (history.learned().prompts == ("wwwww-",)) is learned
 
 
 def test_a_prompt_that_was_not_still_is_not_learned():
-    memory = ScreenHistory()
+    history = ScreenHistory()
     for now, state in enumerate(
         [
             shell_state("", busy=True),
@@ -322,8 +322,8 @@ def test_a_prompt_that_was_not_still_is_not_learned():
             shell_state("abc$ "),
         ]
     ):
-        memory.see(state, True, now * 0.1, now * 0.1)
-    assert memory.learned().prompts == ()
+        history.add_look(state, True, now * 0.1, now * 0.1)
+    assert history.learned().prompts == ()
 
 
 def test_the_last_key_of_an_attached_person_is_found():
@@ -337,10 +337,10 @@ def test_the_last_key_of_an_attached_person_is_found():
 
 def test_a_screen_counts_as_still_only_between_the_first_answer_and_the_next_request():
     """A look shows some moment between its request and its answer, but not which one."""
-    memory, state = ScreenHistory(), PaneState("", 1, "%0", 2)
-    memory.see(state, True, asked=1.0, now=5.0)
-    assert memory.still == 0
-    memory.see(state, True, asked=4.0, now=6.0)
-    assert memory.still == 0
-    memory.see(state, True, asked=5.25, now=9.0)
-    assert memory.still == 0.25
+    history, state = ScreenHistory(), PaneState("", 1, "%0", 2)
+    history.add_look(state, True, asked=1.0, now=5.0)
+    assert history.still == 0
+    history.add_look(state, True, asked=4.0, now=6.0)
+    assert history.still == 0
+    history.add_look(state, True, asked=5.25, now=9.0)
+    assert history.still == 0.25

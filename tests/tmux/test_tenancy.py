@@ -17,7 +17,7 @@ from bridge.tmux.injection.tenancy import OPTION, PaneTurns, Tenancy, Tenant, re
 from bridge.tmux.readiness.terminal import is_alive, process_name
 from bridge.tmux.server.client import Tmux
 from bridge.tmux.server.pane import resolve
-from bridge.tmux.server.pane_list import Census
+from bridge.tmux.server.pane_list import PaneList
 
 AGENTS = st.text(min_size=1, max_size=40).filter(lambda text: text.isprintable())
 OTHERS = st.text(alphabet=st.sampled_from("a=1.0-+ \t#{}'\";,é"), max_size=30)
@@ -50,7 +50,7 @@ def pane(own):
 
 def tenancy(server, agent: str, turns: PaneTurns | None = None) -> Tenancy:
     tmux = Tmux(socket_name=server.name)
-    return Tenancy(agent, tmux, Census(tmux), turns)
+    return Tenancy(agent, tmux, PaneList(tmux), turns)
 
 
 async def found(handle):

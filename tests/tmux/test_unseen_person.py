@@ -122,12 +122,12 @@ def test_a_control_client_that_gets_output_is_a_person_in_every_pane_of_its_sess
 
 def test_without_a_record_of_a_persons_keys_the_line_must_have_been_still():
     state = PaneState("", 1, "%0", 2, rows=("$ ", ""), cursor_x=2, unseen_person=True)
-    memory = ScreenHistory()
+    history = ScreenHistory()
 
     def objection(now, **changed):
         seen = replace(state, **changed)
-        memory.see(seen, True, now, now)
-        return person_objection(sight_of(seen, memory.learned(), Rules(quiet=2.0)))
+        history.add_look(seen, True, now, now)
+        return person_objection(sight_of(seen, history.learned(), Rules(quiet=2.0)))
 
     assert "control client" in objection(1.0)
     assert "for 1.9 s only" in objection(2.9)

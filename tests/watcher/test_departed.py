@@ -145,7 +145,7 @@ def test_a_restarted_broker_learns_again_which_supervisor_subscribed_an_agent(st
             async with supervising(broker.url, Crew(), [theirs], name) as second:
                 await wait_subscribed(broker, name, mine, theirs)
                 await asyncio.get_running_loop().run_in_executor(None, restart)
-                await wait_for(lambda: second._intake.receiving, "the second one's connection")
+                await wait_for(lambda: second._receiver.receiving, "the second one's connection")
                 for _ in range(2000):
                     told = await ask(broker, f"/subscribers/{name}?watcher={second._watcher}")
                     if told["own"] == [theirs]:

@@ -13,7 +13,7 @@ from bridge.ticket import Ticket
 from bridge.tmux.injection.evidence import Evidence
 from bridge.tmux.injection.tenancy import Tenancy
 from bridge.tmux.server.client import Tmux
-from bridge.tmux.server.pane_list import Census
+from bridge.tmux.server.pane_list import PaneList
 from bridge.watcher.sinks.pane import PaneSink
 
 
@@ -30,7 +30,7 @@ class QuickInjector:
 
 async def take(count: int, rate: int) -> list[float]:
     injector = QuickInjector()
-    tenancy = Tenancy("lucy", Tmux(), Census(Tmux()))
+    tenancy = Tenancy("lucy", Tmux(), PaneList(Tmux()))
     sink = PaneSink(
         injector, tenancy, "dev", "0", rate, BrokerClient(ClientSettings()), TmuxSettings()
     )

@@ -218,7 +218,7 @@ def test_on_the_lowest_tier_notes_without_a_change_do_not_delay_the_heartbeat(mo
         ):
             await wait_for(lambda: small.reports, "the first report")
             told = len(small.reports)
-            noting = asyncio.ensure_future(note_for_ever(session._watch.vitals))
+            noting = asyncio.ensure_future(note_for_ever(session._tasks.vitals))
             await wait_for(lambda: len(small.reports) >= told + 3, "heartbeats")
             await stop_all(noting)
 

@@ -33,7 +33,7 @@ def row(session: str, window: int = 0, pane: int = 0, **fields) -> PaneRow:
     return PaneRow(**{**known, **fields}, window_index=window, pane_index=pane, session=session)
 
 
-class FakeCensus:
+class FakePaneList:
     def __init__(self, *rows: PaneRow) -> None:
         self.rows = list(rows)
         self.error: Exception | None = None
@@ -110,12 +110,12 @@ def test_the_registry_returns_agents_with_a_local_session_and_keeps_them_while_i
             return self.agents_now
 
     async def scenario(loop):
-        census, client = FakeCensus(row("here")), Client()
-        source = RegistrySource(client, census, 1.0)
+        pane_list, client = FakePaneList(row("here")), Client()
+        source = RegistrySource(client, pane_list, 1.0)
         assert set(await source.look()) == {"a"}
-        census.rows = [row("there")]
+        pane_list.rows = [row("there")]
         assert set(await source.look()) == {"a", "b"}
-        census.error = PaneLost("no server")
+        pane_list.error = PaneLost("no server")
         assert set(await source.look()) == {"a", "b"}
         client.agents_now = client.agents_now[1:]
         assert set(await source.look()) == {"b"}
@@ -128,7 +128,7 @@ def test_the_registry_returns_agents_with_a_local_session_and_keeps_them_while_i
 
 def test_a_session_name_gives_the_agent_and_its_first_pane():
     async def scenario(loop):
-        census = FakeCensus(
+        pane_list = FakePaneList(
             row("dev-lucy", 1, 2),
             row("dev-lucy", 1, 1),
             row("dev-lucy", 2, 0),
@@ -138,35 +138,35 @@ def test_a_session_name_gives_the_agent_and_its_first_pane():
             row("dev-" + "x" * 200),
             row("dev-a\x7fb"),
         )
-        assert await SessionSource("dev-*", census, 1.0, 60.0).look() == {
+        assert await SessionSource("dev-*", pane_list, 1.0, 60.0).look() == {
             "lucy": Assignment("lucy", "dev-lucy", "1.1"),
             "ö ü": Assignment("ö ü", "dev-ö ü", "0.0"),
         }
-        assert set(await SessionSource("d*y", census, 1.0, 60.0).look()) == {"ev-luc"}
+        assert set(await SessionSource("d*y", pane_list, 1.0, 60.0).look()) == {"ev-luc"}
 
     run(scenario)
 
 
 def test_an_agent_keeps_its_pane_and_never_gets_the_one_beside_it():
     async def scenario(loop):
-        census = FakeCensus(row("dev-a", 1, 0, pane_id="%5"), row("dev-a", 2, 0, pane_id="%6"))
-        source = SessionSource("dev-*", census, 1.0, 60.0)
+        pane_list = FakePaneList(row("dev-a", 1, 0, pane_id="%5"), row("dev-a", 2, 0, pane_id="%6"))
+        source = SessionSource("dev-*", pane_list, 1.0, 60.0)
 
         async def place() -> str:
             return (await source.look())["a"].pane
 
         assert await place() == "1.0"
-        census.rows = [
+        pane_list.rows = [
             row("dev-a", 1, 0, pane_id="%7"),
             row("dev-a", 1, 1, pane_id="%5"),
             row("dev-a", 2, 0, pane_id="%6"),
         ]
         assert await place() == "1.1"  # the same pane %5 has moved
-        census.rows = [row("dev-a", 1, 0, pane_id="%7"), row("dev-a", 2, 0, pane_id="%6")]
+        pane_list.rows = [row("dev-a", 1, 0, pane_id="%7"), row("dev-a", 2, 0, pane_id="%6")]
         assert await place() == "1.1"  # the pane is gone: its place is kept, no other is taken
-        census.rows = [row("dev-a", 3, 0, pane_id="%8", session_id="$9")]
+        pane_list.rows = [row("dev-a", 3, 0, pane_id="%8", session_id="$9")]
         assert await place() == "3.0"  # the session was created again
-        census.rows = [row("dev-a", 0, 0, pane_id="%8", session_id="$9", server_pid=2)]
+        pane_list.rows = [row("dev-a", 0, 0, pane_id="%8", session_id="$9", server_pid=2)]
         assert await place() == "0.0"
 
     run(scenario)
@@ -174,18 +174,18 @@ def test_an_agent_keeps_its_pane_and_never_gets_the_one_beside_it():
 
 def test_an_agent_is_kept_for_a_while_after_its_session_has_gone():
     async def scenario(loop):
-        census = FakeCensus(row("dev-a"), row("dev-b"))
-        source = SessionSource("dev-*", census, 1.0, 60.0)
+        pane_list = FakePaneList(row("dev-a"), row("dev-b"))
+        source = SessionSource("dev-*", pane_list, 1.0, 60.0)
         assert set(await source.look()) == {"a", "b"}
-        census.rows = [row("dev-b")]
+        pane_list.rows = [row("dev-b")]
         await asyncio.sleep(59)
         assert set(await source.look()) == {"a", "b"}
         await asyncio.sleep(2)
         assert set(await source.look()) == {"b"}
-        census.error = PaneLost("no server")
+        pane_list.error = PaneLost("no server")
         await asyncio.sleep(59)
         assert set(await source.look()) == {"b"}
-        census.error = TmuxError("list-panes", "no answer")
+        pane_list.error = TmuxError("list-panes", "no answer")
         with pytest.raises(TmuxError):
             await source.look()
 
@@ -195,7 +195,7 @@ def test_an_agent_is_kept_for_a_while_after_its_session_has_gone():
 @pytest.mark.parametrize("pattern", ["dev", "", "*-*"])
 def test_a_pattern_holds_one_star(pattern):
     with pytest.raises(UsageError):
-        SessionSource(pattern, FakeCensus(), 1.0, 60.0)
+        SessionSource(pattern, FakePaneList(), 1.0, 60.0)
 
 
 # All of them

@@ -201,7 +201,7 @@ def test_a_second_supervisor_does_not_unsubscribe_a_long_poller(served, tier):
             supervisor._client.pending_of = far
             await wait_subscribed(served, name, mine)
             async with supervising(served.url, Crew(), [theirs], name, **tier) as second:
-                await wait_for(lambda: second._intake.receiving, "the second one's connection")
+                await wait_for(lambda: second._receiver.receiving, "the second one's connection")
                 # When a change is visible, the update for the one before is complete.
                 for number in range(3):
                     theirs_now = [theirs, *(f"{theirs}-{other}" for other in range(number))]

@@ -128,7 +128,7 @@ def test_a_ticket_that_a_sink_has_taken_is_not_delivered_again_after_a_crash(ser
                 lambda: len(crew.taken(agent)) == 2 and len(crew.sinks[agent]) == 2, "both"
             )
             await wait_for(
-                lambda: not crashes and not supervisor._members[agent].watch._inbox.room < 256,
+                lambda: not crashes and not supervisor._members[agent].tasks._inbox.room < 256,
                 "the acknowledgements",
             )
         assert crew.taken(agent) == sent and not await ask(

@@ -14,9 +14,9 @@ from urllib.parse import urlencode
 from bridge.broker import body, operations
 from bridge.broker.answers import PART_ROWS, Answer, OnDisk, Response, Steps, json_reply
 from bridge.broker.call import Call
-from bridge.broker.metrics.watcher_reports import number
-from bridge.broker.registry import POLL_WINDOW
+from bridge.broker.registry import POLL_WINDOW, encode_registration
 from bridge.broker.services import Services, query_int
+from bridge.broker.watcher_report import WatcherReport
 from bridge.errors import Reason, RequestError
 from bridge.ticket import Agent, check_id, check_name
 from bridge.timestamp import rfc3339
@@ -27,20 +27,6 @@ REGISTRATION_MAX = 16384  # bytes of one as JSON
 REGISTRATIONS_MAX = 64 << 20  # bytes of memory of all of them: 10,000 of the usual ones take 15 MiB
 # Bytes of one answer of GET /agents. Clients that do not follow Link still see 10,000 usual agents.
 AGENTS_BYTES = 4 << 20
-REPORT_FIELDS = (
-    "tier",
-    "session",
-    "pane",
-    "health",
-    "queued",
-    "reconnects",
-    "sessionFailures",
-    "injectionErrors",
-    "cpuPercent",
-    "memoryBytes",
-)
-# Characters of a report's text that are kept: they stay in memory for each agent.
-REPORT_TEXT_MAX = 256
 DEFAULT_SUBSCRIBER = "default"  # the name of a subscriber that sends none
 
 
@@ -66,49 +52,34 @@ def register(call: Call) -> Answer:
         ),
         last_heartbeat=rfc3339(services.clock.wall_ms()),
     )
-    record = body.encode_text(_record(agent))
+    registration = encode_registration(agent)
     if known is None or agent.metadata != known.metadata:
-        _check_size(services, agent, record)
-    commit = services.registry.propose(agent_id, agent, record, body.weight(record))
+        _check_size(services, agent, registration)
+    commit = services.registry.propose(agent_id, agent, registration, body.weight(registration))
     services.registry.presence(agent_id).heartbeat_at = services.clock.monotonic()
     return OnDisk(json_reply(200, _shown(agent, services)), commit)
 
 
-def _check_size(services: Services, agent: Agent, record: str) -> None:
+def _check_size(services: Services, agent: Agent, registration: str) -> None:
     """All registrations are in memory, and one answer lists them.
 
     Raises RequestError TOO_LARGE or AGENTS_MAX.
     """
-    size = len(record.encode())
+    size = len(registration.encode())
     if size > REGISTRATION_MAX:
         raise RequestError(
             Reason.TOO_LARGE,
             f"the registration of {agent.agent_id!r} is {size} bytes with its merged metadata; "
             f"at most {REGISTRATION_MAX} are kept: leave some out, or unregister it first",
         )
-    if services.registry.weight_with(agent.agent_id, body.weight(record)) > REGISTRATIONS_MAX:
+    if services.registry.weight_with(agent.agent_id, body.weight(registration)) > REGISTRATIONS_MAX:
         raise RequestError(
+            # Room for agents in bytes has the label of room by count: alerts know only that one.
             Reason.AGENTS_MAX,
             f"all registrations together take {REGISTRATIONS_MAX} bytes of memory; "
             "unregister some first",
             retry_after=60,
         )
-
-
-def _record(agent: Agent) -> dict[str, Any]:
-    return {key: value for key, value in agent.to_json("").items() if key != "status"}
-
-
-def restore(services: Services, record: dict[str, Any]) -> None:
-    """Take over an agent from the journal's record."""
-    agent = Agent(
-        record["agentId"],
-        record["type"],
-        record["metadata"],
-        record["heartbeatIntervalMs"],
-        record["lastHeartbeat"],
-    )
-    services.registry.registered(agent, body.weight(body.encode_text(record)))
 
 
 def _shown(agent: Agent, services: Services) -> dict[str, object]:
@@ -187,35 +158,10 @@ def heartbeat(call: Call) -> Answer:
     presence.heartbeat_at = services.clock.monotonic()
     services.watchers.note(watcher, POLL_WINDOW)
     if fields:
-        report = _report(fields)
+        report = WatcherReport.from_json(fields)
         services.registry.take_report(name, watcher, report)
-        services.metrics.reported.take(name, report, watcher)
+        services.metrics.watcher_series.take(name, report.numbers, watcher)
     return json_reply(200, {"status": "ok", "lastHeartbeat": at})
-
-
-def _report(fields: dict[str, Any]) -> dict[str, Any]:
-    """The part of a report that is kept: the known fields, cut to a bound."""
-    texts = {key: _cut(fields[key]) for key in REPORT_FIELDS if isinstance(fields.get(key), str)}
-    found = {key: number(fields, key) for key in REPORT_FIELDS}
-    numbers = {key: value for key, value in found.items() if value is not None}
-    report: dict[str, Any] = {**texts, **numbers}
-    waiting = fields.get("waiting")
-    if (
-        isinstance(waiting, dict)
-        and isinstance(waiting.get("reason"), str)
-        and isinstance(waiting.get("sinceAt"), str)
-    ):
-        ticket_id = waiting.get("ticketId")
-        report["waiting"] = {
-            "ticketId": _cut(ticket_id) if isinstance(ticket_id, str) else None,
-            "reason": _cut(waiting["reason"]),
-            "sinceAt": _cut(waiting["sinceAt"]),
-        }
-    return report
-
-
-def _cut(said: Any) -> Any:
-    return said[:REPORT_TEXT_MAX] if isinstance(said, str) else said
 
 
 def watcher_in(fields: Mapping[str, Any]) -> str:

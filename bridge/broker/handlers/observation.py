@@ -15,7 +15,7 @@ from bridge.broker.answers import ORDINARY, PART_ROWS, Answer, EventStream, Resp
 from bridge.broker.call import Call
 from bridge.broker.events import HOLD, EventReader
 from bridge.broker.handlers.streams import check_streams, heartbeat_as_event
-from bridge.broker.metrics.histogram import Distribution
+from bridge.broker.metrics.histogram import Histogram
 from bridge.broker.metrics.timeline import DELIVERY_TIME, HOPS, STEP_SECONDS
 from bridge.broker.search import Search, SearchBounds, Wanted
 from bridge.broker.services import Services, query_int
@@ -43,7 +43,7 @@ def _overview(services: Services, names: list[str], limit: int) -> Iterator[Resp
     for number, agent_id in enumerate(names[:limit], 1):
         if number % PART_ROWS == 0:
             yield None
-        rows.append(body.encode(services.rows.row(agent_id).to_json()))
+        rows.append(body.encode(services.overview.row(agent_id).to_json()))
     content = {
         "at": rfc3339(services.clock.wall_ms()),
         "version": __version__,
@@ -59,7 +59,7 @@ def _overview(services: Services, names: list[str], limit: int) -> Iterator[Resp
 
 def _names(agent_id: str | None, services: Services) -> list[str]:
     if agent_id is None:
-        return sorted(services.rows.names())
+        return sorted(services.overview.names())
     if not services.registry.is_known(agent_id):
         raise RequestError(Reason.NOT_FOUND, f"no request here ever named an agent {agent_id!r}")
     return [agent_id]
@@ -112,7 +112,7 @@ def _latency(services: Services) -> dict[str, object]:
     }
 
 
-def _ms(found: Distribution | None, share: float) -> float | None:
+def _ms(found: Histogram | None, share: float) -> float | None:
     seconds = found.quantile(share) if found is not None else None
     return None if seconds is None else round(seconds * 1000, 3)
 

@@ -56,7 +56,7 @@ def agent_status(call: Call) -> Answer:
         "connection": registry.connection(name, now),
         "lastHeartbeat": agent.last_heartbeat if agent else None,
         "pendingMessages": len(backlog) if backlog else 0,
-        "tmuxSession": report.get("session") or (agent.metadata.get("session") if agent else None),
-        "sessionHealth": report.get("health"),
+        "tmuxSession": report.session or (agent.metadata.get("session") if agent else None),
+        "sessionHealth": report.health,
     }
     return json_reply(200, content)

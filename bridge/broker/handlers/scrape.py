@@ -143,7 +143,7 @@ def _watchers(services: Services) -> Filled:
             family,
             [
                 plain(value, ("agent", name))
-                for name, value in services.metrics.reported.totals[field].items()
+                for name, value in services.metrics.watcher_series.totals[field].items()
             ],
         )
 

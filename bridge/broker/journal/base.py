@@ -20,7 +20,7 @@ from typing import Any, Callable, NamedTuple, Protocol, Union
 
 from bridge.broker.entry import Entry, TicketState
 from bridge.broker.journal.backup import StoreCopy
-from bridge.broker.metrics.histogram import Distribution
+from bridge.broker.metrics.histogram import Histogram
 from bridge.errors import BridgeError, Raced, StoreBusy
 from bridge.ticket import Agent
 
@@ -155,7 +155,7 @@ Proposal = Union[Record, BirthRow]
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoreContents:
     """The contents of a store when it was opened."""
 
     last_seq: int = 0
@@ -170,8 +170,8 @@ class Commits:
     """Counters of group commit since start."""
 
     def __init__(self) -> None:
-        self.sizes = Distribution(SIZE_BOUNDS)  # rows
-        self.durations = Distribution()  # seconds
+        self.sizes = Histogram(SIZE_BOUNDS)  # rows
+        self.durations = Histogram()  # seconds
         self.failures = 0
 
     def count(self, rows: int, seconds: float) -> None:
@@ -180,7 +180,7 @@ class Commits:
 
 
 class Journal(Protocol):
-    def load(self, wall_ms: int, now: float) -> Kept:
+    def load(self, wall_ms: int, now: float) -> StoreContents:
         """The contents of the store. Raises StoreError.
 
         `now` is monotonic, and `wall_ms` is the same instant on the wall clock.

@@ -14,7 +14,7 @@ log = logging.getLogger("bridge.broker")
 SAY_EVERY = 10.0  # seconds between two lines while commits keep failing
 
 
-class Trouble:
+class FailureLog:
     """Called by the writer thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Generator
 
 from bridge.broker.entry import Entry
 from bridge.broker.journal.backup import StoreCopy
-from bridge.broker.journal.base import Commit, Commits, Kept, Proposal
+from bridge.broker.journal.base import Commit, Commits, Proposal, StoreContents
 from bridge.broker.journal.group_commit import Group, GroupCommit
 from bridge.errors import BridgeError
 
@@ -22,8 +22,8 @@ class MemoryJournal:
     def _write(self, group: Group) -> None:
         self._groups.written(group, None)
 
-    def load(self, wall_ms: int, now: float) -> Kept:
-        return Kept()
+    def load(self, wall_ms: int, now: float) -> StoreContents:
+        return StoreContents()
 
     def commits(self) -> Commits:
         return self._groups.commits

@@ -22,7 +22,7 @@ from typing import Any, Callable
 from bridge.broker.entry import Entry
 from bridge.broker.journal import schema
 from bridge.broker.journal.backup import StoreCopy, read_only, remove_leftover
-from bridge.broker.journal.base import Commit, Commits, Kept, Proposal
+from bridge.broker.journal.base import Commit, Commits, Proposal, StoreContents
 from bridge.broker.journal.files import StoreFiles, open_lock, refuse_links
 from bridge.broker.journal.group_commit import GroupCommit
 from bridge.broker.journal.writer import STATEMENTS_KEPT, PruneJob, Writer
@@ -66,7 +66,7 @@ class SqliteJournal:
         self._lost: BridgeError | None = None
         start(self.writer)
 
-    def load(self, wall_ms: int, now: float) -> Kept:
+    def load(self, wall_ms: int, now: float) -> StoreContents:
         """Read the contents of the store. Raises StoreError if the file is damaged."""
         try:
             rows = self._reader.execute(
@@ -85,7 +85,7 @@ class SqliteJournal:
         except (sqlite3.Error, ValueError, TypeError, AttributeError) as error:
             # The last three: rows that another program wrote.
             raise StoreError(_damaged(self.path, error)) from None
-        return Kept(last_seq, pending, agents, subscriptions, newest_ms)
+        return StoreContents(last_seq, pending, agents, subscriptions, newest_ms)
 
     def commits(self) -> Commits:
         return self._groups.commits

@@ -18,7 +18,7 @@ from typing import Callable
 
 from bridge.broker.journal import schema
 from bridge.broker.journal.base import BirthRow
-from bridge.broker.journal.failure_log import Trouble
+from bridge.broker.journal.failure_log import FailureLog
 from bridge.broker.journal.group_commit import Group
 from bridge.errors import StoreBusy
 
@@ -65,7 +65,7 @@ class Writer:
         self._report = report
         self._ended = ended
         self.is_halted = False  # set by the loop: write nothing more
-        self._trouble = Trouble()
+        self._failure_log = FailureLog()
         self._failed_epoch = -1  # the last epoch with a failure
         self._failure = StoreBusy("")  # that failure
         self._jobs: queue.SimpleQueue[Group | PruneJob | None] = queue.SimpleQueue()
@@ -112,10 +112,10 @@ class Writer:
             self._failed_epoch = group.epoch
             self._failure = StoreBusy(f"the store cannot be written now: {_words(error)}")
             self._roll_back()
-            self._trouble.failed(len(group), error)
+            self._failure_log.failed(len(group), error)
             return self._failure
-        if self._trouble.failures:
-            self._trouble.worked()
+        if self._failure_log.failures:
+            self._failure_log.worked()
         return None
 
     def _write(self, group: Group) -> None:

@@ -3,7 +3,7 @@
     counters.py         the counters; called at every stage
     histogram.py        counts by upper bound
     timeline.py         the last two minutes, and the latency of each hop
-    watcher_reports.py  the watchers' numbers, added up
+    watcher_series.py   the watchers' numbers, added up
     process.py          this process: CPU, memory
     definitions.py      every metric by name, kind, meaning and unit
     exposition.py       the text format of Prometheus

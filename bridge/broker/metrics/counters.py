@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
 from bridge.broker.entry import Entry, TicketState, new_stages
-from bridge.broker.metrics.histogram import Distribution
+from bridge.broker.metrics.histogram import Histogram
 from bridge.broker.metrics.timeline import (
     ACKNOWLEDGE_HOP,
     DELIVERY_TIME,
@@ -20,7 +20,7 @@ from bridge.broker.metrics.timeline import (
     STREAM_HOP,
     Timeline,
 )
-from bridge.broker.metrics.watcher_reports import Reported
+from bridge.broker.metrics.watcher_series import WatcherSeries
 from bridge.broker.transitions import submitted_ms
 from bridge.ticket import DROPPED, EXPIRED, RESPONDED
 from bridge.timestamp import rfc3339
@@ -47,8 +47,8 @@ class Metrics:
         self.responses: Counter[int] = Counter({200: 0})
         self.refusals: Counter[str] = Counter()
         self.events_missed = 0
-        self.loop_lag = Distribution()
-        self.reported = Reported(agents_shown)
+        self.loop_lag = Histogram()
+        self.watcher_series = WatcherSeries(agents_shown)
         self.timeline = Timeline()
         self.on_stage: Callable[[Entry, Mapping[str, Any]], None] | None = None
         self._failed_at: deque[float] = deque(maxlen=FAILURES_MAX)

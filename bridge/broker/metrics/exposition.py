@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Union
 
-from bridge.broker.metrics.histogram import Distribution
+from bridge.broker.metrics.histogram import Histogram
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 COUNTER, GAUGE, HISTOGRAM = "counter", "gauge", "histogram"
@@ -46,7 +46,7 @@ def plain(value: Number, *labels: tuple[str, str]) -> Sample:
 
 
 def histogram(
-    found: Distribution, shown: Sequence[float], *labels: tuple[str, str]
+    found: Histogram, shown: Sequence[float], *labels: tuple[str, str]
 ) -> Iterator[Sample]:
     """The samples of a histogram. `shown` must be some of its own bounds."""
     for bound, count in found.counts_up_to(shown):

@@ -20,7 +20,7 @@ LATENCY_BOUNDS = tuple(
 )  # seconds: 10 µs to a day
 
 
-class Distribution:
+class Histogram:
     __slots__ = ("bounds", "bins", "total")
 
     def __init__(self, bounds: Sequence[float] = LATENCY_BOUNDS) -> None:
@@ -37,7 +37,7 @@ class Distribution:
     def count(self) -> int:
         return sum(self.bins)
 
-    def add(self, other: Distribution) -> None:
+    def add(self, other: Histogram) -> None:
         """Add the counts of the other. Both must have the same bounds."""
         self.bins = list(map(add, self.bins, other.bins))
         self.total += other.total

@@ -16,7 +16,7 @@ from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Iterable
 
-from bridge.broker.metrics.histogram import LATENCY_BOUNDS, Distribution
+from bridge.broker.metrics.histogram import LATENCY_BOUNDS, Histogram
 
 STEPS = 120  # steps that are kept, with the current one
 STEP_SECONDS = 1.0
@@ -37,7 +37,7 @@ class Second:
         self.accepted = 0
         self.acknowledged = 0
         # Hop -> latencies; a hop without an observation is missing.
-        self.hops: defaultdict[str, Distribution] = defaultdict(Distribution)
+        self.hops: defaultdict[str, Histogram] = defaultdict(Histogram)
 
 
 class Timeline:
@@ -47,7 +47,7 @@ class Timeline:
         self._steps: deque[Second] = deque((Second() for _ in range(STEPS)), maxlen=STEPS)
         self._current = self._steps[-1]
         self._ends_at = now + STEP_SECONDS
-        self._totals = {hop: Distribution() for hop in HOPS}  # without the current step
+        self._totals = {hop: Histogram() for hop in HOPS}  # without the current step
 
     def at(self, now: float) -> Second:
         """The current step."""
@@ -60,7 +60,7 @@ class Timeline:
         if now >= self._ends_at:
             self._turn(now)
         found = self._current.hops[hop]
-        if seconds > 0.0:  # the same as Distribution.observe, without the call
+        if seconds > 0.0:  # the same as Histogram.observe, without the call
             found.bins[bisect_left(LATENCY_BOUNDS, seconds)] += 1
             found.total += seconds
         else:
@@ -84,18 +84,18 @@ class Timeline:
         self.at(now)
         return now - (self._ends_at - STEPS * STEP_SECONDS)
 
-    def lately(self, hop: str, now: float) -> Distribution:
+    def lately(self, hop: str, now: float) -> Histogram:
         """The latencies of the last minute."""
         return _sum(step.hops[hop] for step in self.steps(now)[-WINDOW_STEPS:] if hop in step.hops)
 
-    def total(self, hop: str) -> Distribution:
+    def total(self, hop: str) -> Histogram:
         """The latencies since start."""
         current = self._current.hops.get(hop)
         return _sum([self._totals[hop], current] if current else [self._totals[hop]])
 
 
-def _sum(parts: Iterable[Distribution]) -> Distribution:
-    whole = Distribution()
+def _sum(parts: Iterable[Histogram]) -> Histogram:
+    whole = Histogram()
     for part in parts:
         whole.add(part)
     return whole

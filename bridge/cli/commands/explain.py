@@ -112,7 +112,7 @@ async def follow(injector: Injector, settings: TmuxSettings, page: Page, is_json
     while True:
         if gist(verdict) != said:
             said = gist(verdict)
-            tell(page, verdict, int(time.time() * 1000), is_json)
+            print_verdict(page, verdict, int(time.time() * 1000), is_json)
         await asyncio.sleep(settings.poll_max / 1000)
         try:
             verdict = (await injector.look())[2]
@@ -125,7 +125,7 @@ def gist(verdict: Verdict) -> tuple[str, ...]:
     return (verdict.rule, verdict.form, re.sub(r"[\W\d_]+", " ", verdict.reason))
 
 
-def tell(page: Page, verdict: Verdict, wall_ms: int, is_json: bool) -> None:
+def print_verdict(page: Page, verdict: Verdict, wall_ms: int, is_json: bool) -> None:
     if is_json:
         page.json({"at": rfc3339(wall_ms), **verdict_json(verdict)}, is_compact=True)
         return

@@ -34,7 +34,7 @@ from bridge.tmux.injection.injector import Injector
 from bridge.tmux.injection.tenancy import PaneTurns, Tenancy
 from bridge.tmux.readiness.tty_events import Activity
 from bridge.tmux.server.client import Tmux
-from bridge.tmux.server.pane_list import Census
+from bridge.tmux.server.pane_list import PaneList
 from bridge.watcher.discovery.assignments import Enrolment
 from bridge.watcher.discovery.merge import Assignment, read_words
 from bridge.watcher.discovery.sources import FileSource, RegistrySource, SessionSource, Source
@@ -158,7 +158,7 @@ class Panes:
     """Shared by all agents of one tmux server."""
 
     tmux: Tmux
-    census: Census
+    pane_list: PaneList
     make_sink: Callable[[Assignment], Sink]
 
 
@@ -172,15 +172,15 @@ def open_panes(
     """`owned` closes what is opened here."""
     tmux_settings = load(TmuxSettings, args)
     tmux, activity = control_of(args, tmux_settings), Activity()
-    census = Census(tmux, settings.pane_check / 2000)
+    pane_list = PaneList(tmux, settings.pane_check / 2000)
     owned.push_async_callback(tmux.aclose)
     owned.callback(activity.close)
-    owned.push_async_callback(census.aclose)
+    owned.push_async_callback(pane_list.aclose)
     injector_settings = name_program(tmux_settings, client.url)
     turns = PaneTurns() if limits.share_pane else None
 
     def make_sink(assignment: Assignment) -> Sink:
-        tenancy = Tenancy(assignment.agent, tmux, census, turns)
+        tenancy = Tenancy(assignment.agent, tmux, pane_list, turns)
         injector = Injector(
             tmux,
             assignment.session,
@@ -202,7 +202,7 @@ def open_panes(
 
     # A wrong pattern or command is one error at the start, instead of one for each agent.
     make_sink(Assignment(""))
-    return Panes(tmux, census, make_sink)
+    return Panes(tmux, pane_list, make_sink)
 
 
 def shared_sink(
@@ -225,12 +225,12 @@ def other_sources(
 ) -> list[Source]:
     found: list[Source] = []
     if panes is not None and args.discover:
-        found.append(RegistrySource(client, panes.census, limits.discover_interval / 1000))
+        found.append(RegistrySource(client, panes.pane_list, limits.discover_interval / 1000))
     if panes is not None and args.sessions is not None:
         found.append(
             SessionSource(
                 args.sessions,
-                panes.census,
+                panes.pane_list,
                 limits.sessions_interval / 1000,
                 limits.forget_after / 1000,
             )

@@ -29,7 +29,7 @@ from bridge.tmux.injection.injector import Injector
 from bridge.tmux.injection.tenancy import Tenancy
 from bridge.tmux.readiness.tty_events import Activity
 from bridge.tmux.server.identity import HOW_TO_NAME, PANE_NAME
-from bridge.tmux.server.pane_list import Census
+from bridge.tmux.server.pane_list import PaneList
 from bridge.watcher.session import Session
 from bridge.watcher.sinks.base import Sink
 from bridge.watcher.sinks.command import CommandSink
@@ -135,9 +135,9 @@ def make_sink(
     tmux, activity = control_of(args, tmux_settings), Activity()
     owned.push_async_callback(tmux.aclose)
     owned.callback(activity.close)
-    census = Census(tmux)
-    owned.push_async_callback(census.aclose)
-    tenancy = Tenancy(args.agent, tmux, census)
+    pane_list = PaneList(tmux)
+    owned.push_async_callback(pane_list.aclose)
+    tenancy = Tenancy(args.agent, tmux, pane_list)
     injector = Injector(
         tmux,
         args.session,

@@ -1,7 +1,7 @@
 """`why TICKET`: show a ticket's history, its state, and what it waits for.
 
     GET /tickets/{id} ─► history ─┐
-    GET /overview?agent= ─────────┼─► Facts ─► stand (ticket_status.py) ─► lines
+    GET /overview?agent= ─────────┼─► Facts ─► find_status (ticket_status.py) ─► lines
     GET /search?agent=&status= ──┘
          the last two only for a pending ticket; an older broker is asked for the status of
          the agent instead
@@ -27,7 +27,7 @@ from bridge.cli.broker_options import (
 from bridge.cli.fit_text import hanging, page_width
 from bridge.cli.local_time import local, read_at, span
 from bridge.cli.safe_text import Page, evidence_words, excerpt, one_line
-from bridge.cli.ticket_status import Before, Facts, Moment, TicketStatus, find_aside, stand
+from bridge.cli.ticket_status import Before, Facts, Moment, TicketStatus, find_aside, find_status
 from bridge.client.broker import ABSENT, BrokerClient
 from bridge.client.observation import AgentView, Overview
 from bridge.errors import Refused
@@ -51,11 +51,11 @@ def run(args: argparse.Namespace) -> int:
     ticket_id = ticket_argument(args)
     facts = ask(args, lambda client: gather(client, ticket_id))
     now, page = time.time(), Page()
-    standing = stand(facts, now)
+    status = find_status(facts, now)
     if args.json:
-        page.json(to_json(facts, standing))
+        page.json(to_json(facts, status))
         return 0
-    for style, text in tell(facts, standing, now, page_width()):
+    for style, text in describe_ticket(facts, status, now, page_width()):
         page.line(page.paint(text, style) if style else text)
     return 0
 
@@ -165,7 +165,9 @@ def turn(ticket: Ticket) -> tuple[bool, int]:
 # In words
 
 
-def tell(facts: Facts, standing: TicketStatus, now: float, width: int) -> list[tuple[str, str]]:
+def describe_ticket(
+    facts: Facts, status: TicketStatus, now: float, width: int
+) -> list[tuple[str, str]]:
     """(style, line): sender and receiver, each stage with its time and evidence, and the state.
 
     Safe to print.
@@ -185,11 +187,11 @@ def tell(facts: Facts, standing: TicketStatus, now: float, width: int) -> list[t
     lines.append(
         (
             "green" if ticket.status != PENDING else "yellow",
-            hanging("now  ", one_line(standing.text), width),
+            hanging("now  ", one_line(status.text), width),
         )
     )
-    if standing.mend:
-        lines.append(("dim", hanging("try  ", one_line(standing.mend), width)))
+    if status.mend:
+        lines.append(("dim", hanging("try  ", one_line(status.mend), width)))
     return lines
 
 
@@ -208,7 +210,7 @@ def notes(moment: Moment, before: Moment | None) -> str:
     return "  ".join(words)
 
 
-def to_json(facts: Facts, standing: TicketStatus) -> Mapping[str, Any]:
+def to_json(facts: Facts, status: TicketStatus) -> Mapping[str, Any]:
     ticket, before = facts.ticket, facts.before
     return {
         "ticketId": ticket.ticket_id,
@@ -217,10 +219,10 @@ def to_json(facts: Facts, standing: TicketStatus) -> Mapping[str, Any]:
         "status": ticket.status,
         "history": [_moment_json(moment) for moment in facts.moments],
         "now": {
-            "state": standing.state,
-            "text": standing.text,
-            "sinceAt": standing.since_at or None,
-            "try": standing.mend or None,
+            "state": status.state,
+            "text": status.text,
+            "sinceAt": status.since_at or None,
+            "try": status.mend or None,
         },
         "ticketsBefore": before.count if before else None,
     }

@@ -4,5 +4,5 @@ wire.py            parser of tmux's control mode; one command as one line
 session_choice.py  to which session may a control client attach unnoticed?
 attachment.py      a control client that connects early and attaches late
 connection.py      that client: requests and answers
-batching.py        the methods of server/client.py through it, where that is allowed and works
+client.py          the methods of server/client.py through it, where that is allowed and works
 """

@@ -68,16 +68,16 @@ class Injector:
         settings: TmuxSettings = TmuxSettings(),
         form: str = "auto",
         activity: Activity | None = None,
-        census: Lister | None = None,
+        pane_list: Lister | None = None,
     ) -> None:
         self._activity = activity  # None: no events, the pane is polled
-        self._lookout = PaneObserver(tmux, session, pane, settings, form, census, activity)
-        self._submitter = Submitter(self._lookout, settings)
+        self._observer = PaneObserver(tmux, session, pane, settings, form, pane_list, activity)
+        self._submitter = Submitter(self._observer, settings)
         self._settings = settings
         self._template = ticket_text.check_command(show_template(settings.shell_command))
         self._buffer = new_name()
         self._resumption = Resumption(
-            self._lookout, self._submitter, settings, self._template, self._text
+            self._observer, self._submitter, settings, self._template, self._text
         )
         self._owed = ""  # mark of the ticket whose text keeps the pane from being ready
         # Created inside the loop: Python 3.9 binds a lock to the loop that is current then.
@@ -95,13 +95,13 @@ class Injector:
     @property
     def pane(self) -> Pane | None:
         """The pane as it was found; None before the first look and after a loss."""
-        return self._lookout.pane
+        return self._observer.pane
 
     async def look(self) -> tuple[Pane, PaneState, Verdict]:
         """Find the pane if necessary, look at it, judge it. Raises PaneLost, TmuxError."""
-        state = await self._lookout.observe()
-        assert self._lookout.pane is not None
-        return self._lookout.pane, state, self._lookout.judge(state)
+        state = await self._observer.observe()
+        assert self._observer.pane is not None
+        return self._observer.pane, state, self._observer.judge(state)
 
     async def explain(self) -> Verdict:
         """May the pane be typed into now, and why or why not?"""
@@ -113,8 +113,8 @@ class Injector:
         The screen is read only if the program has written something since the last look. Then the
         screen's stillness is already known when a ticket arrives.
         """
-        await self._lookout.confirm()
-        if not self._lookout.is_still:
+        await self._observer.confirm()
+        if not self._observer.is_still:
             await self.look()
 
     def preview(self, ticket: Ticket, state: PaneState) -> tuple[Sight, str]:
@@ -122,7 +122,7 @@ class Injector:
 
         The text is "" where nothing may be typed.
         """
-        sight = self._lookout.sight(state)
+        sight = self._observer.sight(state)
         return sight, self._text(ticket, sight) if sight.form else ""
 
     async def wait_ready(self, held: Callable[[], Iterable[str]] = lambda: ()) -> None:
@@ -130,13 +130,13 @@ class Injector:
 
         `held` returns the ids of the caller's tickets. Raises PaneLost, TmuxError.
         """
-        waiting, current = Recheck(self._settings, self._activity), self._lookout.current()
-        if current is not None and self._lookout.judge(current).ready and self._cooling() <= 0:
+        waiting, current = Recheck(self._settings, self._activity), self._observer.current()
+        if current is not None and self._observer.judge(current).ready and self._cooling() <= 0:
             self._owed = ""
             return
         while True:
             await asyncio.sleep(max(0.0, self._cooling()))
-            armed = waiting.arm(self._lookout.pane)
+            armed = waiting.arm(self._observer.pane)
             pane, state, verdict = await self.look()
             pasted, before = "" if verdict.ready else _last_pasted(state), self._owed
             self._owed = pasted if pasted in map(mark_of, held()) else ""
@@ -147,7 +147,7 @@ class Injector:
                 await asyncio.sleep(self._settings.poll_min / 1000)
                 return
             await waiting.pause(
-                pane, state, verdict, armed, self._lookout.rules.still - self._lookout.still
+                pane, state, verdict, armed, self._observer.rules.still - self._observer.still
             )
             if self._owed:  # `inject` could not resume it yet: try again after a pause
                 return
@@ -173,7 +173,7 @@ class Injector:
         """
         self._turn = self._turn or asyncio.Lock()
         async with self._turn:
-            state = self._lookout.current() or await self._lookout.observe()
+            state = self._observer.current() or await self._observer.observe()
             mark = mark_of(ticket.ticket_id)
             sent = Sent.read(state.sent, mark)
             is_command = sent is not None and sent.form != "agent"
@@ -210,11 +210,11 @@ class Injector:
             and now_ms() - pasted_ms < self._settings.verify_timeout + LATE_MS
         ):
             raise PaneNotReady("the text of another ticket is on its way into this pane")
-        verdict = self._lookout.judge(state)
+        verdict = self._observer.judge(state)
         if verdict.rule == "settling":
-            await asyncio.sleep(max(0.0, self._lookout.rules.still - self._lookout.still) + 0.01)
-            state = await self._lookout.observe()
-            verdict = self._lookout.judge(state)
+            await asyncio.sleep(max(0.0, self._observer.rules.still - self._observer.still) + 0.01)
+            state = await self._observer.observe()
+            verdict = self._observer.judge(state)
         if not verdict.ready:
             raise PaneNotReady(verdict.reason)
         return state
@@ -222,17 +222,17 @@ class Injector:
     async def _type(
         self, ticket: Ticket, state: PaneState, time_left: Callable[[], float]
     ) -> Evidence:
-        sight = self._lookout.sight(state)
+        sight = self._observer.sight(state)
         text = self._text(ticket, sight)
         mark = mark_of(ticket.ticket_id)
         if sight.is_command and state.terminal.canonical:
-            state = await reprint(self._lookout, state, self._settings.verify_timeout / 1000)
+            state = await reprint(self._observer, state, self._settings.verify_timeout / 1000)
         if is_argument(text):
             # One process loads the buffer and pastes it.
             load = ["set-buffer", "-b", self._buffer, "--", text, ";"]
         else:
             load = []
-            await self._lookout.run(
+            await self._observer.run(
                 "load-buffer", "-b", self._buffer, "-", stdin=text.encode("utf-8")
             )
         left = time_left()
@@ -240,21 +240,21 @@ class Injector:
         # may have dropped its mark since.
         if left <= 0:
             if not load:
-                await self._lookout.run("delete-buffer", "-b", self._buffer)
+                await self._observer.run("delete-buffer", "-b", self._buffer)
             raise PaneNotReady(
                 "the claim ran out before anything was typed; another watcher may have the ticket"
             )
-        guard = await self._lookout.guard_within(state, left)
-        pasted = self._lookout.mark(state.pasted, mark, str(Pasted(state.process, now_ms())))
+        guard = await self._observer.guard_within(state, left)
+        pasted = self._observer.mark(state.pasted, mark, str(Pasted(state.process, now_ms())))
         paste = [*load, *guard.paste(self._buffer, pasted)]
         if sight.is_command:
             is_prompt = _prompt_like(state.left)
-            after = await self._lookout.guarded_look(paste, SHELL_STEP)
+            after = await self._observer.guarded_look(paste, SHELL_STEP)
             return self._evidence(
                 *await self._submitter.submit_command(after, text, is_prompt, mark, time_left),
                 state,
             )
-        await self._lookout.guarded(paste)
+        await self._observer.guarded(paste)
         return self._evidence(
             *await self._submitter.submit(PastedText.of(text, state.rows), mark, time_left), state
         )
@@ -272,16 +272,16 @@ class Injector:
 
     def note_ran(self) -> None:
         """A command that was typed here has reported that it ran."""
-        self._lookout.note_ran(self._submitter.submitted)
+        self._observer.note_ran(self._submitter.submitted)
 
     def _cooling(self) -> float:
         """Seconds until the next ticket may be typed."""
         return self._submitter.submitted + self._settings.cool_down / 1000 - time.monotonic()
 
     def _evidence(self, form: str, submitted_ms: int, verified: bool, state: PaneState) -> Evidence:
-        is_opaque = self._lookout.sight(state).kind is Kind.OPAQUE
+        is_opaque = self._observer.sight(state).kind is Kind.OPAQUE
         return Evidence(
-            self._lookout.label,
+            self._observer.label,
             form,
             rfc3339(submitted_ms),
             verified,

@@ -47,13 +47,13 @@ class Resumption:
 
     def __init__(
         self,
-        lookout: PaneObserver,
+        observer: PaneObserver,
         submitter: Submitter,
         settings: TmuxSettings,
         template: str,
         text: Callable[[Ticket, Sight], str],
     ) -> None:
-        self._lookout = lookout
+        self._observer = observer
         self._submitter = submitter
         self._settings = settings
         self._template = template
@@ -68,7 +68,7 @@ class Resumption:
             return False
         if now_ms() - sent.seen_ms > self._settings.enter_wait + _SEEN_MS:
             raise Uncertain(
-                f"the program in {self._lookout.label} has ended, "
+                f"the program in {self._observer.label} has ended, "
                 "and may have taken the text before; it is not typed again"
             )
         return True
@@ -81,10 +81,10 @@ class Resumption:
         None: it is a command, and its line is empty, so it may be typed again. Raises
         HalfDelivered, Uncertain, PaneLost, TmuxError.
         """
-        sight, mark = self._lookout.sight(state), mark_of(ticket.ticket_id)
+        sight, mark = self._observer.sight(state), mark_of(ticket.ticket_id)
         if pasted.process != state.process:
             raise self._in_background(ticket)
-        text, verdict = self._text(ticket, sight), self._lookout.judge(state)
+        text, verdict = self._text(ticket, sight), self._observer.judge(state)
         if sight.is_command:
             is_start = _is_nothing if state.terminal.canonical else looks_like_line_start
             if holds_command(state, text, is_start):
@@ -99,7 +99,7 @@ class Resumption:
             return sight.form or "agent", now_ms(), False
         if is_free:
             raise Uncertain(
-                f"ticket {ticket.ticket_id} was pasted into {self._lookout.label} "
+                f"ticket {ticket.ticket_id} was pasted into {self._observer.label} "
                 "and is no longer in its input; it is not typed again"
             )
         raise HalfDelivered(
@@ -108,7 +108,7 @@ class Resumption:
 
     async def is_taken(self, ticket: Ticket, state: PaneState) -> bool:
         """Enter was pressed in an agent before. Raises HalfDelivered, Uncertain, PaneLost."""
-        sight, mark = self._lookout.sight(state), mark_of(ticket.ticket_id)
+        sight, mark = self._observer.sight(state), mark_of(ticket.ticket_id)
         pasted = Pasted.read(state.pasted, mark)
         if sight.form == "agent" and (pasted is None or pasted.process == state.process):
             return await self._submitter.wait_taken(
@@ -122,13 +122,13 @@ class Resumption:
         if draft.is_told(state):
             return False  # the agent has ended; its transcript, still on the screen, shows the text
         raise Uncertain(
-            f"the program in {self._lookout.label} that got ticket {ticket.ticket_id} "
+            f"the program in {self._observer.label} that got ticket {ticket.ticket_id} "
             "has ended, and was not seen to take it"
         )
 
     def _in_background(self, ticket: Ticket) -> HalfDelivered:
         return HalfDelivered(
-            f"ticket {ticket.ticket_id} stands in a program of {self._lookout.label} "
+            f"ticket {ticket.ticket_id} stands in a program of {self._observer.label} "
             "that is in the background now"
         )
 

@@ -72,8 +72,8 @@ TimeLeft = Callable[[], float]  # seconds for which the claim is certainly valid
 class Submitter:
     """For one pane."""
 
-    def __init__(self, lookout: PaneObserver, settings: TmuxSettings) -> None:
-        self._lookout = lookout
+    def __init__(self, observer: PaneObserver, settings: TmuxSettings) -> None:
+        self._observer = observer
         self._settings = settings
         self._retries = 0  # how often Enter was pressed again, so far
         self.submitted = -1e9  # monotonic seconds of the last submission
@@ -93,7 +93,7 @@ class Submitter:
         """
         until = time.monotonic() + self._settings.verify_timeout / 1000
         while True:
-            sight = self._lookout.sight(state)
+            sight = self._observer.sight(state)
             objection = tmux_objection(sight) or person_objection(sight)
             is_there = holds_command(state, command, is_prompt)
             step = NEXT_STEP[
@@ -106,11 +106,11 @@ class Submitter:
             if step is not EnterStep.LOOK:
                 reason = objection or "it does not stand behind the prompt as it was typed"
                 raise HalfDelivered(
-                    f"the command was pasted into {self._lookout.label}, "
+                    f"the command was pasted into {self._observer.label}, "
                     f"and Enter was not pressed: {reason}"
                 )
             await asyncio.sleep(SHELL_STEP)
-            state = await self._lookout.observe()
+            state = await self._observer.observe()
         return await self._press(state, mark, sight.form or "shell", time_left), now_ms(), True
 
     async def submit(
@@ -124,14 +124,16 @@ class Submitter:
         PaneLost, TmuxError.
         """
         state = await self._wait_draft(draft, is_new)
-        looked, now = self._lookout.looked_at, now_ms()
-        form = await self._press(state, mark, self._lookout.sight(state).form or "agent", time_left)
+        looked, now = self._observer.looked_at, now_ms()
+        form = await self._press(
+            state, mark, self._observer.sight(state).form or "agent", time_left
+        )
         try:
-            after = await self._lookout.observe()
+            after = await self._observer.observe()
             # A key that a person pressed after our last look may be behind the text, unseen.
             # Enter has then submitted it with the text.
             is_alone = (
-                after.human_idle is None or after.human_idle >= self._lookout.looked_at - looked
+                after.human_idle is None or after.human_idle >= self._observer.looked_at - looked
             )
             await self._wait_taken(draft, mark)
         except PaneLost:
@@ -145,9 +147,9 @@ class Submitter:
             raise HalfDelivered(
                 "the claim ran out before Enter was pressed; another watcher may have the ticket"
             )
-        guard = await self._lookout.guard_within(state, left)
-        await self._lookout.guarded(
-            guard.enter(self._lookout.mark(state.sent, mark, str(Sent(form, now_ms()))))
+        guard = await self._observer.guard_within(state, left)
+        await self._observer.guarded(
+            guard.enter(self._observer.mark(state.sent, mark, str(Sent(form, now_ms()))))
         )
         self.submitted = time.monotonic()
         return form
@@ -174,8 +176,8 @@ class Submitter:
         until = time.monotonic() + self._settings.verify_timeout / 1000
         reason = "it did not appear in the input"
         while time.monotonic() < until:
-            state = await self._lookout.observe()
-            sight = self._lookout.sight(state)
+            state = await self._observer.observe()
+            sight = self._observer.sight(state)
             # tmux reports a person's key at once; the program may show it only after our Enter.
             objection = draft.objection(sight) or person_objection(sight)
             reason = objection or reason
@@ -186,7 +188,7 @@ class Submitter:
                 break
             await asyncio.sleep(STEP)
         raise HalfDelivered(
-            f"the text was pasted into {self._lookout.label} and waits for its Enter: {reason}"
+            f"the text was pasted into {self._observer.label} and waits for its Enter: {reason}"
         )
 
     async def _wait_taken(self, draft: PastedText, mark: str) -> None:
@@ -210,13 +212,13 @@ class Submitter:
     async def _press_again(self, state: PaneState, mark: str) -> None:
         # Counted before Enter is pressed: the pane may be lost in that moment.
         self._retries += 1
-        is_pressed = await self._lookout.run_guarded(
-            self._lookout.guard(state).enter(self._with_process(state, mark, ""))
+        is_pressed = await self._observer.run_guarded(
+            self._observer.guard(state).enter(self._with_process(state, mark, ""))
         )
         self._retries -= not is_pressed
 
     def _classify(self, draft: PastedText, sight: Sight) -> DraftState:
-        return classify_draft(draft, sight, self._lookout.still >= self._settings.settle / 1000)
+        return classify_draft(draft, sight, self._observer.still >= self._settings.settle / 1000)
 
     async def _wait_gone(self, draft: PastedText, wait: float) -> tuple[Sight, DraftState]:
         """Look until the text has been gone for as long as a paste must be still (`settle`).
@@ -225,7 +227,7 @@ class Submitter:
         """
         seen, gone, until = time.monotonic(), 0, time.monotonic() + wait
         while True:
-            sight = self._lookout.sight(await self._lookout.observe())
+            sight = self._observer.sight(await self._observer.observe())
             draft_state, now = self._classify(draft, sight), time.monotonic()
             seen, gone = (seen, gone + 1) if draft_state is DraftState.GONE else (now, 0)
             if (gone >= 2 and now - seen >= self._settings.settle / 1000) or now >= until:
@@ -238,7 +240,7 @@ class Submitter:
         """Raise the error of this step. Where the text is still in the input, record it first."""
         kind, text = _UNTAKEN[step]
         # Made before the record: that may find the pane lost, and then its label is lost, too.
-        error = kind(text.format(pane=self._lookout.label, objection=objection))
+        error = kind(text.format(pane=self._observer.label, objection=objection))
         if step is not EnterStep.UNCLEAR:
             await self._record(mark, state)
         raise error
@@ -248,7 +250,7 @@ class Submitter:
         ring = self._with_process(state, mark, state.process)
         if ring != state.sent:
             try:
-                await self._lookout.run(*self._lookout.guard(state).note(ring))
+                await self._observer.run(*self._observer.guard(state).note(ring))
             except (PaneLost, TmuxError):
                 pass  # the next look finds out
 
@@ -258,7 +260,7 @@ class Submitter:
         if sent is None or (sent.stands_in == process == ""):
             return state.sent
         since = now_ms() if process else 0
-        return self._lookout.mark(
+        return self._observer.mark(
             state.sent, mark, str(replace(sent, stands_in=process, seen_ms=since))
         )
 

@@ -93,13 +93,13 @@ class PaneTurns:
 
 
 class Tenancy:
-    """One agent's view of the census. It registers at the pane that it finds, and unregisters."""
+    """One agent's view of the panes. It registers at the pane that it finds, and unregisters."""
 
     def __init__(
-        self, agent: str, tmux: Tmux, census: Lister, turns: PaneTurns | None = None
+        self, agent: str, tmux: Tmux, pane_list: Lister, turns: PaneTurns | None = None
     ) -> None:
         self._tmux = tmux
-        self._census = census
+        self._pane_list = pane_list
         self._turns = turns  # None: this agent shares its pane with no other
         self._tenant = Tenant(mark_of(agent), process_name(os.getpid()))
         self._holders: dict[str, Held] = turns.holders if turns is not None else {}
@@ -107,13 +107,13 @@ class Tenancy:
         self._pane: Pane | None = None  # the one that was taken last
 
     async def recent(self) -> Listing:
-        return await self._census.recent()
+        return await self._pane_list.recent()
 
     async def confirm(self, pane: Pane) -> Listing:
-        return await self._census.confirm(pane)
+        return await self._pane_list.confirm(pane)
 
     def forget(self) -> None:
-        self._census.forget()
+        self._pane_list.forget()
 
     def hold(self, held: Held) -> None:
         """Set the source of the tickets that the agent holds. The pane must keep their marks."""

@@ -30,7 +30,7 @@ from bridge.tmux.readiness.verdict import Verdict, judge
 from bridge.tmux.server.client import LOST, Tmux
 from bridge.tmux.server.identity import Held, Listing, Pane, pick
 from bridge.tmux.server.pane import look_words, observe, read_look
-from bridge.tmux.server.pane_list import Census
+from bridge.tmux.server.pane_list import PaneList
 
 COMPARES = (3, 2)  # tmux: #{e|<:}
 WAITS = (3, 2)  # tmux: run-shell -d
@@ -39,7 +39,7 @@ log = logging.getLogger("bridge.tmux")
 
 
 class Lister(Protocol):
-    """Lists the panes, and checks whether one may be ours: the census, or an agent's view of it."""
+    """Lists panes, and checks whether one may be ours: the shared list, or an agent's own view."""
 
     async def recent(self) -> Listing:
         """Raises PaneLost, TmuxError."""
@@ -68,13 +68,13 @@ class PaneObserver:
         pane: str,
         settings: TmuxSettings,
         form: str,
-        census: Lister | None = None,
+        pane_list: Lister | None = None,
         activity: Activity | None = None,
     ) -> None:
         if form not in ("auto", "agent", "shell"):
             raise UsageError(f"--form is {form!r}; it must be one of auto, agent, shell")
         self._tmux = tmux
-        self._census: Lister = census or Census(tmux)
+        self._pane_list: Lister = pane_list or PaneList(tmux)
         self._held: Held | None = None  # the pane that the name meant; kept when it is lost
         self._names = (session, pane)
         self.rules = Rules(
@@ -86,7 +86,7 @@ class PaneObserver:
         )
         self.pane: Pane | None = None
         self.looked_at = 0.0  # monotonic seconds at which the last look began
-        self._memory = ScreenHistory()
+        self._history = ScreenHistory()
         self._last: PaneState | None = None  # the last look; None: we have typed since
         self._activity = activity  # None: no events
         # Done when the program has written something since the last look began.
@@ -99,7 +99,7 @@ class PaneObserver:
     @property
     def still(self) -> float:
         """Seconds for which the last looks have been equal."""
-        return self._memory.still
+        return self._history.still
 
     @property
     def is_still(self) -> bool:
@@ -130,7 +130,7 @@ class PaneObserver:
             self._stirred = self._activity.arm(self.pane.tty) if self._activity else None
             state = await observe(self._tmux, self.pane)
         except PaneLost:
-            self._census.forget()  # its listing may be older than a move of the pane
+            self._pane_list.forget()  # its listing may be older than a move of the pane
             self._lose()
             raise
         return self._remember(self.pane, state)
@@ -138,17 +138,17 @@ class PaneObserver:
     def _remember(self, pane: Pane, state: PaneState) -> PaneState:
         if state.pane_pid != pane.pane_pid:  # respawned: another program, prompt and terminal
             self.pane = replace(pane, pane_pid=state.pane_pid, tty=state.tty)
-            self._memory, self._stirred = ScreenHistory(), None
+            self._history, self._stirred = ScreenHistory(), None
         self._see_now(state, self.looked_at)
         self._last = state
         return state
 
     def _see_now(self, state: PaneState, asked: float) -> None:
         is_shell = sight_of(state, Learned(), self.rules).kind is Kind.SHELL
-        self._memory.see(state, is_shell, asked, time.monotonic())
+        self._history.add_look(state, is_shell, asked, time.monotonic())
 
     async def confirm(self) -> None:
-        """Does the pane exist? Cheaper than a look, where many agents share the census.
+        """Does the pane exist? Cheaper than a look, where many agents share the list.
 
         Raises PaneLost, TmuxError.
         """
@@ -156,16 +156,16 @@ class PaneObserver:
             if self.pane is None:
                 self.pane = await self._find()
             else:
-                self._see(await self._census.confirm(self.pane))
+                self._see(await self._pane_list.confirm(self.pane))
         except PaneLost:
             self._lose()
             raise
 
     async def _find(self) -> Pane:
-        listing = await self._census.recent()
+        listing = await self._pane_list.recent()
         self._see(listing)
         found = pick(listing, *self._names, self._held)
-        await self._census.take(found.pane)
+        await self._pane_list.take(found.pane)
         self._held = found
         return found.pane
 
@@ -182,17 +182,17 @@ class PaneObserver:
 
     def _lose(self) -> None:
         self.pane = self._last = None
-        self._memory = ScreenHistory()
+        self._history = ScreenHistory()
 
     def mark(self, ring: str, mark: str, value: str) -> str:
         """The ring of marks with one more; marks of held tickets stay in it."""
-        return add_mark(ring, mark, value, set(map(mark_of, self._census.held())))
+        return add_mark(ring, mark, value, set(map(mark_of, self._pane_list.held())))
 
     def judge(self, state: PaneState) -> Verdict:
-        return judge(state, self._memory.learned(), self.rules)
+        return judge(state, self._history.learned(), self.rules)
 
     def sight(self, state: PaneState) -> Sight:
-        return sight_of(state, self._memory.learned(), self.rules)
+        return sight_of(state, self._history.learned(), self.rules)
 
     def guard(self, state: PaneState, deadline: int = 0) -> Guard:
         return Guard(
@@ -209,7 +209,7 @@ class PaneObserver:
 
     def note_ran(self, submitted: float) -> None:
         """Our command, submitted at that monotonic second, was seen to run."""
-        self._memory.note_ran(submitted)
+        self._history.note_ran(submitted)
 
     async def run(self, *argv: str, stdin: bytes | None = None) -> str:
         """Run a command that changes something. Raises PaneLost, TmuxError."""

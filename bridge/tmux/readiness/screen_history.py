@@ -24,34 +24,35 @@ _PROMPT_STILL = 0.3
 
 
 class ScreenHistory:
-    """For one pane."""
+    """Of one pane. `add_look` takes each look, and `learned` returns what a check may use."""
 
     def __init__(self) -> None:
         self._picture: tuple[object, ...] | None = None
-        self._since = 0.0
+        self._picture_since = 0.0
         self.still = 0.0  # seconds between the first and the last of the equal looks
         self._line: tuple[object, ...] | None = None
         self._line_since = 0.0
         self._line_still = 0.0  # the same for the cursor and its row only
         self._busy_since: float | None = None
         # When our last command was submitted, if it was seen to run.
-        self._ours_ran_at: float | None = None
-        self._process = ""
-        self._seen: tuple[str, ...] = ()  # text left of the cursor after each of the last commands
+        self._our_command_at: float | None = None
+        self._shell = ""  # its process (PaneState.process)
+        # The text left of the cursor after each of the last commands.
+        self._last_texts: tuple[str, ...] = ()
         self._prompts: tuple[str, ...] = ()
 
-    def see(self, state: PaneState, is_shell: bool, asked: float, now: float) -> None:
+    def add_look(self, state: PaneState, is_shell: bool, asked: float, now: float) -> None:
         """Add one look: when it was requested, and when its answer came.
 
         The screen was read at some moment in between. On a busy machine the two times are far
         apart. So stillness is measured from one answer to a later request, and is never too long.
         """
         if state.picture != self._picture:
-            self._picture, self._since = state.picture, now
-        self.still = max(0.0, asked - self._since)
-        if is_shell and state.process != self._process:  # another shell, another prompt
-            self._process, self._seen, self._prompts = state.process, (), ()
-            self._busy_since = self._ours_ran_at = None
+            self._picture, self._picture_since = state.picture, now
+        self.still = max(0.0, asked - self._picture_since)
+        if is_shell and state.process != self._shell:  # another shell, another prompt
+            self._shell, self._last_texts, self._prompts = state.process, (), ()
+            self._busy_since = self._our_command_at = None
         if state.line != self._line:
             self._line, self._line_since = state.line, now
         self._line_still = max(0.0, asked - self._line_since)
@@ -63,7 +64,7 @@ class ScreenHistory:
         What the shell shows next is its prompt, unless a person has typed since. The report that
         it ran may arrive late, after the person's keys.
         """
-        self._ours_ran_at = submitted
+        self._our_command_at = submitted
 
     def _learn(self, state: PaneState, is_shell: bool, now: float) -> None:
         terminal = state.terminal
@@ -72,19 +73,22 @@ class ScreenHistory:
             return
         if self.still < _PROMPT_STILL or not is_shell:
             return
-        started = [moment for moment in (self._busy_since, self._ours_ran_at) if moment is not None]
+        started = [
+            moment for moment in (self._busy_since, self._our_command_at) if moment is not None
+        ]
         if not started:
             return
         is_alone = not state.unseen_person and (
             state.human_idle is None or state.human_idle > now - min(started)
         )
-        is_ours, self._busy_since, self._ours_ran_at = self._ours_ran_at is not None, None, None
+        is_ours = self._our_command_at is not None
+        self._busy_since = self._our_command_at = None
         left = state.left
         if not is_alone or state.right.strip() or not is_learnable(left):
             return
-        if is_ours or left in self._seen:
+        if is_ours or left in self._last_texts:
             self._prompts = tuple(dict.fromkeys([*self._prompts, left]))[-_PROMPTS_LEARNED:]
-        self._seen = (*self._seen, left)[-_PROMPTS_LEARNED:]
+        self._last_texts = (*self._last_texts, left)[-_PROMPTS_LEARNED:]
 
     def learned(self) -> Learned:
         return Learned(self._prompts, self.still, self._line_still)

@@ -25,22 +25,22 @@ from bridge.tmux.readiness.snapshot import PaneState
 STEP = 0.004  # seconds between looks: the kernel echoes immediately
 
 
-async def reprint(lookout: PaneObserver, state: PaneState, timeout_seconds: float) -> PaneState:
+async def reprint(observer: PaneObserver, state: PaneState, timeout_seconds: float) -> PaneState:
     """The state in which the line is empty. Raises PaneNotReady, PaneLost, TmuxError."""
-    await lookout.guarded(lookout.guard(state).reprint())
+    await observer.guarded(observer.guard(state).reprint())
     deadline = time.monotonic() + timeout_seconds
     while True:
-        later = await lookout.observe()
+        later = await observer.observe()
         if later.rows != state.rows and row_above(later).endswith("^R"):
             break
         if time.monotonic() >= deadline:
             raise PaneNotReady(
-                f"the terminal of {lookout.label} does not show what stands in its line (^R)"
+                f"the terminal of {observer.label} does not show what stands in its line (^R)"
             )
         await asyncio.sleep(STEP)
     if not is_reprinted(later):
         raise PaneNotReady(
-            f"somebody typed ahead in {lookout.label}, "
+            f"somebody typed ahead in {observer.label}, "
             "where the shell has no line editor that shows it"
         )
     return later

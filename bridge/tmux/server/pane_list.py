@@ -20,7 +20,7 @@ from bridge.tmux.server.paste_buffers import sweep
 RECENT = 0.5
 
 
-class Census:
+class PaneList:
     """Used inside one event loop.
 
     `fresh`: the age in seconds up to which a listing proves that a pane exists.
@@ -31,8 +31,8 @@ class Census:
         self._fresh = fresh
         self._latest: Listing | None = None
         self._ids: frozenset[tuple[int, int, str]] = frozenset()
-        self._counted_at = 0.0
-        self._counting: asyncio.Future[Listing] | None = None
+        self._listed_at = 0.0
+        self._listing: asyncio.Future[Listing] | None = None
 
     async def recent(self) -> Listing:
         """A listing that is fresh enough to resolve a name. Raises PaneLost, TmuxError."""
@@ -58,30 +58,30 @@ class Census:
         Raises PaneLost when there is no server, TmuxError.
         """
         clock = asyncio.get_running_loop().time
-        if self._latest is not None and clock() - self._counted_at <= fresh:
+        if self._latest is not None and clock() - self._listed_at <= fresh:
             return self._latest
-        if self._counting is None or self._counting.done():
-            self._counting = asyncio.ensure_future(self._count())
+        if self._listing is None or self._listing.done():
+            self._listing = asyncio.ensure_future(self._list())
             # Retrieve the exception: all callers may have been cancelled.
-            self._counting.add_done_callback(
-                lambda counted: counted.cancelled() or counted.exception()
+            self._listing.add_done_callback(
+                lambda listing: listing.cancelled() or listing.exception()
             )
-        return await asyncio.shield(self._counting)
+        return await asyncio.shield(self._listing)
 
     def forget(self) -> None:
         """The latest listing is known to be wrong."""
         self._latest = None
 
     async def aclose(self) -> None:
-        if self._counting is not None:
-            await stop_all(self._counting)
+        if self._listing is not None:
+            await stop_all(self._listing)
 
-    async def _count(self) -> Listing:
+    async def _list(self) -> Listing:
         self._latest = None
         began = asyncio.get_running_loop().time()
         listing = await list_panes(self._tmux)
         if not self._ids.issuperset(ids := frozenset(row.key for row in listing.rows)):
             # There are new panes: a watcher that died may have left a buffer for one of them.
             await sweep(self._tmux)
-        self._latest, self._ids, self._counted_at = listing, ids, began
+        self._latest, self._ids, self._listed_at = listing, ids, began
         return listing

@@ -16,7 +16,7 @@ from bridge.client.broker import BrokerClient
 from bridge.errors import BadValue, PaneLost, UsageError
 from bridge.ticket import check_name
 from bridge.tmux.server.identity import Listing, PaneRow
-from bridge.tmux.server.pane_list import Census
+from bridge.tmux.server.pane_list import PaneList
 from bridge.watcher.discovery.merge import Assignment, Roster, read_file
 from bridge.watcher.report import OWN
 
@@ -83,10 +83,10 @@ class RegistrySource:
 
     name = "the broker's registry"
 
-    def __init__(self, client: BrokerClient, census: Census, interval: float) -> None:
+    def __init__(self, client: BrokerClient, pane_list: PaneList, interval: float) -> None:
         self.interval = interval
         self._client = client
-        self._census = census
+        self._pane_list = pane_list
         self._roster: dict[str, Assignment] = {}
 
     async def look(self) -> Roster:
@@ -96,7 +96,7 @@ class RegistrySource:
             for assignment in [registered_pane(entry)]
             if assignment
         ]
-        here = sessions_of(await listing_or_none(self._census, self.interval))
+        here = sessions_of(await listing_or_none(self._pane_list, self.interval))
         self._roster = {
             each.agent: each
             for each in registered
@@ -133,7 +133,9 @@ class SessionSource:
     first, but it is a neighbour. A session that is created again starts afresh.
     """
 
-    def __init__(self, pattern: str, census: Census, interval: float, forget_after: float) -> None:
+    def __init__(
+        self, pattern: str, pane_list: PaneList, interval: float, forget_after: float
+    ) -> None:
         before, star, after = pattern.partition("*")
         if not star or "*" in after:
             raise UsageError(
@@ -143,14 +145,14 @@ class SessionSource:
         self.name = f"sessions {pattern}"
         self.interval = interval
         self._pattern = re.compile(re.escape(before) + "(.+)" + re.escape(after), re.DOTALL)
-        self._census = census
+        self._pane_list = pane_list
         self._forget_after = forget_after
         self._roster: dict[str, Assignment] = {}
         self._seen_at: dict[str, float] = {}
         self._firsts: dict[str, PaneRow] = {}  # by agent: the session's first pane, as last seen
 
     async def look(self) -> Roster:
-        listing = await listing_or_none(self._census, self.interval / 2)
+        listing = await listing_or_none(self._pane_list, self.interval / 2)
         now = asyncio.get_running_loop().time()
         for session, panes in panes_by_session(listing).items():
             match = self._pattern.fullmatch(session)
@@ -173,10 +175,10 @@ def is_id(name: str) -> bool:
         return False
 
 
-async def listing_or_none(census: Census, fresh: float) -> Listing | None:
+async def listing_or_none(pane_list: PaneList, fresh: float) -> Listing | None:
     """The panes; None when no server runs, which is not an error here. Raises TmuxError."""
     try:
-        return await census.listing(fresh)
+        return await pane_list.listing(fresh)
     except PaneLost:
         return None
 

@@ -6,7 +6,7 @@
     longpoll.py  one request that waits up to 25 s; for proxies that break streams
     poll.py      one request every few seconds; works with anything, the predecessor's broker too
 
-`make_transport` makes a Tier's transport for a feed. The intake opens, reads and closes it
+`make_transport` makes a Tier's transport for a feed. The receiver opens, reads and closes it
 through the protocol alone.
 """
 

@@ -1,4 +1,4 @@
-"""What the intake needs from a tier.
+"""What the receiver needs from a tier.
 
 A transport is opened once, read until it fails, and closed. Its errors are evidence:
 

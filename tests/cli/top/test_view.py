@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.cli.cells import text_width
 from bridge.cli.commands.top.detail import Detail, frame
-from bridge.cli.commands.top.line import STYLES, Paper, TerminalStyle, text_of
+from bridge.cli.commands.top.line import STYLES, Charset, Paper, text_of
 from bridge.cli.commands.top.model import Link, Model, TicketLine
 from bridge.cli.commands.top.ui import Table, Ui, View
 from bridge.cli.commands.top.view import share
@@ -122,9 +122,9 @@ def picture(
     height: int = 24,
     known: Model = None,
     detail: Detail = Detail(),
-    look: TerminalStyle = TerminalStyle(),
+    charset: Charset = Charset(),
 ):
-    return frame(known or model(), ui, detail, Paper(width, height, look, NOW))
+    return frame(known or model(), ui, detail, Paper(width, height, charset, NOW))
 
 
 def lines(*args, **kwargs) -> list:
@@ -164,7 +164,7 @@ def test_the_totals_stand_where_there_is_room():
 
 
 def test_forty_columns_and_ascii():
-    shown = lines(width=40, height=20, look=TerminalStyle(is_unicode=False))
+    shown = lines(width=40, height=20, charset=Charset(is_unicode=False))
     assert all(line.isascii() for line in shown)
     assert (
         shown[0] == "bridge 0.1.0  http://127.0.0.1:5050 live"
@@ -339,7 +339,7 @@ details = st.sampled_from(
 def test_a_picture_fits_its_paper_and_cannot_act_on_a_terminal(
     ui, detail, width, height, is_unicode, link
 ):
-    made = picture(ui, width, height, model(link, NASTY), detail, TerminalStyle(is_unicode))
+    made = picture(ui, width, height, model(link, NASTY), detail, Charset(is_unicode))
     assert len(made.lines) == height
     for line in made.lines:
         text = text_of(line)

@@ -106,7 +106,9 @@ class App:
         self._changed.clear()
         width, height = screen.size
         model, now = self._held or (self._model, time.time())
-        picture = frame(model, self._ui, self._feed.detail, Paper(width, height, screen.look, now))
+        picture = frame(
+            model, self._ui, self._feed.detail, Paper(width, height, screen.charset, now)
+        )
         self._rows, self._ui = picture.rows, replace(self._ui, scroll=picture.scroll)
         screen.paint(picture.lines)
 

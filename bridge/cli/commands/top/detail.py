@@ -14,13 +14,23 @@ from bridge.cli.commands.top.model import Model, TicketLine
 from bridge.cli.commands.top.tables import ticket_list
 from bridge.cli.commands.top.ui import HELP, Rows, Ui, View
 from bridge.cli.commands.top.view import Frame, foot_line, main_frame, title_line
-from bridge.cli.commands.why import tell
+from bridge.cli.commands.why import describe_ticket
 from bridge.cli.local_time import local, since
 from bridge.cli.safe_text import payload_text, visible
-from bridge.cli.ticket_status import Facts, stand
+from bridge.cli.ticket_status import Facts, find_status
+from bridge.client.observation import AgentView
 
-LABEL = 10  # cells of a fact's name
+LABEL = 10  # cells of a label
 BODY_MAX = 20_000  # characters of a ticket's text; `show` prints all of it
+HELP_LABEL = 13  # cells of a key, and of a column's name
+COLUMN_HELP = (
+    ("BACKLOG", "the agent's pending tickets: accepted, but not yet in its pane"),
+    ("OLDEST", "how long the oldest of them has waited"),
+    ("TIER", "how the agent's watcher is connected: stream, lpoll, poll"),
+    ("HEALTH", "the agent's pane, as its watcher reports: healthy, busy, lost"),
+    ("WAITS FOR", "why the agent's next ticket is not typed yet"),
+)
+# The styles of `describe_ticket`, as those of a Span.
 STYLES = {"": "plain", "bold": "bold", "dim": "dim", "green": "good", "yellow": "warn"}
 
 
@@ -74,28 +84,21 @@ def _page(model: Model, ui: Ui, lines: Lines, foot: tuple[Span, ...], paper: Pap
 
 
 def _help_lines(paper: Paper) -> Lines:
-    rows = [(keys, text) for keys, text in HELP]
     lines = [paper.line(("KEYS", "bold"))]
-    for keys, text in rows:
-        lines += _fact_lines(keys, text, paper, 13)
+    for keys, text in HELP:
+        lines += _labelled(keys, text, paper, HELP_LABEL)
     lines += [(), paper.line(("COLUMNS", "bold"))]
-    for name, text in (
-        ("BACKLOG", "the agent's pending tickets: accepted, but not yet in its pane"),
-        ("OLDEST", "how long the oldest of them has waited"),
-        ("TIER", "how the agent's watcher is connected: stream, lpoll, poll"),
-        ("HEALTH", "the agent's pane, as its watcher reports: healthy, busy, lost"),
-        ("WAITS FOR", "why the agent's next ticket is not typed yet"),
-    ):
-        lines += _fact_lines(name, text, paper, 13)
+    for name, text in COLUMN_HELP:
+        lines += _labelled(name, text, paper, HELP_LABEL)
     return lines
 
 
-def _fact_lines(
-    name: str, text: str, paper: Paper, label: int = LABEL, style: str = "plain"
+def _labelled(
+    label: str, text: str, paper: Paper, width: int = LABEL, style: str = "plain"
 ) -> Lines:
-    """A name and a text, folded into lines that align."""
-    rows = fold(name.ljust(label) + " " + paper.look.safe(text), paper.width, label + 1)
-    head = rows[0][: label + 1]
+    """A label and a text, folded into lines that align."""
+    rows = fold(label.ljust(width) + " " + paper.charset.safe(text), paper.width, width + 1)
+    head = rows[0][: width + 1]
     return [paper.line((head, "dim"), (rows[0][len(head) :], style))] + [
         paper.line((row, style)) for row in rows[1:]
     ]
@@ -109,9 +112,9 @@ def _agent_frame(model: Model, ui: Ui, detail: Detail, paper: Paper) -> Frame:
         if detail.name
         else first_that_fits(paper.width, "ITS TICKETS (asking the broker)")
     )
-    lines.append(paper.line((paper.look.fit(title, paper.width), "head")))
+    lines.append(paper.line((paper.charset.fit(title, paper.width), "head")))
     if detail.error:
-        lines += _fact_lines("", detail.error, paper, 0, "bad")
+        lines += _labelled("", detail.error, paper, 0, "bad")
     lines += ticket_list(detail.tickets, max(0, room), ui.ticket, True, paper)
     foot = (
         foot_line(model, ui, 0, paper)
@@ -127,45 +130,37 @@ def _agent_frame(model: Model, ui: Ui, detail: Detail, paper: Paper) -> Frame:
 def _agent_lines(model: Model, name: str, paper: Paper) -> Lines:
     agent, now = model.agents.get(name), paper.now
     if agent is None:
-        return _fact_lines("agent", name, paper, style="bold") + _fact_lines(
+        return _labelled("agent", name, paper, style="bold") + _labelled(
             "", "the broker does not list this agent any more", paper, style="warn"
         )
-    about = agent.waiting
-    facts = [
-        (
-            "status",
-            f"{agent.status}, connected by {TIERS.get(agent.connection, agent.connection)}"
-            if agent.is_connected
-            else f"{agent.status}, no watcher",
-            "plain",
-        ),
+    lines = _labelled("agent", name, paper, style="bold")
+    for label, text, style in _agent_rows(agent, now):
+        if text:
+            lines += _labelled(label, text, paper, style=style)
+    return lines
+
+
+def _agent_rows(agent: AgentView, now: float) -> list[tuple[str, str, str]]:
+    """(label, text, style); a row without a text is not shown."""
+    wait = agent.waiting
+    if agent.is_connected:
+        tier = TIERS.get(agent.connection, agent.connection)
+        status = f"{agent.status}, connected by {tier}"
+    else:
+        status = f"{agent.status}, no watcher"
+    oldest = f", the oldest {since(agent.oldest_at, now)}" if agent.oldest_at else ""
+    waited = f", {since(wait.since_at, now)}" if wait and wait.since_at else ""
+    return [
+        ("status", status, "plain"),
         ("type", agent.type, "plain"),
         ("pane", place(agent), "plain"),
         ("health", agent.health, "bad" if agent.health == "lost" else "plain"),
-        (
-            "backlog",
-            f"{agent.pending} pending"
-            + (f", the oldest {since(agent.oldest_at, now)}" if agent.oldest_at else ""),
-            "plain",
-        ),
-        (
-            "queued",
-            "" if agent.queued is None else f"{agent.queued} in its watcher",
-            "plain",
-        ),
-        (
-            "waits for",
-            waits(agent) + (f", {since(about.since_at, now)}" if about and about.since_at else ""),
-            "warn",
-        ),
-        ("ticket", about.ticket_id if about else "", "plain"),
+        ("backlog", f"{agent.pending} pending{oldest}", "plain"),
+        ("queued", "" if agent.queued is None else f"{agent.queued} in its watcher", "plain"),
+        ("waits for", waits(agent) + waited, "warn"),
+        ("ticket", wait.ticket_id if wait else "", "plain"),
         ("seen", local(agent.last_heartbeat, now) if agent.last_heartbeat else "", "plain"),
     ]
-    lines = _fact_lines("agent", name, paper, style="bold")
-    for label, text, style in facts:
-        if text:
-            lines += _fact_lines(label, text, paper, style=style)
-    return lines
 
 
 def _ticket_lines(detail: Detail, paper: Paper) -> Lines:
@@ -173,20 +168,23 @@ def _ticket_lines(detail: Detail, paper: Paper) -> Lines:
         return [
             paper.line(
                 (
-                    paper.look.safe(detail.error) or "asking the broker",
+                    paper.charset.safe(detail.error) or "asking the broker",
                     "bad" if detail.error else "dim",
                 )
             )
         ]
     facts = detail.facts
     lines: Lines = []
-    for style, text in tell(facts, stand(facts, paper.now), paper.now, 0):
+    for style, text in describe_ticket(facts, find_status(facts, paper.now), paper.now, 0):
         lines += [
-            paper.line((row, STYLES[style])) for row in fold(paper.look.safe(text), paper.width, 5)
+            paper.line((row, STYLES[style]))
+            for row in fold(paper.charset.safe(text), paper.width, 5)
         ]
     lines += [(), paper.line(("the message", "dim"))]
     for row in (
         visible(payload_text(facts.ticket.payload)[:BODY_MAX]).replace("\t", "    ").split("\n")
     ):
-        lines += [paper.line((part, "plain")) for part in fold(paper.look.safe(row), paper.width)]
+        lines += [
+            paper.line((part, "plain")) for part in fold(paper.charset.safe(row), paper.width)
+        ]
     return lines

@@ -24,7 +24,7 @@ Lines = list[tuple[Span, ...]]
 
 
 @dataclass(frozen=True)
-class TerminalStyle:
+class Charset:
     """The characters that the terminal can show."""
 
     is_unicode: bool = True
@@ -50,11 +50,11 @@ class TerminalStyle:
         return fit(text, width, self.ellipsis, is_right)
 
 
-def line_of(width: int, look: TerminalStyle, *spans: tuple[str, str]) -> tuple[Span, ...]:
+def line_of(width: int, charset: Charset, *spans: tuple[str, str]) -> tuple[Span, ...]:
     """A line of these spans, cut to the width."""
     placed, left = [], width
     for text, style in spans:
-        kept = look.cut(text, left)
+        kept = charset.cut(text, left)
         if kept:
             placed.append(Span(kept, style))
             left -= text_width(kept)
@@ -74,11 +74,11 @@ class Paper:
 
     width: int
     height: int
-    look: TerminalStyle
+    charset: Charset
     now: float  # wall clock, seconds
 
     def line(self, *spans: tuple[str, str]) -> tuple[Span, ...]:
-        return line_of(self.width, self.look, *spans)
+        return line_of(self.width, self.charset, *spans)
 
 
 def text_of(line: tuple[Span, ...]) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from bridge.cli.commands.top.line import Span, TerminalStyle
+from bridge.cli.commands.top.line import Charset, Span
 from bridge.errors import UsageError
 
 curses: ModuleType | None
@@ -75,7 +75,7 @@ class Screen:
         self._curses: Any = curses
         self._escape_delay = escape_delay
         self._styles: dict[str, int] = {}
-        self.look = TerminalStyle(is_unicode="utf" in locale.nl_langinfo(locale.CODESET).lower())
+        self.charset = Charset(is_unicode="utf" in locale.nl_langinfo(locale.CODESET).lower())
 
     def __enter__(self) -> Screen:
         if self._curses is None:

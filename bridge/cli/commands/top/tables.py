@@ -28,13 +28,13 @@ def agent_table(
 
     `is_old`: the broker is lost, so the rows are not up to date.
     """
-    look = paper.look
-    columns = arrange(agents, paper.width - MARKS, look.safe)
+    charset = paper.charset
+    columns = arrange(agents, paper.width - MARKS, charset.safe)
     lines = [_titles(columns, ui, paper)]
     is_focus = ui.pane is Table.AGENTS
     for agent, is_chosen in window(agents, height, ui.agent, lambda each: each.agent_id):
         chosen = is_chosen and is_focus and ui.agent is not None
-        dot = look.mark("●", "+") if agent.status == "online" else look.mark("○", "-")
+        dot = charset.mark("●", "+") if agent.status == "online" else charset.mark("○", "-")
         cells = "".join(
             " " * (GAP * bool(index)) + _cell(placed, agent, paper)
             for index, placed in enumerate(columns)
@@ -51,7 +51,7 @@ def agent_table(
 
 
 def _titles(columns: Sequence[Placed], ui: Ui, paper: Paper) -> tuple[Span, ...]:
-    look, titles, shown = paper.look, [], {placed.column.key for placed in columns}
+    charset, titles, shown = paper.charset, [], {placed.column.key for placed in columns}
     for placed in columns:
         column = placed.column
         is_hidden = placed is columns[-1] and ui.sort not in shown
@@ -59,21 +59,23 @@ def _titles(columns: Sequence[Placed], ui: Ui, paper: Paper) -> tuple[Span, ...]
         title = f"by {ui.sort}" if is_hidden else column.title
         down = (BY_KEY[ui.sort] if is_hidden else column).is_descending is not ui.is_reversed
         mark = (
-            (look.mark("▼", "v") if down else look.mark("▲", "^"))
+            (charset.mark("▼", "v") if down else charset.mark("▲", "^"))
             if is_hidden or column.key == ui.sort
             else ""
         )
         titles.append(
-            look.fit(
+            charset.fit(
                 mark + title if column.is_right else title + mark, placed.width, column.is_right
             )
         )
-    return paper.line((look.fit(" " * MARKS + (" " * GAP).join(titles), paper.width), "head"))
+    return paper.line((charset.fit(" " * MARKS + (" " * GAP).join(titles), paper.width), "head"))
 
 
 def _cell(placed: Placed, agent: AgentView, paper: Paper) -> str:
-    return paper.look.fit(
-        paper.look.safe(placed.column.text(agent, paper.now)), placed.width, placed.column.is_right
+    return paper.charset.fit(
+        paper.charset.safe(placed.column.text(agent, paper.now)),
+        placed.width,
+        placed.column.is_right,
     )
 
 
@@ -93,17 +95,17 @@ def ticket_list(
     paper: Paper,
 ) -> Lines:
     """One line for each ticket: time, sender and receiver, stage, and the beginning of its text."""
-    look = paper.look
+    charset = paper.charset
     who_width = min(28, max(8, (paper.width - CLOCK_WIDTH - STAGE_WIDTH - 3) * 2 // 5))
     lines = []
     for ticket, is_chosen in window(tickets, height, selected, lambda each: each.ticket_id):
         chosen = is_chosen and is_focus and selected is not None
-        who = look.fit(look.safe(f"{ticket.origin} > {ticket.agent_id}"), who_width)
+        who = charset.fit(charset.safe(f"{ticket.origin} > {ticket.agent_id}"), who_width)
         at = local(ticket.at, paper.now)[-CLOCK_WIDTH:]
         left = paper.width - CLOCK_WIDTH - who_width - STAGE_WIDTH - 4
-        text = f" {look.safe(ticket.preview)}" if left >= TEXT_MIN else ""
-        stage = look.fit(look.safe(ticket.stage), STAGE_WIDTH)
-        row = f"{look.fit(look.safe(at), CLOCK_WIDTH)} {who} {stage}{text}"
+        text = f" {charset.safe(ticket.preview)}" if left >= TEXT_MIN else ""
+        stage = charset.fit(charset.safe(ticket.stage), STAGE_WIDTH)
+        row = f"{charset.fit(charset.safe(at), CLOCK_WIDTH)} {who} {stage}{text}"
         lines.append(
             paper.line(
                 (">" if chosen else " ", "bold"),

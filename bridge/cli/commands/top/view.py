@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from bridge.cli.commands.top.chart import bars
 from bridge.cli.commands.top.columns import agent_matches, in_order, matches, waits
 from bridge.cli.commands.top.line import Lines, Paper, Span, first_that_fits
-from bridge.cli.commands.top.model import Link, Model
+from bridge.cli.commands.top.model import Link, Model, TicketLine
 from bridge.cli.commands.top.tables import agent_table, ticket_list
 from bridge.cli.commands.top.ui import Rows, Table, Ui
 from bridge.cli.local_time import clock, read_at, short_span
+from bridge.client.observation import AgentView
 
 HIGH = 10  # rows; from here on the head has its three lines
 BOTH = 9  # rows; from here on both tables are shown
@@ -36,53 +37,42 @@ class Frame:
 
 def main_frame(model: Model, ui: Ui, paper: Paper) -> Frame:
     head = head_lines(model, ui, paper)
-    agents = in_order(
-        filter(lambda agent: agent_matches(agent, ui.filter), model.agents.values()),
-        ui.sort,
-        ui.is_reversed,
-        paper.now,
-    )
-    tickets = [
-        ticket
-        for ticket in reversed(model.tickets.values())
-        if matches(
-            ui.filter,
-            ticket.agent_id,
-            ticket.origin,
-            ticket.ticket_id,
-            ticket.stage,
-            ticket.preview,
-        )
-    ]
+    agents, tickets = _agents_to_show(model, ui, paper.now), _tickets_to_show(model, ui)
     room = paper.height - len(head) - 1
     agent_rows, ticket_rows = share(room, len(agents), len(tickets), ui.pane)
+    in_tickets = ui.pane is Table.TICKETS
     lines = list(head)
     if agent_rows is not None:
         lines += agent_table(agents, agent_rows, ui, paper, model.link is Link.LOST)
     if ticket_rows is not None:
         title = f"TICKETS {len(tickets)}"
-        lines.append(paper.line((paper.look.fit(title, paper.width), "head")))
-        lines += ticket_list(
-            tickets,
-            ticket_rows,
-            ui.ticket if ui.pane is Table.TICKETS else None,
-            ui.pane is Table.TICKETS,
-            paper,
-        )
-    lines = (
-        lines[: paper.height - 1]
-        + [()] * (paper.height - 1 - len(lines))
-        + [foot_line(model, ui, len(agents), paper)]
-    )
-    in_tickets = ui.pane is Table.TICKETS
-    names = (
-        [ticket.ticket_id for ticket in tickets]
-        if in_tickets
-        else [agent.agent_id for agent in agents]
-    )
-    return Frame(
-        lines[: paper.height], Rows(names, (ticket_rows if in_tickets else agent_rows) or 1)
-    )
+        lines.append(paper.line((paper.charset.fit(title, paper.width), "head")))
+        chosen = ui.ticket if in_tickets else None
+        lines += ticket_list(tickets, ticket_rows, chosen, in_tickets, paper)
+    above_foot = paper.height - 1
+    lines = lines[:above_foot] + [()] * (above_foot - len(lines))
+    lines.append(foot_line(model, ui, len(agents), paper))
+    if in_tickets:
+        rows = Rows([ticket.ticket_id for ticket in tickets], ticket_rows or 1)
+    else:
+        rows = Rows([agent.agent_id for agent in agents], agent_rows or 1)
+    return Frame(lines[: paper.height], rows)
+
+
+def _agents_to_show(model: Model, ui: Ui, now: float) -> list[AgentView]:
+    matching = [agent for agent in model.agents.values() if agent_matches(agent, ui.filter)]
+    return in_order(matching, ui.sort, ui.is_reversed, now)
+
+
+def _tickets_to_show(model: Model, ui: Ui) -> list[TicketLine]:
+    """The latest first."""
+
+    def texts(ticket: TicketLine) -> tuple[str, ...]:
+        return ticket.agent_id, ticket.origin, ticket.ticket_id, ticket.stage, ticket.preview
+
+    return [
+        ticket for ticket in reversed(model.tickets.values()) if matches(ui.filter, *texts(ticket))
+    ]
 
 
 def share(room: int, agents: int, tickets: int, pane: Table) -> tuple[int | None, int | None]:
@@ -109,7 +99,7 @@ def title_line(model: Model, ui: Ui, paper: Paper) -> tuple[Span, ...]:
     state, style = link_words(model, paper)
     held = " HELD" if ui.is_paused else ""
     room = paper.width - len(state) - len(held) - 1
-    url = paper.look.safe(model.url)
+    url = paper.charset.safe(model.url)
     name = first_that_fits(
         room,
         f"bridge {model.overview.version}  {url}",
@@ -117,7 +107,7 @@ def title_line(model: Model, ui: Ui, paper: Paper) -> tuple[Span, ...]:
         url.partition("//")[2] or url,
     )
     return paper.line(
-        (paper.look.fit(name, max(0, room)) + " ", "bold"), (state, style), (held, "warn")
+        (paper.charset.fit(name, max(0, room)) + " ", "bold"), (state, style), (held, "warn")
     )
 
 
@@ -176,7 +166,7 @@ def chart_line(model: Model, paper: Paper) -> tuple[Span, ...]:
     room = max(0, paper.width - len(rate) - len(latency))
     left = min(room - room // 2, 120)
     right = min(room - left, 120)
-    unicode = paper.look.is_unicode
+    unicode = paper.charset.is_unicode
     accepted = bars(model.accepted(paper.now), left, unicode)
     p99 = bars(model.p99(paper.now), right, unicode)
     return paper.line(
@@ -189,21 +179,23 @@ def _ms(value: float | None) -> str:
 
 
 def foot_line(model: Model, ui: Ui, shown: int, paper: Paper) -> tuple[Span, ...]:
-    look = paper.look
+    charset = paper.charset
     if ui.typing is not None:
         return paper.line(
             ("filter: ", "bold"),
-            (look.safe(ui.typing), "plain"),
+            (charset.safe(ui.typing), "plain"),
             ("_", "chosen"),
             ("  enter keeps it, escape drops it", "dim"),
         )
     if model.link in (Link.LOST, Link.POLLING):
         return paper.line(
-            (look.safe(model.link_reason), "bad" if model.link is Link.LOST else "warn")
+            (charset.safe(model.link_reason), "bad" if model.link is Link.LOST else "warn")
         )
     notes = []
     if ui.filter:
-        notes.append((f"filter: {look.safe(ui.filter)} ({shown} of {len(model.agents)})  ", "warn"))
+        notes.append(
+            (f"filter: {charset.safe(ui.filter)} ({shown} of {len(model.agents)})  ", "warn")
+        )
     if model.missed:
         notes.append((f"{model.missed} events missed  ", "warn"))
     keys = "? help  q quit  s sort  r reverse  / filter  tab tickets  enter open  space hold"

@@ -32,7 +32,7 @@ def number(report: Mapping[str, Any], field: str) -> Number | None:
     return value if 0 <= value <= NUMBER_MAX else None
 
 
-class Reported:
+class WatcherSeries:
     def __init__(self, agents_max: int) -> None:
         self._agents_max = agents_max
         self._own: set[str] = set()  # agents with series of their own

@@ -1,4 +1,4 @@
-"""One agent's end of the intake: its tickets go into its inbox, or stay with the broker.
+"""One agent's end of the receiver: its tickets go into its inbox, or stay with the broker.
 
     level ──no room──► behind ──the backlog was read to its end──► level
 
@@ -16,20 +16,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
 
-from bridge.backoff import full_jitter
 from bridge.client.broker import BrokerClient
 from bridge.errors import BrokerUnreachable, PeerError, Refused
 from bridge.settings import WatcherSettings
 from bridge.ticket import Ticket
+from bridge.watcher.delays import reconnect_delays
 from bridge.watcher.inbox import Inbox
 from bridge.watcher.report import Vitals
 
 log = logging.getLogger("bridge.watcher")
 
 
-class Arrivals:
+class Recipient:
     """Made inside a running loop (3.9 binds its events there)."""
 
     def __init__(
@@ -79,13 +78,13 @@ class Arrivals:
 
     async def run(self) -> None:
         """Catch up whenever the agent is behind."""
-        delays = self._new_delays()
+        delays = reconnect_delays(self._settings)
         while True:
             await self._behind.wait()
             await self._wait_room()
             try:
                 await self._read_backlog()
-                delays = self._new_delays()
+                delays = reconnect_delays(self._settings)
             except (BrokerUnreachable, PeerError, Refused) as error:
                 log.info("backlog not read agent=%s reason=%s", self._agent, error)
                 await asyncio.sleep(
@@ -114,8 +113,3 @@ class Arrivals:
         self._cursor = max(self._cursor, ticket.seq)
         self.arrived.set()
         self.vitals.note()
-
-    def _new_delays(self) -> Iterator[float]:
-        return full_jitter(
-            self._settings.reconnect_base / 1000, self._settings.reconnect_max / 1000
-        )

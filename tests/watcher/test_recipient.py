@@ -14,8 +14,8 @@ from virtual_clock import run
 from bridge.errors import BrokerUnreachable, Refused
 from bridge.settings import WatcherSettings
 from bridge.ticket import Ticket
-from bridge.watcher.backfill import Arrivals
 from bridge.watcher.inbox import Inbox
+from bridge.watcher.recipient import Recipient
 from bridge.watcher.report import Vitals
 from bridge.watcher.tiers import Tier
 
@@ -46,12 +46,12 @@ class Backlog:
 
 
 class Desk:
-    """Arrivals and an inbox; the test calls `deliver` to remove the inbox's head."""
+    """Recipient and an inbox; the test calls `deliver` to remove the inbox's head."""
 
     def __init__(self, capacity: int, most: int = 1000) -> None:
         self.backlog = Backlog(most)
         self.inbox = Inbox(capacity, 4096)
-        self.arrivals = Arrivals(
+        self.recipient = Recipient(
             "lucy",
             self.backlog,
             self.inbox,
@@ -64,7 +64,7 @@ class Desk:
     def publish(self) -> None:
         self.seq += 1
         self.backlog.pending_now[self.seq] = ticket(self.seq)
-        self.arrivals.take(ticket(self.seq))
+        self.recipient.take(ticket(self.seq))
 
     def deliver(self) -> bool:
         head = self.inbox.head()
@@ -74,7 +74,7 @@ class Desk:
         self.inbox.ack(head.ticket.ticket_id)
         del self.backlog.pending_now[head.ticket.seq]
         self.taken.append(head.ticket.seq)
-        self.arrivals.has_room.set()
+        self.recipient.has_room.set()
         return True
 
     async def drain(self) -> None:
@@ -91,7 +91,7 @@ class Desk:
 def test_each_ticket_is_delivered_once_and_in_order(capacity, most, steps):
     async def scenario(loop):
         desk = Desk(capacity, most)
-        running = asyncio.ensure_future(desk.arrivals.run())
+        running = asyncio.ensure_future(desk.recipient.run())
         for step in steps:
             if step == "pause":
                 await asyncio.sleep(0.002)
@@ -113,7 +113,7 @@ def test_each_ticket_is_delivered_once_and_in_order(capacity, most, steps):
 def test_no_request_is_made_while_the_inbox_has_room():
     async def scenario(loop):
         desk = Desk(10)
-        running = asyncio.ensure_future(desk.arrivals.run())
+        running = asyncio.ensure_future(desk.recipient.run())
         for _ in range(30):
             desk.publish()
             await asyncio.sleep(0.01)
@@ -127,7 +127,7 @@ def test_no_request_is_made_while_the_inbox_has_room():
 def test_a_long_backlog_is_read_in_batches_of_half_an_inbox():
     async def scenario(loop):
         desk = Desk(20)
-        running = asyncio.ensure_future(desk.arrivals.run())
+        running = asyncio.ensure_future(desk.recipient.run())
         for _ in range(400):
             desk.publish()
         await desk.drain()
@@ -142,8 +142,8 @@ def test_an_agent_that_joins_late_reads_its_backlog():
         desk = Desk(4)
         desk.backlog.pending_now = {seq: ticket(seq) for seq in range(1, 10)}
         desk.seq = 9
-        running = asyncio.ensure_future(desk.arrivals.run())
-        desk.arrivals.fall_behind()
+        running = asyncio.ensure_future(desk.recipient.run())
+        desk.recipient.fall_behind()
         desk.publish()
         await desk.drain()
         assert desk.taken == list(range(1, 11))
@@ -157,9 +157,9 @@ def test_retry_after_is_honoured():
         desk = Desk(4)
         desk.backlog.failures.append(Refused(429, "slow down", retry_after=7.0))
         desk.backlog.pending_now = {1: ticket(1)}
-        running = asyncio.ensure_future(desk.arrivals.run())
+        running = asyncio.ensure_future(desk.recipient.run())
         began = loop.time()
-        desk.arrivals.fall_behind()
+        desk.recipient.fall_behind()
         await desk.drain()
         assert loop.time() - began >= 7.0
         running.cancel()
@@ -178,9 +178,9 @@ def test_a_ticket_without_room_counts_as_seen_and_a_ticket_before_the_cursor_doe
         desk.publish()
         desk.publish()  # no room
         assert (
-            desk.arrivals.knows(ticket(1))
-            and desk.arrivals.knows(ticket(2))
-            and not desk.arrivals.knows(Ticket("another", 1, "lucy", "hi"))
+            desk.recipient.knows(ticket(1))
+            and desk.recipient.knows(ticket(2))
+            and not desk.recipient.knows(Ticket("another", 1, "lucy", "hi"))
         )
 
     run(scenario)
@@ -192,9 +192,9 @@ def test_tickets_without_seq_that_do_not_fit_are_not_requested_again():
     async def scenario(loop):
         desk = Desk(1)
         for name in ("a", "b"):
-            desk.arrivals.take(Ticket(name, 0, "lucy", "hi"))
-        assert len(desk.inbox) == 1 and desk.arrivals.knows(Ticket("a", 0, "lucy", "hi"))
-        running = asyncio.ensure_future(desk.arrivals.run())
+            desk.recipient.take(Ticket(name, 0, "lucy", "hi"))
+        assert len(desk.inbox) == 1 and desk.recipient.knows(Ticket("a", 0, "lucy", "hi"))
+        running = asyncio.ensure_future(desk.recipient.run())
         await asyncio.sleep(1)
         assert desk.backlog.asked == 0
         running.cancel()
