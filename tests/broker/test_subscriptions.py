@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from virtual_clock import run
 
 from bridge.broker import operations
-from bridge.broker.journal.base import Kept
+from bridge.broker.journal.base import StoreContents
 from bridge.broker.ledger import NewTicket
 from bridge.broker.opening import take_over_store
 from broker.seams import FULL, BoundedOutbox, ScriptedJournal
@@ -35,7 +35,7 @@ class Store(ScriptedJournal):
     def load(self, wall_ms, now):
         pending = [self.find(row.ticket_id) for _, row in sorted(self.accepted.items())]
         rows = [(*key, owed) for key, owed in self.subscriptions.items()]
-        return Kept(max(self.accepted, default=0), pending, [], rows)
+        return StoreContents(max(self.accepted, default=0), pending, [], rows)
 
 
 class Supervisor:
