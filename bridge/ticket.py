@@ -24,6 +24,8 @@ _UNSEEN = re.compile("[\u00ad\u180e\u200b-\u200d\u2060-\u2064\ufeff]")
 
 PENDING, DELIVERED, RESPONDED, EXPIRED = "pending", "delivered", "responded", "expired"
 DROPPED = "dropped"  # an operator ended it
+STATUSES = (PENDING, DELIVERED, RESPONDED, EXPIRED, DROPPED)
+ENDED = (EXPIRED, DROPPED)  # no reply will come
 
 
 def check_id(value: object, name: str) -> str:

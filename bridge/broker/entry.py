@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bridge.broker import body
-from bridge.ticket import DROPPED, EXPIRED, PENDING, RESPONDED
+from bridge.ticket import DROPPED, ENDED, PENDING, RESPONDED
 from bridge.timestamp import rfc3339
 
 LEASE_MAX = 3_600_000  # ms; a lease that outlives its watcher for longer only blocks the ticket
@@ -64,7 +64,7 @@ class TicketState:
     @property
     def has_ended(self) -> bool:
         """Has the ticket expired or been dropped, so that no reply will ever come?"""
-        return self.status in (EXPIRED, DROPPED)
+        return self.status in ENDED
 
 
 def with_stage(state: TicketState, stage: dict[str, Any]) -> TicketState:

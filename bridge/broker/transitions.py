@@ -40,7 +40,7 @@ def claimed(
     if state.is_final:
         raise RequestError(
             Reason.CONFLICT,
-            f"the ticket is {state.status} already; drop it",
+            f"the ticket is {state.status} already; forget it",
             extra={"status": state.status},
         )
     held = state.claim
@@ -106,7 +106,7 @@ def aside(state: TicketState, watcher: str, reason: str, wall_ms: int) -> Ticket
     if state.is_final:
         raise RequestError(
             Reason.CONFLICT,
-            f"the ticket is {state.status} already; drop it",
+            f"the ticket is {state.status} already; forget it",
             extra={"status": state.status},
         )
     if state.claim is not None and state.claim.watcher != watcher:

@@ -116,6 +116,8 @@ def test_every_command_works_as_written(tmp_path):
         and all(path.stat().st_mode & 0o077 == 0 for path in copies.glob("bridge-2*.db"))
     )
     assert done.stdout.count("sound, version") == 3, "the store, its backup, the recovered store"
+    with Broker(package_launcher(), copies / "recovered.db") as broker:
+        assert [ticket["ticketId"] for ticket in broker.pending("lucy")] == waiting[1:]
 
 
 def test_every_alert_leads_to_a_symptom():

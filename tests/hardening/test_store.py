@@ -17,7 +17,7 @@ import time
 import pytest
 from running import Broker, environment, package_launcher, read_line, wait_until, without_slowness
 
-STORE_STATUS = 6  # README's list of exit statuses: the store cannot be used
+STORE_STATUS = 6  # RUNBOOK's list of exit statuses: the store cannot be used
 
 
 def fails(db, prefix=(), flags=()) -> str:

@@ -14,7 +14,7 @@ from conformance.shapes import check_problem
 from raw_http import Closed
 from running import Broker, wait_until
 
-STORE_STATUS, WRITER_STATUS = 6, 9  # README's list of exit statuses
+STORE_STATUS, WRITER_STATUS = 6, 9  # RUNBOOK's list of exit statuses
 MAIN = "from bridge.cli.main import main; sys.exit(main())"
 
 # SQLite's own bound of its memory in a process, sqlite3_hard_heap_limit64.

@@ -21,14 +21,13 @@ from bridge.broker.search import Search, SearchBounds, Wanted
 from bridge.broker.services import Services, query_int
 from bridge.broker.subscriber import Outbox
 from bridge.errors import BadValue, Reason, RequestError
-from bridge.ticket import DELIVERED, DROPPED, EXPIRED, PENDING, RESPONDED, check_id
+from bridge.ticket import STATUSES, check_id
 from bridge.timestamp import rfc3339
 from bridge.wire.target import decode_query
 
 ROWS, ROWS_MAX = 1000, 10000  # agents of one overview
 FOUND, FOUND_MAX = 50, 200  # tickets of one search
 TEXT_MAX = 1000  # characters of a search text
-STATUSES = (PENDING, DELIVERED, RESPONDED, EXPIRED, DROPPED)
 
 
 def overview(call: Call) -> Answer:

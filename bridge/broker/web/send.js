@@ -46,7 +46,7 @@ async function sendTicket() {
   return { id: ticketId, agent, isKnown: known !== false };
 }
 
-/** What a name deserves that may be a slip of the pen. */
+/** What a name deserves that may be a typing error. */
 const unknown = (agent) => `On disk, but nothing is registered as ${agent} or receives for it. Is the name right?`;
 
 /** `ticketId()` is the open ticket's, `done()` is called when its reply is on disk. */

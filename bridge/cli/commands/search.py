@@ -13,7 +13,7 @@ from bridge.cli.broker_options import add_broker_flags, add_json_flag, ask, chec
 from bridge.cli.local_time import local
 from bridge.cli.safe_text import Page, excerpt
 from bridge.client.broker import BrokerClient
-from bridge.ticket import DELIVERED, DROPPED, EXPIRED, PENDING, RESPONDED, Ticket
+from bridge.ticket import STATUSES, Ticket
 
 EXCERPT = 60  # characters of a body in a list
 PAGE = 200  # tickets in one response; the broker's maximum
@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--status",
-        choices=(PENDING, DELIVERED, RESPONDED, EXPIRED, DROPPED),
+        choices=STATUSES,
         help="only tickets with this status",
     )
     parser.add_argument(

@@ -29,10 +29,9 @@ from bridge.cli.safe_text import Page, one_line, payload_text, visible
 from bridge.cli.self_command_words import alike
 from bridge.client.broker import BrokerClient
 from bridge.errors import BridgeError, BrokerUnreachable, UsageError
-from bridge.ticket import DROPPED, EXPIRED
+from bridge.ticket import ENDED
 
 NO_REPLY = 7  # exit status
-ENDED = (EXPIRED, DROPPED)  # no reply will come
 TIMEOUT_MS = 30000  # the default of a ticket's timeoutMs
 ACCEPTED = """accepted or not:
   Exit status 0, 7 (no reply in time) and 141 (stdout is closed) mean: the ticket was accepted.

@@ -1,17 +1,9 @@
 """May this pane be typed into now? If not, why?
 
 The checks run from the certain to the likely. The first one with an objection decides, and
-`explain` prints its sentence:
-
-    tmux      dead? in a mode? input off? synchronized?
-    person    a key within the last seconds?
-    kernel    a password prompt? a command running? (termios)
-    program   pager, editor, opaque terminal, unknown interpreter: never
-    screen    is the input empty, and is nothing else going on?
-    time      has the screen stood still?            (REPLs and agents)
-
-CHECKS is that table: for each objection (objections.py) its rule's name, and the kinds of program
-that it concerns. A rule has several rows where its question differs from kind to kind.
+`explain` prints its sentence. CHECKS is the table: for each objection (objections.py) its rule's
+name, and the kinds of program that it concerns. A rule has several rows where its question differs
+from kind to kind.
 
 A screen can show anything. So the program's name decides what it IS, and only then its screen
 decides whether it is READY. Only agents get text: a shell, a REPL, and every program that executes
