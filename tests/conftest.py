@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio.constants
 import subprocess
 import sys
 
@@ -11,6 +12,10 @@ from running import ROOT, Broker, environment, package_launcher
 
 # Other folders too use the tmux server, the panes and the persons of tests/tmux.
 sys.path.insert(0, str(ROOT / "tests" / "tmux"))
+
+# With -X dev asyncio keeps a stack for each callback and each future, to name its origin in a
+# message. Two frames name it. Ten, the default, take a quarter of the time of a test with a loop.
+asyncio.constants.DEBUG_STACK_DEPTH = 2
 
 # No deadline for one example: on two shared cores a slow example is no evidence about the code.
 # 60 examples keep the default run short; a test that needs more asks for them.

@@ -22,6 +22,10 @@ def move(environ: dict[str, str]) -> None:
     # pyenv's `python3` looks for its versions in PYENV_ROOT, and without it in HOME.
     if os.path.isdir(pyenv):
         environ.setdefault("PYENV_ROOT", pyenv)
+    # Without bytecode each start of bridge compiles all of its modules, which doubles the time.
+    # So a person who wants none in this folder gets it in the temporary home.
+    if environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        environ.setdefault("PYTHONPYCACHEPREFIX", os.path.join(HOME, "bytecode"))
     given = private(environ, HOME)
     for name in set(environ) - set(given):
         del environ[name]

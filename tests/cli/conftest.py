@@ -147,7 +147,6 @@ class Play:
             "PLAY_MARK": self.mark,
             "TMPDIR": folder,
             "PYTHONIOENCODING": "utf-8",
-            "PYTHONPYCACHEPREFIX": "",
         }
         settings.update(
             {"PATH": path} if path is not None else {},

@@ -16,6 +16,8 @@ from watcher.crew import TIERS, Crew, ask, send, supervising, wait_subscribed
 from watcher.scripted import ScriptedSink, watching
 
 GRACE = 300  # ms
+NAMED_TIERS = ["sse", "longpoll", "poll"]
+TIER_OF = dict(zip(NAMED_TIERS, TIERS))
 
 
 @pytest.fixture(scope="module")
@@ -40,15 +42,15 @@ async def row(served, agent):
 
 
 async def wait_row(served, agent, **wanted):
-    for _ in range(2000):
+    for _ in range(1000):
         found = await row(served, agent)
         if wanted.items() <= found.items():
             return
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
     raise AssertionError(f"timed out waiting for: {wanted}, found: {found}")
 
 
-@pytest.mark.parametrize("tier", TIERS, ids=["sse", "longpoll", "poll"])
+@pytest.mark.parametrize("tier", TIERS, ids=NAMED_TIERS)
 def test_the_report_of_a_second_watcher_is_dropped_when_it_ends(served, tier):
     async def scenario():
         agent = new_name()
@@ -111,28 +113,48 @@ def test_a_heartbeat_ends_with_the_watcher_that_sent_it(served):
     assert served.ask("GET", f"/debug/agent/{agent}/status").json["tmuxSession"] == "one"
 
 
-@pytest.mark.parametrize("second", TIERS, ids=["sse", "longpoll", "poll"])
-@pytest.mark.parametrize("first", TIERS[:2], ids=["sse", "longpoll"])
-def test_a_second_supervisor_of_the_name_leaves_no_stale_subscription(served, first, second):
-    async def scenario():
-        name, mine, both, theirs = (new_name() for _ in range(4))
-        crew = Crew()
-        async with supervising(served.url, crew, [mine, both], name, **first):
-            await wait_subscribed(served, name, mine, both)
-            async with supervising(served.url, Crew(), [both, theirs], name, **second):
-                await wait_subscribed(served, name, mine, both, theirs)
-                await wait_row(served, theirs, status="online")
-            await wait_subscribed(served, name, mine, both)
-            await wait_row(served, theirs, status="offline", connection="none", health=None)
-            sent = [*await send(served, both), *await send(served, mine)]
-            await wait_for(
-                lambda: crew.taken(both) + crew.taken(mine) == sent,
-                "the tickets of the first supervisor",
-            )
-        # The subscriptions of the last supervisor stay, for its restart.
+async def leave_no_stale_subscription(served, first, second):
+    name, mine, both, theirs = (new_name() for _ in range(4))
+    crew = Crew()
+    async with supervising(served.url, crew, [mine, both], name, **first):
         await wait_subscribed(served, name, mine, both)
+        async with supervising(served.url, Crew(), [both, theirs], name, **second):
+            await wait_subscribed(served, name, mine, both, theirs)
+            await wait_row(served, theirs, status="online")
+        await wait_subscribed(served, name, mine, both)
+        await wait_row(served, theirs, status="offline", connection="none", health=None)
+        sent = [*await send(served, both), *await send(served, mine)]
+        await wait_for(
+            lambda: crew.taken(both) + crew.taken(mine) == sent,
+            "the tickets of the first supervisor",
+        )
+    # The subscriptions of the last supervisor stay, for its restart.
+    await wait_subscribed(served, name, mine, both)
 
-    asyncio.run(scenario())
+
+@pytest.fixture(scope="module")
+def outcomes(served):
+    """The outcome of each pair of tiers: None, or the exception.
+
+    The pairs run at the same time, because each of them waits once or twice for POLL_WINDOW.
+    """
+    pairs = [(first, second) for first in NAMED_TIERS[:2] for second in NAMED_TIERS]
+
+    async def scenario():
+        runs = [
+            leave_no_stale_subscription(served, TIER_OF[first], TIER_OF[second])
+            for first, second in pairs
+        ]
+        return dict(zip(pairs, await asyncio.gather(*runs, return_exceptions=True)))
+
+    return asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("second", NAMED_TIERS)
+@pytest.mark.parametrize("first", NAMED_TIERS[:2])
+def test_a_second_supervisor_of_the_name_leaves_no_stale_subscription(outcomes, first, second):
+    if outcomes[first, second] is not None:
+        raise outcomes[first, second]
 
 
 def test_a_restarted_broker_learns_again_which_supervisor_subscribed_an_agent(start):
