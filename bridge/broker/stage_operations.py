@@ -84,12 +84,12 @@ def drop(services: Services, ticket_id: str, reason: str) -> Dropped:
 def purge(services: Services, agent_id: str, reason: str) -> Purged:
     """End the pending tickets of an agent."""
     wall_ms = services.clock.wall_ms()
-    found = services.hub.read(agent_id, 0, PURGE_MAX + 1)
-    pending = [entry for entry in found[:PURGE_MAX] if not entry.head.is_final]
+    found = services.hub.read(agent_id, 0, PURGE_MAX)
+    pending = [entry for entry in found if not entry.head.is_final]
     commit = found[-1].commit if found else None
     for entry in pending:
         state = transitions.dropped(entry.head, wall_ms, reason)
         commit = services.ledger.propose(entry, state)
     backlog = services.hub.backlogs.get(agent_id)
-    left = (len(backlog) if backlog else 0) - len(found[:PURGE_MAX])
+    left = (len(backlog) if backlog else 0) - len(found)
     return Purged(len(pending), left, commit)

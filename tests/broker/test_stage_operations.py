@@ -58,6 +58,8 @@ def test_a_purge_ends_the_oldest_tickets_and_counts_the_rest():
             services.journal.settle()
         outcome = stage_operations.purge(services, "lucy", "")
         assert (outcome.dropped, outcome.left) == (stage_operations.PURGE_MAX, 3)
+        again = stage_operations.purge(services, "lucy", "")
+        assert again.dropped == 0 and again.commit is outcome.commit, "it waits for the first"
         assert entry.head.status == "dropped" and outcome.commit is not None
 
     with_ticket(scenario)

@@ -10,6 +10,7 @@ from conformance.shapes import check_problem
 from running import ROOT, new_name
 
 from bridge.broker.handlers.web import FILES, PAGE
+from bridge.ticket import STATUSES
 
 WEB = ROOT / "bridge" / "broker" / "web"
 PATHS = {"/": PAGE, **{f"/web/{name}": name for name in FILES if name != PAGE}}
@@ -172,3 +173,10 @@ def test_an_installed_package_contains_every_kind_of_file():
         r'"bridge\.broker\.web" = \[(.*)\]', (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     )
     assert {f'"*{path.suffix}"' for path in SOURCES} == set(patterns.split(", "))
+
+
+def test_the_filter_of_tickets_offers_every_status():
+    page = (WEB / PAGE).read_text()
+    offered = page.partition('id="tickets-status"')[2].partition("</select>")[0]
+    values = re.findall(r'<option value="(\w+)">', offered)
+    assert tuple(values) == STATUSES
