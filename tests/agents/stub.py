@@ -47,7 +47,7 @@ class Arrival:
 class Stub:
     """One agent's model. `with Stub() as stub: stub.url`."""
 
-    recipient: list[Arrival] = field(default_factory=list)
+    arrivals: list[Arrival] = field(default_factory=list)
     open: int = 0  # answers in progress
 
     def __enter__(self) -> Stub:
@@ -71,22 +71,22 @@ class Stub:
         sends requests with the same number of texts, so no single request is the longest.
         """
         with self._lock:
-            return [text for each in self.recipient for text in each.texts]
+            return [text for each in self.arrivals for text in each.texts]
 
     def count(self, word: str) -> int:
         """Return the largest count of a word in one request: a message sent twice counts two."""
         with self._lock:
-            counts = ["\n".join(each.texts).count(word) for each in self.recipient]
+            counts = ["\n".join(each.texts).count(word) for each in self.arrivals]
         return max(counts, default=0)
 
     def first(self, word: str) -> Arrival | None:
         """Return the first request that contains this word."""
         with self._lock:
-            return next((each for each in self.recipient if word in "\n".join(each.texts)), None)
+            return next((each for each in self.arrivals if word in "\n".join(each.texts)), None)
 
     def text_with(self, word: str) -> str:
         with self._lock:
-            texts = [text for each in reversed(self.recipient) for text in each.texts]
+            texts = [text for each in reversed(self.arrivals) for text in each.texts]
         return next((text for text in texts if word in text), "")
 
     def answer(self, handler: BaseHTTPRequestHandler, api: Api, body: dict) -> None:
@@ -96,7 +96,7 @@ class Stub:
         with self._lock:
             self.open += 1
             if is_main:
-                self.recipient.append(arrival)
+                self.arrivals.append(arrival)
         try:
             streams = body.get("stream") or ":streamGenerateContent" in handler.path
             answer = _answer(said) if is_main else Answer(['{"title": "stub"}'])

@@ -21,12 +21,12 @@ steps = st.lists(
 def test_counts_agree_with_a_list_of_events(steps):
     account, clock = Account(), iter(range(10_000))
     assert [account.post(next(clock)) for _ in range(TICKETS)] == list(range(TICKETS))
-    recipient, accepted, open_tickets, refused = {}, set(), set(range(TICKETS)), 0
+    arrivals, accepted, open_tickets, refused = {}, set(), set(range(TICKETS)), 0
     for step, number, *where in steps:
         if step == "receive":
             is_first = account.receive(number, *where, next(clock))
-            assert is_first == (number not in recipient)
-            recipient.setdefault(number, []).append(*where)
+            assert is_first == (number not in arrivals)
+            arrivals.setdefault(number, []).append(*where)
         elif step == "accept" and number not in accepted:
             account.accept(number, next(clock))
             accepted.add(number)
@@ -37,11 +37,11 @@ def test_counts_agree_with_a_list_of_events(steps):
         elif step == "release":
             account.release(number)
             open_tickets.discard(number)
-    pairs = [(one, other) for each in recipient.values() for one, other in zip(each, each[1:])]
-    assert account.received == len(recipient)
+    pairs = [(one, other) for each in arrivals.values() for one, other in zip(each, each[1:])]
+    assert account.received == len(arrivals)
     assert account.doubled == sum(one == other for one, other in pairs)
     assert account.repeated == sum(one != other for one, other in pairs)
-    assert account.lost() == sorted(accepted - set(recipient))
+    assert account.lost() == sorted(accepted - set(arrivals))
     assert account.outstanding == len(open_tickets)
     assert account.errors == ({"send: 429": refused} if refused else {})
 

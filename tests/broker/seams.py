@@ -258,3 +258,23 @@ class BoundedOutbox:
     @property
     def seqs(self) -> list[int]:
         return [int(event.last_event_id) for event in self.events]
+
+
+class CopiedBytes:
+    """A copy of a store, as `Journal.copy` returns one, of `size` bytes."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.is_closed = False
+
+    def join(self, wake: Callable[[], None]) -> Callable[[], None]:
+        return asyncio.get_running_loop().call_soon(wake).cancel
+
+    def result(self) -> None:
+        return None
+
+    def read(self, size: int) -> bytes:
+        return b"x" * size
+
+    def close(self) -> None:
+        self.is_closed = True

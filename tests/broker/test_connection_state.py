@@ -23,6 +23,7 @@ from bridge.broker.fronts.connection_state import (
     ConnectionState,
 )
 from bridge.broker.fronts.loop_budget import BUDGET
+from broker.seams import CopiedBytes
 from broker.small_server import SmallServer
 from broker.talk import HEALTH, POLL, SEND, request, settle
 
@@ -84,30 +85,9 @@ def test_the_drawing_shows_each_state_and_each_event():
 # -- the bytes that cause the moves -------------------------------------------------
 
 
-class FewBytes:
-    """A copy of a store, as `Journal.copy` returns one."""
-
-    size = 100_000
-
-    def __init__(self) -> None:
-        self.is_closed = False
-
-    def join(self, wake):
-        return asyncio.get_running_loop().call_soon(wake).cancel
-
-    def result(self):
-        return None
-
-    def read(self, size):
-        return b"x" * size
-
-    def close(self) -> None:
-        self.is_closed = True
-
-
-def make_house(loop) -> SmallServer:
+def make_server(loop) -> SmallServer:
     server = SmallServer(loop, sse_outbox=1024, write_deadline=5000)
-    server.copy = FewBytes()
+    server.copy = CopiedBytes(100_000)
     server.journal.copy = lambda: server.copy
     return server
 
@@ -186,7 +166,7 @@ def test_a_script_walks_its_moves(walked, name):
     script, moves = SCRIPTS[name]
 
     async def scenario(loop):
-        server = make_house(loop)
+        server = make_server(loop)
         helper = server.connect()
         helper.send(request("POST", "/agents/full/send", {"payload": "y" * 2000}))
         await settle(server)
@@ -224,7 +204,7 @@ def test_no_script_causes_a_move_that_is_not_in_the_table(script):
     """A missing key raises in a callback, which fails the scenario."""
 
     async def scenario(loop):
-        server = make_house(loop)
+        server = make_server(loop)
         line = server.connect()
         for step in script:
             if isinstance(step, float):

@@ -11,32 +11,12 @@ from hypothesis import strategies as st
 from virtual_clock import run
 
 from bridge.broker.fronts.write_progress import RATE_MIN, ReadRate
+from broker.seams import CopiedBytes
 from broker.small_server import SmallServer
 from broker.talk import request
 
 WINDOW = 10  # seconds
 SIZE = 100_000_000
-
-
-class LargeCopy:
-    """A copy of a store, as `Journal.copy` returns one."""
-
-    size = SIZE
-
-    def __init__(self) -> None:
-        self.is_closed = False
-
-    def join(self, wake):
-        return asyncio.get_running_loop().call_soon(wake).cancel
-
-    def result(self):
-        return None
-
-    def read(self, size):
-        return b"x" * size
-
-    def close(self) -> None:
-        self.is_closed = True
 
 
 @pytest.mark.parametrize(
@@ -46,7 +26,7 @@ def test_a_peer_that_reads_too_slowly_is_cut_with_one_line(rate, is_cut, caplog)
     caplog.set_level(logging.INFO, "bridge.broker")
 
     async def scenario(loop):
-        server, copy = SmallServer(loop, write_deadline=WINDOW * 1000), LargeCopy()
+        server, copy = SmallServer(loop, write_deadline=WINDOW * 1000), CopiedBytes(SIZE)
         server.journal.copy = lambda: copy
         line = server.connect(is_stalled=True)
         line.send(request("GET", "/backup"))

@@ -107,3 +107,18 @@ def test_connections_that_rest_go_on_in_order_a_few_at_a_time():
         assert woken == list(range(2 * RESTS_END + 1)), "each once, and in order"
 
     run(scenario)
+
+
+def test_a_rest_whose_end_fails_does_not_keep_the_others_at_rest():
+    async def scenario(loop):
+        errors, woken = [], []
+        loop.set_exception_handler(lambda loop, context: errors.append(context["exception"]))
+        _, budget = make(loop)
+        budget.rest(lambda: 1 // 0)
+        budget.rest(lambda: woken.append(1))
+        await asyncio.sleep(3 * REST)
+        budget.rest(lambda: woken.append(2))
+        await asyncio.sleep(3 * REST)
+        assert woken == [1, 2] and [type(each) for each in errors] == [ZeroDivisionError]
+
+    run(scenario)

@@ -25,7 +25,7 @@ REGISTER = request("POST", "/agents/register", {"agentId": "ann"})
 SUBSCRIBE = request("POST", "/agents/ann/subscribe", {"subscriber": "sup"})
 
 
-async def house_with_ticket(loop):
+async def server_with_ticket(loop):
     server = SmallServer(loop)
     entry, _ = server.services.ledger.accept("lucy", NewTicket(1, {}, ticket_id="mine"))
     await settle(server)
@@ -42,7 +42,7 @@ async def house_with_ticket(loop):
 )
 def test_the_request_is_answered_on_the_state_that_won(state, answer):
     async def scenario(loop):
-        server, entry = await house_with_ticket(loop)
+        server, entry = await server_with_ticket(loop)
         line = server.connect()
         line.send(CLAIM + HEALTH)
         server.services.ledger.changed(entry, state, is_ours=False)
@@ -59,7 +59,7 @@ def test_the_request_is_answered_on_the_state_that_won(state, answer):
 @pytest.mark.parametrize("races", [1, RACES_MAX, RACES_MAX + 1])
 def test_a_request_is_answered_again_a_bounded_number_of_times(asked, answer, races):
     async def scenario(loop):
-        server, _ = await house_with_ticket(loop)
+        server, _ = await server_with_ticket(loop)
         line, is_enough = server.connect(), races <= RACES_MAX
         for _ in range(2):  # the second request has as many tries of its own
             line.send(asked)
@@ -77,7 +77,7 @@ def test_a_request_is_answered_again_a_bounded_number_of_times(asked, answer, ra
 
 def test_a_refusal_that_rests_on_a_lost_change_is_decided_again():
     async def scenario(loop):
-        server, entry = await house_with_ticket(loop)
+        server, entry = await server_with_ticket(loop)
         first, second = server.connect(), server.connect()
         first.send(CLAIM)
         second.send(CLAIM_OF_ANOTHER)
@@ -111,7 +111,7 @@ def reply_to(ticket_id: str) -> bytes:
     return request("POST", "/replies", {"ticketId": ticket_id, "payload": "done"})
 
 
-async def house_with_questions(loop, **settings):
+async def server_with_questions(loop, **settings):
     """Two tickets from the registered agent `boss` to `lucy`, whose replies become tickets."""
     server = SmallServer(loop, **settings)
     server.services.registry.registered(Agent("boss"), 1)
@@ -125,7 +125,7 @@ async def house_with_questions(loop, **settings):
 @pytest.mark.parametrize("races", [0, 1, 5])
 def test_a_request_that_lost_races_takes_one_token_of_its_rate(asked, races):
     async def scenario(loop):
-        server = await house_with_questions(loop, rate_limit=len(asked) - 1)
+        server = await server_with_questions(loop, rate_limit=len(asked) - 1)
         line = server.connect()
         line.send(asked[0])
         for _ in range(races):
@@ -144,7 +144,7 @@ def test_a_request_that_lost_races_takes_one_token_of_its_rate(asked, races):
 
 def test_a_refusal_takes_no_token_so_the_answer_that_replaces_it_takes_one():
     async def scenario(loop):
-        server = await house_with_questions(loop, rate_limit=1)
+        server = await server_with_questions(loop, rate_limit=1)
         operator, line = server.connect(), server.connect()
         operator.send(request("DELETE", "/tickets/mine"))
         line.send(reply_to("mine"))
@@ -162,7 +162,7 @@ def test_a_refusal_takes_no_token_so_the_answer_that_replaces_it_takes_one():
 
 def test_a_change_carries_what_it_was_decided_on():
     async def scenario(loop):
-        server, entry = await house_with_ticket(loop)
+        server, entry = await server_with_ticket(loop)
         records = []
         propose = server.journal.propose
         server.journal.propose = lambda record: records.append(record) or propose(record)

@@ -49,3 +49,18 @@ def test_a_turn_looks_at_a_bounded_number_of_connections():
         assert len(swept) == len(set(swept)) == len(connections)
 
     run(scenario)
+
+
+def test_a_connection_that_fails_does_not_end_the_sweep():
+    async def scenario(loop):
+        errors = []
+        loop.set_exception_handler(lambda loop, context: errors.append(context["exception"]))
+        swept: list = []
+        connections = [Connection(True, swept) for _ in range(3 * ENDS)]
+        connections[ENDS].sweep = lambda now: 1 // 0
+        Sweep(loop, HandClock().clock()).begin(connections)
+        await asyncio.sleep(10 * REST)
+        assert len(swept) == len(connections) - 1
+        assert [type(each) for each in errors] == [ZeroDivisionError]
+
+    run(scenario)

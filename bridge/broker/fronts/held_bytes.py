@@ -34,7 +34,7 @@ class HeldBytes:
         self.total = 0
         self._most = most
         self._noted: dict[Holder, int] = {}
-        self._recipient = count(1)
+        self._arrivals = count(1)
         # For each class: the arrival number of each of its holders.
         self._classes: list[dict[Holder, int]] = [{} for _ in range(64)]
 
@@ -57,7 +57,7 @@ class HeldBytes:
         if was != now:
             self._classes[was].pop(holder, None)
             if size:
-                self._classes[now][holder] = next(self._recipient)
+                self._classes[now][holder] = next(self._arrivals)
 
     def _oldest(self) -> Holder:
         least = (self.total // (2 * len(self._noted))).bit_length()

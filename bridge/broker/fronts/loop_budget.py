@@ -86,7 +86,9 @@ class LoopBudget:
         self._resting.append(read_again)
 
     def _end_rests(self) -> None:
-        for _ in range(min(RESTS_END, len(self._resting))):
-            self._resting.popleft()()
-        if self._resting:
-            self._loop.call_later(REST, self._end_rests)
+        try:
+            for _ in range(min(RESTS_END, len(self._resting))):
+                self._resting.popleft()()
+        finally:  # a failed one must not leave the others at rest for ever
+            if self._resting:
+                self._loop.call_later(REST, self._end_rests)

@@ -37,9 +37,11 @@ class Sweep:
 
     def _go_on(self) -> None:
         now, ended = self._clock.monotonic(), 0
-        for _ in range(min(LOOKS, len(self._left))):
-            ended += self._left.pop().sweep(now)
-            if ended == ENDS:
-                break
-        if self._left:
-            self._loop.call_later(REST, self._go_on)
+        try:
+            for _ in range(min(LOOKS, len(self._left))):
+                ended += self._left.pop().sweep(now)
+                if ended == ENDS:
+                    break
+        finally:  # a failed one must not end the sweeps of all others
+            if self._left:
+                self._loop.call_later(REST, self._go_on)
