@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from bridge.broker.body import encode_text
 from bridge.broker.entry import Entry
@@ -45,6 +46,11 @@ def change_of(entry: Entry, state) -> ChangeRow:
 
 def accept(journal: Journal, accepted: BirthRow) -> Commit:
     return journal.propose(accepted)
+
+
+def accept_all(journal: Journal, accepted: Iterable[BirthRow]) -> Commit:
+    """Propose them as one record: its rows are one group, however many there are."""
+    return journal.propose(Record(births=tuple(accepted)))
 
 
 def change(journal: Journal, changed: ChangeRow) -> Commit:

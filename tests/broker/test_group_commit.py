@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from bridge.broker.journal.base import Record
-from bridge.broker.journal.group_commit import GROWTH_TURNS, GroupCommit
+from bridge.broker.journal.group_commit import FULL, GROWTH_TURNS, GroupCommit
 
 
 class Turns:
@@ -77,6 +77,32 @@ def test_rows_that_came_during_a_write_go_after_it_with_those_of_the_same_turn(r
         assert turns.add(rows) is later, "the group is still open in this turn"
         await turns.turn()
         assert (await turns.turn())[1:] == [list(range(rows + 1))]
+
+    run(scenario)
+
+
+def test_a_full_group_goes_at_once_and_does_not_take_later_rows_of_its_turn():
+    async def scenario(turns):
+        first = turns.add(*range(FULL))
+        assert turns.sent == []
+        later = turns.add(FULL)
+        assert later is not first
+        assert [group.births for group in turns.sent] == [list(range(FULL))]
+        await turns.turn()
+        assert len(turns.sent) == 1, "one group is with the writer at a time"
+
+    run(scenario)
+
+
+def test_a_full_group_goes_before_the_answers_to_the_one_that_was_written():
+    async def scenario(turns):
+        done = turns.add(0)
+        await turns.turn()
+        turns.add(*range(FULL))
+        seen = []
+        done.add_done_callback(lambda commit: seen.append(len(turns.sent)))
+        turns.groups.written(turns.sent[0], None)
+        assert seen == [2]
 
     run(scenario)
 

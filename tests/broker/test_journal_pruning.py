@@ -7,6 +7,7 @@ import asyncio
 from fakes import wait_for
 
 from bridge.broker.entry import NEW
+from bridge.broker.journal.base import Record
 from bridge.broker.journal.sqlite import SqliteJournal
 from bridge.broker.journal.writer import PRUNE_ROWS, PRUNE_SIZE
 from bridge.broker.transitions import acknowledged, replied
@@ -54,9 +55,9 @@ def test_pruning_is_in_steps_of_bounded_bytes_with_commit_groups_in_between(tmp_
 
     async def scenario():
         journal = SqliteJournal(str(tmp_path / "a.db"), start=lambda writer: None)
-        for seq, size in enumerate(sizes, 1):
-            accept(journal, row(seq, payload="x" * size))
-            change(journal, change_of(entry_of(row(seq)), acknowledged(NEW, "", {}, WALL_MS)))
+        rows = [row(seq, payload="x" * size) for seq, size in enumerate(sizes, 1)]
+        done = [change_of(entry_of(each), acknowledged(NEW, "", {}, WALL_MS)) for each in rows]
+        journal.propose(Record(rows, done))
         await asyncio.sleep(0)
         await asyncio.sleep(0)  # this turn brought no more rows, so the group has gone
         journal.writer.take()

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.broker.entry import NEW
+from bridge.broker.journal.base import Record, RegistrationRow
 from bridge.broker.journal.sqlite import WAL_MAX, SqliteJournal
 from bridge.broker.journal.writer import CHUNK
 from bridge.broker.transitions import acknowledged, claimed, expired, replied
@@ -23,6 +24,7 @@ from broker.seams import WALL_MS
 from broker.stores import (
     NOW,
     accept,
+    accept_all,
     change,
     change_of,
     entry_of,
@@ -40,8 +42,8 @@ from broker.stores import (
 )
 def test_a_group_of_any_size_is_one_commit(tmp_path, count):
     async def scenario(journal):
-        commits = {accept(journal, row(seq)) for seq in range(1, count + 1)}
-        assert len(commits) == 1 and await commits.pop() is None
+        commit = accept_all(journal, (row(seq) for seq in range(1, count + 1)))
+        assert await commit is None
         assert (journal.commits().sizes.count, journal.commits().sizes.total) == (1, count)
 
     with_store(tmp_path / "a.db", scenario)
@@ -73,11 +75,10 @@ def test_a_failed_group_leaves_no_rows_and_the_next_one_is_kept(tmp_path, count)
 
     async def scenario(journal):
         assert await accept(journal, row(1)) is None
-        for seq in range(2, count + 1):
-            accept(journal, row(seq))
-        put_agent(journal, "lucy", "{}")
-        change(journal, change_of(entry_of(row(1)), acknowledged(NEW, "w", {}, WALL_MS)))
-        error = await accept(journal, row(5000)._replace(ticket_id="t1"))
+        births = [*(row(seq) for seq in range(2, count + 1)), row(5000)._replace(ticket_id="t1")]
+        changes = [change_of(entry_of(row(1)), acknowledged(NEW, "w", {}, WALL_MS))]
+        agents = [RegistrationRow("lucy", "{}")]
+        error = await journal.propose(Record(births, changes, agents))
         assert isinstance(error, StoreBusy) and "cannot be written" in str(error)
         assert await accept(journal, row(6000)) is None
 
@@ -229,9 +230,8 @@ def test_a_change_of_a_missing_ticket_fails(tmp_path):
 
 def test_the_wal_is_small_again_after_a_large_group(tmp_path):
     async def scenario(journal):
-        for seq in range(1, 41):
-            accept(journal, row(seq, payload="x" * (1 << 20)))
-        await journal.flush()
+        large = "x" * (1 << 20)
+        assert await accept_all(journal, (row(seq, payload=large) for seq in range(1, 41))) is None
         wal = tmp_path / "a.db-wal"
         assert wal.stat().st_size > 2 * WAL_MAX
         for seq in range(41, 44):

@@ -9,7 +9,8 @@ cost of one fsync, and the cost per ticket falls as load rises.
 While the writer is idle, a group goes at the end of the loop's first turn that brings it no
 more rows, and after GROWTH_TURNS turns at the latest. So a row alone goes at the end of its
 own turn. Under load, one large group costs less than two small ones: each costs an fsync, and
-several switches between the two threads.
+several switches between the two threads. But a group of FULL rows goes at once. If it took all
+that is under way, the loop would have nothing to do during the fsync.
 
 A row is decided on the state that all earlier rows will make. So if a group fails,
 every later one of its epoch fails too:
@@ -38,6 +39,7 @@ from bridge.broker.journal.base import (
 from bridge.errors import StoreBusy
 
 GROWTH_TURNS = 3  # turns of the loop that a group may grow while the writer is idle
+FULL = 16  # rows
 
 
 class Group:
@@ -91,6 +93,8 @@ class GroupCommit:
     # Hot: once per ticket.
     def joined(self) -> Group:
         """The open group, for a whole record. If there is none, begin one."""
+        if self._open is not None and not self._under_way and len(self._open) >= FULL:
+            self.leave()
         if self._open is None:
             self._open = group = Group(Commit(self._loop), self._epoch)
             if not self._under_way:
@@ -101,7 +105,7 @@ class GroupCommit:
         """Let the group go if the last turn brought it no rows, or if its turns are used up."""
         if group is not self._open or self._under_way:
             return  # it has failed or gone
-        if len(group) <= size or not turns:
+        if len(group) <= size or len(group) >= FULL or not turns:
             self.leave()
         else:
             self._loop.call_soon(self._grow, group, len(group), turns - 1)
@@ -122,7 +126,10 @@ class GroupCommit:
             return
         self._under_way.popleft()
         if not self._under_way and self._open is not None:
-            self._loop.call_soon(self._grow, self._open, len(self._open), GROWTH_TURNS)
+            if len(self._open) >= FULL:
+                self.leave()  # before the answers to this group, which take as long as an fsync
+            else:
+                self._loop.call_soon(self._grow, self._open, len(self._open), GROWTH_TURNS)
         self.commits.count(len(group), group.seconds)
         group.commit.set_result(None)
 
