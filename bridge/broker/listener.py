@@ -35,7 +35,7 @@ WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}
 Accept = Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]
 
 
-class Listening:
+class Listener:
     """Listens from `open` to `close`. `settings` holds the real address, of passed sockets too."""
 
     def __init__(self, settings: BrokerSettings, passed: Sequence[socket.socket]) -> None:
@@ -59,9 +59,9 @@ class Listening:
             raise UsageError(
                 f"cannot listen on {host} port {port}: {reason}; give another --host or --port"
             ) from None
-        for listener in self._sockets():
-            _deepen_backlog(listener)
-            address = listener.getsockname()[0]
+        for accepting in self._sockets():
+            _deepen_backlog(accepting)
+            address = accepting.getsockname()[0]
             if not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
                 log.warning(
                     "listening beyond this machine without authentication: "
@@ -81,7 +81,7 @@ class Listening:
         await stop_accepting(*self._servers)
 
     def _sockets(self) -> list[Any]:
-        return [listener for server in self._servers for listener in server.sockets]
+        return [accepting for server in self._servers for accepting in server.sockets]
 
 
 def _named_after(passed: Sequence[socket.socket], settings: BrokerSettings) -> BrokerSettings:
@@ -91,11 +91,11 @@ def _named_after(passed: Sequence[socket.socket], settings: BrokerSettings) -> B
     return replace(settings, host=addresses[0][0], port=addresses[0][1], allowed_hosts=names)
 
 
-def _deepen_backlog(listener: Any) -> None:
+def _deepen_backlog(accepting: Any) -> None:
     """Give the kernel a larger backlog than asyncio does.
 
     asyncio uses one number for the kernel's backlog, which should be large, and for the accepts
     of one turn, which should be few.
     """
-    with socket.socket(fileno=os.dup(listener.fileno())) as same:
+    with socket.socket(fileno=os.dup(accepting.fileno())) as same:
         same.listen(ACCEPT_BACKLOG)

@@ -36,7 +36,7 @@ from bridge.broker.fronts.origin_policy import OriginPolicy
 from bridge.broker.fronts.responses import encode_reply
 from bridge.broker.fronts.sweep import Sweep
 from bridge.broker.handlers.web import read_files
-from bridge.broker.listener import ACCEPTS_PER_TURN, Listening
+from bridge.broker.listener import ACCEPTS_PER_TURN, Listener
 from bridge.broker.opening import open_services, take_over_store
 from bridge.broker.tuning import (
     calm_collector,
@@ -71,8 +71,8 @@ class Server:
         self, settings: BrokerSettings, passed: Sequence[socket.socket] = (), clock: Clock = Clock()
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._listening = Listening(settings, passed)
-        settings = self._listening.settings
+        self._listener = Listener(settings, passed)
+        settings = self._listener.settings
         self.services = open_services(settings, clock)
         self.origin_policy = OriginPolicy(
             settings.host, settings.allowed_hosts, settings.allowed_origins
@@ -124,7 +124,7 @@ class Server:
         await self.services.journal.flush()
         self._loop.set_exception_handler(self._on_loop_error)
         try:
-            url = await self._listening.open(self._accept)
+            url = await self._listener.open(self._accept)
         except UsageError:
             await self.services.journal.aclose()
             raise
@@ -226,7 +226,7 @@ class Server:
             len(self.connections),
             self.services.metrics.streams_open,
         )
-        await self._listening.close()
+        await self._listener.close()
         for connection in list(self.connections):
             connection.drain()
         deadline = self._loop.time() + self.services.settings.drain_timeout / 1000

@@ -5,7 +5,7 @@
     http.py             HttpClient: one request -> one Answer; one request -> an EventStream
     broker_requests.py  BrokerRequests: a request whose answer is checked, or Refused
     broker.py           BrokerClient: the requests of HTTP_API.md as methods
-    following.py        an event stream that is opened again after each break
+    reconnecting.py     an event stream that is opened again after each break
     observation.py      overview, events and search results as values
 
 Nothing here retries a request that may take effect twice.

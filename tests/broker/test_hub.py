@@ -14,7 +14,7 @@ from broker.seams import PacedHub, make_entry
 AGENTS = st.sampled_from(["ann", "bob"])
 
 
-class Listening:
+class ListSubscriber:
     was_live = True
 
     def __init__(self) -> None:
@@ -26,10 +26,10 @@ class Listening:
 
 @given(st.lists(st.lists(AGENTS, min_size=1, max_size=5), max_size=6), st.integers(0, 6))
 def test_subscribe_and_read_in_one_step_leave_no_gap_and_no_duplicate(groups, joins_at):
-    hub, seq, listening, got, of_ann = PacedHub(), 0, Listening(), [], []
+    hub, seq, subscriber, got, of_ann = PacedHub(), 0, ListSubscriber(), [], []
     for number, group in enumerate([*groups, []]):
         if number == min(joins_at, len(groups)):
-            hub.subscribe("ann", listening)
+            hub.subscribe("ann", subscriber)
             got = [entry.seq for entry in hub.read("ann", 0, 1000)]
         entries = []
         for agent in group:
@@ -38,7 +38,7 @@ def test_subscribe_and_read_in_one_step_leave_no_gap_and_no_duplicate(groups, jo
             hub.backlog(agent)
             of_ann += [seq] if agent == "ann" else []
         hub.publish(entries)
-    assert got + listening.offered == of_ann
+    assert got + subscriber.offered == of_ann
 
 
 @given(st.lists(AGENTS, min_size=1, max_size=6))
@@ -75,9 +75,9 @@ def test_a_backlog_with_reserved_places_is_kept():
 
 
 def test_unsubscribing_an_unknown_subscriber_has_no_effect():
-    hub, listening = PacedHub(), Listening()
-    hub.unsubscribe("ann", listening)
-    hub.unsubscribe_everything(listening)
-    hub.subscribe("ann", listening)
-    hub.unsubscribe("ann", listening)
+    hub, subscriber = PacedHub(), ListSubscriber()
+    hub.unsubscribe("ann", subscriber)
+    hub.unsubscribe_everything(subscriber)
+    hub.subscribe("ann", subscriber)
+    hub.unsubscribe("ann", subscriber)
     assert hub.streams("ann") == 0 and not hub._streams

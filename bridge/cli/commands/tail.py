@@ -26,9 +26,9 @@ from bridge.cli.local_time import clock, local, since
 from bridge.cli.safe_text import Page, evidence_words, excerpt, one_line
 from bridge.cli.stream_merge import Interleaved
 from bridge.client.broker import BrokerClient
-from bridge.client.following import Following
 from bridge.client.http import EventStreamReader
 from bridge.client.observation import AgentView, Missed, StageEvent, decode_event
+from bridge.client.reconnecting import ReconnectingStream
 from bridge.errors import BrokerUnreachable, Refused, StreamError
 from bridge.settings import TailSettings, WatcherSettings
 from bridge.tasks import run_together
@@ -99,9 +99,9 @@ async def tail(client: BrokerClient, args: argparse.Namespace, agent: str | None
         await first.aclose()
         raise
     jobs = {
-        "tickets": Following(lambda: client.stream_all(tickets.cursor), settings, tickets).run(
-            first
-        )
+        "tickets": ReconnectingStream(
+            lambda: client.stream_all(tickets.cursor), settings, tickets
+        ).run(first)
     }
     if stages.is_told:
         jobs.update(order=order.run(), stages=stages.follow(settings))
@@ -157,7 +157,7 @@ class StageLines:
 
     async def follow(self, settings: WatcherSettings) -> None:
         try:
-            await Following(self._open_stream, settings, self).run(self._first)
+            await ReconnectingStream(self._open_stream, settings, self).run(self._first)
         except Refused as error:
             self._end(error)
             await asyncio.Event().wait()

@@ -21,9 +21,9 @@ from bridge.cli.commands.top.model import Link, Model, TicketLine
 from bridge.cli.commands.top.ui import Ui, View
 from bridge.cli.commands.why import gather
 from bridge.client.broker import ABSENT, BrokerClient
-from bridge.client.following import Following
 from bridge.client.http import EventStreamReader
 from bridge.client.observation import AgentView, Missed, Overview, StageEvent, decode_event
+from bridge.client.reconnecting import ReconnectingStream
 from bridge.errors import BridgeError, BrokerUnreachable, PeerError, Refused
 from bridge.settings import TopSettings, WatcherSettings
 from bridge.tasks import within
@@ -124,7 +124,7 @@ class Updates:
         except BrokerUnreachable as error:
             self.lost(str(error))
             first = None
-        await Following(self._open, self._stream, self).run(first)
+        await ReconnectingStream(self._open, self._stream, self).run(first)
 
     async def _open(self) -> EventStreamReader:
         return await self._client.stream_events()

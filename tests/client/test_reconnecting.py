@@ -8,7 +8,7 @@ import pytest
 from fakes import FakeBroker, problem, wait_for
 
 from bridge.client.broker import BrokerClient
-from bridge.client.following import Following
+from bridge.client.reconnecting import ReconnectingStream
 from bridge.errors import PeerError, Refused
 from bridge.settings import ClientSettings, WatcherSettings
 from bridge.tasks import stop_all
@@ -18,7 +18,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 HEAD = OK + b"\r\n"
 
 
-class Listener:
+class RecordedCalls:
     def __init__(self, refused: str = "") -> None:
         self.heard_of: list[str] = []
         self._refused = refused
@@ -35,9 +35,9 @@ class Listener:
         self.heard_of.append(f"lost: {reason}")
 
 
-def follow(answers, until, listener=None, settings=QUICK):
+def follow(answers, until, callbacks=None, settings=QUICK):
     """Follow a broker with these answers until `until` calls were recorded; return the calls."""
-    listener = listener or Listener()
+    callbacks = callbacks or RecordedCalls()
 
     async def handler(asked, writer):
         answer = answers.pop(0) if answers else HEAD
@@ -51,18 +51,18 @@ def follow(answers, until, listener=None, settings=QUICK):
         async with FakeBroker(handler) as broker:
             async with BrokerClient(ClientSettings(broker_url=broker.url)) as client:
                 task = asyncio.ensure_future(
-                    Following(client.stream_events, settings, listener).run()
+                    ReconnectingStream(client.stream_events, settings, callbacks).run()
                 )
                 try:
                     await wait_for(
-                        lambda: task.done() or len(listener.heard_of) >= until,
-                        f"{until} events: {listener.heard_of}",
+                        lambda: task.done() or len(callbacks.heard_of) >= until,
+                        f"{until} events: {callbacks.heard_of}",
                     )
                     if task.done():
                         task.result()
                 finally:
                     await stop_all(task)
-        return listener.heard_of
+        return callbacks.heard_of
 
     return asyncio.run(run())
 
@@ -80,7 +80,7 @@ def test_it_connects_again_after_silence_and_after_a_wrong_event():
     heard = follow(
         [HEAD + b"data: bad\n\n", HEAD + b"data: one\n\n", HEAD + b"data: two\n\n"],
         7,
-        Listener(refused="bad"),
+        RecordedCalls(refused="bad"),
     )
     assert heard == [
         "opened",

@@ -2,7 +2,7 @@
 
     opened ──► heard* ──► lost ──► (backoff) ──► opened ──► ...
 
-The listener must recover what was sent between two connections: for a stream of
+The user of the callbacks must fetch what was sent between two connections: for a stream of
 tickets by its cursor, for /events by a new overview.
 """
 
@@ -23,8 +23,8 @@ STALE_HEARTBEATS = 2.5  # HTTP_API.md, Event streams
 PASSING = frozenset({408, 425, 429})
 
 
-class Listener(Protocol):
-    """The callbacks of a Following; plain functions."""
+class StreamCallbacks(Protocol):
+    """The callbacks of a ReconnectingStream; plain functions."""
 
     def opened(self) -> None:
         """The stream is open, for the first time or again."""
@@ -36,15 +36,15 @@ class Listener(Protocol):
         """The stream is broken. It will be opened again."""
 
 
-class Following:
+class ReconnectingStream:
     def __init__(
         self,
         open_stream: Callable[[], Awaitable[EventStreamReader]],
         settings: WatcherSettings,
-        listener: Listener,
+        callbacks: StreamCallbacks,
     ) -> None:
         self._open_stream = open_stream
-        self._listener = listener
+        self._callbacks = callbacks
         # For a broker that does not announce its own.
         self._heartbeat = settings.sse_heartbeat / 1000
         self._backoff = (settings.reconnect_base / 1000, settings.reconnect_max / 1000)
@@ -60,7 +60,7 @@ class Following:
             opened_at = clock()
             try:
                 stream = stream or await self._open_stream()
-                self._listener.opened()
+                self._callbacks.opened()
                 reason = await self._read(stream)
             except (BrokerUnreachable, PeerError) as error:
                 reason = str(error)
@@ -74,7 +74,7 @@ class Following:
             if stream is not None and clock() - opened_at > self._holds:
                 delays = full_jitter(*self._backoff)
             stream = None
-            self._listener.lost(reason)
+            self._callbacks.lost(reason)
             await asyncio.sleep(next(delays))
 
     async def _read(self, stream: EventStreamReader) -> str:
@@ -86,4 +86,4 @@ class Following:
             except asyncio.TimeoutError:
                 return f"the stream was silent for {silence:g} s"
             for event in events:
-                self._listener.heard(event)
+                self._callbacks.heard(event)
