@@ -36,7 +36,7 @@ from panes import PaneHandle, Server  # noqa: E402
 from bridge.settings import TmuxSettings  # noqa: E402
 from bridge.tmux.control_mode.client import ControlClient  # noqa: E402
 from bridge.tmux.injection.injector import Injector  # noqa: E402
-from bridge.tmux.readiness.tty_events import Activity  # noqa: E402
+from bridge.tmux.readiness.tty_events import TtyEvents  # noqa: E402
 
 LIMIT = 50.0  # ms; the documented limit of a watcher
 
@@ -56,7 +56,7 @@ class Trace:
         )
 
 
-class TracedActivity(Activity):
+class TracedTtyEvents(TtyEvents):
     trace: Trace
 
     def _hear(self) -> None:
@@ -87,11 +87,11 @@ class TracedTmux(ControlClient):
 class Bench:
     def __init__(self, server: Server, folder: pathlib.Path, policy: str) -> None:
         self.trace = Trace()
-        self.tmux, self.activity = (
+        self.tmux, self.tty_events = (
             TracedTmux(socket_name=server.name, policy=policy),
-            TracedActivity(),
+            TracedTtyEvents(),
         )
-        self.tmux.trace = self.activity.trace = self.trace
+        self.tmux.trace = self.tty_events.trace = self.trace
         self.fifo = str(folder / "prompts")
         os.mkfifo(self.fifo)
         self.reader = os.open(self.fifo, os.O_RDWR | os.O_NONBLOCK)
@@ -99,7 +99,7 @@ class Bench:
         self.pane.type(f"PROMPT_COMMAND='echo $EPOCHREALTIME > {self.fifo}'")
         self.pane.keys("Enter")
         self.injector = Injector(
-            self.tmux, self.pane.session, "0", TmuxSettings(), activity=self.activity
+            self.tmux, self.pane.session, "0", TmuxSettings(), tty_events=self.tty_events
         )
 
     def read_prompt(self) -> float:
@@ -137,7 +137,7 @@ async def measure_all(
     try:
         return sorted([await bench.measure() for _ in range(options.rounds)])
     finally:
-        bench.activity.close()
+        bench.tty_events.close()
         await bench.tmux.aclose()
 
 

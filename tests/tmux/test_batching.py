@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from panes import run
 
 from bridge.errors import PaneLost, TmuxError
-from bridge.tmux.server.batching import LIST_MAX, Gathering
+from bridge.tmux.server.batching import LIST_MAX, CommandBatcher
 from bridge.tmux.server.client import Tmux
 from bridge.tmux.server.identity import pick
 from bridge.tmux.server.pane_list import PaneList
@@ -50,10 +50,10 @@ class FakeTmux:
         return out, ""
 
 
-async def ask_all(gathering, commands):
+async def ask_all(batcher, commands):
     answers = await asyncio.gather(
         *(
-            gathering.ask(tuple(command.split()), command.startswith("change"))
+            batcher.ask(tuple(command.split()), command.startswith("change"))
             for command in commands
         ),
         return_exceptions=True,
@@ -68,7 +68,7 @@ def test_each_caller_gets_its_own_answer_and_a_change_is_made_once(kinds):
         commands = [
             kind if kind == "fail" else f"{kind} {number}" for number, kind in enumerate(kinds)
         ]
-        answers = await ask_all(Gathering(tmux.run_list), commands)
+        answers = await ask_all(CommandBatcher(tmux.run_list), commands)
         assert answers == [
             "tmux fail: it failed" if kind == "fail" else str(number)
             for number, kind in enumerate(kinds)
@@ -84,7 +84,7 @@ def test_commands_that_arrive_while_processes_run_share_the_next_ones():
     async def scenario():
         tmux = FakeTmux()
         assert await ask_all(
-            Gathering(tmux.run_list), [f"print {number}" for number in range(50)]
+            CommandBatcher(tmux.run_list), [f"print {number}" for number in range(50)]
         ) == [str(number) for number in range(50)]
         assert len(tmux.lists) <= 6
 
@@ -96,7 +96,7 @@ def test_a_list_never_exceeds_the_size_that_tmux_accepts():
         tmux = FakeTmux()
         long = "x" * (LIST_MAX // 3)
         assert await ask_all(
-            Gathering(tmux.run_list), [f"print {long}{number}" for number in range(20)]
+            CommandBatcher(tmux.run_list), [f"print {long}{number}" for number in range(20)]
         ) == [f"{long}{number}" for number in range(20)]
         assert len(tmux.lists) > 6
 
@@ -106,7 +106,9 @@ def test_a_list_never_exceeds_the_size_that_tmux_accepts():
 def test_a_server_that_is_gone_fails_all_callers():
     async def scenario():
         tmux = FakeTmux()
-        answers = await ask_all(Gathering(tmux.run_list), ["print 0", "print 1", *["gone"] * 20])
+        answers = await ask_all(
+            CommandBatcher(tmux.run_list), ["print 0", "print 1", *["gone"] * 20]
+        )
         assert (
             answers[:2] == ["0", "1"]
             and all("no server running" in answer for answer in answers[2:])
@@ -119,16 +121,14 @@ def test_a_server_that_is_gone_fails_all_callers():
 def test_a_command_whose_caller_was_cancelled_is_not_run():
     async def scenario():
         tmux = FakeTmux()
-        gathering = Gathering(tmux.run_list)
-        first = [
-            asyncio.ensure_future(gathering.ask(("print", str(number)))) for number in range(2)
-        ]
+        batcher = CommandBatcher(tmux.run_list)
+        first = [asyncio.ensure_future(batcher.ask(("print", str(number)))) for number in range(2)]
         await asyncio.sleep(0)
-        late = asyncio.ensure_future(gathering.ask(("change", "late"), True))
+        late = asyncio.ensure_future(batcher.ask(("change", "late"), True))
         await asyncio.sleep(0)
         late.cancel()
         await asyncio.gather(*first)
-        assert await gathering.ask(("print", "2")) == "2\n" and not tmux.changes
+        assert await batcher.ask(("print", "2")) == "2\n" and not tmux.changes
 
     asyncio.run(scenario())
 

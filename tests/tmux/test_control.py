@@ -11,7 +11,7 @@ from panes import QUICK, deliver, run, ticket, tmux_version, until
 from bridge.errors import PaneLost, TmuxError
 from bridge.tmux.control_mode import session_choice
 from bridge.tmux.injection.injector import Injector
-from bridge.tmux.readiness.tty_events import Activity
+from bridge.tmux.readiness.tty_events import TtyEvents
 from bridge.tmux.server.client import Tmux
 
 pytestmark = pytest.mark.skipif(
@@ -221,19 +221,19 @@ def test_a_pane_that_becomes_ready_is_seen_by_events(server, policy):
     agent, shell = server.agent("--busy", "0.5"), server.open("bash --norc --noprofile")
 
     async def scenario():
-        activity = Activity()
+        tty_events = TtyEvents()
         async with client_of(server, policy=policy) as client:
             for number in range(3):
                 shell.keys("sleep 0.4; true", "Enter")
                 await deliver(
-                    Injector(client, shell.session, "0", QUICK, activity=activity),
+                    Injector(client, shell.session, "0", QUICK, tty_events=tty_events),
                     ticket(ticket_id=f"T-{number}"),
                 )
                 await deliver(
-                    Injector(client, agent.session, "0", QUICK, agent.form, activity=activity),
+                    Injector(client, agent.session, "0", QUICK, agent.form, tty_events=tty_events),
                     ticket(f"number {number}", f"T-{number}"),
                 )
-        activity.close()
+        tty_events.close()
 
     run(scenario())
     until(lambda: len(agent.messages()) == 3, "the third message")

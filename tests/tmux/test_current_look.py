@@ -10,7 +10,7 @@ from panes import QUICK, Person, run, ticket, until
 
 from bridge.errors import PaneNotReady
 from bridge.tmux.injection.injector import Injector
-from bridge.tmux.readiness.tty_events import Activity
+from bridge.tmux.readiness.tty_events import TtyEvents
 from bridge.tmux.server.client import Tmux
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify(7) is Linux's")
@@ -43,14 +43,14 @@ class CountingTmux(Tmux):
 @contextlib.asynccontextmanager
 async def looked_at(pane):
     """Yield an injector that has found the pane ready, and its tmux."""
-    activity, tmux = Activity(), CountingTmux(socket_name=pane.server.name)
-    injector = Injector(tmux, pane.session, "0", QUICK, pane.form, activity)
+    tty_events, tmux = TtyEvents(), CountingTmux(socket_name=pane.server.name)
+    injector = Injector(tmux, pane.session, "0", QUICK, pane.form, tty_events)
     try:
         await injector.wait_ready()
         await injector.wait_ready()  # the program may have drawn during the first look
         yield injector, tmux
     finally:
-        activity.close()
+        tty_events.close()
 
 
 @pytest.fixture

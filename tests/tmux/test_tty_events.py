@@ -11,7 +11,7 @@ import tty
 import pytest
 from panes import PATIENCE, run
 
-from bridge.tmux.readiness.tty_events import Activity
+from bridge.tmux.readiness.tty_events import TtyEvents
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify(7) is Linux's")
 
@@ -28,15 +28,15 @@ def terminal():
 
 @pytest.fixture
 def scenario():
-    """Run a coroutine function with an Activity that is closed afterwards."""
+    """Run a coroutine function with a TtyEvents that is closed afterwards."""
 
     def start(body):
         async def main():
-            activity = Activity()
+            tty_events = TtyEvents()
             try:
-                await body(activity)
+                await body(tty_events)
             finally:
-                activity.close()
+                tty_events.close()
 
         run(main())
 
@@ -46,15 +46,15 @@ def scenario():
 def test_a_write_of_the_program_wakes_the_waiter_and_a_key_does_not(terminal, scenario):
     master, slave, name = terminal
 
-    async def body(activity):
-        armed = activity.arm(name)
+    async def body(tty_events):
+        armed = tty_events.arm(name)
         os.write(master, b"keys of a person, or ours")
         await asyncio.sleep(0)
         os.write(slave, b"x")
         await asyncio.wait_for(armed, PATIENCE)
-        quiet = activity.arm(name)
+        quiet = tty_events.arm(name)
         os.write(master, b"more keys")
-        assert not await activity.wait_stir(quiet, name, 0.05, 0.01)
+        assert not await tty_events.wait_stir(quiet, name, 0.05, 0.01)
 
     scenario(body)
 
@@ -62,11 +62,11 @@ def test_a_write_of_the_program_wakes_the_waiter_and_a_key_does_not(terminal, sc
 def test_a_write_after_arming_is_not_missed(terminal, scenario):
     _, slave, name = terminal
 
-    async def body(activity):
+    async def body(tty_events):
         for _ in range(50):
-            armed = activity.arm(name)
+            armed = tty_events.arm(name)
             os.write(slave, b"x")
-            assert await activity.wait_stir(armed, name, PATIENCE, 0.0)
+            assert await tty_events.wait_stir(armed, name, PATIENCE, 0.0)
 
     scenario(body)
 
@@ -75,11 +75,11 @@ def test_a_write_wakes_all_waiters_of_its_terminal_and_no_others(terminal, scena
     _, slave, name = terminal
     other = pty.openpty()
 
-    async def body(activity):
+    async def body(tty_events):
         first, second, elsewhere = (
-            activity.arm(name),
-            activity.arm(name),
-            activity.arm(os.ttyname(other[1])),
+            tty_events.arm(name),
+            tty_events.arm(name),
+            tty_events.arm(os.ttyname(other[1])),
         )
         os.write(slave, b"x")
         await asyncio.wait_for(
@@ -95,11 +95,11 @@ def test_a_write_wakes_all_waiters_of_its_terminal_and_no_others(terminal, scena
 def test_a_flood_of_output_costs_one_event_and_waits_until_the_deadline_only(terminal, scenario):
     master, slave, name = terminal
 
-    async def body(activity):
-        armed = activity.arm(name)
+    async def body(tty_events):
+        armed = tty_events.arm(name)
         flood = asyncio.ensure_future(write_on())
-        assert await activity.wait_stir(armed, name, 0.2, 0.05)
-        assert len(activity._armed) <= 1
+        assert await tty_events.wait_stir(armed, name, 0.2, 0.05)
+        assert len(tty_events._armed) <= 1
         flood.cancel()
         await asyncio.wait([flood])
 
@@ -113,11 +113,11 @@ def test_a_flood_of_output_costs_one_event_and_waits_until_the_deadline_only(ter
 
 
 def test_without_a_terminal_or_inotify_the_wait_is_a_plain_pause(scenario):
-    async def body(activity):
-        assert activity.arm("/nonexistent/tty") is None
-        assert not await activity.wait_stir(None, "/nonexistent/tty", 0.01, 0.01)
-        activity.close()
-        assert activity.arm("/dev/tty") is None
-        activity.close()
+    async def body(tty_events):
+        assert tty_events.arm("/nonexistent/tty") is None
+        assert not await tty_events.wait_stir(None, "/nonexistent/tty", 0.01, 0.01)
+        tty_events.close()
+        assert tty_events.arm("/dev/tty") is None
+        tty_events.close()
 
     scenario(body)

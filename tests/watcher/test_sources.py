@@ -11,8 +11,8 @@ from virtual_clock import run
 
 from bridge.errors import PaneLost, TmuxError, UsageError
 from bridge.tmux.server.identity import Listing, PaneRow
-from bridge.watcher.discovery.assignments import Enrolment
 from bridge.watcher.discovery.merge import Assignment
+from bridge.watcher.discovery.roster_updates import RosterUpdates
 from bridge.watcher.discovery.sources import (
     FileSource,
     RegistrySource,
@@ -219,17 +219,17 @@ class Spoken:
 def test_the_first_source_wins_and_a_failing_source_changes_nothing(caplog):
     async def scenario(loop):
         file, sessions, assigned = Spoken("file", "a", "b"), Spoken("sessions", "b", "c"), []
-        enrolment = Enrolment(
+        updates = RosterUpdates(
             {"a": Assignment("a", "words", "0")},
             [file, sessions],
             assigned.append,
             {"file": file.roster},
         )
-        assert {agent: each.session for agent, each in enrolment.roster.items()} == {
+        assert {agent: each.session for agent, each in updates.roster.items()} == {
             "a": "words",
             "b": "file",
         }
-        running = asyncio.ensure_future(enrolment.run())
+        running = asyncio.ensure_future(updates.run())
         await asyncio.sleep(0.5)
         assert {agent: each.session for agent, each in assigned[-1].items()} == {
             "a": "words",
@@ -248,7 +248,7 @@ def test_the_first_source_wins_and_a_failing_source_changes_nothing(caplog):
             "c": "sessions",
         }
         looks = file.looks
-        enrolment.look_again()
+        updates.look_again()
         await asyncio.sleep(0)
         await asyncio.sleep(0.01)
         assert file.looks == looks + 1

@@ -32,11 +32,11 @@ from bridge.tasks import run_together
 from bridge.ticket import ID_MAX
 from bridge.tmux.injection.injector import Injector
 from bridge.tmux.injection.tenancy import PaneTurns, Tenancy
-from bridge.tmux.readiness.tty_events import Activity
+from bridge.tmux.readiness.tty_events import TtyEvents
 from bridge.tmux.server.client import Tmux
 from bridge.tmux.server.pane_list import PaneList
-from bridge.watcher.discovery.assignments import Enrolment
 from bridge.watcher.discovery.merge import Assignment, read_words
+from bridge.watcher.discovery.roster_updates import RosterUpdates
 from bridge.watcher.discovery.sources import FileSource, RegistrySource, SessionSource, Source
 from bridge.watcher.sinks.base import Sink
 from bridge.watcher.sinks.command import CommandSink
@@ -143,14 +143,14 @@ async def supervise(args: argparse.Namespace) -> None:
             settings,
             limits.supervise_max,
         )
-        enrolment = Enrolment(words, sources, supervisor.assign, known)
-        supervisor.on_open = enrolment.look_again
-        supervisor.assign(enrolment.roster)
+        updates = RosterUpdates(words, sources, supervisor.assign, known)
+        supervisor.on_open = updates.look_again
+        supervisor.assign(updates.roster)
         stop_on(STOP_SIGNALS, manager.stopping, supervisor.stop)
         if is_heard(signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, enrolment.look_again)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, updates.look_again)
         manager.ready(f"supervising as {args.name} at {client.url}")
-        await run_together(supervisor=supervisor.run(), enrolment=enrolment.run())
+        await run_together(supervisor=supervisor.run(), updates=updates.run())
 
 
 @dataclass(frozen=True)
@@ -171,10 +171,10 @@ def open_panes(
 ) -> Panes:
     """`owned` closes what is opened here."""
     tmux_settings = load(TmuxSettings, args)
-    tmux, activity = control_of(args, tmux_settings), Activity()
+    tmux, tty_events = control_of(args, tmux_settings), TtyEvents()
     pane_list = PaneList(tmux, settings.pane_check / 2000)
     owned.push_async_callback(tmux.aclose)
-    owned.callback(activity.close)
+    owned.callback(tty_events.close)
     owned.push_async_callback(pane_list.aclose)
     injector_settings = name_program(tmux_settings, client.url)
     turns = PaneTurns() if limits.share_pane else None
@@ -187,7 +187,7 @@ def open_panes(
             assignment.pane,
             injector_settings,
             assignment.form or args.form,
-            activity,
+            tty_events,
             tenancy,
         )
         return PaneSink(

@@ -27,7 +27,7 @@ from bridge.settings import ClientSettings, TmuxSettings, WatcherSettings
 from bridge.systemd import ServiceManager
 from bridge.tmux.injection.injector import Injector
 from bridge.tmux.injection.tenancy import Tenancy
-from bridge.tmux.readiness.tty_events import Activity
+from bridge.tmux.readiness.tty_events import TtyEvents
 from bridge.tmux.server.identity import HOW_TO_NAME, PANE_NAME
 from bridge.tmux.server.pane_list import PaneList
 from bridge.watcher.session import Session
@@ -132,9 +132,9 @@ def make_sink(
     if args.exec_command is not None:
         return CommandSink(args.exec_command, settings.exec_timeout / 1000)
     tmux_settings = load(TmuxSettings, args)
-    tmux, activity = control_of(args, tmux_settings), Activity()
+    tmux, tty_events = control_of(args, tmux_settings), TtyEvents()
     owned.push_async_callback(tmux.aclose)
-    owned.callback(activity.close)
+    owned.callback(tty_events.close)
     pane_list = PaneList(tmux)
     owned.push_async_callback(pane_list.aclose)
     tenancy = Tenancy(args.agent, tmux, pane_list)
@@ -144,7 +144,7 @@ def make_sink(
         args.pane,
         name_program(tmux_settings, client.url),
         args.form,
-        activity,
+        tty_events,
         tenancy,
     )
     return PaneSink(

@@ -46,7 +46,7 @@ from bridge.tmux.readiness.program import Kind, Sight
 from bridge.tmux.readiness.prompts import is_alike
 from bridge.tmux.readiness.recheck import Recheck
 from bridge.tmux.readiness.snapshot import PaneState
-from bridge.tmux.readiness.tty_events import Activity
+from bridge.tmux.readiness.tty_events import TtyEvents
 from bridge.tmux.readiness.typed_ahead import reprint
 from bridge.tmux.readiness.verdict import Verdict
 from bridge.tmux.server.client import Tmux
@@ -67,11 +67,11 @@ class Injector:
         pane: str,
         settings: TmuxSettings = TmuxSettings(),
         form: str = "auto",
-        activity: Activity | None = None,
+        tty_events: TtyEvents | None = None,
         pane_list: Lister | None = None,
     ) -> None:
-        self._activity = activity  # None: no events, the pane is polled
-        self._observer = PaneObserver(tmux, session, pane, settings, form, pane_list, activity)
+        self._tty_events = tty_events  # None: no events, the pane is polled
+        self._observer = PaneObserver(tmux, session, pane, settings, form, pane_list, tty_events)
         self._submitter = Submitter(self._observer, settings)
         self._settings = settings
         self._template = ticket_text.check_command(show_template(settings.shell_command))
@@ -130,7 +130,7 @@ class Injector:
 
         `held` returns the ids of the caller's tickets. Raises PaneLost, TmuxError.
         """
-        waiting, current = Recheck(self._settings, self._activity), self._observer.current()
+        waiting, current = Recheck(self._settings, self._tty_events), self._observer.current()
         if current is not None and self._observer.judge(current).ready and self._cooling() <= 0:
             self._owed = ""
             return

@@ -25,7 +25,7 @@ from bridge.tmux.readiness.program import Kind, Learned, Rules, Sight, sight_of
 from bridge.tmux.readiness.screen_history import ScreenHistory
 from bridge.tmux.readiness.snapshot import PaneState
 from bridge.tmux.readiness.terminal import has_changed, has_unread
-from bridge.tmux.readiness.tty_events import Activity, Armed
+from bridge.tmux.readiness.tty_events import Armed, TtyEvents
 from bridge.tmux.readiness.verdict import Verdict, judge
 from bridge.tmux.server.client import LOST, Tmux
 from bridge.tmux.server.identity import Held, Listing, Pane, pick
@@ -69,7 +69,7 @@ class PaneObserver:
         settings: TmuxSettings,
         form: str,
         pane_list: Lister | None = None,
-        activity: Activity | None = None,
+        tty_events: TtyEvents | None = None,
     ) -> None:
         if form not in ("auto", "agent", "shell"):
             raise UsageError(f"--form is {form!r}; it must be one of auto, agent, shell")
@@ -88,7 +88,7 @@ class PaneObserver:
         self.looked_at = 0.0  # monotonic seconds at which the last look began
         self._history = ScreenHistory()
         self._last: PaneState | None = None  # the last look; None: we have typed since
-        self._activity = activity  # None: no events
+        self._tty_events = tty_events  # None: no events
         # Done when the program has written something since the last look began.
         self._stirred: Armed = None
 
@@ -104,9 +104,9 @@ class PaneObserver:
     @property
     def is_still(self) -> bool:
         """Has the program written nothing since the last look? False where that is not known."""
-        if self._activity is None or self._stirred is None or self._last is None:
+        if self._tty_events is None or self._stirred is None or self._last is None:
             return False
-        return not self._activity.has_stirred(self._stirred)
+        return not self._tty_events.has_stirred(self._stirred)
 
     def current(self) -> PaneState | None:
         """The last look, if another one would return the same; None: look again.
@@ -127,7 +127,7 @@ class PaneObserver:
         try:
             if self.pane is None:
                 self.pane = await self._find()
-            self._stirred = self._activity.arm(self.pane.tty) if self._activity else None
+            self._stirred = self._tty_events.arm(self.pane.tty) if self._tty_events else None
             state = await observe(self._tmux, self.pane)
         except PaneLost:
             self._pane_list.forget()  # its listing may be older than a move of the pane

@@ -16,7 +16,7 @@ import asyncio
 from bridge.settings import TmuxSettings
 from bridge.tmux.readiness.snapshot import PaneState
 from bridge.tmux.readiness.terminal import has_changed
-from bridge.tmux.readiness.tty_events import Activity, Armed
+from bridge.tmux.readiness.tty_events import Armed, TtyEvents
 from bridge.tmux.readiness.verdict import Verdict
 from bridge.tmux.server.identity import Pane
 
@@ -35,15 +35,15 @@ _UNANNOUNCED = {"tmux_objection", "person"}  # objections that end without a byt
 class Recheck:
     """The pauses of one wait for readiness."""
 
-    def __init__(self, settings: TmuxSettings, activity: Activity | None) -> None:
+    def __init__(self, settings: TmuxSettings, tty_events: TtyEvents | None) -> None:
         self._settings = settings
-        self._activity = activity
+        self._tty_events = tty_events
         self._poll = settings.poll_min / 1000
         self._quiet = _DRAWN
 
     def arm(self, pane: Pane | None) -> Armed:
         """Call this before the look: a later write then wakes `pause`."""
-        return self._activity.arm(pane.tty) if self._activity and pane else None
+        return self._tty_events.arm(pane.tty) if self._tty_events and pane else None
 
     async def pause(
         self, pane: Pane, state: PaneState, verdict: Verdict, armed: Armed, still_left: float
@@ -98,9 +98,10 @@ class Recheck:
 
         A program that writes again and again is looked at less and less often.
         """
-        if self._activity is None or armed is None:
+        if self._tty_events is None or armed is None:
             await asyncio.sleep(timeout)
             return False
-        stirred = await self._activity.wait_stir(armed, pane.tty, timeout, max(quiet, self._quiet))
+        quiet = max(quiet, self._quiet)
+        stirred = await self._tty_events.wait_stir(armed, pane.tty, timeout, quiet)
         self._quiet = min(self._quiet * 2, _FRAME) if stirred else _DRAWN
         return stirred

@@ -33,7 +33,7 @@ _READ = 65536  # bytes of events at a time; one event has 16
 Armed = Optional["asyncio.Future[None]"]
 
 
-class Activity:
+class TtyEvents:
     """One inotify instance for any number of terminals, in one event loop; ends with `close`."""
 
     def __init__(self) -> None:

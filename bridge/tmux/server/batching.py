@@ -4,12 +4,12 @@
                   │no
                   └─► waits with the others ─► one process for all ─► each gets its part
 
-A process costs 4 ms of CPU for any request. With one pane, requests are never gathered. With a
+A process costs 4 ms of CPU for any request. With one pane, requests are never batched. With a
 hundred busy panes, twenty looks share a process, and the more requests there are, the more share
 one.
 
 An error ends a command list. The commands behind the failed one were not run, and are requested
-again. A command that changes something may be gathered if its output proves that it was done
+again. A command that changes something may be batched if its output proves that it was done
 (`proves`, injection/conditional.py). Then it does not matter whether an error inside an if-shell
 ends the list around it.
 """
@@ -41,7 +41,7 @@ class _Look:
     proves: bool  # does an empty output mean failure?
 
 
-class Gathering:
+class CommandBatcher:
     """Used inside one event loop.
 
     `run_list` starts a process. It raises TmuxError when there is no outcome at all.
@@ -95,17 +95,17 @@ class Gathering:
         settle(look.answer, TmuxError(look.argv[0], complaint) if complaint else out)
 
     async def _run_together(self, looks: list[_Look]) -> None:
-        word = secrets.token_hex(16)
+        separator = secrets.token_hex(16)
         argv: list[str] = []
         for look in looks:
-            argv += [*look.argv, ";", "display-message", "-p", word, ";"]
+            argv += [*look.argv, ";", "display-message", "-p", separator, ";"]
         try:
             out, complaint = await self._run_list(argv[:-1])
         except TmuxError as error:
             for look in looks:
                 settle(look.answer, error)
             return
-        parts = out.split(word + "\n")
+        parts = out.split(separator + "\n")
         for look, part in zip(looks, parts[:-1]):
             is_unproven = look.proves and not part
             settle(look.answer, TmuxError(look.argv[0], complaint) if is_unproven else part)

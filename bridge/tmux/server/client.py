@@ -24,7 +24,7 @@ import signal
 from bridge.errors import TmuxError
 from bridge.fifo_semaphore import FifoSemaphore
 from bridge.tasks import stop_all, within
-from bridge.tmux.server.batching import Gathering
+from bridge.tmux.server.batching import CommandBatcher
 
 LEAVE = 0.5  # seconds for a killed tmux to end; it takes longer if another process holds its pipes
 PROCESSES = 6  # at a time: a hundred would only slow one another down until they time out
@@ -50,9 +50,9 @@ class Tmux:
         elif socket_name:
             self._prefix += ["-L", socket_name]
         self._deadline = deadline  # seconds for one call
-        self._looks = Gathering(self._run_process)
+        self._looks = CommandBatcher(self._run_process)
         # Separate: a change follows the look that permits it, without other looks in between.
-        self._changes = Gathering(self._run_process)
+        self._changes = CommandBatcher(self._run_process)
         self._turns = FifoSemaphore(PROCESSES)
         self._version: tuple[int, int] | None = None
 

@@ -22,7 +22,7 @@ from bridge.watcher.discovery.sources import Source
 log = logging.getLogger("bridge.watcher")
 
 
-class Enrolment:
+class RosterUpdates:
     """Made inside a running loop. `known`: rosters that sources have returned already, by name."""
 
     def __init__(
@@ -35,7 +35,7 @@ class Enrolment:
         self._words = words
         self._sources = sources
         self._assign = assign
-        self._said: dict[str, Roster] = {
+        self._rosters: dict[str, Roster] = {
             source.name: known.get(source.name, {}) for source in sources
         }
         self._complaints: dict[str, str] = {}
@@ -43,7 +43,7 @@ class Enrolment:
 
     @property
     def roster(self) -> Roster:
-        return merge(self._words, *self._said.values())
+        return merge(self._words, *self._rosters.values())
 
     def look_again(self) -> None:
         """Look at every source now."""
@@ -68,12 +68,12 @@ class Enrolment:
 
     async def look(self, source: Source) -> None:
         try:
-            said, complaint = await source.look(), ""
+            found, complaint = await source.look(), ""
         except BridgeError as error:
-            said, complaint = self._said[source.name], str(error)
+            found, complaint = self._rosters[source.name], str(error)
         if complaint and complaint != self._complaints.get(source.name):
             log.error("agents stay as they are: %s", complaint)
         self._complaints[source.name] = complaint
-        if said != self._said[source.name]:
-            self._said[source.name] = dict(said)
+        if found != self._rosters[source.name]:
+            self._rosters[source.name] = dict(found)
             self._assign(self.roster)
