@@ -63,25 +63,25 @@ class ServiceManager:
     def ready(self, status: str, is_well: Callable[[], bool] = lambda: True) -> None:
         """Report that the service works. Feed the watchdog while the loop runs and `is_well`."""
         self._is_well = is_well
-        self._tell("READY=1", _status(status))
+        self._notify("READY=1", _status(status))
         if self._interval:
             self._feed()
 
     def stopping(self) -> None:
-        self._tell("STOPPING=1", _status("stopping"))
+        self._notify("STOPPING=1", _status("stopping"))
 
     def _feed(self) -> None:
         if self._is_well():
-            self._tell("WATCHDOG=1")
+            self._notify("WATCHDOG=1")
         asyncio.get_running_loop().call_later(self._interval, self._feed)
 
-    def _tell(self, *assignments: str) -> None:
+    def _notify(self, *variables: str) -> None:
         if not self._address:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
                 line.settimeout(PATIENCE)
-                line.sendto("\n".join(assignments).encode(), self._address)
+                line.sendto("\n".join(variables).encode(), self._address)
         except OSError as error:
             if not self._is_deaf:
                 log.warning("cannot notify the service manager error=%s", error)

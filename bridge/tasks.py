@@ -15,7 +15,7 @@ T = TypeVar("T")
 # Turns of the loop from accept(2) to the callback of start_server, or to its first step if it is
 # a coroutine; and one to spare.
 ACCEPT_TURNS = 5
-TELL_AGAIN = 0.5  # seconds until a task that has not ended is cancelled once more
+CANCEL_AGAIN = 0.5  # seconds until a task that has not ended is cancelled once more
 NEVER = 86400.0  # seconds; for a wait that only an event ends
 
 
@@ -38,19 +38,19 @@ async def stop_all(*tasks: asyncio.Future[Any]) -> None:
     A task that lost its cancellation (bpo-37658) is cancelled again. If this coroutine is itself
     cancelled meanwhile, it still waits for all tasks and raises CancelledError at the end.
     """
-    left, told = set(tasks), False
+    left, is_cancelled = set(tasks), False
     while left:
         for task in left:
             task.cancel()
         try:
-            await asyncio.wait(left, timeout=TELL_AGAIN)
+            await asyncio.wait(left, timeout=CANCEL_AGAIN)
         except asyncio.CancelledError:
-            told = True
+            is_cancelled = True
         left = {task for task in left if not task.done()}
     for task in tasks:
         if not task.cancelled():
             task.exception()
-    if told:
+    if is_cancelled:
         raise asyncio.CancelledError
 
 

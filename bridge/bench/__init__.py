@@ -11,7 +11,7 @@
     tap.py        a TCP proxy that counts requests and bytes
     cpu.py        CPU time of another process
     load.py       a load on a running broker, from its first stream to its last acknowledgement
-    listeners.py  the streams of a load
+    subscribers.py  the streams of a load
     publishers.py the publishers of a load, and its acknowledgements
     line.py       the connections of a load, cheaper than the client's
 

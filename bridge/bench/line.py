@@ -38,7 +38,7 @@ FIELDS = {"User-Agent": f"bridge-bench/{__version__}", "Content-Type": "applicat
 
 
 @dataclass(frozen=True)
-class Said:
+class BenchResponse:
     """An answer, with the Retry-After of its head."""
 
     status: int
@@ -119,11 +119,11 @@ class Line(Speaker):
 
     def __init__(self) -> None:
         super().__init__()
-        self._answer: asyncio.Future[Said] | None = None
+        self._answer: asyncio.Future[BenchResponse] | None = None
         self._head: ResponseHead | None = None
         self._body = bytearray()
 
-    async def ask(self, method: str, request: bytes, seconds: float) -> Said:
+    async def ask(self, method: str, request: bytes, seconds: float) -> BenchResponse:
         """Send a whole request. Raises ConnectionLost, also after `seconds` without an answer."""
         loop = asyncio.get_running_loop()
         self._answer = loop.create_future()
@@ -152,7 +152,9 @@ class Line(Speaker):
             self.close()
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(
-                Said(self._head.status, bytes(self._body), float(after) if after.isdigit() else 0.0)
+                BenchResponse(
+                    self._head.status, bytes(self._body), float(after) if after.isdigit() else 0.0
+                )
             )
 
     def broke(self, reason: str) -> None:
@@ -265,7 +267,7 @@ class Caller:
         self._dialler = dialler
         self._line = Line()
 
-    async def post(self, path: str, body: bytes) -> Said:
+    async def post(self, path: str, body: bytes) -> BenchResponse:
         """Raises BrokerUnreachable."""
         if not self._line.is_open:
             self._line = await self._dialler.connect(Line())

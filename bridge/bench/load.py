@@ -1,6 +1,6 @@
 """A load on a running broker: streams, publishers, and no pending ticket left behind.
 
-    publishers ──POST──► broker ──streams──► listeners ─► account
+    publishers ──POST──► broker ──streams──► subscribers ─► account
                             ▲                     │
                             └──acknowledge────────┘
 
@@ -21,8 +21,8 @@ from typing import Callable
 
 from bridge.bench.account import Account, Result
 from bridge.bench.line import Dialler
-from bridge.bench.listeners import Listeners
 from bridge.bench.publishers import Publishers
+from bridge.bench.subscribers import Subscribers
 from bridge.client.broker import BrokerClient
 from bridge.errors import BrokerUnreachable, Refused, UsageError
 from bridge.settings import ClientSettings, LoadSettings
@@ -46,18 +46,21 @@ class Load:
     """One run. Made inside a running loop (3.9 binds its events there)."""
 
     def __init__(
-        self, client: ClientSettings, settings: LoadSettings, tell: Callable[[str, str], None]
+        self,
+        client: ClientSettings,
+        settings: LoadSettings,
+        on_progress: Callable[[str, str], None],
     ) -> None:
         self._client = client
         self._settings = settings
-        self._tell = tell
+        self._on_progress = on_progress
         self._account = Account()
         self._agents = [
             f"bench-{secrets.token_hex(4)}-{number}" for number in range(1, settings.streams + 1)
         ]
         self._dialler = Dialler(client)
         arrived: asyncio.Queue[tuple[str, int]] = asyncio.Queue()  # bounded by `outstanding`
-        self._listeners = Listeners(self._dialler, self._account, self._agents, arrived)
+        self._subscribers = Subscribers(self._dialler, self._account, self._agents, arrived)
         self._publishers = Publishers(self._dialler, self._account, self._agents, arrived, settings)
 
     def stop(self) -> None:
@@ -82,7 +85,7 @@ class Load:
                 await self._drain()
             finally:
                 await stop_all(*acknowledging)
-                await self._listeners.aclose()
+                await self._subscribers.aclose()
             lost_pending = await self._tidy_up(client) if self._account.outstanding else 0
         return self._account.close(
             str(self._dialler.address),
@@ -94,9 +97,11 @@ class Load:
         )
 
     async def _open(self) -> None:
-        while self._listeners.opened < len(self._agents) and not self._publishers.is_over:
-            self._tell("opening streams", f"{self._listeners.opened} of {len(self._agents)}")
-            await self._listeners.open_some(OPEN_AT_ONCE)
+        while self._subscribers.opened < len(self._agents) and not self._publishers.is_over:
+            self._on_progress(
+                "opening streams", f"{self._subscribers.opened} of {len(self._agents)}"
+            )
+            await self._subscribers.open_some(OPEN_AT_ONCE)
 
     async def _send(self) -> LoadSender:
         began, cpu = time.monotonic(), time.process_time()
@@ -108,7 +113,7 @@ class Load:
         try:
             while not all(each.done() for each in publishing):
                 done = f"{time.monotonic() - began:.0f} of {self._settings.seconds} s"
-                self._tell(
+                self._on_progress(
                     "sending",
                     f"{done}, {self._account.posted} sent, {self._account.received} arrived",
                 )
@@ -126,9 +131,9 @@ class Load:
         clock, began = asyncio.get_running_loop().time, asyncio.get_running_loop().time()
         while (
             self._account.outstanding
-            and clock() < max(began, self._listeners.heard_at) + self._settings.drain / 1000
+            and clock() < max(began, self._subscribers.last_arrival) + self._settings.drain / 1000
         ):
-            self._tell("draining", f"{self._account.outstanding} outstanding")
+            self._on_progress("draining", f"{self._account.outstanding} outstanding")
             await asyncio.sleep(LOOK)
 
     async def _tidy_up(self, client: BrokerClient) -> int:
@@ -139,7 +144,7 @@ class Load:
         lost, found = set(self._account.lost()), 0
         try:
             for number, agent in enumerate(self._agents):
-                self._tell("tidying up", f"{number} of {len(self._agents)}")
+                self._on_progress("tidying up", f"{number} of {len(self._agents)}")
                 for ticket in await client.pending(agent):
                     found += (
                         isinstance(ticket.payload, dict) and ticket.payload.get("bench") in lost

@@ -50,7 +50,7 @@ class Progress:
     total: float = 0.0  # 0 = unknown
 
 
-Tell = Callable[[Progress], None]
+OnProgress = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
@@ -63,18 +63,18 @@ class Measurement:
     watchers_cpu: float
 
 
-def measure(way: Way, plan: Plan, schedule: Sequence[Send], tell: Tell) -> Measured:
+def measure(way: Way, plan: Plan, schedule: Sequence[Send], on_progress: OnProgress) -> Measured:
     """Start everything, measure, end everything. Raises BridgeError, KeyboardInterrupt."""
     with Sandbox("bench") as scene, scene.action():
-        tell(Progress(way, "starting"))
+        on_progress(Progress(way, "starting"))
         scene.variables["BRIDGE_RATE_LIMIT"] = "0"
         scene.variables["BRIDGE_SSE_HEARTBEAT"] = str(plan.heartbeat_ms)
         broker, url = start_broker(scene)
-        run = Run(scene, way, plan, tell, broker, url)
+        run = Run(scene, way, plan, on_progress, broker, url)
         try:
             return run_loop(scene, run.measure(schedule))
         finally:
-            tell(Progress(way, "stopping"))
+            on_progress(Progress(way, "stopping"))
             run.dismiss()
 
 
@@ -86,14 +86,14 @@ class Run:
         scene: Sandbox,
         way: Way,
         plan: Plan,
-        tell: Tell,
+        on_progress: OnProgress,
         broker: subprocess.Popen[bytes],
         url: str,
     ) -> None:
         self._scene = scene
         self._way = way
         self._plan = plan
-        self._tell = tell
+        self._on_progress = on_progress
         self._broker = broker
         self._url = url
         self._watchers: list[subprocess.Popen[bytes]] = []
@@ -147,7 +147,7 @@ class Run:
                 Way.POLL: found["polling"]["active"],
                 Way.LONG_POLL: found["longpoll"]["waiting"],
             }.get(self._way, found["sse"]["active"])
-            self._tell(Progress(self._way, "connecting", listening, len(self._watchers)))
+            self._on_progress(Progress(self._way, "connecting", listening, len(self._watchers)))
             if listening >= len(self._watchers):
                 return
             self._check_alive()
@@ -162,7 +162,7 @@ class Run:
         clock = asyncio.get_running_loop().time
         begun = clock()
         while clock() < begun + seconds:
-            self._tell(Progress(self._way, phase, clock() - begun, seconds))
+            self._on_progress(Progress(self._way, phase, clock() - begun, seconds))
             await asyncio.sleep(min(STEP, max(0.0, begun + seconds - clock())))
         self._check_alive()
 
@@ -173,7 +173,7 @@ class Run:
             await asyncio.sleep(max(0.0, begun + send.at - clock()))
             self._sent_at[send.number] = clock()
             await client.send(send.agent, {"bench": send.number, "text": TEXT}, expectReply=False)
-            self._tell(Progress(self._way, "tickets", len(self._received_at), len(schedule)))
+            self._on_progress(Progress(self._way, "tickets", len(self._received_at), len(schedule)))
 
     async def _wait_received(self) -> None:
         clock = asyncio.get_running_loop().time

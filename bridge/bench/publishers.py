@@ -17,8 +17,8 @@ from typing import Callable
 
 from bridge.backoff import full_jitter
 from bridge.bench.account import Account
-from bridge.bench.line import Caller, Dialler, Said
-from bridge.bench.listeners import RETRY_BASE, RETRY_CAP
+from bridge.bench.line import BenchResponse, Caller, Dialler
+from bridge.bench.subscribers import RETRY_BASE, RETRY_CAP
 from bridge.client.address import segment
 from bridge.errors import BrokerUnreachable
 from bridge.settings import LoadSettings
@@ -70,15 +70,15 @@ class Publishers:
                 number = self._account.post(clock())
                 agent = self._agents[number % len(self._agents)]
                 try:
-                    said = await caller.post(f"/agents/{segment(agent)}/send", BODY % number)
+                    response = await caller.post(f"/agents/{segment(agent)}/send", BODY % number)
                 except BrokerUnreachable:
                     self._account.refuse(number, "send: no answer")
                     await self._pause(next(delays))
                     continue
-                if said.status == 202:
+                if response.status == 202:
                     self._account.accept(number, clock())
                 else:
-                    await self._wait_out(number, said, next(delays))
+                    await self._wait_out(number, response, next(delays))
         finally:
             caller.close()
 
@@ -89,15 +89,15 @@ class Publishers:
             while True:
                 ticket_id, number = await self._arrived.get()
                 try:
-                    said = await caller.post(f"/tickets/{segment(ticket_id)}/acknowledge", b"")
+                    response = await caller.post(f"/tickets/{segment(ticket_id)}/acknowledge", b"")
                 except BrokerUnreachable:
                     self._account.errors["acknowledge: no answer"] += 1
                     self._arrived.put_nowait((ticket_id, number))
                     await asyncio.sleep(next(delays))
                     continue
-                if said.status != 200:
-                    self._account.errors[f"acknowledge: {said.status}"] += 1
-                    self.refusal = self.refusal or said.detail
+                if response.status != 200:
+                    self._account.errors[f"acknowledge: {response.status}"] += 1
+                    self.refusal = self.refusal or response.detail
                 self._account.release(number)
                 self._has_room.set()
         finally:
@@ -111,10 +111,10 @@ class Publishers:
             await self._has_room.wait()
         return not self.is_over
 
-    async def _wait_out(self, number: int, said: Said, jitter: float) -> None:
-        self.refusal = self.refusal or said.detail
-        self._account.refuse(number, f"send: {said.status}")
-        await self._pause(said.retry_after + jitter)
+    async def _wait_out(self, number: int, response: BenchResponse, jitter: float) -> None:
+        self.refusal = self.refusal or response.detail
+        self._account.refuse(number, f"send: {response.status}")
+        await self._pause(response.retry_after + jitter)
 
     async def _pause(self, seconds: float) -> None:
         """Sleep, but not longer than the sending lasts."""

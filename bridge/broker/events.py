@@ -105,7 +105,7 @@ class Events:
         self._readers.add(reader)
         if self._timer is None:
             self._seen = {name: self._overview.state(name) for name in self._overview.names()}
-            self._metrics.on_stage = self._tell_stage
+            self._metrics.on_stage = self._on_stage
             self._look_later()
 
     def close(self, reader: EventReader) -> None:
@@ -129,15 +129,15 @@ class Events:
     def count_missed(self) -> None:
         self._metrics.events_missed += 1
 
-    def _tell_stage(self, entry: Entry, stage: Mapping[str, Any]) -> None:
+    def _on_stage(self, entry: Entry, stage: Mapping[str, Any]) -> None:
         try:
-            self._tell(entry, stage)
+            self._send_stage(entry, stage)
         except Exception:
             # This runs in the middle of a ticket's way. A reader must never cost a ticket.
             log.exception("event not sent ticket=%s stage=%s", entry.ticket_id, stage.get("stage"))
             self.count_missed()
 
-    def _tell(self, entry: Entry, stage: Mapping[str, Any]) -> None:
+    def _send_stage(self, entry: Entry, stage: Mapping[str, Any]) -> None:
         readers = [reader for reader in self._readers if reader.agent in (None, entry.agent_id)]
         if not readers:
             return

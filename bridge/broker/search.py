@@ -54,7 +54,7 @@ class Search:
         self._needles = _needles(wanted.text)
         self._before = before
         self._is_at_end = False
-        self._rows = self._read = self._said = 0
+        self._rows = self._read = self._found_bytes = 0
         self._found: list[bytes] = []
 
     def step(self) -> bool:
@@ -78,7 +78,7 @@ class Search:
     def _is_full(self) -> bool:
         bounds = self._bounds
         is_read = self._rows >= bounds.rows or self._read >= bounds.size
-        return is_read or self._said >= bounds.size or len(self._found) >= bounds.found
+        return is_read or self._found_bytes >= bounds.size or len(self._found) >= bounds.found
 
     def _look_at(self, entry: Entry) -> None:
         self._rows, self._before = self._rows + 1, entry.seq
@@ -86,7 +86,7 @@ class Search:
         text = self._match(entry)
         if text is not None:
             self._found.append(text.encode())
-            self._said += len(self._found[-1])
+            self._found_bytes += len(self._found[-1])
 
     def _match(self, entry: Entry) -> str | None:
         """The ticket's JSON, if it is wanted."""

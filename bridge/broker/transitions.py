@@ -64,9 +64,9 @@ def acknowledged(state: TicketState, watcher: str, evidence: object, wall_ms: in
 
     `state.is_acknowledgeable` must be true.
     """
-    said: dict[str, Any] = {"by": watcher} if watcher else {}
+    details: dict[str, Any] = {"by": watcher} if watcher else {}
     if evidence not in (None, {}):
-        said["evidence"] = evidence
+        details["evidence"] = evidence
         submitted = submitted_ms(evidence)
         # A watcher's clock may be ahead of ours. No time in a history may be in the future.
         state = with_stage(
@@ -74,10 +74,10 @@ def acknowledged(state: TicketState, watcher: str, evidence: object, wall_ms: in
             {
                 "stage": "injected",
                 "at": rfc3339(wall_ms if submitted is None else min(submitted, wall_ms)),
-                **said,
+                **details,
             },
         )
-    state = with_stage(state, {"stage": "acknowledged", "at": rfc3339(wall_ms), **said})
+    state = with_stage(state, {"stage": "acknowledged", "at": rfc3339(wall_ms), **details})
     return replace(
         state,
         status=DELIVERED if state.status == PENDING else state.status,
@@ -133,8 +133,8 @@ def _place(evidence: Mapping[str, str]) -> tuple[str | None, str | None]:
 
 def submitted_ms(evidence: object) -> int | None:
     """The time of submission in the watcher's evidence; None if it holds no valid time."""
-    said = evidence.get("submittedAt") if isinstance(evidence, dict) else None
-    moment = parse_rfc3339(said) if isinstance(said, str) else None
+    submitted_at = evidence.get("submittedAt") if isinstance(evidence, dict) else None
+    moment = parse_rfc3339(submitted_at) if isinstance(submitted_at, str) else None
     return moment if moment is not None and moment >= 0 else None
 
 
@@ -164,12 +164,12 @@ def replied(
 def expired(state: TicketState, wall_ms: int, reason: str = "") -> TicketState:
     """The time to live ran out. `state` must be pending, without a running lease."""
     state = replace(state, status=EXPIRED, updated_ms=wall_ms, claim=None)
-    said = {"evidence": {"reason": reason}} if reason else {}
-    return with_stage(state, {"stage": "expired", "at": rfc3339(wall_ms), **said})
+    details = {"evidence": {"reason": reason}} if reason else {}
+    return with_stage(state, {"stage": "expired", "at": rfc3339(wall_ms), **details})
 
 
 def dropped(state: TicketState, wall_ms: int, reason: str = "") -> TicketState:
     """An operator ends the ticket, even under a running lease. `state` must be pending."""
     state = replace(state, status=DROPPED, updated_ms=wall_ms, claim=None)
-    said = {"evidence": {"reason": reason}} if reason else {}
-    return with_stage(state, {"stage": "dropped", "at": rfc3339(wall_ms), **said})
+    details = {"evidence": {"reason": reason}} if reason else {}
+    return with_stage(state, {"stage": "dropped", "at": rfc3339(wall_ms), **details})

@@ -38,11 +38,11 @@ class PatientHandler(logging.Handler):
             if line is not None:
                 self._write(line)
             if self._lost and (line is None or self._lines.empty()):
-                self._tell_lost()
+                self._write_lost()
             if line is None:
                 return
 
-    def _tell_lost(self) -> None:
+    def _write_lost(self) -> None:
         lost, self._lost = self._lost, 0
         self._write(
             self.format(

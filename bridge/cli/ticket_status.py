@@ -51,8 +51,8 @@ class Moment:
     @property
     def place(self) -> str:
         """Of the stage `shown`: the terminal, as `show` reported it."""
-        said = self.evidence if isinstance(self.evidence, dict) else {}
-        pane, tty = said.get("pane"), said.get("tty")
+        evidence = self.evidence if isinstance(self.evidence, dict) else {}
+        pane, tty = evidence.get("pane"), evidence.get("tty")
         return f"in pane {pane}" if pane else f"on {tty}" if tty else "on a terminal"
 
     @property
@@ -195,8 +195,8 @@ def _aside(facts: Facts, now: float) -> TicketStatus | None:
     aside = find_aside(facts.moments)
     if aside is None:
         return None
-    said = aside.evidence.get("reason") if isinstance(aside.evidence, dict) else ""
-    why = f": {said}" if said else ""
+    reason = aside.evidence.get("reason") if isinstance(aside.evidence, dict) else ""
+    why = f": {reason}" if reason else ""
     text = f"{facts.name}'s watcher has set it aside, {since(aside.at, now)}{why}"
     return TicketStatus("aside", text, aside.at)
 
@@ -210,7 +210,7 @@ def _held(facts: Facts, now: float) -> TicketStatus | None:
     waiting = facts.own_waiting
     # The last try failed, or another watcher has the claim. The claim alone does not show that.
     if waiting is not None:
-        text = f"{_says(facts.name, waiting, now)}; the watcher {claim.by} {held}"
+        text = f"{_pane_reason(facts.name, waiting, now)}; the watcher {claim.by} {held}"
         return TicketStatus("pane", text, waiting.since_at, _look(facts.agent))
     return TicketStatus("held", f"the watcher {claim.by} is about to type it, and {held}", claim.at)
 
@@ -222,9 +222,9 @@ def _no_watcher(facts: Facts, now: float) -> TicketStatus | None:
     mend = f"{own_words()} watch {shlex.quote(name)} SESSION PANE"
     seen = facts.agent.last_heartbeat if facts.agent is not None else ""
     if streamed is not None:
-        said = f"{_received(streamed, now)}{f', last seen {local(seen, now)}' if seen else ''}"
+        last = f"{_received(streamed, now)}{f', last seen {local(seen, now)}' if seen else ''}"
         return TicketStatus(
-            "no-watcher", f"no watcher is connected for {name} ({said})", seen or streamed.at, mend
+            "no-watcher", f"no watcher is connected for {name} ({last})", seen or streamed.at, mend
         )
     if name in facts.names:
         last = f"last seen {local(seen, now)}" if seen else "it is registered, but was never seen"
@@ -279,7 +279,7 @@ def _behind(facts: Facts, now: float) -> TicketStatus | None:
     count = f"{number} ticket{'s are' if before.count > 1 else ' is'} before it"
     reason = f"; {before.first} is first" if before.first else ""
     if agent is not None and agent.waiting is not None:
-        reason += f" and waits: {_says(facts.name, agent.waiting, now)}"
+        reason += f" and waits: {_pane_reason(facts.name, agent.waiting, now)}"
     return TicketStatus(
         "behind",
         count + reason,
@@ -293,7 +293,7 @@ def _pane(facts: Facts, now: float) -> TicketStatus | None:
     if agent is None or agent.waiting is None:
         return None
     return TicketStatus(
-        "pane", _says(facts.name, agent.waiting, now), agent.waiting.since_at, _look(agent)
+        "pane", _pane_reason(facts.name, agent.waiting, now), agent.waiting.since_at, _look(agent)
     )
 
 
@@ -327,7 +327,7 @@ CHECKS: Sequence[Callable[[Facts, float], TicketStatus | None]] = (
 )  # fmt: skip
 
 
-def _says(name: str, waiting: WaitingReason, now: float) -> str:
+def _pane_reason(name: str, waiting: WaitingReason, now: float) -> str:
     """The watcher's reason with its agent's name in it.
 
     For example: "lucy's pane is at a password prompt since 12:04:11 (3 m)".

@@ -92,8 +92,8 @@ class BrokerClient(BrokerRequests):
 
     async def shown(self, ticket: str, pane: str = "", tty: str = "", terminal: str = "") -> Json:
         """Report that a terminal shows the whole ticket. Refused 404, 405: old broker."""
-        said = (("pane", pane), ("tty", tty), ("terminal", terminal))
-        body = {name: value for name, value in said if value}
+        place = (("pane", pane), ("tty", tty), ("terminal", terminal))
+        body = {name: value for name, value in place if value}
         return self._object(
             await self.request("POST", f"/tickets/{segment(ticket)}/shown", body, again=True)
         )

@@ -160,8 +160,8 @@ class HttpClient:
         except asyncio.TimeoutError:
             raise ConnectionLost(f"{self.address} fell silent after {size} bytes") from None
         if announced != str(size):
-            said = f"{self.address} announced {announced or 'no number of'} bytes, and sent {size}"
-            raise ConnectionLost(said)
+            sizes = f"{self.address} announced {announced or 'no number of'} bytes, and sent {size}"
+            raise ConnectionLost(sizes)
         return size
 
     async def aclose(self) -> None:
@@ -276,8 +276,8 @@ class EventStreamReader:
 
 def announced_heartbeat(fields: Mapping[str, str]) -> float | None:
     """Seconds, from the head of a stream; None if absent or nonsense."""
-    told = fields.get(HEARTBEAT_FIELD.lower(), "")
-    seconds = int(told) / 1000 if re.fullmatch(r"[0-9]{1,9}", told) else 0.0
+    value = fields.get(HEARTBEAT_FIELD.lower(), "")
+    seconds = int(value) / 1000 if re.fullmatch(r"[0-9]{1,9}", value) else 0.0
     return seconds if 0 < seconds <= HEARTBEAT_MAX else None
 
 

@@ -62,13 +62,13 @@ def locale(setup: Setup) -> Finding:
     variable, value = locale_of(starting_environment())
     if "utf-8" in value.lower() or "utf8" in value.lower():
         return ok(f"{value} ({variable})")
-    said = (
+    problem = (
         f"{variable}={value} is no UTF-8 locale"
         if value
         else "no locale is set: neither LC_ALL nor LC_CTYPE nor LANG"
     )
     return warn(
-        said,
+        problem,
         "export LANG=C.UTF-8 before tmux starts; otherwise programs in the panes may turn "
         "non-ASCII text into _ or ?",
     )
@@ -149,16 +149,16 @@ def command(setup: Setup) -> Finding:
         )
     except subprocess.TimeoutExpired:
         return warn(f"`{trial}` does not end", "set the command for shells with --shell-command")
-    said = (done.stdout or done.stderr).decode("utf-8", "replace").strip().rpartition("\n")[2]
-    if done.returncode or not said.startswith("bridge "):
+    printed = (done.stdout or done.stderr).decode("utf-8", "replace").strip().rpartition("\n")[2]
+    if done.returncode or not printed.startswith("bridge "):
         mend = (
             "name a program that exists: --shell-command 'python3 -I /PATH/bridge.pyz show {id}' "
             "(python3 -m bridge pack makes that file)"
         )
-        return warn(f"`{trial}` in another folder prints: {said or 'nothing'}", mend)
-    if said != f"bridge {__version__}":
+        return warn(f"`{trial}` in another folder prints: {printed or 'nothing'}", mend)
+    if printed != f"bridge {__version__}":
         return warn(
-            f"`{trial}` in another folder is {said}, this is {__version__}",
+            f"`{trial}` in another folder is {printed}, this is {__version__}",
             "install the same bridge everywhere: python3 -m pip install .",
         )
     return ok(f"`{trial}` works in any folder, as a pane's shell needs it")

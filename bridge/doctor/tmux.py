@@ -30,7 +30,7 @@ _PANE = re.compile(r"(\S*) (\$\d+)")  # version of the server, session
 
 def program(setup: Setup) -> Finding:
     try:
-        said = asyncio.run(setup.tmux.version_text()).strip()
+        version_text = asyncio.run(setup.tmux.version_text()).strip()
         version = asyncio.run(setup.tmux.version())
     except TmuxError as error:
         return fail(
@@ -38,10 +38,10 @@ def program(setup: Setup) -> Finding:
             "install tmux, 3.4 or later if you can (apt install tmux, brew install tmux); "
             "watch --print and --exec work without it",
         )
-    return judge_version(said, version)
+    return judge_version(version_text, version)
 
 
-def judge_version(said: str, version: tuple[int, int]) -> Finding:
+def judge_version(version_text: str, version: tuple[int, int]) -> Finding:
     """What this version lacks, from the table. The worst gap decides the grade."""
     missing = [
         (grade, f"before {major}.{minor} {what}")
@@ -49,8 +49,8 @@ def judge_version(said: str, version: tuple[int, int]) -> Finding:
         if version < (major, minor)
     ]
     if not missing:
-        return ok(said)
-    text = f"{said}; {'; '.join(what for _, what in missing)}"
+        return ok(version_text)
+    text = f"{version_text}; {'; '.join(what for _, what in missing)}"
     grades = [grade for grade, _ in missing]
     if Grade.FAIL in grades:
         return fail(text, "install tmux 3.4 or later")
@@ -84,19 +84,19 @@ def server(setup: Setup) -> Finding:
     return ok(text)
 
 
-def no_server(setup: Setup, said: str) -> Finding:
-    if re.search("protocol version|server version", said):
+def no_server(setup: Setup, complaint: str) -> Finding:
+    if re.search("protocol version|server version", complaint):
         return fail(
-            said,
+            complaint,
             "tmux was updated under a running server: end its sessions with the old program, "
             "and start it again",
         )
-    if re.search("no server running|error connecting|No such file", said):
+    if re.search("no server running|error connecting|No such file", complaint):
         return warn(
             f"{setup.tmux.server}: no server runs",
             "start one (tmux new -s NAME), or name the right one with -L NAME or -S PATH",
         )
-    return fail(said, "try the same by hand: " + setup.tmux.server + " list-panes -a")
+    return fail(complaint, "try the same by hand: " + setup.tmux.server + " list-panes -a")
 
 
 def count(number: int, noun: str) -> str:

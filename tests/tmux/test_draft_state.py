@@ -57,7 +57,7 @@ LOOKS = [
 def test_the_looks_are_what_they_are_called(held, works, told):
     sight = look(held, works, told)
     assert DRAFT.standing(sight) is held and is_working(sight) is works
-    assert DRAFT.is_told(sight.state) is (told or held is ComposerState.WHOLE)
+    assert DRAFT.is_in_transcript(sight.state) is (told or held is ComposerState.WHOLE)
 
 
 def old_is_taken(sight: Sight) -> bool:
@@ -65,7 +65,7 @@ def old_is_taken(sight: Sight) -> bool:
     if standing is ComposerState.EMPTY:
         return True
     return standing in (ComposerState.CLOSED, ComposerState.FOREIGN) and (
-        is_working(sight) or DRAFT.is_told(sight.state)
+        is_working(sight) or DRAFT.is_in_transcript(sight.state)
     )
 
 

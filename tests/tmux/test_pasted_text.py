@@ -106,8 +106,8 @@ def test_the_standing_of_a_text_in_a_box(name):
 
 def test_a_text_is_told_by_a_transcript_that_shows_its_head():
     draft = PastedText.of(TEXT)
-    assert draft.is_told(pane(SAID + "works█"))
-    assert not draft.is_told(pane("another text█"))
+    assert draft.is_in_transcript(pane(SAID + "works█"))
+    assert not draft.is_in_transcript(pane("another text█"))
 
 
 @pytest.mark.parametrize(

@@ -337,7 +337,7 @@ EMPTY = [
 def test_an_empty_input_under_a_transcript_that_ends_with_the_text_is_empty(agent, composer):
     draft = PastedText.of(f"{HEADER}\nplease say hi\nand a second line")
     state = pane(agent, f"{SAID}\n{composer}")
-    assert standing(draft, state) is ComposerState.EMPTY and draft.is_told(state)
+    assert standing(draft, state) is ComposerState.EMPTY and draft.is_in_transcript(state)
 
 
 def test_a_text_whose_last_row_looks_like_a_prompt_is_a_draft():

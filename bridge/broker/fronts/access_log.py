@@ -29,7 +29,7 @@ log = logging.getLogger("bridge.broker")
 SANE = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 ID = "X-Request-Id"
 Headers = tuple[tuple[str, str], ...]
-SAID_MAX = 200  # characters of a path or a method in a line
+CUT_AT = 200  # characters of a path or a method in a line
 ASYNCIO_LINES = 20  # between two sweeps
 
 
@@ -57,14 +57,14 @@ class AccessLog:
         self._metrics.responses[reply.status] += 1
         if not reply.reason and not self._is_tracing and "x-request-id" not in request.fields:
             return ()
-        return self._told(request, reply, transport)
+        return self._note(request, reply, transport)
 
     def refused(self, reply: Response, transport: asyncio.BaseTransport) -> Headers:
         """Count a refusal of bytes that were not a request."""
         self._metrics.responses[reply.status] += 1
-        return self._told(None, reply, transport)
+        return self._note(None, reply, transport)
 
-    def _told(
+    def _note(
         self, request: Request | None, reply: Response, transport: asyncio.BaseTransport
     ) -> Headers:
         given = dict(reply.headers).get(ID)
@@ -162,8 +162,8 @@ def _what(request: Request | None) -> tuple[str, str]:
     return (_cut(request.method), _cut(request.path)) if request is not None else ("-", "-")
 
 
-def _cut(said: str) -> str:
-    return said if len(said) <= SAID_MAX else f"{said[:SAID_MAX]}…({len(said)})"
+def _cut(text: str) -> str:
+    return text if len(text) <= CUT_AT else f"{text[:CUT_AT]}…({len(text)})"
 
 
 def _peer(transport: asyncio.BaseTransport) -> str:

@@ -45,8 +45,8 @@ STAGES = (
 
 def shown(call: Call) -> Answer:
     fields = body.decode_object(call.request.body, call.services.settings.json_depth)
-    said = {field: body.take_text(fields, field, "", PLACE_MAX) for field in PLACE}
-    place = {field: text for field, text in said.items() if text}
+    fields_of_place = {field: body.take_text(fields, field, "", PLACE_MAX) for field in PLACE}
+    place = {field: text for field, text in fields_of_place.items() if text}
     return _noted(stage_operations.shown(call.services, call.name, place))
 
 

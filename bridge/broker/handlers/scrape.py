@@ -47,13 +47,13 @@ def metrics(call: Call) -> Answer:
 
 def _exposed(services: Services) -> Iterator[Response | None]:
     """A family of 1,000 agents takes 2 ms, so a large family ends a part."""
-    told: list[str] = []
+    families: list[str] = []
     for filled in _families(services):
         if filled is not None:
-            told.append(exposition(*filled))
-        if filled is None or len(told[-1]) > PART_SIZE:
+            families.append(exposition(*filled))
+        if filled is None or len(families[-1]) > PART_SIZE:
             yield None
-    yield Response(200, "".join(told).encode(), TEXT)
+    yield Response(200, "".join(families).encode(), TEXT)
 
 
 def _families(services: Services) -> Filled:

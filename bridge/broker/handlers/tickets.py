@@ -35,7 +35,7 @@ UNKNOWN = ',"known":false}'  # the agent is neither registered nor received for
 NAMES = ("origin", "threadId")  # members of metadata; each event about a ticket has them
 # Characters of such a name. No agent's name is so long, but older senders may send more than a
 # name.
-SAID_MAX = 8192
+NAME_MAX = 8192
 # Members of a send that may be left out; NewTicket has their defaults.
 OPTIONS = frozenset({"expectReply", "timeoutMs", "ttlMs"})
 RESERVED_IDS = {"stream"}  # GET /tickets/stream is the shared stream
@@ -74,10 +74,10 @@ def read_draft(fields: dict[str, object]) -> NewTicket:
     metadata = body.take_object(fields, "metadata")
     origin, ticket_id = metadata.get("origin"), fields.get("ticketId")
     for name in NAMES:
-        said = metadata.get(name)
-        if isinstance(said, str) and len(said) > SAID_MAX:
+        value = metadata.get(name)
+        if isinstance(value, str) and len(value) > NAME_MAX:
             detail = (
-                f"metadata.{name} is {len(said)} characters long; at most {SAID_MAX} are allowed"
+                f"metadata.{name} is {len(value)} characters long; at most {NAME_MAX} are allowed"
             )
             raise BadValue(f"{detail}; put a longer text into the payload")
     if ticket_id is not None and check_id(ticket_id, "ticketId") in RESERVED_IDS:

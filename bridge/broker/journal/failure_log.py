@@ -11,7 +11,7 @@ from typing import Callable
 
 log = logging.getLogger("bridge.broker")
 
-SAY_EVERY = 10.0  # seconds between two lines while commits keep failing
+LOG_EVERY = 10.0  # seconds between two lines while commits keep failing
 
 
 class FailureLog:
@@ -19,7 +19,7 @@ class FailureLog:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._said_at = float("-inf")
+        self._logged_at = float("-inf")
         self._began_at = 0.0
         self.failures = 0  # in a row
 
@@ -27,8 +27,8 @@ class FailureLog:
         now = self._clock()
         self._began_at = now if not self.failures else self._began_at
         self.failures += 1
-        if self.failures == 1 or now - self._said_at >= SAY_EVERY:
-            self._said_at = now
+        if self.failures == 1 or now - self._logged_at >= LOG_EVERY:
+            self._logged_at = now
             words = str(error) or type(error).__name__
             log.error("commit failed rows=%d failures=%d error=%s", rows, self.failures, words)
 

@@ -70,8 +70,8 @@ def open_lock(path: str) -> int:
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     lock = os.open(name, flags, 0o600)
     found = os.fstat(lock)
-    said = os.pread(lock, LOCK_MAX + 1, 0).strip() if stat.S_ISREG(found.st_mode) else b"?"
-    if found.st_nlink > 1 or len(said) > LOCK_MAX or said.strip(b"0123456789"):
+    content = os.pread(lock, LOCK_MAX + 1, 0).strip() if stat.S_ISREG(found.st_mode) else b"?"
+    if found.st_nlink > 1 or len(content) > LOCK_MAX or content.strip(b"0123456789"):
         os.close(lock)
         raise StoreError(f"{name} is no lock of bridge's; move it away, or give --db another path")
     return lock

@@ -182,11 +182,11 @@ def aligned(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> list[list[st
 
 def show_verdicts(page: Page, plan: Plan, verdicts: Sequence[BenchVerdict]) -> None:
     for verdict in verdicts:
-        said = page.paint("met", "green") if verdict.is_met else page.paint("NOT met", "red")
+        outcome = page.paint("met", "green") if verdict.is_met else page.paint("NOT met", "red")
         measured = shown(verdict.value, verdict.claim.unit)
         claim, way = verdict.claim.text.ljust(32), title(verdict.way, plan).ljust(10)
         aim = verdict.claim.aim_text
-        page.line(f"claim: {claim} {way}  {measured.rjust(9)}  ({aim}): {said}")
+        page.line(f"claim: {claim} {way}  {measured.rjust(9)}  ({aim}): {outcome}")
 
 
 def to_json(

@@ -108,10 +108,10 @@ async def follow(injector: Injector, settings: TmuxSettings, page: Page, is_json
     A pane that does not exist is an error at the start, and a line of the output later.
     """
     verdict = (await injector.look())[2]
-    said: tuple[str, ...] | None = None
+    printed: tuple[str, ...] | None = None
     while True:
-        if gist(verdict) != said:
-            said = gist(verdict)
+        if gist(verdict) != printed:
+            printed = gist(verdict)
             print_verdict(page, verdict, int(time.time() * 1000), is_json)
         await asyncio.sleep(settings.poll_max / 1000)
         try:
@@ -130,15 +130,15 @@ def print_verdict(page: Page, verdict: Verdict, wall_ms: int, is_json: bool) -> 
         page.json({"at": rfc3339(wall_ms), **verdict_json(verdict)}, is_compact=True)
         return
     clock = time.strftime("%H:%M:%S", time.localtime(wall_ms / 1000)) + f".{wall_ms % 1000:03d}"
-    word, colour = (
+    label, colour = (
         ("ready", "green")
         if verdict.ready
         else ("lost", "red")
         if verdict.rule == LOST
         else ("not ready", "yellow")
     )
-    head = f"{clock} {word.ljust(9)} "
+    head = f"{clock} {label.ljust(9)} "
     reason = hanging(head, f"{one_line(verdict.reason)} ({verdict.rule})", page_width())[
         len(head) :
     ]
-    page.line(f"{page.paint(clock, 'dim')} {page.paint(word.ljust(9), colour)} {reason}")
+    page.line(f"{page.paint(clock, 'dim')} {page.paint(label.ljust(9), colour)} {reason}")

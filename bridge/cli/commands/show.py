@@ -94,16 +94,16 @@ async def ask_patiently(
     question: Callable[[], Awaitable[T]], patience: float, on_wait: Callable[[Exception], None]
 ) -> T:
     """Ask a broker that may be restarting. Raises BrokerUnreachable, Refused."""
-    deadline, is_told = time.monotonic() + patience, False
+    deadline, is_reported = time.monotonic() + patience, False
     while True:
         try:
             return await question()
         except (BrokerUnreachable, Refused) as error:
             if time.monotonic() >= deadline or (isinstance(error, Refused) and error.status != 503):
                 raise
-            if not is_told:
+            if not is_reported:
                 on_wait(error)
-        is_told = True
+        is_reported = True
         await asyncio.sleep(RETRY)
 
 
@@ -119,12 +119,12 @@ def print_ticket(page: Page, ticket: Mapping[str, Any], args: argparse.Namespace
 def print_head(page: Page, ticket: Mapping[str, Any], broker: str) -> None:
     for name, value in head_lines(ticket, broker):
         page.line(f"{page.paint(name.ljust(9), 'dim')} {one_line(value)}")
-    told: object = None
+    printed: object = None
     for moment in ticket.get("history") or ():
         # An acknowledgement repeats the evidence of the injection; print it once.
-        text = one_line(describe_moment(moment, moment.get("evidence") != told))
+        text = one_line(describe_moment(moment, moment.get("evidence") != printed))
         page.line(f"{page.paint('history'.ljust(9), 'dim')} {text}")
-        told = moment.get("evidence")
+        printed = moment.get("evidence")
     response = ticket.get("response")
     if isinstance(response, dict):
         page.line(page.paint("reply", "dim"))

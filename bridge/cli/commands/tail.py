@@ -103,7 +103,7 @@ async def tail(client: BrokerClient, args: argparse.Namespace, agent: str | None
             lambda: client.stream_all(tickets.cursor), settings, tickets
         ).run(first)
     }
-    if stages.is_told:
+    if stages.is_served:
         jobs.update(order=order.run(), stages=stages.follow(settings))
     await run_together(**jobs)
 
@@ -140,7 +140,7 @@ class StageLines:
         printer: Printer,
         open_stream: Callable[[], Awaitable[EventStreamReader]],
     ) -> None:
-        self.is_told = False
+        self.is_served = False
         self._order, self._printer, self._open_stream = order, printer, open_stream
         self._first: EventStreamReader | None = None
         self._was_lost = False
@@ -153,7 +153,7 @@ class StageLines:
             return
         except BrokerUnreachable:
             pass  # `follow` tries again
-        self.is_told = True
+        self.is_served = True
 
     async def follow(self, settings: WatcherSettings) -> None:
         try:
@@ -173,20 +173,20 @@ class StageLines:
             )
 
     def heard(self, event: Event) -> None:
-        told = decode_event(event.event, event.data)
-        if isinstance(told, StageEvent):
+        live = decode_event(event.event, event.data)
+        if isinstance(live, StageEvent):
             self._order.stage(
-                told.ticket_id,
-                told.stage == "accepted",
-                lambda: self._printer.stage(told, event.data),
+                live.ticket_id,
+                live.stage == "accepted",
+                lambda: self._printer.stage(live, event.data),
                 time.monotonic(),
             )
-        elif isinstance(told, AgentView):
-            self._printer.agent(told, event.data)
-        elif isinstance(told, Missed):
+        elif isinstance(live, AgentView):
+            self._printer.agent(live, event.data)
+        elif isinstance(live, Missed):
             self._printer.missed(
-                f"the broker dropped {told.events} events, because they were read too slowly",
-                told.events,
+                f"the broker dropped {live.events} events, because they were read too slowly",
+                live.events,
             )
 
     def lost(self, reason: str) -> None:

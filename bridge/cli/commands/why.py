@@ -230,9 +230,9 @@ def to_json(facts: Facts, status: TicketStatus) -> Mapping[str, Any]:
 
 def _moment_json(moment: Moment) -> Mapping[str, Any]:
     """As an entry of a ticket's `history` (HTTP_API.md, Ticket)."""
-    said = {"by": moment.by or None, "evidence": moment.evidence}
+    optional = {"by": moment.by or None, "evidence": moment.evidence}
     return {
         "stage": moment.stage,
         "at": moment.at,
-        **{name: value for name, value in said.items() if value is not None},
+        **{name: value for name, value in optional.items() if value is not None},
     }

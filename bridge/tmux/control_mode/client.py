@@ -80,7 +80,7 @@ class ControlClient(Tmux):
         self._is_opening = False
         self._not_before = 0.0  # monotonic seconds; no connection is tried earlier
         self._delays = self._new_delays()
-        self._said = ""  # the last logged reason why there is no connection
+        self._logged_reason = ""  # the last logged reason why there is no connection
 
     @property
     def is_connected(self) -> bool:
@@ -149,7 +149,7 @@ class ControlClient(Tmux):
         if connection is not None:
             self._connection = connection
             self._keeper = asyncio.ensure_future(self._keep(connection))
-            self._said = ""
+            self._logged_reason = ""
             log.info("control client attached server=%r session=%s", self.server, anchor.session_id)
         return connection
 
@@ -242,8 +242,8 @@ class ControlClient(Tmux):
 
     def _wait(self, reason: str, pause: float) -> None:
         self._not_before = time.monotonic() + pause
-        if reason != self._said and self._policy != "off":
-            self._said = reason
+        if reason != self._logged_reason and self._policy != "off":
+            self._logged_reason = reason
             log.info(
                 "no control client, tmux is run for each call server=%r reason=%s",
                 self.server,

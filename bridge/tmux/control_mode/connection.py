@@ -2,10 +2,10 @@
 
 A command list prints one block for each of its commands, and `if-shell` adds blocks for those that
 it runs. So blocks cannot be counted. Every request is therefore followed by a second line that
-prints a random word:
+prints a random mark:
 
     'list-panes' '-a'                     blocks ... these are the answer
-    display-message -p '5f1c...-17'       a block with only that word: the answer is complete
+    display-message -p '5f1c...-17'       a block with only that mark: the answer is complete
 
 If an answer does not come in time, the outcome of that request is unknown, and all later answers
 are in doubt. The connection is then broken for ever, and its owner opens another.
@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from bridge.errors import ControlBroken, TmuxError
 from bridge.tasks import stop_all, within
 from bridge.tmux.control_mode.attachment import ATTACH, Attachment
-from bridge.tmux.control_mode.wire import Block, ControlParser, Notification, Said
+from bridge.tmux.control_mode.wire import Block, ControlEvent, ControlParser, Notification
 from bridge.tmux.server.client import end_process
 
 READ = 1 << 16  # bytes at a time
@@ -37,8 +37,8 @@ NEWS = {"client-detached", "client-session-changed", "sessions-changed", "sessio
 
 
 @dataclass(eq=False)
-class _Question:
-    word: str
+class _Request:
+    end_mark: str
     answer: asyncio.Future[list[Block]]
     blocks: list[Block] = field(default_factory=list)
 
@@ -49,7 +49,7 @@ class ControlConnection:
     def __init__(
         self,
         process: asyncio.subprocess.Process,
-        words: asyncio.StreamReader,
+        stdout: asyncio.StreamReader,
         pipe: asyncio.ReadTransport,
         session_id: str,
         deadline: float,
@@ -59,10 +59,10 @@ class ControlConnection:
         self.broken = ""  # why it cannot be used any more
         # Set after a notification that may forbid it to stay; set when broken, too.
         self.news = asyncio.Event()
-        self._process, self._words, self._pipe = process, words, pipe
+        self._process, self._stdout, self._pipe = process, stdout, pipe
         self._deadline = deadline
-        self._questions: deque[_Question] = deque()
-        self._nonce, self._asked = secrets.token_hex(16), 0
+        self._requests: deque[_Request] = deque()
+        self._nonce, self._sent = secrets.token_hex(16), 0
         self._greeted = asyncio.Event()  # tmux has sent its first block; set when broken, too
         self._reader = asyncio.ensure_future(self._read())
 
@@ -123,15 +123,15 @@ class ControlConnection:
             raise
         finally:
             os.close(theirs)
-        words = asyncio.StreamReader()
+        output = asyncio.StreamReader()
         try:
             pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
-                lambda: asyncio.StreamReaderProtocol(words), os.fdopen(ours, "rb", 0)
+                lambda: asyncio.StreamReaderProtocol(output), os.fdopen(ours, "rb", 0)
             )
         except BaseException:
             await end_process(process)
             raise
-        return cls(process, words, pipe, session_id, deadline)
+        return cls(process, output, pipe, session_id, deadline)
 
     async def confirm(self) -> None:
         """Check that it is attached, and close it if it is not. Raises ControlBroken."""
@@ -151,15 +151,15 @@ class ControlConnection:
         """
         if self.broken:
             raise ControlBroken(self.broken)
-        self._asked += 1
-        question = _Question(
-            f"{self._nonce}-{self._asked}", asyncio.get_running_loop().create_future()
+        self._sent += 1
+        request = _Request(
+            f"{self._nonce}-{self._sent}", asyncio.get_running_loop().create_future()
         )
-        self._questions.append(question)
+        self._requests.append(request)
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{line}\ndisplay-message -p '{question.word}'\n".encode())
+        self._process.stdin.write(f"{line}\ndisplay-message -p '{request.end_mark}'\n".encode())
         try:
-            blocks = await within(self._deadline, question.answer)
+            blocks = await within(self._deadline, request.answer)
         except asyncio.TimeoutError:
             self._break(f"no answer in {self._deadline:g} s")
             raise ControlBroken(self.broken) from None
@@ -196,48 +196,48 @@ class ControlConnection:
         parser = ControlParser()
         try:
             while True:
-                data = await self._words.read(READ)
+                data = await self._stdout.read(READ)
                 if not data:
                     self._break("it ended")
                     return
-                for said in parser.feed(data):
-                    self._hear(said)
+                for event in parser.feed(data):
+                    self._take(event)
         except ControlBroken as error:
             self._break(str(error))
-        while await self._words.read(READ):
+        while await self._stdout.read(READ):
             continue  # not used, but the client ends only when its output has been read
 
-    def _hear(self, said: Said) -> None:
-        if isinstance(said, Block):
-            self._hear_block(said)
-        elif isinstance(said, Notification):
-            if said.name == "exit":
-                self._break(f"tmux ended it {said.text}".rstrip())
-            elif said.name == "session-changed" and said.text.split(" ")[0] != self.session_id:
+    def _take(self, event: ControlEvent) -> None:
+        if isinstance(event, Block):
+            self._take_block(event)
+        elif isinstance(event, Notification):
+            if event.name == "exit":
+                self._break(f"tmux ended it {event.text}".rstrip())
+            elif event.name == "session-changed" and event.text.split(" ")[0] != self.session_id:
                 self._break("it was moved to another session")
-            elif said.name in NEWS:
+            elif event.name in NEWS:
                 self.news.set()
 
-    def _hear_block(self, block: Block) -> None:
+    def _take_block(self, block: Block) -> None:
         if block.is_error and not self._greeted.is_set():
             self._break(f"tmux refused the gate: {' '.join(block.lines)}")
         self._greeted.set()
-        if not self._questions:
+        if not self._requests:
             return  # a block of the client's own command line, before the first request
-        question = self._questions[0]
-        if block.lines != (question.word,):
-            question.blocks.append(block)
+        request = self._requests[0]
+        if block.lines != (request.end_mark,):
+            request.blocks.append(block)
             return
-        self._questions.popleft()
-        if not question.answer.done():  # done: its caller was cancelled
-            question.answer.set_result(question.blocks)
+        self._requests.popleft()
+        if not request.answer.done():  # done: its caller was cancelled
+            request.answer.set_result(request.blocks)
 
     def _break(self, reason: str) -> None:
         """Fail all pending requests."""
         self.broken = self.broken or reason
         self.news.set()
         self._greeted.set()
-        while self._questions:
-            question = self._questions.popleft()
-            if not question.answer.done():
-                question.answer.set_exception(ControlBroken(self.broken))
+        while self._requests:
+            request = self._requests.popleft()
+            if not request.answer.done():
+                request.answer.set_exception(ControlBroken(self.broken))

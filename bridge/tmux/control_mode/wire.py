@@ -56,7 +56,7 @@ class Notification:
     text: str = ""
 
 
-Said = Union[Block, Output, Notification]
+ControlEvent = Union[Block, Output, Notification]
 
 
 class ControlParser:
@@ -77,46 +77,46 @@ class ControlParser:
     def held_bytes(self) -> int:
         return len(self._partial) + self._block_bytes
 
-    def feed(self, data: bytes) -> list[Said]:
+    def feed(self, data: bytes) -> list[ControlEvent]:
         """Take bytes. Values that were complete before an error are returned first.
 
         The next call then raises.
         """
-        said: list[Said] = []
+        events: list[ControlEvent] = []
         if not self._failure:
-            self._take(data, said)
-        if self._failure and not said:
+            self._take(data, events)
+        if self._failure and not events:
             raise ControlBroken(self._failure)
-        return said
+        return events
 
-    def _take(self, data: bytes, said: list[Said]) -> None:
+    def _take(self, data: bytes, events: list[ControlEvent]) -> None:
         first, *rest = data.split(b"\n")
         self._partial += first
         for following in rest:
             line = bytes(self._partial)
             self._partial = bytearray(following)
-            self._take_line(line, said)
+            self._take_line(line, events)
             if self._failure:
                 return
         if len(self._partial) > self._held_max:
             self._fail("a line is too long")
 
-    def _take_line(self, line: bytes, said: list[Said]) -> None:
+    def _take_line(self, line: bytes, events: list[ControlEvent]) -> None:
         if len(line) > self._held_max:
             self._fail("a line is too long")
         elif self._guard is not None:
-            self._take_block_line(line, said)
+            self._take_block_line(line, events)
         else:
             begin = _GUARD.fullmatch(line)
             if begin:
                 self._guard = begin[1]
             else:
-                self._take_notification(line, said)
+                self._take_notification(line, events)
 
-    def _take_block_line(self, line: bytes, said: list[Said]) -> None:
-        word, _, guard = line.partition(b" ")
-        if word in (b"%end", b"%error") and guard == self._guard:
-            said.append(Block(tuple(_text(each) for each in self._lines), word == b"%error"))
+    def _take_block_line(self, line: bytes, events: list[ControlEvent]) -> None:
+        keyword, _, guard = line.partition(b" ")
+        if keyword in (b"%end", b"%error") and guard == self._guard:
+            events.append(Block(tuple(_text(each) for each in self._lines), keyword == b"%error"))
             self._guard, self._lines, self._block_bytes = None, [], 0
             return
         self._lines.append(line)
@@ -124,13 +124,13 @@ class ControlParser:
         if self._block_bytes > self._held_max:
             self._fail("a command printed too much")
 
-    def _take_notification(self, line: bytes, said: list[Said]) -> None:
+    def _take_notification(self, line: bytes, events: list[ControlEvent]) -> None:
         match = _NAME.fullmatch(_text(line))
         if not match:
             self._fail(f"no line of control mode: {line[:60]!r}")
             return
         output = _output(match[1], line)
-        said.append(output or Notification(match[1], match[2] or ""))
+        events.append(output or Notification(match[1], match[2] or ""))
 
     def _fail(self, reason: str) -> None:
         self._failure = reason

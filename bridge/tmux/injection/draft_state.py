@@ -43,7 +43,7 @@ def classify_draft(draft: PastedText, sight: Sight, is_still: bool) -> DraftStat
         return DraftState.UNCHANGED if is_still else DraftState.MOVED
     if held is ComposerState.TOUCHED:
         return DraftState.TOUCHED
-    if held is ComposerState.EMPTY or is_working(sight) or draft.is_told(sight.state):
+    if held is ComposerState.EMPTY or is_working(sight) or draft.is_in_transcript(sight.state):
         return DraftState.GONE
     return DraftState.UNSEEN
 

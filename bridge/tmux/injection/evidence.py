@@ -21,13 +21,13 @@ class Evidence:
     note: str = ""  # why it is not verified, if the command itself is the reason
 
     def to_json(self) -> dict[str, object]:
-        said = {
+        fields = {
             "pane": self.pane,
             "form": self.form,
             "submittedAt": self.submitted_at,
             "verified": self.verified,
         }
-        return {**said, "note": self.note} if self.note else said
+        return {**fields, "note": self.note} if self.note else fields
 
     def is_from_here(self, pane: str, tty: str) -> bool:
         """Did the `show` that reported this pane and terminal run where the command was typed?"""

@@ -54,7 +54,7 @@ class PastedText:
     whole: str  # squashed
     last: str  # its last line, squashed
     # Squashed rows that were on the screen before the paste: output, so they are no dialog.
-    said: frozenset[str] = frozenset()
+    rows_before: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, text: str, before: tuple[str, ...] = ()) -> PastedText:
@@ -100,7 +100,7 @@ class PastedText:
         ]
         return any(piece in seen for piece in pieces) or (len(seen) >= 4 and seen in self.whole)
 
-    def is_told(self, state: PaneState) -> bool:
+    def is_in_transcript(self, state: PaneState) -> bool:
         """Does the screen show the text's head, as a transcript does?"""
         return self.whole[:HEAD] in squash("\n".join(state.rows))
 
@@ -115,7 +115,7 @@ class PastedText:
         rows = [
             row
             for row in menu_rows(sight)
-            if squash(row) not in self.whole and squash(row) not in self.said
+            if squash(row) not in self.whole and squash(row) not in self.rows_before
         ]
         return f"a dialog is open: {' '.join(BORDER.sub('', rows[0]).split())!r}" if rows else None
 

@@ -95,7 +95,7 @@ class Resumption:
             return await self._submitter.submit(draft, mark, time_left, is_new=False)
         is_late = now_ms() - pasted.at_ms < self._settings.verify_timeout + LATE_MS
         is_free = verdict.ready and not is_late
-        if is_free and draft.is_told(state):  # a person has pressed Enter
+        if is_free and draft.is_in_transcript(state):  # a person has pressed Enter
             return sight.form or "agent", now_ms(), False
         if is_free:
             raise Uncertain(
@@ -119,7 +119,7 @@ class Resumption:
         draft = PastedText.of(
             ticket_text.agent_text(ticket, self._settings.body_cap, self._template)
         )
-        if draft.is_told(state):
+        if draft.is_in_transcript(state):
             return False  # the agent has ended; its transcript, still on the screen, shows the text
         raise Uncertain(
             f"the program in {self._observer.label} that got ticket {ticket.ticket_id} "

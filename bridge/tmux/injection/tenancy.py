@@ -174,10 +174,10 @@ class Tenancy:
 
     async def _read(self, pane: Pane) -> str:
         where = f"#{{pid}} #{{start_time}} #{{pane_id}} #{{{_option(pane)}}}"
-        said = await _of_pane(
+        output = await _of_pane(
             pane, self._tmux.query("display-message", "-p", "-t", pane.pane_id, where)
         )
-        *key, text = said.rstrip("\n").split(" ", 3)
+        *key, text = output.rstrip("\n").split(" ", 3)
         if key != [str(pane.server_pid), str(pane.start_time), pane.pane_id]:
             # The pane is gone: display-message then prints the state of another one.
             raise PaneLost(f"pane {pane.label} is gone")
@@ -191,17 +191,17 @@ class Tenancy:
         escaped = re.sub(r"([#,}])", r"#\1", old)  # these end a format's argument
         condition = f"#{{==:#{{{_option(pane)}}},{escaped}}}"
         steps = [f"set-option {change} ; {DONE}", NOT_DONE]
-        said = await _of_pane(
+        output = await _of_pane(
             pane,
             self._tmux.run_guarded("if-shell", "-F", "-t", pane.pane_id, condition, *steps),
         )
-        return "OK" in said.split()
+        return "OK" in output.split()
 
 
-async def _of_pane(pane: Pane, said: Awaitable[str]) -> str:
+async def _of_pane(pane: Pane, output: Awaitable[str]) -> str:
     """The output of a command on this pane. Raises PaneLost, TmuxError."""
     try:
-        return await said
+        return await output
     except TmuxError as error:
         if LOST.search(str(error)):
             raise PaneLost(f"pane {pane.label} is gone ({error})") from error

@@ -222,9 +222,9 @@ class PaneObserver:
         """
         return _is_done(await self._changed(self._tmux.run_guarded(*argv)))
 
-    async def _changed(self, said: Awaitable[str]) -> str:
+    async def _changed(self, output: Awaitable[str]) -> str:
         try:
-            return await said
+            return await output
         except TmuxError as error:
             if LOST.search(str(error)):
                 self.pane = None
@@ -261,8 +261,8 @@ class PaneObserver:
             )
 
 
-def _is_done(said: str) -> bool:
-    return "OK" in said.split()
+def _is_done(output: str) -> bool:
+    return "OK" in output.split()
 
 
 def _compile(pattern: str) -> Pattern[str] | None:

@@ -59,7 +59,7 @@ class TtyEvents:
 
     def has_stirred(self, armed: asyncio.Future[None]) -> bool:
         """Has it fired by now? Pending inotify events are read first."""
-        self._hear()
+        self._read_events()
         return armed.done()
 
     async def wait_stir(self, armed: Armed, tty: str, timeout: float, quiet: float) -> bool:
@@ -101,10 +101,10 @@ class TtyEvents:
         if self._descriptor < 0:
             log.debug("no inotify here: panes are polled")
             return False
-        self._loop.add_reader(self._descriptor, self._hear)
+        self._loop.add_reader(self._descriptor, self._read_events)
         return True
 
-    def _hear(self) -> None:
+    def _read_events(self) -> None:
         try:
             data = os.read(self._descriptor, _READ)
         except BlockingIOError:

@@ -119,8 +119,8 @@ def read_look(output: str, pane: Pane, asked: float) -> PaneState:
     """
     snapshot, *lines = output.split("\n")
     end_of_clients = next(index for index, line in enumerate(lines) if line.startswith("."))
-    tty, _, said = lines[end_of_clients][1:].partition(" ")
-    brackets, _, title = said.partition("|")
+    tty, _, rest = lines[end_of_clients][1:].partition(" ")
+    brackets, _, title = rest.partition("|")
     state = _read_snapshot(snapshot, pane)
     first, height = end_of_clients + 1, int(str(state["height"]))
     screen, joined = read_rows(lines[first : first + height]), lines[first + height : -1]

@@ -84,15 +84,15 @@ class Updates:
         self._changed()
 
     def heard(self, event: Event) -> None:
-        told = decode_event(event.event, event.data)
-        if isinstance(told, StageEvent):
-            self._model.take_stage(told, time.time())
-            self._note_detail(told.ticket_id, told.agent_id)
-        elif isinstance(told, AgentView):
-            self._model.take_agent(told)
-            self._note_detail(told.agent_id)
-        elif isinstance(told, Missed):
-            self._model.take_missed(told.events)
+        live = decode_event(event.event, event.data)
+        if isinstance(live, StageEvent):
+            self._model.take_stage(live, time.time())
+            self._note_detail(live.ticket_id, live.agent_id)
+        elif isinstance(live, AgentView):
+            self._model.take_agent(live)
+            self._note_detail(live.agent_id)
+        elif isinstance(live, Missed):
+            self._model.take_missed(live.events)
         else:
             return
         self._is_due.set()

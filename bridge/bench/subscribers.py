@@ -22,7 +22,7 @@ from bridge.wire.sse import Event
 RETRY_BASE, RETRY_CAP = 0.05, 1.0  # seconds; a benchmark has little time
 
 
-class Listeners:
+class Subscribers:
     def __init__(
         self,
         dialler: Dialler,
@@ -36,7 +36,7 @@ class Listeners:
         self._arrived = arrived
         self._connections = 0
         self._tasks: list[asyncio.Future[None]] = []
-        self.heard_at = 0.0  # loop time of the last arrival
+        self.last_arrival = 0.0  # loop time of the last arrival
 
     @property
     def opened(self) -> int:
@@ -91,9 +91,9 @@ class Listeners:
         """Hot path: runs once per ticket."""
         if event.event != "ticket":
             return
-        self.heard_at = asyncio.get_running_loop().time()
+        self.last_arrival = asyncio.get_running_loop().time()
         ticket_id, number = read_event(event)
-        if self._account.receive(number, stream.number, self.heard_at):
+        if self._account.receive(number, stream.number, self.last_arrival):
             self._arrived.put_nowait((ticket_id, number))
 
 
