@@ -5,6 +5,7 @@
     flags.py               flags from settings classes
     broker_options.py      for the commands that ask a broker
     tmux_options.py        for the commands that look at a pane
+    sinks.py               where received tickets go, for `watch` and `supervise`
     self_command_words.py  how a command that we print names the broker and an agent
     output.py              stdin, stdout and stderr, also when they are closed
     safe_text.py           output: safe in a terminal, and coloured only in one

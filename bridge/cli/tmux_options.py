@@ -27,6 +27,16 @@ def add_form_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--form", choices=("auto", "agent", "shell"), default="auto", help=text)
 
 
+def add_no_control_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-control",
+        dest="control",
+        action="store_const",
+        const="off",
+        help="the same as --control off",
+    )
+
+
 def tmux_of(args: argparse.Namespace, settings: TmuxSettings) -> Tmux:
     """The tmux server that -L or -S names, or the default one."""
     return Tmux(args.socket_name, args.socket_path, settings.tmux_deadline / 1000)

@@ -57,6 +57,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="TEXT is JSON: send its value instead of a string",
     )
+    add_ticket_flags(parser)
+    add_json_flag(parser)
+    add_broker_flags(parser)
+    parser.epilog = f"{parser.epilog}\n\n{ACCEPTED}"
+
+
+def add_ticket_flags(parser: argparse.ArgumentParser) -> None:
+    """The ticket's fields beside its payload (HTTP_API.md, POST /agents/{id}/send)."""
     parser.add_argument(
         "--from",
         dest="origin",
@@ -92,9 +100,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         help="the ticket's id, chosen by you; sending it again creates no second ticket",
     )
-    add_json_flag(parser)
-    add_broker_flags(parser)
-    parser.epilog = f"{parser.epilog}\n\n{ACCEPTED}"
 
 
 def run(args: argparse.Namespace) -> int:

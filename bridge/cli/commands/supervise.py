@@ -13,35 +13,27 @@ import hashlib
 import os
 import signal
 import socket
-import sys
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Callable
 
 from bridge.cli.broker_options import add_broker_flags, checked_id
-from bridge.cli.commands.watch import EXEC_HELP, is_heard, stop_on
+from bridge.cli.commands.watch import is_heard, stop_on
 from bridge.cli.flags import add_flags, load
 from bridge.cli.logs import add_log_flags, configure_logs
-from bridge.cli.self_command_words import name_program
-from bridge.cli.tmux_options import add_form_flag, add_server_flags, control_of
+from bridge.cli.sinks import PaneSinks, add_sink_flags, has_panes, sink_without_pane
+from bridge.cli.tmux_options import add_no_control_flag
 from bridge.client.broker import BrokerClient
 from bridge.errors import UsageError
 from bridge.settings import ClientSettings, SupervisorSettings, TmuxSettings, WatcherSettings
 from bridge.systemd import ServiceManager
 from bridge.tasks import run_together
 from bridge.ticket import ID_MAX
-from bridge.tmux.injection.injector import Injector
-from bridge.tmux.injection.tenancy import PaneTurns, Tenancy
-from bridge.tmux.readiness.tty_events import TtyEvents
-from bridge.tmux.server.client import Tmux
-from bridge.tmux.server.pane_list import PaneList
+from bridge.tmux.injection.tenancy import PaneTurns
 from bridge.watcher.discovery.merge import Assignment, read_words
 from bridge.watcher.discovery.roster_updates import RosterUpdates
 from bridge.watcher.discovery.sources import FileSource, RegistrySource, SessionSource, Source
 from bridge.watcher.sinks.base import Sink
-from bridge.watcher.sinks.command import CommandSink
-from bridge.watcher.sinks.pane import PaneSink
-from bridge.watcher.sinks.stdout import PrintSink
 from bridge.watcher.supervisor import Supervisor
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -50,6 +42,23 @@ RECEIVING = frozenset(entry.name for entry in fields(WatcherSettings)) - {"exit_
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    add_agent_flags(parser)
+    parser.add_argument(
+        "--name",
+        help="the name of this supervisor at the broker; it must be the same after a restart "
+        "(default: made from the host, the user and the tmux server)",
+    )
+    add_sink_flags(parser, "no panes: print each ticket as a line of JSON")
+    add_flags(parser, SupervisorSettings, "the agents")
+    add_flags(parser, WatcherSettings, "receiving", RECEIVING)
+    add_flags(parser, TmuxSettings, "the panes")
+    add_no_control_flag(parser)
+    add_broker_flags(parser)
+    add_log_flags(parser)
+
+
+def add_agent_flags(parser: argparse.ArgumentParser) -> None:
+    """Which agents to serve: words of the command line, and the sources beside them."""
     parser.add_argument(
         "agents",
         metavar="AGENT=SESSION:PANE",
@@ -76,37 +85,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="more agents: with 'dev-*', each tmux session dev-NAME is the agent NAME, in the "
         "session's first pane",
     )
-    parser.add_argument(
-        "--name",
-        help="the name of this supervisor at the broker; it must be the same after a restart "
-        "(default: made from the host, the user and the tmux server)",
-    )
-    add_server_flags(parser)
-    add_form_flag(parser)
-    sink = parser.add_mutually_exclusive_group()
-    sink.add_argument(
-        "--print",
-        dest="is_print",
-        action="store_true",
-        help="no panes: print each ticket as a line of JSON",
-    )
-    sink.add_argument("--exec", dest="exec_command", metavar="CMD", help=EXEC_HELP)
-    add_flags(parser, SupervisorSettings, "the agents")
-    add_flags(parser, WatcherSettings, "receiving", RECEIVING)
-    add_flags(parser, TmuxSettings, "the panes")
-    parser.add_argument(
-        "--no-control",
-        dest="control",
-        action="store_const",
-        const="off",
-        help="the same as --control off",
-    )
-    add_broker_flags(parser)
-    add_log_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    args.has_panes = not args.is_print and args.exec_command is None
+    args.has_panes = has_panes(args)
     if not (args.agents or args.file or args.discover or args.sessions):
         raise UsageError("name an agent (lucy=dev-lucy:0), or use --file, --discover or --sessions")
     if not args.has_panes and (args.discover or args.sessions):
@@ -139,7 +121,7 @@ async def supervise(args: argparse.Namespace) -> None:
         supervisor = Supervisor(
             args.name,
             client,
-            panes.make_sink if panes else shared_sink(args, settings),
+            panes.make if panes else shared_sink(args, settings),
             settings,
             limits.supervise_max,
         )
@@ -153,74 +135,32 @@ async def supervise(args: argparse.Namespace) -> None:
         await run_together(supervisor=supervisor.run(), updates=updates.run())
 
 
-@dataclass(frozen=True)
-class Panes:
-    """Shared by all agents of one tmux server."""
-
-    tmux: Tmux
-    pane_list: PaneList
-    make_sink: Callable[[Assignment], Sink]
-
-
 def open_panes(
     args: argparse.Namespace,
     settings: WatcherSettings,
     limits: SupervisorSettings,
     client: BrokerClient,
     owned: AsyncExitStack,
-) -> Panes:
-    """`owned` closes what is opened here."""
-    tmux_settings = load(TmuxSettings, args)
-    tmux, tty_events = control_of(args, tmux_settings), TtyEvents()
-    pane_list = PaneList(tmux, settings.pane_check / 2000)
-    owned.push_async_callback(tmux.aclose)
-    owned.callback(tty_events.close)
-    owned.push_async_callback(pane_list.aclose)
-    injector_settings = name_program(tmux_settings, client.url)
+) -> PaneSinks:
     turns = PaneTurns() if limits.share_pane else None
-
-    def make_sink(assignment: Assignment) -> Sink:
-        tenancy = Tenancy(assignment.agent, tmux, pane_list, turns)
-        injector = Injector(
-            tmux,
-            assignment.session,
-            assignment.pane,
-            injector_settings,
-            assignment.form or args.form,
-            tty_events,
-            tenancy,
-        )
-        return PaneSink(
-            injector,
-            tenancy,
-            assignment.session,
-            assignment.pane,
-            settings.inject_rate,
-            client,
-            tmux_settings,
-        )
-
+    fresh = settings.pane_check / 2000
+    panes = PaneSinks.open(args, settings.inject_rate, client, owned, fresh, turns)
     # A wrong pattern or command is one error at the start, instead of one for each agent.
-    make_sink(Assignment(""))
-    return Panes(tmux, pane_list, make_sink)
+    panes.make(Assignment(""))
+    return panes
 
 
 def shared_sink(
     args: argparse.Namespace, settings: WatcherSettings
 ) -> Callable[[Assignment], Sink]:
-    """One sink for all agents: there is one stdout, and each ticket starts its own command."""
-    shared: Sink = (
-        PrintSink(sys.stdout)
-        if args.is_print
-        else CommandSink(args.exec_command, settings.exec_timeout / 1000)
-    )
+    shared = sink_without_pane(args, settings)
     return lambda assignment: shared
 
 
 def other_sources(
     args: argparse.Namespace,
     client: BrokerClient,
-    panes: Panes | None,
+    panes: PaneSinks | None,
     limits: SupervisorSettings,
 ) -> list[Source]:
     found: list[Source] = []

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import os
 import signal
-import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Callable
@@ -19,29 +18,18 @@ from typing import Callable
 from bridge.cli.broker_options import add_broker_flags, checked_id
 from bridge.cli.flags import add_flags, load
 from bridge.cli.logs import add_log_flags, configure_logs
-from bridge.cli.self_command_words import name_program
-from bridge.cli.tmux_options import add_form_flag, add_server_flags, control_of
+from bridge.cli.sinks import PaneSinks, add_sink_flags, has_panes, sink_without_pane
+from bridge.cli.tmux_options import add_no_control_flag
 from bridge.client.broker import BrokerClient
 from bridge.errors import PaneLost, PaneUnfit, TmuxError, UsageError
 from bridge.settings import ClientSettings, TmuxSettings, WatcherSettings
 from bridge.systemd import ServiceManager
-from bridge.tmux.injection.injector import Injector
-from bridge.tmux.injection.tenancy import Tenancy
-from bridge.tmux.readiness.tty_events import TtyEvents
 from bridge.tmux.server.identity import HOW_TO_NAME, PANE_NAME
-from bridge.tmux.server.pane_list import PaneList
+from bridge.watcher.discovery.merge import Assignment
 from bridge.watcher.session import Session
 from bridge.watcher.sinks.base import Sink
-from bridge.watcher.sinks.command import CommandSink
-from bridge.watcher.sinks.pane import PaneSink
-from bridge.watcher.sinks.stdout import PrintSink
 
 log = logging.getLogger("bridge.watcher")
-EXEC_HELP = (
-    "no pane: run CMD with the ticket as JSON on its stdin; exit status 0 means delivered. "
-    "At least once: after a crash of the watcher, CMD may run again for the same ticket, with the "
-    "same BRIDGE_TICKET_ID"
-)
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -57,25 +45,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="window.pane (1.0), tmux's pane id (%%7), or the pane's index (0) if the session has "
         "one window",
     )
-    add_server_flags(parser)
-    add_form_flag(parser)
-    sink = parser.add_mutually_exclusive_group()
-    sink.add_argument(
-        "--print",
-        dest="is_print",
-        action="store_true",
-        help="no pane: print each ticket as a line of JSON",
-    )
-    sink.add_argument("--exec", dest="exec_command", metavar="CMD", help=EXEC_HELP)
+    add_sink_flags(parser, "no pane: print each ticket as a line of JSON")
     add_flags(parser, WatcherSettings, "receiving")
     add_flags(parser, TmuxSettings, "the pane")
-    parser.add_argument(
-        "--no-control",
-        dest="control",
-        action="store_const",
-        const="off",
-        help="the same as --control off",
-    )
+    add_no_control_flag(parser)
     add_broker_flags(parser)
     add_log_flags(parser)
 
@@ -89,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def check_sink(args: argparse.Namespace) -> None:
-    if args.is_print or args.exec_command is not None:
+    if not has_panes(args):
         if args.session is not None:
             raise UsageError("--print and --exec need no SESSION and no PANE")
     elif args.session is None or args.pane is None:
@@ -127,29 +100,10 @@ def make_sink(
     args: argparse.Namespace, settings: WatcherSettings, client: BrokerClient, owned: AsyncExitStack
 ) -> Sink:
     """The sink that the flags name. `owned` closes what it opens."""
-    if args.is_print:
-        return PrintSink(sys.stdout)
-    if args.exec_command is not None:
-        return CommandSink(args.exec_command, settings.exec_timeout / 1000)
-    tmux_settings = load(TmuxSettings, args)
-    tmux, tty_events = control_of(args, tmux_settings), TtyEvents()
-    owned.push_async_callback(tmux.aclose)
-    owned.callback(tty_events.close)
-    pane_list = PaneList(tmux)
-    owned.push_async_callback(pane_list.aclose)
-    tenancy = Tenancy(args.agent, tmux, pane_list)
-    injector = Injector(
-        tmux,
-        args.session,
-        args.pane,
-        name_program(tmux_settings, client.url),
-        args.form,
-        tty_events,
-        tenancy,
-    )
-    return PaneSink(
-        injector, tenancy, args.session, args.pane, settings.inject_rate, client, tmux_settings
-    )
+    if not has_panes(args):
+        return sink_without_pane(args, settings)
+    panes = PaneSinks.open(args, settings.inject_rate, client, owned)
+    return panes.make(Assignment(args.agent, args.session, args.pane))
 
 
 def stop_on(signals: Sequence[int], *steps: Callable[[], None]) -> None:
