@@ -156,24 +156,7 @@ class Ledger:
                     "choose another",
                 )
             return None
-        fields = entry.decoded()
-        known = [
-            agent_id if entry.agent_id == agent_id else None,
-            fields["payload"],
-            fields["metadata"],
-            fields["expectReply"],
-            fields["timeoutMs"],
-            entry.ttl_ms,
-        ]
-        asked = [
-            agent_id,
-            draft.payload,
-            draft.metadata,
-            draft.expect_reply,
-            draft.timeout_ms,
-            draft.ttl_ms,
-        ]
-        if canonical(known) != canonical(asked):
+        if not _is_same_send(entry, agent_id, draft):
             raise RequestError(
                 Reason.CONFLICT,
                 f"ticketId {draft.ticket_id!r} is taken by another ticket; "
@@ -342,3 +325,13 @@ class Ledger:
     def _count(self, entry: Entry, size: int) -> None:
         self._finished_bytes += size - entry.counted
         entry.counted = size
+
+
+def _is_same_send(entry: Entry, agent_id: str, draft: NewTicket) -> bool:
+    """Would this send make the ticket that `entry` is, but for its times?"""
+    if entry.agent_id != agent_id:
+        return False
+    fields = entry.decoded()
+    kept = [fields[name] for name in ("payload", "metadata", "expectReply", "timeoutMs")]
+    asked = [draft.payload, draft.metadata, draft.expect_reply, draft.timeout_ms]
+    return canonical([*kept, entry.ttl_ms]) == canonical([*asked, draft.ttl_ms])

@@ -84,14 +84,7 @@ class Server:
         self.held = HeldBytes(settings.connection_bytes)
         self.waiting: OrderedDict[HttpConnection, None] = OrderedDict()
         self.limits = Limits(head_max=settings.head_max, body_max=settings.body_max)
-        allowed = {
-            RequestStage.IDLE: settings.idle_timeout,
-            RequestStage.HEAD: settings.head_timeout,
-            RequestStage.BODY: settings.body_timeout,
-        }
-        self.stage_timeouts: Mapping[RequestStage, float] = {
-            stage: allowed_ms / 1000 for stage, allowed_ms in allowed.items()
-        }
+        self.stage_timeouts = _stage_timeouts(settings)
         self.receive_buffer = memoryview(bytearray(RECEIVE_BUFFER))
         self.is_draining = False
         # Called when the store is lost: the broker must stop.
@@ -106,13 +99,8 @@ class Server:
         self.services.ledger.on_time_to_live = self._expiry.watch
         self._jumps = JumpWatch(clock, take_over_store(self.services).newest_ms)
         self._is_pruning = True
-        shortest_ms = min(
-            settings.head_timeout,
-            settings.body_timeout,
-            settings.idle_timeout,
-            settings.write_deadline,
-        )
-        self._sweep_interval = min(SWEEP_MAX, shortest_ms / 4000)
+        shortest = min(*self.stage_timeouts.values(), settings.write_deadline / 1000)
+        self._sweep_interval = min(SWEEP_MAX, shortest / 4)
         self._accept_failed_at = float("-inf")
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
@@ -246,6 +234,15 @@ class Server:
         await asyncio.sleep(0)  # the aborted transports close in the loop's next turn
 
 
+def _stage_timeouts(settings: BrokerSettings) -> Mapping[RequestStage, float]:
+    """Seconds that a connection may be in each stage."""
+    return {
+        RequestStage.IDLE: settings.idle_timeout / 1000,
+        RequestStage.HEAD: settings.head_timeout / 1000,
+        RequestStage.BODY: settings.body_timeout / 1000,
+    }
+
+
 async def serve(
     settings: BrokerSettings,
     ready: Callable[[str], None],
@@ -256,18 +253,7 @@ async def serve(
 
     Raises UsageError, StoreError and WriterDied.
     """
-    loop = asyncio.get_running_loop()
-    stopping = asyncio.Event()
-
-    def on_signal() -> None:
-        stopping.set()
-        # A second signal ends the process at once, even if the drain hangs.
-        for number in STOP_SIGNALS:
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
-
-    for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, on_signal)
+    stopping = _stop_signal()
     raise_descriptor_limit()
     calm_collector()
     share_the_interpreter()
@@ -292,3 +278,21 @@ async def serve(
     lost = journal.lost()
     if lost is not None:
         raise lost
+
+
+def _stop_signal() -> asyncio.Event:
+    """Set by the first of the stop signals.
+
+    A second one ends the process at once, even if the drain hangs.
+    """
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+
+    def on_signal() -> None:
+        stopping.set()
+        for number in STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, on_signal)
+    return stopping

@@ -201,44 +201,64 @@ def verdict_json(verdict: Verdict) -> dict[str, object]:
 
 def to_json(report: PaneReport) -> dict[str, object]:
     pane, state, sight = report.pane, report.state, report.sight
-    seen = state.terminal
     return {
         **verdict_json(report.verdict),
-        "pane": {
-            "id": pane.pane_id,
-            "session": pane.session,
-            "window": pane.window_index,
-            "index": pane.pane_index,
-            "pid": state.pane_pid,
-            "tty": pane.tty,
-        },
+        "pane": _pane_json(pane, state),
         "server": {"pid": pane.server_pid, "startTime": pane.start_time, "socket": pane.socket},
-        "program": {
-            "name": sight.name,
-            "kind": sight.kind.value,
-            "command": state.command,
-            "argv": list(seen.argv),
-            "isPanesOwn": seen.own,
-        },
-        "terminal": {"icanon": seen.canonical, "echo": seen.echo, "isig": seen.signals}
-        if seen.known
-        else None,
-        "cursor": {
-            "x": state.cursor_x,
-            "y": state.cursor_y,
-            "shown": state.cursor_shown,
-            "left": state.left,
-            "right": state.right,
-        },
-        "flags": {
-            "dead": state.dead,
-            "inMode": state.in_mode,
-            "inputOff": state.input_off,
-            "synchronized": state.synchronized,
-            "alternate": state.alternate,
-        },
+        "program": _program_json(sight),
+        "terminal": _terminal_json(state.terminal),
+        "cursor": _cursor_json(state),
+        "flags": _flags_json(state),
         "personIdleSeconds": state.human_idle,
         "personUnseen": state.unseen_person,
         "marks": {"pasted": state.pasted.split(), "sent": state.sent.split()},
         "exampleText": report.text or None,
+    }
+
+
+def _pane_json(pane: Pane, state: PaneState) -> dict[str, object]:
+    return {
+        "id": pane.pane_id,
+        "session": pane.session,
+        "window": pane.window_index,
+        "index": pane.pane_index,
+        "pid": state.pane_pid,
+        "tty": pane.tty,
+    }
+
+
+def _program_json(sight: Sight) -> dict[str, object]:
+    return {
+        "name": sight.name,
+        "kind": sight.kind.value,
+        "command": sight.state.command,
+        "argv": list(sight.state.terminal.argv),
+        "isPanesOwn": sight.state.terminal.own,
+    }
+
+
+def _terminal_json(seen: Terminal) -> dict[str, object] | None:
+    """The termios flags; None if they cannot be read."""
+    if not seen.known:
+        return None
+    return {"icanon": seen.canonical, "echo": seen.echo, "isig": seen.signals}
+
+
+def _cursor_json(state: PaneState) -> dict[str, object]:
+    return {
+        "x": state.cursor_x,
+        "y": state.cursor_y,
+        "shown": state.cursor_shown,
+        "left": state.left,
+        "right": state.right,
+    }
+
+
+def _flags_json(state: PaneState) -> dict[str, object]:
+    return {
+        "dead": state.dead,
+        "inMode": state.in_mode,
+        "inputOff": state.input_off,
+        "synchronized": state.synchronized,
+        "alternate": state.alternate,
     }

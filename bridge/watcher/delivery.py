@@ -142,7 +142,6 @@ class Delivery:
             raise
 
     async def _attempt(self, entry: InboxItem) -> None:
-        ticket = entry.ticket
         try:
             turn = self._sink.turn()
             is_first = turn.are_free
@@ -150,40 +149,48 @@ class Delivery:
                 if is_first or entry.stage is InboxStage.INJECTED or await self._is_ready_again():
                     await self._take(entry)
         except PaneNotReady as error:
-            log.debug("not ready ticket=%s reason=%s", ticket.ticket_id, error)
-            self._vitals.wait(ticket.ticket_id, str(error))
-            if not await self._is_stuck(entry, error):
-                self._hold(entry, next(self._not_ready_delays))
+            await self._on_not_ready(entry, error)
         except (BrokerUnreachable, Refused) as error:
-            log.info("broker did not take a step ticket=%s reason=%s", ticket.ticket_id, error)
-            if isinstance(error, Refused):
-                self._vitals.wait(ticket.ticket_id, str(error))
-            self._hold(
-                entry,
-                next(self._delays) + (error.retry_after if isinstance(error, Refused) else 0.0),
-            )
+            self._on_no_step(entry, error)
         except (PaneError, DeliveryFailed) as error:
-            self._vitals.note(injection_error=True)
-            is_news = self._vitals.wait(ticket.ticket_id, str(error)) or isinstance(
-                error, DeliveryFailed
-            )
-            gives_way = (
-                self._gives_up(entry, error)
-                if isinstance(error, DeliveryFailed)
-                else self._is_stuck(entry, error)
-            )
-            if await gives_way:
-                return
-            pause = next(self._delays)
-            level = logging.WARNING if is_news else logging.DEBUG
-            log.log(
-                level,
-                "not delivered ticket=%s again_in=%.1fs reason=%s",
-                ticket.ticket_id,
-                pause,
-                error,
-            )
-            self._hold(entry, pause)
+            await self._on_failure(entry, error)
+
+    async def _on_not_ready(self, entry: InboxItem, error: PaneNotReady) -> None:
+        ticket_id = entry.ticket.ticket_id
+        log.debug("not ready ticket=%s reason=%s", ticket_id, error)
+        self._vitals.wait(ticket_id, str(error))
+        if not await self._is_stuck(entry, error):
+            self._hold(entry, next(self._not_ready_delays))
+
+    def _on_no_step(self, entry: InboxItem, error: BrokerUnreachable | Refused) -> None:
+        """The broker did not take a claim, a report or an acknowledgement."""
+        ticket_id, pause = entry.ticket.ticket_id, next(self._delays)
+        log.info("broker did not take a step ticket=%s reason=%s", ticket_id, error)
+        if isinstance(error, Refused):
+            self._vitals.wait(ticket_id, str(error))
+            pause += error.retry_after
+        self._hold(entry, pause)
+
+    async def _on_failure(self, entry: InboxItem, error: PaneError | DeliveryFailed) -> None:
+        """The sink could not deliver. Set the ticket aside, or try it again after a pause."""
+        ticket_id = entry.ticket.ticket_id
+        self._vitals.note(injection_error=True)
+        is_news = self._vitals.wait(ticket_id, str(error))
+        if isinstance(error, DeliveryFailed):
+            is_news, gives_way = True, await self._gives_up(entry, error)
+        else:
+            gives_way = await self._is_stuck(entry, error)
+        if gives_way:
+            return
+        pause = next(self._delays)
+        log.log(
+            logging.WARNING if is_news else logging.DEBUG,
+            "not delivered ticket=%s again_in=%.1fs reason=%s",
+            ticket_id,
+            pause,
+            error,
+        )
+        self._hold(entry, pause)
 
     async def _gives_up(self, entry: InboxItem, error: DeliveryFailed) -> bool:
         """Set the ticket aside after its last allowed failure, until the watcher restarts."""
