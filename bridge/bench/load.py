@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from bridge.bench.account import Account, Result
-from bridge.bench.line import Dialler
+from bridge.bench.connections import Dialler
 from bridge.bench.publishers import Publishers
 from bridge.bench.subscribers import Subscribers
 from bridge.client.broker import BrokerClient

@@ -17,7 +17,7 @@ from typing import Callable
 
 from bridge.backoff import full_jitter
 from bridge.bench.account import Account
-from bridge.bench.line import BenchResponse, Caller, Dialler
+from bridge.bench.connections import BenchResponse, Dialler, RequestClient
 from bridge.bench.subscribers import RETRY_BASE, RETRY_CAP
 from bridge.client.address import segment
 from bridge.errors import BrokerUnreachable
@@ -62,7 +62,7 @@ class Publishers:
 
     async def publish(self) -> None:
         """One connection: send a ticket, read its answer, send the next, until stop()."""
-        caller = Caller(self._dialler)
+        client = RequestClient(self._dialler)
         clock = asyncio.get_running_loop().time
         delays = full_jitter(RETRY_BASE, RETRY_CAP)
         try:
@@ -70,7 +70,7 @@ class Publishers:
                 number = self._account.post(clock())
                 agent = self._agents[number % len(self._agents)]
                 try:
-                    response = await caller.post(f"/agents/{segment(agent)}/send", BODY % number)
+                    response = await client.post(f"/agents/{segment(agent)}/send", BODY % number)
                 except BrokerUnreachable:
                     self._account.refuse(number, "send: no answer")
                     await self._pause(next(delays))
@@ -80,16 +80,16 @@ class Publishers:
                 else:
                     await self._wait_out(number, response, next(delays))
         finally:
-            caller.close()
+            client.close()
 
     async def acknowledge(self) -> None:
         """One connection: acknowledge arrived tickets, as a watcher would, until cancelled."""
-        caller, delays = Caller(self._dialler), full_jitter(RETRY_BASE, RETRY_CAP)
+        client, delays = RequestClient(self._dialler), full_jitter(RETRY_BASE, RETRY_CAP)
         try:
             while True:
                 ticket_id, number = await self._arrived.get()
                 try:
-                    response = await caller.post(f"/tickets/{segment(ticket_id)}/acknowledge", b"")
+                    response = await client.post(f"/tickets/{segment(ticket_id)}/acknowledge", b"")
                 except BrokerUnreachable:
                     self._account.errors["acknowledge: no answer"] += 1
                     self._arrived.put_nowait((ticket_id, number))
@@ -101,7 +101,7 @@ class Publishers:
                 self._account.release(number)
                 self._has_room.set()
         finally:
-            caller.close()
+            client.close()
 
     async def _wait_turn(self) -> bool:
         """True when the next ticket may be sent, False after stop()."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from bridge.backoff import full_jitter
 from bridge.bench.account import Account
-from bridge.bench.line import BenchStream, Dialler
+from bridge.bench.connections import BenchStream, Dialler
 from bridge.client.address import segment
 from bridge.errors import BrokerUnreachable, Refused
 from bridge.tasks import stop_all

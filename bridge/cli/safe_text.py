@@ -1,7 +1,7 @@
 """Output that is safe: nothing in a ticket's text can act on the terminal that shows it.
 
 A ticket may hold anything. ESC sequences change a terminal's title, or make the terminal
-type an answer into the shell (TMUX.md section 4). Bidi controls display another text than
+type an answer into the shell (DSR, xterm's ctlseqs). Bidi controls display another text than
 the one that is there (CVE-2021-42574). All of these characters are made visible:
 
     ESC  ->  ␛  (U+2400 + code, Control Pictures)      DEL -> ␡

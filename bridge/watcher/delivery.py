@@ -50,7 +50,7 @@ NOT_READY_BASE, NOT_READY_CAP = 0.05, 1.0
 TURN_PATIENCE = 1.0
 FOREVER = float("inf")
 # Tickets that may be set aside while they are unconfirmed in a pane. The pane's marks hold
-# as many (marks.py, KEPT_MAX).
+# as many (tmux/injection/pane_marks.py, KEPT_MAX).
 UNCONFIRMED_MAX = 8
 # The ticket's text, or its command, was typed, and its effect is unknown.
 STUCK = (HalfDelivered, Uncertain, Unconfirmed)

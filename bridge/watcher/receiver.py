@@ -159,7 +159,7 @@ class Receiver:
                 await transport.aclose()
 
     def _judge(self, error: BridgeError) -> float:
-        """Update the ladder after a failure, and return how long to wait (rule 3)."""
+        """Update the tiers after a failure, and return how long to wait (rule 3)."""
         if (
             self._opened_at is not None
             and asyncio.get_running_loop().time() - self._opened_at

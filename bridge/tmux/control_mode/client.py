@@ -5,12 +5,13 @@
                  └──────────► a process ◄──────────┘
 
 There is one connection for one tmux server. It is opened when it is first useful, and only where
-`anchor` allows it. With the policy "auto" it waits behind a `gate` until a person has typed.
+session_choice.py allows it. With the policy "auto" it waits at the gate of attachment.py until a
+person has typed.
 
 It is closed immediately when one of these happens:
 
-- `anchor` no longer allows it: a keeper task checks after every relevant notification, and every
-  RECHECK seconds
+- session_choice.py no longer allows it: a keeper task checks after every relevant notification,
+  and every RECHECK seconds
 - an answer is late
 - tmux sends a line that is no control mode
 
