@@ -111,6 +111,8 @@ class Prose:
         ]
 
 
+WEB = sorted((ROOT / "bridge/broker/web").glob("*.[chj][st]*"))
+WEB_COMMENT = re.compile(r"/\*.*?\*/|<!--.*?-->|(?<![:\"])//[^\n]*", re.DOTALL)
 PROSE = {name: Prose(name) for name in FILES}
 
 
@@ -123,6 +125,12 @@ def test_things_are_not_people(name):
     if not name.startswith(AT_A_KEYBOARD):
         found += [text for text in texts if PEOPLE.search(text)]
     assert not found, f"{name}: {found}"
+
+
+@pytest.mark.parametrize("path", WEB, ids=lambda path: path.name)
+def test_the_comments_of_the_page_name_no_people(path):
+    comments_of_page = WEB_COMMENT.findall(path.read_text(encoding="utf-8"))
+    assert not [each for each in comments_of_page if NEVER.search(each) or PEOPLE.search(each)]
 
 
 @pytest.mark.parametrize("name", FILES)

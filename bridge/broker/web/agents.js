@@ -1,8 +1,8 @@
-/* The table of agents: who is here, how, and what waits for whom.
+/* The table of agents: their state, and what waits for each.
 
    Rule 1: at most `shown` rows are in the document; a button shows more, the filter finds any.
    Rule 2: a row is drawn anew only when its agent changed; the order is looked at every ORDER_EVERY, and never
-   while somebody points at a row or has the focus in one: nothing may slip from under a finger. */
+   while the pointer or the focus is in a row: no row may move under a finger. */
 
 import { AgentRow } from "./agent.js";
 import { arrange, button, byId, element, setAttribute, setText, show } from "./dom.js";

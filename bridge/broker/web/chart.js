@@ -146,7 +146,7 @@ export class Chart {
     pen.stroke();
   }
 
-  /** The readout: legend for the eye, label for whoever hears. */
+  /** The readout: a legend for the eye, and a label for a screen reader. */
   _read() {
     const { fromMs, stepMs, values } = this._data, index = this._chosen ?? values[0].length - 1;
     const when = this._chosen === null ? "latest" : clockTime(fromMs + index * stepMs, false);

@@ -36,7 +36,7 @@ function isOutside(box, { clientX, clientY }) {
   return clientX < left || clientX > right || clientY < top || clientY > bottom;
 }
 
-/** Say it to whoever hears the page. */
+/** Announce it to a screen reader. */
 export function say(text) {
   setText(byId("spoken"), text);
   clearTimeout(forget);

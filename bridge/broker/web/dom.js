@@ -2,7 +2,7 @@
 
    Rule 1: text goes in as text (textContent); there is no way here to put in HTML.
    Rule 2: an attribute must be on the list, an address must be a fragment or a ticket of this broker's:
-   a name that somebody chose can never become a handler, a style or a "javascript:" address.
+   a peer's name can never become a handler, a style or a "javascript:" address.
    Rule 3: what is as it should be is left alone, because touching the document is what costs. */
 
 import { oneLine } from "./text.js";
@@ -76,7 +76,7 @@ export function button(text, attributes, act) {
   return made;
 }
 
-/** `text` of somebody's, kept in a direction of its own beside ours. */
+/** A peer's `text`, in a direction of its own beside ours. */
 export function foreign(name, text, className = "") {
   return element(name, { class: `foreign ${className}`.trim(), text: oneLine(text), title: text, dir: "auto" });
 }

@@ -1,6 +1,6 @@
 /* The shortcuts, and the list of them in the help.
 
-   Rule 1: a single key acts only where nobody is writing, with no box open, and without Ctrl, Alt or Meta.
+   Rule 1: a single key acts only outside of text fields, with no box open, and without Ctrl, Alt or Meta.
    Rule 2: they can be switched off, for people whose voice or switch presses keys (WCAG 2.1.4). */
 
 import { byId, element } from "./dom.js";

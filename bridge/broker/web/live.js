@@ -5,16 +5,17 @@
    any ──hidden for long, or left──► ASLEEP ──seen again──► CONNECTING
 
    Rule 1: one way back, ours: the browser's own reconnecting gives up at the first 503, and does not say when it
-   tries again. The stream has no cursor, so nothing is lost by a new one: whoever is told LIVE asks /overview.
+   tries again. The stream has no cursor, so nothing is lost by a new one: the page reads /overview when LIVE.
    Rule 2: silence counts as lost: 2.5 heartbeats without a word. How long a heartbeat is, the stream teaches.
-   Whoever else finds that the broker does not answer says so (`distrust`): the stream may hang as well. */
+   `distrust` reports a request without an answer: the stream may hang as well. */
 
 export const Phase = Object.freeze({ CONNECTING: "connecting", LIVE: "live", LOST: "lost", ASLEEP: "asleep" });
 
 const FIRST_DELAY = 500, DELAY_MAX = 5000; // ms; full jitter below
 const HEARTBEAT = 30000; // ms, the broker's default until it has shown another
 const STALE_HEARTBEATS = 2.5, STALE_MIN = 5000, OPEN_MAX = 10000, LOOK_EVERY = 1000;
-const HIDDEN_MAX = 60000; // ms; a browser has six connections for one broker, and a tab that nobody sees needs none
+// ms. A browser has six connections for one broker, and a hidden tab needs none.
+const HIDDEN_MAX = 60000;
 
 export class Live {
   /** `on` has stage(data), agent(data), missed(data), phase(phase). */

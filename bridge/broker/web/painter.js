@@ -1,4 +1,4 @@
-/* Who may draw, and how often.
+/* Which part draws, and how often.
 
    Rule 1: nothing is drawn when something happens; it is marked stale, and drawn in an animation frame.
    Rule 2: each part draws at most once in its interval, however much happens meanwhile.

@@ -1,8 +1,8 @@
 /* The page's only poll: /overview, small once a second for the figures, whole now and then for the agents.
 
    Rule 1: one request at a time; the next one is planned when the last one is over.
-   Rule 2: whole when somebody asked for it (start, reconnect, `missed`), when no stream tells us of changes,
-   and every tenth time, so that what was counted along the way becomes exact again.
+   Rule 2: whole on request (start, reconnect, `missed`), when there is no stream of changes,
+   and every tenth time, so that the counts become exact again.
    Rule 3: a hidden tab asks nothing. */
 
 import * as api from "./api.js";

@@ -1,5 +1,5 @@
 /* What the address says is open: #ticket/ID, #agent/ID, #search/TEXT. So rows are plain links, "back" closes what
-   "forward" opened, and a ticket's address can be given to somebody else.
+   "forward" opened, and a ticket's address can be passed on.
 
    Rule: an address is made and read here, and nowhere else; an id is one percent-encoded segment.
    Half a character (a lone surrogate) has no encoding: it becomes U+FFFD, as with toWellFormed. */

@@ -1,6 +1,6 @@
 /* The boxes to send a ticket and to reply to one.
 
-   Rule 1: what somebody wrote stays until the broker has it on disk (202, 204); an error is shown beside it.
+   Rule 1: the written text stays until the broker has it on disk (202, 204); an error is shown beside it.
    Rule 2: trying the same text again carries the same ticket id, so that a lost answer makes no second ticket;
    another text gets another id.
    Rule 3: one request at a time: the button is off while it is under way. */

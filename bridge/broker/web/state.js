@@ -6,7 +6,7 @@
 
 import { oneLine } from "./text.js";
 
-export const KEPT = 200; // tickets; a list that nobody can read to its end helps nobody
+export const KEPT = 200; // tickets; a person reads no longer list to its end
 export const AGENTS_MAX = 2000; // the first 1,000 come with /overview, and some that are named meanwhile
 export const STEPS = ["accepted", "streamed", "claimed", "injected", "acknowledged", "replied"];
 const STAGE_OF = { pending: "accepted", delivered: "acknowledged", responded: "replied", expired: "expired", dropped: "dropped" };

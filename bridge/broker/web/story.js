@@ -1,8 +1,8 @@
 /* One ticket's story, in a drawer: its stages, its text, its reply, and what it waits for now.
 
    Rule 1: what is shown is what GET /tickets/ID said last; whatever the event stream tells of this ticket has it
-   asked again, at most every AGAIN_EVERY. The reply that somebody is writing is never touched by that.
-   Rule 2: of a long text CUT characters are drawn until somebody asks for all: a megabyte on one line is legal.
+   asked again, at most every AGAIN_EVERY. A reply in the making is never touched by that.
+   Rule 2: of a long text CUT characters are drawn until a click asks for all: a megabyte on one line is legal.
    Rule 3: late answers of a ticket that is no longer open are dropped.
    Rule 4: everything is made before anything is shown. So what cannot be drawn leaves no half of
    another ticket. */

@@ -1,4 +1,4 @@
-/* What hides in somebody's text is made visible, as the command line does it (cli/safe_text.py).
+/* What hides in a peer's text is made visible, as the command line does it (cli/safe_text.py).
 
    Rule: a text cannot reorder, hide or blank what stands beside it.
        ESC -> its picture (U+2400 + code)      bidi, zero width, tags, C1, lone surrogates -> \u{202e}

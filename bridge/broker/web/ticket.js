@@ -1,4 +1,5 @@
-/* One row of the list of tickets: a link to its story. Who to whom, what, how far, how long.
+/* One row of the list of tickets: a link to its story.
+   It shows the sender, the agent, the text, the stage and the age.
 
    Rule: what never changes is written when the row is made; an update touches three nodes. */
 

@@ -14,7 +14,7 @@ import { oneLine } from "./text.js";
 import { TicketRow } from "./ticket.js";
 
 export class TicketList {
-  /** `compose(agent)` is called when somebody wants to send, `onFilter(filter)` when the filter is another one. */
+  /** `compose(agent)` is called by the button to send, `onFilter(filter)` when the filter has changed. */
   constructor(state, onStale, compose, onFilter) {
     this._state = state;
     this._mark = onStale;
