@@ -88,7 +88,7 @@ FLOORS = {
     "bridge.watcher.session": 6,
     "bridge.watcher.sink_wait": 6,
     "bridge.watcher.subscription": 6,
-    "bridge.watcher.discovery.roster_updates": 7,
+    "bridge.watcher.discovery.assignments": 7,
     "bridge.watcher.discovery.sources": 7,
     "bridge.watcher.supervisor": 7,
     "bridge.tmux": 3,

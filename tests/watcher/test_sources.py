@@ -11,8 +11,8 @@ from virtual_clock import run
 
 from bridge.errors import PaneLost, TmuxError, UsageError
 from bridge.tmux.server.identity import Listing, PaneRow
+from bridge.watcher.discovery.assignments import RosterUpdates
 from bridge.watcher.discovery.merge import Assignment
-from bridge.watcher.discovery.roster_updates import RosterUpdates
 from bridge.watcher.discovery.sources import (
     FileSource,
     RegistrySource,

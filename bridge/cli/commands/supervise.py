@@ -30,8 +30,8 @@ from bridge.systemd import ServiceManager
 from bridge.tasks import run_together
 from bridge.ticket import ID_MAX
 from bridge.tmux.injection.tenancy import PaneTurns
+from bridge.watcher.discovery.assignments import RosterUpdates
 from bridge.watcher.discovery.merge import Assignment, read_words
-from bridge.watcher.discovery.roster_updates import RosterUpdates
 from bridge.watcher.discovery.sources import FileSource, RegistrySource, SessionSource, Source
 from bridge.watcher.sinks.base import Sink
 from bridge.watcher.supervisor import Supervisor
