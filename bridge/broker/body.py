@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import re
+from json.encoder import c_make_encoder  # type: ignore[attr-defined]
 from json.encoder import encode_basestring as _quote  # what JSONEncoder itself quotes with
-from typing import Any
+from typing import Any, Callable
 
 from bridge.errors import BadValue
 
@@ -21,7 +22,6 @@ _PAIR_ROUNDS = 4  # rounds that remove the innermost pairs: the rest is short, o
 _RUN = re.compile(rb"\[+|\]+")
 _AS_LISTS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-SMALL = 4  # members of an object that is first encoded as one of texts only
 INT_MAX = (1 << 53) - 1  # every JSON reader agrees on integers up to this, RFC 8259 section 6
 INFINITY = float("inf")
 
@@ -41,25 +41,19 @@ def _finite(digits: str) -> float:
 # encoder or decoder for each call.
 _decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 _raw_decode = _decoder.raw_decode
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _encode_ascii = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
 
 
-# Hot: once per ticket, for the sender's metadata. JSONEncoder builds an encoder for each object.
-def _encode_small(content: dict[str, str]) -> str:
-    """An object of a few texts. Raises TypeError if it holds another kind of value."""
-    return (
-        "{" + ",".join([_quote(name) + ":" + _quote(text) for name, text in content.items()]) + "}"
-    )
+def _refuse_value(content: object) -> None:
+    raise TypeError(f"{type(content).__name__} is no JSON value")
 
 
-def _encode_any(content: object) -> str:
-    if type(content) is dict and len(content) <= SMALL:
-        try:
-            return _encode_small(content)
-        except TypeError:
-            pass  # numbers, lists, objects
-    return _encode(content)
+# The function with which JSONEncoder(ensure_ascii=False, ...) does all its work. JSONEncoder makes
+# a new one for each call, which takes as long as encoding a small object. This one looks for no
+# cycles: what is encoded here was decoded from JSON, or built by a literal.
+_encode_parts: Callable[[object, int], tuple[str, ...]] = c_make_encoder(
+    None, _refuse_value, _quote, None, ":", ",", False, False, False
+)
 
 
 # Hot: a few times per ticket.
@@ -69,7 +63,7 @@ def encode_text(content: object) -> str:
     Raises BadValue.
     """
     try:
-        text = _quote(content) if type(content) is str else _encode_any(content)
+        text = _quote(content) if type(content) is str else "".join(_encode_parts(content, 0))
         if not text.isascii():
             text.encode()
         return text
@@ -91,7 +85,8 @@ def decode(data: bytes, depth: int) -> Any:
     except UnicodeDecodeError as error:
         raise BadValue(f"the body is not UTF-8 (byte {error.start})") from None
     brackets = data.count(b"{") + data.count(b"[")
-    if brackets > depth or data.count(b",") > VALUES_MAX - depth:
+    commas_max = VALUES_MAX - depth
+    if brackets > depth or (len(data) > commas_max and data.count(b",") > commas_max):
         _check_shape(data, depth)
     try:
         content, end = _raw_decode(text) if text[:1] == "{" else (None, -1)

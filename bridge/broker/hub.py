@@ -105,8 +105,9 @@ class Hub:
                 # A copy: a stream that falls behind leaves the set.
                 for subscriber in tuple(self._everything):
                     subscriber.offer(entry)
-        for entry in entries:
-            self.polls.wake_all(entry.agent_id)
+        if not self.polls.is_empty:
+            for entry in entries:
+                self.polls.wake_all(entry.agent_id)
 
     def withdraw(self, entry: Entry) -> None:
         """The entry is no longer pending."""

@@ -35,13 +35,6 @@ from bridge.broker.metrics.counters import Metrics
 from bridge.errors import Reason, RequestError
 from bridge.timestamp import rfc3339
 
-# The Ticket of HTTP_API.md as it is accepted. One format step costs half as much as encoding a
-# dict. A test compares it with ticket.Ticket.
-TICKET = (
-    '{"ticketId":%s,"seq":%d,"agentId":%s,"targetAgent":%s,"originAgent":%s,"payload":%s,'
-    '"metadata":%s,"status":"pending","expectReply":%s,"timeoutMs":%d,"response":null,'
-    '"createdAt":"%s","updatedAt":"%s"}'
-)
 quote_name = lru_cache(maxsize=256)(quote)  # most tickets are of the same few names
 Stored = Optional[Commit]  # settled when it is on disk; None = it is on disk already
 
@@ -117,11 +110,15 @@ class Ledger:
         ticket_name = quote(ticket_id) if draft.ticket_id else f'"{ticket_id}"'
         created_ms = self._clock.wall_ms()
         at, agent = rfc3339(created_ms), quote_name(agent_id)
-        text = TICKET % (
-            ticket_name, seq, agent, agent, quote_name(draft.origin), quote(draft.payload),
-            quote(draft.metadata), "true" if draft.expect_reply else "false", draft.timeout_ms,
-            at, at,
-        )  # fmt: skip
+        expects = "true" if draft.expect_reply else "false"
+        # The Ticket of HTTP_API.md as it is accepted. A format costs half as much as encoding a
+        # dict. A test compares it with ticket.Ticket.
+        text = (
+            f'{{"ticketId":{ticket_name},"seq":{seq},"agentId":{agent},"targetAgent":{agent},'
+            f'"originAgent":{quote_name(draft.origin)},"payload":{quote(draft.payload)},'
+            f'"metadata":{quote(draft.metadata)},"status":"pending","expectReply":{expects},'
+            f'"timeoutMs":{draft.timeout_ms},"response":null,"createdAt":"{at}","updatedAt":"{at}"}}'
+        )
         entry = Entry(
             seq, ticket_id, agent_id, text.encode(), created_ms, draft.timeout_ms, draft.ttl_ms
         )

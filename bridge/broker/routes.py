@@ -83,17 +83,25 @@ REMEMBERED_PATHS = 4096
 REMEMBERED_LENGTH = 512
 
 
-def _find(path: str) -> list[tuple[dict[str, Handler], str]]:
-    """Every (methods, id) that the path can mean: /agents/register is also an agent of that name.
+def _find(path: str) -> dict[str, tuple[Handler, str]]:
+    """The methods that the path allows: for each, its handler and the id in the path.
 
-    No ticket is named `stream` (tickets.RESERVED_IDS).
+    /agents/register is also an agent of that name, with other methods. No ticket is named `stream`
+    (tickets.RESERVED_IDS).
     """
-    found, segments = [], decode_segments(path)
+    found: dict[str, tuple[Handler, str]] = {}
+    segments = decode_segments(path)
     for index, literals, methods in _BY_LENGTH.get(len(segments), ()):
         rest = (*segments[:index], *segments[index + 1 :]) if index >= 0 else tuple(segments)
         if rest == literals:
-            found.append((methods, segments[index] if index >= 0 else ""))
-    return found[:1] if segments == SHARED_STREAM else found
+            name = segments[index] if index >= 0 else ""
+            for method, handler in methods.items():
+                found.setdefault(method, (handler, name))
+            if segments == SHARED_STREAM:
+                break
+    if "GET" in found:
+        found["HEAD"] = found["GET"]
+    return found
 
 
 _remembered = lru_cache(maxsize=REMEMBERED_PATHS)(_find)
@@ -105,26 +113,23 @@ def dispatch(request: Request, services: Services, is_counted: bool = False) -> 
 
     Raises PeerError 404, 405 (with Allow) and 501, and the errors of the handler.
     """
-    method = "GET" if request.method == "HEAD" else request.method
     path = request.path
-    matches = _remembered(path) if len(path) <= REMEMBERED_LENGTH else _find(path)
-    for methods, name in matches:
-        if method in methods:
-            return methods[method](Call(request, services, name, is_counted))
-    raise _no_route(request, matches)
+    routes = _remembered(path) if len(path) <= REMEMBERED_LENGTH else _find(path)
+    if request.method not in routes:
+        raise _no_route(request)
+    handler, name = routes[request.method]
+    return handler(Call(request, services, name, is_counted))
 
 
 def allowed_methods(path: str) -> str:
     """The value of Allow (RFC 9110 section 10.2.1) for the path; "" if no route has it."""
-    found = {method for methods, _ in _find(path) for method in methods}
-    if "GET" in found:
-        found.add("HEAD")
-    return ", ".join(sorted(found | {"OPTIONS"})) if found else ""
+    found = _find(path)
+    return ", ".join(sorted({*found, "OPTIONS"})) if found else ""
 
 
-def _no_route(request: Request, matches: list[tuple[dict[str, Handler], str]]) -> PeerError:
+def _no_route(request: Request) -> PeerError:
     allow = allowed_methods(request.path)
-    if not matches:
+    if not allow:
         return PeerError(404, f"there is no resource at {request.path!r}")
     if request.method not in KNOWN_METHODS:
         return PeerError(

@@ -21,6 +21,10 @@ class Waiters:
         return key in self._waiting
 
     @property
+    def is_empty(self) -> bool:
+        return not self._waiting
+
+    @property
     def total(self) -> int:
         """The number of callbacks that wait."""
         return sum(map(len, self._waiting.values()))
@@ -88,6 +92,10 @@ class Polls(Waiters):
         if key in self._waiting:
             return True
         return any(name in self.by_subscriber for name in self.subscribers(key))
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._waiting and self.by_subscriber.is_empty
 
     @property
     def total(self) -> int:

@@ -49,15 +49,12 @@ class Request:
     __slots__ = ("authority", "body", "fields", "keep_alive", "method", "path", "query", "version")
 
     def __init__(self, head: RequestHead) -> None:
-        self.method = head.method
-        self.path = head.path  # raw, begins with "/"; "*" for OPTIONS *
-        self.query = head.query  # raw, without "?"
-        self.version = head.version
-        # Names lowercased, repeated ones joined with ", ". Requests with the same head share it.
-        self.fields = head.fields
-        # Host, or that of an absolute target; "" if HTTP/1.0 named none.
-        self.authority = head.authority
-        self.keep_alive = head.keep_alive
+        # As in RequestHead: `path` and `query` are raw, and requests with the same head share
+        # `fields`.
+        (
+            self.method, self.path, self.query, self.version, self.fields, self.authority,
+            self.keep_alive, _, _,
+        ) = head  # fmt: skip
         self.body = b""
 
     def without_body(self) -> Request:
@@ -156,7 +153,7 @@ class RequestParser:
 
     def _take_head(self) -> Request | None:
         held, pos = self._held, self._pos
-        if held[pos : pos + 2] == b"\r\n":
+        if held.startswith(b"\r\n", pos):
             pos = self._skip_blank_lines()
         if pos == len(held):
             return None
@@ -170,13 +167,11 @@ class RequestParser:
             if end < 0:
                 return None
             end -= 2  # `walk` returns the empty line, `find` the line end before it
+            self._walker.restart()
         head = read_head(bytes(held[pos : end + 2]))
         if head is None:
-            self._walker.restart()
             self._walker.walk(held, pos)
             raise PeerError(400, "a malformed head")
-        if self._walker.has_begun:
-            self._walker.restart()
         self._blank = 0
         self._pos = end + 4
         return self._open_request(head)

@@ -106,7 +106,7 @@ def test_a_group_takes_all_rows_of_a_record_or_none(full):
         agent, subscription = RegistrationRow("ann", "{}"), SubscriptionRow("sup", "ann", 3)
         with pytest.raises(MemoryError):
             group.add(Record([row(2)], [change], [agent], [subscription]))
-        assert len(group) == 1 and group.births == [row(1)]
+        assert group.size == 1 and group.births == [row(1)]
 
     asyncio.run(scenario())
 

@@ -69,6 +69,7 @@ def request_to(method: str, path: str):
 @pytest.fixture
 def called(monkeypatch):
     """In the real table, replace each handler by one that returns its name and the id."""
+    _remembered.cache_clear()
     for methods in ROUTES.values():
         for method, handler in list(methods.items()):
             monkeypatch.setitem(
@@ -76,6 +77,8 @@ def called(monkeypatch):
                 method,
                 lambda call, known=handler.__name__: (known, call.name),
             )
+    yield
+    _remembered.cache_clear()
 
 
 def test_the_table_has_exactly_these_rows():

@@ -105,7 +105,7 @@ class RequestReader(asyncio.BufferedProtocol):
         """An answer was sent. Answer the next request, if one has arrived meanwhile."""
         if self.state is ConnectionState.READING:
             if self._parser.is_empty:
-                self._need_more()
+                self._need_request()
             else:
                 self._read_on()
 
@@ -137,7 +137,11 @@ class RequestReader(asyncio.BufferedProtocol):
         return self.state is ConnectionState.READING
 
     def _need_more(self) -> None:
+        """The parser holds no whole request."""
         stage = self._parser.stage
+        if stage is RequestStage.IDLE:
+            self._need_request()
+            return
         if stage is RequestStage.BODY and self._parser.take_continue():
             self._transport.write(CONTINUE)
         if self._has_eof:
@@ -147,9 +151,20 @@ class RequestReader(asyncio.BufferedProtocol):
             self._rest()
         elif not self._transport.is_reading():
             self._transport.resume_reading()
-        if stage is not self._stage or stage is RequestStage.IDLE:
+        if stage is not self._stage:
             self._set_stage(stage)
-        if stage is not RequestStage.IDLE or self._noted:
+        self._note_held()
+
+    # Hot: once per request.
+    def _need_request(self) -> None:
+        """The parser holds nothing."""
+        if self._has_eof:
+            self._transport.close()
+            return
+        if not self._transport.is_reading():
+            self._transport.resume_reading()
+        self._set_stage(RequestStage.IDLE)
+        if self._noted:
             self._note_held()
 
     @property

@@ -46,7 +46,7 @@ class Group:
     """Rows of one commit: those of its records, in order."""
 
     __slots__ = (
-        "births", "changes", "agents", "subscriptions", "commit", "epoch", "seconds",
+        "births", "changes", "agents", "subscriptions", "size", "commit", "epoch", "seconds",
     )  # fmt: skip
 
     def __init__(self, commit: Commit, epoch: int) -> None:
@@ -54,19 +54,17 @@ class Group:
         self.changes: list[ChangeRow] = []
         self.agents: list[RegistrationRow] = []
         self.subscriptions: list[SubscriptionRow] = []
+        self.size = 0  # rows
         self.commit = commit
         self.epoch = epoch  # the number of failures that were known when it was begun
         self.seconds = 0.0  # the time that the write took
-
-    def __len__(self) -> int:
-        rare = len(self.agents) + len(self.subscriptions)
-        return len(self.births) + len(self.changes) + rare
 
     # Hot: once per ticket.
     def add(self, record: Proposal) -> None:
         """Add all rows of the record. If memory runs out, add none of them."""
         if isinstance(record, BirthRow):
             self.births.append(record)
+            self.size += 1
             return
         lists: tuple[list[Any], ...] = self.births, self.changes, self.agents, self.subscriptions
         sizes = [len(rows) for rows in lists]
@@ -77,6 +75,7 @@ class Group:
             for rows, size in zip(lists, sizes):
                 del rows[size:]
             raise
+        self.size = sum(map(len, lists))
 
 
 class GroupCommit:
@@ -93,7 +92,7 @@ class GroupCommit:
     # Hot: once per ticket.
     def joined(self) -> Group:
         """The open group, for a whole record. If there is none, begin one."""
-        if self._open is not None and not self._under_way and len(self._open) >= FULL:
+        if self._open is not None and not self._under_way and self._open.size >= FULL:
             self.leave()
         if self._open is None:
             self._open = group = Group(Commit(self._loop), self._epoch)
@@ -105,10 +104,10 @@ class GroupCommit:
         """Let the group go if the last turn brought it no rows, or if its turns are used up."""
         if group is not self._open or self._under_way:
             return  # it has failed or gone
-        if len(group) <= size or len(group) >= FULL or not turns:
+        if group.size <= size or group.size >= FULL or not turns:
             self.leave()
         else:
-            self._loop.call_soon(self._grow, group, len(group), turns - 1)
+            self._loop.call_soon(self._grow, group, group.size, turns - 1)
 
     def leave(self) -> None:
         """Send the open group, if there is one."""
@@ -126,11 +125,11 @@ class GroupCommit:
             return
         self._under_way.popleft()
         if not self._under_way and self._open is not None:
-            if len(self._open) >= FULL:
+            if self._open.size >= FULL:
                 self.leave()  # before the answers to this group, which take as long as an fsync
             else:
-                self._loop.call_soon(self._grow, self._open, len(self._open), GROWTH_TURNS)
-        self.commits.count(len(group), group.seconds)
+                self._loop.call_soon(self._grow, self._open, self._open.size, GROWTH_TURNS)
+        self.commits.count(group.size, group.seconds)
         group.commit.set_result(None)
 
     def fail(self, error: StoreBusy) -> None:
@@ -153,14 +152,7 @@ class GroupCommit:
     async def flush(self) -> None:
         """Wait until no group is open or under way."""
         while True:
-            # `is not None`, because a group without rows is false.
-            last = (
-                self._open
-                if self._open is not None
-                else self._under_way[-1]
-                if self._under_way
-                else None
-            )
+            last = self._open or (self._under_way[-1] if self._under_way else None)
             if last is None:
                 return
             await last.commit

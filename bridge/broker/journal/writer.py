@@ -112,7 +112,7 @@ class Writer:
             self._failed_epoch = group.epoch
             self._failure = StoreBusy(f"the store cannot be written now: {_words(error)}")
             self._roll_back()
-            self._failure_log.failed(len(group), error)
+            self._failure_log.failed(group.size, error)
             return self._failure
         if self._failure_log.failures:
             self._failure_log.worked()
@@ -123,7 +123,7 @@ class Writer:
         if self._connection.in_transaction:
             # A failed transaction is still open. Without this the group would join it, uncommitted.
             self._connection.execute("ROLLBACK")
-        if 0 < len(group) == len(group.births) <= CHUNK:
+        if 0 < group.size == len(group.births) <= CHUNK:
             # A single statement is a transaction by itself: one step for the usual group.
             self._insert(group.births)
         else:
