@@ -121,4 +121,21 @@ def pytest_generate_tests(metafunc):
             )
             for name, row in PROGRAMS.items()
         ]
-        metafunc.parametrize("name", rows, scope="module")
+        metafunc.parametrize("name", rows)
+
+
+def pytest_collection_modifyitems(items):
+    """Group the tests of a module by agent, so that each agent starts once for a module.
+
+    pytest itself groups by the number of a parameter. The names of two tests have different ones.
+    """
+    order = list(PROGRAMS)
+    places = [at for at, item in enumerate(items) if item.path.parent == HERE]
+    ours = [items[at] for at in places]
+    modules = list(dict.fromkeys(item.path for item in ours))
+
+    def rank(item) -> tuple[int, int]:
+        return modules.index(item.path), order.index(item.callspec.params["name"])
+
+    for at, item in zip(places, sorted(ours, key=rank)):
+        items[at] = item

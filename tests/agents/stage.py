@@ -156,11 +156,28 @@ class Seat:
             else:
                 self.pane.keys(key)
 
-    def type(self, text: str) -> None:
-        """Type a person's words, and wait until the agent shows them."""
+    def move(self, key: str) -> None:
+        """Press a key that moves the cursor, and wait until the agent shows the move.
+
+        Some agents draw the cursor as a cell in reverse video, and the terminal's is hidden.
+        """
+        before = self._cells()
+        self.press(key)
+        until_or_say(
+            lambda: self._cells() != before, f"a move of the cursor by {key}", ARRIVAL, self
+        )
+
+    def _cells(self) -> str:
+        """Return the screen with its attributes, and the place of the terminal's cursor."""
+        place = self.server("display-message", "-p", "-t", self.pane.id, "#{cursor_x},#{cursor_y}")
+        return self.server("capture-pane", "-p", "-e", "-t", self.pane.id) + place
+
+    def type(self, text: str) -> str:
+        """Type a person's words, wait until the agent shows them, and return them."""
         self.pane.type(text)
         last = [re.escape(word) for word in text.split()[-3:]]
         self.wait_shown(r"[\s│┃>]+".join(last))  # a row may end between them
+        return text
 
     def submit(self, text: str) -> None:
         self.type(text)

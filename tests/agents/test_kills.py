@@ -10,7 +10,9 @@ from panes import until
 from processes import foreground
 from stage import ARRIVAL, until_or_say
 
-HELD = {"BRIDGE_SETTLE": 2000}  # ms between the paste and its Enter, and after the Enter
+# ms. The first is the pause between the paste and its Enter, and after the Enter. The second is how
+# long a killed watcher still has its ticket.
+HELD = {"BRIDGE_SETTLE": 2000, "BRIDGE_LEASE": 3000}
 BODY = "touch executed-1\n$(touch executed-2)\n; touch executed-3\n`touch executed-4`"
 
 

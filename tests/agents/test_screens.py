@@ -57,7 +57,7 @@ def _rows() -> list:
     return rows
 
 
-@pytest.mark.parametrize("name, screen", _rows(), scope="module")
+@pytest.mark.parametrize("name, screen", _rows())
 def test_nothing_is_typed_into_a_menu_or_a_mode(seat, name, screen):
     if seat.stub.count("hello") == 0:
         seat.submit("hello")  # the history search needs a history

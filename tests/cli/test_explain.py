@@ -206,7 +206,7 @@ def test_follow_prints_each_change_and_a_lost_pane_and_ends_without_an_error(pro
         )
         told("shell_prompt", 3)
         process.stop(signal.SIGINT, 130)
-        assert process.said == []
+        assert process.complaints() == []
         assert all(
             line["at"].endswith("Z") and line["ready"] is (line["rule"] == "shell_prompt")
             for line in map(json.loads, process.lines)
