@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 
 from fakes import PATIENCE
 from running import new_name
@@ -14,6 +15,8 @@ from bridge.tasks import within
 from bridge.watcher.discovery.merge import Assignment
 from bridge.watcher.supervisor import Supervisor
 from watcher.scripted import QUICK, ScriptedSink
+
+SUBSCRIBED_WITHIN = 60.0  # seconds
 
 
 class Crew:
@@ -63,11 +66,14 @@ async def ask(served, path, method="GET", body=None):
 
 
 async def wait_subscribed(served, name, *agents):
-    for _ in range(1000):
-        if (await ask(served, f"/subscribers/{name}"))["agents"] == sorted(agents):
+    """By time, not by a count: the broker may first wait for the end of POLL_WINDOW."""
+    end = time.monotonic() + SUBSCRIBED_WITHIN
+    while time.monotonic() < end:
+        found = (await ask(served, f"/subscribers/{name}"))["agents"]
+        if found == sorted(agents):
             return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"{name} is not subscribed to {agents}")
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{name} is subscribed to {found}, not to {agents}")
 
 
 TIERS = [{}, {"push_mode": "longpoll"}, {"push_mode": "poll"}]
