@@ -54,8 +54,9 @@ FOREVER = float("inf")
 UNCONFIRMED_MAX = 8
 # The ticket's text, or its command, was typed, and its effect is unknown.
 STUCK = (HalfDelivered, Uncertain, Unconfirmed)
-# 4xx statuses for which a retry may succeed. For a 5xx it may as well.
-PASSING = frozenset({408, 425, 429})
+# 4xx statuses for which a retry may succeed: 401 and 403 when access is put right again. For a 5xx
+# it may as well.
+PASSING = frozenset({401, 403, 408, 425, 429})
 
 
 class Delivery:

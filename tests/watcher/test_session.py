@@ -71,6 +71,27 @@ def test_a_failed_acknowledgement_is_retried_and_the_sink_is_not_called_again():
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_an_acknowledgement_that_is_not_let_through_is_retried(status):
+    """A proxy whose password was changed may be put right. The ticket was typed."""
+
+    async def scenario():
+        small, sink, refused = SmallBroker(), ScriptedSink(), []
+
+        def refuse(asked):
+            refused.append(asked)
+            return problem(status, "not let through") if len(refused) <= 5 else None
+
+        small.faults["acknowledge"] = refuse
+        async with FakeBroker(small) as broker, watching(broker.url, sink):
+            await small.add("T1")
+            await small.add("T2")
+            await wait_for(lambda: len(small.acknowledged) == 2, "both acknowledgements")
+        assert [ticket for ticket, _ in small.acknowledged] == sink.tried == ["T1", "T2"]
+
+    asyncio.run(scenario())
+
+
 def test_a_broker_that_dies_between_injection_and_acknowledgement():
     """`kill -9` comes after the sink has taken the ticket.
 
