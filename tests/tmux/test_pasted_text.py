@@ -104,7 +104,7 @@ def test_the_standing_of_a_text_in_a_box(name):
     assert PastedText.of("Message of a peer, thanks").standing(sight_of_screen(screen)) is expected
 
 
-def test_a_text_is_told_by_a_transcript_that_shows_its_head():
+def test_a_text_is_in_a_transcript_that_shows_its_head():
     draft = PastedText.of(TEXT)
     assert draft.is_in_transcript(pane(SAID + "works█"))
     assert not draft.is_in_transcript(pane("another text█"))

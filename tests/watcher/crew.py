@@ -66,7 +66,7 @@ async def ask(served, path, method="GET", body=None):
 
 
 async def wait_subscribed(served, name, *agents):
-    """By time, not by a count: the broker may first wait for the end of POLL_WINDOW."""
+    """The broker may first wait for the end of POLL_WINDOW."""
     end = time.monotonic() + SUBSCRIBED_WITHIN
     while time.monotonic() < end:
         found = (await ask(served, f"/subscribers/{name}"))["agents"]

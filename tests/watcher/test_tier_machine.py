@@ -38,7 +38,7 @@ def test_every_move_is_legal_or_refused(tier, signal):
     st.integers(1, 4),
     st.lists(st.sampled_from(["fail", "proof", "hold", "climb"]), max_size=40),
 )
-def test_the_ladder_stays_within_its_bounds_and_counts_its_moves(top, step_down_after, happenings):
+def test_the_tier_stays_within_its_bounds_and_counts_its_moves(top, step_down_after, happenings):
     machine, moves, failures = TierMachine(top, step_down_after), 0, 0
     for happening in happenings:
         before = machine.tier

@@ -4,7 +4,7 @@
     feed.py      which tickets: one agent's, or those of all agents subscribed under a name
     sse.py       one event stream; a ticket arrives within a millisecond
     longpoll.py  one request that waits up to 25 s; for proxies that break streams
-    poll.py      one request every few seconds; works with anything, the predecessor's broker too
+    poll.py      one request every few seconds; works with anything, other brokers too
 
 `make_transport` makes a Tier's transport for a feed. The receiver opens, reads and closes it
 through the protocol alone.
