@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import shutil
 import subprocess
 import sys
@@ -78,7 +80,10 @@ def test_a_start_by_path_leaves_no_folder_of_ours_in_sys_path():
         timeout=30,
     )
     version, _, path = ended.stdout.partition("\n")
-    assert version.startswith("bridge ") and path.startswith("[") and str(ROOT) not in path, ended
+    assert version.startswith("bridge "), ended
+    # README puts a virtual environment into the checkout. Its site-packages may be there.
+    entries = {os.path.realpath(entry) for entry in ast.literal_eval(path)}
+    assert entries and entries.isdisjoint({str(ROOT), str(ROOT / "bridge")}), ended
 
 
 @pytest.mark.parametrize("flags", [["-I"], []])
